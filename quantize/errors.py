@@ -1,0 +1,88 @@
+"""Errors that the person running the tool can fix, and the exit codes of every command."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a command's exit status means."""
+
+    DONE = 0
+    NOT_MET = 1
+    USER = 2
+    INCONCLUSIVE = 3
+    BUG = 70
+    INTERRUPTED = 130
+
+    @staticmethod
+    def worst(codes: list[ExitCode]) -> ExitCode:
+        """Return the code that several outcomes add up to: 70, 2, 1, 3, 0 in that order; 130 outranks all."""
+        order = [
+            ExitCode.INTERRUPTED,
+            ExitCode.BUG,
+            ExitCode.USER,
+            ExitCode.NOT_MET,
+            ExitCode.INCONCLUSIVE,
+            ExitCode.DONE,
+        ]
+        return min(codes, key=order.index, default=ExitCode.DONE)
+
+
+class QuantizeError(Exception):
+    """Something the user can fix: where it is, what was found, what was expected, what to do.
+
+    Anything that is not a QuantizeError is a bug in this tool and keeps its traceback.
+    """
+
+    exit_code = ExitCode.USER
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        where: str | None = None,
+        found: str | None = None,
+        expected: str | None = None,
+        advice: str | None = None,
+    ) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.where = where
+        self.found = found
+        self.expected = expected
+        self.advice = advice
+
+    def __str__(self) -> str:
+        """Return the message as the terminal shows it, one fact a line."""
+        lines = [f"{self.where}: {self.problem}" if self.where else self.problem]
+        lines += [
+            f"  {name:<9} {text}"
+            for name, text in (("found:", self.found), ("expected:", self.expected), ("to do:", self.advice))
+            if text
+        ]
+        return "\n".join(lines)
+
+
+class ConfigError(QuantizeError):
+    """A setting in a file or a flag is wrong."""
+
+
+class DataError(QuantizeError):
+    """Images or labels are missing, unreadable or contradict each other."""
+
+
+class ModelError(QuantizeError):
+    """A model cannot be taken, or is not what its name or place says."""
+
+
+class EngineError(QuantizeError):
+    """A quantization engine is missing or failed on this model."""
+
+
+class RunError(QuantizeError):
+    """A run's folder is in the way, missing, or of another configuration."""
+
+
+class MeasurementError(QuantizeError):
+    """A measurement cannot be made or compared as asked."""

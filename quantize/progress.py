@@ -1,0 +1,17 @@
+"""How long work tells of its progress; only the command line draws it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Called with a stage's name, the steps done and the steps in all (None when not known)."""
+
+    def __call__(self, stage: str, done: int, total: int | None) -> None:
+        """Report that ``done`` of ``total`` steps of ``stage`` are finished."""
+        ...
+
+
+def silent(stage: str, done: int, total: int | None) -> None:  # noqa: ARG001 - the protocol's names
+    """Report nothing."""
