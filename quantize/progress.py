@@ -13,5 +13,5 @@ class Progress(Protocol):
         ...
 
 
-def silent(stage: str, done: int, total: int | None) -> None:  # noqa: ARG001 - the protocol's names
+def silent(stage: str, done: int, total: int | None) -> None:
     """Report nothing."""

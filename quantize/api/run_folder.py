@@ -1,0 +1,159 @@
+"""A run is a folder: where it lies, what its files are called, and what must not be written over."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from quantize.errors import RunError
+
+_OPSET_SUFFIX = re.compile(r"-\d+$")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The paths of one run.
+
+    Attributes:
+        path: The run's folder.
+        int8: The QLinear model.
+        qdq: The QDQ model.
+    """
+
+    path: Path
+    int8: Path
+    qdq: Path
+
+    @property
+    def work(self) -> Path:
+        """Return the folder of what can be made again: crops, scores, the engine's files."""
+        return self.path / "work"
+
+    @property
+    def report(self) -> Path:
+        """Return the report for machines."""
+        return self.path / "report.json"
+
+    @property
+    def markdown(self) -> Path:
+        """Return the report for a pull request."""
+        return self.path / "report.md"
+
+    @property
+    def html(self) -> Path:
+        """Return the report for a person."""
+        return self.path / "report.html"
+
+    @property
+    def config(self) -> Path:
+        """Return the resolved configuration."""
+        return self.path / "config.yaml"
+
+    @property
+    def journal(self) -> Path:
+        """Return the append-only log of trials."""
+        return self.path / "trials.jsonl"
+
+
+def plan_run(output: Path, *, stem: str, opset: int, first_format: str, overwrite: bool) -> RunFolder:
+    """Decide where a run and its two models go, and refuse to write over an earlier one.
+
+    Args:
+        output: A folder, or a ``.onnx`` file for the format that the framework names.
+        stem: The input model's file name without its suffix.
+        opset: The input model's opset; the names carry max(12, opset) for QLinear and max(13, opset) for QDQ.
+        first_format: ``qlinear`` or ``qdq``: the format that a ``.onnx`` output names.
+        overwrite: Whether an existing run may be replaced.
+
+    Raises:
+        RunError: There is a run already, or something else is in the way.
+    """
+    name = _OPSET_SUFFIX.sub("", stem)
+    int8_name, qdq_name = f"{name}-{max(12, opset)}-int8.onnx", f"{name}-{max(13, opset)}-qdq.onnx"
+    if output.suffix == ".onnx":
+        folder = output.with_suffix(".run")
+        beside = output.parent
+        if first_format == "qdq":
+            run = RunFolder(folder, int8=_not(beside / int8_name, output), qdq=output)
+        else:
+            run = RunFolder(folder, int8=output, qdq=_not(beside / qdq_name, output))
+    else:
+        run = RunFolder(output, int8=output / int8_name, qdq=output / qdq_name)
+    _refuse_to_write_over(run, overwrite=overwrite)
+    return run
+
+
+def demonstration_folder(runs: Path) -> Path:
+    """Return ``runs/demo``, or the first free one of ``runs/demo-2``, ``runs/demo-3`` and so on."""
+    candidate, number = runs / "demo", 1
+    while candidate.exists():
+        number += 1
+        candidate = runs / f"demo-{number}"
+    return candidate
+
+
+def find_run(place: Path) -> Path:
+    """Return the run's folder for a folder or its ``report.json``.
+
+    Raises:
+        RunError: There is no report.
+    """
+    folder = place.parent if place.name == "report.json" else place
+    if not (folder / "report.json").is_file():
+        raise RunError(
+            "not a run",
+            where=str(place),
+            found="no report.json" if folder.is_dir() else "no such folder",
+            expected="the folder that --output_model named, or its report.json",
+            advice="run `quantize tune` first, or name another folder",
+        )
+    return folder
+
+
+def newest_run(runs: Path) -> Path:
+    """Return the run under ``runs`` whose report was written last.
+
+    Raises:
+        RunError: There is none.
+    """
+    reports = sorted(runs.glob("*/report.json"), key=lambda path: (path.stat().st_mtime_ns, str(path)))
+    if not reports:
+        raise RunError(
+            "no run to benchmark",
+            where=str(runs),
+            expected="a folder with a report.json in it",
+            advice="run `bash run_tuning.sh` first, or name a model with --input_model",
+        )
+    return reports[-1].parent
+
+
+def _not(path: Path, taken: Path) -> Path:
+    """Return ``path``, or a free name beside it where it would be the very file that the user asked for."""
+    if path.name != taken.name:
+        return path
+    raise RunError(
+        "both formats would get the same name",
+        where=str(taken),
+        expected="a name that is not the other format's",
+        advice="name another file with --output_model, or a folder",
+    )
+
+
+def _refuse_to_write_over(run: RunFolder, *, overwrite: bool) -> None:
+    if run.path.exists() and not run.path.is_dir():
+        raise RunError(
+            "a file is where the run's folder should be",
+            where=str(run.path),
+            expected="a folder, or nothing yet",
+            advice="name another place with --output_model",
+        )
+    in_the_way = [path for path in (run.report, run.journal, run.int8, run.qdq) if path.exists()]
+    if in_the_way and not overwrite:
+        raise RunError(
+            "there is something already that this run would write over",
+            where=str(run.path),
+            found=", ".join(str(path) for path in in_the_way),
+            expected="a new folder",
+            advice="name another place with --output_model, or say --overwrite, or continue it with --resume",
+        )
