@@ -1,0 +1,119 @@
+"""One streaming pass of a saved model over the evaluation images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence, Sized
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quantize.data.batch import Batch
+from quantize.data.crops import Skipped
+from quantize.errors import DataError, ModelError
+from quantize.evaluation import fidelity as fidelities
+from quantize.evaluation import outcomes as outcome_parts
+from quantize.evaluation.evaluation import Evaluation
+from quantize.evaluation.fidelity import Fidelity, fidelity_of
+from quantize.evaluation.inference import scores_of
+from quantize.evaluation.outcomes import Outcomes, outcomes_of
+from quantize.evaluation.scores import ScoreStore, writing
+from quantize.models.artifact import ModelArtifact
+from quantize.models.session import open_session
+from quantize.progress import Progress, silent
+
+
+def evaluate(
+    model: ModelArtifact,
+    batches: Iterable[Batch],
+    *,
+    threads: int = 1,
+    baseline: ScoreStore | None = None,
+    store: Path | None = None,
+    skipped: Sequence[Skipped] = (),
+    progress: Progress = silent,
+) -> Evaluation:
+    """Run the file at ``model.path`` once over ``batches`` and return what it answered.
+
+    Args:
+        model: The saved model; its file is loaded anew.
+        batches: The evaluation images; labels in every batch or in none.
+        threads: Intra-op threads of the session.
+        baseline: The fp32 model's scores of (at least) these images; with it, fidelity is measured.
+        store: Where to keep this model's scores for later candidates.
+        skipped: Images that could not be read, carried into the result.
+        progress: Told after each batch.
+
+    Raises:
+        DataError: No image, a label that is no class, or an image without fp32 scores.
+        ModelError: NaN or infinite scores, or an output that is not one score a class.
+    """
+    session = open_session(model.path, threads=threads)
+    total = len(batches) if isinstance(batches, Sized) else None
+    outcomes: list[Outcomes] = []
+    fidelity: list[Fidelity] = []
+    constant = _Constancy()
+    with nullcontext() if store is None else writing(store, model.graph_sha256) as writer:
+        for batch in batches:
+            scores = scores_of(session, model.contract, batch.images)
+            _require_finite(model, batch.ids, scores)
+            outcomes.append(outcomes_of(batch.ids, scores, batch.labels))
+            constant.see(scores)
+            if writer is not None:
+                writer.append(batch.ids, scores)
+            if baseline is not None:
+                fidelity.append(fidelity_of(_reference(baseline, model, batch.ids), scores, baseline.kind))
+            progress("evaluate", len(outcomes), total)
+        if not outcomes:
+            raise DataError("there is no image to evaluate on", expected="at least one image")
+    return Evaluation(
+        graph_sha256=model.graph_sha256,
+        classes=model.contract.classes,
+        outcomes=outcome_parts.concatenate(outcomes),
+        skipped=tuple(skipped),
+        fidelity=fidelities.concatenate(fidelity) if fidelity else None,
+        constant_output=constant.holds,
+    )
+
+
+class _Constancy:
+    """Watches whether every image gets the same scores; one image alone says nothing."""
+
+    def __init__(self) -> None:
+        self._first: NDArray[np.float32] | None = None
+        self._seen = 0
+        self._same = True
+
+    def see(self, scores: NDArray[np.float32]) -> None:
+        if self._first is None:
+            self._first = scores[0].copy()
+        self._seen += len(scores)
+        self._same = self._same and bool((scores == self._first).all())
+
+    @property
+    def holds(self) -> bool:
+        return self._same and self._seen > 1
+
+
+def _require_finite(model: ModelArtifact, ids: Sequence[str], scores: NDArray[np.float32]) -> None:
+    broken = np.flatnonzero(~np.isfinite(scores).all(axis=1))
+    if len(broken):
+        raise ModelError(
+            f"the model gives NaN or infinite scores on {len(broken)} images of a batch of {len(ids)}",
+            where=str(model.path),
+            found=", ".join(ids[i] for i in broken[:10]),
+            expected="finite scores",
+            advice="check the preprocessing, and the model's scales if it is quantized",
+        )
+
+
+def _reference(baseline: ScoreStore, model: ModelArtifact, ids: Sequence[str]) -> NDArray[np.float32]:
+    if baseline.classes != model.contract.classes:
+        raise ModelError(
+            "the model has another number of classes than the fp32 model it is compared with",
+            where=str(model.path),
+            found=str(model.contract.classes),
+            expected=str(baseline.classes),
+        )
+    return baseline.of(ids)

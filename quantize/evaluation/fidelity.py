@@ -1,0 +1,142 @@
+"""How near a candidate's scores stay to the fp32 model's, which is always the reference side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quantize.evaluation.outcomes import Floats, Scores
+from quantize.evaluation.score_kind import ScoreKind, log_probabilities
+
+_CHUNK = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Fidelity:
+    """A candidate against the fp32 reference on N > 0 images; every mean is derived from per-image values.
+
+    Attributes:
+        kind: Whether the scores are probabilities or logits.
+        agreements: float64 (N,), the chance that both name the same top class if ties fall at random.
+        certain_agreements: bool (N,), both have one top class, the same.
+        divergences: float64 (N,), KL(fp32 || candidate) of the class probabilities, in nats.
+        signal: float64 (N,), sum of the squared fp32 scores.
+        noise: float64 (N,), sum of the squared differences of the scores.
+    """
+
+    kind: ScoreKind
+    agreements: Floats
+    certain_agreements: NDArray[np.bool_]
+    divergences: Floats
+    signal: Floats
+    noise: Floats
+
+    def __post_init__(self) -> None:
+        n = len(self.agreements)
+        if n == 0:
+            raise ValueError("fidelity on no image")
+        for array in (self.agreements, self.certain_agreements, self.divergences, self.signal, self.noise):
+            if array.shape != (n,):
+                raise ValueError(f"an array of shape {array.shape} for {n} images")
+            array.flags.writeable = False
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.agreements)
+
+    @property
+    def agreement_count(self) -> float:
+        """Return the number of images with fp32's top-1 answer, in expectation if ties fall at random."""
+        return math.fsum(self.agreements)
+
+    @property
+    def agreement(self) -> float:
+        """Return the share of images with fp32's top-1 answer, in expectation if ties fall at random."""
+        return self.agreement_count / len(self)
+
+    @property
+    def pessimistic_agreement(self) -> float:
+        """Return the share of images with fp32's top-1 answer, a tie in either model counting as disagreement."""
+        return int(self.certain_agreements.sum()) / len(self)
+
+    @property
+    def mean_kl(self) -> float:
+        """Return the mean KL(fp32 || candidate) in nats."""
+        return math.fsum(self.divergences) / len(self)
+
+    @property
+    def sqnr(self) -> float | None:
+        """Return signal energy / noise energy of the scores, a ratio; None where there is no noise at all."""
+        noise = math.fsum(self.noise)
+        return math.fsum(self.signal) / noise if noise > 0 else None
+
+    @property
+    def sqnr_decibel(self) -> float | None:
+        """Return 10 log10 of ``sqnr``; None where there is no noise, or no signal."""
+        ratio = self.sqnr
+        return 10 * math.log10(ratio) if ratio else None
+
+    def take(self, indices: NDArray[np.int64]) -> Fidelity:
+        """Return the fidelity on the images at ``indices``, in that order."""
+        return Fidelity(
+            kind=self.kind,
+            agreements=self.agreements[indices],
+            certain_agreements=self.certain_agreements[indices],
+            divergences=self.divergences[indices],
+            signal=self.signal[indices],
+            noise=self.noise[indices],
+        )
+
+
+def fidelity_of(reference: Scores, candidate: Scores, kind: ScoreKind) -> Fidelity:
+    """Return the fidelity of ``candidate`` scores (N, classes) to the fp32 ``reference`` scores (N, classes).
+
+    KL(p || q) = sum over classes of p (ln p - ln q), p from the reference (Kullback and Leibler 1951).
+
+    Raises:
+        ValueError: The shapes differ.
+    """
+    if reference.shape != candidate.shape:
+        raise ValueError(f"scores of shape {candidate.shape} against a reference of shape {reference.shape}")
+    starts = range(0, max(len(reference), 1), _CHUNK)
+    return concatenate(_fidelity(reference[s : s + _CHUNK], candidate[s : s + _CHUNK], kind) for s in starts)
+
+
+def concatenate(parts: Iterable[Fidelity]) -> Fidelity:
+    """Return the fidelities on disjoint sets of images as one.
+
+    Raises:
+        ValueError: No part, or parts of unlike kinds.
+    """
+    every = list(parts)
+    if len({part.kind for part in every}) != 1:
+        raise ValueError("fidelities of unlike scores, or none")
+    return Fidelity(
+        kind=every[0].kind,
+        agreements=np.concatenate([part.agreements for part in every]),
+        certain_agreements=np.concatenate([part.certain_agreements for part in every]),
+        divergences=np.concatenate([part.divergences for part in every]),
+        signal=np.concatenate([part.signal for part in every]),
+        noise=np.concatenate([part.noise for part in every]),
+    )
+
+
+def _fidelity(reference: Scores, candidate: Scores, kind: ScoreKind) -> Fidelity:
+    reference_top = reference == reference.max(axis=1, keepdims=True)
+    candidate_top = candidate == candidate.max(axis=1, keepdims=True)
+    choices = reference_top.sum(axis=1) * candidate_top.sum(axis=1)
+    agreements: Floats = (reference_top & candidate_top).sum(axis=1) / choices
+    log_p, log_q = log_probabilities(reference, kind), log_probabilities(candidate, kind)
+    return Fidelity(
+        kind=kind,
+        agreements=agreements,
+        certain_agreements=(choices == 1) & (agreements == 1),
+        # rounding alone can leave -1e-17 where both are the same
+        divergences=np.maximum((np.exp(log_p) * (log_p - log_q)).sum(axis=1), 0.0),
+        signal=np.square(reference, dtype=np.float64).sum(axis=1),
+        noise=np.square(reference.astype(np.float64) - candidate).sum(axis=1),
+    )

@@ -1,0 +1,43 @@
+"""From a batch of images to scores (N, classes), whatever shapes the model insists on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quantize.errors import ModelError
+from quantize.models.artifact import ModelContract
+
+
+def scores_of(session: Any, contract: ModelContract, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return float32 (N, classes), the model's scores of ``images`` (N, 3, H, W) float32.
+
+    A model of a fixed batch size gets its batches, the last one filled up with zeros that are thrown away.
+
+    Raises:
+        ModelError: The output does not squeeze to (N, classes).
+    """
+    if contract.input_layout == "NHWC":
+        images = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+    fixed = contract.input.shape[0]
+    size = fixed if isinstance(fixed, int) and fixed > 0 else len(images)
+    parts = [_run(session, contract, images[start : start + size], size) for start in range(0, len(images), size)]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _run(session: Any, contract: ModelContract, images: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    count = len(images)
+    if count < size:
+        images = np.concatenate([images, np.zeros((size - count, *images.shape[1:]), np.float32)])
+    (output,) = session.run([contract.output.name], {contract.input.name: images})
+    scores = np.asarray(output, dtype=np.float32)
+    if scores.size != size * contract.classes or scores.shape[0] != size:
+        raise ModelError(
+            "the output is not one score a class",
+            where=contract.output.name,
+            found=f"shape {scores.shape}",
+            expected=f"a shape that squeezes to ({size}, {contract.classes})",
+        )
+    return scores.reshape(size, contract.classes)[:count]

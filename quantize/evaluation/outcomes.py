@@ -1,0 +1,174 @@
+"""Per-image outcomes of one model: where the true class ranks, and who ties with whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quantize.errors import DataError
+
+_CHUNK = 1024  # rows compared at a time: bounds the boolean temporaries at 1 MB for 1,000 classes
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Scores = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """What one model answered on each of N images, N > 0.
+
+    Attributes:
+        ids: The images, unique, in the order of every array here.
+        labels: int64 (N,), the true classes; None without labels.
+        rank: int64 (N,), the number of classes scored strictly higher than the true one; None without labels.
+        ties: int64 (N,), the number of other classes with exactly the true one's score; None without labels.
+        prediction: int64 (N,), the first class with the highest score.
+        tied_top: int64 (N,), the number of classes that share the highest score (1: no tie).
+        margin: float64 (N,), the highest score minus the next class's (0 at a tie), in the model's own unit.
+
+    Raises:
+        ValueError: No image, an id twice, or arrays of unlike lengths.
+    """
+
+    ids: tuple[str, ...]
+    labels: Integers | None
+    rank: Integers | None
+    ties: Integers | None
+    prediction: Integers
+    tied_top: Integers
+    margin: Floats
+
+    def __post_init__(self) -> None:
+        n = len(self.ids)
+        if n == 0:
+            raise ValueError("outcomes of no image")
+        if len(set(self.ids)) != n:
+            raise ValueError("an image id occurs twice")
+        if (self.labels is None) != (self.rank is None) or (self.labels is None) != (self.ties is None):
+            raise ValueError("labels, rank and ties are there together or not at all")
+        for array in (self.labels, self.rank, self.ties, self.prediction, self.tied_top, self.margin):
+            if array is not None:
+                if array.shape != (n,):
+                    raise ValueError(f"an array of shape {array.shape} for {n} images")
+                array.flags.writeable = False
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.ids)
+
+    @property
+    def labelled(self) -> bool:
+        """Return whether the true classes are known."""
+        return self.labels is not None
+
+    def take(self, indices: Sequence[int] | Integers) -> Outcomes:
+        """Return the outcomes of the images at ``indices``, in that order."""
+        at = np.asarray(indices, dtype=np.int64)
+        return Outcomes(
+            ids=tuple(self.ids[i] for i in at),
+            labels=None if self.labels is None else self.labels[at],
+            rank=None if self.rank is None else self.rank[at],
+            ties=None if self.ties is None else self.ties[at],
+            prediction=self.prediction[at],
+            tied_top=self.tied_top[at],
+            margin=self.margin[at],
+        )
+
+    def require_labels(self) -> tuple[Integers, Integers, Integers]:
+        """Return (labels, rank, ties).
+
+        Raises:
+            DataError: There are no labels.
+        """
+        if self.labels is None or self.rank is None or self.ties is None:
+            raise DataError(
+                "accuracy needs labels, and these images have none",
+                expected="a label for every image",
+                advice="give --label_path, or decide by agreement with the fp32 model",
+            )
+        return self.labels, self.rank, self.ties
+
+
+def outcomes_of(ids: Sequence[str], scores: Scores, labels: Integers | None) -> Outcomes:
+    """Return the outcomes of finite ``scores`` (N, classes); ``labels`` (N,) in 0 … classes-1, or None.
+
+    Raises:
+        DataError: A label that is no class of the model.
+    """
+    n, classes = scores.shape
+    columns = {
+        name: np.empty(n, np.int64)
+        for name in ("prediction", "tied_top", *(() if labels is None else ("rank", "ties")))
+    }
+    margin = np.empty(n, np.float64)
+    if labels is not None:
+        _check_labels(ids, labels, classes)
+    for start in range(0, n, _CHUNK):
+        rows = slice(start, min(start + _CHUNK, n))
+        part = scores[rows]
+        top = part.max(axis=1, keepdims=True)
+        columns["prediction"][rows] = part.argmax(axis=1)
+        columns["tied_top"][rows] = (part == top).sum(axis=1)
+        margin[rows] = _margins(part)
+        if labels is not None:
+            true = np.take_along_axis(part, labels[rows, np.newaxis], axis=1)
+            columns["rank"][rows] = (part > true).sum(axis=1)
+            columns["ties"][rows] = (part == true).sum(axis=1) - 1
+    return Outcomes(
+        ids=tuple(ids),
+        labels=None if labels is None else labels.astype(np.int64),
+        rank=columns.get("rank"),
+        ties=columns.get("ties"),
+        prediction=columns["prediction"],
+        tied_top=columns["tied_top"],
+        margin=margin,
+    )
+
+
+def concatenate(parts: Iterable[Outcomes]) -> Outcomes:
+    """Return the outcomes of disjoint sets of images as one; either all parts have labels or none has.
+
+    Raises:
+        ValueError: No part, an image in two parts, or labels in some parts only.
+    """
+    all_parts = list(parts)
+    if len({part.labelled for part in all_parts}) > 1:
+        raise ValueError("some parts have labels and others have none")
+    return Outcomes(
+        ids=tuple(name for part in all_parts for name in part.ids),
+        labels=_joined([part.labels for part in all_parts]),
+        rank=_joined([part.rank for part in all_parts]),
+        ties=_joined([part.ties for part in all_parts]),
+        prediction=np.concatenate([part.prediction for part in all_parts]),
+        tied_top=np.concatenate([part.tied_top for part in all_parts]),
+        margin=np.concatenate([part.margin for part in all_parts]),
+    )
+
+
+def _margins(scores: Scores) -> Floats:
+    if scores.shape[1] < 2:
+        return np.zeros(len(scores))
+    second, first = np.partition(scores, -2, axis=1)[:, -2:].astype(np.float64).T
+    margins: Floats = first - second
+    return margins
+
+
+def _joined(columns: Sequence[Integers | None]) -> Integers | None:
+    present = [column for column in columns if column is not None]
+    return np.concatenate(present) if present else None
+
+
+def _check_labels(ids: Sequence[str], labels: Integers, classes: int) -> None:
+    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    if len(wrong):
+        raise DataError(
+            f"{len(wrong)} labels are no class of the model",
+            found=", ".join(f"{ids[i]}: {labels[i]}" for i in wrong[:10]),
+            expected=f"0 to {classes - 1}",
+            advice="use the label file that belongs to this model",
+        )

@@ -1,0 +1,146 @@
+"""The fp32 model's scores, kept on disk so that every candidate is compared with the same ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quantize.errors import DataError, RunError
+from quantize.evaluation.score_kind import ScoreKind, are_probabilities
+from quantize.files import replaced, write_text
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreStore:
+    """Scores of one model on N images, memory-mapped.
+
+    Attributes:
+        graph_sha256: The model that gave them.
+        ids: The images, in the order of the rows.
+        kind: Whether the scores are probabilities or logits.
+        scores: float32 (N, classes), read-only.
+        rows: Row of each id.
+    """
+
+    graph_sha256: str
+    ids: tuple[str, ...]
+    kind: ScoreKind
+    scores: NDArray[np.float32]
+    rows: dict[str, int]
+
+    @classmethod
+    def open(cls, path: Path) -> ScoreStore:
+        """Map the store at ``path`` (the array; its ids lie beside it in ``path`` + ``.json``).
+
+        Raises:
+            RunError: It is absent, of another version, or the array does not fit its ids.
+        """
+        try:
+            about = json.loads(_about(path).read_text("utf-8"))
+            bytes_found = path.stat().st_size
+        except (OSError, json.JSONDecodeError) as error:
+            raise RunError(
+                "no stored scores", where=str(path), found=str(error), advice="evaluate fp32 again"
+            ) from None
+        if about.get("version") != _VERSION:
+            raise RunError(
+                "stored scores of another version",
+                where=str(path),
+                found=str(about.get("version")),
+                expected=str(_VERSION),
+                advice="remove the run's work folder",
+            )
+        ids, classes = tuple(about["ids"]), int(about["classes"])
+        if bytes_found != len(ids) * classes * 4:
+            raise RunError(
+                "stored scores do not fit their ids",
+                where=str(path),
+                found=f"{bytes_found} bytes",
+                expected=f"{len(ids) * classes * 4} bytes",
+                advice="remove the run's work folder",
+            )
+        scores = np.memmap(path, dtype="<f4", mode="r", shape=(len(ids), classes))
+        return cls(about["graph_sha256"], ids, about["kind"], scores, {name: row for row, name in enumerate(ids)})
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.ids)
+
+    @property
+    def classes(self) -> int:
+        """Return the number of classes."""
+        return int(self.scores.shape[1])
+
+    def of(self, ids: Sequence[str]) -> NDArray[np.float32]:
+        """Return float32 (len(ids), classes), the scores of these images in this order.
+
+        Raises:
+            DataError: An image that the model was not evaluated on.
+        """
+        unknown = [name for name in ids if name not in self.rows]
+        if unknown:
+            raise DataError(
+                f"{len(unknown)} images have no fp32 scores to be compared with",
+                found=", ".join(unknown[:10]),
+                expected="the images that the fp32 model was evaluated on",
+                advice="evaluate the fp32 model on the same images",
+            )
+        return np.asarray(self.scores[[self.rows[name] for name in ids]])
+
+
+class ScoreWriter:
+    """Takes scores a batch at a time; made by ``writing``."""
+
+    def __init__(self, temporary: Path) -> None:
+        self._temporary = temporary
+        self._ids: list[str] = []
+        self._classes: int | None = None
+        self._probabilities = True
+
+    def append(self, ids: Sequence[str], scores: NDArray[np.float32]) -> None:
+        """Add ``scores`` (len(ids), classes)."""
+        if scores.shape[0] != len(ids) or scores.shape[1] != (self._classes or scores.shape[1]):
+            raise ValueError(f"scores of shape {scores.shape} for {len(ids)} images of {self._classes} classes")
+        self._classes = int(scores.shape[1])
+        self._ids += ids
+        self._probabilities = self._probabilities and are_probabilities(scores)
+        with self._temporary.open("ab") as stream:
+            stream.write(np.ascontiguousarray(scores, dtype="<f4").tobytes())
+
+    def about(self, graph_sha256: str) -> str:
+        """Return the JSON that says what the rows are."""
+        if self._classes is None:
+            raise ValueError("no scores were written")
+        return json.dumps(
+            {
+                "version": _VERSION,
+                "graph_sha256": graph_sha256,
+                "kind": "softmax" if self._probabilities else "logits",
+                "classes": self._classes,
+                "ids": self._ids,
+            },
+            ensure_ascii=False,
+        )
+
+
+@contextmanager
+def writing(path: Path, graph_sha256: str) -> Iterator[ScoreWriter]:
+    """Yield a writer; on success the store appears at ``path`` as a whole, on failure nothing does."""
+    with replaced(path) as temporary:
+        writer = ScoreWriter(temporary)
+        yield writer
+        about = writer.about(graph_sha256)
+        _about(path).unlink(missing_ok=True)  # the old ids must never stand beside the new rows
+    write_text(_about(path), about)
+
+
+def _about(path: Path) -> Path:
+    return path.with_name(path.name + ".json")

@@ -1,0 +1,152 @@
+"""The figures of an evaluation that a report embeds."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from quantize.evaluation.evaluation import Evaluation
+from quantize.evaluation.fidelity import Fidelity
+from quantize.evaluation.intervals import wilson
+from quantize.evaluation.score_kind import ScoreKind
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class AccuracySummary(_Frozen):
+    """Top-k accuracy; all rates are fractions of n.
+
+    Attributes:
+        k: How many answers count.
+        expected: The headline: accuracy in expectation if ties fall at random.
+        expected_low: Lower bound of its Wilson interval.
+        expected_high: Upper bound of its Wilson interval.
+        pessimistic: Accuracy if ties count as wrong.
+        pessimistic_low: Lower bound of its Wilson interval.
+        pessimistic_high: Upper bound of its Wilson interval.
+        optimistic: Accuracy if ties count as right.
+        pessimistic_count: Images that are right however ties fall.
+        confidence: Confidence of the intervals.
+    """
+
+    k: int
+    expected: float
+    expected_low: float
+    expected_high: float
+    pessimistic: float
+    pessimistic_low: float
+    pessimistic_high: float
+    optimistic: float
+    pessimistic_count: int
+    confidence: float
+
+
+class FidelitySummary(_Frozen):
+    """Nearness to the fp32 model, which is the reference side.
+
+    Attributes:
+        scores: Whether KL is of the probabilities themselves or of the softmax of logits.
+        agreement: Share of images with fp32's top-1 answer, in expectation over ties.
+        agreement_low: Lower bound of its Wilson interval.
+        agreement_high: Upper bound of its Wilson interval.
+        pessimistic_agreement: The same with ties counting as disagreement.
+        mean_kl: Mean KL(fp32 || candidate) in nats.
+        sqnr: Signal energy / noise energy of the scores; None where there is no noise.
+        sqnr_decibel: The same in dB.
+        confidence: Confidence of the interval.
+    """
+
+    scores: ScoreKind
+    agreement: float
+    agreement_low: float
+    agreement_high: float
+    pessimistic_agreement: float
+    mean_kl: float
+    sqnr: float | None
+    sqnr_decibel: float | None
+    confidence: float
+
+
+class SkippedImage(_Frozen):
+    """An image that was left out, and why."""
+
+    id: str
+    reason: str
+
+
+class EvaluationSummary(_Frozen):
+    """One model on one set of images.
+
+    Attributes:
+        graph_sha256: Identity of the model that ran.
+        n: Number of images.
+        classes: Number of classes.
+        top1: None without labels.
+        top5: None without labels, and for five classes or fewer, where it says nothing.
+        tied_count: Images on which two or more classes share the highest score.
+        tied_share: The same as a fraction of n.
+        constant_output: Every image got the same scores: the model does not look at its input.
+        fidelity: None for the fp32 model itself.
+        skipped: Images left out.
+    """
+
+    graph_sha256: str
+    n: int = Field(gt=0)
+    classes: int
+    top1: AccuracySummary | None
+    top5: AccuracySummary | None
+    tied_count: int
+    tied_share: float
+    constant_output: bool
+    fidelity: FidelitySummary | None
+    skipped: tuple[SkippedImage, ...]
+
+
+def summarize(evaluation: Evaluation, confidence: float = 0.95) -> EvaluationSummary:
+    """Return the figures of ``evaluation`` with two-sided intervals at ``confidence``."""
+    return EvaluationSummary(
+        graph_sha256=evaluation.graph_sha256,
+        n=evaluation.n,
+        classes=evaluation.classes,
+        top1=_accuracy(evaluation, 1, confidence) if evaluation.labelled else None,
+        top5=_accuracy(evaluation, 5, confidence) if evaluation.labelled and evaluation.classes > 5 else None,
+        tied_count=evaluation.tied_count,
+        tied_share=evaluation.tied_share,
+        constant_output=evaluation.constant_output,
+        fidelity=None if evaluation.fidelity is None else _fidelity(evaluation.fidelity, confidence),
+        skipped=tuple(SkippedImage(id=image.id, reason=image.reason) for image in evaluation.skipped),
+    )
+
+
+def _accuracy(evaluation: Evaluation, k: int, confidence: float) -> AccuracySummary:
+    counts = evaluation.top_k(k)
+    expected = wilson(counts.expected_count, counts.n, confidence)
+    pessimistic = wilson(counts.pessimistic_count, counts.n, confidence)
+    return AccuracySummary(
+        k=k,
+        expected=counts.expected,
+        expected_low=expected.low,
+        expected_high=expected.high,
+        pessimistic=counts.pessimistic,
+        pessimistic_low=pessimistic.low,
+        pessimistic_high=pessimistic.high,
+        optimistic=counts.optimistic,
+        pessimistic_count=counts.pessimistic_count,
+        confidence=confidence,
+    )
+
+
+def _fidelity(fidelity: Fidelity, confidence: float) -> FidelitySummary:
+    interval = wilson(fidelity.agreement_count, len(fidelity), confidence)
+    return FidelitySummary(
+        scores=fidelity.kind,
+        agreement=fidelity.agreement,
+        agreement_low=interval.low,
+        agreement_high=interval.high,
+        pessimistic_agreement=fidelity.pessimistic_agreement,
+        mean_kl=fidelity.mean_kl,
+        sqnr=fidelity.sqnr,
+        sqnr_decibel=fidelity.sqnr_decibel,
+        confidence=confidence,
+    )
