@@ -1,0 +1,9 @@
+"""The two formats of a quantized graph, QDQ and QLinear, and the way between them."""
+
+from __future__ import annotations
+
+from quantize.formats.detect import quantized_format
+from quantize.formats.qdq import canonical, to_qdq
+from quantize.formats.qlinear import to_qlinear
+
+__all__ = ["canonical", "quantized_format", "to_qdq", "to_qlinear"]

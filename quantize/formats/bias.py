@@ -1,0 +1,54 @@
+"""The bias of integer operators: int32 in units of the input's scale times the weight's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quantize.formats.graph import Graph
+from quantize.formats.parameters import Parameters, add_dequantize, new_parameters
+from quantize.formats.unit import quantized_input
+
+
+def bias_scale(by_x: Parameters, by_w: Parameters, factor: float = 1.0) -> NDArray[np.float32]:
+    """Return the bias's scale, float32, scalar or of shape (channels,)."""
+    return np.asarray(by_x.scale * by_w.scale * np.float32(factor), np.float32)
+
+
+def dequantize_bias(graph: Graph, bias: str, by_x: Parameters, by_w: Parameters, factor: float = 1.0) -> str:
+    """Add the DequantizeLinear that gives an int32 bias its meaning and return the float tensor's name."""
+    scale = bias_scale(by_x, by_w, factor)
+    axis = None if scale.ndim == 0 else 0
+    return add_dequantize(graph, bias, new_parameters(graph, bias, scale, np.zeros(scale.shape, np.int32), axis))
+
+
+def integer_bias(graph: Graph, bias: str, by_x: Parameters, by_w: Parameters, factor: float = 1.0) -> str | None:
+    """Return the name of the int32 bias for a float bias; None where it is not constant.
+
+    A bias that is int32 behind its DequantizeLinear keeps its integers where its scale is the one that the operator
+    implies; any other is rounded to it.
+    """
+    scale = bias_scale(by_x, by_w, factor)
+    found = quantized_input(graph, bias)
+    if found is None:
+        values = graph.constant(bias)
+    else:
+        integers = graph.constant(found.integers)
+        if integers is None:
+            return None
+        same_scale = np.allclose(found.by.scale, scale, rtol=1e-6, atol=0)
+        if integers.dtype == np.int32 and same_scale and not found.by.zero_point.any():
+            return found.integers
+        values = found.by.dequantize(integers)
+    if values is None:
+        return None
+    return graph.add_constant(f"{bias}_int32", rounded_bias(values, scale))
+
+
+def rounded_bias(values: NDArray[Any], scale: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Return float biases as int32 in units of ``scale``, saturated."""
+    limits = np.iinfo(np.int32)
+    saturated = np.clip(np.rint(values.astype(np.float64) / scale), limits.min, limits.max)
+    return np.asarray(saturated, np.int32)

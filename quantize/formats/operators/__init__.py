@@ -1,0 +1,39 @@
+"""The operators that exist in both formats: a file an operator, or a family of one shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import ModuleType
+
+from onnx import NodeProto
+
+from quantize.formats.graph import DEFAULT_DOMAIN, MICROSOFT, Graph
+from quantize.formats.operators import binary, concat, conv, gemm, matmul, softmax, unary, where
+from quantize.formats.unit import Unit
+
+_ROWS: tuple[tuple[str, str, str, ModuleType], ...] = (
+    (DEFAULT_DOMAIN, "QLinearConv", "Conv", conv),
+    (MICROSOFT, "QLinearConv", "", conv),
+    (DEFAULT_DOMAIN, "QLinearMatMul", "MatMul", matmul),
+    (MICROSOFT, "QGemm", "Gemm", gemm),
+    (MICROSOFT, "QLinearAdd", "Add", binary),
+    (MICROSOFT, "QLinearMul", "Mul", binary),
+    (MICROSOFT, "QLinearConcat", "Concat", concat),
+    (MICROSOFT, "QLinearGlobalAveragePool", "GlobalAveragePool", unary),
+    (MICROSOFT, "QLinearAveragePool", "AveragePool", unary),
+    (MICROSOFT, "QLinearSigmoid", "Sigmoid", unary),
+    (MICROSOFT, "QLinearLeakyRelu", "LeakyRelu", unary),
+    (MICROSOFT, "QLinearReduceMean", "ReduceMean", unary),
+    (MICROSOFT, "QLinearSoftmax", "Softmax", softmax),
+    (MICROSOFT, "QLinearWhere", "Where", where),
+)
+
+QLINEAR_OPERATORS: Mapping[tuple[str, str], Callable[[Graph, NodeProto], bool]] = {
+    (domain, integer): module.to_qdq for domain, integer, _, module in _ROWS
+}
+"""Replaces an integer operator, found by domain and type, by its QDQ pattern; False where it must stay."""
+
+FLOAT_OPERATORS: Mapping[str, Callable[[Graph, Unit], bool]] = {
+    name: module.to_qlinear for _, _, name, module in _ROWS if name
+}
+"""Replaces the QDQ pattern around a float operator by an integer operator; False where it must stay."""

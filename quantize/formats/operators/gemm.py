@@ -1,0 +1,61 @@
+"""Gemm and onnxruntime's QGemm."""
+
+from __future__ import annotations
+
+from onnx import NodeProto
+
+from quantize.formats.bias import dequantize_bias, integer_bias
+from quantize.formats.clipping import clip_integers
+from quantize.formats.graph import MICROSOFT, Graph, attribute, attributes
+from quantize.formats.parameters import add_dequantize, add_quantize, parameters
+from quantize.formats.unit import Unit
+
+
+def _output_channels(node: NodeProto) -> int:
+    return 0 if attribute(node, "transB", 0) else 1
+
+
+def to_qdq(graph: Graph, node: NodeProto) -> bool:
+    """Replace a QGemm by DequantizeLinear on A, B and C, Gemm, and QuantizeLinear where it has an output scale.
+
+    Inputs of the node: A, a_scale, a_zero_point, B, b_scale, b_zero_point, C int32 with scale
+    ``alpha * a_scale * b_scale`` (optional), y_scale, y_zero_point (optional: float output).
+    """
+    names = [*node.input, *[""] * (9 - len(node.input))]
+    by_a = parameters(graph, names[1], names[2])
+    by_b = parameters(graph, names[4], names[5], _output_channels(node))
+    by_y = parameters(graph, names[7], names[8]) if names[7] else None
+    if by_a is None or by_b is None or (names[7] and by_y is None):
+        return False
+    inputs = [add_dequantize(graph, names[0], by_a), add_dequantize(graph, names[3], by_b)]
+    if names[6]:
+        inputs.append(dequantize_bias(graph, names[6], by_a, by_b, attribute(node, "alpha", 1.0)))
+    output = graph.fresh(f"{node.output[0]}_float") if by_y else node.output[0]
+    graph.remove([node])
+    graph.add("Gemm", inputs, [output], name=node.name, **attributes(node))
+    if by_y is not None:
+        add_quantize(graph, output, by_y, node.output[0])
+    return True
+
+
+def to_qlinear(graph: Graph, unit: Unit) -> bool:
+    """Replace the pattern around a Gemm by a QGemm. ``beta`` must be 1 and the bias constant or absent."""
+    a, b = unit.inputs[0], unit.inputs[1]
+    if a is None or b is None or a.by.axis is not None or b.by.axis not in (None, _output_channels(unit.node)):
+        return False
+    if attribute(unit.node, "transA", 0) or graph.constant(b.integers) is None:
+        return False
+    bias: str | None = ""
+    if len(unit.node.input) > 2 and unit.node.input[2]:
+        if attribute(unit.node, "beta", 1.0) != 1.0:
+            return False
+        bias = integer_bias(graph, unit.node.input[2], a.by, b.by, attribute(unit.node, "alpha", 1.0))
+    if bias is None:
+        return False
+    inputs = [a.integers, a.by.scale_name, a.by.zero_point_name, b.integers, b.by.scale_name, b.by.zero_point_name]
+    inputs += [bias, unit.by.scale_name, unit.by.zero_point_name]
+    graph.remove(unit.replaced)
+    output = clip_integers(graph, unit.bounds, unit.by, unit.integers)
+    kept = attributes(unit.node, without=["beta"])
+    graph.add("QGemm", inputs, [output], name=unit.node.name, domain=MICROSOFT, **kept)
+    return True

@@ -1,0 +1,57 @@
+"""From a graph of integer operators to QuantizeLinear-DequantizeLinear around float operators."""
+
+from __future__ import annotations
+
+from onnx import ModelProto
+
+from quantize.formats.clean import merge_duplicates
+from quantize.formats.fusing import on_integers_where_not_fused
+from quantize.formats.graph import DEFAULT_DOMAIN, MICROSOFT, Graph
+from quantize.formats.operators import QLINEAR_OPERATORS, concat, moving
+from quantize.formats.opsets import raise_to_13
+from quantize.formats.parameters import is_dequantize, is_quantize
+
+
+def to_qdq(model: ModelProto, *, opset: int = 13) -> ModelProto:
+    """Return a model in the QDQ format, at opset 13 or the model's own where that is higher.
+
+    Scales, zero points, weights and biases are those of the given model. What onnxruntime does not fuse between a
+    DequantizeLinear and a QuantizeLinear of equal parameters (SpaceToDepth, Concat) works on the integers, so that
+    the format costs no time.
+
+    Args:
+        model: In any format: QLinear (QOperator), QDQ, or a mixture; of Neural Compressor or onnxruntime.
+        opset: At least this; only 13, or what the model has, can be asked for.
+
+    Raises:
+        ModelError: A node cannot be expressed at opset 13.
+        ValueError: The opset asked for is above both 13 and the model's.
+    """
+    graph = Graph(canonical(model))
+    if opset > graph.opset:
+        raise ValueError(f"cannot raise a quantized graph from opset {graph.opset} to {opset}")
+    on_integers_where_not_fused(graph)
+    return graph.model()
+
+
+def canonical(model: ModelProto) -> ModelProto:
+    """Return the form that rewrites work on: QDQ around every operator, moving ones too, at opset 13 or higher.
+
+    Only integers with unknown meaning (those of a uint8 model input, before they are dequantized) are computed with.
+    """
+    graph = Graph(model)
+    for node in graph.nodes:
+        if node.domain == MICROSOFT and (is_quantize(node) or is_dequantize(node)):
+            node.domain = DEFAULT_DOMAIN
+    for node in graph.sorted_nodes():
+        convert = QLINEAR_OPERATORS.get((node.domain, node.op_type))
+        if convert is not None:
+            convert(graph, node)
+    raise_to_13(graph)
+    for node in graph.sorted_nodes():
+        if moving.moves_values(node) or (node.op_type == "Clip" and not node.domain):
+            moving.to_qdq(graph, node)
+        elif node.op_type == "Concat" and not node.domain:
+            concat.integers_to_qdq(graph, node)
+    merge_duplicates(graph)
+    return graph.model()
