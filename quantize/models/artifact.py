@@ -1,0 +1,79 @@
+"""A model as the rest of the package handles it: a file, its identity and its contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from onnx import ModelProto
+
+from quantize.files import write_bytes
+from quantize.models.contract import ModelContract, TensorContract, model_contract
+from quantize.models.identity import graph_sha256
+from quantize.models.nodes import default_opset
+from quantize.models.reading import read_model
+from quantize.provenance import sha256_bytes
+
+__all__ = ["ModelArtifact", "ModelContract", "TensorContract", "save_model"]
+
+
+@dataclass(frozen=True)
+class ModelArtifact:
+    """A model file and what identifies it; fp32 and int8 models are the same type.
+
+    Attributes:
+        path: The ONNX file.
+        sha256: Hash of the file's bytes.
+        graph_sha256: Hash of the model without its metadata: the identity that figures belong to.
+        opset: Version of the default operator set.
+        contract: Input, output, number of classes.
+        bytes: Size of the file.
+    """
+
+    path: Path
+    sha256: str
+    graph_sha256: str
+    opset: int
+    contract: ModelContract
+    bytes: int
+
+    @classmethod
+    def load(cls, path: Path) -> ModelArtifact:
+        """Return the artifact of a model file.
+
+        Raises:
+            ModelError: The file is no readable ONNX model, or no image classifier.
+        """
+        model = read_model(path)
+        return _artifact(model, path, path.read_bytes())
+
+    def proto(self) -> ModelProto:
+        """Return the model itself, read again.
+
+        Raises:
+            ModelError: The file is gone or has been damaged.
+        """
+        return read_model(self.path)
+
+
+def save_model(model: ModelProto, path: Path) -> ModelArtifact:
+    """Write a model in one step, deterministically, and return its artifact.
+
+    Raises:
+        ModelError: The model is no image classifier; nothing is written then.
+    """
+    content = model.SerializeToString(deterministic=True)
+    artifact = _artifact(model, path, content)
+    write_bytes(path, content)
+    return artifact
+
+
+def _artifact(model: ModelProto, path: Path, content: bytes) -> ModelArtifact:
+    return ModelArtifact(
+        path=path,
+        sha256=sha256_bytes(content),
+        graph_sha256=graph_sha256(model),
+        opset=default_opset(model),
+        contract=model_contract(model, where=str(path)),
+        bytes=len(content),
+    )

@@ -1,0 +1,98 @@
+"""Reading an ONNX file, and saying what it is where it is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnx import ModelProto
+
+from quantize.errors import ModelError
+from quantize.models.external_data import load_external_data
+
+LARGEST_BYTES = 2**31 - 1
+"""A serialized protocol buffer holds at most 2 GiB less one byte."""
+
+_LFS = b"version https://git-lfs.github.com/spec/"
+_MAGICS = (
+    (0, b"PK\x03\x04", "a zip archive (PyTorch and Keras save models so)", "export the model to ONNX"),
+    (0, b"\x89HDF", "an HDF5 file (Keras saves models so)", "export the model to ONNX"),
+    (4, b"TFL3", "a TensorFlow Lite model", "export the model to ONNX"),
+    (4, b"ORTM", "a model in onnxruntime's own format", "give the ONNX file that it was made from"),
+    (0, b"\x1f\x8b", "a gzip archive", "unpack it and give the .onnx file inside"),
+    (257, b"ustar", "a tar archive", "unpack it and give the .onnx file inside"),
+    (0, b"\x80", "a Python pickle (PyTorch saves models so)", "export the model to ONNX"),
+    (0, b"<", "an HTML or XML page, as a server sends instead of a missing file", "download the file again"),
+    (0, b"{", "a JSON text", "give the .onnx file"),
+)
+
+
+def read_model(path: Path) -> ModelProto:
+    """Return the model in an ONNX file, weights in external files loaded into it.
+
+    Args:
+        path: The file; its external data has to lie in the same folder or below.
+
+    Raises:
+        ModelError: There is no such file, it is no ONNX model, it is damaged, it is larger than 2 GB with its external
+            data, or the external data is missing or leaves the model's folder.
+    """
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "nothing"
+        raise ModelError("there is no model file", where=str(path), found=found, expected="an ONNX file")
+    if (size := path.stat().st_size) > LARGEST_BYTES:
+        raise too_large(path, size)
+    content = path.read_bytes()
+    refuse_other_formats(content, str(path))
+    model = ModelProto()
+    try:
+        model.ParseFromString(content)
+    except DecodeError as error:
+        raise _unreadable(content, path) from error
+    if not model.HasField("graph") or not model.graph.output or not model.ir_version:
+        raise _unreadable(content, path)
+    load_external_data(model, path, LARGEST_BYTES - size)
+    return model
+
+
+def refuse_other_formats(content: bytes, where: str) -> None:
+    """Refuse bytes that are recognizably something else than an ONNX model, and say what.
+
+    Raises:
+        ModelError: The bytes are empty, a Git LFS pointer, or of another known format.
+    """
+    if not content:
+        raise ModelError("the model file is empty", where=where, expected="an ONNX model", advice="fetch it again")
+    if content.startswith(_LFS):
+        raise ModelError(
+            "this is a Git LFS pointer, not the model",
+            where=where,
+            found=f"a text of {len(content)} bytes that says where the model is kept",
+            expected="an ONNX model",
+            advice="run 'git lfs pull' in its repository, or download the file itself",
+        )
+    for offset, magic, name, advice in _MAGICS:
+        if content[offset : offset + len(magic)] == magic:
+            raise ModelError("this is not an ONNX model", where=where, found=name, advice=advice)
+
+
+def too_large(path: Path, size: int) -> ModelError:
+    """Return the error for a model whose weights do not fit into one ONNX file."""
+    return ModelError(
+        "the model is too large to be quantized into one file",
+        where=str(path),
+        found=f"{size:,} bytes with its external data",
+        expected=f"at most {LARGEST_BYTES:,} bytes: protocol buffers hold no more",
+    )
+
+
+def _unreadable(content: bytes, path: Path) -> ModelError:
+    # Every exporter writes field 1, ir_version, first.
+    begins_well = content[:1] == b"\x08"
+    return ModelError(
+        "the model is truncated or damaged" if begins_well else "this is not an ONNX model",
+        where=str(path),
+        found=f"{len(content):,} bytes that do not parse as an ONNX model",
+        expected="a whole ONNX file",
+        advice="copy or download it again" if begins_well else "export the model to ONNX",
+    )

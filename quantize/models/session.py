@@ -1,0 +1,81 @@
+"""onnxruntime sessions on the CPU provider, set up the same way everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import onnxruntime
+
+from quantize.errors import ModelError
+
+Optimization = Literal["all", "extended", "basic", "none"]
+
+_LEVELS = {
+    "all": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
+    "extended": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+    "basic": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    "none": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
+}
+_FATAL = 4
+
+
+def open_session(
+    model: Path | bytes,
+    *,
+    threads: int = 1,
+    optimization: Optimization = "all",
+    spinning: bool | None = None,
+    profile_prefix: Path | None = None,
+    optimized_path: Path | None = None,
+) -> onnxruntime.InferenceSession:
+    """Return a session on the CPU provider that prints nothing.
+
+    Args:
+        model: An ONNX file, or a serialized model.
+        threads: Intra-op threads; operators run one after another.
+        optimization: How far onnxruntime may rewrite the graph.
+        spinning: Whether idle threads spin; None leaves onnxruntime's default.
+        profile_prefix: Beginning of the profile's file name; the session's ``end_profiling`` returns the whole name.
+        optimized_path: Where to write the graph as onnxruntime runs it.
+
+    Raises:
+        ModelError: onnxruntime cannot read the model, or has no CPU kernel for one of its operators.
+        ValueError: ``threads`` is not positive.
+    """
+    if threads < 1:
+        raise ValueError(f"a session needs at least one thread, not {threads}")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = _LEVELS[optimization]
+    options.log_severity_level = _FATAL
+    if spinning is not None:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
+    if profile_prefix is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile_prefix)
+    if optimized_path is not None:
+        options.optimized_model_filepath = str(optimized_path)
+    try:
+        return onnxruntime.InferenceSession(
+            str(model) if isinstance(model, Path) else model, options, providers=["CPUExecutionProvider"]
+        )
+    except _LOADING_ERRORS as error:
+        raise ModelError(
+            "onnxruntime cannot load the model",
+            where=str(model) if isinstance(model, Path) else None,
+            found=str(error).strip(),
+            expected=f"a model that onnxruntime {onnxruntime.__version__} runs on the CPU",
+        ) from error
+
+
+def _loading_errors() -> tuple[type[Exception], ...]:
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoSuchFile", "NotImplemented")
+    return tuple(getattr(state, name) for name in (*names, "RuntimeException", "NoModel") if hasattr(state, name))
+
+
+_LOADING_ERRORS = _loading_errors()
