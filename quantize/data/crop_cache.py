@@ -1,0 +1,109 @@
+"""The crop cache on disk: a ``.npy`` file of uint8 crops, and an index that proves each row."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import __version__ as pillow_version
+from PIL import features
+
+from quantize.errors import DataError
+from quantize.files import write_text
+from quantize.provenance import sha256_bytes
+
+_FORMAT = 1
+
+
+def decoder_version() -> str:
+    """Return what besides the image and the preprocessing decides a crop's bytes: the decoder's versions."""
+    return f"{_FORMAT}: Pillow {pillow_version}, JPEG {features.version('jpg')}"
+
+
+@dataclass(frozen=True)
+class CachedRow:
+    """What a row of the file holds.
+
+    Attributes:
+        state: The encoded image's size and times when it was decoded.
+        sha256: Hash of the crop's bytes; None for a row that was never written, its image being unreadable.
+    """
+
+    state: tuple[int, ...]
+    sha256: str | None
+
+
+@dataclass(frozen=True)
+class CropIndex:
+    """Written after the crops' file is complete; without it the file is not trusted."""
+
+    decoder: str
+    rows: tuple[CachedRow, ...]
+
+    def write(self, path: Path) -> None:
+        """Write the index in one step."""
+        write_text(path, json.dumps(asdict(self)))
+
+    @classmethod
+    def read(cls, path: Path) -> CropIndex | None:
+        """Return the index in a file, or None where there is none, or a damaged one."""
+        try:
+            found = json.loads(path.read_bytes())
+            rows = tuple(CachedRow(tuple(row["state"]), row["sha256"]) for row in found["rows"])
+            return cls(found["decoder"], rows)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
+def header(shape: Sequence[int]) -> bytes:
+    """Return the ``.npy`` header of a uint8 array in C order."""
+    stream = io.BytesIO()
+    description = {"descr": "|u1", "fortran_order": False, "shape": tuple(shape)}
+    np.lib.format.write_array_header_1_0(stream, description)  # type: ignore[no-untyped-call]
+    return stream.getvalue()
+
+
+def proven_rows(path: Path, shape: Sequence[int], index: CropIndex) -> Iterator[tuple[int, bytes]]:
+    """Yield (row, bytes) of each row whose bytes are what the index says; nothing for a file of another shape."""
+    size = int(np.prod(shape[1:]))
+    expected = header(shape)
+    try:
+        stream: BinaryIO = path.open("rb")
+    except OSError:
+        return
+    with stream:
+        if stream.read(len(expected)) != expected:
+            return
+        for row, cached in enumerate(index.rows):
+            content = stream.read(size)
+            if len(content) == size and sha256_bytes(content) == cached.sha256:
+                yield row, content
+
+
+def allocate(path: Path, shape: Sequence[int]) -> int:
+    """Make ``path`` a ``.npy`` file of zeros, without filling the disk yet, and return the bytes before the first row.
+
+    Raises:
+        DataError: The disk has not the space.
+    """
+    start = header(shape)
+    size = len(start) + int(np.prod(shape))
+    free = shutil.disk_usage(path.parent).free
+    if free < size:
+        raise DataError(
+            "not enough disk space for the cache of crops",
+            where=str(path.parent),
+            found=f"{free / 1e9:.2f} GB free",
+            expected=f"{size / 1e9:.2f} GB for {shape[0]:,} images",
+            advice="free some space, or name another cache folder (XDG_CACHE_HOME)",
+        )
+    with path.open("wb") as stream:
+        stream.write(start)
+        stream.truncate(size)
+    return len(start)

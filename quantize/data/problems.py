@@ -1,0 +1,57 @@
+"""Everything wrong with a data set in one error: the first ten and the count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from quantize.errors import DataError
+
+_SHOWN = 10
+
+
+@dataclass
+class Problems:
+    """Problems found while reading, to be raised together."""
+
+    _found: list[tuple[int, str, str]] = field(default_factory=list)
+
+    def add(self, order: int, where: str, text: str) -> None:
+        """Note a problem.
+
+        Args:
+            order: Place in the data, such as the line number: the error lists problems in this order.
+            where: File and line, or file.
+            text: What is wrong.
+        """
+        self._found.append((order, where, text))
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._found)
+
+    def raise_any(self, what: str, *, expected: str | None = None, advice: str | None = None) -> None:
+        """Raise the first ten with the count of all; return where there are none.
+
+        Args:
+            what: What has the problems, for the headline: "12 problems in WHAT".
+            expected: What was expected instead.
+            advice: What to do.
+
+        Raises:
+            DataError: There is at least one problem.
+        """
+        if not self._found:
+            return
+        found = sorted(self._found)
+        if len(found) == 1:
+            _, where, text = found[0]
+            raise DataError(text, where=where, expected=expected, advice=advice)
+        lines = [f"{where}: {text}" for _, where, text in found[:_SHOWN]]
+        if len(found) > _SHOWN:
+            lines.append(f"and {len(found) - _SHOWN:,} more")
+        raise DataError(
+            f"{len(found):,} problems in {what}",
+            found="".join(f"\n    {line}" for line in lines),
+            expected=expected,
+            advice=advice,
+        )
