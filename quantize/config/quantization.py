@@ -1,0 +1,74 @@
+"""Block ``quantization``: what the engine may do to the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from quantize.config.block import Block, Expected
+from quantize.config.values import Count, Switch
+
+
+def _listed(value: Any) -> Any:
+    """Read ``int8, fp32`` as a list of two, as Neural Compressor does."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+class TensorConstraint(Block):
+    """What an op's weights, or its activations, may become; a key that is left out does not restrict it."""
+
+    granularity: Annotated[tuple[Literal["per_channel", "per_tensor"], ...], BeforeValidator(_listed)] | None = None
+    scheme: Annotated[tuple[Literal["asym", "sym"], ...], BeforeValidator(_listed)] | None = None
+    dtype: Annotated[tuple[Literal["int8", "uint8", "fp32"], ...], BeforeValidator(_listed)] | None = None
+    algorithm: Annotated[tuple[Literal["minmax", "kl", "percentile"], ...], BeforeValidator(_listed)] | None = None
+
+
+class OpConstraint(Block):
+    """What an op may become."""
+
+    weight: TensorConstraint = TensorConstraint()
+    activation: TensorConstraint = TensorConstraint()
+
+    def lists(self) -> dict[str, dict[str, list[str]]]:
+        """Return the constraint as Neural Compressor takes it, without what does not restrict anything."""
+        given = self.model_dump(exclude_none=True, mode="json")
+        return {side: dict(constraint) for side, constraint in given.items() if constraint}
+
+
+OpConstraints = Annotated[
+    Mapping[str, OpConstraint],
+    Expected("a mapping from ops to their constraints, such as {conv1: {weight: {dtype: [fp32]}}}", "YAML"),
+]
+
+
+class CalibrationBlock(Block):
+    """The images that activation ranges are taken from."""
+
+    sampling_size: Count = Field(default=100, description="Images drawn for calibration.")
+    in_evaluation: Switch = Field(
+        default=False,
+        description="Keep the calibration images in the evaluation set, as published 50,000-image figures do.",
+    )
+
+
+class QuantizationBlock(Block):
+    """How the model is quantized."""
+
+    approach: Literal["post_training_static_quant"] = Field(
+        default="post_training_static_quant", description="The kind of quantization: there is one."
+    )
+    calibration: CalibrationBlock = CalibrationBlock()
+    reduce_range: Switch = Field(
+        default=False, description="Use 7 bits for weights, for CPUs without VNNI; never taken from this machine."
+    )
+    model_wise: Annotated[
+        OpConstraint, Expected("a constraint, such as {activation: {algorithm: [minmax, kl]}}", "YAML")
+    ] = Field(default=OpConstraint(), description="What every op may become.")
+    optype_wise: OpConstraints = Field(
+        default_factory=dict, description="What the ops of a type may become, by op type."
+    )
+    op_wise: OpConstraints = Field(
+        default_factory=dict, description="What single ops may become, by node name or pattern."
+    )

@@ -1,0 +1,172 @@
+"""The settings' names and types, read off the models: for errors, suggestions and flags."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from quantize.config.block import Block, Expected, Flag
+from quantize.config.document import KeyPath
+from quantize.config.nearest import one_of
+from quantize.config.run_config import RunConfig
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting that has a flag.
+
+    Attributes:
+        key: Its dotted key in files.
+        flag: Its flag, without dashes.
+        description: What it decides, for help texts.
+        expected: What it takes.
+        default: What it is when it is not given, as files have it; None where nothing is.
+    """
+
+    key: str
+    flag: str
+    description: str
+    expected: Expected
+    default: object
+
+    @property
+    def path(self) -> KeyPath:
+        """Return the key's parts."""
+        return tuple(self.key.split("."))
+
+    @property
+    def is_switch(self) -> bool:
+        """Return whether the flag may stand without a value, for true."""
+        return self.expected.metavar == "true|false"
+
+
+def settings() -> tuple[Setting, ...]:
+    """Return all settings that have flags, in the order of the models."""
+    return tuple(_settings_of(RunConfig, ()))
+
+
+def field_at(path: KeyPath) -> FieldInfo | None:
+    """Return the field at a path, or None where the models have none."""
+    block: Any = RunConfig
+    found: FieldInfo | None = None
+    for index, part in enumerate(path):
+        if isinstance(block, type) and issubclass(block, Block):
+            found = block.model_fields.get(str(part))
+            if found is None:
+                return None
+            block = _plain(found.annotation)
+        elif _is_mapping(block):
+            block = _plain(get_args(block)[1])
+            found = FieldInfo(annotation=block)
+        else:
+            return found if index else None
+    return found
+
+
+def block_at(path: KeyPath) -> type[Block] | None:
+    """Return the block at a path, or None where there is a plain setting or nothing."""
+    if not path:
+        return RunConfig
+    found = field_at(path)
+    annotation = None if found is None else _plain(found.annotation)
+    return annotation if isinstance(annotation, type) and issubclass(annotation, Block) else None
+
+
+def takes_blank(path: KeyPath) -> bool:
+    """Return whether a key with nothing behind it means an empty block, as in Neural Compressor's files."""
+    found = field_at(path)
+    if found is None:
+        return False
+    return block_at(path) is not None or _is_mapping(_plain(found.annotation))
+
+
+def expected_at(path: KeyPath) -> Expected:
+    """Return what the setting at a path takes."""
+    block = block_at(path)
+    found = field_at(path)
+    stated = [item for item in (found.metadata if found else ()) if isinstance(item, Expected)]
+    if stated:
+        return stated[-1]
+    if block is not None:
+        return Expected(f"a block with {', '.join(block.model_fields)}")
+    return Expected("a value") if found is None else _expected(found.annotation)
+
+
+def known_paths() -> Iterator[KeyPath]:
+    """Yield the path of every key of the models, blocks included."""
+    yield from _paths_of(RunConfig, ())
+
+
+def choices_at(path: KeyPath) -> tuple[str, ...]:
+    """Return the values that a setting is limited to, or nothing."""
+    found = field_at(path)
+    return () if found is None else _choices(found.annotation)
+
+
+def _expected(annotation: Any) -> Expected:
+    """Return what a type takes: its own words, or its choices."""
+    choices = _choices(annotation)
+    if choices:
+        return Expected(one_of(choices), "|".join(choices))
+    for metadata in _metadata(annotation):
+        if isinstance(metadata, Expected):
+            return metadata
+    return Expected("a value")
+
+
+def _settings_of(block: type[Block], path: tuple[str, ...]) -> Iterator[Setting]:
+    for name, info in block.model_fields.items():
+        here = (*path, name)
+        inner = _plain(info.annotation)
+        flags = [item for item in _metadata(info.annotation, *info.metadata) if isinstance(item, Flag)]
+        has_words = any(isinstance(item, Expected) for item in info.metadata)
+        if isinstance(inner, type) and issubclass(inner, Block) and not has_words:
+            yield from _settings_of(inner, here)
+        elif not flags or flags[0].name is not None:
+            flag = flags[0].name if flags and flags[0].name else name
+            default = info.get_default(call_default_factory=True, validated_data={})
+            yield Setting(".".join(here), flag, info.description or "", expected_at(here), default)
+
+
+def _paths_of(block: type[Block], path: KeyPath) -> Iterator[KeyPath]:
+    for name, info in block.model_fields.items():
+        yield (*path, name)
+        inner = _plain(info.annotation)
+        if isinstance(inner, type) and issubclass(inner, Block):
+            yield from _paths_of(inner, (*path, name))
+
+
+def _plain(annotation: Any) -> Any:
+    """Return a type without ``| None`` and ``Annotated``."""
+    if get_origin(annotation) is Annotated:
+        return _plain(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, types.UnionType):
+        inner = [item for item in get_args(annotation) if item is not type(None)]
+        return _plain(inner[0]) if len(inner) == 1 else annotation
+    return annotation
+
+
+def _is_mapping(annotation: Any) -> bool:
+    origin = get_origin(annotation)
+    return isinstance(origin, type) and issubclass(origin, Mapping)
+
+
+def _metadata(annotation: Any, *more: Any) -> tuple[Any, ...]:
+    """Return what ``Annotated`` carries, below ``| None`` too."""
+    if get_origin(annotation) is Annotated:
+        inner, *own = get_args(annotation)
+        return (*_metadata(inner), *own, *more)
+    if get_origin(annotation) in (Union, types.UnionType):
+        return tuple(item for part in get_args(annotation) for item in _metadata(part)) + more
+    return more
+
+
+def _choices(annotation: Any) -> tuple[str, ...]:
+    plain = _plain(annotation)
+    if get_origin(plain) is tuple:
+        return _choices(get_args(plain)[0])
+    return tuple(str(value) for value in get_args(plain)) if get_origin(plain) is Literal else ()

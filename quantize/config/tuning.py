@@ -1,0 +1,70 @@
+"""Block ``tuning``: the goal, and how it is searched for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from quantize.config.block import Block, Expected, Flag
+from quantize.config.values import Confidence, Count, CountOrZero, Fraction, Seed
+
+_DEFAULT_RELATIVE = 0.01
+
+
+class StrategyBlock(Block):
+    """How Neural Compressor goes through the possibilities."""
+
+    name: Annotated[
+        Literal["basic", "auto", "bayesian", "conservative", "exhaustive", "mse", "mse_v2", "random"], Flag("strategy")
+    ] = Field(default="basic", description="Neural Compressor's strategy.")
+
+
+class CriterionBlock(Block):
+    """What a quantized model must reach: one of ``relative`` and ``absolute`` where there are labels."""
+
+    relative: Fraction | None = Field(
+        default=None, description="Largest loss of top-1, as a share of fp32's. 0.01 where --absolute is not given."
+    )
+    absolute: Fraction | None = Field(default=None, description="Largest loss of top-1: 0.01 is one point.")
+    agreement: Fraction = Field(
+        default=0.95, description="Where there are no labels: least share of images with fp32's top-1."
+    )
+    confidence: Confidence | None = Field(
+        default=None, description="Certainty that the verdict must have; without it, the point estimate decides."
+    )
+    higher_is_better: Annotated[Literal[True], Flag(None), Expected("true: of top-1, more is better")] = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_loss(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        losses = [name for name in ("relative", "absolute") if given.get(name) is not None]
+        if len(losses) == 2:
+            raise ValueError("`relative` and `absolute` exclude each other")
+        return given if losses else {**given, "relative": _DEFAULT_RELATIVE}
+
+
+class ExitPolicyBlock(Block):
+    """When tuning stops."""
+
+    timeout: CountOrZero = Field(default=0, description="Seconds to tune; 0 stops at the first model that meets it.")
+    max_trials: Count = Field(default=100, description="Candidates to try, at most.")
+
+
+class TuningBlock(Block):
+    """The goal, and how it is searched for."""
+
+    engine: Literal["inc", "native", "both"] = Field(
+        default="inc", description="Neural Compressor (inc), our own engine (native), or both, compared."
+    )
+    strategy: StrategyBlock = StrategyBlock()
+    accuracy_criterion: CriterionBlock = CriterionBlock.model_validate({})
+    exit_policy: ExitPolicyBlock = ExitPolicyBlock()
+    certification: Fraction | None = Field(
+        default=None,
+        description="Share of evaluation images kept from every trial, to certify the chosen model. "
+        "0.3 with 5,000 evaluation images or more, else 0.",
+    )
+    random_seed: Seed = Field(default=1978, description="The one seed.")

@@ -1,0 +1,118 @@
+"""The kinds of values that settings take, with their ranges and how text is read as one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from quantize.config.block import Expected
+
+_PERCENT = re.compile(r"\s*([-+]?[0-9.]+)\s*%\s*")
+_QUOTIENT = re.compile(r"\s*([0-9.]+)\s*/\s*([0-9.]+)\s*")
+_SEPARATOR = re.compile(r"[\s,]+")
+
+
+def _no_boolean(value: Any) -> Any:
+    """Refuse true and false where a number belongs: Python counts them as 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError("a number is needed here")
+    return value
+
+
+def _percent(value: Any) -> Any:
+    """Read ``1%`` as 0.01, as Neural Compressor does."""
+    match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
+    return value if match is None else float(match[1]) / 100
+
+
+def _quotient(value: Any) -> Any:
+    """Read ``1/255`` as the number."""
+    match = _QUOTIENT.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return value
+    if float(match[2]) == 0.0:
+        raise ValueError("divides by zero")
+    return float(match[1]) / float(match[2])
+
+
+def _split(value: Any) -> Any:
+    """Read ``a, b`` and ``a b`` as a list."""
+    return [part for part in _SEPARATOR.split(value) if part] if isinstance(value, str) else value
+
+
+def _triple(value: Any) -> Any:
+    """Read one number as the same number for each channel."""
+    parts = _split(value)
+    if isinstance(parts, int | float) and not isinstance(parts, bool):
+        parts = [parts]
+    return list(parts) * 3 if isinstance(parts, list | tuple) and len(parts) == 1 else parts
+
+
+def _home(path: Path) -> Path:
+    """Read a leading ``~`` as the home folder, which no shell does behind ``--flag=`` or in a file."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ValueError(f"no home folder for {path.parts[0]}") from None
+
+
+Count = Annotated[
+    int, BeforeValidator(_no_boolean), Field(ge=1, le=10**9), Expected("a whole number from 1 up", "NUMBER")
+]
+CountOrZero = Annotated[
+    int, BeforeValidator(_no_boolean), Field(ge=0, le=10**9), Expected("a whole number from 0 up", "NUMBER")
+]
+Seed = Annotated[
+    int,
+    BeforeValidator(_no_boolean),
+    Field(ge=0, le=2**32 - 1),
+    Expected("a whole number from 0 to 4294967295", "NUMBER"),
+]
+Fraction = Annotated[
+    float,
+    BeforeValidator(_no_boolean),
+    BeforeValidator(_percent),
+    Field(ge=0.0, lt=1.0),
+    Expected("a fraction from 0 to below 1, such as 0.01, or a percentage, such as 1%", "FRACTION"),
+]
+Confidence = Annotated[
+    float,
+    BeforeValidator(_no_boolean),
+    BeforeValidator(_percent),
+    Field(ge=0.5, lt=1.0),
+    Expected("a fraction from 0.5 to below 1, such as 0.95, or a percentage, such as 95%", "FRACTION"),
+]
+Factor = Annotated[
+    float,
+    BeforeValidator(_no_boolean),
+    BeforeValidator(_quotient),
+    Field(gt=0.0),
+    Expected("a number above 0, such as 1, or a quotient, such as 1/255", "NUMBER"),
+]
+_Number = Annotated[float, BeforeValidator(_no_boolean)]
+_Positive = Annotated[float, BeforeValidator(_no_boolean), Field(gt=0.0)]
+Triple = Annotated[
+    tuple[_Number, _Number, _Number],
+    BeforeValidator(_triple),
+    Expected("three numbers for red, green and blue, or one for all", "R,G,B"),
+]
+PositiveTriple = Annotated[
+    tuple[_Positive, _Positive, _Positive],
+    BeforeValidator(_triple),
+    Expected("three numbers above 0 for red, green and blue, or one for all", "R,G,B"),
+]
+Names = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...],
+    BeforeValidator(_split),
+    Expected("a name, or several separated by commas", "NAME,NAME"),
+]
+Switch = Annotated[bool, Expected("true or false", "true|false")]
+Text = Annotated[str, Field(min_length=1), Expected("a text")]
+Place = Annotated[
+    Path,
+    AfterValidator(_home),
+    Expected("a path", "PATH"),
+]
