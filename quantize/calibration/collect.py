@@ -1,0 +1,172 @@
+"""The one streaming pass over the calibration images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from quantize.calibration.channel_means import ChannelMeans
+from quantize.calibration.exposure import Exposure, expose
+from quantize.calibration.histogram import CODES, Histogram, codes_of
+from quantize.calibration.statistics import CalibrationStatistics, TensorStatistics
+from quantize.data.batch import Batch
+from quantize.errors import DataError, ModelError
+from quantize.models.session import open_session
+from quantize.progress import Progress, silent
+
+# Small tensors wait until this many values are there: counting costs a fixed 0.1 ms.
+_PENDING = 1 << 18
+
+
+def collect(
+    model: onnx.ModelProto,
+    batches: Iterable[Batch],
+    *,
+    threads: int = 1,
+    fingerprints: Mapping[str, str] | None = None,
+    progress: Progress = silent,
+) -> CalibrationStatistics:
+    """Run ``model`` once over all images and return the statistics of all its float tensors.
+
+    Images go through the model one by one, so the result does not depend on the batch size; nothing is kept of an
+    image but counts. While one image is counted the next one is computed.
+
+    Args:
+        model: The fp32 model.
+        batches: Images, float32 (N, 3, H, W).
+        threads: Intra-op threads of the session; counting takes one more.
+        fingerprints: What the result is recorded to come from.
+        progress: Told after every image.
+
+    Raises:
+        DataError: If there is no image.
+        ModelError: If a tensor takes a value that is not finite.
+    """
+    exposure = expose(model)
+    names = [*exposure.observed, *(output for _, output in exposure.means)]
+    session = open_session(exposure.model.SerializeToString(), threads=threads)
+    input_name = session.get_inputs()[0].name
+    counters = {name: _Counter(name) for name in (input_name, *exposure.observed)}
+    means: dict[str, ChannelMeans] = {}
+    seen = 0
+
+    def infer(image: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], list[npt.NDArray[np.float32]]]:
+        return image, session.run(names, {input_name: image})
+
+    for image, outputs in _one_ahead(infer, _images(batches)):
+        values = dict(zip(names, outputs, strict=True))
+        counters[input_name].add(image)
+        _add_mean(means, input_name, image.mean(axis=(0, 2, 3), dtype=np.float64).astype(np.float32))
+        for name in exposure.observed:
+            counters[name].add(values[name])
+        for name, output in exposure.means:
+            _add_mean(means, name, values[output])
+        seen += 1
+        progress("calibration", seen, None)
+    if not seen:
+        raise DataError("the calibration set is empty", expected="at least one image")
+    tensors = {name: counter.finished(means.get(name)) for name, counter in counters.items()}
+    _derive(tensors, exposure, means)
+    return CalibrationStatistics(tensors=tensors, images=seen, fingerprints=dict(fingerprints or {}))
+
+
+def _images(batches: Iterable[Batch]) -> Iterator[npt.NDArray[np.float32]]:
+    for batch in batches:
+        for position in range(len(batch.images)):
+            yield batch.images[position : position + 1]
+
+
+_Given = TypeVar("_Given")
+_Result = TypeVar("_Result")
+
+
+def _one_ahead(compute: Callable[[_Given], _Result], given: Iterable[_Given]) -> Iterator[_Result]:
+    """Yield ``compute(value)`` for all values, computing the next while the caller works on this one."""
+    with ThreadPoolExecutor(1) as pool:
+        pending: Future[_Result] | None = None
+        for value in given:
+            following = pool.submit(compute, value)
+            if pending is not None:
+                yield pending.result()
+            pending = following
+        if pending is not None:
+            yield pending.result()
+
+
+def _add_mean(means: dict[str, ChannelMeans], name: str, of_image: npt.NDArray[np.float32]) -> None:
+    try:
+        added = ChannelMeans.of_image(of_image)
+    except ValueError as error:
+        raise _not_finite(name) from error
+    means[name] = means[name].merged(added) if name in means else added
+
+
+def _not_finite(name: str) -> ModelError:
+    return ModelError(
+        "a tensor takes values that are not finite",
+        where=name,
+        found="an infinity or NaN for a calibration image",
+        advice="check the preprocessing, and the fp32 model's scores on the same images",
+    )
+
+
+@dataclass
+class _Counter:
+    """Counts of one tensor's values while the pass runs."""
+
+    name: str
+    counts: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(CODES, np.int64))
+    minimum: float = float("inf")
+    maximum: float = float("-inf")
+    _pending: list[npt.NDArray[np.uint16]] = field(default_factory=list)
+    _pending_size: int = 0
+
+    def add(self, values: npt.NDArray[np.float32]) -> None:
+        minimum, maximum = float(values.min()), float(values.max())
+        if not (np.isfinite(minimum) and np.isfinite(maximum)):
+            raise _not_finite(self.name)
+        self.minimum, self.maximum = min(self.minimum, minimum), max(self.maximum, maximum)
+        codes = codes_of(values)
+        if codes.size >= _PENDING:
+            self._count(codes)
+            return
+        self._pending.append(codes.copy())
+        self._pending_size += codes.size
+        if self._pending_size >= _PENDING:
+            self._flush()
+
+    def finished(self, means: ChannelMeans | None) -> TensorStatistics:
+        self._flush()
+        return TensorStatistics(Histogram.of_code_counts(self.counts), self.minimum, self.maximum, means)
+
+    def _flush(self) -> None:
+        if self._pending:
+            self._count(np.concatenate(self._pending))
+            self._pending, self._pending_size = [], 0
+
+    def _count(self, codes: npt.NDArray[np.uint16]) -> None:
+        counted = np.bincount(codes)
+        self.counts[: counted.size] += counted
+
+
+def _derive(tensors: dict[str, TensorStatistics], exposure: Exposure, means: Mapping[str, ChannelMeans]) -> None:
+    """Add the tensors whose values follow from others to ``tensors``."""
+    for derived in exposure.derivations:
+        sources = [tensors[name] for name in derived.sources]
+        minimum = min(source.minimum for source in sources)
+        maximum = max(source.maximum for source in sources)
+        low = derived.lowest if derived.lowest is not None else minimum
+        high = derived.highest if derived.highest is not None else maximum
+        histogram = Histogram.sum(*(source.histogram for source in sources))
+        tensors[derived.tensor] = TensorStatistics(
+            histogram=histogram.clipped(derived.lowest, derived.highest),
+            minimum=min(max(minimum, low), high),
+            maximum=min(max(maximum, low), high),
+            means=means.get(derived.tensor),
+        )

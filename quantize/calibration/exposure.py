@@ -1,0 +1,142 @@
+"""Which tensors must be looked at in the calibration pass, and which follow from others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper, shape_inference
+
+_SAME_VALUES = frozenset({"Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Dropout"})
+_MEAN_SUFFIX = ":channel_mean"
+# The axes over which the mean by channel is taken: everything but the channels, which are last in a sequence.
+_MEAN_AXES = {2: (0,), 3: (0, 1), 4: (0, 2, 3)}
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """A tensor whose values follow from those of others, whatever the image.
+
+    Attributes:
+        tensor: The tensor's name.
+        sources: The tensors whose values it holds together.
+        lowest: The values are clipped from below, or None.
+        highest: The values are clipped from above, or None.
+    """
+
+    tensor: str
+    sources: tuple[str, ...]
+    lowest: float | None = None
+    highest: float | None = None
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """What to read from a model to know the values of all its tensors.
+
+    Attributes:
+        observed: Tensors whose values must be read.
+        derivations: The others, in an order in which every source comes first.
+        means: (tensor, model output that holds its mean by channel, (C,)).
+        model: The model with those outputs in place of its own.
+    """
+
+    observed: tuple[str, ...]
+    derivations: tuple[Derivation, ...]
+    means: tuple[tuple[str, str], ...]
+    model: onnx.ModelProto
+
+
+def expose(model: onnx.ModelProto) -> Exposure:
+    """Return what must be read from ``model`` to know the distribution of every float tensor.
+
+    The output of a Relu or Clip, a Concat, or a Reshape holds the values of its inputs, clipped or side by side:
+    its histogram is computed from theirs. The means by channel are computed by the model itself.
+    """
+    ranks = _float_ranks(model)
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    known = {value.name for value in model.graph.input if value.name not in constants}
+    observed: list[str] = []
+    derivations: list[Derivation] = []
+    for node in model.graph.node:
+        for tensor in node.output[:1]:
+            if tensor not in ranks:
+                continue
+            derivation = _derivation(node, known, constants)
+            if derivation is None:
+                observed.append(tensor)
+            else:
+                derivations.append(derivation)
+            known.add(tensor)
+    means = [
+        (name, name + _MEAN_SUFFIX, ranks[name]) for name in (*observed, *(derived.tensor for derived in derivations))
+    ]
+    means = [(name, output, rank) for name, output, rank in means if rank in _MEAN_AXES]
+    return Exposure(
+        observed=tuple(observed),
+        derivations=tuple(derivations),
+        means=tuple((name, output) for name, output, _ in means),
+        model=_with_outputs(model, observed, means),
+    )
+
+
+def _float_ranks(model: onnx.ModelProto) -> dict[str, int]:
+    inferred = shape_inference.infer_shapes(model)
+    return {
+        value.name: len(value.type.tensor_type.shape.dim)
+        for value in (*inferred.graph.value_info, *inferred.graph.output)
+        if value.type.tensor_type.elem_type == TensorProto.FLOAT and value.type.tensor_type.HasField("shape")
+    }
+
+
+def _derivation(node: onnx.NodeProto, known: set[str], constants: dict[str, onnx.TensorProto]) -> Derivation | None:
+    if not node.input or node.input[0] not in known:
+        return None
+    if node.op_type == "Relu":
+        return Derivation(node.output[0], (node.input[0],), lowest=0.0)
+    if node.op_type == "Clip":
+        bounds = dict(_clip_bounds(node, constants))
+        return None if None in bounds.values() else Derivation(node.output[0], (node.input[0],), **bounds)
+    if node.op_type in _SAME_VALUES:
+        return Derivation(node.output[0], (node.input[0],))
+    if node.op_type == "Concat" and all(name in known for name in node.input):
+        return Derivation(node.output[0], tuple(node.input))
+    return None
+
+
+def _clip_bounds(
+    node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]
+) -> Iterator[tuple[Literal["lowest", "highest"], float | None]]:
+    """Yield the bounds that the Clip has; None for one that is computed by the model."""
+    attributes = {attribute.name: attribute.f for attribute in node.attribute}
+    for position, (attribute, bound) in enumerate((("min", "lowest"), ("max", "highest")), start=1):
+        if attribute in attributes:
+            yield bound, attributes[attribute]  # type: ignore[misc]
+        elif len(node.input) > position and node.input[position]:
+            tensor = constants.get(node.input[position])
+            yield bound, None if tensor is None else float(np.asarray(numpy_helper.to_array(tensor)).item())  # type: ignore[misc]
+
+
+def _with_outputs(model: onnx.ModelProto, observed: list[str], means: list[tuple[str, str, int]]) -> onnx.ModelProto:
+    exposed = onnx.ModelProto()
+    exposed.CopyFrom(model)
+    opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    own_outputs = {value.name: value for value in model.graph.output}
+    del exposed.graph.output[:]
+    for name in observed:
+        exposed.graph.output.append(
+            own_outputs.get(name) or helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+        )
+    for name, output, rank in means:
+        axes = _MEAN_AXES[rank]
+        if opset < 18:
+            exposed.graph.node.append(helper.make_node("ReduceMean", [name], [output], axes=axes, keepdims=0))
+        else:
+            constant = f"{output}_axes"
+            exposed.graph.initializer.append(numpy_helper.from_array(np.array(axes, np.int64), constant))
+            exposed.graph.node.append(helper.make_node("ReduceMean", [name, constant], [output], keepdims=0))
+        exposed.graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, None))
+    return exposed

@@ -1,0 +1,1 @@
+"""One rule a file: from a tensor's histogram to the range that its eight bits cover."""

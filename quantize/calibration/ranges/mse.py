@@ -1,0 +1,36 @@
+"""The range with the least mean squared error on its grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from quantize.calibration.grid import Grid, squared_error
+from quantize.calibration.statistics import TensorStatistics
+
+_COARSE = np.geomspace(0.02, 1.0, 48)
+_FINE = np.linspace(0.94, 1.06, 13)
+
+
+def mse(statistics: TensorStatistics, grid_of: Callable[[float, float], Grid]) -> tuple[float, float]:
+    """Return the range whose grid is nearest to the tensor's values in the mean of squares.
+
+    Both ends are moved inwards together first, then each in turn, in finer steps.
+
+    Args:
+        statistics: The tensor's.
+        grid_of: Returns the grid of a range, which fixes the levels and the symmetry.
+    """
+    histogram = statistics.histogram
+
+    def cost(low: float, high: float) -> float:
+        return squared_error(histogram, grid_of(low, high))
+
+    least, greatest = min(statistics.minimum, 0.0), max(statistics.maximum, 0.0)
+    _, low, high = min((cost(least * part, greatest * part), least * part, greatest * part) for part in _COARSE)
+    for _ in range(2):
+        high = min((cost(low, end), end) for end in np.minimum(high * _FINE, greatest))[1]
+        if low < 0.0:
+            low = min((cost(end, high), end) for end in np.maximum(low * _FINE, least))[1]
+    return float(low), float(high)

@@ -1,0 +1,164 @@
+"""Second moments of the inputs of layers: what a change of their weights does to their outputs.
+
+For a layer ``y = W x`` the mean squared change of ``y`` under ``W -> W + D`` is ``trace(D E[x xT] DT)``. The matrix
+``E[x xT]`` over sampled positions of some calibration images is all that local least squares needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from numpy.lib.stride_tricks import sliding_window_view
+from onnx import TensorProto, helper
+
+from quantize.data.batch import Batch
+from quantize.models.session import open_session
+from quantize.progress import Progress, silent
+
+POSITIONS = 64
+"""Positions of a Conv's output sampled in one image, evenly spaced."""
+
+LARGEST = 2304
+"""Inputs of one output channel above which a layer's moments are not collected: the matrix has their square."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """How a layer's inputs are cut out of its input tensor.
+
+    Attributes:
+        node: The layer's name.
+        input: The input tensor.
+        group: Groups of a Conv, else 1.
+        kernel: Height and width of the kernel; None for layers applied to the last axis.
+        strides: Of the Conv.
+        pads: top, left, bottom, right.
+        dilations: Of the Conv.
+    """
+
+    node: str
+    input: str
+    group: int
+    kernel: tuple[int, int] | None
+    strides: tuple[int, int] = (1, 1)
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+    dilations: tuple[int, int] = (1, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class SecondMoments:
+    """Moments of the inputs ``x`` of one layer over the sampled positions, by group.
+
+    Attributes:
+        products: float32 (groups, inputs, inputs), ``E[x xT]``.
+        means: float32 (groups, inputs), ``E[x]``.
+    """
+
+    products: npt.NDArray[np.float32]
+    means: npt.NDArray[np.float32]
+
+    def raw(self) -> npt.NDArray[np.float64]:
+        """Return ``E[x xT]``."""
+        return self.products.astype(np.float64)
+
+    def central(self) -> npt.NDArray[np.float64]:
+        """Return the covariance of ``x``: what remains when the bias takes up the mean of the change."""
+        means = self.means.astype(np.float64)
+        return self.raw() - means[:, :, None] * means[:, None, :]
+
+
+def collect_second_moments(
+    model: onnx.ModelProto,
+    windows: Sequence[Window],
+    batches: Iterable[Batch],
+    *,
+    threads: int = 1,
+    progress: Progress = silent,
+) -> Mapping[str, SecondMoments]:
+    """Run ``model`` over the images and return the moments of the layers' inputs, by node.
+
+    Args:
+        model: The fp32 model.
+        windows: The layers to look at.
+        batches: Images, float32 (N, 3, H, W); 32 to 64 of them are enough.
+        threads: Intra-op threads of the session.
+        progress: Told after every image.
+    """
+    inputs = {value.name for value in model.graph.input}
+    exposed = sorted({window.input for window in windows} - inputs)
+    session = open_session(_with_outputs(model, exposed).SerializeToString(), threads=threads)
+    input_name = session.get_inputs()[0].name
+    sums: dict[str, _Sums] = {}
+    seen = 0
+    for batch in batches:
+        for position in range(len(batch.images)):
+            image = batch.images[position : position + 1]
+            values = dict(zip(exposed, session.run(exposed, {input_name: image}), strict=True))
+            values[input_name] = image
+            for window in windows:
+                sums.setdefault(window.node, _Sums()).add(_sampled(values[window.input], window))
+            seen += 1
+            progress("second moments", seen, None)
+    return {node: added.moments() for node, added in sums.items()}
+
+
+def _with_outputs(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
+    exposed = onnx.ModelProto()
+    exposed.CopyFrom(model)
+    present = {value.name for value in exposed.graph.output}
+    exposed.graph.output.extend(
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names if name not in present
+    )
+    return exposed
+
+
+def _sampled(values: npt.NDArray[np.float32], window: Window) -> npt.NDArray[np.float32]:
+    """Return float32 (groups, samples, inputs): what the layer's weights are applied to."""
+    if window.kernel is None:
+        rows = values.reshape(-1, values.shape[-1])
+        return rows[_spread(len(rows))][None]
+    top, left, bottom, right = window.pads
+    padded = np.pad(values[0], ((0, 0), (top, bottom), (left, right)))
+    extent = [(size - 1) * step + 1 for size, step in zip(window.kernel, window.dilations, strict=True)]
+    views = sliding_window_view(padded, (padded.shape[0], *extent))[0][
+        :: window.strides[0], :: window.strides[1], :, :: window.dilations[0], :: window.dilations[1]
+    ]
+    width = views.shape[1]
+    rows, columns = np.divmod(_spread(views.shape[0] * width), width)
+    patches = views[rows, columns]
+    samples, channels = patches.shape[:2]
+    grouped = patches.reshape(samples, window.group, channels // window.group, -1)
+    return np.ascontiguousarray(grouped.swapaxes(0, 1)).reshape(window.group, samples, -1)
+
+
+def _spread(size: int) -> npt.NDArray[np.int64]:
+    return np.unique(np.linspace(0, size - 1, min(size, POSITIONS)).round().astype(np.int64))
+
+
+@dataclass
+class _Sums:
+    """Sums over the samples of one layer while the pass runs."""
+
+    products: npt.NDArray[np.float64] | None = None
+    sums: npt.NDArray[np.float64] | None = None
+    count: int = 0
+
+    def add(self, sample: npt.NDArray[np.float32]) -> None:
+        products = np.matmul(sample.swapaxes(1, 2), sample)
+        if self.products is None or self.sums is None:
+            self.products = np.zeros(products.shape)
+            self.sums = np.zeros(products.shape[:2])
+        self.products += products
+        self.sums += sample.sum(axis=1, dtype=np.float64)
+        self.count += sample.shape[1]
+
+    def moments(self) -> SecondMoments:
+        assert self.products is not None
+        assert self.sums is not None
+        return SecondMoments(
+            products=(self.products / self.count).astype(np.float32), means=(self.sums / self.count).astype(np.float32)
+        )

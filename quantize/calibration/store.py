@@ -1,0 +1,143 @@
+"""Calibration statistics as files in a run's folder, taken again only where they come from the same things."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from quantize.calibration.channel_means import ChannelMeans
+from quantize.calibration.histogram import Histogram
+from quantize.calibration.second_moments import SecondMoments
+from quantize.calibration.statistics import CalibrationStatistics, TensorStatistics
+from quantize.files import replaced
+from quantize.provenance import fingerprint
+
+VERSION = 1
+"""Part of every file's name: raised whenever the same images would give other statistics or another file."""
+
+
+def stored_statistics(
+    folder: Path, fingerprints: Mapping[str, str], collect: Callable[[], CalibrationStatistics]
+) -> tuple[CalibrationStatistics, bool]:
+    """Return the statistics with these fingerprints, and whether they were there already.
+
+    Args:
+        folder: The run's work folder.
+        fingerprints: What the statistics come from: the model, the images, the preprocessing.
+        collect: Called where there are none yet; its result is stored.
+    """
+    path = _path(folder, "statistics", fingerprints)
+    found = load_statistics(path)
+    if found is not None:
+        return found, True
+    collected = collect()
+    save_statistics(collected, path)
+    return collected, False
+
+
+def stored_moments(
+    folder: Path, fingerprints: Mapping[str, str], collect: Callable[[], Mapping[str, SecondMoments]]
+) -> tuple[Mapping[str, SecondMoments], bool]:
+    """Return the second moments with these fingerprints, and whether they were there already."""
+    path = _path(folder, "moments", fingerprints)
+    found = _read(path)
+    if found is not None:
+        names = json.loads(str(found["names"]))
+        return {
+            name: SecondMoments(found[f"products{index}"], found[f"means{index}"]) for index, name in enumerate(names)
+        }, True
+    collected = collect()
+    arrays: dict[str, Any] = {"names": json.dumps(list(collected))}
+    for index, moments in enumerate(collected.values()):
+        arrays[f"products{index}"] = moments.products
+        arrays[f"means{index}"] = moments.means
+    _write(path, arrays)
+    return collected, False
+
+
+def save_statistics(statistics: CalibrationStatistics, path: Path) -> None:
+    """Write statistics to an ``.npz`` file in one step."""
+    header = {
+        "images": statistics.images,
+        "fingerprints": dict(statistics.fingerprints),
+        "tensors": [
+            {
+                "name": name,
+                "bins": len(tensor.histogram.bins),
+                "minimum": tensor.minimum,
+                "maximum": tensor.maximum,
+                "channels": None if tensor.means is None else len(tensor.means.whole),
+                "images": None if tensor.means is None else tensor.means.images,
+            }
+            for name, tensor in statistics.tensors.items()
+        ],
+    }
+    tensors = list(statistics.tensors.values())
+    means = [tensor.means for tensor in tensors if tensor.means is not None]
+    arrays = {
+        "header": json.dumps(header),
+        "bins": _joined([tensor.histogram.bins for tensor in tensors]),
+        "counts": _joined([tensor.histogram.counts for tensor in tensors]),
+        "whole": _joined([mean.whole for mean in means]),
+        "fraction": _joined([mean.fraction for mean in means]),
+    }
+    _write(path, arrays)
+
+
+def load_statistics(path: Path) -> CalibrationStatistics | None:
+    """Return the statistics in a file, or None where there is no file or it is no such file."""
+    found = _read(path)
+    if found is None:
+        return None
+    header = json.loads(str(found["header"]))
+    bins, counts = _Cutter(found["bins"]), _Cutter(found["counts"])
+    whole, fraction = _Cutter(found["whole"]), _Cutter(found["fraction"])
+    tensors = {}
+    for entry in header["tensors"]:
+        size, channels = entry["bins"], entry["channels"]
+        tensors[entry["name"]] = TensorStatistics(
+            histogram=Histogram(bins=bins(size), counts=counts(size)),
+            minimum=entry["minimum"],
+            maximum=entry["maximum"],
+            means=None if channels is None else ChannelMeans(whole(channels), fraction(channels), entry["images"]),
+        )
+    return CalibrationStatistics(tensors=tensors, images=header["images"], fingerprints=header["fingerprints"])
+
+
+def _path(folder: Path, kind: str, fingerprints: Mapping[str, str]) -> Path:
+    return folder / f"{kind}-{fingerprint({'version': VERSION, **fingerprints})[:16]}.npz"
+
+
+def _joined(parts: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+
+
+class _Cutter:
+    """Cuts piece after piece off an array."""
+
+    def __init__(self, joined: npt.NDArray[Any]) -> None:
+        self._rest = joined
+
+    def __call__(self, size: int) -> npt.NDArray[Any]:
+        piece, self._rest = self._rest[:size], self._rest[size:]
+        return piece
+
+
+def _write(path: Path, arrays: Mapping[str, Any]) -> None:
+    with replaced(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, **arrays)
+
+
+def _read(path: Path) -> dict[str, npt.NDArray[Any]] | None:
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            return {name: found[name] for name in found.files}
+    except (FileNotFoundError, zipfile.BadZipFile):
+        # Written in one step, so a damaged file was damaged from outside; it is made again.
+        return None

@@ -1,0 +1,102 @@
+"""The layers of a model that hold weights, each as a matrix of output channels by inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import numpy_helper
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A Conv, Gemm or MatMul whose weights are constants that no other node uses.
+
+    Attributes:
+        node: The node's name.
+        op_type: ``Conv``, ``Gemm`` or ``MatMul``.
+        input: The tensor that the weights are applied to.
+        output: The node's output.
+        weight: Name of the weights' initializer.
+        bias: Name of the bias' initializer, or None.
+        channel_axis: The axis of the weights' output channels.
+        group: Groups of a Conv, else 1.
+    """
+
+    node: str
+    op_type: str
+    input: str
+    output: str
+    weight: str
+    bias: str | None
+    channel_axis: int
+    group: int
+
+    def rows(self, weights: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return the weights as (output channels, inputs of one of them)."""
+        return np.moveaxis(weights, self.channel_axis, 0).reshape(weights.shape[self.channel_axis], -1)
+
+    def shaped(self, rows: npt.NDArray[np.float32], shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+        """Return rows put back into the shape of the weights."""
+        moved = (shape[self.channel_axis], *(size for axis, size in enumerate(shape) if axis != self.channel_axis))
+        return np.ascontiguousarray(np.moveaxis(rows.reshape(moved), 0, self.channel_axis))
+
+
+def layers(model: onnx.ModelProto) -> Iterator[Layer]:
+    """Yield every layer of ``model`` with constant weights, in the graph's order."""
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    uses: dict[str, int] = {}
+    for node in model.graph.node:
+        for name in node.input:
+            uses[name] = uses.get(name, 0) + 1
+    for node in model.graph.node:
+        axis = _channel_axis(node)
+        if axis is None or len(node.input) < 2 or node.input[1] not in constants or node.input[0] in constants:
+            continue
+        if uses[node.input[1]] != 1 or len(constants[node.input[1]].dims) < 2:
+            continue
+        bias = str(node.input[2]) if len(node.input) > 2 else ""
+        yield Layer(
+            node=node.name,
+            op_type=node.op_type,
+            input=node.input[0],
+            output=node.output[0],
+            weight=node.input[1],
+            bias=bias if bias in constants and uses[bias] == 1 else None,
+            channel_axis=axis,
+            group=_attribute(node, "group", 1),
+        )
+
+
+def arrays(model: onnx.ModelProto) -> dict[str, npt.NDArray[np.float32]]:
+    """Return all float32 initializers by name."""
+    return {
+        tensor.name: numpy_helper.to_array(tensor)
+        for tensor in model.graph.initializer
+        if tensor.data_type == onnx.TensorProto.FLOAT
+    }
+
+
+def replace_initializer(model: onnx.ModelProto, name: str, values: npt.NDArray[np.float32]) -> None:
+    """Put other values in place of an initializer's, or add one."""
+    tensor = numpy_helper.from_array(np.ascontiguousarray(values, dtype=np.float32), name)
+    for existing in model.graph.initializer:
+        if existing.name == name:
+            existing.CopyFrom(tensor)
+            return
+    model.graph.initializer.append(tensor)
+
+
+def _channel_axis(node: onnx.NodeProto) -> int | None:
+    if node.op_type == "Conv":
+        return 0
+    if node.op_type == "Gemm" and not _attribute(node, "transA", 0):
+        return 0 if _attribute(node, "transB", 0) else 1
+    return 1 if node.op_type == "MatMul" else None
+
+
+def _attribute(node: onnx.NodeProto, name: str, default: int) -> int:
+    return next((attribute.i for attribute in node.attribute if attribute.name == name), default)

@@ -1,0 +1,96 @@
+"""Putting QuantizeLinear and DequantizeLinear into a graph, by onnxruntime's quantizer and our scales."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import shape_inference
+from onnxruntime.quantization import QuantType
+from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+from quantize.calibration.grid import Grid
+from quantize.recipe import Recipe
+
+_TYPES = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
+# onnxruntime's quantizer infers shapes through a file unless the model says that they were inferred already.
+_INFERRED = ("onnx.infer", "onnxruntime.quant")
+
+
+@dataclass(frozen=True)
+class WeightGrid:
+    """Scales of one layer's weights.
+
+    Attributes:
+        axis: The axis of the output channels, or None for one scale.
+        scales: float32 (channels,) or (1,).
+    """
+
+    axis: int | None
+    scales: npt.NDArray[np.float32]
+
+
+def insert_qdq(
+    model: onnx.ModelProto,
+    recipe: Recipe,
+    op_types: tuple[str, ...],
+    activations: Mapping[str, Grid],
+    weights: Mapping[str, WeightGrid],
+) -> onnx.ModelProto:
+    """Return ``model`` with the nodes of ``op_types`` quantized, but for those that the recipe keeps in fp32.
+
+    Args:
+        model: The fp32 model at opset 13 or later; weights in ``weights`` must lie on their grid already.
+        recipe: Types and exclusions.
+        op_types: The op types to quantize.
+        activations: Grids by tensor.
+        weights: Grids by initializer.
+    """
+    prepared = shape_inference.infer_shapes(model)
+    marker = prepared.metadata_props.add()
+    marker.key, marker.value = _INFERRED
+    overrides: dict[str, list[dict[str, Any]]] = {}
+    dtype = np.uint8 if recipe.activation_type == "uint8" else np.int8
+    known = {value.name for value in (*prepared.graph.value_info, *prepared.graph.input, *prepared.graph.output)}
+    ranges = {}
+    for name, grid in activations.items():
+        if name not in known:
+            continue
+        low, high = grid.range
+        ranges[name] = TensorData(lowest=np.float32(low), highest=np.float32(high))
+        overrides[name] = [{"scale": np.array(grid.scale, np.float32), "zero_point": np.array(grid.zero_point, dtype)}]
+    for name, weight in weights.items():
+        overrides[name] = [
+            {"scale": scale, "zero_point": np.int8(0), **({} if weight.axis is None else {"axis": weight.axis})}
+            for scale in weight.scales
+        ]
+    quantizer = QDQQuantizer(
+        prepared,
+        per_channel=recipe.per_channel,
+        reduce_range=recipe.reduce_range,
+        weight_qType=_TYPES[recipe.weight_type],
+        activation_qType=_TYPES[recipe.activation_type],
+        tensors_range=TensorsData(CalibrationMethod.MinMax, ranges),
+        nodes_to_quantize=[],
+        nodes_to_exclude=list(recipe.float_nodes),
+        op_types_to_quantize=list(op_types),
+        extra_options={
+            "TensorQuantOverrides": overrides,
+            "ActivationSymmetric": recipe.symmetric_activations,
+            # Scales of weights are ours: they must not be moved to make room for a bias.
+            "QDQDisableWeightAdjustForInt32Bias": True,
+        },
+    )
+    quantizer.quantize_model()
+    quantizer.model.topological_sort()
+    quantized: onnx.ModelProto = quantizer.model.model
+    kept = [entry for entry in quantized.metadata_props if (entry.key, entry.value) != _INFERRED]
+    del quantized.metadata_props[:]
+    quantized.metadata_props.extend(kept)
+    del quantized.graph.value_info[:]
+    return quantized

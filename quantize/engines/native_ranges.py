@@ -1,0 +1,75 @@
+"""The grid of every activation tensor, by the recipe's range rules."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import onnx
+
+from quantize.calibration.grid import Grid
+from quantize.calibration.histogram import Histogram
+from quantize.calibration.ranges.rule import range_of
+from quantize.calibration.statistics import CalibrationStatistics, TensorStatistics
+from quantize.recipe import Recipe
+
+COMMON_SCALES = "common_scales"
+"""Name of the rewrite with which a Concat and its inputs share a grid."""
+
+_SAME_GRID = frozenset({"MaxPool"})
+
+
+def activation_grids(model: onnx.ModelProto, recipe: Recipe, statistics: CalibrationStatistics) -> dict[str, Grid]:
+    """Return the grid of every tensor that the calibration pass saw.
+
+    With the rewrite ``common_scales``, a Concat's output and inputs get one grid, that of the output: its values
+    are theirs side by side, so its histogram is the sum of theirs.
+    """
+    grid_of = partial(Grid.covering, activation_type=recipe.activation_type, symmetric=recipe.symmetric_activations)
+    own_rules = dict(recipe.range_rules)
+    grids = {
+        name: grid_of(*range_of(tensor, own_rules.get(name, recipe.range_rule), grid_of))
+        for name, tensor in statistics.tensors.items()
+    }
+    if COMMON_SCALES in recipe.rewrites:
+        for group, pooled in _concat_groups(model, statistics):
+            rule = next((own_rules[name] for name in group if name in own_rules), recipe.range_rule)
+            shared = grid_of(*range_of(pooled, rule, grid_of))
+            grids.update(dict.fromkeys(group, shared))
+    return grids
+
+
+def _concat_groups(
+    model: onnx.ModelProto, statistics: CalibrationStatistics
+) -> list[tuple[tuple[str, ...], TensorStatistics]]:
+    """Return the sets of tensors that Concats, and the pools behind and before them, put on one grid."""
+    parent: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while parent.setdefault(name, name) != name:
+            name = parent[name]
+        return name
+
+    joined: set[str] = set()
+    for node in model.graph.node:
+        if node.op_type != "Concat" and node.op_type not in _SAME_GRID:
+            continue
+        names = [name for name in (*node.input, *node.output[:1]) if name in statistics.tensors]
+        for name in names[1:]:
+            parent[root(name)] = root(names[0])
+        if node.op_type == "Concat":
+            joined.update(names)
+    groups: dict[str, list[str]] = {}
+    for name in statistics.tensors:
+        if name in parent:
+            groups.setdefault(root(name), []).append(name)
+    concats = [tuple(group) for group in groups.values() if joined & set(group)]
+    return [(group, _pooled([statistics.tensors[name] for name in group])) for group in concats]
+
+
+def _pooled(tensors: list[TensorStatistics]) -> TensorStatistics:
+    return TensorStatistics(
+        histogram=Histogram.sum(*(tensor.histogram for tensor in tensors)),
+        minimum=min(tensor.minimum for tensor in tensors),
+        maximum=max(tensor.maximum for tensor in tensors),
+        means=None,
+    )

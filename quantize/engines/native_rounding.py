@@ -1,0 +1,89 @@
+"""Weight rounding better than nearest: every rounding error is made good by the weights not yet rounded.
+
+E. Frantar et al., "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers", ICLR 2023,
+which solves the local least squares problem ``min || (W - Wq) X ||`` input by input, followed by coordinate descent
+on the same objective over the whole levels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+_DAMPING = 0.01
+_BLOCK = 64
+_SWEEPS = 2
+
+Array = npt.NDArray[np.float32]
+
+
+def least_squares_levels(rows: Array, scales: Array, moments: npt.NDArray[np.float64], level: int) -> Array:
+    """Return the weights in whole levels such that the layer's outputs change least.
+
+    Args:
+        rows: float32 (output channels, inputs of one).
+        scales: float32 (output channels,).
+        moments: float64 (groups, inputs, inputs): second moments of the inputs; the output channels are split
+            evenly among the groups.
+        level: The greatest level; the least is its negative.
+    """
+    groups, size = moments.shape[:2]
+    damping = np.maximum(_DAMPING * np.trace(moments, axis1=1, axis2=2) / size, 1e-12)
+    damped = moments + np.eye(size) * damping[:, None, None]
+    # The inputs with the most weight on the output come first, while there are many left to make good their errors.
+    order = np.argsort(-np.diagonal(damped.sum(axis=0)), kind="stable")
+    damped = np.ascontiguousarray(damped[:, order][:, :, order])
+    targets = (rows / scales[:, None]).reshape(groups, -1, size)[:, :, order]
+    levels = np.empty_like(targets)
+    levels[:, :, order] = _descended(targets, _compensated(targets, damped, level), damped.astype(np.float32), level)
+    return levels.reshape(rows.shape)
+
+
+def _compensated(targets: Array, moments: npt.NDArray[np.float64], level: int) -> Array:
+    """Round input by input, each error spread over the inputs that follow.
+
+    Args:
+        targets: (groups, outputs, inputs) in units of the scale.
+        moments: (groups, inputs, inputs), positive definite.
+        level: The greatest level.
+    """
+    # The upper Cholesky factor of the inverse holds, row by row, how an input's error is best made good.
+    feedback = np.linalg.cholesky(np.linalg.inv(moments)).swapaxes(1, 2).astype(np.float32)
+    left = targets.copy()
+    rounded = np.empty_like(left)
+    size = targets.shape[2]
+    for start in range(0, size, _BLOCK):
+        stop = min(start + _BLOCK, size)
+        errors = np.empty((*left.shape[:2], stop - start), np.float32)
+        for column in range(start, stop):
+            rounded[:, :, column] = np.clip(np.rint(left[:, :, column]), -level, level)
+            error = (left[:, :, column] - rounded[:, :, column]) / feedback[:, column, column, None]
+            left[:, :, column:stop] -= error[:, :, None] * feedback[:, None, column, column:stop]
+            errors[:, :, column - start] = error
+        left[:, :, stop:] -= errors @ feedback[:, start:stop, stop:]
+    return rounded
+
+
+def _descended(targets: Array, rounded: Array, moments: Array, level: int) -> Array:
+    """Move single levels as long as that lowers the squared change of the outputs; shapes as above."""
+    gradient = (rounded - targets) @ moments
+    size = targets.shape[2]
+    for _ in range(_SWEEPS):
+        moved = False
+        for start in range(0, size, _BLOCK):
+            stop = min(start + _BLOCK, size)
+            before = rounded[:, :, start:stop].copy()
+            inside = gradient[:, :, start:stop].copy()
+            for column in range(start, stop):
+                wanted = rounded[:, :, column] - inside[:, :, column - start] / moments[:, column, column, None]
+                step = np.clip(np.rint(wanted), -level, level) - rounded[:, :, column]
+                if step.any():
+                    rounded[:, :, column] += step
+                    inside += step[:, :, None] * moments[:, None, column, start:stop]
+            steps = rounded[:, :, start:stop] - before
+            if steps.any():
+                moved = True
+                gradient += steps @ moments[:, start:stop]
+        if not moved:
+            break
+    return rounded

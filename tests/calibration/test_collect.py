@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from quantize.calibration.collect import collect
+from quantize.calibration.histogram import Histogram
+from quantize.errors import DataError, ModelError
+from quantize.models.session import open_session
+
+
+def every_tensor(model, images):
+    """All tensors of the model by name, straight from a session that returns them all."""
+    exposed = onnx.ModelProto()
+    exposed.CopyFrom(model)
+    names = [name for node in model.graph.node for name in node.output]
+    del exposed.graph.output[:]
+    exposed.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names)
+    session = open_session(exposed.SerializeToString())
+    runs = [session.run(names, {"x": image[None]}) for image in images]
+    return {"x": images} | {name: np.concatenate([run[i] for run in runs]) for i, name in enumerate(names)}
+
+
+def test_every_tensor_is_known_as_if_all_its_values_had_been_kept(small_model, images, batches_of):
+    statistics = collect(small_model, batches_of(images, 3))
+    tensors = every_tensor(small_model, images)
+    assert set(statistics.tensors) == set(tensors)
+    assert statistics.images == len(images)
+    for name, values in tensors.items():
+        found = statistics.tensors[name]
+        assert found.histogram == Histogram.of(values), name
+        assert found.minimum == values.min(), name
+        assert found.maximum == values.max(), name
+        means = values.mean(axis=tuple(axis for axis in range(values.ndim) if axis != 1))
+        assert found.means is not None
+        assert found.means.mean() == pytest.approx(means, abs=1e-5), name
+
+
+def test_neither_batch_size_nor_order_moves_a_bit(small_model, images, batches_of):
+    one = collect(small_model, batches_of(images, 1))
+    other = collect(small_model, batches_of(images[::-1], 4), threads=2)
+    assert one == other
+
+
+def test_merging_two_halves_is_the_whole(small_model, images, batches_of):
+    halves = [collect(small_model, batches_of(part, 2)) for part in (images[:3], images[3:])]
+    whole = collect(small_model, batches_of(images, 7))
+    assert halves[0].merged(halves[1]) == whole
+    assert halves[1].merged(halves[0]) == whole
+
+
+def test_statistics_of_different_models_do_not_merge(small_model, images, batches_of):
+    statistics = collect(small_model, batches_of(images, 7))
+    other = type(statistics)(tensors={"x": statistics.tensors["x"]}, images=7)
+    with pytest.raises(ValueError, match="different models"):
+        statistics.merged(other)
+
+
+def test_no_image_is_an_error(small_model):
+    with pytest.raises(DataError, match="empty"):
+        collect(small_model, [])
+
+
+def test_a_tensor_that_is_not_finite_is_named(small_model, images, batches_of):
+    broken = images.copy()
+    broken[2, 0, 0, 0] = np.nan
+    with pytest.raises(ModelError, match="not finite") as refused:
+        collect(small_model, batches_of(broken, 2))
+    assert refused.value.where == "x"
+
+
+def test_progress_is_told_after_every_image(small_model, images, batches_of):
+    told = []
+    collect(small_model, batches_of(images, 3), progress=lambda stage, done, total: told.append(done))
+    assert told == list(range(1, len(images) + 1))

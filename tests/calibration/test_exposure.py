@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from quantize.calibration.exposure import expose
+
+
+def test_what_follows_from_other_tensors_is_not_read(small_model):
+    exposure = expose(small_model)
+    assert exposure.observed == ("c0", "c1", "c2", "pool", "gap", "scores")
+    assert {derived.tensor: derived.sources for derived in exposure.derivations} == {
+        "r0": ("c0",),
+        "r1": ("c1",),
+        "r2": ("c2",),
+        "cat": ("r1", "r2"),
+        "flat": ("gap",),
+    }
+    clip = next(derived for derived in exposure.derivations if derived.tensor == "r0")
+    assert (clip.lowest, clip.highest) == (0.0, 1.5)
+
+
+@pytest.mark.parametrize("opset", [11, 13, 18, 21])
+def test_the_exposed_model_is_valid_at_every_opset(opset):
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"], "relu"), helper.make_node("Sigmoid", ["y"], ["z"], "sigmoid")],
+        "tiny",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 2, 2])],
+        [helper.make_tensor_value_info("z", TensorProto.FLOAT, [1, 3, 2, 2])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    exposure = expose(model)
+    onnx.checker.check_model(onnx.shape_inference.infer_shapes(exposure.model), full_check=True)
+    assert exposure.observed == ("z",)
+    assert [name for name, _ in exposure.means] == ["z", "y"]
+
+
+def test_a_clip_with_a_computed_bound_is_read():
+    graph = helper.make_graph(
+        [
+            helper.make_node("ReduceMax", ["x"], ["most"], "most", keepdims=0),
+            helper.make_node("Clip", ["x", "", "most"], ["y"], "clip"),
+        ],
+        "tiny",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 2, 2])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3, 2, 2])],
+    )
+    exposure = expose(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)]))
+    assert exposure.observed == ("most", "y")

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from quantize.calibration.collect import collect
+from quantize.calibration.second_moments import SecondMoments
+from quantize.calibration.store import load_statistics, save_statistics, stored_moments, stored_statistics
+
+FINGERPRINTS = {"model": "a", "images": "b"}
+
+
+def test_statistics_come_back_from_their_file_bit_for_bit(small_model, images, batches_of, tmp_path):
+    statistics = collect(small_model, batches_of(images, 3), fingerprints=FINGERPRINTS)
+    save_statistics(statistics, tmp_path / "s.npz")
+    assert load_statistics(tmp_path / "s.npz") == statistics
+
+
+def test_the_second_run_reuses_what_the_first_collected(small_model, images, batches_of, tmp_path):
+    calls = []
+
+    def counted():
+        calls.append(1)
+        return collect(small_model, batches_of(images, 3), fingerprints=FINGERPRINTS)
+
+    first, reused = stored_statistics(tmp_path, FINGERPRINTS, counted)
+    assert not reused
+    second, reused = stored_statistics(tmp_path, FINGERPRINTS, counted)
+    assert reused
+    assert second == first
+    assert len(calls) == 1
+
+
+def test_other_images_or_another_model_are_collected_anew(small_model, images, batches_of, tmp_path):
+    def collected():
+        return collect(small_model, batches_of(images, 3))
+
+    stored_statistics(tmp_path, FINGERPRINTS, collected)
+    for changed in ("model", "images"):
+        assert stored_statistics(tmp_path, FINGERPRINTS | {changed: "c"}, collected)[1] is False
+
+
+def test_a_damaged_file_is_made_again(small_model, images, batches_of, tmp_path):
+    def collected():
+        return collect(small_model, batches_of(images, 3))
+
+    first, _ = stored_statistics(tmp_path, FINGERPRINTS, collected)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:100])
+    again, reused = stored_statistics(tmp_path, FINGERPRINTS, collected)
+    assert not reused
+    assert again == first
+
+
+def test_moments_come_back_bit_for_bit(tmp_path):
+    rng = np.random.default_rng(0)
+    moments = {
+        "a": SecondMoments(rng.normal(size=(1, 4, 4)).astype(np.float32), rng.normal(size=(1, 4)).astype(np.float32)),
+        "b": SecondMoments(rng.normal(size=(3, 2, 2)).astype(np.float32), rng.normal(size=(3, 2)).astype(np.float32)),
+    }
+    assert stored_moments(tmp_path, FINGERPRINTS, lambda: moments)[1] is False
+    found, reused = stored_moments(tmp_path, FINGERPRINTS, lambda: pytest.fail("collected again"))
+    assert reused
+    assert list(found) == ["a", "b"]
+    for name in moments:
+        assert np.array_equal(found[name].products, moments[name].products)
+        assert np.array_equal(found[name].means, moments[name].means)
