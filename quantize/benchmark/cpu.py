@@ -1,0 +1,110 @@
+"""What the processor is, read from the system."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+import psutil
+
+_ROOT = Path("/")
+# The ones that decide which int8 and fp32 kernels onnxruntime picks, x86 then Arm.
+_FLAGS_THAT_MATTER = (
+    "avx2",
+    "avx512f",
+    "avx512_vnni",
+    "avx_vnni",
+    "amx_int8",
+    "asimd",
+    "asimddp",
+    "i8mm",
+    "sve",
+)
+
+
+def cpu_model(root: Path = _ROOT) -> str:
+    """Return the processor's name, or the architecture's where the system does not tell it."""
+    for line in _cpuinfo(root):
+        key, _, value = line.partition(":")
+        if key.strip().lower() in ("model name", "hardware") and value.strip():
+            return value.strip()
+    return platform.processor() or platform.machine() or "unknown"
+
+
+def isa_flags(root: Path = _ROOT) -> tuple[str, ...] | None:
+    """Return which of the instruction sets that matter to int8 there are; None where the system does not tell."""
+    for line in _cpuinfo(root):
+        key, _, value = line.partition(":")
+        if key.strip().lower() in ("flags", "features"):
+            present = set(value.split())
+            return tuple(flag for flag in _FLAGS_THAT_MATTER if flag in present)
+    return None
+
+
+def affinity() -> tuple[int, ...] | None:
+    """Return the cores that this process may use, or None where the system has no affinity."""
+    return tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else None
+
+
+def logical_cores() -> int:
+    """Return the machine's number of logical cores."""
+    return os.cpu_count() or 1
+
+
+def physical_cores() -> int | None:
+    """Return the machine's number of physical cores, or None where the system does not tell."""
+    return psutil.cpu_count(logical=False)
+
+
+def numa_nodes(root: Path = _ROOT) -> tuple[tuple[int, ...], ...]:
+    """Return the cores of each NUMA node in order of the nodes; empty where the system does not tell."""
+    folder = root / "sys/devices/system/node"
+    lists = sorted(folder.glob("node[0-9]*/cpulist"), key=lambda path: int(path.parent.name.removeprefix("node")))
+    return tuple(core_list(path.read_text(encoding="ascii")) for path in lists)
+
+
+def siblings(cores: tuple[int, ...], root: Path = _ROOT) -> dict[int, tuple[int, ...]]:
+    """Return for each core the logical cores that share its physical core, itself among them."""
+    found = {}
+    for core in cores:
+        path = root / f"sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list"
+        text = _read(path)
+        found[core] = (core,) if text is None else core_list(text)
+    return found
+
+
+def governor(root: Path = _ROOT) -> str | None:
+    """Return the frequency governor of the first core, or None where the system does not tell (most guests)."""
+    text = _read(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+    return text.strip() if text else None
+
+
+def frequency_mhz() -> float | None:
+    """Return the current frequency in MHz as the system tells it, or None (in a guest it is the nominal one)."""
+    try:
+        found = psutil.cpu_freq()
+    except (NotImplementedError, OSError):
+        return None
+    return float(found.current) if found is not None and found.current else None
+
+
+def core_list(text: str) -> tuple[int, ...]:
+    """Return the cores of a kernel list such as ``0-3,8,10-11``."""
+    cores: list[int] = []
+    for part in text.strip().split(","):
+        if part:
+            first, _, last = part.partition("-")
+            cores += range(int(first), int(last or first) + 1)
+    return tuple(cores)
+
+
+def _cpuinfo(root: Path) -> list[str]:
+    return (_read(root / "proc/cpuinfo") or "").splitlines()
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None

@@ -1,0 +1,98 @@
+"""Measure models against each other on prepared inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from quantize.benchmark.block import Contestant
+from quantize.benchmark.clock import Clock, monotonic
+from quantize.benchmark.conditions import read_conditions
+from quantize.benchmark.environment import read_environment
+from quantize.benchmark.interleave import Run, interleave
+from quantize.benchmark.measurement import Measurement
+from quantize.benchmark.plan import Plan
+from quantize.benchmark.stopping import precise_enough
+from quantize.errors import MeasurementError
+from quantize.models.session import open_session
+from quantize.progress import Progress, silent
+from quantize.provenance import sha256_bytes
+
+Inputs = Mapping[str, Sequence[npt.NDArray[np.generic]]]
+"""Model name to its prepared images, each an array ``[batch_size, ...]`` of the type that the model takes; as many
+for every model and in the same order (a model with another input contract gets other arrays of the same images)."""
+
+
+def measure(plan: Plan, inputs: Inputs, *, clock: Clock = monotonic, progress: Progress = silent) -> Measurement:
+    """Time every model of a plan, in alternation, in this process.
+
+    The timed region is one ``InferenceSession.run`` with a prepared feed and all outputs fetched, the same for all
+    models: onnxruntime allocates the output, as in the usual use. Nothing is decoded or prepared in it.
+
+    Args:
+        plan: What to do.
+        inputs: Prepared images of every model.
+        clock: Source of time.
+        progress: Told the rounds done.
+
+    Raises:
+        MeasurementError: A model without images, or models with different numbers of them.
+    """
+    if {name: len(inputs.get(name, ())) for name in plan.models} != dict.fromkeys(plan.models, _count(plan, inputs)):
+        raise MeasurementError(
+            "the models have different numbers of prepared images",
+            found=", ".join(f"{name}: {len(inputs.get(name, ()))}" for name in plan.models),
+            expected="the same images for every model",
+        )
+    contestants = plan.contestants()
+    environment = read_environment(plan)
+    before = read_conditions()
+    begin = clock()
+    blocks, stopped = interleave(
+        {contestant.name: _opener(contestant, plan, inputs) for contestant in contestants},
+        plan,
+        enough=partial(precise_enough, contestants=contestants, plan=plan),
+        clock=clock,
+        progress=progress,
+    )
+    return Measurement(
+        plan=plan,
+        contestants=contestants,
+        environment=environment,
+        before=before,
+        after=read_conditions(),
+        images=len({sha256_bytes(image.tobytes()) for batch in inputs[next(iter(plan.models))] for image in batch}),
+        blocks=blocks,
+        stopped=stopped,
+        seconds=(clock() - begin) / 1e9,
+    )
+
+
+def session_run(path: Path, images: Sequence[npt.NDArray[np.generic]], plan: Plan) -> Run:
+    """Open a model and return what runs it on the image with a number, counted round and round."""
+    session = open_session(path, threads=plan.threads, optimization=plan.optimization, spinning=plan.spinning)
+    name = session.get_inputs()[0].name
+    feeds = [{name: image} for image in images]
+    count = len(feeds)
+    run = session.run
+
+    def run_image(number: int) -> object:
+        return run(None, feeds[number % count])
+
+    return run_image
+
+
+def _count(plan: Plan, inputs: Inputs) -> int:
+    """Return the number of images of the first model, at least one: none is as wrong as unlike numbers."""
+    return max(1, len(inputs.get(next(iter(plan.models)), ())))
+
+
+def _opener(contestant: Contestant, plan: Plan, inputs: Inputs) -> partial[Run]:
+    name = contestant.name
+    if contestant.role == "control" and plan.baseline is not None:
+        name = plan.baseline
+    return partial(session_run, plan.models[name], inputs[name], plan)
