@@ -54,7 +54,7 @@ def evaluate(
     outcomes: list[Outcomes] = []
     fidelity: list[Fidelity] = []
     constant = _Constancy()
-    with nullcontext() if store is None else writing(store, model.graph_sha256) as writer:
+    with nullcontext() if store is None else writing(store, model.graph_sha256, model.contract.scores) as writer:
         for batch in batches:
             scores = scores_of(session, model.contract, batch.images)
             _require_finite(model, batch.ids, scores)

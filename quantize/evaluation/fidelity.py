@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantize.evaluation.outcomes import Floats, Scores
-from quantize.evaluation.score_kind import ScoreKind, log_probabilities
+from quantize.evaluation.probabilities import log_probabilities
+from quantize.models.scores import ScoreKind
 
 _CHUNK = 1024
 

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy import stats
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A two-sided confidence interval of a rate, a difference or a ratio."""
+class Interval(BaseModel):
+    """A two-sided confidence interval of a rate, a difference or a relative change, as fractions.
+
+    Attributes:
+        low: Lower bound.
+        high: Upper bound.
+        confidence: How often such an interval holds the true value.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     low: float
     high: float
-    confidence: float
+    confidence: float = Field(gt=0, lt=1)
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _ordered(self) -> Interval:
         if not self.low <= self.high:
             raise ValueError(f"an interval from {self.low} to {self.high}")
+        return self
 
     def __contains__(self, value: float) -> bool:
         """Return whether ``value`` lies inside, bounds included."""
@@ -41,4 +50,4 @@ def wilson(count: float, n: int, confidence: float = 0.95) -> Interval:
         found = stats.binomtest(whole, n).proportion_ci(confidence_level=confidence, method="wilson")
         return float(found.low), float(found.high)
 
-    return Interval(bounds(math.floor(count))[0], bounds(math.ceil(count))[1], confidence)
+    return Interval(low=bounds(math.floor(count))[0], high=bounds(math.ceil(count))[1], confidence=confidence)

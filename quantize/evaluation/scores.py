@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantize.errors import DataError, RunError
-from quantize.evaluation.score_kind import ScoreKind, are_probabilities
+from quantize.evaluation.probabilities import are_probabilities
 from quantize.files import replaced, write_text
+from quantize.models.scores import ScoreKind
 
 _VERSION = 1
 
@@ -115,15 +116,15 @@ class ScoreWriter:
         with self._temporary.open("ab") as stream:
             stream.write(np.ascontiguousarray(scores, dtype="<f4").tobytes())
 
-    def about(self, graph_sha256: str) -> str:
-        """Return the JSON that says what the rows are."""
+    def about(self, graph_sha256: str, declared: ScoreKind) -> str:
+        """Return the JSON that says what the rows are; rows that sum to 1 are probabilities, whatever is declared."""
         if self._classes is None:
             raise ValueError("no scores were written")
         return json.dumps(
             {
                 "version": _VERSION,
                 "graph_sha256": graph_sha256,
-                "kind": "softmax" if self._probabilities else "logits",
+                "kind": "softmax" if self._probabilities else declared,
                 "classes": self._classes,
                 "ids": self._ids,
             },
@@ -132,12 +133,18 @@ class ScoreWriter:
 
 
 @contextmanager
-def writing(path: Path, graph_sha256: str) -> Iterator[ScoreWriter]:
-    """Yield a writer; on success the store appears at ``path`` as a whole, on failure nothing does."""
+def writing(path: Path, graph_sha256: str, declared: ScoreKind) -> Iterator[ScoreWriter]:
+    """Yield a writer; on success the store appears at ``path`` as a whole, on failure nothing does.
+
+    Args:
+        path: Where the array goes; its ids go beside it.
+        graph_sha256: The model whose scores they are.
+        declared: What its graph says that the scores are.
+    """
     with replaced(path) as temporary:
         writer = ScoreWriter(temporary)
         yield writer
-        about = writer.about(graph_sha256)
+        about = writer.about(graph_sha256, declared)
         _about(path).unlink(missing_ok=True)  # the old ids must never stand beside the new rows
     write_text(_about(path), about)
 

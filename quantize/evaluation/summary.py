@@ -6,8 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from quantize.evaluation.evaluation import Evaluation
 from quantize.evaluation.fidelity import Fidelity
-from quantize.evaluation.intervals import wilson
-from quantize.evaluation.score_kind import ScoreKind
+from quantize.evaluation.intervals import Interval, wilson
+from quantize.models.scores import ScoreKind
 
 
 class _Frozen(BaseModel):
@@ -20,26 +20,20 @@ class AccuracySummary(_Frozen):
     Attributes:
         k: How many answers count.
         expected: The headline: accuracy in expectation if ties fall at random.
-        expected_low: Lower bound of its Wilson interval.
-        expected_high: Upper bound of its Wilson interval.
+        expected_interval: Its Wilson interval.
         pessimistic: Accuracy if ties count as wrong.
-        pessimistic_low: Lower bound of its Wilson interval.
-        pessimistic_high: Upper bound of its Wilson interval.
+        pessimistic_interval: Its Wilson interval.
         optimistic: Accuracy if ties count as right.
         pessimistic_count: Images that are right however ties fall.
-        confidence: Confidence of the intervals.
     """
 
     k: int
     expected: float
-    expected_low: float
-    expected_high: float
+    expected_interval: Interval
     pessimistic: float
-    pessimistic_low: float
-    pessimistic_high: float
+    pessimistic_interval: Interval
     optimistic: float
     pessimistic_count: int
-    confidence: float
 
 
 class FidelitySummary(_Frozen):
@@ -48,24 +42,20 @@ class FidelitySummary(_Frozen):
     Attributes:
         scores: Whether KL is of the probabilities themselves or of the softmax of logits.
         agreement: Share of images with fp32's top-1 answer, in expectation over ties.
-        agreement_low: Lower bound of its Wilson interval.
-        agreement_high: Upper bound of its Wilson interval.
+        agreement_interval: Its Wilson interval.
         pessimistic_agreement: The same with ties counting as disagreement.
         mean_kl: Mean KL(fp32 || candidate) in nats.
         sqnr: Signal energy / noise energy of the scores; None where there is no noise.
         sqnr_decibel: The same in dB.
-        confidence: Confidence of the interval.
     """
 
     scores: ScoreKind
     agreement: float
-    agreement_low: float
-    agreement_high: float
+    agreement_interval: Interval
     pessimistic_agreement: float
     mean_kl: float
     sqnr: float | None
     sqnr_decibel: float | None
-    confidence: float
 
 
 class SkippedImage(_Frozen):
@@ -121,32 +111,24 @@ def summarize(evaluation: Evaluation, confidence: float = 0.95) -> EvaluationSum
 
 def _accuracy(evaluation: Evaluation, k: int, confidence: float) -> AccuracySummary:
     counts = evaluation.top_k(k)
-    expected = wilson(counts.expected_count, counts.n, confidence)
-    pessimistic = wilson(counts.pessimistic_count, counts.n, confidence)
     return AccuracySummary(
         k=k,
         expected=counts.expected,
-        expected_low=expected.low,
-        expected_high=expected.high,
+        expected_interval=wilson(counts.expected_count, counts.n, confidence),
         pessimistic=counts.pessimistic,
-        pessimistic_low=pessimistic.low,
-        pessimistic_high=pessimistic.high,
+        pessimistic_interval=wilson(counts.pessimistic_count, counts.n, confidence),
         optimistic=counts.optimistic,
         pessimistic_count=counts.pessimistic_count,
-        confidence=confidence,
     )
 
 
 def _fidelity(fidelity: Fidelity, confidence: float) -> FidelitySummary:
-    interval = wilson(fidelity.agreement_count, len(fidelity), confidence)
     return FidelitySummary(
         scores=fidelity.kind,
         agreement=fidelity.agreement,
-        agreement_low=interval.low,
-        agreement_high=interval.high,
+        agreement_interval=wilson(fidelity.agreement_count, len(fidelity), confidence),
         pessimistic_agreement=fidelity.pessimistic_agreement,
         mean_kl=fidelity.mean_kl,
         sqnr=fidelity.sqnr,
         sqnr_decibel=fidelity.sqnr_decibel,
-        confidence=confidence,
     )

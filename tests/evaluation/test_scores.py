@@ -11,7 +11,7 @@ from quantize.evaluation.scores import ScoreStore, writing
 
 def _write(path: Path, scores: np.ndarray, size: int = 2, graph: str = "a" * 64) -> None:
     ids = [f"image-{i}" for i in range(len(scores))]
-    with writing(path, graph) as writer:
+    with writing(path, graph, "logits") as writer:
         for start in range(0, len(ids), size):
             writer.append(ids[start : start + size], scores[start : start + size])
 
@@ -47,7 +47,7 @@ def test_an_image_without_fp32_scores_is_named(tmp_path: Path, logits: np.ndarra
 
 def test_a_failed_evaluation_leaves_no_store(tmp_path: Path, logits: np.ndarray) -> None:
     def fail() -> None:
-        with writing(tmp_path / "fp32.scores", "a") as writer:
+        with writing(tmp_path / "fp32.scores", "a", "logits") as writer:
             writer.append(["image-0"], logits[:1])
             raise KeyboardInterrupt
 

@@ -1,14 +1,11 @@
-"""Are a model's scores probabilities or logits? The data decides."""
+"""Scores as logarithms of probabilities, whichever of the two a model gives."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 import numpy as np
 
 from quantize.evaluation.outcomes import Floats, Scores
-
-ScoreKind = Literal["softmax", "logits"]
+from quantize.models.scores import ScoreKind
 
 _SUM_TOLERANCE = 1e-3  # float32 Softmax over 1,000 classes is within 1e-5; logits are nowhere near
 _LOWEST_PROBABILITY = 1e-12  # below what float32 Softmax resolves beside 1; bounds KL at 27.6 nats
