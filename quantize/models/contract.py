@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from onnx import ModelProto, TensorProto, ValueInfoProto, helper, shape_inference
+from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
 from quantize.errors import ModelError
+from quantize.models.inference import Shape, declared_shape, inferred_shapes
 from quantize.models.scores import ScoreKind, score_kind
 
-Dimension = int | str | None
 Layout = Literal["NCHW", "NHWC"]
 
 
@@ -26,7 +26,7 @@ class TensorContract:
     """
 
     name: str
-    shape: tuple[int | str | None, ...]
+    shape: Shape
     dtype: str
 
 
@@ -88,19 +88,17 @@ def real_inputs(model: ModelProto) -> list[ValueInfoProto]:
     return [value for value in model.graph.input if value.name not in weights]
 
 
-def tensor_contract(value: ValueInfoProto) -> TensorContract | None:
-    """Return a declared value's name, shape and type; None where it is no tensor or has no shape."""
-    tensor = value.type.tensor_type
-    if not value.type.HasField("tensor_type") or not tensor.HasField("shape") or not tensor.elem_type:
+def tensor_contract(value: ValueInfoProto, inferred: Shape | None = None) -> TensorContract | None:
+    """Return a declared value's name, shape and type, or None where it is no tensor or its type or rank is not known.
+
+    Args:
+        value: A graph's input or output.
+        inferred: Its shape where that is known better than declared.
+    """
+    shape = inferred or declared_shape(value)
+    if shape is None or not value.type.HasField("tensor_type") or not value.type.tensor_type.elem_type:
         return None
-    shape: list[Dimension] = []
-    for dimension in tensor.shape.dim:
-        if dimension.HasField("dim_value"):
-            shape.append(int(dimension.dim_value) if dimension.dim_value > 0 else None)
-        else:
-            shape.append(dimension.dim_param or None)
-    dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
-    return TensorContract(value.name, tuple(shape), dtype)
+    return TensorContract(value.name, shape, helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).name)
 
 
 def _image_input(model: ModelProto, where: str | None) -> tuple[TensorContract, Layout]:
@@ -143,8 +141,7 @@ def _class_scores(model: ModelProto, where: str | None) -> TensorContract:
         raise ModelError("the model's output is no tensor", where=where, found=describe(outputs[0]), expected=expected)
     contract = tensor_contract(outputs[0])
     if contract is None or not _has_classes(contract.shape):
-        inferred = shape_inference.infer_shapes(model).graph.output[0]
-        contract = tensor_contract(inferred) or contract
+        contract = tensor_contract(outputs[0], inferred_shapes(model).get(outputs[0].name))
     if contract is None or not _has_classes(contract.shape):
         raise ModelError(
             "the model's output is no list of class scores", where=where, found=describe(outputs[0]), expected=expected
@@ -152,7 +149,7 @@ def _class_scores(model: ModelProto, where: str | None) -> TensorContract:
     return contract
 
 
-def _has_classes(shape: tuple[Dimension, ...]) -> bool:
+def _has_classes(shape: Shape) -> bool:
     """Return whether all dimensions after the batch are known and at most one of them is more than 1."""
     rest = shape[1:]
     return bool(rest) and all(isinstance(size, int) for size in rest) and sum(size != 1 for size in rest) == 1

@@ -17,9 +17,11 @@ def graph_sha256(model: ModelProto) -> str:
     Metadata written into a file afterwards changes its ``sha256`` but not this hash, so that figures measured before
     still belong to it. Weights in external files have to be loaded into the model first to count.
     """
-    bare = ModelProto()
-    bare.CopyFrom(model)
-    bare.ClearField("metadata_props")
+    bare = model
+    if model.metadata_props:
+        bare = ModelProto()
+        bare.CopyFrom(model)
+        bare.ClearField("metadata_props")
     return hashlib.sha256(bare.SerializeToString(deterministic=True)).hexdigest()
 
 

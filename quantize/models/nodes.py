@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
@@ -68,3 +68,10 @@ def attribute(node: NodeProto, name: str, default: Any = None) -> Any:
 def is_op(node: NodeProto, *op_types: str) -> bool:
     """Return whether a node is one of these operators of the default domain."""
     return node.op_type in op_types and node.domain in DEFAULT_DOMAINS
+
+
+def replace_all(field: Any, messages: Iterable[Any]) -> None:
+    """Let a repeated field of a protocol buffer hold these messages, some of which may be its own."""
+    kept = list(messages)
+    del field[:]
+    field.extend(kept)

@@ -6,10 +6,17 @@ from pathlib import Path
 from typing import Literal
 
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state
 
 from quantize.errors import ModelError
 
 Optimization = Literal["all", "extended", "basic", "none"]
+
+_ERRORS = ("EPFail", "Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoModel", "NoSuchFile")
+RUNTIME_ERRORS: tuple[type[Exception], ...] = tuple(
+    getattr(onnxruntime_pybind11_state, name) for name in (*_ERRORS, "NotImplemented", "RuntimeException")
+)
+"""What onnxruntime raises where it cannot load or run a model; they have no common base."""
 
 _LEVELS = {
     "all": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
@@ -28,6 +35,7 @@ def open_session(
     spinning: bool | None = None,
     profile_prefix: Path | None = None,
     optimized_path: Path | None = None,
+    where: str | None = None,
 ) -> onnxruntime.InferenceSession:
     """Return a session on the CPU provider that prints nothing.
 
@@ -38,6 +46,7 @@ def open_session(
         spinning: Whether idle threads spin; None leaves onnxruntime's default.
         profile_prefix: Beginning of the profile's file name; the session's ``end_profiling`` returns the whole name.
         optimized_path: Where to write the graph as onnxruntime runs it.
+        where: The model's name in errors; by default its path.
 
     Raises:
         ModelError: onnxruntime cannot read the model, or has no CPU kernel for one of its operators.
@@ -62,20 +71,10 @@ def open_session(
         return onnxruntime.InferenceSession(
             str(model) if isinstance(model, Path) else model, options, providers=["CPUExecutionProvider"]
         )
-    except _LOADING_ERRORS as error:
+    except RUNTIME_ERRORS as error:
         raise ModelError(
             "onnxruntime cannot load the model",
-            where=str(model) if isinstance(model, Path) else None,
+            where=where or (str(model) if isinstance(model, Path) else None),
             found=str(error).strip(),
             expected=f"a model that onnxruntime {onnxruntime.__version__} runs on the CPU",
         ) from error
-
-
-def _loading_errors() -> tuple[type[Exception], ...]:
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoSuchFile", "NotImplemented")
-    return tuple(getattr(state, name) for name in (*names, "RuntimeException", "NoModel") if hasattr(state, name))
-
-
-_LOADING_ERRORS = _loading_errors()

@@ -1,0 +1,81 @@
+"""Proof that two models give the same scores: both are run on the same images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import ModelProto
+
+from quantize.models.contract import ModelContract, model_contract
+from quantize.models.session import RUNTIME_ERRORS, open_session
+
+RUN_ERRORS: tuple[type[Exception], ...] = (*RUNTIME_ERRORS, ValueError)
+"""What ``Scorer.scores`` raises where a model does not take the images."""
+
+_ANY_SIZE = 224
+_SPREADS = (1.0, 50.0)
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A model ready to score images in batches of the size it insists on, or of the size asked for."""
+
+    session: onnxruntime.InferenceSession
+    contract: ModelContract
+
+    @classmethod
+    def of(cls, model: ModelProto, where: str | None = None) -> Scorer:
+        """Return the scorer of a model; ``where`` is its name in errors.
+
+        Raises:
+            ModelError: onnxruntime cannot load the model, or it is no classifier.
+        """
+        session = open_session(model.SerializeToString(), where=where)
+        return cls(session, model_contract(model, where=where))
+
+    def scores(self, images: NDArray[np.float32], batch_size: int) -> NDArray[np.float32]:
+        """Return the scores, float32 (N, classes), of images, float32 (N, 3, H, W).
+
+        The last batch is filled up with its last image where the model insists on a size.
+
+        Raises:
+            ValueError: The model gives another number of rows than it got images.
+        """
+        size = self.contract.fixed_batch or batch_size
+        rows = []
+        for start in range(0, len(images), size):
+            part = images[start : start + size]
+            missing = size - len(part) if self.contract.fixed_batch else 0
+            fed = np.concatenate([part, np.repeat(part[-1:], missing, axis=0)])
+            (scores,) = self.session.run([self.contract.output.name], {self.contract.input.name: fed})
+            if len(scores) != len(fed) or scores.size != len(fed) * self.contract.classes:
+                raise ValueError(f"scores of shape {scores.shape} for {len(fed)} images")
+            rows.append(scores.reshape(len(fed), self.contract.classes)[: len(part)])
+        every: NDArray[np.float32] = np.concatenate(rows)
+        return every
+
+
+def check_images(contract: ModelContract) -> NDArray[np.float32]:
+    """Return two images, always the same, that a model takes: float32 (2, 3, H, W).
+
+    One has values as after a division by the standard deviation, one as after subtracting means from 0-255.
+    """
+    height, width = (size if isinstance(size, int) else _ANY_SIZE for size in contract.input.shape[2:])
+    noise = np.random.default_rng(0).standard_normal((len(_SPREADS), 3, height, width))
+    images: NDArray[np.float32] = (noise * np.reshape(_SPREADS, (-1, 1, 1, 1))).astype(np.float32)
+    return images
+
+
+def largest_difference(expected: NDArray[np.float32], found: NDArray[np.float32]) -> float:
+    """Return the largest difference between two arrays of scores, relative to the expected ones where those exceed 1.
+
+    Equal infinities and NaN in both at the same place count as equal, NaN in one of them as infinitely different.
+    """
+    same = (expected == found) | (np.isnan(expected) & np.isnan(found))
+    with np.errstate(invalid="ignore"):
+        scale = np.maximum(1.0, np.max(np.abs(expected), axis=1, keepdims=True))
+        difference = np.where(same, 0.0, np.abs(expected.astype(np.float64) - found) / scale)
+    return float(np.max(np.where(np.isnan(difference), np.inf, difference)))

@@ -1,0 +1,1 @@
+"""Raising a model's opset: what changed in each version of the default operator set, operator by operator."""

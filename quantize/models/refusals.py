@@ -1,0 +1,122 @@
+"""What cannot be taken as an fp32 classifier, and why."""
+
+from __future__ import annotations
+
+from onnx import ModelProto, NodeProto, TensorProto
+
+from quantize.errors import ModelError
+from quantize.models.contract import describe, model_contract, real_inputs
+from quantize.models.nodes import all_nodes, all_tensors, attribute, is_op
+
+_QUANTIZED = frozenset(
+    {
+        "ConvInteger",
+        "DequantizeLinear",
+        "DynamicQuantizeLinear",
+        "MatMulInteger",
+        "MatMulNBits",
+        "QAttention",
+        "QGemm",
+        "QuantizeLinear",
+    }
+)
+_TRAINING_DOMAINS = ("ai.onnx.training", "ai.onnx.preview.training")
+_SEQUENCES = frozenset({"sequence_type", "optional_type", "map_type"})
+_HALF = {TensorProto.FLOAT16: "fp16", TensorProto.BFLOAT16: "bfloat16"}
+
+
+def refuse_unsuitable(model: ModelProto, where: str) -> None:
+    """Refuse a model that is no fp32 image classifier, with the reason.
+
+    Args:
+        model: As read from its file.
+        where: The model's name in errors.
+
+    Raises:
+        ModelError: It is quantized already, in half precision or in training mode, gives sequences, does not take one
+            NCHW float32 image, or does not give class scores in float32.
+    """
+    nodes = list(all_nodes(model.graph))
+    _refuse_quantized(nodes, where)
+    _refuse_half(model, where)
+    _refuse_training(model, nodes, where)
+    _refuse_sequences(model, where)
+    contract = model_contract(model, where=where)
+    if contract.input_layout != "NCHW":
+        raise ModelError(
+            "the model takes images with the channels last (NHWC)",
+            where=where,
+            found=describe(real_inputs(model)[0]),
+            expected="an input of shape [N, 3, height, width]",
+            advice="export it with the channels first (tf2onnx: --inputs-as-nchw)",
+        )
+    for kind, tensor in (("input", contract.input), ("output", contract.output)):
+        if tensor.dtype != "float32":
+            raise ModelError(
+                f"the model's {kind} is not of type float32",
+                where=where,
+                found=f"{tensor.name}: {tensor.dtype}{list(tensor.shape)}",
+                expected="an image of float32" if kind == "input" else "class scores of float32",
+            )
+
+
+def _refuse_quantized(nodes: list[NodeProto], where: str) -> None:
+    found = sorted({n.op_type for n in nodes if n.op_type in _QUANTIZED or n.op_type.startswith("QLinear")})
+    if found:
+        raise ModelError(
+            "the model is quantized already",
+            where=where,
+            found=f"operators {', '.join(found)}",
+            expected="the fp32 model",
+            advice="give the model that it was made from; 'quantize benchmark' measures quantized models",
+        )
+
+
+def _refuse_half(model: ModelProto, where: str) -> None:
+    types = [value.type.tensor_type.elem_type for value in (*real_inputs(model), *model.graph.output)]
+    weights = [tensor for tensor in all_tensors(model.graph) if tensor.data_type in _HALF]
+    found = next((_HALF[kind] for kind in (*types, *(tensor.data_type for tensor in weights)) if kind in _HALF), None)
+    if found:
+        raise ModelError(
+            f"the model is in half precision ({found})",
+            where=where,
+            found=f"{len(weights)} {found} weights" if weights else f"an input or output of {found}",
+            expected="the fp32 model",
+            advice="export the model in float32: rounding its weights twice costs accuracy",
+        )
+
+
+def _refuse_training(model: ModelProto, nodes: list[NodeProto], where: str) -> None:
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in nodes:
+        training = (
+            node.domain in _TRAINING_DOMAINS
+            or (is_op(node, "BatchNormalization") and attribute(node, "training_mode", 0) == 1)
+            or (is_op(node, "Dropout") and len(node.input) > 2 and node.input[2] and _is_true(node.input[2], constants))
+        )
+        if training:
+            raise ModelError(
+                "the model is in training mode",
+                where=where,
+                found=f"node {node.name or (node.output[0] if node.output else '')!r} ({node.op_type})",
+                expected="a model exported for inference",
+                advice="export it in evaluation mode (PyTorch: model.eval() first)",
+            )
+
+
+def _is_true(name: str, constants: dict[str, TensorProto]) -> bool:
+    # Only known to be off where it is a constant False.
+    tensor = constants.get(name)
+    return tensor is None or any(tensor.int32_data) or any(tensor.raw_data)
+
+
+def _refuse_sequences(model: ModelProto, where: str) -> None:
+    for value in model.graph.output:
+        if value.type.WhichOneof("value") in _SEQUENCES:
+            raise ModelError(
+                "the model gives a sequence or map instead of a tensor",
+                where=where,
+                found=describe(value),
+                expected="one tensor of class scores that squeezes to [N, classes]",
+                advice="export it without the final ZipMap (skl2onnx: options={'zipmap': False})",
+            )
