@@ -13,7 +13,8 @@ from onnx import TensorProto, helper, numpy_helper, shape_inference
 _SAME_VALUES = frozenset({"Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Dropout"})
 _MEAN_SUFFIX = ":channel_mean"
 # The axes over which the mean by channel is taken: everything but the channels, which are last in a sequence.
-_MEAN_AXES = {2: (0,), 3: (0, 1), 4: (0, 2, 3)}
+_IMAGE = 4
+_MEAN_AXES = {2: (0,), 3: (0, 1), _IMAGE: (0, 2, 3)}
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Exposure:
     Attributes:
         observed: Tensors whose values must be read.
         derivations: The others, in an order in which every source comes first.
-        means: (tensor, model output that holds its mean by channel, (C,)).
+        means: (tensor, model output that holds its mean by channel, of C elements).
         model: The model with those outputs in place of its own.
     """
 
@@ -132,7 +133,10 @@ def _with_outputs(model: onnx.ModelProto, observed: list[str], means: list[tuple
         )
     for name, output, rank in means:
         axes = _MEAN_AXES[rank]
-        if opset < 18:
+        if rank == _IMAGE:
+            # The pooling op takes the blocked layout that convolutions leave their output in; ReduceMean does not.
+            exposed.graph.node.append(helper.make_node("GlobalAveragePool", [name], [output]))
+        elif opset < 18:
             exposed.graph.node.append(helper.make_node("ReduceMean", [name], [output], axes=axes, keepdims=0))
         else:
             constant = f"{output}_axes"

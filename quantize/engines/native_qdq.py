@@ -22,6 +22,10 @@ _TYPES = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
 _INFERRED = ("onnx.infer", "onnxruntime.quant")
 
 
+FLOAT_OUTPUTS = "float_outputs"
+"""Recipe detail, "true" or absent: scores made by a Gemm or MatMul stay float32."""
+
+
 @dataclass(frozen=True)
 class WeightGrid:
     """Scales of one layer's weights.
@@ -93,4 +97,33 @@ def insert_qdq(
     del quantized.metadata_props[:]
     quantized.metadata_props.extend(kept)
     del quantized.graph.value_info[:]
+    if dict(recipe.details).get(FLOAT_OUTPUTS) == "true":
+        _free_outputs(quantized)
     return quantized
+
+
+def _free_outputs(model: onnx.ModelProto) -> None:
+    """Take the QuantizeLinear and DequantizeLinear off outputs of the model that a Gemm or MatMul makes.
+
+    Eight bits for the scores make equal scores, and an integer product is as fast with a float output.
+    """
+    makers = {node.output[0]: node for node in model.graph.node}
+    uses: dict[str, int] = {}
+    for node in model.graph.node:
+        for name in node.input:
+            uses[name] = uses.get(name, 0) + 1
+    for output in model.graph.output:
+        dequantize = makers.get(output.name)
+        if dequantize is None or dequantize.op_type != "DequantizeLinear" or uses.get(output.name):
+            continue
+        quantize = makers.get(dequantize.input[0])
+        product = makers.get(quantize.input[0]) if quantize is not None else None
+        if quantize is None or product is None or product.op_type not in ("Gemm", "MatMul"):
+            continue
+        if uses[quantize.output[0]] == 1 and uses[product.output[0]] == 1:
+            model.graph.node.remove(quantize)
+            model.graph.node.remove(dequantize)
+            product.output[0] = output.name
+    used = {name for node in model.graph.node for name in node.input}
+    for unused in [tensor for tensor in model.graph.initializer if tensor.name not in used]:
+        model.graph.initializer.remove(unused)
