@@ -10,13 +10,14 @@ from pydantic import ValidationError
 from quantize.config.aliases import replace_aliases
 from quantize.config.cores import available_cores, fitted
 from quantize.config.dataloader import read_dataloaders
-from quantize.config.document import Document, read_document
+from quantize.config.document import Document
 from quantize.config.evaluation import InstanceBlock
 from quantize.config.legacy import set_unused_aside
 from quantize.config.overrides import apply_overrides
 from quantize.config.problem import error_of, in_file_order
 from quantize.config.run_config import RunConfig
 from quantize.config.validation import fill_blanks, problems_of
+from quantize.config.yaml_file import read_document
 
 
 def load_config(path: Path | None, overrides: Mapping[str, object], *, cores: int | None = None) -> RunConfig:

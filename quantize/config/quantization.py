@@ -57,7 +57,7 @@ class QuantizationBlock(Block):
     """How the model is quantized."""
 
     approach: Literal["post_training_static_quant"] = Field(
-        default="post_training_static_quant", description="The kind of quantization: there is one."
+        default="post_training_static_quant", description="The kind of quantization."
     )
     calibration: CalibrationBlock = CalibrationBlock()
     reduce_range: Switch = Field(

@@ -47,7 +47,7 @@ class RunConfig(Block):
         Names,
         AfterValidator(_one_set),
         PlainSerializer(lambda names: names[0] if len(names) == 1 else list(names)),
-        Expected("none, default, all, or names separated by commas", "none|default|all|NAME,NAME"),
+        Expected("none, default, all, or names separated by commas", "NAME"),
     ] = Field(default=("default",), description="Rewrites of the quantized graph.")
     input_contract: Literal["as-is", "imagenet", "uint8-nchw", "uint8-nhwc"] = Field(
         default="as-is", description="The input that the quantized models take: as it is, or with pixels as they come."

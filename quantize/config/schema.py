@@ -14,6 +14,8 @@ from quantize.config.document import KeyPath
 from quantize.config.nearest import one_of
 from quantize.config.run_config import RunConfig
 
+_WIDEST_METAVAR = 15  # a column of the help at a width of 80
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -93,7 +95,7 @@ def expected_at(path: KeyPath) -> Expected:
         return stated[-1]
     if block is not None:
         return Expected(f"a block with {', '.join(block.model_fields)}")
-    return Expected("a value") if found is None else _expected(found.annotation)
+    return Expected("a value") if found is None else expected_of(found.annotation)
 
 
 def known_paths() -> Iterator[KeyPath]:
@@ -104,18 +106,27 @@ def known_paths() -> Iterator[KeyPath]:
 def choices_at(path: KeyPath) -> tuple[str, ...]:
     """Return the values that a setting is limited to, or nothing."""
     found = field_at(path)
-    return () if found is None else _choices(found.annotation)
+    return () if found is None else choices_of(found.annotation)
 
 
-def _expected(annotation: Any) -> Expected:
+def expected_of(annotation: Any) -> Expected:
     """Return what a type takes: its own words, or its choices."""
-    choices = _choices(annotation)
+    choices = choices_of(annotation)
     if choices:
-        return Expected(one_of(choices), "|".join(choices))
+        together = "|".join(choices)
+        return Expected(one_of(choices), together if len(together) <= _WIDEST_METAVAR else "NAME")
     for metadata in _metadata(annotation):
         if isinstance(metadata, Expected):
             return metadata
     return Expected("a value")
+
+
+def choices_of(annotation: Any) -> tuple[str, ...]:
+    """Return the values that a type is limited to, or nothing."""
+    plain = _plain(annotation)
+    if get_origin(plain) is tuple:
+        return choices_of(get_args(plain)[0])
+    return tuple(str(value) for value in get_args(plain)) if get_origin(plain) is Literal else ()
 
 
 def _settings_of(block: type[Block], path: tuple[str, ...]) -> Iterator[Setting]:
@@ -163,10 +174,3 @@ def _metadata(annotation: Any, *more: Any) -> tuple[Any, ...]:
     if get_origin(annotation) in (Union, types.UnionType):
         return tuple(item for part in get_args(annotation) for item in _metadata(part)) + more
     return more
-
-
-def _choices(annotation: Any) -> tuple[str, ...]:
-    plain = _plain(annotation)
-    if get_origin(plain) is tuple:
-        return _choices(get_args(plain)[0])
-    return tuple(str(value) for value in get_args(plain)) if get_origin(plain) is Literal else ()

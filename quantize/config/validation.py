@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -58,18 +59,10 @@ def _problem(path: KeyPath, detail: dict[str, Any], document: Document) -> Probl
     where = document.where(path)
     written = document.get(path)
     value = detail["input"] if written is None else written
-    kind = detail["type"]
-    if kind == "value_error":
-        problem = str(detail["ctx"]["error"])
-    elif kind.startswith(_OUT_OF_RANGE):
-        problem = "out of range"
-    elif kind == "literal_error":
-        problem = "not a value that it takes"
-    else:
-        problem = "wrong number of values" if kind.startswith(_WRONG_NUMBER) else "wrong type"
+    problem = what_is_wrong(detail)
     choices = choices_at(path)
     meant = nearest(value, choices) if isinstance(value, str) and len(choices) > 1 else None
-    is_plain = kind != "value_error" or block_at(path) is None
+    is_plain = detail["type"] != "value_error" or block_at(path) is None
     return Problem(
         where,
         problem if is_flag(where) else f"{dotted(path)}: {problem}",
@@ -77,6 +70,18 @@ def _problem(path: KeyPath, detail: dict[str, Any], document: Document) -> Probl
         expected=expected_at(path).text if is_plain else None,
         advice=f"did you mean `{meant}`?" if meant else None,
     )
+
+
+def what_is_wrong(detail: Mapping[str, Any]) -> str:
+    """Return what one of pydantic's error details says, in a few words."""
+    kind = detail["type"]
+    if kind == "value_error":
+        return str(detail["ctx"]["error"])
+    if kind.startswith(_OUT_OF_RANGE):
+        return "out of range"
+    if kind == "literal_error":
+        return "not a value that it takes"
+    return "wrong number of values" if kind.startswith(_WRONG_NUMBER) else "wrong type"
 
 
 def _unknown(path: KeyPath, document: Document) -> Problem:

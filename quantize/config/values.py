@@ -62,6 +62,12 @@ def _home(path: Path) -> Path:
 Count = Annotated[
     int, BeforeValidator(_no_boolean), Field(ge=1, le=10**9), Expected("a whole number from 1 up", "NUMBER")
 ]
+Counts = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=10**9)], ...],
+    BeforeValidator(_split),
+    Field(min_length=1),
+    Expected("whole numbers from 1 up, separated by commas", "N,N"),
+]
 CountOrZero = Annotated[
     int, BeforeValidator(_no_boolean), Field(ge=0, le=10**9), Expected("a whole number from 0 up", "NUMBER")
 ]

@@ -1,0 +1,1 @@
+"""The command line: builds values, calls one function of ``quantize.api``, prints."""

@@ -1,0 +1,132 @@
+"""The console script: parses, runs one command, and turns what happens into an exit code."""
+
+from __future__ import annotations
+
+import errno
+import inspect
+import re
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from typing import Annotated
+
+import typer
+
+from quantize.cli.arguments import normalized
+from quantize.cli.benchmark import benchmark
+from quantize.cli.fetch import fetch
+from quantize.cli.signals import Terminated, interrupt_on_termination
+from quantize.cli.syntax import syntax_of
+from quantize.cli.terminal import (
+    forget,
+    log_to_terminal,
+    prepare_streams,
+    print_error,
+    print_line,
+    print_result,
+)
+from quantize.cli.tune import tune
+from quantize.errors import ConfigError, ExitCode, QuantizeError
+
+# What the person at the keyboard can put right: no space, no permission, a read-only or full place, a name too long.
+_USER_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
+
+app = typer.Typer(
+    name="quantize",
+    help="Quantize ONNX image classifiers to int8 for onnxruntime on CPU: tune, measure, compare.",
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def _quantize(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> Callable[[], ExitCode] | None:
+    if version:
+        return lambda: _print(f"quantize {metadata.version('quantize')}")
+    if context.invoked_subcommand is None:
+        text = context.get_help()  # Typer prints it itself where it draws with rich
+        return lambda: _print(text) if text.strip() else ExitCode.DONE
+    return None
+
+
+for _command in (tune, benchmark, fetch):
+    # Typer keeps the line breaks of a docstring within its paragraphs.
+    app.command(help=re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(_command) or ""))(_command)
+
+
+def run() -> None:
+    """Run the command line of this process, and leave with its exit code."""
+    prepare_streams()
+    code = main(sys.argv[1:])
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            forget(stream)
+        except OSError as error:
+            forget(stream)
+            print_line(f"error: {stream.name}: {error.strerror}")
+            code = ExitCode.worst([code, ExitCode.USER])
+    sys.exit(int(code))
+
+
+def main(arguments: Sequence[str]) -> ExitCode:
+    """Run one command and return its exit code; only a bug leaves a traceback.
+
+    Args:
+        arguments: The command line without the program's name.
+    """
+    log_to_terminal()
+    with interrupt_on_termination():
+        try:
+            return _action(arguments)()
+        except QuantizeError as error:
+            print_error(error)
+            return error.exit_code
+        except Terminated:
+            print_line("ended by a signal")
+            return ExitCode.INTERRUPTED
+        except KeyboardInterrupt:
+            print_line("interrupted")
+            return ExitCode.INTERRUPTED
+        except BrokenPipeError:
+            forget(sys.stdout)
+            return ExitCode.DONE
+        except Exception as error:  # noqa: BLE001 - the end of the line: what is no user's mistake is a bug
+            return _failed(error)
+
+
+def _action(arguments: Sequence[str]) -> Callable[[], ExitCode]:
+    """Return what the command line asks for, parsed but not begun."""
+    command = typer.main.get_command(app)
+    words = normalized(arguments, syntax_of(command, "quantize"))
+    try:
+        parsed = command.main(args=words, prog_name="quantize", standalone_mode=False)
+    except SystemExit:  # rich, when the reader of the help has gone away
+        forget(sys.stdout)
+        return lambda: ExitCode.DONE
+    except Exception as error:
+        # Typer's usage errors have another class, and another home, in each of its versions.
+        if hasattr(error, "format_message") and getattr(error, "exit_code", None) == ExitCode.USER:
+            raise ConfigError(error.format_message(), advice="see `quantize --help`") from error
+        raise
+    return parsed if callable(parsed) else lambda: ExitCode(parsed or 0)
+
+
+def _failed(error: Exception) -> ExitCode:
+    if isinstance(error, OSError) and error.errno in _USER_ERRNOS:
+        print_error(QuantizeError(error.strerror or str(error), where=error.filename and str(error.filename)))
+        return ExitCode.USER
+    traceback.print_exception(error)
+    print_line(f"this is a bug in quantize {metadata.version('quantize')}: please report it with the lines above")
+    return ExitCode.BUG
+
+
+def _print(text: str) -> ExitCode:
+    print_result(text)
+    return ExitCode.DONE

@@ -1,0 +1,116 @@
+"""Progress as a person at a terminal, or the reader of a log, wants it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Lock
+
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TaskID, TextColumn
+from rich.progress import Progress as Bars
+from rich.text import Text
+
+from quantize.cli.terminal import STDERR, harmless, print_line
+from quantize.progress import Progress
+
+_SHORT = 2.0
+_BETWEEN_LINES = 5.0
+
+
+@contextmanager
+def drawn_progress() -> Iterator[Progress]:
+    """Yield a progress callback that draws on stderr: bars on a terminal, a line every few seconds elsewhere."""
+    if not STDERR.is_terminal or STDERR.is_dumb_terminal:
+        yield ProgressLines(print_line, time.monotonic)
+        return
+    bars = Bars(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        _Times(),
+        console=STDERR,
+        transient=True,
+        redirect_stdout=False,
+    )
+    with bars:
+        yield ProgressBars(bars, time.monotonic)
+
+
+class _Times(ProgressColumn):
+    """The time that a stage has taken, and about what is left of it."""
+
+    def render(self, task: Task) -> Text:
+        left = task.time_remaining
+        text = _duration(task.elapsed or 0.0)
+        return Text(text if left is None else f"{text}, {_duration(left)} left")
+
+
+@dataclass
+class ProgressBars:
+    """A bar for each stage under way; a stage that took long leaves a line behind."""
+
+    bars: Bars
+    clock: Callable[[], float]
+    _tasks: dict[str, tuple[TaskID, float]] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def __call__(self, stage: str, done: int, total: int | None) -> None:
+        """Draw that ``done`` of ``total`` steps of ``stage`` are finished."""
+        with self._lock:
+            task, start = self._tasks.get(stage, (None, self.clock()))
+            if task is None:
+                task = self.bars.add_task(harmless(stage), total=total)
+                self._tasks[stage] = (task, start)
+            self.bars.update(task, completed=done, total=total)
+            if total is not None and done >= total:
+                self.bars.remove_task(task)
+                del self._tasks[stage]
+                seconds = self.clock() - start
+                if seconds >= _SHORT:
+                    self.bars.console.print(_finished(stage, total, seconds), markup=False)
+
+
+@dataclass
+class ProgressLines:
+    """A line every few seconds, and one at the end of a stage that took long."""
+
+    write: Callable[[str], None]
+    clock: Callable[[], float]
+    _started: dict[str, float] = field(default_factory=dict)
+    _told: dict[str, float] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def __call__(self, stage: str, done: int, total: int | None) -> None:
+        """Tell that ``done`` of ``total`` steps of ``stage`` are finished, unless the last line is fresh."""
+        with self._lock:
+            now = self.clock()
+            start = self._started.setdefault(stage, now)
+            if total is not None and done >= total:
+                del self._started[stage]
+                self._told.pop(stage, None)
+                if now - start >= _SHORT:
+                    self.write(_finished(stage, total, now - start))
+            elif now - self._told.setdefault(stage, start) >= _BETWEEN_LINES:
+                self._told[stage] = now
+                self.write(_under_way(stage, done, total, now - start))
+
+
+def _finished(stage: str, total: int, seconds: float) -> str:
+    return f"{harmless(stage)}: {total} done in {_duration(seconds)}"
+
+
+def _under_way(stage: str, done: int, total: int | None, seconds: float) -> str:
+    if not total:
+        return f"{harmless(stage)}: {done} done after {_duration(seconds)}"
+    left = f", about {_duration(seconds * (total - done) / done)} left" if done else ""
+    return f"{harmless(stage)}: {done} of {total} ({100 * done / total:.0f} %){left}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"

@@ -1,0 +1,179 @@
+"""Reading a YAML file, node by node, so that every value's place is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from quantize.config.document import Document, KeyPath
+from quantize.config.problem import Problem, dotted
+from quantize.config.yaml_text import Loader
+from quantize.errors import ConfigError
+
+_MOST_BYTES = 1 << 20
+_MOST_VALUES = 20_000
+_SCALARS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
+_NULL = "tag:yaml.org,2002:null"
+_LISTS = {"tag:yaml.org,2002:seq", "tag:yaml.org,2002:python/tuple"}
+
+
+def read_document(path: Path) -> Document:
+    """Read a YAML file.
+
+    Raises:
+        ConfigError: The file is missing, empty, not text, not YAML, or not a mapping.
+    """
+    name = str(path)
+    text = _text(path)
+    loader = Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            raise ConfigError(
+                "the configuration is empty",
+                where=name,
+                expected="settings in YAML",
+                advice="leave --config out for the defaults, or start from configs/squeezenet.yaml",
+            )
+        if not isinstance(node, yaml.MappingNode):
+            raise ConfigError(
+                "not a configuration",
+                where=_at(name, node.start_mark),
+                found=f"a {'list' if isinstance(node, yaml.SequenceNode) else 'single value'}",
+                expected="a mapping of blocks, such as `tuning:` with its keys below it",
+            )
+        document = Document(name)
+        document.values = _Reading(loader, document).mapping(node, ())
+    except yaml.MarkedYAMLError as error:
+        raise _syntax_error(name, error) from error
+    except yaml.YAMLError as error:
+        raise ConfigError("not YAML", where=name, found=str(error).splitlines()[0], expected="a text file") from error
+    except RecursionError as error:
+        raise ConfigError("nested too deeply", where=name, expected="a few levels of blocks") from error
+    finally:
+        loader.dispose()
+    return document
+
+
+class _Reading:
+    """The walk over a file's nodes."""
+
+    def __init__(self, loader: Loader, document: Document) -> None:
+        self._loader = loader
+        self._document = document
+        self._open: set[int] = set()
+        self._count = 0
+
+    def mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for key_node, value_node in self._pairs(node, path):
+            key_at = _at(self._document.name, key_node.start_mark)
+            key = str(key_node.value)
+            here = (*path, key)
+            self._document.keys[here] = key_at
+            values[key] = self._value(value_node, here)
+        return values
+
+    def _pairs(self, node: yaml.MappingNode, path: KeyPath) -> Iterator[tuple[yaml.Node, yaml.Node]]:
+        """Yield keys and values, merged blocks (``<<``) first, after a look at what YAML itself lets pass."""
+        seen: dict[str, yaml.Node] = {}
+        for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == _NULL:
+                self._problem(key_node, "a key must be a name", found=f"a {key_node.id}", expected="`name: value`")
+                continue
+            if key_node.value in seen and key_node.tag != "tag:yaml.org,2002:merge":
+                first = seen[key_node.value].start_mark.line + 1
+                full = dotted((*path, key_node.value))
+                self._problem(
+                    key_node, f"{full}: written twice", found=f"the first one in line {first}", expected="one of them"
+                )
+            seen.setdefault(key_node.value, key_node)
+        self._loader.flatten_mapping(node)
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != _NULL:
+                yield key, value
+
+    def _value(self, node: yaml.Node, path: KeyPath) -> Any:
+        self._document.places[path] = _at(self._document.name, node.start_mark)
+        self._count += 1
+        if id(node) in self._open or self._count > _MOST_VALUES:
+            raise ConfigError(
+                "anchors and aliases that repeat without end",
+                where=_at(self._document.name, node.start_mark),
+                expected="a configuration of a few hundred lines",
+            )
+        self._open.add(id(node))
+        try:
+            return self._read(node, path)
+        finally:
+            self._open.discard(id(node))
+
+    def _read(self, node: yaml.Node, path: KeyPath) -> Any:
+        if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
+            return self.mapping(node, path)
+        if isinstance(node, yaml.SequenceNode) and node.tag in _LISTS:
+            return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
+        if isinstance(node, yaml.ScalarNode) and node.tag in _SCALARS:
+            try:
+                return self._loader.construct_object(node)
+            except ValueError:  # a tag such as !!int before something else
+                pass
+        self._problem(node, "a type that configurations do not have", found=node.tag, expected="a plain value")
+        return None
+
+    def _problem(self, node: yaml.Node, problem: str, *, found: str, expected: str) -> None:
+        at = _at(self._document.name, node.start_mark)
+        self._document.problems.append(Problem(at, problem, found=found, expected=expected))
+
+
+def _text(path: Path) -> str:
+    name = str(path)
+    try:
+        if path.is_dir():
+            raise ConfigError("a folder, not a file", where=name, expected="a YAML file")
+        if path.stat().st_size > _MOST_BYTES:
+            raise ConfigError("too large for a configuration", where=name, expected="a YAML file of at most 1 MiB")
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ConfigError(
+            "no such file",
+            where=name,
+            expected="a YAML file",
+            advice="check --config; configs/squeezenet.yaml is one to start from",
+        ) from error
+    except OSError as error:
+        raise ConfigError("cannot be read", where=name, found=error.strerror or str(error)) from error
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ConfigError(
+            "not a text file", where=f"{name}:{line}", found=f"byte 0x{content[error.start]:02x}", expected="UTF-8 text"
+        ) from error
+    control = Loader.NON_PRINTABLE.search(text)
+    if control is not None:
+        line = text.count("\n", 0, control.start()) + 1
+        found = f"the control character U+{ord(control.group()):04X}"
+        raise ConfigError("not a text file", where=f"{name}:{line}", found=found, expected="UTF-8 text")
+    return text
+
+
+def _syntax_error(name: str, error: yaml.MarkedYAMLError) -> ConfigError:
+    mark = error.problem_mark or error.context_mark
+    problem = error.problem or "cannot be read"
+    where = name if mark is None else _at(name, mark)
+    if "\\t" in problem or "'\t'" in problem:
+        return ConfigError(
+            "a tab", where=where, found="a tab character", expected="spaces", advice="YAML takes no tabs to indent"
+        )
+    context = error.context
+    if context and error.context_mark is not None:
+        context += f" that starts in line {error.context_mark.line + 1}"
+    return ConfigError("not YAML", where=where, found=": ".join(filter(None, (context, problem))))
+
+
+def _at(name: str, mark: yaml.Mark | None) -> str:
+    return name if mark is None else f"{name}:{mark.line + 1}:{mark.column + 1}"

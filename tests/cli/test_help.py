@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+import typer
+
+from quantize.cli.main import app, main
+from quantize.cli.syntax import syntax_of
+from quantize.config.schema import settings
+from quantize.errors import ExitCode
+
+_COMMANDS = ("tune", "benchmark", "fetch")
+
+
+@pytest.fixture(autouse=True)
+def _eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], *([name, "--help"] for name in _COMMANDS)])
+def test_help_fits_eighty_columns(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) is ExitCode.DONE
+    out, err = capsys.readouterr()
+    assert "Usage: quantize" in out
+    assert max(map(len, out.splitlines())) <= 80
+    assert "…" not in out
+    assert err == ""
+
+
+def test_every_setting_has_a_flag_of_tune_and_shows_its_default(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["tune", "--help"])
+    out = capsys.readouterr().out
+    for setting in settings():
+        assert f"--{setting.flag} " in out
+    assert "1978" in out
+    assert "--relative" in out
+
+
+def test_the_classic_flags_are_there() -> None:
+    syntax = syntax_of(typer.main.get_command(app), "quantize")
+    tune = {"--input_model", "--config", "--data_path", "--label_path", "--output_model", "--resume", "--replay"}
+    assert tune <= syntax.commands["tune"].valued
+    bench = {"--input_model", "--baseline_model", "--mode", "--config", "--data_path", "--label_path", "--output_dir"}
+    assert bench <= syntax.commands["benchmark"].valued
+    assert syntax.commands["tune"].switches == {"--in_evaluation", "--reduce_range"}
+    assert {"--overwrite", "--skip_unreadable"} <= syntax.commands["tune"].bare
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) is ExitCode.DONE
+    assert capsys.readouterr().out.startswith("quantize ")

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import io
+
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+from rich.progress import Progress as Bars
+
+from quantize.cli.progress import ProgressBars, ProgressLines
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def _lines(*steps: tuple[float, str, int, int | None]) -> list[str]:
+    clock, written = _Clock(), list[str]()
+    progress = ProgressLines(written.append, clock)
+    for seconds, stage, done, total in steps:
+        clock.now += seconds
+        progress(stage, done, total)
+    return written
+
+
+def test_a_short_stage_leaves_no_line() -> None:
+    assert _lines((0, "decode", 0, 10), (1.0, "decode", 5, 10), (0.9, "decode", 10, 10)) == []
+
+
+def test_a_long_stage_tells_every_few_seconds_and_at_the_end() -> None:
+    assert _lines(
+        (0, "decode", 0, 400),
+        (3.0, "decode", 100, 400),
+        (3.0, "decode", 200, 400),
+        (0.1, "decode", 201, 400),
+        (5.9, "decode", 400, 400),
+    ) == ["decode: 200 of 400 (50 %), about 6.0 s left", "decode: 400 done in 12.0 s"]
+
+
+def test_a_stage_without_a_known_end_tells_what_is_done() -> None:
+    assert _lines((0, "search", 0, None), (70.0, "search", 3, None)) == ["search: 3 done after 1 min 10 s"]
+
+
+def test_a_stage_that_begins_again_is_a_new_one() -> None:
+    lines = _lines((0, "evaluate", 0, 2), (3, "evaluate", 2, 2), (100, "evaluate", 0, 2), (4, "evaluate", 2, 2))
+    assert lines == ["evaluate: 2 done in 3.0 s", "evaluate: 2 done in 4.0 s"]
+
+
+def test_hours_are_told_as_hours() -> None:
+    assert _lines((0, "tune", 1, None), (7260, "tune", 2, None)) == ["tune: 2 done after 2 h 01 min"]
+
+
+def test_control_characters_in_a_name_are_shown_not_obeyed() -> None:
+    assert _lines((0, "\x1b[2Jx", 0, 1), (3, "\x1b[2Jx", 1, 1)) == ["\\x1b[2Jx: 1 done in 3.0 s"]
+
+
+@given(st.lists(st.tuples(st.floats(0, 3), st.integers(0, 50)), max_size=60))
+def test_lines_are_never_closer_than_a_few_seconds(steps: list[tuple[float, int]]) -> None:
+    lines = _lines(*((seconds, "stage", done, 100) for seconds, done in steps))
+    assert len(lines) <= sum(seconds for seconds, _ in steps) / 5.0
+
+
+def _bars() -> tuple[ProgressBars, io.StringIO, _Clock]:
+    written, clock = io.StringIO(), _Clock()
+    console = Console(file=written, force_terminal=True, width=80, highlight=False)
+    return ProgressBars(Bars(console=console, auto_refresh=False), clock), written, clock
+
+
+def test_a_bar_goes_when_its_stage_is_done() -> None:
+    progress, _, _ = _bars()
+    progress("decode", 1, 2)
+    assert [task.description for task in progress.bars.tasks] == ["decode"]
+    progress("decode", 2, 2)
+    assert progress.bars.tasks == []
+
+
+def test_a_long_stage_leaves_a_line_behind_its_bar() -> None:
+    progress, written, clock = _bars()
+    progress("decode", 0, 2)
+    clock.now += 2.5
+    progress("decode", 2, 2)
+    assert "decode: 2 done in 2.5 s" in written.getvalue()
+
+
+def test_a_total_may_become_known_later() -> None:
+    progress, _, _ = _bars()
+    progress("search", 1, None)
+    progress("search", 2, 8)
+    assert progress.bars.tasks[0].total == 8
