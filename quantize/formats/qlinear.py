@@ -6,7 +6,7 @@ from onnx import ModelProto, NodeProto
 
 from quantize.formats.clipping import clip_bounds, clip_integers
 from quantize.formats.graph import Graph
-from quantize.formats.operators import FLOAT_OPERATORS, moving
+from quantize.formats.operators import FLOAT_OPERATORS, FLOAT_OUTPUTS, moving
 from quantize.formats.opsets import lower_to_12
 from quantize.formats.parameters import is_dequantize, node_parameters
 from quantize.formats.qdq import canonical
@@ -57,10 +57,11 @@ def _convert(graph: Graph, node: NodeProto) -> None:
                 unclipped = clip_integers(graph, bounds, unit.by, unit.integers)
                 graph.replace_uses(unclipped, source.integers)
         return
-    convert = FLOAT_OPERATORS.get(node.op_type)
-    unit = unit_of(graph, node) if convert is not None else None
-    if convert is not None and unit is not None:
-        convert(graph, unit)
+    unit = unit_of(graph, node) if node.op_type in FLOAT_OPERATORS else None
+    if unit is not None:
+        FLOAT_OPERATORS[node.op_type](graph, unit)
+    elif node.op_type in FLOAT_OUTPUTS:
+        FLOAT_OUTPUTS[node.op_type](graph, node)
 
 
 def _free_weights_of_float_nodes(graph: Graph) -> None:

@@ -18,6 +18,11 @@ class QuantizedInput:
     integers: str
     by: Parameters
 
+    @property
+    def names(self) -> list[str]:
+        """Return the tensor, its scale and its zero point: the order in which integer operators take them."""
+        return [self.integers, self.by.scale_name, self.by.zero_point_name]
+
 
 @dataclass(frozen=True)
 class Unit:

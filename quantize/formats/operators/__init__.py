@@ -29,7 +29,8 @@ _ROWS: tuple[tuple[str, str, str, ModuleType], ...] = (
 )
 
 QLINEAR_OPERATORS: Mapping[tuple[str, str], Callable[[Graph, NodeProto], bool]] = {
-    (domain, integer): module.to_qdq for domain, integer, _, module in _ROWS
+    **{(domain, integer): module.to_qdq for domain, integer, _, module in _ROWS},
+    (MICROSOFT, "MatMulIntegerToFloat"): matmul.float_output_to_qdq,
 }
 """Replaces an integer operator, found by domain and type, by its QDQ pattern; False where it must stay."""
 
@@ -37,3 +38,9 @@ FLOAT_OPERATORS: Mapping[str, Callable[[Graph, Unit], bool]] = {
     name: module.to_qlinear for _, _, name, module in _ROWS if name
 }
 """Replaces the QDQ pattern around a float operator by an integer operator; False where it must stay."""
+
+FLOAT_OUTPUTS: Mapping[str, Callable[[Graph, NodeProto], bool]] = {
+    "Gemm": gemm.to_float_output,
+    "MatMul": matmul.to_float_output,
+}
+"""Replaces a float operator on dequantized inputs by one that multiplies integers; False where it must stay."""

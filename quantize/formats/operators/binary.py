@@ -32,7 +32,7 @@ def to_qlinear(graph: Graph, unit: Unit) -> bool:
     operands = [operand for operand in unit.inputs if operand is not None]
     if len(operands) != 2 or any(not _fits(operand, unit) for operand in operands):
         return False
-    inputs = [name for one in operands for name in (one.integers, one.by.scale_name, one.by.zero_point_name)]
+    inputs = [name for one in operands for name in one.names]
     inputs += [unit.by.scale_name, unit.by.zero_point_name]
     graph.remove(unit.replaced)
     output = clip_integers(graph, unit.bounds, unit.by, unit.integers)

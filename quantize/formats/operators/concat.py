@@ -40,7 +40,7 @@ def to_qlinear(graph: Graph, unit: Unit) -> bool:
         graph.add("Concat", [piece.integers for piece in pieces], [output], name=unit.node.name, axis=axis)
         return True
     inputs = [unit.by.scale_name, unit.by.zero_point_name]
-    inputs += [name for piece in pieces for name in (piece.integers, piece.by.scale_name, piece.by.zero_point_name)]
+    inputs += [name for piece in pieces for name in piece.names]
     graph.add("QLinearConcat", inputs, [output], name=unit.node.name, domain=MICROSOFT, axis=axis)
     return True
 

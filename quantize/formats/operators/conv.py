@@ -42,7 +42,7 @@ def to_qlinear(graph: Graph, unit: Unit) -> bool:
         return False
     if graph.constant(w.integers) is None:
         return False
-    inputs = [x.integers, x.by.scale_name, x.by.zero_point_name, w.integers, w.by.scale_name, w.by.zero_point_name]
+    inputs = [*x.names, *w.names]
     inputs += [unit.by.scale_name, unit.by.zero_point_name]
     if len(unit.node.input) > 2 and unit.node.input[2]:
         bias = integer_bias(graph, unit.node.input[2], x.by, w.by)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from onnx import NodeProto
 
 from quantize.formats.bias import dequantize_bias, integer_bias
 from quantize.formats.clipping import clip_integers
 from quantize.formats.graph import MICROSOFT, Graph, attribute, attributes
 from quantize.formats.parameters import add_dequantize, add_quantize, parameters
-from quantize.formats.unit import Unit
+from quantize.formats.unit import QuantizedInput, Unit, quantized_input
 
 
 def _output_channels(node: NodeProto) -> int:
@@ -40,22 +42,42 @@ def to_qdq(graph: Graph, node: NodeProto) -> bool:
 
 def to_qlinear(graph: Graph, unit: Unit) -> bool:
     """Replace the pattern around a Gemm by a QGemm. ``beta`` must be 1 and the bias constant or absent."""
-    a, b = unit.inputs[0], unit.inputs[1]
-    if a is None or b is None or a.by.axis is not None or b.by.axis not in (None, _output_channels(unit.node)):
+    inputs = _inputs(graph, unit.node, unit.inputs)
+    if inputs is None:
         return False
-    if attribute(unit.node, "transA", 0) or graph.constant(b.integers) is None:
-        return False
-    bias: str | None = ""
-    if len(unit.node.input) > 2 and unit.node.input[2]:
-        if attribute(unit.node, "beta", 1.0) != 1.0:
-            return False
-        bias = integer_bias(graph, unit.node.input[2], a.by, b.by, attribute(unit.node, "alpha", 1.0))
-    if bias is None:
-        return False
-    inputs = [a.integers, a.by.scale_name, a.by.zero_point_name, b.integers, b.by.scale_name, b.by.zero_point_name]
-    inputs += [bias, unit.by.scale_name, unit.by.zero_point_name]
     graph.remove(unit.replaced)
     output = clip_integers(graph, unit.bounds, unit.by, unit.integers)
-    kept = attributes(unit.node, without=["beta"])
-    graph.add("QGemm", inputs, [output], name=unit.node.name, domain=MICROSOFT, **kept)
+    _add(graph, unit.node, [*inputs, unit.by.scale_name, unit.by.zero_point_name], output)
     return True
+
+
+def to_float_output(graph: Graph, node: NodeProto) -> bool:
+    """Replace a Gemm on dequantized inputs, whose output is not quantized, by a QGemm with a float output."""
+    inputs = _inputs(graph, node, [quantized_input(graph, name) for name in node.input])
+    if inputs is None:
+        return False
+    graph.remove([node])
+    _add(graph, node, inputs if inputs[-1] else inputs[:-1], node.output[0])
+    return True
+
+
+def _inputs(graph: Graph, node: NodeProto, found: Sequence[QuantizedInput | None]) -> list[str] | None:
+    """Return the first seven inputs of the QGemm, the bias "" where there is none; None where it cannot be one."""
+    a, b = found[0], found[1]
+    if a is None or b is None or a.by.axis is not None or b.by.axis not in (None, _output_channels(node)):
+        return None
+    if attribute(node, "transA", 0) or graph.constant(b.integers) is None:
+        return None
+    bias: str | None = ""
+    if len(node.input) > 2 and node.input[2]:
+        if attribute(node, "beta", 1.0) != 1.0:
+            return None
+        bias = integer_bias(graph, node.input[2], a.by, b.by, attribute(node, "alpha", 1.0))
+    if bias is None:
+        return None
+    return [*a.names, *b.names, bias]
+
+
+def _add(graph: Graph, node: NodeProto, inputs: Sequence[str], output: str) -> None:
+    kept = attributes(node, without=["beta"])
+    graph.add("QGemm", inputs, [output], name=node.name, domain=MICROSOFT, **kept)

@@ -1,13 +1,15 @@
-"""MatMul and QLinearMatMul (ONNX, opset 10)."""
+"""MatMul, QLinearMatMul (ONNX, opset 10) and onnxruntime's MatMulIntegerToFloat, whose output is float."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from onnx import NodeProto
 
 from quantize.formats.clipping import clip_integers
-from quantize.formats.graph import Graph
-from quantize.formats.parameters import add_dequantize, add_quantize, parameters
-from quantize.formats.unit import Unit
+from quantize.formats.graph import MICROSOFT, Graph
+from quantize.formats.parameters import Parameters, add_dequantize, add_quantize, parameters
+from quantize.formats.unit import QuantizedInput, Unit, quantized_input
 
 
 def to_qdq(graph: Graph, node: NodeProto) -> bool:
@@ -16,11 +18,10 @@ def to_qdq(graph: Graph, node: NodeProto) -> bool:
     Inputs of the node: a, a_scale, a_zero_point, b, b_scale, b_zero_point, y_scale, y_zero_point; the scale of b is
     per tensor or per column.
     """
-    b = graph.constant(node.input[3])
     by_a = parameters(graph, node.input[1], node.input[2])
-    by_b = parameters(graph, node.input[4], node.input[5], b.ndim - 1 if b is not None else None)
+    by_b = _columns(graph, node.input[3], node.input[4], node.input[5])
     by_y = parameters(graph, node.input[6], node.input[7])
-    if by_a is None or by_b is None or by_y is None or (by_b.scale.ndim and b is None):
+    if by_a is None or by_b is None or by_y is None:
         return False
     inputs = [add_dequantize(graph, node.input[0], by_a), add_dequantize(graph, node.input[3], by_b)]
     output = graph.fresh(f"{node.output[0]}_float")
@@ -30,18 +31,62 @@ def to_qdq(graph: Graph, node: NodeProto) -> bool:
     return True
 
 
+def float_output_to_qdq(graph: Graph, node: NodeProto) -> bool:
+    """Replace a MatMulIntegerToFloat by DequantizeLinear on both inputs, MatMul, and Add where it has a bias.
+
+    Inputs of the node: A, B, a_scale, b_scale, a_zero_point, b_zero_point, bias float32 (the last three optional).
+    """
+    names = [*node.input, *[""] * (7 - len(node.input))]
+    by_a, by_b = parameters(graph, names[2], names[4]), _columns(graph, names[1], names[3], names[5])
+    if by_a is None or by_b is None:
+        return False
+    inputs = [add_dequantize(graph, names[0], by_a), add_dequantize(graph, names[1], by_b)]
+    graph.remove([node])
+    product = graph.fresh(f"{node.output[0]}_product") if names[6] else node.output[0]
+    graph.add("MatMul", inputs, [product], name=node.name)
+    if names[6]:
+        graph.add("Add", [product, names[6]], [node.output[0]], name=f"{node.name}_bias")
+    return True
+
+
 def to_qlinear(graph: Graph, unit: Unit) -> bool:
     """Replace the pattern around a MatMul by a QLinearMatMul."""
-    a, b = unit.inputs
-    if a is None or b is None or a.by.axis is not None:
+    operands = _operands(graph, unit.inputs)
+    if operands is None:
         return False
-    if b.by.axis is not None:
-        values = graph.constant(b.integers)
-        if values is None or b.by.axis not in (values.ndim - 1, -1):
-            return False
-    inputs = [a.integers, a.by.scale_name, a.by.zero_point_name, b.integers, b.by.scale_name, b.by.zero_point_name]
+    inputs = [name for operand in operands for name in operand.names]
     inputs += [unit.by.scale_name, unit.by.zero_point_name]
     graph.remove(unit.replaced)
     output = clip_integers(graph, unit.bounds, unit.by, unit.integers)
     graph.add("QLinearMatMul", inputs, [output], name=unit.node.name)
     return True
+
+
+def to_float_output(graph: Graph, node: NodeProto) -> bool:
+    """Replace a MatMul on dequantized inputs, whose output is not quantized, by a MatMulIntegerToFloat."""
+    operands = _operands(graph, [quantized_input(graph, name) for name in node.input])
+    if operands is None or any(operand.by.zero_point.dtype.itemsize != 1 for operand in operands):
+        return False
+    a, b = (operand.names for operand in operands)
+    inputs = [name for pair in zip(a, b, strict=True) for name in pair]
+    graph.remove([node])
+    graph.add("MatMulIntegerToFloat", inputs, list(node.output), name=node.name, domain=MICROSOFT)
+    return True
+
+
+def _columns(graph: Graph, b: str, scale_name: str, zero_point_name: str) -> Parameters | None:
+    """Return the parameters of the right operand, per tensor or per column; those need it to be constant."""
+    values = graph.constant(b)
+    by = parameters(graph, scale_name, zero_point_name, values.ndim - 1 if values is not None else None)
+    return None if by is None or (by.scale.ndim and values is None) else by
+
+
+def _operands(graph: Graph, found: Sequence[QuantizedInput | None]) -> tuple[QuantizedInput, QuantizedInput] | None:
+    a, b = found
+    if a is None or b is None or a.by.axis is not None:
+        return None
+    if b.by.axis is not None:
+        values = graph.constant(b.integers)
+        if values is None or b.by.axis not in (values.ndim - 1, -1):
+            return None
+    return a, b

@@ -35,7 +35,7 @@ def to_qlinear(graph: Graph, unit: Unit) -> bool:
     x = unit.inputs[0]
     if x is None or x.by.axis is not None or x.by.zero_point.dtype != unit.by.zero_point.dtype or unit.bounds:
         return False
-    inputs = [x.integers, x.by.scale_name, x.by.zero_point_name, unit.by.scale_name, unit.by.zero_point_name]
+    inputs = [*x.names, unit.by.scale_name, unit.by.zero_point_name]
     axis = attribute(unit.node, "axis", -1 if graph.opset >= PER_AXIS_SOFTMAX else 1)
     graph.remove(unit.replaced)
     kept = {"axis": axis, "opset": graph.opset}

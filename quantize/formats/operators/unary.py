@@ -40,7 +40,7 @@ def to_qlinear(graph: Graph, unit: Unit) -> bool:
         return False
     if unit.node.op_type in POOLS:
         kept["channels_last"] = 0
-    inputs = [x.integers, x.by.scale_name, x.by.zero_point_name, unit.by.scale_name, unit.by.zero_point_name]
+    inputs = [*x.names, unit.by.scale_name, unit.by.zero_point_name]
     graph.remove(unit.replaced)
     output = clip_integers(graph, unit.bounds, unit.by, unit.integers)
     graph.add(f"QLinear{unit.node.op_type}", inputs, [output], name=unit.node.name, domain=MICROSOFT, **kept)

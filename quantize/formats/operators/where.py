@@ -33,7 +33,7 @@ def to_qlinear(graph: Graph, unit: Unit) -> bool:
     if len(branches) != 2 or any(b.by.axis is not None or b.by.zero_point.dtype != kind for b in branches):
         return False
     inputs = [unit.node.input[0]]
-    inputs += [name for one in branches for name in (one.integers, one.by.scale_name, one.by.zero_point_name)]
+    inputs += [name for one in branches for name in one.names]
     inputs += [unit.by.scale_name, unit.by.zero_point_name]
     graph.remove(unit.replaced)
     output = clip_integers(graph, unit.bounds, unit.by, unit.integers)
