@@ -1,16 +1,17 @@
-"""Work spread over processes: bounded in memory, ended by Ctrl-C, gone when the parent is."""
+"""Work spread over processes: bounded in memory, ended by Ctrl-C, gone when the parent is.
+
+Not ``multiprocessing``: its forked workers inherit locks of onnxruntime's threads, and its spawned ones import the
+caller's main script again, which runs a script without an ``if __name__ == "__main__":`` a second time.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-import threading
+import pickle
+import selectors
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 
 from quantize.errors import DataError
@@ -18,7 +19,7 @@ from quantize.errors import DataError
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
 
-_task: Callable[[Any], Any]
+_PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from quantize.data.workers import serve; serve()"
 
 
 def available_cpus() -> int:
@@ -29,8 +30,8 @@ def available_cpus() -> int:
 def in_workers(task: Callable[[Chunk], Result], chunks: Iterable[Chunk], workers: int) -> Iterator[Result]:
     """Yield ``task(chunk)`` for each chunk, in the order in which they are done.
 
-    Processes are spawned, not forked: onnxruntime's threads do not survive a fork. At most two chunks a worker are
-    under way, so that memory does not grow with their number. With one worker all happens in this process.
+    Each worker has one chunk at a time, so that memory does not grow with their number. With one worker, all happens
+    in this process. When the caller stops early, by an error or Ctrl-C, the workers are ended at once.
 
     Args:
         task: A picklable callable; each worker gets it once.
@@ -39,58 +40,97 @@ def in_workers(task: Callable[[Chunk], Result], chunks: Iterable[Chunk], workers
 
     Raises:
         DataError: A worker died.
+        Exception: What ``task`` raised.
     """
     if workers <= 1:
         yield from map(task, chunks)
         return
-    resource_tracker.ensure_running()  # else it is started, and SIGINT let through again, in the middle of a spawn
-    executor = ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(task,)
+    idle = [_start(task) for _ in range(workers)]
+    every = list(idle)
+    try:
+        with selectors.DefaultSelector() as busy:
+            for chunk in chunks:
+                if not idle:
+                    for process in _ready(busy):
+                        yield _answer(process)
+                        idle.append(process)
+                process = idle.pop()
+                _tell(process, chunk)
+                busy.register(_stream(process.stdout), selectors.EVENT_READ, process)
+            while busy.get_map():
+                yield from map(_answer, _ready(busy))
+    finally:
+        for process in every:
+            process.kill()
+        for process in every:
+            with process:
+                pass
+
+
+def serve() -> None:
+    """Be a worker: read a task, then chunks, from standard input, and answer each until the input ends."""
+    questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints must not come between the answers
+    task = pickle.load(questions)  # noqa: S301 - written by the parent process
+    while True:
+        try:
+            chunk = pickle.load(questions)  # noqa: S301
+        except EOFError:
+            return
+        answer: tuple[Any, Exception | None]
+        try:
+            answer = (task(chunk), None)
+        except Exception as error:  # noqa: BLE001 - raised again in the parent
+            answer = (None, error)
+        pickle.dump(answer, answers)
+        answers.flush()
+
+
+def _start(task: Any) -> subprocess.Popen[bytes]:
+    # A session of its own: Ctrl-C reaches the parent alone, which then ends its workers.
+    process = subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM, *sys.path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
     )
-    pending: set[Future[Result]] = set()
+    _tell(process, task)
+    return process
+
+
+def _tell(process: subprocess.Popen[bytes], message: Any) -> None:
+    stream = _stream(process.stdin)
     try:
-        for chunk in chunks:
-            if len(pending) >= 2 * workers:
-                done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in done)
-            with _sigint_blocked():
-                pending.add(executor.submit(_run, chunk))
-        while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in done)
-    except BrokenProcessPool as error:
-        raise DataError(
-            "a worker process ended in the middle of its work",
-            advice="if memory ran out, use fewer workers; in a script of your own, make the call under"
-            ' `if __name__ == "__main__":`',
-        ) from error
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+        pickle.dump(message, stream)
+        stream.flush()
+    except BrokenPipeError as error:
+        raise _died(process) from error
 
 
-def _begin(task: Callable[[Any], Any]) -> None:
-    global _task
-    _task = task
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def _ready(busy: selectors.BaseSelector) -> Iterator[subprocess.Popen[bytes]]:
+    for key, _ in busy.select():
+        busy.unregister(key.fileobj)
+        yield key.data
 
 
-def _run(chunk: Any) -> Any:
-    return _task(chunk)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-@contextmanager
-def _sigint_blocked() -> Iterator[None]:
-    """Hold Ctrl-C back while a worker is spawned: it inherits the mask, so that only this process answers it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _answer(process: subprocess.Popen[bytes]) -> Any:
     try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        result, error = pickle.load(_stream(process.stdout))  # noqa: S301 - written by our own worker
+    except EOFError as ended:
+        raise _died(process) from ended
+    if error is not None:
+        raise error
+    return result
+
+
+def _died(process: subprocess.Popen[bytes]) -> DataError:
+    return DataError(
+        "a worker process ended in the middle of its work",
+        found=f"exit status {process.wait()}",
+        advice="if memory ran out, use fewer workers or free some memory",
+    )
+
+
+def _stream(stream: Any) -> Any:
+    assert stream is not None
+    return stream
