@@ -12,7 +12,7 @@ from quantize.calibration.ranges.rule import range_of
 from quantize.calibration.statistics import CalibrationStatistics, TensorStatistics
 from quantize.recipe import Recipe
 
-COMMON_SCALES = "common_scales"
+COMMON_SCALES = "common-scales"
 """Name of the rewrite with which a Concat and its inputs share a grid."""
 
 _SAME_GRID = frozenset({"MaxPool"})
@@ -21,7 +21,7 @@ _SAME_GRID = frozenset({"MaxPool"})
 def activation_grids(model: onnx.ModelProto, recipe: Recipe, statistics: CalibrationStatistics) -> dict[str, Grid]:
     """Return the grid of every tensor that the calibration pass saw.
 
-    With the rewrite ``common_scales``, a Concat's output and inputs get one grid, that of the output: its values
+    With the rewrite ``common-scales``, a Concat's output and inputs get one grid, that of the output: its values
     are theirs side by side, so its histogram is the sum of theirs.
     """
     grid_of = partial(Grid.covering, activation_type=recipe.activation_type, symmetric=recipe.symmetric_activations)

@@ -34,9 +34,19 @@ def least_squares_levels(rows: Array, scales: Array, moments: npt.NDArray[np.flo
     order = np.argsort(-np.diagonal(damped.sum(axis=0)), kind="stable")
     damped = np.ascontiguousarray(damped[:, order][:, :, order])
     targets = (rows / scales[:, None]).reshape(groups, -1, size)[:, :, order]
+    found = _descended(targets, _compensated(targets, damped, level), damped.astype(np.float32), level)
+    nearest = np.clip(np.rint(targets), -level, level)
+    own = np.ascontiguousarray(moments[:, order][:, :, order]).astype(np.float32)
+    better = _change(targets - found, own) <= _change(targets - nearest, own)
     levels = np.empty_like(targets)
-    levels[:, :, order] = _descended(targets, _compensated(targets, damped, level), damped.astype(np.float32), level)
+    levels[:, :, order] = np.where(better[:, :, None], found, nearest)
     return levels.reshape(rows.shape)
+
+
+def _change(error: Array, moments: Array) -> Array:
+    """Return (groups, outputs), the mean squared change of every output."""
+    squared: Array = ((error @ moments) * error).sum(axis=2)
+    return squared
 
 
 def _compensated(targets: Array, moments: npt.NDArray[np.float64], level: int) -> Array:
