@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 class Block(BaseModel):
     """A block of settings: frozen, no key beyond its own, no NaN or infinity."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,7 @@ def _settings_of(block: type[Block], path: tuple[str, ...]) -> Iterator[Setting]
             yield from _settings_of(inner, here)
         elif not flags or flags[0].name is not None:
             flag = flags[0].name if flags and flags[0].name else name
-            default = info.get_default(call_default_factory=True, validated_data={})
+            default = info.get_default(call_default_factory=True)
             yield Setting(".".join(here), flag, info.description or "", expected_at(here), default)
 
 

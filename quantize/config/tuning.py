@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from quantize.config.block import Block, Expected, Flag
-from quantize.config.values import Confidence, Count, CountOrZero, Fraction, Seed
+from quantize.config.values import Confidence, Count, CountOrZero, Fraction, Seed, Share
 
 _DEFAULT_RELATIVE = 0.01
 
@@ -27,7 +27,7 @@ class CriterionBlock(Block):
         default=None, description="Largest loss of top-1, as a share of fp32's. 0.01 where --absolute is not given."
     )
     absolute: Fraction | None = Field(default=None, description="Largest loss of top-1: 0.01 is one point.")
-    agreement: Fraction = Field(
+    agreement: Share = Field(
         default=0.95, description="Where there are no labels: least share of images with fp32's top-1."
     )
     confidence: Confidence | None = Field(

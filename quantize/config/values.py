@@ -84,6 +84,13 @@ Fraction = Annotated[
     Field(ge=0.0, lt=1.0),
     Expected("a fraction from 0 to below 1, such as 0.01, or a percentage, such as 1%", "FRACTION"),
 ]
+Share = Annotated[
+    float,
+    BeforeValidator(_no_boolean),
+    BeforeValidator(_percent),
+    Field(ge=0.0, le=1.0),
+    Expected("a fraction from 0 to 1, such as 0.95, or a percentage, such as 95%", "FRACTION"),
+]
 Confidence = Annotated[
     float,
     BeforeValidator(_no_boolean),
