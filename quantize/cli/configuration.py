@@ -7,6 +7,7 @@ from pathlib import Path
 
 import quantize
 from quantize.config import RunConfig, load_config
+from quantize.errors import RunError
 
 _EXAMPLE = Path(quantize.__file__).resolve().parent.parent / "configs" / "squeezenet.yaml"
 
@@ -26,7 +27,12 @@ def configuration(
 
     Raises:
         ConfigError: Something in the file or the flags is wrong.
+        RunError: The earlier run is not there.
     """
+    if run is not None and not run.exists():
+        raise RunError(
+            "no such run", where=str(run), expected="the folder that --output_model named, or its report.json"
+        )
     if file is None and run is not None:
         of_run = (run if run.is_dir() else run.parent) / "config.yaml"
         file = of_run if of_run.is_file() else None
