@@ -17,7 +17,7 @@ _BYTES_BEFORE_RELEASE = 1 << 26
 
 
 class CropFile:
-    """A ``.npy`` file of crops, mapped read-only when first read; picklable.
+    """A ``.npy`` file of crops, mapped read-only; unpickled, it is mapped again when first read.
 
     Args:
         path: The file: uint8, (N, H, W, 3).
@@ -28,14 +28,14 @@ class CropFile:
         self.path = path
         self.shape = shape
         self._written = self._identity()
-        self._mapping: mmap.mmap | None = None
+        self._mapping: mmap.mmap | None = self._map()
         self._read = 0
 
     def read(self, rows: npt.NDArray[np.int64]) -> Crop:
         """Return these rows, copied.
 
         Raises:
-            RuntimeError: The file was replaced since this object was made.
+            RuntimeError: The object was pickled, and the file was replaced since.
         """
         if self._mapping is None:
             self._mapping = self._map()

@@ -22,6 +22,8 @@ _BROKEN = (
     EOFError,
     ArithmeticError,
     AttributeError,
+    MemoryError,
+    RuntimeError,
     struct.error,
     zlib.error,
     Image.DecompressionBombError,

@@ -73,7 +73,7 @@ def images_only(names: Iterable[str]) -> tuple[list[str], tuple[str, ...]]:
     if not others:
         return images, ()
     named = ", ".join(sorted(others)[:3]) + (", …" if len(others) > 3 else "")
-    return images, (f"{len(others):,} files are no images by their names and were passed over: {named}",)
+    return images, (f"passed over, no images by their names: {len(others):,} ({named})",)
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:

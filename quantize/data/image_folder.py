@@ -63,6 +63,6 @@ def open_unlabelled_folder(folder: Path, classes: int | None) -> ImageSet:
         )
     labels, note = class_labels(folders, classes, str(folder))
     empty = len(folders) - len(only)
-    more = (f"{empty:,} class folders hold no images",) if empty else ()
+    more = (f"class folders without images: {empty:,}",) if empty else ()
     listing = folder_listing(folder, in_folders, *notes, *other_notes)
     return listing.image_set({name: labels[name.split("/", 1)[0]] for name in in_folders}, note, *more)

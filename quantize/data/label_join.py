@@ -59,10 +59,10 @@ def join_labels(
     )
     notes = []
     if moved:
-        notes.append(f"{moved:,} names in {label_path} were found by their last part, in another folder")
+        notes.append(f"names in {label_path} found by their last part, in another folder: {moved:,}")
     left = sum(1 for name in listing.locators if name not in labels and is_image_name(name))
     if left:
-        notes.append(f"{left:,} images in {listing.place} are not named in {label_path} and were left out")
+        notes.append(f"images in {listing.place} that {label_path} does not name, left out: {left:,}")
     places = {name: f"{label_path}:{line}" for name, line in first_lines.items()}
     return listing.image_set(labels, *notes, places=places)
 

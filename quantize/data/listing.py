@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from quantize.data.image_set import ImageRecord, ImageSet
 from quantize.data.source import ImageSource, Locator
 
-IMAGE_SUFFIXES = frozenset(
-    f".{suffix}"
-    for suffix in (
-        "bmp",
-        "gif",
-        "jfif",
-        "jp2",
-        "jpe",
-        "jpeg",
-        "jpg",
-        "pbm",
-        "pgm",
-        "png",
-        "pnm",
-        "ppm",
-        "tif",
-        "tiff",
-        "webp",
-    )
-)
+_IMAGE_NAME = re.compile(r".*\.(avif|bmp|gif|jfif|jp2|jpe|jpeg|jpg|pbm|pgm|png|pnm|ppm|tif|tiff|webp)", re.I | re.S)
 
 
 def is_image_name(name: str) -> bool:
     """Return whether a name ends as an image's does."""
-    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+    return _IMAGE_NAME.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)

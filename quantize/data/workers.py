@@ -82,8 +82,11 @@ def serve() -> None:
             answer = (task(chunk), None)
         except Exception as error:  # noqa: BLE001 - raised again in the parent
             answer = (None, error)
-        pickle.dump(answer, answers)
-        answers.flush()
+        try:
+            pickle.dump(answer, answers)
+            answers.flush()
+        except BrokenPipeError:  # the parent was killed
+            os._exit(1)
 
 
 def _start(task: Any) -> subprocess.Popen[bytes]:

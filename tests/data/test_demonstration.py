@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from quantize.data.calibration_list import read_calibration_list
+from quantize.data.demonstration import demonstration_data
+from quantize.data.images import open_images
+from quantize.data.photographs import photographs
+from quantize.errors import DataError
+
+pytestmark = pytest.mark.network
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def test_the_twenty_photographs_are_extracted_with_their_labels(cache: Path) -> None:
+    found = photographs(cache)
+    assert len(found) == 20
+    assert (found[0].path.name, found[0].label) == ("imagenet_00_243.jpg", 243)
+    assert all(photograph.path.read_bytes()[:2] == b"\xff\xd8" for photograph in found)
+
+
+def test_a_spoilt_photograph_is_extracted_again(cache: Path) -> None:
+    photograph = photographs(cache)[3]
+    whole = photograph.path.read_bytes()
+    photograph.path.write_bytes(whole[:100])
+    assert photographs(cache)[3].path.read_bytes() == whole
+
+
+def test_once_cached_no_network_is_needed(cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    photographs(cache)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    assert len(photographs(cache)) == 20
+    with pytest.raises(DataError, match="could not be downloaded"):
+        photographs(tmp_path)
+
+
+def test_calibration_and_evaluation_see_different_photographs(cache: Path) -> None:
+    data = demonstration_data(cache, views_each=3)
+    images = open_images(data.data_path, data.label_path, classes=1000)
+    ids = [record.id for record in images.records]
+    calibration = set(read_calibration_list(data.calibration_list, ids))
+    assert (len(ids), len(calibration)) == (data.images, data.calibration_images) == (60, 15)
+
+    def photograph(image_id: str) -> str:
+        return image_id.split("_view")[0]
+
+    assert {photograph(name) for name in calibration}.isdisjoint(
+        photograph(name) for name in ids if name not in calibration
+    )
+    assert all(record.label == int(photograph(record.id).split("_")[2]) for record in images.records)
+
+
+def test_the_same_views_are_written_each_time(cache: Path, tmp_path: Path) -> None:
+    first = demonstration_data(cache, views_each=2)
+    before = {path.name: path.read_bytes() for path in first.data_path.iterdir()}
+    for path in (cache / "wheels").iterdir():
+        (tmp_path / "wheels").mkdir(exist_ok=True)
+        (tmp_path / "wheels" / path.name).write_bytes(path.read_bytes())
+    second = demonstration_data(tmp_path, views_each=2)
+    assert {path.name: path.read_bytes() for path in second.data_path.iterdir()} == before
