@@ -55,9 +55,9 @@ class Block(BaseModel):
         """Return the block's time for comparisons: the median of its undisturbed runs, in nanoseconds.
 
         On a busy machine a run lasts its own time or that plus a time slice of someone else's, and the longer of two
-        models is hit more often: a median over both kinds would compare the scheduler. Where less than a
-        quarter of the runs, or fewer than three, are undisturbed, all count.
+        models is hit more often: a median over both kinds would compare the scheduler. Where no run of the block is
+        undisturbed, all count.
         """
         hit = set(self.preempted)
         quiet = [run for index, run in enumerate(self.runs_ns) if index not in hit]
-        return statistics.median(quiet if len(quiet) >= max(3, len(self.runs_ns) / 4) else self.runs_ns)
+        return statistics.median(quiet or self.runs_ns)

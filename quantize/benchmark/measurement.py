@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -57,9 +58,11 @@ class Latency(BaseModel):
         name: The contestant's name.
         runs: Timed runs.
         batch_size: Images a run.
-        p50_ns: Median.
-        p50_low_ns: Lower bound of the median's interval, by rounds.
-        p50_high_ns: Upper bound.
+        quiet_ns: Median over the rounds of the time without runs that another process interrupted: what speed-ups
+            compare. On a quiet machine it is the median of all runs.
+        quiet_low_ns: Lower bound of its interval, by rounds.
+        quiet_high_ns: Upper bound.
+        p50_ns: Median of all runs.
         p90_ns: 90th percentile.
         p99_ns: 99th percentile.
         minimum_ns: Shortest run.
@@ -73,9 +76,10 @@ class Latency(BaseModel):
     name: str
     runs: int
     batch_size: int
+    quiet_ns: float
+    quiet_low_ns: float | None
+    quiet_high_ns: float | None
     p50_ns: int | None
-    p50_low_ns: float | None
-    p50_high_ns: float | None
     p90_ns: int | None
     p99_ns: int | None
     minimum_ns: int
@@ -90,21 +94,30 @@ def latency(measurement: Measurement, name: str) -> Latency:
     Raises:
         KeyError: No block of ``name``.
     """
-    blocks = [block for block in measurement.blocks if block.contestant == name]
-    if not blocks:
+    return latency_of(name, measurement.blocks, measurement.plan)
+
+
+def latency_of(name: str, blocks: Sequence[Block], plan: Plan) -> Latency:
+    """Return one contestant's latency figures from blocks of any contestants.
+
+    Raises:
+        KeyError: No block of ``name``.
+    """
+    own = [block for block in blocks if block.contestant == name]
+    if not own:
         raise KeyError(name)
-    runs = [run for block in blocks for run in block.runs_ns]
-    medians = np.array([block.median_ns for block in blocks])
-    levels = np.array(list(round_levels(blocks, name).values()))
-    plan = measurement.plan
+    runs = [run for block in own for run in block.runs_ns]
+    medians = np.array([block.median_ns for block in own])
+    levels = np.array(list(round_levels(own, name).values()))
     interval = median_interval(levels, confidence=plan.confidence, seed=plan.seed)
     return Latency(
         name=name,
         runs=len(runs),
         batch_size=plan.batch_size,
+        quiet_ns=float(np.exp(np.median(levels))),
+        quiet_low_ns=None if interval is None else float(np.exp(interval[0])),
+        quiet_high_ns=None if interval is None else float(np.exp(interval[1])),
         p50_ns=percentile_ns(runs, 0.5),
-        p50_low_ns=None if interval is None else float(np.exp(interval[0])),
-        p50_high_ns=None if interval is None else float(np.exp(interval[1])),
         p90_ns=percentile_ns(runs, 0.9),
         p99_ns=percentile_ns(runs, 0.99),
         minimum_ns=min(runs),

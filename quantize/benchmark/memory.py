@@ -1,0 +1,44 @@
+"""How much memory this process holds and has held."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import psutil
+
+_CLEAR_REFS = Path("/proc/self/clear_refs")
+_RESET_PEAK = "5"
+
+
+def resident_bytes() -> int:
+    """Return the resident set size of this process now, in bytes."""
+    return int(psutil.Process().memory_info().rss)
+
+
+def peak_resident_bytes() -> int | None:
+    """Return the largest resident set size of this process so far, in bytes; None where it is not told.
+
+    On Linux it is the kernel's high-water mark of this process's memory (``VmHWM``). ``getrusage`` would not do
+    there: a child begins with its parent's maximum.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        for line in status.read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+        return None
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def forget_peak() -> bool:
+    """Begin the high-water mark anew where the kernel allows it; return whether it did."""
+    try:
+        _CLEAR_REFS.write_text(_RESET_PEAK, encoding="ascii")
+    except OSError:
+        return False
+    return True
