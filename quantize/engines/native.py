@@ -15,6 +15,7 @@ from quantize.calibration.second_moments import SecondMoments
 from quantize.calibration.statistics import CalibrationStatistics
 from quantize.engines.native_bias import bias_shift
 from quantize.engines.native_equalization import equalized
+from quantize.engines.native_guard import guard_float_layers
 from quantize.engines.native_layers import Layer, arrays, layers, replace_initializer
 from quantize.engines.native_qdq import WeightGrid, insert_qdq
 from quantize.engines.native_ranges import activation_grids
@@ -85,7 +86,9 @@ def quantize_graph(
         for layer in list(layers(source)):
             if layer.op_type in op_types and layer.node not in excluded and layer.input in activations:
                 weights[layer.weight] = _quantize_weights(source, layer, recipe, statistics, moments, activations)
-    return insert_qdq(source, recipe, op_types, activations, weights)
+    quantized = insert_qdq(source, recipe, op_types, activations, weights)
+    guard_float_layers(quantized)
+    return quantized
 
 
 def _check(recipe: Recipe, moments: Mapping[str, SecondMoments] | None) -> None:
