@@ -1,0 +1,78 @@
+"""Which engine searches, with which settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from quantize.api.search import Found, Search
+from quantize.config.run_config import RunConfig
+from quantize.data.batches import Batches
+from quantize.engines.inc import IncTuner
+from quantize.engines.inc_kept import kept_int8
+from quantize.engines.inc_settings import IncSettings
+from quantize.engines.protocols import EvaluateCallback, Trial
+from quantize.models.artifact import ModelArtifact
+from quantize.recipe import Recipe
+
+_STOPPED = {
+    "met": "a candidate met the criterion",
+    "timeout": "the time was used up",
+    "max_trials": "the number of trials was used up",
+    "exhausted": "Neural Compressor had nothing more to try",
+    "failed": "Neural Compressor failed",
+    "abandoned": "it was interrupted",
+    None: "it did not begin",
+}
+
+
+def inc_settings(config: RunConfig, calibration_images: int) -> IncSettings:
+    """Return Neural Compressor's settings.
+
+    As in its 1.x, a timeout of 0 ends the search at the first candidate that meets the criterion; another goes on
+    until the time is used up.
+    """
+    quantization, tuning = config.quantization, config.tuning
+    timeout = tuning.exit_policy.timeout
+    return IncSettings(
+        framework=config.model.framework,
+        approach=quantization.approach,
+        sampling_size=calibration_images,
+        strategy=tuning.strategy.name,
+        timeout=timeout or None,
+        max_trials=tuning.exit_policy.max_trials,
+        random_seed=tuning.random_seed,
+        reduce_range=quantization.reduce_range,
+        op_wise={name: constraint.lists() for name, constraint in quantization.op_wise.items()},
+        optype_wise={name: constraint.lists() for name, constraint in quantization.optype_wise.items()},
+        model_wise=quantization.model_wise.lists(),
+        stop_when_met=timeout == 0,
+    )
+
+
+def tuned(config: RunConfig, model: ModelArtifact, calibration: Batches, search: Search, work: Path) -> Found:
+    """Search with Neural Compressor.
+
+    Raises:
+        EngineError: It is missing or failed, or gave no model at all.
+    """
+    tuner = IncTuner(inc_settings(config, len(calibration.crops)), work)
+
+    def tune(evaluate: EvaluateCallback) -> Iterator[Trial]:
+        return tuner.tune(model, search.goal, evaluate, calibration)
+
+    def choice() -> tuple[str | None, str]:
+        outcome = tuner.outcome
+        return (outcome.chosen or outcome.best, _STOPPED[outcome.stopped]) if outcome else (None, _STOPPED[None])
+
+    return search.run(tune, choice)
+
+
+def integer_share(recipe: Recipe) -> float | None:
+    """Return the share of the ops that could be quantized that a recipe runs in int8."""
+    return kept_int8(recipe).share
+
+
+def is_all_fp32(recipe: Recipe) -> bool:
+    """Return whether a recipe leaves every op with weights in fp32."""
+    return not kept_int8(recipe).weighted

@@ -1,0 +1,72 @@
+"""Both formats of the chosen candidate, written, loaded again and held against each other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from quantize.api.run_folder import RunFolder
+from quantize.data.batches import Batches
+from quantize.evaluation.inference import scores_of
+from quantize.formats.qdq import to_qdq
+from quantize.formats.qlinear import to_qlinear
+from quantize.models.artifact import ModelArtifact, save_model
+from quantize.models.session import open_session
+from quantize.report.models import FormatsSection
+
+REQUIRED_AGREEMENT = 0.995
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The two written files of one decision.
+
+    Attributes:
+        int8: The QLinear file.
+        qdq: The QDQ file.
+    """
+
+    int8: ModelArtifact
+    qdq: ModelArtifact
+
+
+def write_pair(canonical: onnx.ModelProto, run: RunFolder, source_opset: int) -> Pair:
+    """Write the QLinear and the QDQ file of a quantized graph, both checked.
+
+    Args:
+        canonical: The quantized graph, QDQ.
+        run: Where they go.
+        source_opset: The input's opset: QLinear gets max(12, it), QDQ max(13, it).
+    """
+    qdq = to_qdq(canonical, opset=max(13, source_opset))
+    int8 = to_qlinear(canonical, opset=max(12, source_opset))
+    for model in (int8, qdq):
+        onnx.checker.check_model(model, full_check=True)
+    return Pair(int8=save_model(int8, run.int8), qdq=save_model(qdq, run.qdq))
+
+
+def compare_formats(pair: Pair, batches: Batches, *, threads: int) -> FormatsSection:
+    """Run both files on the same images and return how far they agree: 99.5 % of the images' top-1 is required."""
+    sessions = [(open_session(model.path, threads=threads), model.contract) for model in (pair.int8, pair.qdq)]
+    agreed, seen, largest = 0.0, 0, 0.0
+    for batch in batches:
+        first, second = (scores_of(session, contract, batch.images) for session, contract in sessions)
+        top_first, top_second = (scores == scores.max(axis=1, keepdims=True) for scores in (first, second))
+        both = (top_first & top_second).sum(axis=1)
+        # Where ties fall the same way, identical scores agree for certain, whatever their ties.
+        chance = both / (top_first.sum(axis=1) * top_second.sum(axis=1))
+        agreed += float(np.where((top_first == top_second).all(axis=1), 1.0, chance).sum())
+        seen += len(first)
+        largest = max(largest, float(np.abs(first - second).max()))
+    return FormatsSection(agreement=agreed / seen, required=REQUIRED_AGREEMENT, largest_difference=largest)
+
+
+def op_counts(path: Path) -> dict[str, int]:
+    """Return op type (``domain:type`` outside of the default domain) to the number of nodes, sorted."""
+    nodes = onnx.load(path, load_external_data=False).graph.node
+    counts = Counter(f"{node.domain}:{node.op_type}" if node.domain else node.op_type for node in nodes)
+    return dict(sorted(counts.items()))

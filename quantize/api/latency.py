@@ -1,0 +1,70 @@
+"""The latencies of a run's models, measured against each other on its own images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from quantize.benchmark.measure import measure
+from quantize.benchmark.measurement import Measurement
+from quantize.benchmark.plan import Plan
+from quantize.config.evaluation import PerformanceBlock
+from quantize.data.crops import Crops
+from quantize.data.preprocessing import Preprocessing
+from quantize.models.artifact import ModelArtifact
+from quantize.progress import Progress, silent
+
+ROTATED_IMAGES = 64
+
+
+def prepared_inputs(crops: Crops, preprocessing: Preprocessing, model: ModelArtifact) -> list[npt.NDArray[np.float32]]:
+    """Return up to 64 different images as the model takes them, each ``[batch, 3, H, W]`` float32."""
+    batch = model.contract.fixed_batch or 1
+    few = crops.subset(range(min(ROTATED_IMAGES, len(crops))))
+    images = preprocessing.normalize(np.asarray(few.array[:]))
+    if model.contract.input_layout == "NHWC":
+        images = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+    return [np.ascontiguousarray(np.repeat(image[np.newaxis], batch, axis=0)) for image in images]
+
+
+def measure_models(
+    models: Mapping[str, ModelArtifact],
+    crops: Crops,
+    preprocessing: Preprocessing,
+    performance: PerformanceBlock,
+    *,
+    seed: int,
+    max_seconds: float,
+    precision: float = 0.02,
+    baseline: str | None = "fp32",
+    progress: Progress = silent,
+) -> Measurement:
+    """Measure models in alternating blocks, with ``cores_per_instance`` threads.
+
+    Args:
+        models: Name to model; the name ``fp32`` is the baseline.
+        crops: Images to rotate.
+        preprocessing: How they become inputs.
+        performance: Warm-up, iterations, threads.
+        seed: Of the order and the bootstrap.
+        max_seconds: When to stop in any case.
+        precision: Width of the speed-up's interval that suffices.
+        baseline: What the others are compared with; None: nothing.
+        progress: Told the rounds done.
+    """
+    paths: dict[str, Path] = {name: model.path for name, model in models.items()}
+    plan = Plan(
+        models=paths,
+        baseline=baseline,
+        threads=performance.configs.cores_per_instance,
+        warmup=performance.warmup,
+        iteration=performance.iteration,
+        precision=precision,
+        max_seconds=max_seconds,
+        seed=seed,
+    )
+    inputs = {name: prepared_inputs(crops, preprocessing, model) for name, model in models.items()}
+    return measure(plan, inputs, progress=progress)

@@ -1,0 +1,68 @@
+"""What a caller asks of `tune`, and what it gets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from quantize.config.run_config import RunConfig
+from quantize.errors import ExitCode
+from quantize.report.schema import RunReport
+
+
+@dataclass(frozen=True)
+class TuneRequest:
+    """One tuning.
+
+    Attributes:
+        config: All settings, resolved.
+        input_model: The fp32 model; None: the demonstration.
+        data_path: Images; None: what the configuration says, and for the demonstration the packaged photographs.
+        label_path: Label file; None: what the configuration says, or class folders, or no labels.
+        output_model: A folder, or a ``.onnx`` file; None: a folder of the model's name under ``runs_dir``.
+        runs_dir: Where runs go that were not given a place.
+        overwrite: Replace an earlier run in the same place.
+        resume: Continue the run in this folder.
+        replay: Build the recipe of this report again, without a search.
+        latency_table: Latencies recorded by an earlier run, to be used in place of measuring (engine ``native``).
+        skip_unreadable: Leave unreadable images out, and list them.
+        criterion: ``none`` skips the baseline check and the verdict, for graphs whose scores mean nothing.
+        workers: Processes that decode images; None: one a core.
+        command: The command line, for the report.
+    """
+
+    config: RunConfig
+    input_model: Path | None = None
+    data_path: Path | None = None
+    label_path: Path | None = None
+    output_model: Path | None = None
+    runs_dir: Path = Path("runs")
+    overwrite: bool = False
+    resume: Path | None = None
+    replay: Path | None = None
+    latency_table: Path | None = None
+    skip_unreadable: bool = False
+    criterion: Literal["accuracy", "none"] = "accuracy"
+    workers: int | None = None
+    command: tuple[str, ...] = ()
+
+    @property
+    def demonstration(self) -> bool:
+        """Return whether nothing was named: the packaged photographs and the fetched model."""
+        return self.input_model is None and self.data_path is None and self.config.data.path is None
+
+
+@dataclass(frozen=True)
+class TuneResult:
+    """What a tuning left.
+
+    Attributes:
+        run: The run's folder.
+        report: Everything that was found.
+        exit_code: 0 met, 1 not met, 3 inconclusive where certainty was asked for.
+    """
+
+    run: Path
+    report: RunReport
+    exit_code: ExitCode

@@ -1,0 +1,125 @@
+"""One tuning by one engine: every trial recorded, one chosen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from quantize.api.evaluator import Evaluator, metric_of
+from quantize.engines.protocols import EvaluateCallback, Goal, Trial
+from quantize.errors import EngineError
+from quantize.evaluation.evaluation import Evaluation
+from quantize.models.artifact import ModelArtifact
+from quantize.recipe import Recipe
+from quantize.report.trials import FailureSection, TrialSection
+
+IntegerShare = Callable[[Recipe], float | None]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search came to.
+
+    Attributes:
+        trials: Every trial, in order.
+        chosen: The trial that the written models come from: the engine's choice, or the best that failed.
+        met: Whether it met the goal.
+        stopped_because: Why the search ended.
+        seconds: How long it took.
+    """
+
+    trials: tuple[Trial, ...]
+    sections: tuple[TrialSection, ...]
+    chosen: Trial
+    met: bool
+    stopped_because: str
+    seconds: float
+
+
+@dataclass
+class Search:
+    """Runs a tuner's trials and records each as it is finished.
+
+    Attributes:
+        goal: What is good enough.
+        evaluator: Evaluates candidates on the images that trials may see.
+        integer_share: How much of a recipe's model is in int8.
+        record: Called with each finished trial.
+    """
+
+    goal: Goal
+    evaluator: Evaluator
+    integer_share: IntegerShare
+    record: Callable[[TrialSection], None]
+
+    def evaluate(self, model: ModelArtifact) -> float:
+        """Return the goal's metric of a candidate, a fraction."""
+        return metric_of(self.evaluator.evaluate(model), self.goal)
+
+    def run(
+        self,
+        tune: Callable[[EvaluateCallback], Iterator[Trial]],
+        choice: Callable[[], tuple[str | None, str]],
+    ) -> Found:
+        """Take every trial of ``tune`` and return what was found.
+
+        Args:
+            tune: Begins the search.
+            choice: Asked at the end for the recipe id of the engine's choice (or None) and why the search stopped.
+
+        Raises:
+            EngineError: No trial gave a model.
+        """
+        start = time.monotonic()
+        trials, sections = [], []
+        for trial in tune(self.evaluate):
+            trials.append(trial)
+            sections.append(self.section(trial))
+            self.record(sections[-1])
+        chosen_id, stopped = choice()
+        chosen = self._chosen(trials, chosen_id)
+        return Found(
+            trials=tuple(trials),
+            sections=tuple(sections),
+            chosen=chosen,
+            met=self.goal.met(chosen.metric) if self.goal.metric != "none" else True,
+            stopped_because=stopped,
+            seconds=time.monotonic() - start,
+        )
+
+    def section(self, trial: Trial) -> TrialSection:
+        """Return what the report says of a trial."""
+        seen = self._seen(trial)
+        fidelity = seen.fidelity if seen is not None else None
+        failure = trial.failure
+        return TrialSection(
+            index=trial.index,
+            recipe_id=trial.recipe.id,
+            metric=trial.metric,
+            met=trial.failure is None and self.goal.met(trial.metric),
+            agreement=fidelity.agreement if fidelity else None,
+            mean_kl=fidelity.mean_kl if fidelity else None,
+            integer_share=self.integer_share(trial.recipe),
+            speedup=None,
+            seconds=trial.seconds,
+            graph_sha256=trial.artifact.graph_sha256 if trial.artifact else None,
+            failure=FailureSection(stage=failure.stage, error=failure.error) if failure else None,
+        )
+
+    def _seen(self, trial: Trial) -> Evaluation | None:
+        return self.evaluator.known(trial.artifact.graph_sha256) if trial.artifact else None
+
+    def _chosen(self, trials: list[Trial], chosen_id: str | None) -> Trial:
+        built = [trial for trial in trials if trial.artifact is not None]
+        if not built:
+            failures = [trial.failure for trial in trials if trial.failure]
+            raise EngineError(
+                "no trial gave a model",
+                found="; ".join(f"{failure.stage}: {failure.error}" for failure in failures[:3]) or "no trial at all",
+                advice="give the search more time (--timeout, --max_trials), or another strategy",
+            )
+        for trial in built:
+            if trial.recipe.id == chosen_id:
+                return trial
+        return max(built, key=lambda trial: trial.metric if trial.metric is not None else 0.0)

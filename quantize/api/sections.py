@@ -1,0 +1,113 @@
+"""From what was found to the parts of the report."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+
+from quantize.api.asked import Asked
+from quantize.api.export import op_counts
+from quantize.api.inputs import Images
+from quantize.api.request import TuneRequest
+from quantize.benchmark.cpu import isa_flags
+from quantize.engines.protocols import Goal
+from quantize.models.artifact import ModelArtifact
+from quantize.models.catalog import CatalogEntry
+from quantize.models.identity import weights_sha256
+from quantize.provenance import fingerprint, git_state, versions
+from quantize.report.criterion import CriterionSection
+from quantize.report.data import DataSection, PreprocessingSection, SkippedImage
+from quantize.report.models import AccuracySection, ModelSection, Role, SourceSection
+from quantize.report.provenance import Provenance, Tool
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def source_section(path: Path, artifact: ModelArtifact, entry: CatalogEntry | None) -> SourceSection:
+    """Return what the report says of the model that the user gave."""
+    return SourceSection(
+        path=str(path),
+        sha256=artifact.sha256,
+        weights_sha256=weights_sha256(artifact.proto()),
+        opset=artifact.opset,
+        catalog=entry.name if entry is not None else None,
+        published={},
+    )
+
+
+def model_section(
+    role: Role,
+    artifact: ModelArtifact,
+    run: Path,
+    selection: AccuracySection,
+    certification: AccuracySection | None,
+) -> ModelSection:
+    """Return what the report says of one model file."""
+    return ModelSection(
+        role=role,
+        file=os.path.relpath(artifact.path, run),
+        sha256=artifact.sha256,
+        graph_sha256=artifact.graph_sha256,
+        bytes=artifact.bytes,
+        opset=artifact.opset,
+        ops=op_counts(artifact.path),
+        selection=selection,
+        certification=certification,
+    )
+
+
+def criterion_section(goal: Goal, confidence: float | None) -> CriterionSection:
+    """Return what was asked for."""
+    return CriterionSection(
+        metric=goal.metric,
+        relative=goal.relative,
+        absolute=goal.absolute,
+        minimum=goal.minimum,
+        confidence=confidence,
+        floor=goal.floor(),
+    )
+
+
+def data_section(images: Images, asked: Asked) -> DataSection:
+    """Return which images were used for what."""
+    parts = images.split
+    return DataSection(
+        path=str(asked.data),
+        labels=str(asked.labels) if asked.labels is not None else None,
+        labelled=images.crops.labels is not None,
+        images=len(images.listed),
+        calibration=len(parts.calibration),
+        evaluation=len(parts.evaluation),
+        certification=len(parts.certification),
+        calibration_in_evaluation=asked.request.config.quantization.calibration.in_evaluation,
+        skipped=tuple(SkippedImage(id=image.id, reason=image.reason) for image in images.crops.skipped),
+        demonstration=asked.demonstration_data,
+        notes=images.listed.notes,
+    )
+
+
+def preprocessing_section(images: Images) -> PreprocessingSection:
+    """Return how an image becomes the model's input."""
+    return PreprocessingSection.model_validate(images.preprocessing.model_dump())
+
+
+def provenance(request: TuneRequest, images: Images) -> Provenance:
+    """Return the hashes and versions that decide the outcome."""
+    state = git_state(_PACKAGE)
+    return Provenance(
+        tool=Tool(
+            version=metadata.version("quantize"),
+            git_commit=state[0] if state else None,
+            git_dirty=state[1] if state else None,
+        ),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        command=request.command,
+        config_fingerprint=fingerprint(request.config.model_dump(mode="json")),
+        data_fingerprint=images.crops.fingerprint,
+        preprocessing_fingerprint=images.preprocessing.fingerprint,
+        calibration_fingerprint=images.calibration.fingerprint,
+        versions=versions(),
+        isa=tuple(isa_flags() or ()),
+    )

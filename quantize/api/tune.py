@@ -1,0 +1,65 @@
+"""The main job: from an fp32 model and images to two int8 models and a report."""
+
+from __future__ import annotations
+
+from quantize.api.asked import decide, refuse_to_write_over_the_input
+from quantize.api.inputs import load_images, preprocessing_for
+from quantize.api.request import TuneRequest, TuneResult
+from quantize.api.run_folder import plan_run
+from quantize.api.stages import Stages
+from quantize.api.tuning_run import TuningRun
+from quantize.api.verdict import exit_code
+from quantize.data.images import open_images
+from quantize.files import write_text
+from quantize.models.artifact import ModelArtifact
+from quantize.models.catalog import catalog_entry_for
+from quantize.models.prepare import prepare
+from quantize.progress import Progress, silent
+from quantize.report.markdown import markdown
+from quantize.report.storage import write_report
+
+__all__ = ["TuneRequest", "TuneResult", "tune"]
+
+
+def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
+    """Quantize a model so that it meets the accuracy criterion, and report what that gave.
+
+    Everything that the user could have got wrong is checked before anything of an earlier run is replaced.
+
+    Raises:
+        QuantizeError: Something that the user can mend: see its children.
+    """
+    stages, config = Stages(), request.config
+    with stages.stage("read the model and list the images"):
+        asked = decide(request, progress)
+        source = ModelArtifact.load(asked.model)
+        folder = plan_run(
+            asked.output,
+            stem=asked.model.stem,
+            opset=source.opset,
+            first_format="qdq" if config.model.framework == "onnxrt_qdq" else "qlinear",
+            overwrite=request.overwrite,
+        )
+        refuse_to_write_over_the_input(folder, asked.model)
+        listed = open_images(asked.data, asked.labels, classes=source.contract.classes)
+        entry = catalog_entry_for(source.proto())
+        preprocessing = preprocessing_for(source, config.preprocessing, entry)
+        model = prepare(asked.model, folder.work / "fp32.onnx", opset=13)
+    with stages.stage("decode the images"):
+        images = load_images(
+            listed,
+            preprocessing,
+            folder.work / "crops",
+            calibration_size=config.quantization.calibration.sampling_size,
+            in_evaluation=config.quantization.calibration.in_evaluation,
+            certification=config.tuning.certification,
+            seed=config.tuning.random_seed,
+            calibration_list=asked.calibration_list,
+            skip_unreadable=request.skip_unreadable,
+            workers=request.workers,
+            progress=progress,
+        )
+    report = TuningRun(asked, folder, source, entry, model, images, stages, progress).run()
+    write_text(folder.markdown, markdown(report))
+    write_report(report, folder.report)  # last: a folder with a report is a whole run
+    return TuneResult(run=folder.path, report=report, exit_code=exit_code(report.verdict))

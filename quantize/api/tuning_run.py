@@ -1,0 +1,185 @@
+"""One run after its inputs are known to be good: tune, write, judge, measure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from quantize.api.asked import Asked
+from quantize.api.candidates import Jury
+from quantize.api.engines import integer_share, is_all_fp32, tuned
+from quantize.api.evaluator import Evaluator
+from quantize.api.export import Pair, compare_formats, write_pair
+from quantize.api.goal import goal_for
+from quantize.api.inputs import Images
+from quantize.api.journal import append_trial
+from quantize.api.latency import measure_models
+from quantize.api.preset_probe import probe_presets, refuse_chance
+from quantize.api.run_folder import RunFolder
+from quantize.api.search import Found, Search
+from quantize.api.sections import (
+    criterion_section,
+    data_section,
+    preprocessing_section,
+    provenance,
+    source_section,
+)
+from quantize.api.stages import Stages
+from quantize.api.verdict import verdict_section
+from quantize.benchmark.measurement import Measurement
+from quantize.config.run_config import RunConfig
+from quantize.data.batches import Batches
+from quantize.data.crops import Crops
+from quantize.data.workers import available_cpus
+from quantize.engines.protocols import Goal
+from quantize.evaluation.chance import near_chance
+from quantize.files import write_text
+from quantize.models.artifact import ModelArtifact
+from quantize.models.catalog import CatalogEntry
+from quantize.progress import Progress
+from quantize.report.schema import RunReport
+from quantize.report.trials import ChosenSection
+
+_BENCHMARK_SECONDS = 120.0
+_BATCH = 16
+
+
+@dataclass
+class TuningRun:
+    """One run after its inputs are known to be good.
+
+    Attributes:
+        asked: What was asked, every path decided.
+        folder: Where everything goes.
+        source: The model as the user gave it.
+        entry: The catalog's entry, where the weights are known.
+        model: The prepared fp32 model.
+        images: The decoded images.
+        stages: Timed stages so far.
+        progress: Told of everything that takes long.
+    """
+
+    asked: Asked
+    folder: RunFolder
+    source: ModelArtifact
+    entry: CatalogEntry | None
+    model: ModelArtifact
+    images: Images
+    stages: Stages
+    progress: Progress
+
+    @property
+    def config(self) -> RunConfig:
+        """Return all settings."""
+        return self.asked.request.config
+
+    def run(self) -> RunReport:
+        """Tune, write both formats, judge and measure them, and return what was found.
+
+        Raises:
+            QuantizeError: The baseline is no better than chance, or the engine failed.
+        """
+        selection = self._evaluator(self.images.evaluation, "evaluation")
+        with self.stages.stage("evaluate fp32"):
+            goal = self._goal(selection)
+        self._clear()
+        write_text(self.folder.config, self.config.to_yaml())
+        with self.stages.stage("tune"):
+            search = Search(goal, selection, integer_share, lambda trial: append_trial(self.folder.journal, trial))
+            found = tuned(self.config, self.model, self._batches(self.images.calibration), search, self.folder.work)
+        with self.stages.stage("write both formats"):
+            assert found.chosen.artifact is not None
+            pair = write_pair(found.chosen.artifact.proto(), self.folder, self.source.opset)
+        with self.stages.stage("evaluate the written files"):
+            formats = compare_formats(pair, self._batches(self.images.evaluation), threads=available_cpus())
+            jury = self._jury(goal, selection)
+            baseline, models = jury.judge((("int8", pair.int8), ("qdq", pair.qdq)))
+        with self.stages.stage("benchmark"):
+            measurement = self._measure(pair)
+        chosen = _chosen(found)
+        return RunReport(
+            verdict=verdict_section(
+                goal,
+                models,
+                formats,
+                chosen,
+                stopped_because=found.stopped_because,
+                demonstration=self.asked.demonstration_data,
+            ),
+            criterion=criterion_section(goal, self.config.tuning.accuracy_criterion.confidence),
+            engine=self.config.tuning.engine,
+            source=source_section(self.asked.model, self.source, self.entry),
+            data=data_section(self.images, self.asked),
+            preprocessing=preprocessing_section(self.images),
+            baseline=baseline,
+            models=models,
+            formats=formats,
+            chosen=chosen,
+            rewrites=(),
+            trials=found.sections,
+            measurement=measurement,
+            stages=self.stages.sections(),
+            provenance=provenance(self.asked.request, self.images),
+            config=self.config.model_dump(mode="json"),
+            notes=self.config.notes,
+        )
+
+    def _goal(self, selection: Evaluator) -> Goal:
+        baseline = selection.evaluate_baseline(self.model)
+        if self.asked.asks_accuracy and baseline.labelled and near_chance(baseline):
+            fits = probe_presets(
+                self.model,
+                self.images.listed,
+                self.folder.work / "crops",
+                threads=available_cpus(),
+                workers=self.asked.request.workers,
+                progress=self.progress,
+            )
+            refuse_chance(baseline, asked_for=self.images.preprocessing.preset, fits=fits)
+        return goal_for(self.config.tuning.accuracy_criterion, baseline, asked=self.asked.asks_accuracy)
+
+    def _jury(self, goal: Goal, selection: Evaluator) -> Jury:
+        kept = self.images.certification
+        return Jury(
+            baseline=self.model,
+            selection=selection,
+            certification=self._evaluator(kept, "certification") if kept is not None else None,
+            goal=goal,
+            confidence=self.config.tuning.accuracy_criterion.confidence,
+            seed=self.config.tuning.random_seed,
+            folder=self.folder,
+        )
+
+    def _measure(self, pair: Pair) -> Measurement:
+        return measure_models(
+            {"fp32": self.model, "int8": pair.int8, "qdq": pair.qdq},
+            self.images.evaluation,
+            self.images.preprocessing,
+            self.config.evaluation.performance,
+            seed=self.config.tuning.random_seed,
+            max_seconds=_BENCHMARK_SECONDS,
+            progress=self.progress,
+        )
+
+    def _evaluator(self, crops: Crops, name: str) -> Evaluator:
+        return Evaluator(
+            crops=crops,
+            preprocessing=self.images.preprocessing,
+            scores=self.folder.work / f"{name}.scores",
+            threads=available_cpus(),
+            batch_size=_BATCH,
+            progress=self.progress,
+        )
+
+    def _batches(self, crops: Crops) -> Batches:
+        return Batches(crops, self.images.preprocessing, _BATCH)
+
+    def _clear(self) -> None:
+        """Take away what an earlier run left, now that this one will replace it."""
+        folder = self.folder
+        for path in (folder.report, folder.markdown, folder.html, folder.journal, folder.int8, folder.qdq):
+            path.unlink(missing_ok=True)
+
+
+def _chosen(found: Found) -> ChosenSection:
+    recipe = found.chosen.recipe
+    return ChosenSection(trial=found.chosen.index, recipe_id=recipe.id, recipe=recipe, all_fp32=is_all_fp32(recipe))

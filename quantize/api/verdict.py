@@ -1,0 +1,87 @@
+"""The outcome of a run in one word, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from quantize.engines.protocols import Goal
+from quantize.errors import ExitCode
+from quantize.evaluation.verdict import Outcome, Verdict, overall
+from quantize.report.criterion import Status, VerdictSection
+from quantize.report.models import FormatsSection, ModelSection
+from quantize.report.trials import ChosenSection
+
+_NAMES = {"int8": "The QLinear model", "qdq": "The QDQ model"}
+
+
+def verdict_section(
+    goal: Goal,
+    models: Sequence[ModelSection],
+    formats: FormatsSection | None,
+    chosen: ChosenSection,
+    *,
+    stopped_because: str,
+    demonstration: bool,
+) -> VerdictSection:
+    """Return the verdict on both written files together."""
+    reasons = [sentence for model in models if (sentence := _sentence(model)) is not None]
+    outcomes: list[Outcome] = [
+        model.deciding.judgement.deciding.outcome for model in models if model.deciding.judgement is not None
+    ]
+    status: Status = overall(outcomes) if outcomes and goal.metric != "none" else "not asked"
+    if formats is not None and formats.agreement < formats.required:
+        status = "not met"
+        reasons.append(
+            f"The two formats disagree: the same top-1 on {formats.agreement:.2%} of the images, "
+            f"{formats.required:.1%} are required."
+        )
+    if chosen.all_fp32:
+        status = "not met" if status == "met" else status
+        reasons.append("Every op was put back to fp32: nothing is quantized, so nothing is gained.")
+    if demonstration:
+        reasons.append("20 photographs prove that the machinery works, not how accurate the model is.")
+    return VerdictSection(status=status, text=_TEXTS[status], reasons=tuple(reasons), stopped_because=stopped_because)
+
+
+_TEXTS: dict[Status, str] = {
+    "met": "The int8 models meet the accuracy criterion.",
+    "not met": "The int8 models do NOT meet the accuracy criterion; the best candidate was written.",
+    "inconclusive": "The images do not settle whether the accuracy criterion is met.",
+    "not asked": "No accuracy was asked for.",
+}
+
+
+def exit_code(section: VerdictSection) -> ExitCode:
+    """Return what the command's exit status should be."""
+    return {
+        "met": ExitCode.DONE,
+        "not asked": ExitCode.DONE,
+        "not met": ExitCode.NOT_MET,
+        "inconclusive": ExitCode.INCONCLUSIVE,
+    }[section.status]
+
+
+def _sentence(model: ModelSection) -> str | None:
+    judgement = model.deciding.judgement
+    if judgement is None:
+        return None
+    deciding = judgement.deciding
+    name, images = _NAMES[model.role], model.deciding.evaluation.n
+    unseen = " that no trial saw" if model.certification is not None else ""
+    text = f"{name} {_measured(deciding)} on {images:,} images{unseen}: {deciding.outcome}"
+    if deciding.confidence is not None:
+        text += f" at {deciding.confidence:.0%} confidence"
+    else:
+        text += f" by the point estimate; at 95 % confidence: {judgement.at_95.outcome}"
+    needed = (deciding if deciding.confidence is not None else judgement.at_95).images_needed
+    return text + (f" (about {needed:,} images would settle it)." if needed else ".")
+
+
+def _measured(verdict: Verdict) -> str:
+    tolerance = verdict.tolerance
+    if tolerance.measure == "agreement":
+        return f"has fp32's top-1 on {verdict.estimate:.2%} (at least {tolerance.value:.1%} asked)"
+    change = "loses" if verdict.estimate >= 0 else "gains"
+    if tolerance.measure == "relative":
+        return f"{change} {abs(verdict.estimate):.2%} of fp32's top-1 (up to {tolerance.value:.2%} allowed)"
+    return f"{change} {abs(verdict.estimate) * 100:.2f} points of top-1 (up to {tolerance.value * 100:.2f} allowed)"

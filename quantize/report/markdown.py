@@ -1,0 +1,80 @@
+"""The report as Markdown, for a pull request."""
+
+from __future__ import annotations
+
+import shlex
+
+from quantize.report.schema import RunReport
+from quantize.report.tables import Table, accuracy_table, drop_table, speed_table, trials_table
+from quantize.report.wording import percent, seconds
+
+_SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_[]|#~"} | {"<": "&lt;", ">": "&gt;"})
+
+
+def markdown(report: RunReport) -> str:
+    """Return the whole report as GitHub-flavoured Markdown."""
+    verdict = report.verdict
+    lines = [f"# {escaped(report.source.path)}: {verdict.status}", "", escaped(verdict.text), ""]
+    lines += [f"- {escaped(reason)}" for reason in verdict.reasons]
+    lines += [f"- Tuning ended because {escaped(verdict.stopped_because)}.", ""]
+    for table in (accuracy_table(report), drop_table(report), speed_table(report), trials_table(report)):
+        if table is not None:
+            lines += _table(table)
+    lines += _formats(report) + _skipped(report) + _notes(report) + _stages(report) + _provenance(report)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def escaped(text: str) -> str:
+    """Return text that Markdown shows as it is, on one line."""
+    return " ".join(text.split()).translate(_SPECIAL)
+
+
+def _table(table: Table) -> list[str]:
+    lines = [f"## {escaped(table.title)}", ""]
+    lines.append("| " + " | ".join(escaped(column) for column in table.columns) + " |")
+    lines.append("|" + "---|" + "---:|" * (len(table.columns) - 1))
+    lines += ["| " + " | ".join(escaped(word) for word in row) + " |" for row in table.rows]
+    lines.append("")
+    for note in table.notes:
+        lines += [escaped(note), ""]
+    return lines
+
+
+def _formats(report: RunReport) -> list[str]:
+    if report.formats is None:
+        return []
+    return [f"The two formats name the same top-1 on {percent(report.formats.agreement)} of the evaluation images.", ""]
+
+
+def _skipped(report: RunReport) -> list[str]:
+    skipped = report.data.skipped
+    if not skipped:
+        return []
+    lines = [f"## {len(skipped):,} images could not be read and were left out", ""]
+    return [*lines, *(f"- {escaped(image.id)}: {escaped(image.reason)}" for image in skipped), ""]
+
+
+def _notes(report: RunReport) -> list[str]:
+    notes = (*report.data.notes, *report.notes)
+    return ["## Notes", "", *(f"- {escaped(note)}" for note in notes), ""] if notes else []
+
+
+def _stages(report: RunReport) -> list[str]:
+    lines = ["## Where the time went", "", "| stage | time |", "|---|---:|"]
+    return [*lines, *(f"| {escaped(stage.name)} | {seconds(stage.seconds)} |" for stage in report.stages), ""]
+
+
+def _provenance(report: RunReport) -> list[str]:
+    origin, source = report.provenance, report.source
+    facts = {
+        "command": shlex.join(origin.command),
+        "model": f"{source.path}, sha256 {source.sha256}" + (f" ({source.catalog})" if source.catalog else ""),
+        "recipe": f"{report.chosen.recipe_id}, engine {report.engine}",
+        "data": f"{report.data.path}, fingerprint {origin.data_fingerprint[:16]}",
+        "preprocessing": f"{report.preprocessing.preset or 'custom'}, "
+        f"fingerprint {origin.preprocessing_fingerprint[:16]}",
+        "versions": ", ".join(f"{name} {version}" for name, version in origin.versions.items()),
+        "commit": (origin.tool.git_commit or "none") + (" (with changes)" if origin.tool.git_dirty else ""),
+        "instruction sets": ", ".join(origin.isa),
+    }
+    return ["## Where it comes from", "", *(f"- {name}: {escaped(text)}" for name, text in facts.items()), ""]

@@ -1,0 +1,93 @@
+"""The files of a run and what was found for each."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from quantize.evaluation.paired import PairedComparison
+from quantize.evaluation.summary import EvaluationSummary
+from quantize.evaluation.verdict import Judgement
+from quantize.report.section import Section
+
+Role = Literal["fp32", "int8", "qdq"]
+
+
+class AccuracySection(Section):
+    """One model on one set of images.
+
+    Attributes:
+        evaluation: Accuracy and fidelity of the saved file, loaded again.
+        top1: Paired with the baseline; None for the baseline itself and without labels.
+        top5: The same for top-5; None also where five answers say nothing.
+        judgement: Against the criterion; None for the baseline, and where nothing was asked.
+    """
+
+    evaluation: EvaluationSummary
+    top1: PairedComparison | None = None
+    top5: PairedComparison | None = None
+    judgement: Judgement | None = None
+
+
+class ModelSection(Section):
+    """A model file.
+
+    Attributes:
+        role: ``fp32`` (the prepared baseline), ``int8`` (QLinear) or ``qdq``.
+        file: Path relative to the run's folder.
+        sha256: Hash of the file's bytes.
+        graph_sha256: Hash of the model without its metadata.
+        bytes: Size.
+        opset: Version of the default operator set.
+        ops: Op type (with its domain where that is not the default) to number of nodes, sorted.
+        selection: On the images that trials were evaluated on.
+        certification: On the images that no trial saw; None where none were kept.
+    """
+
+    role: Role
+    file: str
+    sha256: str
+    graph_sha256: str
+    bytes: int
+    opset: int
+    ops: dict[str, int]
+    selection: AccuracySection
+    certification: AccuracySection | None
+
+    @property
+    def deciding(self) -> AccuracySection:
+        """Return what the verdict rests on: the certification images where some were kept."""
+        return self.certification or self.selection
+
+
+class SourceSection(Section):
+    """The model that the user gave.
+
+    Attributes:
+        path: As the user named it.
+        sha256: Hash of its bytes.
+        weights_sha256: Hash over its weights' values, whatever the opset.
+        opset: Version of the default operator set.
+        catalog: Name in the catalog, where the weights are known.
+        published: Name of the figure to its value as published (fractions, ratios), where known.
+    """
+
+    path: str
+    sha256: str
+    weights_sha256: str
+    opset: int
+    catalog: str | None
+    published: dict[str, float]
+
+
+class FormatsSection(Section):
+    """Whether the two formats say the same.
+
+    Attributes:
+        agreement: Share of evaluation images with the same top-1, in expectation over ties.
+        required: The least share that is accepted.
+        largest_difference: Largest difference of a score.
+    """
+
+    agreement: float
+    required: float
+    largest_difference: float

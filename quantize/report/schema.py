@@ -1,0 +1,75 @@
+"""The report of a run: one JSON file that everything else is drawn from."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from quantize.benchmark.measurement import Measurement
+from quantize.report.criterion import CriterionSection, VerdictSection
+from quantize.report.data import DataSection, PreprocessingSection
+from quantize.report.models import FormatsSection, ModelSection, SourceSection
+from quantize.report.provenance import Provenance
+from quantize.report.section import Section
+from quantize.report.trials import ChosenSection, RewriteSection, TrialSection
+
+
+class StageSection(Section):
+    """Seconds that a stage of the run took."""
+
+    name: str
+    seconds: float
+
+
+class RunReport(Section):
+    """Everything that a run found.
+
+    Attributes:
+        schema_version: Version of this schema.
+        verdict: Whether the criterion is met.
+        criterion: What was asked for.
+        engine: The engine that tuned.
+        source: The model that the user gave.
+        data: The images.
+        preprocessing: How they become the model's input.
+        baseline: The prepared fp32 model.
+        models: The written models: ``int8``, then ``qdq``.
+        formats: Whether the two formats agree; None where scores mean nothing.
+        chosen: What they were built from.
+        rewrites: What each graph rewrite did.
+        trials: Every trial in order.
+        measurement: Latencies, interleaved; None where none were asked for.
+        stages: Where the time went.
+        provenance: Hashes, versions, command.
+        config: The resolved configuration, as in ``config.yaml``.
+        notes: What a reader should know.
+    """
+
+    schema_version: Literal[1] = 1
+    verdict: VerdictSection
+    criterion: CriterionSection
+    engine: str
+    source: SourceSection
+    data: DataSection
+    preprocessing: PreprocessingSection
+    baseline: ModelSection
+    models: tuple[ModelSection, ...]
+    formats: FormatsSection | None
+    chosen: ChosenSection
+    rewrites: tuple[RewriteSection, ...]
+    trials: tuple[TrialSection, ...]
+    measurement: Measurement | None
+    stages: tuple[StageSection, ...]
+    provenance: Provenance
+    config: dict[str, object]
+    notes: tuple[str, ...]
+
+    def model(self, role: str) -> ModelSection:
+        """Return the model of a role: ``fp32``, ``int8`` or ``qdq``.
+
+        Raises:
+            KeyError: There is none.
+        """
+        for section in (self.baseline, *self.models):
+            if section.role == role:
+                return section
+        raise KeyError(role)

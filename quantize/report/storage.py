@@ -1,0 +1,38 @@
+"""The report on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from quantize.errors import RunError
+from quantize.files import write_text
+from quantize.report.schema import RunReport
+
+
+def write_report(report: RunReport, path: Path) -> None:
+    """Write ``report.json`` in one step; fields stand in the schema's order."""
+    write_text(path, report.model_dump_json(indent=1) + "\n")
+
+
+def read_report(path: Path) -> RunReport:
+    """Read a ``report.json``.
+
+    Raises:
+        RunError: It is missing, not JSON, or not of this schema.
+    """
+    try:
+        return RunReport.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError("the report cannot be read", where=str(path), found=str(error)) from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise RunError(
+            "not a report that this version reads",
+            where=str(path),
+            found=f"{place}: {first['msg']} ({error.error_count()} such places)",
+            expected="a report.json of schema version 1",
+            advice="run `quantize tune` again with this version",
+        ) from None

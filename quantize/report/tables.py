@@ -1,0 +1,156 @@
+"""The tables of a report, as rows of words: the terminal, Markdown and HTML draw the same ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from quantize.benchmark.measurement import Latency, latency, speedups
+from quantize.benchmark.speedup import Speedup
+from quantize.report.models import ModelSection
+from quantize.report.schema import RunReport
+from quantize.report.wording import interval, megabytes, milliseconds, number, percent, points, seconds, times
+
+NAMES = {"fp32": "fp32", "int8": "int8 (QLinear)", "qdq": "int8 (QDQ)"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of words under a heading.
+
+    Attributes:
+        title: What it shows.
+        columns: Heads of the columns; the first names the row.
+        rows: As many words as columns in each.
+        notes: What a reader has to know to read it, one sentence each.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+
+def accuracy_table(report: RunReport) -> Table:
+    """Return each model's accuracy on the images of the trials, and on those that no trial saw."""
+    rows = []
+    for model in (report.baseline, *report.models):
+        rows.append(_accuracy_row(model, NAMES[model.role], certified=False))
+        if model.certification is not None:
+            rows.append(_accuracy_row(model, f"{NAMES[model.role]}, unseen images", certified=True))
+    data = report.data
+    notes = [
+        f"{data.evaluation:,} evaluation images, {data.calibration:,} calibration images "
+        + ("(which are among them)." if data.calibration_in_evaluation else "(not among them)."),
+    ]
+    if report.criterion.metric == "none":
+        notes.append("Scores of this graph mean nothing here (--criterion none): agreement may be chance.")
+    elif not data.labelled:
+        notes.append("The images have no labels: agreement with fp32's top-1 decides.")
+    elif not data.certification:
+        notes.append("Selected and measured on the same images.")
+    notes.append(
+        "Top-1 and top-5: the expectation if ties fall at random. Ties: images whose highest score is shared. "
+        "KL: mean KL(fp32 || int8)."
+    )
+    return Table("Accuracy", ("model", "top-1", "top-5", "agreement", "ties", "KL"), tuple(rows), tuple(notes))
+
+
+def drop_table(report: RunReport) -> Table | None:
+    """Return each int8 model's paired drop of top-1 with its intervals, or None without labels."""
+    rows = []
+    for model in report.models:
+        paired = model.deciding.top1
+        if paired is None:
+            continue
+        relative = paired.relative_drop_interval
+        rows.append(
+            (
+                NAMES[model.role],
+                f"{points(paired.drop)} ({points(paired.drop_interval.low)} to {points(paired.drop_interval.high)})",
+                f"{percent(paired.relative_drop)} "
+                f"({interval(relative.low, relative.high, percent) if relative else interval(None, None, percent)})",
+                f"{paired.lost} / {paired.gained}",
+                number(paired.p_value, 3),
+            )
+        )
+    if not rows:
+        return None
+    return Table(
+        "Top-1 drop against fp32 (positive is worse)",
+        ("model", "points (95 %)", "relative (95 %)", "lost/won", "p"),
+        tuple(rows),
+        (
+            "Intervals: Tango's and Nam and Blackwelder's score intervals, ties counted as wrong. lost/won: images "
+            "that only fp32, or only int8, gets right. p: exact McNemar test.",
+        ),
+    )
+
+
+def speed_table(report: RunReport) -> Table | None:
+    """Return each model's latency and speed-up, or None where nothing was measured."""
+    measurement = report.measurement
+    if measurement is None:
+        return None
+    gains: dict[str, Speedup] = {gain.candidate: gain for gain in speedups(measurement)}
+    rows = []
+    for model in (report.baseline, *report.models):
+        taken: Latency = latency(measurement, model.role)
+        gain = gains.get(model.role)
+        rows.append(
+            (
+                NAMES[model.role],
+                milliseconds(taken.p50_ns),
+                milliseconds(taken.p90_ns),
+                milliseconds(taken.p99_ns),
+                f"{times(gain.ratio)} ({interval(gain.low, gain.high, times)})" if gain else "1 (baseline)",
+                megabytes(model.bytes),
+            )
+        )
+    plan = measurement.plan
+    threads = f"{plan.threads} thread" + ("s" if plan.threads > 1 else "")
+    return Table(
+        "Latency and size",
+        ("model", "p50", "p90", "p99", "speed-up (95 %)", "size"),
+        tuple(rows),
+        (
+            f"Batch {plan.batch_size}, {threads}, {measurement.environment.cpu_model}, "
+            f"onnxruntime {measurement.environment.onnxruntime}; alternating blocks in one process.",
+        ),
+    )
+
+
+def trials_table(report: RunReport) -> Table:
+    """Return every trial in order."""
+    rows = tuple(
+        (
+            f"{trial.index}{' *' if trial.index == report.chosen.trial else ''}",
+            trial.recipe_id,
+            percent(trial.metric),
+            percent(trial.agreement),
+            percent(trial.integer_share, 0),
+            seconds(trial.seconds),
+            "met" if trial.met else (f"failed: {trial.failure.stage}" if trial.failure else "not met"),
+        )
+        for trial in report.trials
+    )
+    metric = {"top1": "top-1", "agreement": "agreement", "none": "metric"}[report.criterion.metric]
+    return Table(
+        "Trials",
+        ("trial", "recipe", metric, "agreement", "ops in int8", "time", "criterion"),
+        rows,
+        ("* the one that the files were built from.",),
+    )
+
+
+def _accuracy_row(model: ModelSection, name: str, *, certified: bool) -> tuple[str, ...]:
+    section = model.certification if certified and model.certification is not None else model.selection
+    found = section.evaluation
+    fidelity = found.fidelity
+    return (
+        name,
+        percent(found.top1.expected if found.top1 else None),
+        percent(found.top5.expected if found.top5 else None),
+        percent(fidelity.agreement if fidelity else None),
+        percent(found.tied_share),
+        number(fidelity.mean_kl if fidelity else None),
+    )

@@ -1,0 +1,48 @@
+"""The report as plain text for a terminal or a log, 80 columns wide."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from quantize.report.schema import RunReport
+from quantize.report.tables import Table, accuracy_table, drop_table, speed_table
+
+WIDTH = 80
+
+
+def summary(report: RunReport) -> str:
+    """Return what a person wants to know at the end of a run."""
+    parts = [_wrapped(report.verdict.text)]
+    parts += [_wrapped(reason, "  ") for reason in report.verdict.reasons]
+    for table in (accuracy_table(report), drop_table(report), speed_table(report)):
+        if table is not None:
+            parts.append("\n" + drawn(table))
+    parts.append("\nfiles")
+    parts += [f"  {model.file}" for model in report.models]
+    parts += ["  report.json, report.md, config.yaml, trials.jsonl"]
+    return "\n".join(parts)
+
+
+def drawn(table: Table) -> str:
+    """Return a table as text, with its notes below."""
+    console = Console(file=io.StringIO(), width=WIDTH, color_system=None, legacy_windows=False)
+    grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
+    for position, column in enumerate(table.columns):
+        grid.add_column(Text(column), justify="left" if position == 0 else "right", overflow="fold")
+    for row in table.rows:
+        grid.add_row(*(Text(word) for word in row))
+    console.print(grid)
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    body = "\n".join(line.rstrip() for line in file.getvalue().splitlines())
+    return "\n".join([table.title, body, *(_wrapped(note, "  ") for note in table.notes)])
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    return textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)

@@ -1,0 +1,54 @@
+"""Numbers as a person reads them: percent, points, milliseconds, megabytes. Absence is a dash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+NOTHING = "–"
+
+
+def percent(fraction: float | None, digits: int = 2) -> str:
+    """Return 0.6725 as ``67.25 %``."""
+    return NOTHING if fraction is None else f"{fraction * 100:.{digits}f} %"
+
+
+def points(fraction: float | None, digits: int = 2) -> str:
+    """Return 0.0065 as ``+0.65``: percentage points with their sign."""
+    return NOTHING if fraction is None else f"{_no_minus_zero(fraction * 100, digits):+.{digits}f}"
+
+
+def interval(low: float | None, high: float | None, word: Callable[[float | None], str]) -> str:
+    """Return ``a to b``, or a dash where there is no interval."""
+    return NOTHING if low is None or high is None else f"{word(low)} to {word(high)}"
+
+
+def milliseconds(nanoseconds: float | None, digits: int = 2) -> str:
+    """Return 3210000 as ``3.21 ms``."""
+    return NOTHING if nanoseconds is None else f"{nanoseconds / 1e6:.{digits}f} ms"
+
+
+def megabytes(size: int | None) -> str:
+    """Return 1293388 as ``1.29 MB`` (1 MB is a million bytes)."""
+    return NOTHING if size is None else f"{size / 1e6:.2f} MB"
+
+
+def times(ratio: float | None, digits: int = 2) -> str:
+    """Return 2.08 as ``2.08x``."""
+    return NOTHING if ratio is None else f"{ratio:.{digits}f}x"
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Return a plain number."""
+    return NOTHING if value is None else f"{value:.{digits}f}"
+
+
+def seconds(value: float) -> str:
+    """Return 93.2 as ``1 min 33 s``."""
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest:02d} s"
+
+
+def _no_minus_zero(value: float, digits: int) -> float:
+    return round(value, digits) + 0.0
