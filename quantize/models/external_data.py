@@ -72,5 +72,5 @@ def _load(tensor: TensorProto, info: ExternalDataInfo, file: Path, path: Path) -
             advice="copy or download the data file again",
         )
     tensor.raw_data = content
-    tensor.data_location = TensorProto.DEFAULT
+    tensor.ClearField("data_location")
     del tensor.external_data[:]

@@ -64,13 +64,13 @@ def prepare(source: Path, destination: Path, *, opset: int | None = None) -> Mod
     model = _readable(read_model(source))
     refuse_unsuitable(model, where)
     if default_opset(model) < OLDEST_RUN_OPSET:
-        model = raise_opset(model, OLDEST_RUN_OPSET)
+        model = raise_opset(model, OLDEST_RUN_OPSET, where=where)
     reference = Scorer.of(model, where)
     images = check_images(reference.contract)
     expected = _reference_scores(reference, images, where)
 
     declare_opsets(model, min(default_opset(model), onnx.defs.onnx_opset_version()))
-    model = raise_opset(model, max(LOWEST_PREPARED_OPSET, opset or 0))
+    model = raise_opset(model, max(LOWEST_PREPARED_OPSET, opset or 0), where=where)
     _simplify(model)
     prepared = _with_any_batch(model, images, expected) or _with_fixed_batch(model, images, expected, reference)
     _check(prepared, where)

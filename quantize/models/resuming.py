@@ -48,11 +48,12 @@ class ResumingDownloader:
         part = Path(shelf.path) / f".{self._name}.{self._sha256[:12]}.part"
         offset = part.stat().st_size if part.is_file() else 0
         if not (offset and self._is_whole(part)):
-            self._receive(url, part, offset)
-            self._check(part, offset)
+            announced = self._receive(url, part, offset)
+            self._check(part, offset, self._size or announced)
         part.replace(output_file)
 
-    def _receive(self, url: str, part: Path, offset: int) -> None:
+    def _receive(self, url: str, part: Path, offset: int) -> int:
+        """Write what the server sends behind ``offset``, and return how many bytes it announced in all (0: none)."""
         headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={offset}-"} if offset else {})}
         waiting = (self._patience.connect_seconds, self._patience.stall_seconds)
         try:
@@ -61,13 +62,11 @@ class ResumingDownloader:
             raise GivenUp(error) from error
         with response:
             self._refuse_status(response, part, offset)
-            resumed = response.status_code == _PARTIAL
-            try:
-                self._write(response, part, offset if resumed else 0)
-            except requests.RequestException:
-                # A server that announced too much: all bytes are there although the connection "broke".
-                if not self._is_whole(part):
-                    raise
+            begin = offset if response.status_code == _PARTIAL else 0
+            # A wrong length is for the hash to judge; urllib3 would throw the last bytes away.
+            response.raw.enforce_content_length = False
+            self._write(response, part, begin)
+            return begin + int(response.headers.get("Content-Length", -begin))
 
     def _refuse_status(self, response: requests.Response, part: Path, offset: int) -> None:
         status = response.status_code
@@ -93,7 +92,7 @@ class ResumingDownloader:
                 if time.monotonic() > deadline:
                     raise GivenUp(f"too slow: {done - offset:,} bytes in {self._patience.longest_seconds(most):.0f} s")
 
-    def _check(self, part: Path, offset: int) -> None:
+    def _check(self, part: Path, offset: int, expected: int) -> None:
         """Refuse a part that is not the file; keep it only where more of the same may follow."""
         if self._is_whole(part):
             return
@@ -105,8 +104,8 @@ class ResumingDownloader:
         except ModelError as error:
             part.unlink()
             raise GivenUp(f"{error.problem} ({error.found})" if error.found else error.problem) from error
-        if self._size is not None and size < self._size:
-            raise requests.ConnectionError(f"the server ended after {size:,} of {self._size:,} bytes")
+        if size < expected:
+            raise requests.ConnectionError(f"the server ended after {size:,} of {expected:,} bytes")
         found = sha256_file(part)
         part.unlink()
         if offset:

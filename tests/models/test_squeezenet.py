@@ -9,14 +9,17 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from quantize.models.artifact import ModelArtifact
+from quantize.models.equivalence import Scorer, check_images
 from quantize.models.fetch import fetch
+from quantize.models.prepare import prepare
 from quantize.models.session import open_session
 
 
 def published(shared: Path, kind: str) -> NDArray[np.float32]:
     tensor = onnx.TensorProto()
     tensor.ParseFromString((shared / "models" / f"squeezenet_test_data_set_0_{kind}_0.pb").read_bytes())
-    return numpy_helper.to_array(tensor)
+    values: NDArray[np.float32] = numpy_helper.to_array(tensor)
+    return values
 
 
 @pytest.mark.real
@@ -42,3 +45,27 @@ def test_a_rebuilt_model_has_the_same_bytes_every_time(squeezenet: Path, tmp_pat
 
     assert again.path.read_bytes() == squeezenet.read_bytes()
     assert again.source == "rebuilt"
+
+
+@pytest.mark.parametrize("opset", [3, 6, 7, 8, 9])
+def test_an_older_file_is_laid_out_as_the_original(opset: int, tmp_path: Path) -> None:
+    model = fetch(f"squeezenet1.0-{opset}", tmp_path / "original.onnx", source="rebuilt").artifact.proto()
+
+    assert model.ir_version == 3
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", opset)]
+    assert model.graph.input[0].name == "conv1_w_0"
+    assert {tensor.name for tensor in model.graph.initializer} < {value.name for value in model.graph.input}
+    assert [len(node.output) for node in model.graph.node if node.op_type == "Dropout"] == [2]
+    assert not any(node.name for node in model.graph.node)
+
+
+@pytest.mark.parametrize("opset", [3, 6, 7, 8, 9])
+def test_every_opset_is_prepared_to_the_same_scores(opset: int, squeezenet: Path, tmp_path: Path) -> None:
+    original = fetch(f"squeezenet1.0-{opset}", tmp_path / "original.onnx", source="rebuilt")
+
+    older = Scorer.of(prepare(original.path, tmp_path / "older.onnx").proto())
+    newest = Scorer.of(prepare(squeezenet, tmp_path / "newest.onnx").proto())
+
+    images = check_images(newest.contract)
+    assert older.contract == newest.contract
+    assert np.array_equal(older.scores(images, 2), newest.scores(images, 2))

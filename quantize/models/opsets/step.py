@@ -18,10 +18,11 @@ from quantize.models.nodes import DEFAULT_DOMAINS, attribute, subgraphs
 class Step:
     """The graph in the state before one version: valid in the opset that it declares."""
 
-    def __init__(self, model: ModelProto, graph: GraphProto, version: int) -> None:
+    def __init__(self, model: ModelProto, graph: GraphProto, version: int, where: str | None) -> None:
         self._model = model
         self._graph = graph
         self.version = version
+        self.where = where
         self._names = {tensor.name for tensor in graph.initializer} | {value.name for value in graph.input}
         self._names |= {name for node in graph.node for name in (*node.input, *node.output)}
 
@@ -61,24 +62,26 @@ ANY_OPERATOR = "*"
 """Stands for the operators that have no adapter of their own in a version."""
 
 
-def apply_step(model: ModelProto, version: int, adapters: dict[str, Adapter]) -> None:
+def apply_step(model: ModelProto, version: int, adapters: dict[str, Adapter], where: str | None = None) -> None:
     """Bring every node of the default domain, those in subgraphs too, from ``version - 1`` to ``version``. In place.
 
     Raises:
         ModelError: An operator changed in a way that cannot be followed.
     """
-    _apply(model, model.graph, version, adapters)
+    _apply(model, model.graph, version, adapters, where)
     for entry in model.opset_import:
         if entry.domain in DEFAULT_DOMAINS:
             entry.version = version
 
 
-def _apply(model: ModelProto, graph: GraphProto, version: int, adapters: dict[str, Adapter]) -> None:
-    step = Step(model, graph, version)
+def _apply(
+    model: ModelProto, graph: GraphProto, version: int, adapters: dict[str, Adapter], where: str | None
+) -> None:
+    step = Step(model, graph, version, where)
     nodes: list[NodeProto] = []
     for node in graph.node:
         for inner in subgraphs(node):
-            _apply(model, inner, version, adapters)
+            _apply(model, inner, version, adapters, where)
         adapter = adapters.get(node.op_type, adapters.get(ANY_OPERATOR)) if node.domain in DEFAULT_DOMAINS else None
         replacement = None if adapter is None else adapter(node, step)
         nodes += [node] if replacement is None else replacement
@@ -133,7 +136,7 @@ def cannot(node: NodeProto, step: Step, reason: str) -> ModelError:
     """Return the error for an operator that cannot follow its definition's change."""
     return ModelError(
         f"the model cannot be raised to opset {step.version}",
-        where=f"node {node.name or node.output[0]!r} ({node.op_type})",
+        where=", ".join(filter(None, [step.where, f"node {node.name or node.output[0]!r} ({node.op_type})"])),
         found=reason,
         advice="export the model again with opset 13 or newer",
     )
