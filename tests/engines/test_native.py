@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -8,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from quantize.calibration.collect import collect
 from quantize.calibration.second_moments import collect_second_moments
 from quantize.data.batch import Batch
-from quantize.engines.native import BIAS, EQUALIZATION, ROUNDING, WEIGHT_MSE, NativeBuilder, quantize_graph
+from quantize.engines.native import BIAS, EQUALIZATION, ROUNDING, WEIGHT_MSE, NativeBuilder
 from quantize.engines.native_equalization import equalizable, equalized
 from quantize.engines.native_qdq import FLOAT_OUTPUTS
 from quantize.engines.native_windows import windows
@@ -81,6 +83,10 @@ def statistics(model):
 @pytest.fixture(scope="module")
 def moments(model):
     return collect_second_moments(model, list(windows(model)), BATCHES)
+
+
+def quantize_graph(model, recipe, statistics, moments=None):
+    return NativeBuilder(Path("unused"), moments).graph(model, recipe, statistics)
 
 
 def scores(model):
