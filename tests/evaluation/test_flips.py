@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from quantize.errors import DataError
+from quantize.evaluation.evaluation import Evaluation
+from quantize.evaluation.flips import flips, write_flips
+from quantize.evaluation.outcomes import Scores, outcomes_of
+
+_IDS = ["a.jpg", "b, or not b.jpg", "c.jpg", "d.jpg", "é.jpg"]
+
+
+def _evaluation(scores: Scores, labels: list[int] | None) -> Evaluation:
+    true = None if labels is None else np.array(labels)
+    outcomes = outcomes_of(_IDS, scores, true)
+    return Evaluation("f" * 64, scores.shape[1], outcomes, (), None, constant_output=False)
+
+
+_BASELINE = np.array([[9, 1, 0], [5, 4, 0], [0, 2, 1], [7, 0, 0], [3, 2, 0]], np.float32)
+_CANDIDATE = np.array([[9, 1, 0], [4, 5, 0], [0, 1, 2], [0, 0, 8], [3, 3, 0]], np.float32)
+_LABELS = [0, 0, 2, 1, 0]
+
+
+def test_flips_are_listed_with_both_predictions_and_margins_surest_first() -> None:
+    found = flips(_evaluation(_BASELINE, _LABELS), _evaluation(_CANDIDATE, _LABELS))
+    assert [(flip.id, flip.baseline_prediction, flip.candidate_prediction, flip.effect) for flip in found] == [
+        ("d.jpg", 0, 2, "still wrong"),
+        ("b, or not b.jpg", 0, 1, "lost"),
+        ("c.jpg", 1, 2, "gained"),
+        ("é.jpg", 0, 0, "lost"),  # a new tie, which counts as wrong
+    ]
+    assert [(flip.baseline_margin, flip.candidate_margin) for flip in found] == [(7, 8), (1, 1), (1, 1), (1, 0)]
+    assert found[3].candidate_tied == 2
+
+
+def test_without_labels_flips_are_listed_all_the_same() -> None:
+    found = flips(_evaluation(_BASELINE, None), _evaluation(_CANDIDATE, None))
+    assert len(found) == 4
+    assert {flip.effect for flip in found} == {"unknown"}
+    assert {flip.label for flip in found} == {None}
+
+
+def test_a_model_beside_itself_flips_nothing() -> None:
+    one = _evaluation(_CANDIDATE, _LABELS)
+    assert flips(one, one) == ()
+
+
+def test_the_csv_holds_a_line_an_image_and_class_names(tmp_path: Path) -> None:
+    found = flips(_evaluation(_BASELINE, _LABELS), _evaluation(_CANDIDATE, _LABELS))
+    write_flips(tmp_path / "flips.csv", found, names=["tench", "goldfish", "shark"])
+    with (tmp_path / "flips.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["image"] for row in rows] == ["d.jpg", "b, or not b.jpg", "c.jpg", "é.jpg"]
+    assert rows[1] == {
+        "image": "b, or not b.jpg",
+        "label": "0 tench",
+        "baseline": "0 tench",
+        "candidate": "1 goldfish",
+        "baseline_margin": "1",
+        "candidate_margin": "1",
+        "baseline_tied": "1",
+        "candidate_tied": "1",
+        "effect": "lost",
+    }
+
+
+def test_a_csv_without_labels_leaves_the_label_empty(tmp_path: Path) -> None:
+    write_flips(tmp_path / "flips.csv", flips(_evaluation(_BASELINE, None), _evaluation(_CANDIDATE, None)))
+    with (tmp_path / "flips.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert {row["label"] for row in rows} == {""}
+    assert rows[0]["candidate"] == "2"
+
+
+def test_flips_between_different_images_are_refused() -> None:
+    one = _evaluation(_BASELINE, _LABELS)
+    with pytest.raises(DataError, match="different images"):
+        flips(one, one.take([0, 1]))
