@@ -27,7 +27,7 @@ from quantize.models.padding import merge_padding
 from quantize.models.pass_through import remove_pass_through, rename_sums
 from quantize.models.reading import read_model
 from quantize.models.refusals import refuse_unsuitable
-from quantize.models.shapes import declare_output_shape, fix_computed_shapes
+from quantize.models.shapes import declare_output_shape, fix_reshapes
 
 LOWEST_PREPARED_OPSET = 12
 """QLinear models are of this opset or the input's, whichever is newer (QDQ: 13, which ``raise_opset`` gives)."""
@@ -63,6 +63,7 @@ def prepare(source: Path, destination: Path, *, opset: int | None = None) -> Mod
     where = str(source)
     model = _readable(read_model(source))
     refuse_unsuitable(model, where)
+    declare_output_shape(model)
     if default_opset(model) < OLDEST_RUN_OPSET:
         model = raise_opset(model, OLDEST_RUN_OPSET, where=where)
     reference = Scorer.of(model, where)
@@ -112,8 +113,9 @@ def _with_any_batch(model: ModelProto, images: NDArray[np.float32], expected: ND
             continue
         set_batch(candidate, SYMBOL)
         try:
-            fix_computed_shapes(candidate)
+            fix_reshapes(candidate)
             declare_output_shape(candidate)
+            set_batch(candidate, SYMBOL)
             _finish(candidate)
             scorer = Scorer.of(candidate)
             found = [scorer.scores(images, size) for size in (1, len(images))]

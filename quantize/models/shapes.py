@@ -1,39 +1,59 @@
-"""Shapes that the graph computes although they are known, and the declared shape of its output."""
+"""Shapes that the graph computes or leaves open although they are known, and the declared shape of its output."""
 
 from __future__ import annotations
 
-import numpy as np
-from onnx import ModelProto
+import math
 
-from quantize.models.inference import inferred_shapes
+import numpy as np
+from onnx import ModelProto, helper
+
+from quantize.models.inference import Shape, inferred_shapes
 from quantize.models.nodes import is_op
-from quantize.models.shape_values import shape_values
+from quantize.models.shape_values import Value, shape_values
 from quantize.models.wiring import Wiring
 
 
-def fix_computed_shapes(model: ModelProto) -> None:
-    """Let every Reshape of (N, ...) to (N, constants) take a constant shape instead of a computed one. In place.
+def fix_reshapes(model: ModelProto) -> None:
+    """Let every Reshape of (N, ...) to (N, constants) take the constant shape (0, constants). In place.
 
-    Exporters compute it (Shape, Gather, Concat) so that the batch can be of any size; a 0 in a constant says that too.
-    The nodes that computed it are then dead code.
+    Exporters compute the shape (Shape, Gather, Concat) or leave the batch to be found out (-1) so that it can be of any
+    size; a 0, "as it is", says that too, and shapes behind it can be inferred. What computed the shape is then dead.
     """
     shapes = inferred_shapes(model)
     wiring = Wiring(model.graph)
     values = shape_values(wiring, shapes)
     for node in wiring.nodes:
-        target, source = values.get(node.input[1]) if is_op(node, "Reshape") else None, shapes.get(node.input[0])
-        if not isinstance(target, tuple) or not target or not source:
+        if not is_op(node, "Reshape"):
             continue
-        rest = [size for size in target[1:] if isinstance(size, int) and size]
-        if isinstance(source[0], str) and source[0] == target[0] and len(rest) == len(target) - 1:
-            node.input[1] = wiring.add_constant(f"{node.output[0]}_shape", np.array([0, *rest], dtype=np.int64))
+        target = values.get(node.input[1], _stored(node.input[1], wiring))
+        fixed = _keeping_batch(shapes.get(node.input[0]), target)
+        if fixed is not None:
+            node.input[1] = wiring.add_constant(f"{node.output[0]}_shape", np.array(fixed, dtype=np.int64))
 
 
 def declare_output_shape(model: ModelProto) -> None:
-    """Declare the output's sizes as they follow from the input's, where they do. In place."""
+    """Declare the output's shape as it follows from the input's, where it does. In place."""
     output = model.graph.output[0]
-    for dimension, size in zip(output.type.tensor_type.shape.dim, inferred_shapes(model)[output.name], strict=True):
-        if isinstance(size, int):
-            dimension.dim_value = size
-        elif size is not None:
-            dimension.dim_param = size
+    shape = inferred_shapes(model).get(output.name)
+    if shape is not None:
+        output.CopyFrom(helper.make_tensor_value_info(output.name, output.type.tensor_type.elem_type, shape))
+
+
+def _keeping_batch(source: Shape | None, target: Value | None) -> list[int] | None:
+    """Return the constant shape that turns (N, ...) into (N, constants), where ``target`` means that."""
+    if not source or not isinstance(source[0], str) or not isinstance(target, tuple) or not target:
+        return None
+    rest = [size for size in target[1:] if isinstance(size, int) and size]
+    found_out = target[0] == -1 and math.prod(rest) == _product(source[1:])
+    return [0, *rest] if len(rest) == len(target) - 1 and (target[0] == source[0] or found_out) else None
+
+
+def _product(shape: Shape) -> int | None:
+    """Return the number of elements, or None where a size is not known."""
+    sizes = [size for size in shape if isinstance(size, int)]
+    return math.prod(sizes) if len(sizes) == len(shape) else None
+
+
+def _stored(name: str, wiring: Wiring) -> tuple[int, ...] | None:
+    array = wiring.array(name)
+    return tuple(int(size) for size in array) if array is not None and array.ndim == 1 else None

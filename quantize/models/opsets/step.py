@@ -74,9 +74,7 @@ def apply_step(model: ModelProto, version: int, adapters: dict[str, Adapter], wh
             entry.version = version
 
 
-def _apply(
-    model: ModelProto, graph: GraphProto, version: int, adapters: dict[str, Adapter], where: str | None
-) -> None:
+def _apply(model: ModelProto, graph: GraphProto, version: int, adapters: dict[str, Adapter], where: str | None) -> None:
     step = Step(model, graph, version, where)
     nodes: list[NodeProto] = []
     for node in graph.node:
