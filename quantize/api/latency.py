@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -30,34 +29,27 @@ def prepared_inputs(crops: Crops, preprocessing: Preprocessing, model: ModelArti
     return [np.ascontiguousarray(np.repeat(image[np.newaxis], batch, axis=0)) for image in images]
 
 
-def measure_models(
+def latency_plan(
     models: Mapping[str, ModelArtifact],
-    crops: Crops,
-    preprocessing: Preprocessing,
     performance: PerformanceBlock,
     *,
     seed: int,
     max_seconds: float,
     precision: float = 0.02,
     baseline: str | None = "fp32",
-    progress: Progress = silent,
-) -> Measurement:
-    """Measure models in alternating blocks, with ``cores_per_instance`` threads.
+) -> Plan:
+    """Return the plan of a measurement with ``cores_per_instance`` threads.
 
     Args:
-        models: Name to model; the name ``fp32`` is the baseline.
-        crops: Images to rotate.
-        preprocessing: How they become inputs.
+        models: Name to model.
         performance: Warm-up, iterations, threads.
         seed: Of the order and the bootstrap.
         max_seconds: When to stop in any case.
         precision: Width of the speed-up's interval that suffices.
         baseline: What the others are compared with; None: nothing.
-        progress: Told the rounds done.
     """
-    paths: dict[str, Path] = {name: model.path for name, model in models.items()}
-    plan = Plan(
-        models=paths,
+    return Plan(
+        models={name: model.path for name, model in models.items()},
         baseline=baseline,
         threads=performance.configs.cores_per_instance,
         warmup=performance.warmup,
@@ -66,5 +58,16 @@ def measure_models(
         max_seconds=max_seconds,
         seed=seed,
     )
+
+
+def measure_models(
+    models: Mapping[str, ModelArtifact],
+    crops: Crops,
+    preprocessing: Preprocessing,
+    plan: Plan,
+    *,
+    progress: Progress = silent,
+) -> Measurement:
+    """Measure models in alternating blocks on up to 64 of the images."""
     inputs = {name: prepared_inputs(crops, preprocessing, model) for name, model in models.items()}
     return measure(plan, inputs, progress=progress)

@@ -12,7 +12,7 @@ from quantize.api.export import Pair, compare_formats, write_pair
 from quantize.api.goal import goal_for
 from quantize.api.inputs import Images
 from quantize.api.journal import append_trial
-from quantize.api.latency import measure_models
+from quantize.api.latency import latency_plan, measure_models
 from quantize.api.preset_probe import probe_presets, refuse_chance
 from quantize.api.run_folder import RunFolder
 from quantize.api.search import Found, Search
@@ -150,15 +150,15 @@ class TuningRun:
         )
 
     def _measure(self, pair: Pair) -> Measurement:
-        return measure_models(
-            {"fp32": self.model, "int8": pair.int8, "qdq": pair.qdq},
-            self.images.evaluation,
-            self.images.preprocessing,
+        models = {"fp32": self.model, "int8": pair.int8, "qdq": pair.qdq}
+        plan = latency_plan(
+            models,
             self.config.evaluation.performance,
             seed=self.config.tuning.random_seed,
             max_seconds=_BENCHMARK_SECONDS,
-            progress=self.progress,
         )
+        images = self.images
+        return measure_models(models, images.evaluation, images.preprocessing, plan, progress=self.progress)
 
     def _evaluator(self, crops: Crops, name: str) -> Evaluator:
         return Evaluator(

@@ -10,6 +10,7 @@ from quantize.evaluation.verdict import Outcome, Verdict, overall
 from quantize.report.criterion import Status, VerdictSection
 from quantize.report.models import FormatsSection, ModelSection
 from quantize.report.trials import ChosenSection
+from quantize.report.wording import percent
 
 _NAMES = {"int8": "The QLinear model", "qdq": "The QDQ model"}
 
@@ -32,8 +33,8 @@ def verdict_section(
     if formats is not None and formats.agreement < formats.required:
         status = "not met"
         reasons.append(
-            f"The two formats disagree: the same top-1 on {formats.agreement:.2%} of the images, "
-            f"{formats.required:.1%} are required."
+            f"The two formats disagree: the same top-1 on {percent(formats.agreement)} of the images, "
+            f"{percent(formats.required, 1)} are required."
         )
     if chosen.all_fp32:
         status = "not met" if status == "met" else status
@@ -70,7 +71,7 @@ def _sentence(model: ModelSection) -> str | None:
     unseen = " that no trial saw" if model.certification is not None else ""
     text = f"{name} {_measured(deciding)} on {images:,} images{unseen}: {deciding.outcome}"
     if deciding.confidence is not None:
-        text += f" at {deciding.confidence:.0%} confidence"
+        text += f" at {percent(deciding.confidence, 0)} confidence"
     else:
         text += f" by the point estimate; at 95 % confidence: {judgement.at_95.outcome}"
     needed = (deciding if deciding.confidence is not None else judgement.at_95).images_needed
@@ -78,10 +79,11 @@ def _sentence(model: ModelSection) -> str | None:
 
 
 def _measured(verdict: Verdict) -> str:
-    tolerance = verdict.tolerance
+    tolerance, change = verdict.tolerance, "loses" if verdict.estimate >= 0 else "gains"
     if tolerance.measure == "agreement":
-        return f"has fp32's top-1 on {verdict.estimate:.2%} (at least {tolerance.value:.1%} asked)"
-    change = "loses" if verdict.estimate >= 0 else "gains"
+        return f"has fp32's top-1 on {percent(verdict.estimate)} (at least {percent(tolerance.value, 1)} asked)"
     if tolerance.measure == "relative":
-        return f"{change} {abs(verdict.estimate):.2%} of fp32's top-1 (up to {tolerance.value:.2%} allowed)"
-    return f"{change} {abs(verdict.estimate) * 100:.2f} points of top-1 (up to {tolerance.value * 100:.2f} allowed)"
+        return f"{change} {percent(abs(verdict.estimate))} of fp32's top-1 (up to {percent(tolerance.value)} allowed)"
+    return (
+        f"{change} {abs(verdict.estimate) * 100:.2f} points of top-1 (up to {tolerance.value * 100:.2f} points allowed)"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
 from quantize.report.schema import RunReport
 from quantize.report.tables import Table, accuracy_table, drop_table, speed_table, trials_table
@@ -14,7 +15,7 @@ _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_[]|
 def markdown(report: RunReport) -> str:
     """Return the whole report as GitHub-flavoured Markdown."""
     verdict = report.verdict
-    lines = [f"# {escaped(report.source.path)}: {verdict.status}", "", escaped(verdict.text), ""]
+    lines = [f"# {escaped(Path(report.source.path).name)}: {verdict.status}", "", escaped(verdict.text), ""]
     lines += [f"- {escaped(reason)}" for reason in verdict.reasons]
     lines += [f"- Tuning ended because {escaped(verdict.stopped_because)}.", ""]
     for table in (accuracy_table(report), drop_table(report), speed_table(report), trials_table(report)):

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from quantize.benchmark.measurement import Latency, latency, speedups
 from quantize.benchmark.speedup import Speedup
-from quantize.report.models import ModelSection
+from quantize.evaluation.paired import PairedComparison
+from quantize.evaluation.summary import EvaluationSummary
+from quantize.report.models import AccuracySection
 from quantize.report.schema import RunReport
-from quantize.report.wording import interval, megabytes, milliseconds, number, percent, points, seconds, times
+from quantize.report.wording import (
+    NOTHING,
+    bounds,
+    megabytes,
+    milliseconds,
+    number,
+    p_value,
+    percent,
+    points,
+    seconds,
+    times,
+)
 
 NAMES = {"fp32": "fp32", "int8": "int8 (QLinear)", "qdq": "int8 (QDQ)"}
 
@@ -32,11 +46,11 @@ class Table:
 
 def accuracy_table(report: RunReport) -> Table:
     """Return each model's accuracy on the images of the trials, and on those that no trial saw."""
-    rows = []
+    rows: list[tuple[str, AccuracySection]] = []
     for model in (report.baseline, *report.models):
-        rows.append(_accuracy_row(model, NAMES[model.role], certified=False))
+        rows.append((NAMES[model.role], model.selection))
         if model.certification is not None:
-            rows.append(_accuracy_row(model, f"{NAMES[model.role]}, unseen images", certified=True))
+            rows.append((f"{NAMES[model.role]}, unseen", model.certification))
     data = report.data
     notes = [
         f"{data.evaluation:,} evaluation images, {data.calibration:,} calibration images "
@@ -46,39 +60,41 @@ def accuracy_table(report: RunReport) -> Table:
         notes.append("Scores of this graph mean nothing here (--criterion none): agreement may be chance.")
     elif not data.labelled:
         notes.append("The images have no labels: agreement with fp32's top-1 decides.")
-    elif not data.certification:
+    if data.certification:
+        notes.append(f"unseen: the {data.certification:,} images that no trial saw; the verdict rests on them.")
+    else:
         notes.append("Selected and measured on the same images.")
-    notes.append(
-        "Top-1 and top-5: the expectation if ties fall at random. Ties: images whose highest score is shared. "
-        "KL: mean KL(fp32 || int8)."
+    return accuracy_rows(rows, notes)
+
+
+def accuracy_rows(sections: Iterable[tuple[str, AccuracySection]], notes: Iterable[str] = ()) -> Table:
+    """Return a row of accuracy and fidelity for each named section."""
+    return Table(
+        "Accuracy",
+        ("model", "top-1", "top-5", "agreement", "ties", "KL"),
+        tuple(_accuracy_row(name, section.evaluation) for name, section in sections),
+        (
+            *notes,
+            "Top-1 and top-5: the expectation if ties fall at random. Ties: images whose highest score is shared. "
+            "Agreement: the same top-1 as fp32. KL: mean KL(fp32 || model).",
+        ),
     )
-    return Table("Accuracy", ("model", "top-1", "top-5", "agreement", "ties", "KL"), tuple(rows), tuple(notes))
 
 
 def drop_table(report: RunReport) -> Table | None:
     """Return each int8 model's paired drop of top-1 with its intervals, or None without labels."""
-    rows = []
-    for model in report.models:
-        paired = model.deciding.top1
-        if paired is None:
-            continue
-        relative = paired.relative_drop_interval
-        rows.append(
-            (
-                NAMES[model.role],
-                f"{points(paired.drop)} ({points(paired.drop_interval.low)} to {points(paired.drop_interval.high)})",
-                f"{percent(paired.relative_drop)} "
-                f"({interval(relative.low, relative.high, percent) if relative else interval(None, None, percent)})",
-                f"{paired.lost} / {paired.gained}",
-                number(paired.p_value, 3),
-            )
-        )
+    return drop_rows((NAMES[model.role], model.deciding.top1) for model in report.models)
+
+
+def drop_rows(pairs: Iterable[tuple[str, PairedComparison | None]]) -> Table | None:
+    """Return a row for each named comparison that there is, or None where there is none."""
+    rows = tuple(_drop_row(name, paired) for name, paired in pairs if paired is not None)
     if not rows:
         return None
     return Table(
         "Top-1 drop against fp32 (positive is worse)",
-        ("model", "points (95 %)", "relative (95 %)", "lost/won", "p"),
-        tuple(rows),
+        ("model", "points", "95 %", "relative", "95 %", "lost/won", "p"),
+        rows,
         (
             "Intervals: Tango's and Nam and Blackwelder's score intervals, ties counted as wrong. lost/won: images "
             "that only fp32, or only int8, gets right. p: exact McNemar test.",
@@ -102,7 +118,7 @@ def speed_table(report: RunReport) -> Table | None:
                 milliseconds(taken.p50_ns),
                 milliseconds(taken.p90_ns),
                 milliseconds(taken.p99_ns),
-                f"{times(gain.ratio)} ({interval(gain.low, gain.high, times)})" if gain else "1 (baseline)",
+                f"{times(gain.ratio)} {bounds(gain.low, gain.high)}" if gain else "baseline",
                 megabytes(model.bytes),
             )
         )
@@ -110,7 +126,7 @@ def speed_table(report: RunReport) -> Table | None:
     threads = f"{plan.threads} thread" + ("s" if plan.threads > 1 else "")
     return Table(
         "Latency and size",
-        ("model", "p50", "p90", "p99", "speed-up (95 %)", "size"),
+        ("model", "p50", "p90", "p99", "speed-up, 95 %", "size"),
         tuple(rows),
         (
             f"Batch {plan.batch_size}, {threads}, {measurement.environment.cpu_model}, "
@@ -142,9 +158,7 @@ def trials_table(report: RunReport) -> Table:
     )
 
 
-def _accuracy_row(model: ModelSection, name: str, *, certified: bool) -> tuple[str, ...]:
-    section = model.certification if certified and model.certification is not None else model.selection
-    found = section.evaluation
+def _accuracy_row(name: str, found: EvaluationSummary) -> tuple[str, ...]:
     fidelity = found.fidelity
     return (
         name,
@@ -153,4 +167,17 @@ def _accuracy_row(model: ModelSection, name: str, *, certified: bool) -> tuple[s
         percent(fidelity.agreement if fidelity else None),
         percent(found.tied_share),
         number(fidelity.mean_kl if fidelity else None),
+    )
+
+
+def _drop_row(name: str, paired: PairedComparison) -> tuple[str, ...]:
+    relative = paired.relative_drop_interval
+    return (
+        name,
+        points(paired.drop),
+        bounds(paired.drop_interval.low, paired.drop_interval.high, factor=100),
+        percent(paired.relative_drop),
+        bounds(relative.low, relative.high, factor=100) if relative else NOTHING,
+        f"{paired.lost}/{paired.gained}",
+        p_value(paired.p_value),
     )

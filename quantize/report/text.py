@@ -32,7 +32,7 @@ def summary(report: RunReport) -> str:
 def drawn(table: Table) -> str:
     """Return a table as text, with its notes below."""
     console = Console(file=io.StringIO(), width=WIDTH, color_system=None, legacy_windows=False)
-    grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
+    grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     for position, column in enumerate(table.columns):
         grid.add_column(Text(column), justify="left" if position == 0 else "right", overflow="fold")
     for row in table.rows:

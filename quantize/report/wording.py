@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 NOTHING = "–"
 
 
@@ -17,9 +15,16 @@ def points(fraction: float | None, digits: int = 2) -> str:
     return NOTHING if fraction is None else f"{_no_minus_zero(fraction * 100, digits):+.{digits}f}"
 
 
-def interval(low: float | None, high: float | None, word: Callable[[float | None], str]) -> str:
-    """Return ``a to b``, or a dash where there is no interval."""
-    return NOTHING if low is None or high is None else f"{word(low)} to {word(high)}"
+def bounds(low: float | None, high: float | None, *, factor: float = 1.0, digits: int = 2) -> str:
+    """Return an interval as ``[a, b]``, or a dash where there is none; 100 as ``factor`` shows fractions as percent."""
+    if low is None or high is None:
+        return NOTHING
+    return f"[{_no_minus_zero(low * factor, digits):.{digits}f}, {_no_minus_zero(high * factor, digits):.{digits}f}]"
+
+
+def p_value(value: float | None) -> str:
+    """Return a p-value to three digits, and ``<0.001`` below."""
+    return NOTHING if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def milliseconds(nanoseconds: float | None, digits: int = 2) -> str:

@@ -1,0 +1,1 @@
+"""The functions that a Python user calls; the commands are thin over them."""

@@ -1,0 +1,151 @@
+"""Models beside each other: accuracy on all images, latency in alternation."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+
+from quantize.api.accuracy import baseline_accuracy, candidate_accuracy
+from quantize.api.benchmark_request import BenchmarkRequest, BenchmarkResult
+from quantize.api.benchmark_subjects import BASELINE, Subjects, subjects
+from quantize.api.evaluator import Evaluator
+from quantize.api.goal import goal_for
+from quantize.api.latency import ROTATED_IMAGES, latency_plan, prepared_inputs
+from quantize.benchmark.instances import measure_instances
+from quantize.benchmark.measure import measure
+from quantize.benchmark.plan import Plan
+from quantize.benchmark.resources import measure_resources
+from quantize.benchmark.stages import Prepare, measure_stages, preparation
+from quantize.benchmark.throughput import measure_batch_sizes
+from quantize.data.cache_folder import user_cache
+from quantize.data.crops import Crops, crop_images
+from quantize.data.image_set import ImageSet
+from quantize.data.images import open_images
+from quantize.data.workers import available_cpus
+from quantize.errors import ExitCode
+from quantize.files import write_text
+from quantize.progress import Progress, silent
+from quantize.provenance import versions
+from quantize.report.benchmark import BenchmarkedModel, BenchmarkReport
+from quantize.report.benchmark_text import benchmark_text
+from quantize.report.data import PreprocessingSection
+from quantize.report.models import AccuracySection
+
+__all__ = ["BenchmarkRequest", "BenchmarkResult", "benchmark"]
+
+_SECONDS = 120.0
+_STAGE_SECONDS = 20.0
+
+
+def benchmark(request: BenchmarkRequest, *, progress: Progress = silent) -> BenchmarkResult:
+    """Measure models on the same images: accuracy, latency, or both.
+
+    Raises:
+        QuantizeError: Something that the user can mend: see its children.
+    """
+    found = subjects(request)
+    listed = open_images(found.data, found.labels, classes=next(iter(found.models.values())).contract.classes)
+    if not request.asks_accuracy:
+        listed = listed.subset(range(0, len(listed), max(1, len(listed) // ROTATED_IMAGES)))
+    with tempfile.TemporaryDirectory(prefix="quantize-benchmark-") as scratch:
+        crops = crop_images(
+            listed,
+            found.preprocessing,
+            user_cache() / "crops",
+            workers=request.workers,
+            skip_unreadable=request.skip_unreadable,
+            progress=progress,
+        )
+        accuracy = _accuracy(request, found, crops, Path(scratch), progress) if request.asks_accuracy else {}
+        report = _report(request, found, listed, crops, accuracy, progress)
+    text = benchmark_text(report)
+    if request.output_dir is not None:
+        write_text(request.output_dir / "benchmark.txt", text + "\n")
+        write_text(request.output_dir / "benchmark.json", report.model_dump_json(indent=1) + "\n")
+    return BenchmarkResult(report, text, _exit_code(accuracy))
+
+
+def _accuracy(
+    request: BenchmarkRequest, found: Subjects, crops: Crops, scratch: Path, progress: Progress
+) -> dict[str, AccuracySection]:
+    evaluator = Evaluator(crops, found.preprocessing, scratch / "scores", available_cpus(), progress=progress)
+    first, *others = found.models
+    baseline = evaluator.evaluate_baseline(found.models[first])
+    sections = {first: baseline_accuracy(baseline)}
+    goal = goal_for(request.config.tuning.accuracy_criterion, baseline, asked=True)
+    for name in others:
+        sections[name] = candidate_accuracy(
+            baseline,
+            evaluator.evaluate(found.models[name]),
+            goal=goal,
+            confidence=request.config.tuning.accuracy_criterion.confidence,
+            seed=request.config.tuning.random_seed,
+        )
+    return sections
+
+
+def _report(
+    request: BenchmarkRequest,
+    found: Subjects,
+    listed: ImageSet,
+    crops: Crops,
+    accuracy: Mapping[str, AccuracySection],
+    progress: Progress,
+) -> BenchmarkReport:
+    plan = latency_plan(
+        found.models,
+        request.config.evaluation.performance,
+        seed=request.config.tuning.random_seed,
+        max_seconds=request.max_seconds or _SECONDS,
+        precision=request.precision,
+        baseline=BASELINE if found.compared else None,
+    )
+    inputs = {name: prepared_inputs(crops, found.preprocessing, model) for name, model in found.models.items()}
+    few = {name: images[0] for name, images in inputs.items()}
+    instances = request.config.evaluation.performance.configs.num_of_instance
+    speed = request.asks_speed
+    return BenchmarkReport(
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        mode=request.mode,
+        data=str(found.data),
+        images=len(crops),
+        data_fingerprint=crops.fingerprint,
+        preprocessing=PreprocessingSection.model_validate(found.preprocessing.model_dump()),
+        models=tuple(
+            BenchmarkedModel(
+                name=name, file=str(model.path), sha256=model.sha256, bytes=model.bytes, accuracy=accuracy.get(name)
+            )
+            for name, model in found.models.items()
+        ),
+        latency=measure(plan, inputs, progress=progress) if speed else None,
+        instances=measure_instances(plan, inputs, instances, progress=progress) if speed and instances > 1 else None,
+        throughput=measure_batch_sizes(plan, inputs, request.batch_sizes, progress=progress)
+        if speed and request.batch_sizes
+        else (),
+        resources=measure_resources(plan, few, progress=progress) if speed else (),
+        stages=measure_stages(_brief(plan), _encoded(listed), _preparations(found), progress=progress) if speed else (),
+        versions=versions(),
+    )
+
+
+def _brief(plan: Plan) -> Plan:
+    return plan.model_copy(update={"max_seconds": min(_STAGE_SECONDS, plan.max_seconds)})
+
+
+def _encoded(listed: ImageSet) -> list[bytes]:
+    return [listed.read(index) for index in range(min(ROTATED_IMAGES, len(listed)))]
+
+
+def _preparations(found: Subjects) -> dict[str, Prepare]:
+    return {
+        name: preparation(found.preprocessing, layout=model.contract.input_layout)
+        for name, model in found.models.items()
+    }
+
+
+def _exit_code(accuracy: Mapping[str, AccuracySection]) -> ExitCode:
+    return ExitCode.worst(
+        [section.judgement.deciding.exit_code for section in accuracy.values() if section.judgement is not None]
+    )

@@ -1,0 +1,121 @@
+"""Which models a benchmark measures, and on which images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from quantize.api.benchmark_request import BenchmarkRequest
+from quantize.api.inputs import preprocessing_for
+from quantize.api.run_folder import newest_run
+from quantize.data.preprocessing import Preprocessing
+from quantize.errors import ConfigError, ModelError
+from quantize.models.artifact import ModelArtifact
+from quantize.models.catalog import catalog_entry_for
+from quantize.report.schema import RunReport
+from quantize.report.storage import read_report
+
+BASELINE = "fp32"
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """What is measured on what.
+
+    Attributes:
+        models: Name to model, the baseline first; the name ``fp32`` is the baseline's.
+        preprocessing: How images become inputs.
+        data: The images.
+        labels: Their labels, or None.
+    """
+
+    models: dict[str, ModelArtifact]
+    preprocessing: Preprocessing
+    data: Path
+    labels: Path | None
+
+    @property
+    def compared(self) -> bool:
+        """Return whether there is a baseline."""
+        return BASELINE in self.models
+
+
+def subjects(request: BenchmarkRequest) -> Subjects:
+    """Return the models and images of a request: those that it names, or those of a run.
+
+    Raises:
+        ConfigError: No images are named, or no preprocessing.
+        ModelError: A model cannot be read, or they do not fit each other.
+        RunError: No model is named and there is no run.
+    """
+    report: RunReport | None
+    if request.input_model is None:
+        folder = newest_run(request.runs_dir)
+        report = read_report(folder / "report.json")
+        models = _models_of(folder, report, request.baseline_model)
+    else:
+        models = {} if request.baseline_model is None else {BASELINE: ModelArtifact.load(request.baseline_model)}
+        own = ModelArtifact.load(request.input_model)
+        models[own.path.stem if own.path.stem != BASELINE else "model"] = own
+        report = _report_beside(own)
+    _require_same_kind(models)
+    settings = request.config.data
+    data = settings.path or (Path(report.data.path) if report else None)
+    if data is None:
+        raise ConfigError(
+            "no images are named",
+            where="--data_path",
+            expected="a folder of images, or data.path in the configuration",
+            advice="say --data_path FOLDER --label_path FILE",
+        )
+    labels = settings.labels
+    if settings.path is None and report is not None and report.data.labels is not None:
+        labels = Path(report.data.labels)
+    return Subjects(models, _preprocessing(request, models, report), data, labels)
+
+
+def _models_of(folder: Path, report: RunReport, baseline: Path | None) -> dict[str, ModelArtifact]:
+    fp32 = baseline or folder / report.baseline.file
+    if not fp32.is_file():  # the work folder may be removed
+        fp32 = Path(report.source.path)
+    models = {BASELINE: ModelArtifact.load(fp32)}
+    return models | {model.role: ModelArtifact.load(folder / model.file) for model in report.models}
+
+
+def _report_beside(model: ModelArtifact) -> RunReport | None:
+    """Return the report of the run that wrote a model, if it lies in its run's folder."""
+    for folder in (model.path.parent, model.path.with_suffix(".run")):
+        path = folder / "report.json"
+        if path.is_file():
+            report = read_report(path)
+            if model.sha256 in {written.sha256 for written in report.models}:
+                return report
+    return None
+
+
+def _preprocessing(
+    request: BenchmarkRequest, models: dict[str, ModelArtifact], report: RunReport | None
+) -> Preprocessing:
+    first = next(iter(models.values()))
+    settings = request.config.preprocessing
+    if not settings.given() and report is not None:
+        return Preprocessing.model_validate(report.preprocessing.model_dump())
+    return preprocessing_for(first, settings, catalog_entry_for(first.proto()))
+
+
+def _require_same_kind(models: dict[str, ModelArtifact]) -> None:
+    """Refuse models that cannot see the same images or do not score the same classes."""
+    first, *others = models.values()
+    for other in others:
+        for what, ours, theirs in (
+            ("image sizes", first.contract.image_size, other.contract.image_size),
+            ("numbers of classes", first.contract.classes, other.contract.classes),
+        ):
+            if ours is not None and theirs is not None and ours != theirs:
+                raise ModelError(
+                    f"the two models have different {what}",
+                    where=str(other.path),
+                    found=f"{theirs}, and {ours} in {first.path}",
+                    expected="the same",
+                    advice="compare a model with the fp32 model that it was made from",
+                )

@@ -1,0 +1,1 @@
+"""Tolerances, accepted baselines and checks: what lets a CI stop a regression."""

@@ -1,0 +1,1 @@
+"""Models as they are published: archive, card, sample data."""

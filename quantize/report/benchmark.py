@@ -1,0 +1,68 @@
+"""The report of a benchmark: models beside each other on the same images and the same machine."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from quantize.benchmark.instances import InstanceMeasurement
+from quantize.benchmark.measurement import Measurement
+from quantize.benchmark.resources import Resources
+from quantize.benchmark.stages import StageTimes
+from quantize.benchmark.throughput import BatchThroughput
+from quantize.report.data import PreprocessingSection
+from quantize.report.models import AccuracySection
+from quantize.report.section import Section
+
+
+class BenchmarkedModel(Section):
+    """One of the models.
+
+    Attributes:
+        name: What tables call it; ``fp32`` is the baseline.
+        file: Its path.
+        sha256: Hash of the file's bytes.
+        bytes: Size.
+        accuracy: On the images; None where only speed was measured.
+    """
+
+    name: str
+    file: str
+    sha256: str
+    bytes: int
+    accuracy: AccuracySection | None
+
+
+class BenchmarkReport(Section):
+    """What a benchmark found.
+
+    Attributes:
+        schema_version: Version of this schema.
+        created: Time of writing, UTC, ISO 8601.
+        mode: What was measured.
+        data: The images' folder.
+        images: Images that accuracy was measured on, or that rotated.
+        data_fingerprint: Hash over the crops and labels.
+        preprocessing: How images become inputs.
+        models: The models, the baseline first where there is one.
+        latency: Latencies in alternation; None where only accuracy was measured.
+        instances: Several instances at once; None with one.
+        throughput: By batch size; empty where none were asked for.
+        resources: Memory and load time.
+        stages: From the image file's bytes to the top-5.
+        versions: Package name to version.
+    """
+
+    schema_version: Literal[1] = 1
+    created: str
+    mode: Literal["accuracy", "performance", "both"]
+    data: str
+    images: int
+    data_fingerprint: str
+    preprocessing: PreprocessingSection
+    models: tuple[BenchmarkedModel, ...]
+    latency: Measurement | None
+    instances: InstanceMeasurement | None
+    throughput: tuple[BatchThroughput, ...]
+    resources: tuple[Resources, ...]
+    stages: tuple[StageTimes, ...]
+    versions: dict[str, str]

@@ -1,0 +1,119 @@
+"""A benchmark as text, at most 80 columns wide."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from quantize.benchmark.instance_figures import images_per_second, instance_latency, throughput_speedups
+from quantize.benchmark.instances import InstanceMeasurement
+from quantize.benchmark.measurement import latency
+from quantize.benchmark.resources import Resources
+from quantize.benchmark.stages import StageTimes, end_to_end_speedup
+from quantize.benchmark.summary import summary
+from quantize.benchmark.throughput import BatchThroughput
+from quantize.report.benchmark import BenchmarkReport
+from quantize.report.tables import Table, accuracy_rows, drop_rows
+from quantize.report.text import drawn
+from quantize.report.wording import bounds, megabytes, milliseconds, times
+
+
+def benchmark_text(report: BenchmarkReport) -> str:
+    """Return everything that a benchmark found."""
+    parts = []
+    sections = [(model.name, model.accuracy) for model in report.models if model.accuracy is not None]
+    if sections:
+        note = f"{report.images:,} images, preprocessing '{report.preprocessing.preset or 'custom'}'."
+        parts.append(drawn(accuracy_rows(sections, [note])))
+        dropped = drop_rows((name, section.top1) for name, section in sections)
+        parts += [drawn(dropped)] if dropped is not None else []
+    if report.latency is not None:
+        parts.append("Latency, batch 1\n" + summary(report.latency))
+    if report.stages:
+        parts.append(drawn(_stages(report.stages)))
+    if report.resources:
+        parts.append(drawn(_resources(report)))
+    if report.instances is not None:
+        parts.append(drawn(_instances(report.instances)))
+    if report.throughput:
+        parts.append(drawn(_throughput(report.throughput)))
+    return "\n\n".join(parts)
+
+
+def _stages(stages: Sequence[StageTimes]) -> Table:
+    rows = []
+    for one in stages:
+        gain = end_to_end_speedup(stages[0], one) if one is not stages[0] else None
+        rows.append(
+            (
+                one.name,
+                *(
+                    milliseconds(statistics.median(taken))
+                    for taken in (one.preprocessing_ns, one.inference_ns, one.postprocessing_ns, one.end_to_end_ns)
+                ),
+                f"{times(gain.ratio)} {bounds(gain.low, gain.high)}" if gain is not None else "",
+            )
+        )
+    note = "From the image file's bytes to the top-5, one image at a time; medians."
+    return Table("End to end", ("model", "before", "model run", "after", "all", "speed-up, 95 %"), tuple(rows), (note,))
+
+
+def _resources(report: BenchmarkReport) -> Table:
+    sizes = {model.name: model.bytes for model in report.models}
+
+    def row(one: Resources) -> tuple[str, ...]:
+        peak, added = one.peak_bytes, one.model_bytes
+        return (
+            one.name,
+            megabytes(sizes[one.name]),
+            milliseconds(one.load_ns, 1),
+            milliseconds(one.first_run_ns, 1),
+            megabytes(None if added is None else round(added)),
+            megabytes(None if peak is None else round(peak)),
+        )
+
+    return Table(
+        "Size, load time and memory",
+        ("model", "file", "load", "first run", "memory added", "process at most"),
+        tuple(row(one) for one in report.resources),
+        ("Each model in processes of its own; medians of three.",),
+    )
+
+
+def _instances(found: InstanceMeasurement) -> Table:
+    names = [one.name for one in found.contestants if one.role != "control"]
+    rows = []
+    for instance in found.instances:
+        where = "not pinned" if instance.affinity is None else "cores " + ",".join(map(str, instance.affinity))
+        rows.append(
+            (
+                f"{instance.index} ({where})",
+                *(milliseconds(instance_latency(found, instance.index, name).p50_ns) for name in names),
+            )
+        )
+    rows.append(("all together, images/s", *(f"{images_per_second(found, name):.0f}" for name in names)))
+    gains = {gain.candidate: gain for gain in throughput_speedups(found)}
+    if gains:
+        words = ("baseline" if name not in gains else times(gains[name].ratio) for name in names)
+        rows.append(("speed-up of throughput", *words))
+    return Table(
+        f"{len(found.instances)} instances at once, {found.plan.threads} core(s) each: p50",
+        ("instance", *names),
+        tuple(rows),
+    )
+
+
+def _throughput(found: Sequence[BatchThroughput]) -> Table:
+    names = next(
+        ([one.name for one in entry.measurement.contestants if one.role != "control"])
+        for entry in found
+        if entry.measurement is not None
+    )
+    rows = []
+    for entry in found:
+        if entry.measurement is None:
+            rows.append((str(entry.batch_size), entry.refused or "", *[""] * (len(names) - 1)))
+            continue
+        measurement = entry.measurement
+        rows.append((str(entry.batch_size), *(f"{latency(measurement, name).images_per_second:.0f}" for name in names)))
+    return Table("Throughput, images/s", ("batch", *names), tuple(rows))
