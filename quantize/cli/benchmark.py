@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from quantize.api.run_folder import newest_run
 from quantize.cli.configuration import configuration
 from quantize.cli.flag_values import flag_value
 from quantize.cli.progress import drawn_progress
@@ -115,11 +116,14 @@ def benchmark(
     seconds: float | None = flag_value("--max_seconds", max_seconds, Factor)
     sizes: tuple[int, ...] | None = flag_value("--batch_sizes", batch_sizes, Counts)
     processes: int | None = flag_value("--workers", workers, Count)
-    run_config = configuration(flag_value("--config", config, Place), overrides, run=None, demonstration=False)
+    file: Path | None = flag_value("--config", config, Place)
+    # A run without a model named is judged by its own criterion, on its own cores.
+    run = newest_run(Path("runs")) if model is None and file is None else None
+    run_config = configuration(file, overrides, run=run, demonstration=False)
 
     def begin() -> ExitCode:
-        from quantize.api.benchmark import BenchmarkRequest
         from quantize.api.benchmark import benchmark as benchmark_models
+        from quantize.api.benchmark_request import BenchmarkRequest
 
         print_notes(run_config.notes)
         request = BenchmarkRequest(

@@ -2,8 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from quantize.cli.configuration import configuration
+from quantize.cli.main import main
 from quantize.config import RunConfig, load_config
+from quantize.errors import ExitCode
 
 
 def test_the_demonstration_starts_from_the_example_file() -> None:
@@ -27,3 +31,11 @@ def test_a_named_file_comes_before_the_run_s(tmp_path: Path) -> None:
     other = tmp_path / "other.yaml"
     other.write_text("tuning: {random_seed: 6}\n", encoding="utf-8")
     assert configuration(other, {}, run=tmp_path, demonstration=False).tuning.random_seed == 6
+
+
+def test_a_benchmark_of_nothing_needs_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["benchmark"]) is ExitCode.USER
+    assert capsys.readouterr().err.startswith("error: runs: no run to benchmark")
