@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+
+from onnx import GraphProto
 
 from quantize.engines.inc_decision import OpDecision
+from quantize.engines.inc_head import FLOAT_HEAD_TYPES, score_bias_names
 from quantize.engines.inc_settings import IncSettings, OpConstraint
 from quantize.errors import EngineError
 
 OpDictionary = dict[str, dict[str, dict[str, list[str]]]]
-
-FLOAT_HEAD = ("GlobalAveragePool", "Softmax")
-"""Op types kept in fp32 by default: 256 levels there make 4.8 % of ImageNet's images end with two equal top scores."""
 
 _FLOAT = {"weight": {"dtype": "fp32"}, "activation": {"dtype": "fp32"}}
 
@@ -21,27 +21,27 @@ _FLOAT = {"weight": {"dtype": "fp32"}, "activation": {"dtype": "fp32"}}
 def op_type_dict(settings: IncSettings) -> OpDictionary:
     """Return Neural Compressor's ``op_type_dict``: the whole model, then the float head, then each op type."""
     types: OpDictionary = {".*": _lists(settings.model_wise)} if settings.model_wise else {}
-    types.update({op_type: _lists(_FLOAT) for op_type in FLOAT_HEAD})
+    types.update({op_type: _lists(_FLOAT) for op_type in FLOAT_HEAD_TYPES})
     types.update({op_type: _lists(constraint) for op_type, constraint in settings.optype_wise.items()})
     return types
 
 
-def op_name_dict(settings: IncSettings, ops: Iterable[tuple[str, str]]) -> OpDictionary:
-    """Return Neural Compressor's ``op_name_dict``.
+def op_name_dict(settings: IncSettings, graph: GraphProto) -> OpDictionary:
+    """Return Neural Compressor's ``op_name_dict``: each op that is named, then the head in fp32.
 
     A constraint by name makes Neural Compressor forget what was said by type, so that a pattern about, say,
-    granularity would quantize the head again. Head ops that are matched only by constraints without a dtype are
-    therefore put back to fp32.
+    granularity would quantize the head again; hence the head is named too. It is quantized only where a constraint
+    that matches it gives a dtype.
 
     Args:
         settings: The constraints.
-        ops: (name, op type) of the fp32 graph's nodes.
+        graph: The fp32 graph.
     """
     names = {name: _lists(constraint) for name, constraint in settings.op_wise.items()}
-    for name, op_type in ops:
-        matching = [constraint for pattern, constraint in settings.op_wise.items() if _matches(pattern, name)]
-        free = op_type not in settings.optype_wise and not any(_has_dtype(constraint) for constraint in matching)
-        if op_type in FLOAT_HEAD and matching and free:
+    head = [(node.name, node.op_type) for node in graph.node if node.op_type in FLOAT_HEAD_TYPES]
+    head += [(name, "Add") for name in score_bias_names(graph)]
+    for name, op_type in head:
+        if not _gives_dtype(settings.op_wise, name) and not _gives_dtype(settings.optype_wise, op_type):
             names[re.escape(name)] = _lists(_FLOAT)
     return names
 
@@ -110,8 +110,13 @@ def _matches(pattern: str, name: str) -> bool:
         ) from None
 
 
-def _has_dtype(constraint: OpConstraint) -> bool:
-    return any("dtype" in properties for properties in constraint.values())
+def _gives_dtype(constraints: Mapping[str, OpConstraint], name: str) -> bool:
+    return any(
+        "dtype" in properties
+        for pattern, constraint in constraints.items()
+        if _matches(pattern, name)
+        for properties in constraint.values()
+    )
 
 
 def _lists(constraint: Mapping[str, Mapping[str, str | Sequence[str]]]) -> dict[str, dict[str, list[str]]]:

@@ -81,12 +81,11 @@ def container_for(settings: IncSettings, model: ModelArtifact) -> Literal["qline
 
 def tuning_job(settings: IncSettings, model: ModelArtifact, images: ImageFile) -> Message:
     """Return the job of searching for a model that meets the goal."""
-    nodes = [(node.name, node.op_type) for node in model.proto().graph.node] if settings.op_wise else []
     return {
         **_job(model, images, container_for(settings, model), batch_size=settings.batch_size),
         "tune": True,
         "op_types": op_type_dict(settings),
-        "op_names": op_name_dict(settings, nodes),
+        "op_names": op_name_dict(settings, model.proto().graph),
         "reduce_range": settings.reduce_range,
         "strategy": settings.strategy,
         "quant_level": STRATEGIES[settings.strategy],

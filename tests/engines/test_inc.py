@@ -192,6 +192,29 @@ def test_qdq_is_per_channel_and_a_named_op_of_the_head_is_quantized(tmp_path: Pa
     assert trials[0].recipe.float_op_types == ()
 
 
+@pytest.mark.parametrize("product", ["Gemm", "MatMul"])
+def test_the_bias_of_the_scores_is_added_in_float(tmp_path: Path, product: str):
+    rng = np.random.default_rng(1)
+    proto = tiny(12)
+    graph = proto.graph
+    del graph.node[-1]
+    graph.node.append(helper.make_node("Flatten", ["pooled"], ["flat"], "flatten"))
+    if product == "Gemm":
+        graph.node.append(helper.make_node("Gemm", ["flat", "fc_w", "fc_b"], ["logits"], "fc"))
+    else:
+        graph.node.append(helper.make_node("MatMul", ["flat", "fc_w"], ["product"], "fc"))
+        graph.node.append(helper.make_node("Add", ["product", "fc_b"], ["logits"], "bias"))
+    graph.initializer.append(numpy_helper.from_array(rng.normal(size=(10, 10)).astype(np.float32), "fc_w"))
+    graph.initializer.append(numpy_helper.from_array(rng.normal(size=10).astype(np.float32), "fc_b"))
+    graph.output[0].CopyFrom(helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 10]))
+    model = save_model(proto, tmp_path / "fc.onnx")
+    trials = list(IncTuner(IncSettings(), tmp_path / "work").tune(model, ANYTHING, never, batches()))
+    assert trials[0].artifact is not None
+    nodes = trials[0].artifact.proto().graph.node
+    assert Counter(node.op_type for node in nodes)["QLinearMatMul"] == 1
+    assert nodes[-1].op_type == "Add"
+
+
 def test_qdq_below_opset_13_is_refused(model: ModelArtifact, tmp_path: Path):
     tuner = IncTuner(IncSettings(framework="onnxrt_qdq"), tmp_path / "work")
     with pytest.raises(EngineError, match="opset 13"):
