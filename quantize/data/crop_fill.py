@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 
+from quantize.data.chunks import in_storage_order
 from quantize.data.crop_cache import CachedRow, CropIndex, allocate, decoder_version, header, proven_rows
 from quantize.data.decode_job import DecodeJob
 from quantize.data.image_set import ImageSet
 from quantize.data.preprocessing import Preprocessing
-from quantize.data.workers import available_cpus, in_workers
+from quantize.data.workers import in_workers, worth_workers
 from quantize.files import replaced
 from quantize.progress import Progress
 
 _STAGE = "decode images"
-_IMAGES_PER_CHUNK = 16
-# A worker process takes about as long to start as this many images take to decode.
-_IMAGES_WORTH_A_WORKER = 64
 
 
 def fill_crops(
@@ -53,12 +50,10 @@ def fill_crops(
     in_place = bool(proven) and all(old.rows[row].sha256 is None for row in todo)
     with _same(path) if in_place else _copy(path, shape, old) as target:
         job = DecodeJob(images.source, preprocessing, target, len(header(shape)))
-        in_storage_order = sorted(todo, key=lambda row: images.records[row].locator)
-        chunks = _chunks([(row, images.records[row].locator) for row in in_storage_order], _IMAGES_PER_CHUNK)
-        most = workers or min(available_cpus(), -(-len(todo) // _IMAGES_WORTH_A_WORKER))
+        chunks = in_storage_order(images, todo)
         progress(_STAGE, 0, len(todo))
         done = 0
-        for decoded in in_workers(job, chunks, most):
+        for decoded in in_workers(job, chunks, worth_workers(workers, len(todo))):
             for crop in decoded:
                 digests[crop.row] = crop.sha256
                 if crop.reason is not None:
@@ -101,11 +96,3 @@ def _copy(path: Path, shape: Sequence[int], old: CropIndex) -> Iterator[Path]:
                 stream.seek(offset + row * len(content))
                 stream.write(content)
         yield temporary
-
-
-def _chunks(
-    items: Sequence[tuple[int, tuple[str | int, ...]]], size: int
-) -> Iterable[list[tuple[int, tuple[str | int, ...]]]]:
-    iterator = iter(items)
-    while chunk := list(islice(iterator, size)):
-        yield chunk

@@ -6,6 +6,7 @@ import posixpath
 from pathlib import Path
 
 from quantize.data.class_folders import class_labels
+from quantize.data.devkit import find_devkit
 from quantize.data.folder import folder_listing, images_only, list_files, list_folders
 from quantize.data.image_set import ImageSet
 from quantize.data.label_file import read_label_file
@@ -16,12 +17,16 @@ from quantize.errors import DataError
 
 
 def open_labelled_folder(folder: Path, label_path: Path, classes: int | None) -> ImageSet:
-    """Return the images in ``folder`` that a label file names.
+    """Return the images in ``folder`` that a label file names, or all of them with the devkit's labels.
 
     Raises:
         DataError: The label file or an image is missing, or lines are wrong: the first ten and the count.
     """
     problems = Problems()
+    if (devkit := find_devkit(label_path)) is not None:
+        images, _ = images_only(list_files(folder, below=True))
+        lines = devkit.label_lines(images, problems)
+        return join_labels(folder_listing(folder, images), lines, devkit.place, classes, problems)
     lines = read_label_file(label_path, classes, problems)
     wanted = {line.name for line in lines}
     names = set(list_files(folder, sorted({"", *map(posixpath.dirname, wanted)})))

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from quantize.data.archive import open_archives
+from quantize.data.folder import images_only, list_files
 from quantize.data.image_folder import open_labelled_folder, open_unlabelled_folder
 from quantize.data.image_set import ImageRecord, ImageSet
-from quantize.errors import DataError
+from quantize.data.shards import find_shards
+from quantize.data.tables import open_tables
 
 __all__ = ["ImageRecord", "ImageSet", "open_images"]
 
 
 def open_images(data_path: Path, label_path: Path | None, *, classes: int | None) -> ImageSet:
-    """Return the images of a data set and their labels; nothing is decoded yet.
+    """Return the images of a data set and their labels; nothing is unpacked, and nothing decoded yet.
 
     Args:
-        data_path: A flat folder, or a folder of class folders.
-        label_path: A label file with a line ``name label`` for each image. None: the labels come from class folders,
-            and a flat folder has none.
+        data_path: A flat folder; a folder of class folders; a tar archive (ILSVRC2012's, one of class folders,
+            WebDataset shards); Parquet or Arrow files; for several files their folder, or a pattern with ``*``.
+        label_path: A label file with a line ``name label`` for each image, or ILSVRC2012's devkit (folder, archive or
+            ground truth file). None: the labels are those of the container, where it has any.
         classes: The model's number of classes, which labels must be below; None where it is not known.
 
     Raises:
         DataError: A path, an image or a label is missing or wrong: file, line, the first ten and the count.
     """
-    if not data_path.exists():
-        raise DataError("the images are not there", where=str(data_path), expected="an existing folder")
-    if not data_path.is_dir():
-        raise DataError(
-            "this file is no container of images that can be read", where=str(data_path), expected="a folder of images"
-        )
+    flat = data_path.is_dir() and bool(images_only(list_files(data_path))[0])
+    shards = () if flat else find_shards(data_path)
+    if shards:
+        open_container = open_archives if shards[0].suffix == ".tar" else open_tables
+        return open_container(shards, str(data_path), label_path, classes)
     if label_path is None:
         return open_unlabelled_folder(data_path, classes)
     return open_labelled_folder(data_path, label_path, classes)

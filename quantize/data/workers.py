@@ -19,12 +19,19 @@ from quantize.errors import DataError
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
 
+# A worker process takes about as long to start as this many images take to decode.
+_IMAGES_WORTH_A_WORKER = 64
 _PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from quantize.data.workers import serve; serve()"
 
 
 def available_cpus() -> int:
     """Return how many CPUs this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def worth_workers(asked: int | None, images: int) -> int:
+    """Return how many processes to use: those asked for, or one a CPU, but no more than pay for so few images."""
+    return asked or min(available_cpus(), -(-images // _IMAGES_WORTH_A_WORKER))
 
 
 def in_workers(task: Callable[[Chunk], Result], chunks: Iterable[Chunk], workers: int) -> Iterator[Result]:

@@ -1,0 +1,150 @@
+"""Is this data set what it should be: counts, modes, unreadable images, duplicates, calibration in evaluation."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from quantize.data.chunks import in_storage_order
+from quantize.data.crops import Skipped
+from quantize.data.image_set import ImageSet
+from quantize.data.inspection import Inspection, InspectionJob
+from quantize.data.workers import in_workers, worth_workers
+from quantize.progress import Progress, silent
+
+_STAGE = "check images"
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """Images whose files hold the same bytes.
+
+    Attributes:
+        ids: Their names.
+        labels: Their labels, without repetition; more than one is a contradiction. Empty without labels.
+    """
+
+    ids: tuple[str, ...]
+    labels: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class DataCheck:
+    """What was found in a data set.
+
+    Attributes:
+        place: The data, as the user named it.
+        images: Number of images listed.
+        class_counts: (label, images of it), sorted by label; empty without labels.
+        notes: What was left out or decided while listing.
+        unreadable: Images that cannot be decoded.
+        formats: (file format, readable images of it), the most frequent first.
+        modes: (Pillow's mode, readable images of it), the most frequent first.
+        converted: (image, mode) of those that are not 8-bit RGB; they are converted when loaded.
+        turned: Images that EXIF says lie on their side; they are stood upright when loaded.
+        shortest_side: Pixels of the shortest side of all readable images, or None where there are none.
+        duplicates: Groups of images with the same bytes.
+        calibration: Number of calibration images, or None where none were named.
+        calibration_in_evaluation: Evaluation images that are calibration images, or have the same bytes as one.
+    """
+
+    place: str
+    images: int
+    class_counts: tuple[tuple[int, int], ...]
+    notes: tuple[str, ...]
+    unreadable: tuple[Skipped, ...]
+    formats: tuple[tuple[str, int], ...]
+    modes: tuple[tuple[str, int], ...]
+    converted: tuple[tuple[str, str], ...]
+    turned: tuple[str, ...]
+    shortest_side: int | None
+    duplicates: tuple[Duplicate, ...]
+    calibration: int | None
+    calibration_in_evaluation: tuple[str, ...]
+
+    @property
+    def contradictions(self) -> tuple[Duplicate, ...]:
+        """Duplicates that have different labels: at most one of them is right."""
+        return tuple(duplicate for duplicate in self.duplicates if len(duplicate.labels) > 1)
+
+    @property
+    def sound(self) -> bool:
+        """Whether figures measured on this data can be trusted as far as can be seen."""
+        return not (self.unreadable or self.contradictions or self.calibration_in_evaluation)
+
+
+def check_data(
+    images: ImageSet,
+    *,
+    calibration: Collection[str] | None = None,
+    in_evaluation: bool = False,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> DataCheck:
+    """Read, hash and decode every image once, and return what was found.
+
+    Args:
+        images: The data set.
+        calibration: Ids of the calibration images; all others evaluate. None where they are not fixed.
+        in_evaluation: Whether the calibration images evaluate too.
+        workers: Number of processes; None: as many as CPUs, fewer for few images.
+        progress: Told how many images are checked.
+
+    Raises:
+        DataError: A worker process died.
+    """
+    total = len(images)
+    inspections: list[Inspection] = []
+    progress(_STAGE, 0, total)
+    job, chunks = InspectionJob(images.source), in_storage_order(images, range(total))
+    for done in in_workers(job, chunks, worth_workers(workers, total)):
+        inspections += done
+        progress(_STAGE, len(inspections), total)
+    inspections.sort(key=lambda inspection: inspection.row)
+    ids = [record.id for record in images.records]
+    readable = [inspection for inspection in inspections if inspection.reason is None]
+    return DataCheck(
+        place=images.place,
+        images=total,
+        class_counts=tuple(
+            sorted(Counter(record.label for record in images.records if record.label is not None).items())
+        ),
+        notes=images.notes,
+        unreadable=tuple(Skipped(ids[found.row], found.reason) for found in inspections if found.reason is not None),
+        formats=tuple(Counter(found.format for found in readable).most_common()),
+        modes=tuple(Counter(found.mode for found in readable).most_common()),
+        converted=tuple((ids[found.row], found.mode) for found in readable if found.mode != "RGB"),
+        turned=tuple(ids[found.row] for found in readable if found.turned),
+        shortest_side=min((min(found.width, found.height) for found in readable), default=None),
+        duplicates=_duplicates(images, inspections),
+        calibration=None if calibration is None else len(calibration),
+        calibration_in_evaluation=_leaks(ids, inspections, calibration or (), in_evaluation=in_evaluation),
+    )
+
+
+def _duplicates(images: ImageSet, inspections: list[Inspection]) -> tuple[Duplicate, ...]:
+    rows: dict[str, list[int]] = defaultdict(list)
+    for found in inspections:
+        if found.sha256 is not None:
+            rows[found.sha256].append(found.row)
+    return tuple(
+        Duplicate(
+            ids=tuple(images.records[row].id for row in group),
+            labels=tuple(sorted({label for row in group if (label := images.records[row].label) is not None})),
+        )
+        for group in rows.values()
+        if len(group) > 1
+    )
+
+
+def _leaks(
+    ids: list[str], inspections: list[Inspection], calibration: Collection[str], *, in_evaluation: bool
+) -> tuple[str, ...]:
+    chosen = set(calibration)
+    contents = {found.sha256 for found in inspections if ids[found.row] in chosen} - {None}
+    return tuple(
+        ids[found.row]
+        for found in inspections
+        if (in_evaluation if ids[found.row] in chosen else found.sha256 in contents)
+    )
