@@ -1,0 +1,60 @@
+"""What a quantized model loses time to, dearest first, and the rewrite that helps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from quantize.benchmark.gains import Cost, Gain, conversions, product_gains, stayed_float, typical_gain
+from quantize.benchmark.profile import Profile
+from quantize.benchmark.shape_notes import DEPTHWISE
+from quantize.rewrites.common_scales import COMMON_SCALES
+from quantize.rewrites.space_to_depth import SPACE_TO_DEPTH
+
+_SHARE_THAT_MATTERS = 0.01
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Time that int8 does not use for arithmetic as fast as it could be.
+
+    Attributes:
+        what: The operator or operators.
+        why: What they do, or how little they gain, in a few words.
+        time_ns: What is lost: all of a conversion or an fp32 operator, or what a product takes beyond the typical gain.
+        rewrite: Name of the rewrite that was made for it, if there is one.
+    """
+
+    what: str
+    why: str
+    time_ns: float
+    rewrite: str | None
+
+
+def losses(profile: Profile) -> tuple[Loss, ...]:
+    """Return every loss of at least 1 % of the quantized model's time, dearest first."""
+    found = [_conversion(cost) for cost in conversions(profile.candidate)]
+    found += [
+        Loss(cost.label, f"in fp32, {cost.reason}", cost.time_ns, None) for cost in stayed_float(profile.candidate)
+    ]
+    typical = typical_gain(profile)
+    if typical is not None:
+        found += [_product(gain, typical) for gain in product_gains(profile) if gain.kind == "int8"]
+    least = _SHARE_THAT_MATTERS * profile.candidate.run_ns
+    return tuple(sorted((loss for loss in found if loss.time_ns >= least), key=lambda loss: -loss.time_ns))
+
+
+def _conversion(cost: Cost) -> Loss:
+    if cost.op_type == "Concat":
+        return Loss(cost.label, f"requantizes, {cost.reason}", cost.time_ns, COMMON_SCALES.name)
+    return Loss(cost.label, "only converts", cost.time_ns, None)
+
+
+def _product(gain: Gain, typical: float) -> Loss:
+    why = f"{gain.ratio:.2f}x of {typical:.1f}x"
+    few_channels = gain.shape_note is not None and gain.shape_note != DEPTHWISE
+    return Loss(
+        gain.origin,
+        why if gain.shape_note is None else f"{why}; {gain.shape_note}",
+        gain.lost_ns,
+        SPACE_TO_DEPTH.name if few_channels else None,
+    )

@@ -1,0 +1,311 @@
+"""What a profile says of the operators of two models."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from quantize.benchmark.float_reasons import float_reason
+from quantize.benchmark.gains import conversions, gains, product_gains, reached, stayed_float, typical_gain
+from quantize.benchmark.kinds import kind_of, requantizing_concats
+from quantize.benchmark.losses import losses
+from quantize.benchmark.multiply_adds import multiply_adds
+from quantize.benchmark.origins import find_origins
+from quantize.benchmark.peak import Peak
+from quantize.benchmark.profile import ModelProfile, OperatorTime, Profile
+from quantize.benchmark.profile_text import profile_text
+from quantize.benchmark.trace import NodeTrace, read_trace
+from quantize.recipe import Recipe
+
+
+def node(name: str, op_type: str, *, kind: str = "float", run_ns: int = 1000, shape=(1, 4, 8, 8)) -> NodeTrace:
+    return NodeTrace(name, op_type, ((kind, shape),), ((kind, shape),), (run_ns,))
+
+
+def operator(name: str, op_type: str, kind: str, time_us: float, **more: object) -> OperatorTime:
+    fields = {"origin": None, "origin_op": None, "multiply_adds": None, "reason": None, "shape_note": None, **more}
+    return OperatorTime.model_validate(
+        {"name": name, "op_type": op_type, "kind": kind, "time_ns": time_us * 1000, **fields}
+    )
+
+
+def conv(origin: str, kind: str, time_us: float, count: int, note: str | None = None) -> OperatorTime:
+    return operator(
+        origin, "Conv", kind, time_us, origin=origin, origin_op="Conv", multiply_adds=count, shape_note=note
+    )
+
+
+@pytest.fixture
+def profiled() -> Profile:
+    few = "3 input channels"
+    before = (conv("conv1", "fp32", 200, 10_000_000, few), conv("conv2", "fp32", 600, 60_000_000))
+    before += (operator("cat", "Concat", "fp32", 25, origin="cat", origin_op="Concat"),)
+    after = (operator("q", "QuantizeLinear", "conversion", 20),)
+    after += (conv("conv1", "int8", 300, 10_000_000, few), conv("conv2", "int8", 200, 60_000_000))
+    concat = {"origin": "cat", "origin_op": "Concat", "reason": "unequal scales"}
+    after += (operator("cat", "QLinearConcat", "conversion", 50, **concat),)
+    after += (
+        operator("softmax", "Softmax", "fp32", 10, origin="softmax", origin_op="Softmax", reason="not quantized"),
+    )
+    return Profile(
+        baseline=ModelProfile(name="fp32", operators=before, outside_ns=5000),
+        candidate=ModelProfile(name="int8", operators=after, outside_ns=6000),
+        peak=Peak(int8=400e9, fp32=100e9, threads=1),
+        runs=60,
+        threads=1,
+    )
+
+
+@pytest.fixture
+def fp32() -> onnx.ModelProto:
+    """Return Conv, Relu, Conv, Clip, Gemm with names such as exporters give."""
+    nodes = [
+        helper.make_node("Conv", ["x", "w1"], ["a"], name="/stem/Conv"),
+        helper.make_node("Relu", ["a"], ["b"], name="/stem/Relu"),
+        helper.make_node("Conv", ["b", "w2"], ["c"], name="/block/Conv", group=8),
+        helper.make_node("Clip", ["c"], ["d"], name="/block/Clip"),
+        helper.make_node("Flatten", ["d"], ["e"], name="/Flatten"),
+        helper.make_node("Gemm", ["e", "w3"], ["y"], name="/fc/Gemm", transB=1),
+    ]
+    weights = [
+        numpy_helper.from_array(np.zeros(shape, np.float32), name)
+        for name, shape in (("w1", (8, 3, 3, 3)), ("w2", (8, 1, 3, 3)), ("w3", (10, 128)))
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, 8, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 10])],
+        weights,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+
+
+def test_a_trace_gives_each_node_its_time_in_each_run(tmp_path):
+    def event(category: str, name: str, begin: int, length: int, **args: object) -> dict[str, object]:
+        return {"cat": category, "name": name, "ts": begin, "dur": length, "args": args}
+
+    shapes = {"input_type_shape": [{"uint8": [1, 3]}], "output_type_shape": [{"float": [1]}]}
+    events = [event("Session", "session_initialization", 0, 90)]
+    for begin, length in ((100, 50), (200, 70)):
+        events.append(event("Node", "b_kernel_time", begin + 20, length - 30, op_name="B", node_index="7", **shapes))
+        events.append(event("Node", "a_kernel_time", begin + 2, 10, op_name="A", node_index="9", **shapes))
+        events.append(event("Node", "a_fence_before", begin + 1, 1, op_name="A"))
+        events.append(event("Session", "model_run", begin, length))
+    (tmp_path / "trace.json").write_text(json.dumps(events), encoding="utf-8")
+    trace = read_trace(tmp_path / "trace.json")
+    assert [(n.name, n.op_type, n.runs_ns) for n in trace.nodes] == [
+        ("a", "A", (10_000, 10_000)),
+        ("b", "B", (20_000, 40_000)),
+    ]
+    assert trace.nodes[0].inputs == (("uint8", (1, 3)),)
+    assert trace.runs_ns == (50_000, 70_000)
+
+
+def test_a_trace_without_runs_is_refused(tmp_path):
+    (tmp_path / "trace.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(ValueError, match="no run"):
+        read_trace(tmp_path / "trace.json")
+
+
+@pytest.mark.parametrize(
+    ("names", "ops"),
+    [
+        (("b_nchwc", "d_nchwc", "/fc/Gemm"), ("Conv", "Conv", "Gemm")),
+        (
+            ("/stem/Conv_quant_token_1", "/block/Conv_token_12", "/fc/Gemm_quant"),
+            ("QLinearConv", "QLinearConv", "QGemm"),
+        ),
+        (("fused /stem/Conv", "fused /block/Conv", "/fc/Gemm/fused"), ("FusedConv", "FusedConv", "FusedGemm")),
+        (("Conv_0", "", "Gemm_9"), ("QLinearConv", "QLinearConv", "QLinearMatMul")),
+    ],
+)
+def test_nodes_are_led_back_to_the_fp32_model_by_name_or_order(fp32, names, ops):
+    ran = [node(name, op) for name, op in zip(names, ops, strict=True)]
+    assert find_origins(fp32, ran) == ["/stem/Conv", "/block/Conv", "/fc/Gemm"]
+
+
+def test_what_is_named_after_a_tensor_it_converts_has_no_origin(fp32):
+    ran = [
+        node("b_QuantizeLinear", "QuantizeLinear"),
+        node("b", "DequantizeLinear"),
+        node("Transpose_token_3", "Transpose"),
+    ]
+    assert find_origins(fp32, ran) == [None, None, None]
+
+
+def test_unknown_names_stay_unknown_where_the_numbers_of_products_differ(fp32):
+    assert find_origins(fp32, [node("one", "QLinearConv"), node("/block/Clip", "Clip")]) == [None, "/block/Clip"]
+
+
+def test_multiply_adds_follow_the_sizes_that_ran_and_the_weights(fp32):
+    ran = [
+        NodeTrace("b_nchwc", "Conv", (("float", (2, 3, 8, 8)),), (("float", (2, 16, 6, 6)),), (1,)),
+        NodeTrace("d_nchwc", "Conv", (("float", (2, 8, 6, 6)),), (("float", (2, 8, 4, 4)),), (1,)),
+        NodeTrace("/Flatten", "Flatten", (("float", (2, 8, 4, 4)),), (("float", (2, 128)),), (1,)),
+        NodeTrace("/fc/Gemm", "Gemm", (("float", (2, 128)),), (("float", (2, 10)),), (1,)),
+    ]
+    assert multiply_adds(fp32, ran, find_origins(fp32, ran)) == {
+        "/stem/Conv": 2 * 36 * 8 * 3 * 9,
+        "/block/Conv": 2 * 16 * 8 * 1 * 9,
+        "/fc/Gemm": 2 * 10 * 128,
+    }
+
+
+@pytest.mark.parametrize(
+    ("ran", "kind"),
+    [
+        (node("a", "QLinearConv", kind="uint8"), "int8"),
+        (node("a", "NhwcMaxPool", kind="int8"), "int8"),
+        (node("a", "Conv"), "fp32"),
+        (node("a", "QuantizeLinear"), "conversion"),
+        (node("a", "DequantizeLinear", kind="uint8"), "conversion"),
+        (node("a", "Transpose", kind="uint8"), "conversion"),
+        (node("a", "ReorderOutput"), "conversion"),
+        (node("same", "QLinearConcat", kind="uint8"), "int8"),
+        (node("other", "QLinearConcat", kind="uint8"), "conversion"),
+    ],
+)
+def test_each_node_is_int8_fp32_or_conversion(ran, kind):
+    assert kind_of(ran, frozenset({"other"})) == kind
+
+
+def test_a_concat_requantizes_where_a_scale_or_zero_point_differs():
+    values = {"s": np.float32(0.5), "t": np.float32(0.25), "z": np.uint8(0), "o": np.uint8(3)}
+    initializers = [numpy_helper.from_array(np.asarray(value), name) for name, value in values.items()]
+
+    def concat(name: str, *parameters: str) -> onnx.NodeProto:
+        return helper.make_node(
+            "QLinearConcat", ["s", "z", "a", *parameters[:2], "b", *parameters[2:]], [name], name=name
+        )
+
+    nodes = [
+        concat("equal", "s", "z", "s", "z"),
+        concat("scale", "s", "z", "t", "z"),
+        concat("zero", "s", "o", "s", "z"),
+    ]
+    nodes.append(concat("computed", "s", "z", "unknown", "z"))
+    graph = helper.make_graph(nodes, "g", [], [], initializers)
+    assert requantizing_concats(helper.make_model(graph)) == {"scale", "zero", "computed"}
+
+
+def test_the_reason_for_fp32_is_the_recipe_or_what_stands_around_the_node():
+    nodes = [
+        helper.make_node("DequantizeLinear", ["q", "s"], ["x"], name="dq"),
+        helper.make_node("DequantizeLinear", ["qw", "s"], ["w"], name="dw"),
+        helper.make_node("GlobalAveragePool", ["x"], ["a"], name="pool"),
+        helper.make_node("Softmax", ["a"], ["y"], name="softmax"),
+        helper.make_node("Erf", ["x"], ["e"], name="erf"),
+        helper.make_node("QuantizeLinear", ["e", "s"], ["eq"], name="qe"),
+        helper.make_node("Conv", ["a", "w"], ["c"], name="conv"),
+    ]
+    model = helper.make_model(helper.make_graph(nodes, "g", [], []))
+    recipe = Recipe(engine="native", float_op_types=("Softmax",), float_nodes=("conv",))
+
+    def reason(name: str, op_type: str, made_by: Recipe | None = None) -> str:
+        return float_reason(model, name, op_type, made_by)
+
+    assert reason("pool", "GlobalAveragePool") == "its result is not quantized"
+    assert reason("softmax", "Softmax") == "not quantized"
+    assert reason("erf", "Erf") == "no int8 kernel: runs between DQ and Q"
+    assert reason("conv", "Conv") == "only its weights are quantized"
+    assert reason("softmax", "Softmax", recipe) == reason("conv", "Conv", recipe) == "kept by the recipe"
+    assert reason("elsewhere", "Conv") == "not quantized"
+
+
+def test_the_operator_that_gains_least_comes_first(profiled):
+    found = product_gains(profiled)
+    assert [(gain.origin, round(gain.ratio, 2)) for gain in found] == [("conv1", 0.67), ("conv2", 3.0)]
+    assert typical_gain(profiled) == pytest.approx(3.0)
+    assert found[0].lost_ns == pytest.approx(300_000 - 200_000 / 3)
+
+
+def test_conversions_and_fp32_operators_cost_what_they_take(profiled):
+    assert [(cost.label, cost.time_ns) for cost in conversions(profiled.candidate)] == [
+        ("Concat", 50_000),
+        ("QuantizeLinear", 20_000),
+    ]
+    assert [(cost.label, cost.reason) for cost in stayed_float(profiled.candidate)] == [("Softmax", "not quantized")]
+
+
+def test_losses_are_ordered_by_time_and_name_the_rewrite_that_helps(profiled):
+    assert [(loss.what, loss.rewrite) for loss in losses(profiled)] == [
+        ("conv1", "space-to-depth"),
+        ("Concat", "common-scales"),
+        ("QuantizeLinear", None),
+        ("Softmax", None),
+    ]
+
+
+def test_the_roofline_counts_the_multiply_adds_of_each_kind(profiled):
+    int8 = reached(profiled, profiled.candidate)["int8"]
+    assert int8.rate == pytest.approx(70e6 / 500e-6)
+    assert int8.share == pytest.approx(0.35)
+    assert set(reached(profiled, profiled.baseline)) == {"fp32"}
+
+
+def test_an_operator_in_two_nodes_is_one_gain_and_counts_once(profiled):
+    twice = (*profiled.candidate.operators, conv("conv2", "int8", 100, 60_000_000))
+    candidate = profiled.candidate.model_copy(update={"operators": twice})
+    changed = profiled.model_copy(update={"candidate": candidate})
+    assert next(gain for gain in gains(changed) if gain.origin == "conv2").ratio == pytest.approx(2.0)
+    assert reached(changed, candidate)["int8"].multiply_adds == 70_000_000
+
+
+def test_one_screen_answers_why_it_is_not_faster(profiled):
+    text = profile_text(profiled)
+    lines = text.splitlines()
+    assert len(lines) <= 40
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[0] == "Why is int8 not faster?"
+    assert "conv1: 0.67x of 3.0x; 3 input channels" in text
+    assert "Concat: requantizes, unequal scales" in text
+    assert "35% of 400 G/s" in text
+    assert "Softmax 10 us, not quantized" in text
+
+
+def test_a_model_without_losses_says_so(profiled):
+    only = ModelProfile(name="int8", operators=(conv("conv2", "int8", 200, 60_000_000),), outside_ns=0)
+    assert "Nothing beside the int8 operators costs 1 %" in profile_text(
+        profiled.model_copy(update={"candidate": only})
+    )
+
+
+def test_long_names_and_many_operators_still_fit_one_screen(profiled):
+    name = "/a/very/long/path/of/modules/blocks.{}/depthwise_conv/Conv"
+    before = tuple(conv(name.format(n), "fp32", 100, 1000, "depthwise") for n in range(40))
+    after = tuple(conv(name.format(n), "int8", 20 + 5 * n, 1000, "depthwise") for n in range(40))
+    kept = tuple(operator(str(n), f"Op{n}", "fp32", 3, origin_op=f"Op{n}", reason="not quantized") for n in range(30))
+    crowded = profiled.model_copy(
+        update={
+            "baseline": ModelProfile(name="b" * 60, operators=before, outside_ns=0),
+            "candidate": ModelProfile(name="c" * 60, operators=after + kept, outside_ns=0),
+        }
+    )
+    lines = profile_text(crowded).splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_profile_survives_json(profiled):
+    assert Profile.model_validate_json(profiled.model_dump_json()) == profiled
+
+
+def test_paths_of_profiles_do_not_stay_behind(tmp_path, monkeypatch, tiny, tiny_images):
+    from quantize.benchmark.plan import Plan
+    from quantize.benchmark.profile import profile
+
+    monkeypatch.chdir(tmp_path)
+    plan = Plan(models={"fp32": tiny, "same": tiny}, baseline="fp32")
+    found = profile(plan, {"fp32": tiny_images, "same": tiny_images}, "same", runs=10)
+    assert list(Path.cwd().iterdir()) == []
+    (product,) = [operator for operator in found.candidate.operators if operator.origin == "conv"]
+    assert product.multiply_adds == 10 * 3 * 8 * 8
+    assert found.peak.int8 > 0
+    with pytest.raises(ValueError, match="baseline"):
+        profile(plan.model_copy(update={"baseline": None}), {}, "same")

@@ -1,0 +1,71 @@
+"""The profile of a real int8 SqueezeNet says where its time goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from quantize.benchmark.gains import conversions, product_gains, reached, stayed_float
+from quantize.benchmark.plan import Plan
+from quantize.benchmark.profile import Profile, profile
+from quantize.benchmark.profile_text import profile_text
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture(scope="module")
+def profiled(squeezenet: Path, tmp_path_factory: pytest.TempPathFactory) -> Profile:
+    """Return the profile of fp32 SqueezeNet and of what onnxruntime's quantizer makes of it."""
+    quantization = pytest.importorskip("onnxruntime.quantization")
+    images = [np.random.default_rng(n).normal(0, 60, (1, 3, 224, 224)).astype(np.float32) for n in range(8)]
+    (name,) = [value.name for value in onnx.load(squeezenet).graph.input]
+
+    class Reader(quantization.CalibrationDataReader):
+        def __init__(self) -> None:
+            self.images = iter(images[:3])
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            image = next(self.images, None)
+            return None if image is None else {name: image}
+
+    int8 = tmp_path_factory.mktemp("profile") / "int8.onnx"
+    quantization.quantize_static(
+        squeezenet,
+        int8,
+        Reader(),
+        quant_format=quantization.QuantFormat.QOperator,
+        per_channel=True,
+        op_types_to_quantize=["Conv", "MaxPool", "Concat"],
+        weight_type=quantization.QuantType.QInt8,
+    )
+    plan = Plan(models={"fp32": squeezenet, "int8": int8}, baseline="fp32")
+    return profile(plan, {"fp32": images, "int8": images}, "int8", runs=40)
+
+
+def test_all_26_convolutions_are_found_in_both_models(profiled):
+    for model, kind in ((profiled.baseline, "fp32"), (profiled.candidate, "int8")):
+        convs = [operator for operator in model.operators if operator.origin_op == "Conv"]
+        assert len(convs) == len({operator.origin for operator in convs}) == 26
+        assert {operator.kind for operator in convs} == {kind}
+
+
+def test_the_multiply_adds_are_those_of_squeezenet(profiled):
+    assert reached(profiled, profiled.candidate)["int8"].multiply_adds == pytest.approx(352e6, rel=0.02)
+
+
+def test_every_concat_is_conversion_because_it_requantizes(profiled):
+    concat = next(cost for cost in conversions(profiled.candidate) if cost.op_type == "Concat")
+    assert (concat.nodes, concat.reason) == (8, "unequal scales")
+
+
+def test_the_float_head_is_listed_with_its_reason(profiled):
+    assert {cost.op_type for cost in stayed_float(profiled.candidate)} >= {"GlobalAveragePool", "Softmax"}
+    assert all(cost.reason for cost in stayed_float(profiled.candidate))
+
+
+def test_conv1_is_the_operator_that_gains_least(profiled):
+    assert product_gains(profiled)[0].origin == "conv1"
+    assert "conv1 (Conv, 3 input channels)" in profile_text(profiled)
