@@ -12,11 +12,10 @@ import onnx
 from quantize.api.run_folder import RunFolder
 from quantize.data.batches import Batches
 from quantize.evaluation.inference import scores_of
-from quantize.formats.qdq import to_qdq
-from quantize.formats.qlinear import to_qlinear
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.session import open_session
 from quantize.report.models import FormatsSection
+from quantize.rewrites import Rewritten
 
 REQUIRED_AGREEMENT = 0.995
 
@@ -34,19 +33,11 @@ class Pair:
     qdq: ModelArtifact
 
 
-def write_pair(canonical: onnx.ModelProto, run: RunFolder, source_opset: int) -> Pair:
-    """Write the QLinear and the QDQ file of a quantized graph, both checked.
-
-    Args:
-        canonical: The quantized graph, QDQ.
-        run: Where they go.
-        source_opset: The input's opset: QLinear gets max(12, it), QDQ max(13, it).
-    """
-    qdq = to_qdq(canonical, opset=max(13, source_opset))
-    int8 = to_qlinear(canonical, opset=max(12, source_opset))
-    for model in (int8, qdq):
+def write_pair(rewritten: Rewritten, run: RunFolder) -> Pair:
+    """Write the QLinear and the QDQ file, both checked by onnx."""
+    for model in (rewritten.qlinear, rewritten.qdq):
         onnx.checker.check_model(model, full_check=True)
-    return Pair(int8=save_model(int8, run.int8), qdq=save_model(qdq, run.qdq))
+    return Pair(int8=save_model(rewritten.qlinear, run.int8), qdq=save_model(rewritten.qdq, run.qdq))
 
 
 def compare_formats(pair: Pair, batches: Batches, *, threads: int) -> FormatsSection:

@@ -14,6 +14,7 @@ from quantize.api.inputs import Images
 from quantize.api.journal import append_trial
 from quantize.api.latency import latency_plan, measure_models
 from quantize.api.preset_probe import probe_presets, refuse_chance
+from quantize.api.rewriting import Workshop, rewrite_section
 from quantize.api.run_folder import RunFolder
 from quantize.api.search import Found, Search
 from quantize.api.sections import (
@@ -38,6 +39,7 @@ from quantize.models.catalog import CatalogEntry
 from quantize.progress import Progress
 from quantize.report.schema import RunReport
 from quantize.report.trials import ChosenSection
+from quantize.rewrites import Rewritten, select_rewrites
 
 _BENCHMARK_SECONDS = 120.0
 _BATCH = 16
@@ -86,16 +88,16 @@ class TuningRun:
         with self.stages.stage("tune"):
             search = Search(goal, selection, integer_share, lambda trial: append_trial(self.folder.journal, trial))
             found = tuned(self.config, self.model, self._batches(self.images.calibration), search, self.folder.work)
-        with self.stages.stage("write both formats"):
-            assert found.chosen.artifact is not None
-            pair = write_pair(found.chosen.artifact.proto(), self.folder, self.source.opset)
+        with self.stages.stage("rewrite, and write both formats"):
+            rewritten = self._rewrite(found, goal, selection)
+            pair = write_pair(rewritten, self.folder)
         with self.stages.stage("evaluate the written files"):
             formats = compare_formats(pair, self._batches(self.images.evaluation), threads=available_cpus())
             jury = self._jury(goal, selection)
             baseline, models = jury.judge((("int8", pair.int8), ("qdq", pair.qdq)))
         with self.stages.stage("benchmark"):
             measurement = self._measure(pair)
-        chosen = _chosen(found)
+        chosen = _chosen(found, rewritten)
         return RunReport(
             verdict=verdict_section(
                 goal,
@@ -114,7 +116,7 @@ class TuningRun:
             models=models,
             formats=formats,
             chosen=chosen,
-            rewrites=(),
+            rewrites=tuple(rewrite_section(record) for record in rewritten.records),
             trials=found.sections,
             measurement=measurement,
             stages=self.stages.sections(),
@@ -136,6 +138,21 @@ class TuningRun:
             )
             refuse_chance(baseline, asked_for=self.images.preprocessing.preset, fits=fits)
         return goal_for(self.config.tuning.accuracy_criterion, baseline, asked=self.asked.asks_accuracy)
+
+    def _rewrite(self, found: Found, goal: Goal, selection: Evaluator) -> Rewritten:
+        assert found.chosen.artifact is not None
+        workshop = Workshop(
+            crops=self.images.evaluation,
+            preprocessing=self.images.preprocessing,
+            evaluator=selection,
+            goal=goal,
+            threads=self.config.evaluation.performance.configs.cores_per_instance,
+            seed=self.config.tuning.random_seed,
+            progress=self.progress,
+        )
+        return workshop.apply(
+            found.chosen.artifact, select_rewrites(self.config.rewrites), opset=max(12, self.source.opset)
+        )
 
     def _jury(self, goal: Goal, selection: Evaluator) -> Jury:
         kept = self.images.certification
@@ -180,6 +197,9 @@ class TuningRun:
             path.unlink(missing_ok=True)
 
 
-def _chosen(found: Found) -> ChosenSection:
-    recipe = found.chosen.recipe
-    return ChosenSection(trial=found.chosen.index, recipe_id=recipe.id, recipe=recipe, all_fp32=is_all_fp32(recipe))
+def _chosen(found: Found, rewritten: Rewritten) -> ChosenSection:
+    kept = tuple(record.name for record in rewritten.records if record.kept)
+    recipe = found.chosen.recipe.but(rewrites=kept)
+    return ChosenSection(
+        trial=found.chosen.index, recipe_id=recipe.id, recipe=recipe, all_fp32=is_all_fp32(found.chosen.recipe)
+    )

@@ -59,23 +59,46 @@ class ChosenSection(Section):
     all_fp32: bool
 
 
+class SpeedSection(Section):
+    """How much faster a rewrite made one format.
+
+    Attributes:
+        format: ``qlinear`` or ``qdq``.
+        ratio: Time before / time after.
+        low: Lower bound of its 95 % interval.
+        high: Upper bound; None where there were too few rounds for one.
+    """
+
+    format: str
+    ratio: float
+    low: float
+    high: float | None
+
+
 class RewriteSection(Section):
     """What a graph rewrite did.
 
     Attributes:
         name: The rewrite.
+        kept: Whether the written files have it.
+        reason: Why not, in a sentence; None where it is kept.
+        nodes: Names of the nodes that it changed.
         declared: ``exact`` or ``rounding``.
-        kept: Whether it is in the written files.
-        reason: Why not, where it was left out.
-        nodes: Nodes that it changed.
-        speedup: Time before / time after, where measured.
-        agreement_change: Agreement with fp32 after minus before, where measured.
+        declared_within: The largest move that it declares: root mean square of the scores' differences over that of the
+            scores before.
+        moved: The move that was measured; None where nothing matched.
+        predictions_changed: Checked images whose top-1 changed; None where nothing matched.
+        agreement_change: Agreement with fp32 after minus before, a fraction; None where it was not measured.
+        speed: One entry a format; empty where nothing was timed.
     """
 
     name: str
-    declared: str
     kept: bool
     reason: str | None
-    nodes: int
-    speedup: float | None
+    nodes: tuple[str, ...]
+    declared: str
+    declared_within: float
+    moved: float | None
+    predictions_changed: int | None
     agreement_change: float | None
+    speed: tuple[SpeedSection, ...]
