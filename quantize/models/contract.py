@@ -96,9 +96,10 @@ def tensor_contract(value: ValueInfoProto, inferred: Shape | None = None) -> Ten
         inferred: Its shape where that is known better than declared.
     """
     shape = inferred or declared_shape(value)
-    if shape is None or not value.type.HasField("tensor_type") or not value.type.tensor_type.elem_type:
+    element = value.type.tensor_type.elem_type
+    if shape is None or not value.type.HasField("tensor_type") or element not in helper.get_all_tensor_dtypes():
         return None
-    return TensorContract(value.name, shape, helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).name)
+    return TensorContract(value.name, shape, helper.tensor_dtype_to_np_dtype(element).name)
 
 
 def _image_input(model: ModelProto, where: str | None) -> tuple[TensorContract, Layout]:
@@ -168,7 +169,8 @@ def describe(value: ValueInfoProto) -> str:
     if kind != "tensor_type":
         return f"{value.name}: {(kind or 'unknown').removesuffix('_type')}"
     tensor = value.type.tensor_type
-    name = TensorProto.DataType.Name(tensor.elem_type).lower()
+    known = tensor.elem_type in TensorProto.DataType.values()
+    name = TensorProto.DataType.Name(tensor.elem_type).lower() if known else f"unknown type {tensor.elem_type}"
     if not tensor.HasField("shape"):
         return f"{value.name}: {name} of unknown shape"
     sizes = [str(d.dim_value) if d.HasField("dim_value") else d.dim_param or "?" for d in tensor.shape.dim]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from quantize.data.cache_folder import user_cache
-from quantize.errors import ConfigError, ModelError
+from quantize.errors import ConfigError, DataError, ModelError
 from quantize.files import replaced
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.catalog import Catalog, CatalogEntry, load_catalog
@@ -101,7 +101,18 @@ def fetch(
                 refusals = error.refusals
     if entry.rebuilt_by is None or source == "zoo":
         raise _unavailable(entry, None)
-    artifact = save_model(rebuild(entry, cache, progress), destination or cache / "rebuilt" / entry.file)
+    try:
+        model = rebuild(entry, cache, progress)
+    except DataError as error:
+        tried = "".join(f"; {refusal}" for refusal in refusals)
+        raise DataError(
+            f"{entry.name} could be neither downloaded nor rebuilt: {error.problem}" if refusals else error.problem,
+            where=error.where,
+            found=f"{error.found}{tried}",
+            expected=error.expected,
+            advice=error.advice,
+        ) from error
+    artifact = save_model(model, destination or cache / "rebuilt" / entry.file)
     return FetchedModel(artifact.path, "rebuilt", artifact.sha256, entry, refusals)
 
 

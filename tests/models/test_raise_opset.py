@@ -245,6 +245,20 @@ def test_slopes_of_a_prelu_stay_one_a_channel() -> None:
     np.testing.assert_allclose(y, np.where(x < 0, x * slope.reshape(3, 1, 1), x), rtol=1e-6)
 
 
+def test_an_upsample_of_two_scales_becomes_a_resize() -> None:
+    x = noise(1, 2, 3, 3)
+    y = raised_from_three([op("Upsample", height_scale=2.0, width_scale=3.0, mode="nearest")], x)
+
+    np.testing.assert_array_equal(y, x.repeat(2, axis=2).repeat(3, axis=3))
+
+
+def test_the_constants_of_a_selu_stay_those_of_its_time() -> None:
+    x = noise(2, 3)
+    expected = 1.0507 * np.where(x > 0, x, 1.6732 * (np.exp(x) - 1))
+
+    np.testing.assert_allclose(raised_from_three([op("Selu", consumed_inputs=[0])], x), expected, rtol=1e-5)
+
+
 def test_a_gemm_keeps_its_broadcast_bias() -> None:
     x, weights, bias = noise(2, 3), noise(3, 5), noise(5)
     y = raised_from_three([op("Gemm", "x w b", broadcast=1)], x, {"w": weights, "b": bias})
@@ -259,6 +273,8 @@ def test_a_gemm_keeps_its_broadcast_bias() -> None:
         op("BatchNormalization", "x x x x x", spatial=0),
         helper.make_node("BatchNormalization", ["x"] * 5, ["y", "m", "v"]),
         op("Resize", "x x"),
+        op("Cast", to="HALF A FLOAT"),
+        op("LSTM", "x x x"),
     ],
 )
 def test_what_cannot_be_followed_is_refused(node: NodeProto) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -7,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from onnx import ModelProto, TensorProto
 from onnx.external_data_helper import set_external_data
 
 from quantize.errors import ModelError
+from quantize.models.prepare import prepare
 from quantize.models.reading import LARGEST_BYTES, read_model
 
 Classifier = Callable[..., ModelProto]
@@ -141,3 +145,18 @@ def test_external_weights_over_two_gigabytes_are_refused_unread(classifier: Clas
     os.truncate(tmp_path / "weights.bin", LARGEST_BYTES)
 
     assert "too large" in refused(path)
+
+
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.floats(0, 1, exclude_max=True), byte=st.integers(0, 255), removed=st.integers(0, 4))
+def test_a_damaged_model_is_refused_or_taken_but_no_bug(
+    classifier: Classifier, tmp_path: Path, place: float, byte: int, removed: int
+) -> None:
+    content = bytearray(classifier().SerializeToString())
+    position = int(place * len(content))
+    content[position : position + removed] = bytes([byte])
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content)
+
+    with contextlib.suppress(ModelError):
+        assert prepare(path, tmp_path / "prepared.onnx").contract.classes > 1
