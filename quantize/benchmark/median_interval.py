@@ -36,11 +36,17 @@ def median_interval(
         return None
     generator = np.random.default_rng(seed)
     medians = np.median(generator.choice(values, size=(resamples, len(values))), axis=1)
-    tail = _expanded_tail((1 - confidence) / 2, len(values))
+    tail = expanded_tail((1 - confidence) / 2, len(values))
     low, high = np.quantile(medians, [tail, 1 - tail])
     return float(low), float(high)
 
 
-def _expanded_tail(tail: float, count: int) -> float:
+def expanded_tail(tail: float, count: int) -> float:
+    """Return the share of resamples to cut off on one side of an expanded percentile interval.
+
+    Args:
+        tail: Share that the interval should leave out there, 0.025 for 95 %.
+        count: Number of values that were resampled.
+    """
     widened = math.sqrt(count / (count - 1)) * stats.t.isf(tail, count - 1)
     return float(stats.norm.sf(widened))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
+import subprocess
+import sys
 
-from quantize.benchmark.memory import forget_peak, peak_resident_bytes, resident_bytes
+import pytest
+
 from quantize.benchmark.plan import Plan
 from quantize.benchmark.resources import Load, Resources, measure_resources
 
@@ -32,14 +34,20 @@ def test_figures_are_medians_and_an_unknown_peak_stays_unknown():
 
 
 def test_the_peak_remembers_memory_that_is_gone_until_it_is_told_to_forget():
-    if not forget_peak():
-        return
-    before = peak_resident_bytes()
-    block = np.ones(40_000_000 // 8)
-    del block
-    after = peak_resident_bytes()
-    assert before is not None
-    assert after is not None
-    assert after - before > 30_000_000
-    assert forget_peak()
-    assert abs(peak_resident_bytes() - resident_bytes()) < 20_000_000
+    """In a process of its own: what the others of this one free would count too."""
+    lines = [
+        "from quantize.benchmark.memory import forget_peak, peak_resident_bytes",
+        "print(int(forget_peak()), peak_resident_bytes())",
+        "block = bytearray(b'x' * 80_000_000)",
+        "del block",
+        "print(peak_resident_bytes())",
+        "forget_peak()",
+        "print(peak_resident_bytes())",
+    ]
+    script = "\n".join(lines)
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    if told[0] == "0":
+        pytest.skip("this kernel does not let a process forget its peak")
+    before, peak, after = map(int, told[1:])
+    assert peak - before > 70_000_000
+    assert peak - after > 70_000_000
