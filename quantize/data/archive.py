@@ -18,9 +18,12 @@ from quantize.data.synsets import labels_by_wordnet_id
 from quantize.data.tar_archive import Member, TarSource, list_members
 from quantize.data.webdataset import is_webdataset, webdataset_labels
 from quantize.errors import DataError
+from quantize.progress import Progress, silent
 
 
-def open_archives(paths: Sequence[Path], place: str, label_path: Path | None, classes: int | None) -> ImageSet:
+def open_archives(
+    paths: Sequence[Path], place: str, label_path: Path | None, classes: int | None, progress: Progress = silent
+) -> ImageSet:
     """Return the images in tar archives.
 
     Labels come from ``label_path``, from WebDataset's ``.cls`` members, or from class folders in the archive; a flat
@@ -31,11 +34,12 @@ def open_archives(paths: Sequence[Path], place: str, label_path: Path | None, cl
         place: What the user named.
         label_path: A label file or the devkit, or None.
         classes: The model's number of classes, or None where it is not known.
+        progress: Told how many files are listed.
 
     Raises:
         DataError: An archive cannot be read, or labels are missing or wrong: the first ten and the count.
     """
-    members = list(list_members(paths))
+    members = list(list_members(paths, progress))
     inner = [member.name for member in members if member.name.endswith(".tar")]
     if inner:
         raise DataError(

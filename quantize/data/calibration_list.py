@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from quantize.data.problems import Problems
@@ -12,7 +12,7 @@ from quantize.data.text_lines import read_lines
 from quantize.errors import DataError
 
 
-def read_calibration_list(path: Path, ids: Sequence[str]) -> tuple[str, ...]:
+def read_calibration_list(path: Path, ids: Sequence[str], *, skipped: Collection[str] = ()) -> tuple[str, ...]:
     """Return the images that a list names, in its order.
 
     A line is an image's name, with or without a label behind it. A name is looked up as it stands, then by its last
@@ -21,14 +21,15 @@ def read_calibration_list(path: Path, ids: Sequence[str]) -> tuple[str, ...]:
     Args:
         path: The list, UTF-8 text.
         ids: Names of all images.
+        skipped: Names of images that were left out as unreadable: the list may name them, to no effect.
 
     Raises:
         DataError: The list cannot be read or is empty, or an image is missing or named twice: the first ten and the
             count.
     """
-    known = set(ids)
+    known = {*ids, *skipped}
     by_last_part: dict[str, list[str]] = defaultdict(list)
-    for image_id in ids:
+    for image_id in known:
         by_last_part[posixpath.basename(image_id)].append(image_id)
 
     def found(text: str) -> str | None:
@@ -54,6 +55,7 @@ def read_calibration_list(path: Path, ids: Sequence[str]) -> tuple[str, ...]:
         else:
             chosen[name] = number
     problems.raise_any(str(path), expected="one name of an image of the data a line, each once")
+    chosen = {name: number for name, number in chosen.items() if name not in set(skipped)}
     if not chosen:
         raise DataError("the calibration list is empty", where=str(path), expected="the name of an image a line")
     return tuple(chosen)

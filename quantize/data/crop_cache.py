@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from filelock import FileLock, Timeout
 from PIL import __version__ as pillow_version
 from PIL import features
 
 from quantize.errors import DataError
 from quantize.files import write_text
+from quantize.progress import Progress
 from quantize.provenance import sha256_bytes
 
 _FORMAT = 1
@@ -59,6 +63,34 @@ class CropIndex:
             return cls(found["decoder"], rows)
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+
+@contextmanager
+def locked(folder: Path, key: str, progress: Progress) -> Iterator[Path]:
+    """Yield the place of the file of crops with this key, once no other run is filling it."""
+    lock = FileLock(folder / f"crops-{key}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        progress("wait for another run that decodes the same images", 0, None)
+        lock.acquire()
+    try:
+        yield folder / f"crops-{key}.npy"
+    finally:
+        lock.release()
+
+
+def remove_crops(folder: Path) -> int:
+    """Remove all crops in a cache folder that no run is filling, and return the bytes that they took."""
+    freed = 0
+    for lock_path in folder.glob("crops-*.lock"):
+        with contextlib.suppress(Timeout), FileLock(lock_path, timeout=0):
+            # The lock file stays: another run may be waiting for it.
+            files = [folder / f"{lock_path.stem}{suffix}" for suffix in (".npy", ".json")]
+            for path in filter(Path.is_file, (*files, *folder.glob(f".{lock_path.stem}.*.part"))):
+                freed += path.stat().st_blocks * 512
+                path.unlink()
+    return freed
 
 
 def header(shape: Sequence[int]) -> bytes:

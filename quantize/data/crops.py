@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock
 
+from quantize.data.crop_cache import locked
 from quantize.data.crop_fill import fill_crops
 from quantize.data.crop_rows import CropFile, CropRows
 from quantize.data.image_set import ImageSet
@@ -121,8 +121,7 @@ def crop_images(
     key = fingerprint([place, locators, preprocessing.crop_fingerprint])[:32]
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(cache / f"crops-{key}.lock"):
-            path = cache / f"crops-{key}.npy"
+        with locked(cache, key, progress) as path:
             digests, reasons = fill_crops(images, preprocessing, path, workers=workers, progress=progress)
             crops = CropFile(path, shape)
     except OSError as error:

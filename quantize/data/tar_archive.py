@@ -10,6 +10,9 @@ from pathlib import Path
 
 from quantize.data.source import Locator
 from quantize.errors import DataError
+from quantize.progress import Progress, silent
+
+_LISTED_AT_ONCE = 1000
 
 
 class TarSource:
@@ -45,16 +48,20 @@ class Member:
     locator: Locator
 
 
-def list_members(paths: Sequence[Path]) -> Iterator[Member]:
+def list_members(paths: Sequence[Path], progress: Progress = silent) -> Iterator[Member]:
     """Yield the files in tar archives; folders, links and hidden files are left out.
 
     Raises:
         DataError: An archive is compressed, cut off, or no tar archive.
     """
+    listed = 0
     for number, path in enumerate(paths):
         try:
             with tarfile.open(path, "r:") as archive:
                 for member in archive:
+                    listed += 1
+                    if listed % _LISTED_AT_ONCE == 0:
+                        progress("list archive", listed, None)
                     name = member.name.removeprefix("./")
                     if member.isreg() and not os.path.basename(name).startswith("."):  # noqa: PTH119 - no file of ours
                         yield Member(name, (number, member.offset_data, member.size))

@@ -30,6 +30,12 @@ def test_missing_ambiguous_and_repeated_names_are_listed_with_their_lines(tmp_pa
     assert "calibration.txt:4: 'a.jpg 0' is named again, after line 1" in found
 
 
+def test_an_image_that_was_skipped_as_unreadable_may_be_listed(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.txt"
+    path.write_text("a.jpg\nspoilt.jpg\n")
+    assert read_calibration_list(path, IDS, skipped=["n01440764/spoilt.jpg"]) == ("n01440764/a.jpg",)
+
+
 def test_an_empty_list_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="calibration list is empty"):
         listed(tmp_path, "\n")

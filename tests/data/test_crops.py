@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
+from quantize.data.crop_cache import remove_crops
 from quantize.data.crops import Crops, Skipped, crop_images
 from quantize.data.decode import decode_image
 from quantize.data.image_set import ImageRecord, ImageSet
@@ -286,6 +288,36 @@ def test_a_file_that_another_run_replaced_is_not_read_by_mistake(flat: Flat, tmp
     crop_images(images, SMALL, tmp_path / "cache")
     with pytest.raises(RuntimeError, match="replaced by another run"):
         pickle.loads(content).array[0]
+
+
+def test_a_run_waits_for_another_one_that_decodes_the_same_images(flat: Flat, tmp_path: Path) -> None:
+    images, reads = counted(*flat(3))
+    crop_images(images, SMALL, tmp_path / "cache", workers=1)
+    (path,) = (tmp_path / "cache").glob("*.lock")
+    other = FileLock(path, thread_local=False, is_singleton=False)
+    other.acquire()
+    stages: list[str] = []
+
+    def told(stage: str, done: int, total: int | None) -> None:
+        stages.append(stage)
+        other.release()
+
+    crop_images(images, SMALL, tmp_path / "cache", workers=1, progress=told)
+    assert (stages, len(reads)) == (["wait for another run that decodes the same images"], 3)
+
+
+def test_crops_are_removed_when_asked_unless_a_run_is_filling_them(flat: Flat, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    images = open_images(*flat(3), classes=None)
+    crops = crop_images(images, SMALL, cache)
+    expected = crops.array[:]
+    (cache / "other.txt").touch()
+    with FileLock(next(cache.glob("*.lock"))):
+        assert remove_crops(cache) == 0
+    assert remove_crops(cache) > 3 * 8 * 8 * 3
+    assert not list(cache.glob("crops-*.npy")) + list(cache.glob("*.json"))
+    assert (cache / "other.txt").exists()
+    assert np.array_equal(crops.array[:], expected)
 
 
 def test_unlabelled_images_have_no_labels(flat: Flat, tmp_path: Path) -> None:
