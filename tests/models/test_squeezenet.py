@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from quantize.models.artifact import ModelArtifact
-from quantize.models.equivalence import Scorer, check_images
 from quantize.models.fetch import fetch
 from quantize.models.prepare import prepare
 from quantize.models.session import open_session
@@ -62,12 +61,16 @@ def test_an_older_file_is_laid_out_as_the_original(opset: int, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("opset", [3, 6, 7, 8, 9])
-def test_every_opset_is_prepared_to_the_same_scores(opset: int, squeezenet: Path, tmp_path: Path) -> None:
+def test_every_opset_is_prepared_to_the_same_graph_but_for_the_nodes_names(
+    opset: int, squeezenet: Path, tmp_path: Path
+) -> None:
     original = fetch(f"squeezenet1.0-{opset}", tmp_path / "original.onnx", source="rebuilt")
 
-    older = Scorer.of(prepare(original.path, tmp_path / "older.onnx").proto())
-    newest = Scorer.of(prepare(squeezenet, tmp_path / "newest.onnx").proto())
+    graphs = []
+    for source in (original.path, squeezenet):
+        graph = prepare(source, tmp_path / "prepared.onnx").proto().graph
+        for node in graph.node:
+            node.ClearField("name")
+        graphs.append(graph.SerializeToString(deterministic=True))
 
-    images = check_images(newest.contract)
-    assert older.contract == newest.contract
-    assert np.array_equal(older.scores(images, 2), newest.scores(images, 2))
+    assert graphs[0] == graphs[1]
