@@ -1,6 +1,6 @@
 """How often the intervals hold the true drop, and how often a certificate is wrong: a table by simulation.
 
-Run: python benchmarks/coverage.py [--data_sets 100000] [--output benchmarks/coverage.md]
+Run: python benchmarks/coverage.py [--data_sets 10000] [--output FILE]
 
 Every cell has its own seed, so the same versions give the same table. "wrong met" is how often the one-sided 95 %
 bound certifies a drop smaller than the true one: the error that the confidence promises to keep at 5 %.
@@ -13,6 +13,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from quantize.evaluation.difference import difference_bounds
@@ -26,7 +27,7 @@ BASELINE = 0.5685
 TWO_SIDED, ONE_SIDED = float(stats.norm.isf(0.025)), float(stats.norm.isf(0.05))
 
 
-def simulate(n: int, discordant: float, drop: float, data_sets: int) -> np.ndarray:
+def simulate(n: int, discordant: float, drop: float, data_sets: int) -> NDArray[np.int64]:
     """Return int (data_sets, 3): both right, lost, gained."""
     lost, gained = (discordant + drop) / 2, (discordant - drop) / 2
     seed = [n, round(discordant * 1e6), round(drop * 1e6)]
@@ -34,20 +35,22 @@ def simulate(n: int, discordant: float, drop: float, data_sets: int) -> np.ndarr
     return np.random.default_rng(seed).multinomial(n, probabilities, size=data_sets)[:, :3]
 
 
-def difference_row(counts: np.ndarray, n: int, drop: float, continuity: float) -> tuple[float, float]:
+def difference_row(counts: NDArray[np.int64], n: int, drop: float, continuity: float) -> tuple[float, float]:
     """Return (two-sided coverage, share of wrong certificates) of Tango's interval."""
     distinct, of_set = np.unique(counts[:, 1:], axis=0, return_inverse=True)
-    low, high = difference_bounds(*distinct.T, n, TWO_SIDED, continuity=continuity)
-    _, bound = difference_bounds(*distinct.T, n, ONE_SIDED, continuity=continuity)
+    lost, gained = distinct.T
+    low, high = difference_bounds(lost, gained, n, TWO_SIDED, continuity=continuity)
+    _, bound = difference_bounds(lost, gained, n, ONE_SIDED, continuity=continuity)
     covered, wrong = (low <= drop) & (drop <= high), bound < drop
     return float(covered[of_set.ravel()].mean()), float(wrong[of_set.ravel()].mean())
 
 
-def ratio_row(counts: np.ndarray, n: int, drop: float, continuity: float) -> tuple[float, float]:
+def ratio_row(counts: NDArray[np.int64], n: int, drop: float, continuity: float) -> tuple[float, float]:
     """Return (two-sided coverage, share of wrong certificates) of Nam and Blackwelder's interval."""
     ratio = 1 - drop / BASELINE
-    low, high = ratio_bounds(*counts.T, n, TWO_SIDED, continuity=continuity)
-    bound, _ = ratio_bounds(*counts.T, n, ONE_SIDED, continuity=continuity)
+    both, lost, gained = counts.T
+    low, high = ratio_bounds(both, lost, gained, n, TWO_SIDED, continuity=continuity)
+    bound, _ = ratio_bounds(both, lost, gained, n, ONE_SIDED, continuity=continuity)
     return float(((low <= ratio) & (ratio <= high)).mean()), float((bound > ratio).mean())
 
 

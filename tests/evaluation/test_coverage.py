@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy import stats
 
 from quantize.evaluation.bootstrap import OutcomeCells, bootstrap_drop
@@ -23,7 +25,7 @@ _Z = float(stats.norm.isf(0.025))
 _Z_ONE_SIDED = float(stats.norm.isf(0.05))
 
 
-def _simulate(n: int, discordant: float, drop: float, data_sets: int = _DATA_SETS) -> np.ndarray:
+def _simulate(n: int, discordant: float, drop: float, data_sets: int = _DATA_SETS) -> NDArray[Any]:
     """Return int (data_sets, 4): both right, lost, gained, neither."""
     lost, gained = (discordant + drop) / 2, (discordant - drop) / 2
     seed = [n, round(discordant * 1e6), round(drop * 1e6)]

@@ -23,7 +23,7 @@ def test_the_variance_comes_from_the_likelihood_under_the_hypothesis() -> None:
     lost, gained, n, drop = 30, 12, 400, 0.02
 
     def minus_log_likelihood(q: float) -> float:
-        return -(lost * np.log(q + drop) + gained * np.log(q) + (n - lost - gained) * np.log(1 - 2 * q - drop))
+        return -float(lost * np.log(q + drop) + gained * np.log(q) + (n - lost - gained) * np.log(1 - 2 * q - drop))
 
     q = optimize.minimize_scalar(
         minus_log_likelihood, bounds=(1e-9, 0.48), method="bounded", options={"xatol": 1e-12}

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
 
 from quantize.errors import DataError
 from quantize.evaluation.outcomes import Outcomes, Scores, concatenate, outcomes_of
@@ -16,7 +19,7 @@ def _ids(n: int) -> tuple[str, ...]:
 
 
 @st.composite
-def tied_scores(draw: st.DrawFn) -> tuple[Scores, np.ndarray]:
+def tied_scores(draw: st.DrawFn) -> tuple[Scores, NDArray[Any]]:
     n, classes = draw(st.integers(1, 12)), draw(st.integers(2, 9))
     # four values among up to nine classes: ties everywhere
     scores = draw(hnp.arrays(np.float32, (n, classes), elements=st.sampled_from([0.0, 0.25, 0.5, 1.0])))
@@ -54,7 +57,7 @@ def test_three_classes_tied_for_the_last_two_of_five_places_share_them() -> None
 
 @given(tied_scores(), st.integers(1, 6))
 def test_the_expected_accuracy_is_the_mean_over_every_way_ties_can_fall(
-    case: tuple[Scores, np.ndarray], k: int
+    case: tuple[Scores, NDArray[Any]], k: int
 ) -> None:
     scores, labels = case
     found = outcomes_of(_ids(len(scores)), scores, labels)
@@ -75,7 +78,7 @@ def test_the_expected_accuracy_is_the_mean_over_every_way_ties_can_fall(
 
 
 @given(tied_scores(), st.integers(1, 9))
-def test_batch_size_and_order_change_no_count(case: tuple[Scores, np.ndarray], size: int) -> None:
+def test_batch_size_and_order_change_no_count(case: tuple[Scores, NDArray[Any]], size: int) -> None:
     scores, labels = case
     ids = _ids(len(scores))
     whole = outcomes_of(ids, scores, labels)
@@ -94,7 +97,7 @@ def test_batch_size_and_order_change_no_count(case: tuple[Scores, np.ndarray], s
 
 
 @given(tied_scores())
-def test_more_answers_never_make_accuracy_lower(case: tuple[Scores, np.ndarray]) -> None:
+def test_more_answers_never_make_accuracy_lower(case: tuple[Scores, NDArray[Any]]) -> None:
     scores, labels = case
     found = outcomes_of(_ids(len(scores)), scores, labels)
     rates = [top_k(found, k).expected for k in range(1, scores.shape[1] + 1)]

@@ -38,6 +38,7 @@ def test_discordant_images_are_counted_both_ways(made: Made) -> None:
     assert found.drop in found.drop_interval
     assert found.drop in found.drop_bootstrap
     assert found.relative_drop_interval is not None
+    assert found.relative_drop is not None
     assert found.relative_drop in found.relative_drop_interval
 
 

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy import optimize, stats
 
 from quantize.evaluation.ratio import ratio_bounds, ratio_statistic, relative_drop_interval
@@ -29,7 +32,7 @@ def test_without_the_continuity_correction_the_bounds_are_the_published_ones() -
 def test_the_variance_comes_from_the_likelihood_under_the_hypothesis(ratio: float) -> None:
     both, lost, gained, n = 50, 10, 5, 100
 
-    def minus_log_likelihood(parameters: np.ndarray) -> float:
+    def minus_log_likelihood(parameters: NDArray[Any]) -> float:
         p_gained, p_both = parameters
         p_lost = (p_both + p_gained) / ratio - p_both
         rest = 1 - p_gained - p_both - p_lost
@@ -44,8 +47,8 @@ def test_the_variance_comes_from_the_likelihood_under_the_hypothesis(ratio: floa
     ).x
     p_gained, p_lost = found[0], (found[1] + found[0]) / ratio - found[1]
     expected = (both + gained - ratio * (both + lost)) / np.sqrt(n * ratio * (p_gained + p_lost))
-    arrays = (np.array([float(count)]) for count in (both, lost, gained))
-    statistic = ratio_statistic(*arrays, n, np.array([ratio]), continuity=0)
+    a, b, c = (np.array([float(count)]) for count in (both, lost, gained))
+    statistic = ratio_statistic(a, b, c, n, np.array([ratio]), continuity=0)
     assert statistic[0] == pytest.approx(expected, rel=1e-6)
 
 

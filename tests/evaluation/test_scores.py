@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from quantize.errors import DataError, RunError
 from quantize.evaluation.scores import ScoreStore, writing
 
 
-def _write(path: Path, scores: np.ndarray, size: int = 2, graph: str = "a" * 64) -> None:
+def _write(path: Path, scores: NDArray[Any], size: int = 2, graph: str = "a" * 64) -> None:
     ids = [f"image-{i}" for i in range(len(scores))]
     with writing(path, graph, "logits") as writer:
         for start in range(0, len(ids), size):
@@ -17,12 +19,12 @@ def _write(path: Path, scores: np.ndarray, size: int = 2, graph: str = "a" * 64)
 
 
 @pytest.fixture
-def logits() -> np.ndarray:
+def logits() -> NDArray[Any]:
     return np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])
-def test_scores_come_back_by_id_whatever_the_batch_size(tmp_path: Path, logits: np.ndarray, size: int) -> None:
+def test_scores_come_back_by_id_whatever_the_batch_size(tmp_path: Path, logits: NDArray[Any], size: int) -> None:
     _write(tmp_path / "fp32.scores", logits, size)
     store = ScoreStore.open(tmp_path / "fp32.scores")
     assert (len(store), store.classes, store.kind, store.graph_sha256) == (5, 3, "logits", "a" * 64)
@@ -39,13 +41,13 @@ def test_one_row_that_is_no_distribution_makes_them_logits(tmp_path: Path) -> No
     assert ScoreStore.open(tmp_path / "fp32.scores").kind == "logits"
 
 
-def test_an_image_without_fp32_scores_is_named(tmp_path: Path, logits: np.ndarray) -> None:
+def test_an_image_without_fp32_scores_is_named(tmp_path: Path, logits: NDArray[Any]) -> None:
     _write(tmp_path / "fp32.scores", logits)
     with pytest.raises(DataError, match="image-9"):
         ScoreStore.open(tmp_path / "fp32.scores").of(["image-1", "image-9"])
 
 
-def test_a_failed_evaluation_leaves_no_store(tmp_path: Path, logits: np.ndarray) -> None:
+def test_a_failed_evaluation_leaves_no_store(tmp_path: Path, logits: NDArray[Any]) -> None:
     def fail() -> None:
         with writing(tmp_path / "fp32.scores", "a", "logits") as writer:
             writer.append(["image-0"], logits[:1])
@@ -58,7 +60,7 @@ def test_a_failed_evaluation_leaves_no_store(tmp_path: Path, logits: np.ndarray)
         ScoreStore.open(tmp_path / "fp32.scores")
 
 
-def test_an_array_that_does_not_fit_its_ids_is_refused(tmp_path: Path, logits: np.ndarray) -> None:
+def test_an_array_that_does_not_fit_its_ids_is_refused(tmp_path: Path, logits: NDArray[Any]) -> None:
     _write(tmp_path / "fp32.scores", logits)
     with (tmp_path / "fp32.scores").open("ab") as stream:
         stream.write(b"\0" * 4)

@@ -89,7 +89,7 @@ def test_more_confidence_never_settles_what_less_left_open(
     made: Made, lost: int, gained: int, value: float, measure: str
 ) -> None:
     comparison = _comparison(made, 500, lost, gained, 300)
-    tolerance = Tolerance(measure=measure, value=value)  # type: ignore[arg-type]
+    tolerance = Tolerance(measure=measure, value=value)
     outcomes = [verdict(comparison, tolerance, confidence).outcome for confidence in (0.8, 0.9, 0.95, 0.99)]
     settled = [outcome for outcome in outcomes if outcome != "inconclusive"]
     assert len(set(settled)) <= 1

@@ -7,15 +7,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy import stats
 
 from quantize.evaluation.ratio import ratio_bounds
 from quantize.tuning.racing import decide, log_evidence, race_blocks, race_order
 
+Answers = NDArray[np.float64]
+
 _ACCURACY = 0.672
 
 
-def _images(n: int, lost: int, gained: int, seed: int, accuracy: float = _ACCURACY) -> tuple[np.ndarray, np.ndarray]:
+def _images(n: int, lost: int, gained: int, seed: int, accuracy: float = _ACCURACY) -> tuple[Answers, Answers]:
     """Return both models' right answers on n images in random order, with exactly these discordant ones."""
     right = round(n * accuracy)
     baseline = (np.arange(n) < right).astype(float)
@@ -26,7 +29,7 @@ def _images(n: int, lost: int, gained: int, seed: int, accuracy: float = _ACCURA
     return baseline[order], candidate[order]
 
 
-def _race(baseline: np.ndarray, candidate: np.ndarray, floor: float, confidence: float = 0.95) -> tuple[str, int]:
+def _race(baseline: Answers, candidate: Answers, floor: float, confidence: float = 0.95) -> tuple[str, int]:
     """Run a race block by block; return how it ended and after how many images."""
     for block in race_blocks(len(baseline)):
         state = decide(baseline, candidate[: block.stop], floor, confidence=confidence)
@@ -36,14 +39,16 @@ def _race(baseline: np.ndarray, candidate: np.ndarray, floor: float, confidence:
 
 
 @st.composite
-def races(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, float]:
+def races(draw: st.DrawFn) -> tuple[Answers, Answers, float]:
     n = draw(st.integers(1, 120))
     chances = st.lists(st.sampled_from([0.0, 1 / 3, 0.5, 1.0]), min_size=n, max_size=n)
     return np.array(draw(chances)), np.array(draw(chances)), draw(st.floats(0, 1))
 
 
 @given(races())
-def test_a_race_ends_with_its_last_image_and_by_the_point_verdict(case: tuple[np.ndarray, np.ndarray, float]) -> None:
+def test_a_race_ends_with_its_last_image_and_by_the_point_verdict(
+    case: tuple[Answers, Answers, float],
+) -> None:
     baseline, candidate, floor = case
     state = decide(baseline, candidate, floor)
     assert state.certain
@@ -53,7 +58,7 @@ def test_a_race_ends_with_its_last_image_and_by_the_point_verdict(case: tuple[np
 
 
 @given(races(), st.floats(0, 1))
-def test_what_is_certain_stays_so_whatever_follows(case: tuple[np.ndarray, np.ndarray, float], share: float) -> None:
+def test_what_is_certain_stays_so_whatever_follows(case: tuple[Answers, Answers, float], share: float) -> None:
     baseline, candidate, floor = case
     seen = int(share * len(baseline))
     state = decide(baseline, candidate[:seen], floor)
@@ -65,7 +70,7 @@ def test_what_is_certain_stays_so_whatever_follows(case: tuple[np.ndarray, np.nd
 
 
 @given(races(), st.floats(0, 1))
-def test_nobody_passes_before_it_is_certain(case: tuple[np.ndarray, np.ndarray, float], share: float) -> None:
+def test_nobody_passes_before_it_is_certain(case: tuple[Answers, Answers, float], share: float) -> None:
     baseline, candidate, floor = case
     state = decide(baseline, candidate[: int(share * len(baseline))], floor)
     assert state.certain or state.outcome != "pass"
@@ -74,7 +79,7 @@ def test_nobody_passes_before_it_is_certain(case: tuple[np.ndarray, np.ndarray, 
 
 @given(races(), st.floats(0, 1))
 def test_once_rejected_with_confidence_more_images_only_make_it_certain(
-    case: tuple[np.ndarray, np.ndarray, float], share: float
+    case: tuple[Answers, Answers, float], share: float
 ) -> None:
     baseline, candidate, floor = case
     seen = int(share * len(baseline))
@@ -162,7 +167,7 @@ def test_certificates_at_a_true_drop_of_exactly_the_tolerance_are_wrong_at_most_
     assert _certified(chosen_by, selection) / 1000 > 0.08
 
 
-def _counts(baseline: np.ndarray, candidate: np.ndarray) -> tuple[int, int, int]:
+def _counts(baseline: Answers, candidate: Answers) -> tuple[int, int, int]:
     """Return the images that both get right, that are lost and that are gained."""
     return (
         int((baseline * candidate).sum()),
@@ -173,7 +178,8 @@ def _counts(baseline: np.ndarray, candidate: np.ndarray) -> tuple[int, int, int]
 
 def _certified(counts: list[tuple[int, int, int]], n: int) -> int:
     """Return how many are certified to lose less than 1 %, at 95 % one-sided."""
-    low, _ = ratio_bounds(*np.array(counts).T, n, float(stats.norm.isf(0.05)))
+    both, lost, gained = np.array(counts).T
+    low, _ = ratio_bounds(both, lost, gained, n, float(stats.norm.isf(0.05)))
     return int((low > 0.99).sum())
 
 
