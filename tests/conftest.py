@@ -24,7 +24,8 @@ def squeezenet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the zoo's SqueezeNet 1.0 at opset 12, rebuilt from its published weights."""
     from quantize.models.fetch import fetch
 
-    return fetch("squeezenet1.0-12", tmp_path_factory.mktemp("model") / "squeezenet1.0-12.onnx").path
+    destination = tmp_path_factory.mktemp("model") / "squeezenet1.0-12.onnx"
+    return fetch("squeezenet1.0-12", destination, source="rebuilt").path
 
 
 @pytest.fixture(scope="session")

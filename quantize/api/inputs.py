@@ -104,6 +104,8 @@ def load_images(
         in_evaluation=in_evaluation,
         certification_share=certification,
         seed=seed,
-        calibration_ids=None if calibration_list is None else read_calibration_list(calibration_list, crops.ids),
+        calibration_ids=None
+        if calibration_list is None
+        else read_calibration_list(calibration_list, crops.ids, skipped=[image.id for image in crops.skipped]),
     )
     return Images(listed, crops, parts, preprocessing)

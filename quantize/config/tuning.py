@@ -16,7 +16,7 @@ class StrategyBlock(Block):
     """How Neural Compressor goes through the possibilities."""
 
     name: Annotated[
-        Literal["basic", "auto", "bayesian", "conservative", "exhaustive", "mse", "mse_v2", "random"], Flag("strategy")
+        Literal["basic", "auto", "bayesian", "conservative", "exhaustive", "mse", "mse_v2"], Flag("strategy")
     ] = Field(default="basic", description="Neural Compressor's strategy.")
 
 
