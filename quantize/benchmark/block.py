@@ -37,7 +37,8 @@ class Block(BaseModel):
         start_ns: When its warm-up began, in nanoseconds since the measurement began.
         warmup_ns: Duration of each warm-up run; no figure uses them.
         runs_ns: Duration of each timed run.
-        preempted: Indices of the timed runs during which the kernel gave a core to another process.
+        preempted: Indices of the timed runs during which, or just before which, the kernel gave this process's core to
+            another one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,9 +56,11 @@ class Block(BaseModel):
         """Return the block's time for comparisons: the median of its undisturbed runs, in nanoseconds.
 
         On a busy machine a run lasts its own time or that plus a time slice of someone else's, and the longer of two
-        models is hit more often: a median over both kinds would compare the scheduler. Where no run of the block is
-        undisturbed, all count.
+        models is hit more often: a median over both kinds would compare the scheduler. The run after it finds cold
+        caches, which costs the shorter model the larger part of its time. So neither counts, as long as there are
+        others; where there are none, the runs after interrupted ones count, and where there are none of these, all.
         """
         hit = set(self.preempted)
-        quiet = [run for index, run in enumerate(self.runs_ns) if index not in hit]
-        return statistics.median(quiet or self.runs_ns)
+        quiet = [index for index in range(len(self.runs_ns)) if index not in hit]
+        warm = [index for index in quiet if index - 1 not in hit]
+        return statistics.median(self.runs_ns[index] for index in warm or quiet or range(len(self.runs_ns)))

@@ -77,15 +77,14 @@ def _phase(name: str, run: Run, number: int, position: int, phase_ns: int, warmu
     durations: list[int] = []
     preempted: list[int] = []
     end = start + phase_ns
-    index = 0
+    switches = involuntary_switches()
     while not durations or monotonic() < end:
-        switches = involuntary_switches()
         before = monotonic()
-        run(index)
+        run(len(durations))
         durations.append(monotonic() - before)
-        if involuntary_switches() != switches:
-            preempted.append(index)
-        index += 1
+        switches, last = involuntary_switches(), switches
+        if switches != last:
+            preempted.append(len(durations) - 1)
     return Block(
         contestant=name,
         round=number,

@@ -52,16 +52,17 @@ class _Loop:
         return (self.clock() - self.begin) / 1e9
 
     def timed(self, run: Run, first: int, count: int, limit_ns: int | None = None) -> tuple[list[int], list[int]]:
-        """Return the duration of each run, and the indices of those during which the kernel took a core away."""
+        """Return the duration of each run, and the indices of those in or just before which a core was taken away."""
         durations: list[int] = []
         preempted: list[int] = []
         spent = 0
+        switches = self.switches()
         for index in range(count):
-            switches = self.switches()
             before = self.clock()
             run(first + index)
             durations.append(self.clock() - before)
-            if self.switches() != switches:
+            switches, last = self.switches(), switches
+            if switches != last:
                 preempted.append(index)
             spent += durations[-1]
             if limit_ns is not None and spent > limit_ns:
