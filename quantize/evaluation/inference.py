@@ -33,7 +33,7 @@ def _run(session: Any, contract: ModelContract, images: NDArray[np.float32], siz
         images = np.concatenate([images, np.zeros((size - count, *images.shape[1:]), np.float32)])
     (output,) = session.run([contract.output.name], {contract.input.name: images})
     scores = np.asarray(output, dtype=np.float32)
-    if scores.size != size * contract.classes or scores.shape[0] != size:
+    if _without_ones(scores.shape) != _without_ones((size, contract.classes)):
         raise ModelError(
             "the output is not one score a class",
             where=contract.output.name,
@@ -41,3 +41,7 @@ def _run(session: Any, contract: ModelContract, images: NDArray[np.float32], siz
             expected=f"a shape that squeezes to ({size}, {contract.classes})",
         )
     return scores.reshape(size, contract.classes)[:count]
+
+
+def _without_ones(shape: tuple[int, ...]) -> list[int]:
+    return [dimension for dimension in shape if dimension != 1]

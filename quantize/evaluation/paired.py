@@ -71,12 +71,6 @@ class PairedComparison(BaseModel):
         """Return the drop with ties as wrong, a fraction of n: the estimate that ``drop_interval`` is around."""
         return (self.lost - self.gained) / self.n
 
-    @property
-    def certain_relative_drop(self) -> float | None:
-        """Return the relative drop with ties as wrong; None where the baseline gets nothing right."""
-        right = self.both + self.lost
-        return (self.lost - self.gained) / right if right else None
-
 
 def compare(
     baseline: Evaluation, candidate: Evaluation, *, confidence: float = 0.95, k: int = 1, seed: int = 0

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -228,3 +229,24 @@ def test_a_baseline_of_another_number_of_classes_is_refused(tmp_path: Path) -> N
     )
     with pytest.raises(ModelError, match="number of classes"):
         evaluate(other, _batches(labels=False), baseline=store)
+
+
+def test_a_model_that_takes_channels_last_gets_them_last(tmp_path: Path) -> None:
+    first = _model(tmp_path)
+    graph = first.proto().graph
+    graph.node.insert(0, helper.make_node("Transpose", ["image_nhwc"], ["image"], perm=[0, 3, 1, 2]))
+    graph.input[0].CopyFrom(helper.make_tensor_value_info("image_nhwc", TensorProto.FLOAT, ["N", 4, 4, 3]))
+    last = save_model(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), tmp_path / "nhwc.onnx"
+    )
+    assert last.contract.input_layout == "NHWC"
+    one, other = evaluate(first, _batches()), evaluate(last, _batches())
+    np.testing.assert_array_equal(one.outcomes.prediction, other.outcomes.prediction)
+
+
+def test_an_output_that_is_not_one_score_a_class_is_refused(tmp_path: Path) -> None:
+    model = _model(tmp_path)
+    mistaken = replace(model, contract=replace(model.contract, classes=5))
+    with pytest.raises(ModelError, match="one score a class") as caught:
+        evaluate(mistaken, _batches())
+    assert "(16, 12)" in str(caught.value)

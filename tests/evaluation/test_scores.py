@@ -66,3 +66,19 @@ def test_an_array_that_does_not_fit_its_ids_is_refused(tmp_path: Path, logits: N
         stream.write(b"\0" * 4)
     with pytest.raises(RunError, match="do not fit"):
         ScoreStore.open(tmp_path / "fp32.scores")
+
+
+def test_a_store_of_another_version_is_refused(tmp_path: Path, logits: NDArray[Any]) -> None:
+    _write(tmp_path / "fp32.scores", logits)
+    about = tmp_path / "fp32.scores.json"
+    about.write_text(about.read_text("utf-8").replace('"version": 1', '"version": 0'), "utf-8")
+    with pytest.raises(RunError, match="another version"):
+        ScoreStore.open(tmp_path / "fp32.scores")
+
+
+def test_a_second_evaluation_replaces_the_store_as_a_whole(tmp_path: Path, logits: NDArray[Any]) -> None:
+    _write(tmp_path / "fp32.scores", logits)
+    _write(tmp_path / "fp32.scores", logits[:3], graph="b" * 64)
+    store = ScoreStore.open(tmp_path / "fp32.scores")
+    assert (len(store), store.graph_sha256) == (3, "b" * 64)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fp32.scores", "fp32.scores.json"]
