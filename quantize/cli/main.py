@@ -16,6 +16,7 @@ import typer
 from quantize.cli.arguments import normalized
 from quantize.cli.benchmark import benchmark
 from quantize.cli.fetch import fetch
+from quantize.cli.predict import predict
 from quantize.cli.signals import Terminated, interrupt_on_termination
 from quantize.cli.syntax import syntax_of
 from quantize.cli.terminal import (
@@ -54,7 +55,7 @@ def _quantize(
     return None
 
 
-for _command in (tune, benchmark, fetch):
+for _command in (tune, benchmark, fetch, predict):
     # Typer keeps the line breaks of a docstring within its paragraphs.
     app.command(help=re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(_command) or ""))(_command)
 

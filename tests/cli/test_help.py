@@ -8,7 +8,7 @@ from quantize.cli.syntax import syntax_of
 from quantize.config.schema import settings
 from quantize.errors import ExitCode
 
-_COMMANDS = ("tune", "benchmark", "fetch")
+_COMMANDS = tuple(syntax_of(typer.main.get_command(app), "quantize").commands)
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,76 @@
+"""What a model answers, as values that a program reads."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from quantize.report.section import Section
+
+
+class Answer(Section):
+    """One class that a model names.
+
+    Attributes:
+        label: The class, from 0.
+        name: What it is called, or None where that is not known.
+        probability: Its probability, a fraction.
+    """
+
+    label: int
+    name: str | None
+    probability: float
+
+
+class Prediction(Section):
+    """What a model says about one image.
+
+    Attributes:
+        image: The image, as it was named.
+        answers: The likeliest classes, the likeliest first; of equal scores, the lower label first.
+        tied: How many classes share the highest score; above 1, the first answer is a matter of chance.
+        compared: What the other model says, where two are compared.
+    """
+
+    image: str
+    answers: tuple[Answer, ...] = Field(min_length=1)
+    tied: int
+    compared: tuple[Answer, ...] | None = None
+
+    @property
+    def label(self) -> int:
+        """Return the likeliest class."""
+        return self.answers[0].label
+
+    @property
+    def agrees(self) -> bool | None:
+        """Return whether both models name the same class first, or None where there is one model."""
+        return None if self.compared is None else self.compared[0].label == self.label
+
+
+class LeftOut(Section):
+    """An image that could not be read, and why."""
+
+    image: str
+    reason: str
+
+
+class PredictReport(Section):
+    """What a model says about images.
+
+    Attributes:
+        model: The model's file.
+        sha256: Hash of its bytes.
+        compared: The file that it is compared with, or None.
+        preprocessing: Where the preprocessing comes from.
+        predictions: One an image, in order.
+        left_out: Images that could not be read.
+        agreement: Share of images on which both models name the same class first, or None.
+    """
+
+    model: str
+    sha256: str
+    compared: str | None
+    preprocessing: str
+    predictions: tuple[Prediction, ...]
+    left_out: tuple[LeftOut, ...]
+    agreement: float | None
