@@ -10,6 +10,7 @@ from pathlib import Path
 from quantize.api.asked import Asked
 from quantize.api.export import op_counts
 from quantize.api.inputs import Images
+from quantize.api.published import published_figures
 from quantize.api.request import TuneRequest
 from quantize.benchmark.cpu import isa_flags
 from quantize.engines.protocols import Goal
@@ -19,6 +20,7 @@ from quantize.models.identity import weights_sha256
 from quantize.provenance import fingerprint, git_state, versions
 from quantize.report.criterion import CriterionSection
 from quantize.report.data import DataSection, PreprocessingSection, SkippedImage
+from quantize.report.integer_share import arithmetic_of
 from quantize.report.models import AccuracySection, ModelSection, Role, SourceSection
 from quantize.report.provenance import Provenance, Tool
 
@@ -33,7 +35,7 @@ def source_section(path: Path, artifact: ModelArtifact, entry: CatalogEntry | No
         weights_sha256=weights_sha256(artifact.proto()),
         opset=artifact.opset,
         catalog=entry.name if entry is not None else None,
-        published={},
+        published=published_figures(entry),
     )
 
 
@@ -45,6 +47,7 @@ def model_section(
     certification: AccuracySection | None,
 ) -> ModelSection:
     """Return what the report says of one model file."""
+    arithmetic = arithmetic_of(artifact.proto())
     return ModelSection(
         role=role,
         file=os.path.relpath(artifact.path, run),
@@ -53,6 +56,8 @@ def model_section(
         bytes=artifact.bytes,
         opset=artifact.opset,
         ops=op_counts(artifact.path),
+        multiply_adds=arithmetic.total or None,
+        integer_share=arithmetic.share,
         selection=selection,
         certification=certification,
     )

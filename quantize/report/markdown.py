@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from quantize.report.replay import replay_sentences
 from quantize.report.schema import RunReport
-from quantize.report.tables import Table, accuracy_table, drop_table, speed_table, trials_table
+from quantize.report.tables import Table, report_tables
 from quantize.report.wording import percent, seconds
 
 _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_[]|#~"} | {"<": "&lt;", ">": "&gt;"})
@@ -18,7 +19,9 @@ def markdown(report: RunReport) -> str:
     lines = [f"# {escaped(Path(report.source.path).name)}: {verdict.status}", "", escaped(verdict.text), ""]
     lines += [f"- {escaped(reason)}" for reason in verdict.reasons]
     lines += [f"- Tuning ended because {escaped(verdict.stopped_because)}.", ""]
-    for table in (accuracy_table(report), drop_table(report), speed_table(report), trials_table(report)):
+    if report.replay is not None:
+        lines += [*(f"- {escaped(sentence)}" for sentence in replay_sentences(report.replay)), ""]
+    for table in report_tables(report):
         if table is not None:
             lines += _table(table)
     lines += _formats(report) + _skipped(report) + _notes(report) + _stages(report) + _provenance(report)

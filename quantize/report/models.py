@@ -39,6 +39,8 @@ class ModelSection(Section):
         bytes: Size.
         opset: Version of the default operator set.
         ops: Op type (with its domain where that is not the default) to number of nodes, sorted.
+        multiply_adds: Of one run on one image, by the file alone; None where no product's shape is known.
+        integer_share: Share of them in int8, a fraction; None where no product's shape is known.
         selection: On the images that trials were evaluated on.
         certification: On the images that no trial saw; None where none were kept.
     """
@@ -50,6 +52,8 @@ class ModelSection(Section):
     bytes: int
     opset: int
     ops: dict[str, int]
+    multiply_adds: int | None = None
+    integer_share: float | None = None
     selection: AccuracySection
     certification: AccuracySection | None
 
@@ -57,6 +61,22 @@ class ModelSection(Section):
     def deciding(self) -> AccuracySection:
         """Return what the verdict rests on: the certification images where some were kept."""
         return self.certification or self.selection
+
+
+class PublishedSection(Section):
+    """Accuracy that somebody else published, to be held against the run's own.
+
+    Attributes:
+        role: The kind of file that it was measured with.
+        top1: A fraction; None where it was not published.
+        top5: A fraction; None where it was not published.
+        source: Who published it.
+    """
+
+    role: Role
+    top1: float | None
+    top5: float | None
+    source: str
 
 
 class SourceSection(Section):
@@ -68,7 +88,7 @@ class SourceSection(Section):
         weights_sha256: Hash over its weights' values, whatever the opset.
         opset: Version of the default operator set.
         catalog: Name in the catalog, where the weights are known.
-        published: Name of the figure to its value as published (fractions, ratios), where known.
+        published: What was published of these weights; empty where nothing is known.
     """
 
     path: str
@@ -76,7 +96,7 @@ class SourceSection(Section):
     weights_sha256: str
     opset: int
     catalog: str | None
-    published: dict[str, float]
+    published: tuple[PublishedSection, ...] = ()
 
 
 class FormatsSection(Section):

@@ -5,10 +5,15 @@ from __future__ import annotations
 from typing import Literal
 
 from quantize.benchmark.measurement import Measurement
+from quantize.benchmark.profile import Profile
+from quantize.benchmark.resources import Resources
 from quantize.report.criterion import CriterionSection, VerdictSection
 from quantize.report.data import DataSection, PreprocessingSection
+from quantize.report.flips import FlipsSection
+from quantize.report.layers import LayerErrorSection
 from quantize.report.models import FormatsSection, ModelSection, SourceSection
 from quantize.report.provenance import Provenance
+from quantize.report.replay import ReplaySection
 from quantize.report.section import Section
 from quantize.report.trials import ChosenSection, RewriteSection, TrialSection
 
@@ -38,6 +43,11 @@ class RunReport(Section):
         rewrites: What each graph rewrite did.
         trials: Every trial in order.
         measurement: Latencies, interleaved; None where none were asked for.
+        resources: Memory and load time of each model; empty where they were not measured.
+        profile: Time of every operator, fp32 against int8; None where it was not measured.
+        flips: Images on which the int8 model's answer is another than fp32's; None where that was not looked at.
+        layers: Error of each layer; empty where it was not measured.
+        replay: What this run repeats, and whether it gave the same models; None for a run of its own.
         stages: Where the time went.
         provenance: Hashes, versions, command.
         config: The resolved configuration, as in ``config.yaml``.
@@ -58,6 +68,11 @@ class RunReport(Section):
     rewrites: tuple[RewriteSection, ...]
     trials: tuple[TrialSection, ...]
     measurement: Measurement | None
+    resources: tuple[Resources, ...] = ()
+    profile: Profile | None = None
+    flips: FlipsSection | None = None
+    layers: tuple[LayerErrorSection, ...] = ()
+    replay: ReplaySection | None = None
     stages: tuple[StageSection, ...]
     provenance: Provenance
     config: dict[str, object]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from quantize.benchmark.doubts import doubts
 from quantize.benchmark.measurement import Latency, latency, speedups
 from quantize.benchmark.speedup import Speedup
 from quantize.evaluation.paired import PairedComparison
@@ -44,6 +45,20 @@ class Table:
     notes: tuple[str, ...] = ()
 
 
+def report_tables(report: RunReport) -> tuple[Table, ...]:
+    """Return every table that a report has, in the order that a person reads them."""
+    found = (
+        accuracy_table(report),
+        drop_table(report),
+        speed_table(report),
+        doubts_table(report),
+        resources_table(report),
+        flips_table(report),
+        trials_table(report),
+    )
+    return tuple(table for table in found if table is not None)
+
+
 def accuracy_table(report: RunReport) -> Table:
     """Return each model's accuracy on the images of the trials, and on those that no trial saw."""
     rows: list[tuple[str, AccuracySection]] = []
@@ -64,7 +79,16 @@ def accuracy_table(report: RunReport) -> Table:
         notes.append(f"unseen: the {data.certification:,} images that no trial saw; the verdict rests on them.")
     else:
         notes.append("Selected and measured on the same images.")
-    return accuracy_rows(rows, notes)
+    table = accuracy_rows(rows, notes)
+    published = tuple(
+        (f"{NAMES[one.role]}, published", percent(one.top1), percent(one.top5), NOTHING, NOTHING, NOTHING)
+        for one in report.source.published
+    )
+    if not published:
+        return table
+    sources = "; ".join(dict.fromkeys(one.source for one in report.source.published))
+    note = f"published: {sources}; on the 50,000 images of ILSVRC2012 validation, not on the images of this run."
+    return replace(table, rows=table.rows + published, notes=(*table.notes, note))
 
 
 def accuracy_rows(sections: Iterable[tuple[str, AccuracySection]], notes: Iterable[str] = ()) -> Table:
@@ -132,6 +156,56 @@ def speed_table(report: RunReport) -> Table | None:
             f"Batch {plan.batch_size}, {threads}, {measurement.environment.cpu_model}, "
             f"onnxruntime {measurement.environment.onnxruntime}; alternating blocks in one process.",
         ),
+    )
+
+
+def flips_table(report: RunReport) -> Table | None:
+    """Return how many images changed their answer and what that did, or None where nothing was compared."""
+    flips = report.flips
+    if flips is None:
+        return None
+    return Table(
+        "Images that int8 answers differently",
+        ("effect on top-1", "images"),
+        tuple((effect, f"{count:,}") for effect, count in flips.effects.items()),
+        (f"{flips.count:,} of {flips.images:,} images" + (f"; all in {flips.file}." if flips.file else "."),),
+    )
+
+
+def doubts_table(report: RunReport) -> Table | None:
+    """Return what makes the latencies doubtful, or None where nothing does."""
+    found = doubts(report.measurement) if report.measurement is not None else ()
+    if not found:
+        return None
+    return Table(
+        "Doubts about the latencies",
+        ("doubt", "found", "what to do"),
+        tuple((doubt.name, doubt.text, doubt.advice) for doubt in found),
+    )
+
+
+def resources_table(report: RunReport) -> Table | None:
+    """Return load time and memory of each model, or None where they were not measured."""
+    if not report.resources:
+        return None
+
+    def added(size: float | None) -> str:
+        return megabytes(None if size is None else round(size))
+
+    return Table(
+        "Load time and memory",
+        ("model", "load", "first run", "memory added", "process at most"),
+        tuple(
+            (
+                NAMES.get(one.name, one.name),
+                milliseconds(one.load_ns, 1),
+                milliseconds(one.first_run_ns, 1),
+                added(one.model_bytes),
+                added(one.peak_bytes),
+            )
+            for one in report.resources
+        ),
+        ("Each model in processes of its own; medians of three.",),
     )
 
 

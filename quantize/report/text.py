@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from quantize.report.replay import replay_sentences
 from quantize.report.schema import RunReport
 from quantize.report.tables import Table, accuracy_table, drop_table, speed_table
 
@@ -20,12 +21,14 @@ def summary(report: RunReport) -> str:
     """Return what a person wants to know at the end of a run."""
     parts = [_wrapped(report.verdict.text)]
     parts += [_wrapped(reason, "  ") for reason in report.verdict.reasons]
+    if report.replay is not None:
+        parts += [_wrapped(sentence, "  ") for sentence in replay_sentences(report.replay)]
     for table in (accuracy_table(report), drop_table(report), speed_table(report)):
         if table is not None:
             parts.append("\n" + drawn(table))
     parts.append("\nfiles")
     parts += [f"  {model.file}" for model in report.models]
-    parts += ["  report.json, report.md, config.yaml, trials.jsonl"]
+    parts += ["  report.json, report.md, report.html, flips.csv, config.yaml, trials.jsonl"]
     return "\n".join(parts)
 
 

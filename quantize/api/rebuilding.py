@@ -1,0 +1,115 @@
+"""A recorded recipe built again, without a search, and whether it gave the same models."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from quantize.api.search import Found, Search
+from quantize.benchmark.cpu import isa_flags
+from quantize.calibration.collect import collect
+from quantize.calibration.second_moments import collect_second_moments
+from quantize.data.batches import Batches
+from quantize.engines.inc import IncBuilder
+from quantize.engines.native import ROUNDING, NativeBuilder, source_graph
+from quantize.engines.native_windows import windows
+from quantize.engines.protocols import EvaluateCallback, Trial
+from quantize.errors import RunError
+from quantize.models.artifact import ModelArtifact
+from quantize.provenance import versions
+from quantize.recipe import Recipe
+from quantize.report.provenance import Provenance
+from quantize.report.replay import ReplaySection
+from quantize.report.schema import RunReport
+
+_DECISIVE = ("python", "quantize", "onnxruntime", "onnx", "numpy", "pillow", "scipy", "neural-compressor")
+
+
+def require_same_inputs(report: RunReport, source: ModelArtifact, calibration_fingerprint: str) -> None:
+    """Refuse to repeat a run with another model or other calibration images.
+
+    Raises:
+        RunError: They are not those of the report.
+    """
+    pairs = (
+        ("model", report.source.sha256, source.sha256, "--input_model"),
+        ("calibration images", report.provenance.calibration_fingerprint, calibration_fingerprint, "--data_path"),
+    )
+    for what, recorded, found, flag in pairs:
+        if recorded != found:
+            raise RunError(
+                f"this is not the run's {what}",
+                where=flag,
+                found=found[:16],
+                expected=f"{recorded[:16]}, as in the report",
+                advice=f"name the same {what} as in the run that is repeated",
+            )
+
+
+def build_again(model: ModelArtifact, recipe: Recipe, calibration: Batches, work: Path) -> ModelArtifact:
+    """Return the quantized model of a recorded recipe, before its rewrites.
+
+    Args:
+        model: The prepared fp32 model.
+        recipe: The recorded recipe; its rewrites are left to the caller.
+        calibration: The same calibration images.
+        work: Where the engine may write.
+
+    Raises:
+        EngineError: The engine is missing or failed.
+    """
+    bare = recipe.but(rewrites=())
+    if recipe.engine == "inc":
+        return IncBuilder(work).build(model, bare, calibration)
+    source = source_graph(model.proto(), bare)
+    evidence = collect(source, calibration)
+    moments = None
+    if ROUNDING in bare.corrections:
+        moments = collect_second_moments(source, list(windows(source)), calibration)
+    return NativeBuilder(work / "candidates", moments).build(model, bare, evidence)
+
+
+def found_again(report: RunReport, model: ModelArtifact, calibration: Batches, search: Search, work: Path) -> Found:
+    """Return a search of one trial: the recorded one."""
+    recipe = report.chosen.recipe.but(rewrites=())
+
+    def once(evaluate: EvaluateCallback) -> Iterator[Trial]:
+        start = time.monotonic()
+        built = build_again(model, recipe, calibration, work)
+        metric = evaluate(built) if search.goal.metric != "none" else None
+        yield Trial(index=0, recipe=recipe, artifact=built, metric=metric, seconds=time.monotonic() - start)
+
+    return search.run(once, lambda: (recipe.id, "a recorded recipe was built again"))
+
+
+def replay_section(of: Path, report: RunReport, hashes: dict[str, str]) -> ReplaySection:
+    """Return whether a repetition gave the same models.
+
+    Args:
+        of: The report that was repeated.
+        report: What it holds.
+        hashes: Role to the graph hash that the repetition gave.
+    """
+    changed = tuple(
+        f"the {role} model's graph is {found[:16]}, in the report {report.model(role).graph_sha256[:16]}"
+        for role, found in hashes.items()
+        if found != report.model(role).graph_sha256
+    )
+    elsewhere = machine_differences(report.provenance)
+    outcome = "same" if not changed else "not comparable" if elsewhere else "different"
+    return ReplaySection.model_validate({"of": str(of), "outcome": outcome, "differences": (*changed, *elsewhere)})
+
+
+def machine_differences(origin: Provenance) -> tuple[str, ...]:
+    """Return what of this machine and its packages is not as in a report, one sentence each."""
+    here = versions()
+    found = [
+        f"{name} is {here.get(name, 'absent')}, in the report {origin.versions.get(name, 'absent')}"
+        for name in _DECISIVE
+        if here.get(name) != origin.versions.get(name)
+    ]
+    isa = tuple(isa_flags() or ())
+    if isa != origin.isa:
+        found.append(f"the instruction sets are {', '.join(isa)}, in the report {', '.join(origin.isa)}")
+    return tuple(found)

@@ -1,0 +1,40 @@
+"""What a repetition of a recorded run is asked to do, from its report."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from quantize.api.request import TuneRequest
+from quantize.api.run_folder import find_run
+from quantize.report.schema import RunReport
+from quantize.report.storage import read_report
+
+
+def replayed_request(request: TuneRequest) -> tuple[TuneRequest, RunReport | None]:
+    """Return a request with the model, images and criterion of the run that it repeats, and that run's report.
+
+    What the user names wins: a run moves to another machine, where its files lie elsewhere. A request that repeats
+    nothing is returned as it is.
+
+    Raises:
+        RunError: The report is missing or of another schema.
+    """
+    if request.replay is None:
+        return request, None
+    place = request.replay
+    report = read_report(find_run(place) / "report.json" if place.is_dir() else place)
+    config = request.config
+    if config.data.path is None:
+        labels = Path(report.data.labels) if report.data.labels else None
+        data = config.data.model_copy(update={"path": Path(report.data.path), "labels": labels})
+        config = config.model_copy(update={"data": data})
+    model = request.input_model or Path(report.source.path)
+    changed = replace(
+        request,
+        config=config,
+        input_model=model,
+        output_model=request.output_model or request.runs_dir / f"{model.stem}-replay",
+        criterion="none" if report.criterion.metric == "none" else request.criterion,
+    )
+    return changed, report

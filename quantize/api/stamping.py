@@ -1,0 +1,27 @@
+"""The run's facts, written into both models after they were judged and measured."""
+
+from __future__ import annotations
+
+from quantize.api.run_folder import RunFolder
+from quantize.models.artifact import ModelArtifact, save_model
+from quantize.report.metadata import facts, stamped
+from quantize.report.models import ModelSection
+from quantize.report.schema import RunReport
+
+
+def stamp_models(report: RunReport, run: RunFolder) -> RunReport:
+    """Write each model's facts into its file, and return the report with the files' new hashes and sizes.
+
+    Raises:
+        RuntimeError: Writing changed more than the metadata, which is a bug.
+    """
+    models = tuple(_stamp(report, section, run) for section in report.models)
+    return report.model_copy(update={"models": models})
+
+
+def _stamp(report: RunReport, section: ModelSection, run: RunFolder) -> ModelSection:
+    path = {"int8": run.int8, "qdq": run.qdq}[section.role]
+    written = save_model(stamped(ModelArtifact.load(path).proto(), facts(report, section.role)), path)
+    if written.graph_sha256 != section.graph_sha256:
+        raise RuntimeError(f"{path}: the graph changed while its metadata were written")
+    return section.model_copy(update={"sha256": written.sha256, "bytes": written.bytes})

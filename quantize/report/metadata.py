@@ -1,0 +1,62 @@
+"""What a written model says of itself: the run's facts as ``metadata_props`` of the ONNX file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from onnx import ModelProto
+
+from quantize.report.schema import RunReport
+
+PREFIX = "quantize."
+"""All keys that this tool writes begin with it; others are left alone."""
+
+
+def facts(report: RunReport, role: str) -> dict[str, str]:
+    """Return what one of a run's models is to say of itself, key to text; absent figures are left out.
+
+    Fractions and nanoseconds are written as in the report.
+
+    Raises:
+        KeyError: There is no model of this role.
+    """
+    section, origin = report.model(role), report.provenance
+    found = section.deciding.evaluation
+    values: dict[str, object | None] = {
+        "tool": f"{origin.tool.name} {origin.tool.version}",
+        "created": origin.created,
+        "role": role,
+        "graph_sha256": section.graph_sha256,
+        "recipe_id": report.chosen.recipe_id,
+        "engine": report.chosen.recipe.engine,
+        "source_sha256": report.source.sha256,
+        "source_weights_sha256": report.source.weights_sha256,
+        "source": report.source.catalog,
+        "calibration_fingerprint": origin.calibration_fingerprint,
+        "data_fingerprint": origin.data_fingerprint,
+        "preprocessing_fingerprint": origin.preprocessing_fingerprint,
+        "preprocessing": report.preprocessing.model_dump_json(),
+        "images": found.n,
+        "top1": found.top1.expected if found.top1 else None,
+        "top5": found.top5.expected if found.top5 else None,
+        "agreement": found.fidelity.agreement if found.fidelity else None,
+        "verdict": report.verdict.status,
+        "onnxruntime": origin.versions.get("onnxruntime"),
+    }
+    return {f"{PREFIX}{name}": str(value) for name, value in values.items() if value is not None}
+
+
+def read_facts(model: ModelProto) -> dict[str, str]:
+    """Return what this tool wrote into a model, key (with its prefix) to text; empty for other models."""
+    return {entry.key: entry.value for entry in model.metadata_props if entry.key.startswith(PREFIX)}
+
+
+def stamped(model: ModelProto, said: Mapping[str, str]) -> ModelProto:
+    """Return a copy of a model whose metadata are the others' own and ``said``, in the order of the keys."""
+    others = {entry.key: entry.value for entry in model.metadata_props if not entry.key.startswith(PREFIX)}
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    copy.ClearField("metadata_props")
+    for key, value in sorted({**others, **said}.items()):
+        copy.metadata_props.add(key=key, value=value)
+    return copy
