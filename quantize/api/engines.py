@@ -56,7 +56,12 @@ def tuned(config: RunConfig, model: ModelArtifact, calibration: Batches, search:
     Raises:
         EngineError: It is missing or failed, or gave no model at all.
     """
-    tuner = IncTuner(inc_settings(config, len(calibration.crops)), work)
+    known = {
+        recorded.trial.recipe.id: recorded.trial.metric
+        for recorded in search.earlier
+        if recorded.trial.metric is not None
+    }
+    tuner = IncTuner(inc_settings(config, len(calibration.crops)), work, known)
 
     def tune(evaluate: EvaluateCallback) -> Iterator[Trial]:
         return tuner.tune(model, search.goal, evaluate, calibration)

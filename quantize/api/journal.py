@@ -1,18 +1,74 @@
-"""The trial log: a line a finished trial, on disk before the next one begins."""
+"""The finished trials of a run, on disk before the next one begins, and taken up again by a resumed run."""
 
 from __future__ import annotations
 
-import json
-import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from quantize.engines.protocols import Trial
+from quantize.errors import ModelError
+from quantize.models.artifact import ModelArtifact
+from quantize.recipe import Recipe
 from quantize.report.trials import TrialSection
+from quantize.tuning.journal import Journal
+
+_PREFIX = "trial "
 
 
-def append_trial(path: Path, trial: TrialSection) -> None:
-    """Append one trial as a line of JSON and wait until it is on the disk."""
-    line = json.dumps(trial.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
-    with path.open("a", encoding="utf-8") as stream:
-        stream.write(line + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
+@dataclass(frozen=True)
+class RecordedTrial:
+    """A finished trial.
+
+    Attributes:
+        trial: What was tried and what came of it.
+        section: What the report says of it.
+    """
+
+    trial: Trial
+    section: TrialSection
+
+
+@dataclass(frozen=True)
+class TrialJournal:
+    """Trials in a journal, and their candidates in a folder.
+
+    Attributes:
+        journal: The run's journal.
+        candidates: Folder with each candidate as ``<recipe id>.onnx``.
+    """
+
+    journal: Journal
+    candidates: Path
+
+    def record(self, trial: Trial, section: TrialSection) -> None:
+        """Append a finished trial, and wait until it is on the disk."""
+        self.journal.step(
+            _PREFIX + trial.recipe.id,
+            lambda: {"recipe": trial.recipe.model_dump(mode="json"), "section": section.model_dump(mode="json")},
+        )
+
+    def earlier(self) -> tuple[RecordedTrial, ...]:
+        """Return the trials of the run that is resumed whose candidates are still there, in order.
+
+        A failed trial, and one whose candidate is gone or damaged, is tried again.
+        """
+        found: list[RecordedTrial] = []
+        for result in self.journal.results(_PREFIX):
+            section = TrialSection.model_validate(result["section"])
+            recipe = Recipe.model_validate(result["recipe"])
+            path = self.candidates / f"{recipe.id}.onnx"
+            if section.failure is not None or not path.is_file():
+                continue
+            try:
+                artifact = ModelArtifact.load(path)
+            except ModelError:
+                continue
+            if artifact.graph_sha256 == section.graph_sha256:
+                trial = Trial(len(found), recipe, artifact, section.metric, section.seconds)
+                found.append(RecordedTrial(trial, section.model_copy(update={"index": len(found)})))
+        return tuple(found)
+
+
+def renumbered(trial: Trial, index: int) -> Trial:
+    """Return a trial with its place in the whole run."""
+    return replace(trial, index=index)

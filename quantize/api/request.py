@@ -18,8 +18,8 @@ class TuneRequest:
     Attributes:
         config: All settings, resolved.
         input_model: The fp32 model; None: the demonstration.
-        data_path: Images; None: what the configuration says, and for the demonstration the packaged photographs.
-        label_path: Label file; None: what the configuration says, or class folders, or no labels.
+        data_path: Images, in place of the configuration's; None: those.
+        label_path: Label file, in place of the configuration's; None: that, class folders, or no labels.
         output_model: A folder, or a ``.onnx`` file; None: a folder of the model's name under ``runs_dir``.
         runs_dir: Where runs go that were not given a place.
         overwrite: Replace an earlier run in the same place.
@@ -46,11 +46,6 @@ class TuneRequest:
     criterion: Literal["accuracy", "none"] = "accuracy"
     workers: int | None = None
     command: tuple[str, ...] = ()
-
-    @property
-    def demonstration(self) -> bool:
-        """Return whether nothing was named: the packaged photographs and the fetched model."""
-        return self.input_model is None and self.data_path is None and self.config.data.path is None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from quantize.api.evaluator import Evaluator, metric_of
+from quantize.api.journal import RecordedTrial, TrialJournal, renumbered
 from quantize.engines.protocols import EvaluateCallback, Goal, Trial
 from quantize.errors import EngineError
 from quantize.evaluation.evaluation import Evaluation
@@ -45,13 +46,15 @@ class Search:
         goal: What is good enough.
         evaluator: Evaluates candidates on the images that trials may see.
         integer_share: How much of a recipe's model is in int8.
-        record: Called with each finished trial.
+        journal: Records each finished trial.
+        earlier: Trials of the run that is resumed.
     """
 
     goal: Goal
     evaluator: Evaluator
     integer_share: IntegerShare
-    record: Callable[[TrialSection], None]
+    journal: TrialJournal
+    earlier: tuple[RecordedTrial, ...] = ()
 
     def evaluate(self, model: ModelArtifact) -> float:
         """Return the goal's metric of a candidate, a fraction."""
@@ -72,11 +75,12 @@ class Search:
             EngineError: No trial gave a model.
         """
         start = time.monotonic()
-        trials, sections = [], []
-        for trial in tune(self.evaluate):
-            trials.append(trial)
-            sections.append(self.section(trial))
-            self.record(sections[-1])
+        trials = [recorded.trial for recorded in self.earlier]
+        sections = [recorded.section for recorded in self.earlier]
+        for found in tune(self.evaluate):
+            trials.append(renumbered(found, len(trials)))
+            sections.append(self.section(trials[-1]))
+            self.journal.record(trials[-1], sections[-1])
         chosen_id, stopped = choice()
         chosen = self._chosen(trials, chosen_id)
         return Found(

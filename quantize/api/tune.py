@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from quantize.api.asked import decide, refuse_to_write_over_the_input
 from quantize.api.inputs import load_images, preprocessing_for
+from quantize.api.rebuilding import require_same_inputs
+from quantize.api.replay import replayed_request
 from quantize.api.request import TuneRequest, TuneResult
 from quantize.api.run_folder import plan_run
+from quantize.api.run_request import resumed, write_request
 from quantize.api.stages import Stages
 from quantize.api.tuning_run import TuningRun
 from quantize.api.verdict import exit_code
 from quantize.data.images import open_images
+from quantize.errors import ExitCode
 from quantize.files import write_text
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog import catalog_entry_for
 from quantize.models.prepare import prepare
 from quantize.progress import Progress, silent
 from quantize.report.markdown import markdown
-from quantize.report.storage import write_report
+from quantize.report.storage import read_report, write_report
 
 __all__ = ["TuneRequest", "TuneResult", "tune"]
 
@@ -26,9 +30,13 @@ def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
 
     Everything that the user could have got wrong is checked before anything of an earlier run is replaced.
 
+    With ``resume``, an interrupted run goes on after its last finished step, and a finished one is read again.
+
     Raises:
         QuantizeError: Something that the user can mend: see its children.
     """
+    request, recorded = replayed_request(request)
+    request = resumed(request)
     stages, config = Stages(), request.config
     with stages.stage("read the model and list the images"):
         asked = decide(request, progress)
@@ -38,12 +46,18 @@ def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
             stem=asked.model.stem,
             opset=source.opset,
             first_format="qdq" if config.model.framework == "onnxrt_qdq" else "qlinear",
-            overwrite=request.overwrite,
+            overwrite=request.overwrite or request.resume is not None,
         )
+        if request.resume is not None and folder.report.is_file():
+            report = read_report(folder.report)
+            return TuneResult(run=folder.path, report=report, exit_code=exit_code(report.verdict))
         refuse_to_write_over_the_input(folder, asked.model)
         listed = open_images(asked.data, asked.labels, classes=source.contract.classes)
         entry = catalog_entry_for(source.proto())
         preprocessing = preprocessing_for(source, config.preprocessing, entry)
+        if not folder.report.exists():  # else the earlier run stays whole until this one has proved its inputs
+            write_text(folder.config, config.to_yaml())
+            write_request(asked, folder.work)
         model = prepare(asked.model, folder.work / "fp32.onnx", opset=13)
     with stages.stage("decode the images"):
         images = load_images(
@@ -59,7 +73,12 @@ def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
             workers=request.workers,
             progress=progress,
         )
-    report = TuningRun(asked, folder, source, entry, model, images, stages, progress).run()
+    if recorded is not None:
+        require_same_inputs(recorded, source, images.calibration.fingerprint)
+    report = TuningRun(asked, folder, source, entry, model, images, stages, progress, recorded).run()
     write_text(folder.markdown, markdown(report))
     write_report(report, folder.report)  # last: a folder with a report is a whole run
-    return TuneResult(run=folder.path, report=report, exit_code=exit_code(report.verdict))
+    codes = [exit_code(report.verdict)]
+    if report.replay is not None and report.replay.outcome == "different":
+        codes.append(ExitCode.NOT_MET)
+    return TuneResult(run=folder.path, report=report, exit_code=ExitCode.worst(codes))

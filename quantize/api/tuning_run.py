@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from quantize.api.anatomy import measure_anatomy
 from quantize.api.asked import Asked
 from quantize.api.candidates import Jury
 from quantize.api.engines import integer_share, is_all_fp32, tuned
 from quantize.api.evaluator import Evaluator
 from quantize.api.export import Pair, compare_formats, write_pair
+from quantize.api.flipped import flips_section
 from quantize.api.goal import goal_for
 from quantize.api.inputs import Images
-from quantize.api.journal import append_trial
+from quantize.api.journal import TrialJournal
 from quantize.api.latency import latency_plan, measure_models
 from quantize.api.preset_probe import probe_presets, refuse_chance
+from quantize.api.rebuilding import found_again, replay_section
 from quantize.api.rewriting import Workshop, rewrite_section
 from quantize.api.run_folder import RunFolder
+from quantize.api.run_request import write_request
 from quantize.api.search import Found, Search
 from quantize.api.sections import (
     criterion_section,
@@ -25,6 +29,7 @@ from quantize.api.sections import (
     source_section,
 )
 from quantize.api.stages import Stages
+from quantize.api.stamping import stamp_models
 from quantize.api.verdict import verdict_section
 from quantize.benchmark.measurement import Measurement
 from quantize.config.run_config import RunConfig
@@ -37,9 +42,12 @@ from quantize.files import write_text
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog import CatalogEntry
 from quantize.progress import Progress
+from quantize.provenance import fingerprint
+from quantize.report.replay import ReplaySection
 from quantize.report.schema import RunReport
 from quantize.report.trials import ChosenSection
 from quantize.rewrites import Rewritten, select_rewrites
+from quantize.tuning.journal import Journal
 
 _BENCHMARK_SECONDS = 120.0
 _BATCH = 16
@@ -58,6 +66,7 @@ class TuningRun:
         images: The decoded images.
         stages: Timed stages so far.
         progress: Told of everything that takes long.
+        recorded: The report whose recipe is built again in place of a search; None: search.
     """
 
     asked: Asked
@@ -68,6 +77,7 @@ class TuningRun:
     images: Images
     stages: Stages
     progress: Progress
+    recorded: RunReport | None = None
 
     @property
     def config(self) -> RunConfig:
@@ -83,11 +93,10 @@ class TuningRun:
         selection = self._evaluator(self.images.evaluation, "evaluation")
         with self.stages.stage("evaluate fp32"):
             goal = self._goal(selection)
-        self._clear()
-        write_text(self.folder.config, self.config.to_yaml())
+        journal = self._journal()
         with self.stages.stage("tune"):
-            search = Search(goal, selection, integer_share, lambda trial: append_trial(self.folder.journal, trial))
-            found = tuned(self.config, self.model, self._batches(self.images.calibration), search, self.folder.work)
+            search = Search(goal, selection, integer_share, journal, journal.earlier())
+            found = self._found(search)
         with self.stages.stage("rewrite, and write both formats"):
             rewritten = self._rewrite(found, goal, selection)
             pair = write_pair(rewritten, self.folder)
@@ -98,7 +107,17 @@ class TuningRun:
         with self.stages.stage("benchmark"):
             measurement = self._measure(pair)
         chosen = _chosen(found, rewritten)
-        return RunReport(
+        with self.stages.stage("memory and operators"):
+            resources, operators = measure_anatomy(
+                {"fp32": self.model, "int8": pair.int8, "qdq": pair.qdq},
+                self.images.evaluation,
+                self.images.preprocessing,
+                measurement.plan,
+                profiled="int8",
+                recipe=chosen.recipe,
+                progress=self.progress,
+            )
+        report = RunReport(
             verdict=verdict_section(
                 goal,
                 models,
@@ -119,11 +138,34 @@ class TuningRun:
             rewrites=tuple(rewrite_section(record) for record in rewritten.records),
             trials=found.sections,
             measurement=measurement,
+            resources=resources,
+            profile=operators,
+            flips=flips_section(
+                selection.evaluate_baseline(self.model),
+                selection.evaluate(pair.int8),
+                role="int8",
+                crops=self.images.evaluation,
+                file=self.folder.path / "flips.csv",
+            ),
+            replay=self._replay(pair),
             stages=self.stages.sections(),
             provenance=provenance(self.asked.request, self.images),
             config=self.config.model_dump(mode="json"),
             notes=self.config.notes,
         )
+        return stamp_models(report, self.folder)
+
+    def _found(self, search: Search) -> Found:
+        calibration = self._batches(self.images.calibration)
+        if self.recorded is not None:
+            return found_again(self.recorded, self.model, calibration, search, self.folder.work)
+        return tuned(self.config, self.model, calibration, search, self.folder.work)
+
+    def _replay(self, pair: Pair) -> ReplaySection | None:
+        if self.recorded is None or self.asked.request.replay is None:
+            return None
+        hashes = {"int8": pair.int8.graph_sha256, "qdq": pair.qdq.graph_sha256}
+        return replay_section(self.asked.request.replay, self.recorded, hashes)
 
     def _goal(self, selection: Evaluator) -> Goal:
         baseline = selection.evaluate_baseline(self.model)
@@ -150,9 +192,11 @@ class TuningRun:
             seed=self.config.tuning.random_seed,
             progress=self.progress,
         )
-        return workshop.apply(
-            found.chosen.artifact, select_rewrites(self.config.rewrites), opset=max(12, self.source.opset)
-        )
+        opset, recorded = max(12, self.source.opset), self.recorded
+        if recorded is not None:
+            kept = select_rewrites(recorded.chosen.recipe.rewrites)
+            return workshop.apply(found.chosen.artifact, kept, opset=opset, timed=False)
+        return workshop.apply(found.chosen.artifact, select_rewrites(self.config.rewrites), opset=opset)
 
     def _jury(self, goal: Goal, selection: Evaluator) -> Jury:
         kept = self.images.certification
@@ -190,11 +234,23 @@ class TuningRun:
     def _batches(self, crops: Crops) -> Batches:
         return Batches(crops, self.images.preprocessing, _BATCH)
 
-    def _clear(self) -> None:
-        """Take away what an earlier run left, now that this one will replace it."""
-        folder = self.folder
-        for path in (folder.report, folder.markdown, folder.html, folder.journal, folder.int8, folder.qdq):
+    def _journal(self) -> TrialJournal:
+        """Take away what an earlier run left, now that this one will replace it, and open the journal."""
+        folder, resume = self.folder, self.asked.request.resume is not None
+        flips = folder.path / "flips.csv"
+        outputs = (folder.report, flips, folder.markdown, folder.html, folder.int8, folder.qdq)
+        for path in outputs if resume else (*outputs, folder.journal):
             path.unlink(missing_ok=True)
+        write_text(folder.config, self.config.to_yaml())
+        write_request(self.asked, folder.work)
+        configuration = {
+            "settings": fingerprint(self.config.model_dump(mode="json", exclude={"notes"})),
+            "criterion": self.asked.request.criterion,
+            "model": self.model.graph_sha256,
+            "data": self.images.crops.fingerprint,
+            "preprocessing": self.images.preprocessing.fingerprint,
+        }
+        return TrialJournal(Journal(folder.journal, configuration, resume=resume), folder.work / "candidates")
 
 
 def _chosen(found: Found, rewritten: Rewritten) -> ChosenSection:

@@ -1,0 +1,60 @@
+"""What a run was asked, kept in its folder so that ``--resume`` needs nothing but the folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from quantize.api.asked import Asked
+from quantize.api.request import TuneRequest
+from quantize.errors import RunError
+from quantize.files import write_text
+
+_FILE = "request.json"
+_VERSION = 1
+
+
+def write_request(asked: Asked, work: Path) -> None:
+    """Write what is not in the configuration: the model, the place, what is skipped, what is judged."""
+    request = asked.request
+    content = {
+        "version": _VERSION,
+        "input_model": str(asked.model.absolute()),
+        "output_model": str(asked.output.absolute()),
+        "criterion": request.criterion,
+        "skip_unreadable": request.skip_unreadable,
+        "demonstration": asked.demonstration_data,
+    }
+    write_text(work / _FILE, json.dumps(content, indent=1) + "\n")
+
+
+def resumed(request: TuneRequest) -> TuneRequest:
+    """Return the request of a run that is continued, with what the run was asked.
+
+    Raises:
+        RunError: The folder holds no run, or one that another version began.
+    """
+    if request.resume is None:
+        return request
+    folder = request.resume.parent if request.resume.name == "report.json" else request.resume
+    path = folder / "work" / _FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["version"] != _VERSION:
+            raise ValueError(f"version {content['version']}")
+        return replace(
+            request,
+            input_model=None if content["demonstration"] else Path(content["input_model"]),
+            output_model=Path(content["output_model"]),
+            criterion=content["criterion"],
+            skip_unreadable=content["skip_unreadable"],
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            "there is no run here that can be continued",
+            where=str(folder),
+            found=f"{path.name}: {error}",
+            expected="the folder of an interrupted run, with its work folder",
+            advice="start the run again, with --overwrite if it left something behind",
+        ) from None
