@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
@@ -16,6 +16,7 @@ from quantize.tuning.racing import decide, log_evidence, race_blocks, race_order
 Answers = NDArray[np.float64]
 
 _ACCURACY = 0.672
+_unhurried = settings(deadline=None)  # a busy machine is no reason to fail
 
 
 def _images(n: int, lost: int, gained: int, seed: int, accuracy: float = _ACCURACY) -> tuple[Answers, Answers]:
@@ -45,6 +46,7 @@ def races(draw: st.DrawFn) -> tuple[Answers, Answers, float]:
     return np.array(draw(chances)), np.array(draw(chances)), draw(st.floats(0, 1))
 
 
+@_unhurried
 @given(races())
 def test_a_race_ends_with_its_last_image_and_by_the_point_verdict(
     case: tuple[Answers, Answers, float],
@@ -57,6 +59,7 @@ def test_a_race_ends_with_its_last_image_and_by_the_point_verdict(
         assert state.outcome == ("pass" if candidate.mean() > floor else "reject")
 
 
+@_unhurried
 @given(races(), st.floats(0, 1))
 def test_what_is_certain_stays_so_whatever_follows(case: tuple[Answers, Answers, float], share: float) -> None:
     baseline, candidate, floor = case
@@ -69,6 +72,7 @@ def test_what_is_certain_stays_so_whatever_follows(case: tuple[Answers, Answers,
             assert final.outcome == state.outcome
 
 
+@_unhurried
 @given(races(), st.floats(0, 1))
 def test_nobody_passes_before_it_is_certain(case: tuple[Answers, Answers, float], share: float) -> None:
     baseline, candidate, floor = case
@@ -77,6 +81,7 @@ def test_nobody_passes_before_it_is_certain(case: tuple[Answers, Answers, float]
     assert (state.evidence is None) == state.certain
 
 
+@_unhurried
 @given(races(), st.floats(0, 1))
 def test_once_rejected_with_confidence_more_images_only_make_it_certain(
     case: tuple[Answers, Answers, float], share: float
@@ -189,6 +194,7 @@ def test_the_order_is_a_permutation_that_its_seed_decides() -> None:
     assert (race_order(500, 3) != race_order(500, 4)).any()
 
 
+@_unhurried
 @given(st.integers(1, 5000), st.integers(1, 300), st.floats(1.1, 4))
 def test_blocks_cover_every_image_once(n: int, first: int, growth: float) -> None:
     blocks = race_blocks(n, first=first, growth=growth)
