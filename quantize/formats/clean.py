@@ -1,4 +1,4 @@
-"""One QuantizeLinear and one DequantizeLinear a tensor."""
+"""One QuantizeLinear and one DequantizeLinear a tensor, and no node that does nothing."""
 
 from __future__ import annotations
 
@@ -41,3 +41,14 @@ def _quantize_constant(graph: Graph, node: NodeProto) -> None:
     integers = graph.add_constant(node.output[0], by.quantize(values))
     graph.replace_uses(node.output[0], integers)
     graph.remove([node])
+
+
+def remove_idle(graph: Graph) -> None:
+    """Take Identity away, and Dropout whose mask nobody reads: between a node and its QuantizeLinear they hide it."""
+    for node in graph.sorted_nodes():
+        masks = node.output[1:] if node.op_type == "Dropout" else []
+        if node.domain or node.op_type not in ("Identity", "Dropout") or any(graph.consumers(mask) for mask in masks):
+            continue
+        if not any(graph.is_output(name) for name in node.output):
+            graph.replace_uses(node.output[0], node.input[0])
+            graph.remove([node])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from onnx import NodeProto
 
 from quantize.formats.graph import Graph, attribute
-from quantize.formats.operators import moving
+from quantize.formats.operators import clip, moving
 from quantize.formats.parameters import is_dequantize, is_quantize
 from quantize.formats.unit import Unit, unit_of
 
@@ -15,14 +15,16 @@ NOT_FUSED = ("DepthToSpace", "Pad", "SpaceToDepth", "Transpose")
 def on_integers_where_not_fused(graph: Graph) -> None:
     """Take DequantizeLinear and QuantizeLinear away around moving nodes that onnxruntime would leave in float.
 
-    A Transpose too: onnxruntime fuses it, but moves it about in float before. A Reshape beside one of those follows
-    it. A Concat of equal parameters as well: it is fused to an operator that looks every byte up in a table.
+    So for Clip, and for a Transpose: onnxruntime fuses that one, but moves it about in float before. A Reshape beside
+    one of those follows it. A Concat of equal parameters as well: it is fused to one that looks up every byte.
     """
     for node in graph.sorted_nodes():
         if node.domain:
             continue
         if node.op_type in NOT_FUSED or (node.op_type == "Reshape" and _beside_not_fused(graph, node)):
             moving.to_qlinear(graph, node)
+        elif node.op_type in ("Clip", "Relu"):
+            clip.to_qlinear(graph, node)
         elif node.op_type == "Concat":
             unit = unit_of(graph, node, through_clip=False)
             if unit is not None and _all_equal(unit):

@@ -28,7 +28,10 @@ class Graph:
         self._initializers: dict[str, TensorProto] = {tensor.name: tensor for tensor in graph.initializer}
         self._arrays: dict[str, NDArray[Any]] = {}
         self._scalars: dict[str, str] = {}
-        self._index: tuple[dict[str, NodeProto], dict[str, list[NodeProto]]] | None = None
+        self._producers: dict[str, NodeProto] = {}
+        self._consumers: dict[str, list[NodeProto]] = {}
+        for node in self.nodes:
+            self._connect(node)
         self._names = {name for node in self.nodes for name in (*node.input, *node.output, node.name)}
         self._names |= {*self._initializers, *self.inputs, *self.outputs}
         self._constants_from_nodes()
@@ -65,15 +68,20 @@ class Graph:
 
     def producer(self, name: str) -> NodeProto | None:
         """Return the node that makes a tensor; None for inputs and initializers."""
-        return self._indexed()[0].get(name)
+        return self._producers.get(name)
 
     def consumers(self, name: str) -> list[NodeProto]:
-        """Return the nodes that read a tensor, each once, in the graph's order."""
-        return self._indexed()[1].get(name, [])
+        """Return the nodes that read a tensor, each once, in the order in which they came to read it."""
+        return list(self._consumers.get(name, ()))
 
     def is_output(self, name: str) -> bool:
         """Return whether a tensor is a declared output."""
         return name in self.outputs
+
+    @property
+    def constants(self) -> list[str]:
+        """Return the names of the initializers."""
+        return list(self._initializers)
 
     def constant(self, name: str) -> NDArray[Any] | None:
         """Return an initializer's values (do not change them in place), or None for any other tensor."""
@@ -127,34 +135,37 @@ class Graph:
         node = helper.make_node(op_type, inputs, outputs, name=self.fresh(name or op_type), domain=domain, **kept)
         self.nodes.append(node)
         self._names.update(outputs)
-        self._index = None
+        self._connect(node)
         return node
 
     def remove(self, nodes: Iterable[NodeProto]) -> None:
         """Remove nodes (those very objects) from the graph."""
-        gone = {id(node) for node in nodes}
+        gone = {id(node): node for node in nodes}
         self.nodes = [node for node in self.nodes if id(node) not in gone]
-        self._names -= {node.name for node in self._model.graph.node if id(node) in gone}
-        self._index = None
+        for node in gone.values():
+            self._disconnect(node)
 
     def set_input(self, node: NodeProto, position: int, name: str) -> None:
         """Let a node read another tensor at one position."""
+        self._disconnect(node)
         node.input[position] = name
-        self._index = None
+        self._connect(node)
 
     def set_output(self, node: NodeProto, position: int, name: str) -> None:
         """Give one of a node's outputs another name; its readers are not changed."""
+        self._disconnect(node)
         node.output[position] = name
         self._names.add(name)
-        self._index = None
+        self._connect(node)
 
     def replace_uses(self, old: str, new: str) -> None:
         """Let every reader of ``old`` read ``new`` instead. Declared outputs keep their names and makers."""
         for node in self.consumers(old):
+            self._disconnect(node)
             for position, name in enumerate(node.input):
                 if name == old:
                     node.input[position] = new
-        self._index = None
+            self._connect(node)
 
     def prune(self) -> None:
         """Remove nodes that nothing reads and initializers that nothing uses."""
@@ -164,19 +175,19 @@ class Graph:
             if any(name in alive for name in node.output):
                 kept.append(node)
                 alive.update(_reads(node))
+            else:
+                self._disconnect(node)
         self.nodes = kept[::-1]
         self._initializers = {name: tensor for name, tensor in self._initializers.items() if name in alive}
         self._arrays = {name: values for name, values in self._arrays.items() if name in alive}
-        self._index = None
 
     def sorted_nodes(self) -> list[NodeProto]:
         """Return the nodes in an order in which each comes after what it reads, otherwise as they stood."""
         position = {id(node): index for index, node in enumerate(self.nodes)}
-        maker = {name: node for node in self.nodes for name in node.output if name}
         waiting: dict[int, int] = {}
         readers: dict[int, list[NodeProto]] = {}
         for node in self.nodes:
-            makers = {id(maker[name]): maker[name] for name in _reads(node) if name in maker}
+            makers = {id(maker) for name in _reads(node) if (maker := self._producers.get(name)) is not None}
             waiting[id(node)] = len(makers)
             for key in makers:
                 readers.setdefault(key, []).append(node)
@@ -220,15 +231,17 @@ class Graph:
 
     # -- inside -------------------------------------------------------------------------------------------------
 
-    def _indexed(self) -> tuple[dict[str, NodeProto], dict[str, list[NodeProto]]]:
-        if self._index is None:
-            producers = {name: node for node in self.nodes for name in node.output if name}
-            consumers: dict[str, list[NodeProto]] = {}
-            for node in self.nodes:
-                for name in dict.fromkeys(_reads(node)):
-                    consumers.setdefault(name, []).append(node)
-            self._index = (producers, consumers)
-        return self._index
+    def _connect(self, node: NodeProto) -> None:
+        self._producers.update((name, node) for name in node.output if name)
+        for name in dict.fromkeys(_reads(node)):
+            self._consumers.setdefault(name, []).append(node)
+
+    def _disconnect(self, node: NodeProto) -> None:
+        for name in node.output:
+            if self._producers.get(name) is node:
+                del self._producers[name]
+        for name in dict.fromkeys(_reads(node)):
+            self._consumers[name] = [reader for reader in self._consumers[name] if reader is not node]
 
     def _constants_from_nodes(self) -> None:
         constants = [node for node in self.nodes if node.op_type == "Constant" and node.attribute[0].name == "value"]

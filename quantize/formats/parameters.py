@@ -40,6 +40,16 @@ class Parameters:
         """Return the largest integer of the type."""
         return int(np.iinfo(self.zero_point.dtype).max)
 
+    @property
+    def low(self) -> float:
+        """Return the smallest real number that a tensor can hold (per tensor)."""
+        return float((self.lowest - int(self.zero_point)) * self.scale)
+
+    @property
+    def high(self) -> float:
+        """Return the largest real number that a tensor can hold (per tensor)."""
+        return float((self.highest - int(self.zero_point)) * self.scale)
+
     def same_as(self, other: Parameters) -> bool:
         """Return whether both give the same integers the same meaning."""
         return (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from onnx import ModelProto
 
-from quantize.formats.clean import merge_duplicates
+from quantize.formats.clean import merge_duplicates, remove_idle
 from quantize.formats.fusing import on_integers_where_not_fused
 from quantize.formats.graph import DEFAULT_DOMAIN, MICROSOFT, Graph
 from quantize.formats.operators import QLINEAR_OPERATORS, concat, moving
@@ -48,6 +48,7 @@ def canonical(model: ModelProto) -> ModelProto:
         if convert is not None:
             convert(graph, node)
     raise_to_13(graph)
+    remove_idle(graph)
     for node in graph.sorted_nodes():
         if moving.moves_values(node) or (node.op_type == "Clip" and not node.domain):
             moving.to_qdq(graph, node)

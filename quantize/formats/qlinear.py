@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from onnx import ModelProto, NodeProto
 
-from quantize.formats.clipping import clip_bounds, clip_integers
+from quantize.formats.clipping import clip_bounds
 from quantize.formats.graph import Graph
-from quantize.formats.operators import FLOAT_OPERATORS, FLOAT_OUTPUTS, moving
+from quantize.formats.operators import FLOAT_OPERATORS, FLOAT_OUTPUTS, clip, moving
 from quantize.formats.opsets import lower_to_12
 from quantize.formats.parameters import is_dequantize, node_parameters
 from quantize.formats.qdq import canonical
@@ -45,17 +45,8 @@ def _convert(graph: Graph, node: NodeProto) -> None:
     if moving.moves_values(node):
         moving.to_qlinear(graph, node)
         return
-    bounds = clip_bounds(graph, node)
-    if bounds is not None:
-        unit = unit_of(graph, node, through_clip=False)
-        source = unit.inputs[0] if unit else None
-        if unit is not None and source is not None and source.by.same_as(unit.by):
-            graph.remove(unit.replaced)
-            if bounds.implied_by(unit.by):
-                graph.replace_uses(unit.integers, source.integers)
-            else:
-                unclipped = clip_integers(graph, bounds, unit.by, unit.integers)
-                graph.replace_uses(unclipped, source.integers)
+    if clip_bounds(graph, node) is not None:
+        clip.to_qlinear(graph, node)
         return
     unit = unit_of(graph, node) if node.op_type in FLOAT_OPERATORS else None
     if unit is not None:

@@ -23,6 +23,11 @@ class Tensor:
     scale: float
     zero_point: int
 
+    @property
+    def reach(self) -> float:
+        """Return the largest absolute value that it can hold."""
+        return max(self.zero_point, 255 - self.zero_point) * self.scale
+
 
 @dataclass
 class QLinearGraph:
@@ -54,7 +59,7 @@ class QLinearGraph:
 
     def output(self, shape: tuple[int, ...], reach: float = 4.0, low: float | None = None) -> Tensor:
         """Return a tensor with a range of about [-reach, reach], or from ``low`` on."""
-        low = -reach * float(self.random.uniform(0.3, 1)) if low is None else low
+        low = -reach * float(self.random.uniform(0.8, 1)) if low is None else low
         scale = (reach - low) / 255
         return Tensor(self.name("q"), shape, float(np.float32(scale)), round(-low / scale))
 
@@ -96,13 +101,13 @@ class QLinearGraph:
             else -(-x.shape[2 + a] // stride)
             for a in (0, 1)
         ]
-        made = made or self.output((x.shape[0], channels, *sizes), low=0.0 if relu else None)
+        made = made or self.output((x.shape[0], channels, *sizes), x.reach + 0.5, low=0.0 if relu else None)
         made = Tensor(made.name, (x.shape[0], channels, *sizes), made.scale, made.zero_point)
         inputs = [*self.triple(x), self.constant(weight, "w")]
         inputs += [self.constant(w_scale if per_channel else w_scale[0], "ws")]
         inputs += [self.constant(w_zero if per_channel else w_zero[0], "wz"), *self.scales(made)]
         if bias:
-            limit = max(int(0.5 / (x.scale * float(w_scale.min()))), 1)
+            limit = max(int(0.5 / (x.scale * float(w_scale.max()))), 1)
             inputs.append(self.constant(self.random.integers(-limit, limit, channels).astype(np.int32), "b"))
         if "auto_pad" not in attributes:
             attributes["pads"] = list(pads)
@@ -112,7 +117,7 @@ class QLinearGraph:
 
     def unary(self, op_type: str, x: Tensor, shape: tuple[int, ...] | None = None, **attributes: Any) -> Tensor:
         low = 0.0 if op_type in ("Sigmoid", "Softmax") else None
-        made = self.output(shape or x.shape, reach=1.0 if low == 0.0 else 4.0, low=low)
+        made = self.output(shape or x.shape, 1.0 if low == 0.0 else x.reach, low=low)
         inputs = [*self.triple(x), *self.scales(made)]
         self.add(f"QLinear{op_type}", inputs, made.name, domain=MICROSOFT, **attributes)
         return made
@@ -125,14 +130,17 @@ class QLinearGraph:
         return self.unary("GlobalAveragePool", x, (*x.shape[:2], 1, 1), channels_last=0)
 
     def binary(self, op_type: str, a: Tensor, b: Tensor) -> Tensor:
-        made = self.output(a.shape)
+        made = self.output(a.shape, a.reach + b.reach if op_type == "Add" else a.reach * b.reach)
         inputs = [*self.triple(a), *self.triple(b), *self.scales(made)]
         self.add(f"QLinear{op_type}", inputs, made.name, domain=MICROSOFT)
         return made
 
     def concat(self, *pieces: Tensor, like: Tensor | None = None) -> Tensor:
         shape = (pieces[0].shape[0], sum(piece.shape[1] for piece in pieces), *pieces[0].shape[2:])
-        made = self.output(shape, reach=5.0)
+        low = min(-piece.zero_point * piece.scale for piece in pieces)
+        high = max((255 - piece.zero_point) * piece.scale for piece in pieces)
+        scale = float(np.float32((high - low) / 255))  # a calibrated Concat holds what flows into it
+        made = Tensor(self.name("q"), shape, scale, min(max(round(-low / scale), 0), 255))
         if like is not None:
             made = Tensor(made.name, shape, like.scale, like.zero_point)
         inputs = self.scales(made) + [name for piece in pieces for name in self.triple(piece)]
@@ -159,8 +167,9 @@ class QLinearGraph:
         shape = (outputs, x.shape[1]) if transposed else (x.shape[1], outputs)
         weight = self.constant(self.random.integers(-127, 128, shape).astype(np.int8), "w")
         scale = (self.random.uniform(0.5, 1.5, outputs) / (127 * np.sqrt(x.shape[1]))).astype(np.float32)
-        bias = self.constant(self.random.integers(-500, 500, outputs).astype(np.int32), "b")
-        made = self.output((x.shape[0], outputs))
+        limit = max(int(0.5 / (x.scale * float(scale.max()))), 1)
+        bias = self.constant(self.random.integers(-limit, limit, outputs).astype(np.int32), "b")
+        made = self.output((x.shape[0], outputs), x.reach + 0.5)
         inputs = [*self.triple(x), weight, self.constant(scale, "ws"), self.constant(np.zeros(outputs, np.int8), "wz")]
         inputs += [bias] if float_output else [bias, *self.scales(made)]
         self.add("QGemm", inputs, made.name, domain=MICROSOFT, transB=int(transposed))
@@ -169,7 +178,7 @@ class QLinearGraph:
     def matmul(self, x: Tensor, outputs: int) -> Tensor:
         weight = self.constant(self.random.integers(-127, 128, (x.shape[-1], outputs)).astype(np.int8), "w")
         scale = (self.random.uniform(0.5, 1.5, outputs) / (127 * np.sqrt(x.shape[-1]))).astype(np.float32)
-        made = self.output((*x.shape[:-1], outputs))
+        made = self.output((*x.shape[:-1], outputs), x.reach + 0.5)
         inputs = [*self.triple(x), weight, self.constant(scale, "ws"), self.constant(np.zeros(outputs, np.int8), "wz")]
         self.add("QLinearMatMul", [*inputs, *self.scales(made)], made.name)
         return made

@@ -46,7 +46,6 @@ CASES = [
     ("Unsqueeze", ("axes",), {}),
     ("Pad", ("pads", "value"), {}),
     ("Pad", ("pads",), {"mode": "reflect"}),
-    ("Identity", (), {}),
 ]
 
 
@@ -64,6 +63,12 @@ def test_a_moving_node_works_on_integers_with_the_same_result(
     for model in (qlinear, to_qdq(source), to_qdq(qlinear), to_qlinear(to_qdq(qlinear))):
         # Optimized, onnxruntime drops the second of two roundings: only equal scales can be compared then.
         np.testing.assert_array_equal(run(model, IMAGE, optimize=scale_after == 0.05)[0], expected)
+
+
+def test_an_identity_is_gone() -> None:
+    source = _moved("Identity")
+    assert _types(to_qlinear(source)) == ["QuantizeLinear", "DequantizeLinear", "QuantizeLinear", "DequantizeLinear"]
+    np.testing.assert_array_equal(run(to_qlinear(source), IMAGE)[0], run(source, IMAGE)[0])
 
 
 def test_a_pad_with_a_value_between_two_integers_stays_float() -> None:

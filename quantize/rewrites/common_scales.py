@@ -1,0 +1,199 @@
+"""One scale for a Concat and everything that flows into it, so that the Concat copies bytes.
+
+A Concat of tensors with parameters of their own requantizes every byte. Here the nodes that make those tensors
+quantize to the Concat's parameters at once: a value is rounded once instead of twice. Operators that only move values
+have one set of parameters before and after, so the change goes through them, to both sides, and through every Concat
+on the way; a tensor that is read elsewhere too has its new parameters there as well.
+
+A quantizer's narrower range often is a Relu or Relu6 (absorbed into zero point and scale): where the common range is
+wider than a tensor's own, a Clip of the integers keeps its bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+from onnx import NodeProto
+
+from quantize.formats.bias import bias_scale, rounded_bias
+from quantize.formats.clipping import Bounds
+from quantize.formats.graph import Graph
+from quantize.formats.operators.moving import moves_values
+from quantize.formats.parameters import (
+    Parameters,
+    add_dequantize,
+    add_quantize,
+    is_dequantize,
+    is_quantize,
+    new_parameters,
+    node_parameters,
+)
+from quantize.formats.unit import quantized_input, unit_of
+from quantize.rewrites.protocol import Declaration, Rewrite, shown_not_slower
+
+BIASED = ("Conv", "Gemm")
+
+
+def _apply(graph: Graph) -> Sequence[str]:
+    changed: list[str] = []
+    done: set[str] = set()
+    for node in graph.sorted_nodes():
+        if node.op_type != "Concat" or node.domain or node.output[0] in done:
+            continue
+        group = _group(graph, node)
+        if group is None:
+            continue
+        done |= {quantize.input[0] for quantize in group}
+        found = [by for quantize in group if (by := node_parameters(graph, quantize)) is not None]
+        if len(found) == len(group) and not all(by.same_as(found[0]) for by in found):
+            _set(graph, group, _common(graph, found, node.name))
+            changed.append(node.name)
+    return changed
+
+
+def _broken(graph: Graph, names: Sequence[str]) -> Sequence[str]:
+    problems = []
+    for node in [node for node in graph.nodes if node.name in names]:
+        unit = unit_of(graph, node, through_clip=False)
+        if unit is None or not all(piece is not None and piece.by.same_as(unit.by) for piece in unit.inputs):
+            problems.append(f"{node.name} still requantizes")
+    return problems
+
+
+def _group(graph: Graph, concat: NodeProto) -> list[NodeProto] | None:
+    """Return the QuantizeLinear nodes of all tensors bound to a Concat; None where one of them is not quantized."""
+    found: dict[str, NodeProto] = {}
+    waiting = list(_of_output(graph, concat))
+    if not waiting:
+        return None
+    waiting += [quantize for name in concat.input if (quantize := _of_input(graph, name)) is not None]
+    if len(waiting) != 1 + len(concat.input):
+        return None
+    while waiting:
+        quantize = waiting.pop()
+        if quantize.name in found:
+            continue
+        found[quantize.name] = quantize
+        for node in _bound(graph, quantize):
+            inputs = node.input if node.op_type == "Concat" else node.input[:1]
+            before = [_of_input(graph, name) for name in inputs]
+            after = list(_of_output(graph, node))
+            if after and all(other is not None for other in before):
+                waiting += [other for other in before if other is not None] + after
+    return list(found.values())
+
+
+def _bound(graph: Graph, quantize: NodeProto) -> Iterator[NodeProto]:
+    """Yield the Concats and moving nodes that make or read a quantized tensor."""
+    maker = graph.producer(quantize.input[0])
+    readers = (reader for dq in _dequantized(graph, quantize) for reader in graph.consumers(dq.output[0]))
+    for node in (*([maker] if maker is not None else []), *readers):
+        if not node.domain and (node.op_type == "Concat" or moves_values(node)):
+            yield node
+
+
+def _dequantized(graph: Graph, quantize: NodeProto) -> list[NodeProto]:
+    return [reader for reader in graph.consumers(quantize.output[0]) if is_dequantize(reader)]
+
+
+def _of_input(graph: Graph, name: str) -> NodeProto | None:
+    """Return the QuantizeLinear behind a dequantized tensor, if nothing but DequantizeLinear reads it."""
+    dequantize = graph.producer(name)
+    quantize = graph.producer(dequantize.input[0]) if dequantize is not None and is_dequantize(dequantize) else None
+    if quantize is None or not is_quantize(quantize) or graph.is_output(quantize.output[0]):
+        return None
+    readers = graph.consumers(quantize.output[0])
+    return quantize if len(_dequantized(graph, quantize)) == len(readers) else None
+
+
+def _of_output(graph: Graph, node: NodeProto) -> Iterable[NodeProto]:
+    """Return the QuantizeLinear nodes of a node's outputs; none where one of them is not quantized only."""
+    found = []
+    for name in node.output:
+        readers = graph.consumers(name)
+        if len(readers) != 1 or not is_quantize(readers[0]) or graph.is_output(name):
+            return []
+        if graph.is_output(readers[0].output[0]):
+            return []
+        found.append(readers[0])
+    return found
+
+
+def _common(graph: Graph, found: Sequence[Parameters], hint: str) -> Parameters:
+    """Return the parameters that hold every tensor's range: those of one of them where they do, or new ones."""
+    low, high = min(by.low for by in found), max(by.high for by in found)
+    for by in found:
+        if by.low <= low + by.scale / 2 and by.high >= high - by.scale / 2:
+            return by
+    kind = found[0].zero_point.dtype
+    limits = np.iinfo(kind)
+    scale = np.float32((high - low) / (limits.max - limits.min))
+    zero_point = np.clip(np.rint(limits.min - low / scale), limits.min, limits.max).astype(kind)
+    return new_parameters(graph, f"{hint}_common", scale, np.asarray(zero_point), None)
+
+
+def _set(graph: Graph, group: Sequence[NodeProto], by: Parameters) -> None:
+    ranges = {quantize.input[0]: _range(graph, quantize) for quantize in group}
+    open_ended = [quantize for quantize in group if not _from_within(graph, quantize, ranges)]
+    for quantize in group:
+        for node in (quantize, *_dequantized(graph, quantize)):
+            graph.set_input(node, 1, by.scale_name)
+            graph.set_input(node, 2, by.zero_point_name)
+        for dequantize in _dequantized(graph, quantize):
+            for reader in graph.consumers(dequantize.output[0]):
+                if reader.op_type in BIASED and reader.input[0] == dequantize.output[0] and len(reader.input) > 2:
+                    _rescale_bias(graph, reader, by)
+    for quantize in open_ended:
+        _clip(graph, quantize, by, *ranges[quantize.input[0]])
+
+
+def _range(graph: Graph, quantize: NodeProto) -> tuple[float, float]:
+    by = node_parameters(graph, quantize)
+    assert by is not None
+    return by.low, by.high
+
+
+def _from_within(graph: Graph, quantize: NodeProto, ranges: Mapping[str, tuple[float, float]]) -> bool:
+    """Return whether a Concat or moving node makes the tensor out of tensors whose ranges it holds anyway."""
+    maker = graph.producer(quantize.input[0])
+    if maker is None or maker.domain or not (maker.op_type == "Concat" or moves_values(maker)):
+        return False
+    low, high = ranges[quantize.input[0]]
+    sources = [_of_input(graph, name) for name in (maker.input if maker.op_type == "Concat" else maker.input[:1])]
+    found = [ranges.get(source.input[0]) if source is not None else None for source in sources]
+    return all(one is not None and one[0] >= low and one[1] <= high for one in found)
+
+
+def _clip(graph: Graph, quantize: NodeProto, by: Parameters, low: float, high: float) -> None:
+    """Confine the integers of a tensor to its range before, where the common parameters would let more through."""
+    if Bounds(low, high).implied_by(by):
+        return
+    ends = [
+        graph.add_constant(f"{quantize.output[0]}_{end}", np.array(value, np.float32))
+        for end, value in (("low", low), ("high", high))
+    ]
+    integers = graph.fresh(f"{quantize.output[0]}_unclipped")
+    clipped = graph.fresh(f"{quantize.output[0]}_clipped")
+    output = quantize.output[0]
+    graph.set_output(quantize, 0, integers)
+    graph.add("Clip", [add_dequantize(graph, integers, by), *ends], [clipped], name=f"{output}_Clip")
+    add_quantize(graph, clipped, by, output)
+
+
+def _rescale_bias(graph: Graph, node: NodeProto, by: Parameters) -> None:
+    """Give an int32 bias the scale that its operator now implies."""
+    weight, bias = quantized_input(graph, node.input[1]), quantized_input(graph, node.input[2])
+    if weight is None or bias is None:
+        return
+    integers = graph.constant(bias.integers)
+    if integers is None:
+        return
+    scale = bias_scale(by, weight.by)
+    new = new_parameters(graph, f"{node.name}_bias", scale, np.zeros(scale.shape, np.int32), bias.by.axis)
+    rounded = graph.add_constant(f"{node.name}_bias", rounded_bias(bias.by.dequantize(integers), scale))
+    graph.set_input(node, 2, add_dequantize(graph, rounded, new))
+
+
+COMMON_SCALES = Rewrite("common-scales", Declaration("rounding", 0.15), _apply, _broken, shown_not_slower)
+"""Every group of tensors around a Concat. Values move by up to a step of the common scale where they are written."""

@@ -1,0 +1,102 @@
+"""What every rewrite of a quantized graph is and promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from quantize.formats.graph import Graph
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """By how much a rewrite may move the scores.
+
+    Attributes:
+        kind: ``exact``: bit-equal scores in QLinear form, and in QDQ form once onnxruntime has fused it.
+            ``rounding``: scores may move by rounding.
+        within: The largest move: root mean square of the scores' differences over the root mean square of the scores
+            before, on a batch of real images; 0.0 for ``exact``.
+    """
+
+    kind: Literal["exact", "rounding"]
+    within: float = 0.0
+
+    def __post_init__(self) -> None:
+        if (self.kind == "exact") != (self.within == 0.0):
+            raise ValueError("an exact rewrite moves nothing, one that rounds says by how much")
+
+
+@dataclass(frozen=True)
+class RatioInterval:
+    """A paired speed ratio, time before over time after, with its confidence interval: above 1 is faster."""
+
+    low: float
+    ratio: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Movement:
+    """What a rewrite did to the scores of the images that it was checked on.
+
+    Attributes:
+        images: Number of images.
+        largest: Largest absolute difference of a score.
+        relative: Root mean square of the differences over that of the scores before.
+        predictions_changed: Images whose first highest score is another class.
+        ties_before: Images with equal scores among the five highest, before.
+        ties_after: The same, after.
+    """
+
+    images: int
+    largest: float
+    relative: float
+    predictions_changed: int
+    ties_before: int
+    ties_after: int
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known about a rewrite when it is decided whether to keep it.
+
+    Attributes:
+        speed: Speed ratio by format; empty where nothing was timed.
+        movement: What happened to the scores.
+    """
+
+    speed: Mapping[str, RatioInterval]
+    movement: Movement
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """One transformation of a graph in canonical form (QDQ around every operator, see ``formats.canonical``).
+
+    Attributes:
+        name: Under which users ask for it.
+        declares: By how much it may move scores.
+        apply: Changes the graph wherever it matches and returns the names of the nodes changed; returns nothing where
+            nothing matched, and then the graph is as it was.
+        broken: Given the graph after and the names that ``apply`` returned, says what does not hold that must hold;
+            nothing where all is well.
+        pays: Decides from the evidence whether it is worth keeping.
+    """
+
+    name: str
+    declares: Declaration
+    apply: Callable[[Graph], Sequence[str]]
+    broken: Callable[[Graph, Sequence[str]], Sequence[str]]
+    pays: Callable[[Evidence], bool]
+
+
+def not_shown_slower(evidence: Evidence) -> bool:
+    """Keep what costs nothing else: unless the paired benchmark shows that it is slower, in either format."""
+    return all(ratio.high >= 1.0 for ratio in evidence.speed.values())
+
+
+def shown_not_slower(evidence: Evidence) -> bool:
+    """Keep what moves scores only if the paired benchmark shows that it is not slower, in both formats."""
+    return all(ratio.low >= 1.0 for ratio in evidence.speed.values())

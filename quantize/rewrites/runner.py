@@ -1,0 +1,180 @@
+"""Apply rewrites one after another, check what each declares, and keep those that pay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import ModelProto
+
+from quantize.formats import canonical, to_qdq, to_qlinear
+from quantize.formats.graph import Graph
+from quantize.models.session import open_session
+from quantize.progress import Progress, silent
+from quantize.rewrites.movement import movement, within
+from quantize.rewrites.protocol import Evidence, Movement, RatioInterval, Rewrite
+
+Faster = Callable[[ModelProto, ModelProto], RatioInterval]
+"""Times two models, before and after, paired."""
+Agreement = Callable[[ModelProto], float]
+"""Returns a model's agreement with fp32: the share of images with the same highest score."""
+Criterion = Callable[[ModelProto], bool]
+"""Returns whether a model still meets the run's criterion."""
+
+
+@dataclass(frozen=True)
+class RewriteRecord:
+    """What one rewrite did to one model.
+
+    Attributes:
+        name: The rewrite.
+        kept: Whether the result has it.
+        reason: Why it is not kept, in a sentence; None where it is.
+        nodes: The nodes that it changed.
+        declared: ``exact`` or ``rounding``.
+        declared_within: See ``Declaration.within``.
+        movement: What happened to the scores; None where nothing matched.
+        speed: (format, paired speed ratio before over after); empty where nothing was timed.
+        agreement_moved: Agreement with fp32 after minus before, a fraction; None where it was not measured.
+    """
+
+    name: str
+    kept: bool
+    reason: str | None
+    nodes: tuple[str, ...]
+    declared: str
+    declared_within: float
+    movement: Movement | None = None
+    speed: tuple[tuple[str, RatioInterval], ...] = ()
+    agreement_moved: float | None = None
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """A model in both formats after its rewrites.
+
+    Attributes:
+        qlinear: The QLinear form.
+        qdq: The QDQ form.
+        records: One entry a rewrite, in the order tried.
+    """
+
+    qlinear: ModelProto
+    qdq: ModelProto
+    records: tuple[RewriteRecord, ...]
+
+
+@dataclass(frozen=True)
+class _Forms:
+    """A graph in canonical form with both formats and their scores."""
+
+    graph: ModelProto
+    qlinear: ModelProto
+    qdq: ModelProto
+    scores: NDArray[Any]
+    qdq_scores: NDArray[Any]
+
+
+def rewrite(
+    model: ModelProto,
+    rewrites: Sequence[Rewrite],
+    *,
+    images: Sequence[NDArray[Any]],
+    opset: int = 12,
+    faster: Faster | None = None,
+    agreement: Agreement | None = None,
+    criterion: Criterion | None = None,
+    progress: Progress = silent,
+) -> Rewritten:
+    """Apply rewrites in order; leave out what breaks its declaration, does not pay, or fails the criterion.
+
+    Args:
+        model: A quantized model in any format.
+        rewrites: What to try.
+        images: Batches of real images as the model takes them, on which declarations are checked; 32 images or more
+            say something about ties.
+        opset: Of the QLinear form; the QDQ form has 13 or the model's own.
+        faster: Paired timing; without it, every rewrite that is right is kept.
+        agreement: Agreement with fp32, to be recorded.
+        criterion: Whether a candidate still meets the run's goal.
+        progress: Told the rewrites done.
+
+    Raises:
+        ModelError: The model cannot be expressed in both formats.
+    """
+    now = _forms(canonical(model), images, opset)
+    agreed = agreement(now.qlinear) if agreement is not None else None
+    records = []
+    for number, one in enumerate(rewrites):
+        progress("rewrites", number, len(rewrites))
+        graph = Graph(now.graph)
+        nodes = tuple(one.apply(graph))
+        if not nodes:
+            records.append(_record(one, nodes, reason="it matches nothing in this model"))
+            continue
+        after = _forms(graph.model(), images, opset)
+        moved = movement(now.scores, after.scores)
+        problem = _problem(one, Graph(after.graph), nodes, now, after)
+        if problem is not None:
+            records.append(_record(one, nodes, reason=problem, movement=moved))
+            continue
+        speed = _speed(faster, now, after)
+        agreed_after = agreement(after.qlinear) if agreement is not None else None
+        reason = None
+        if not one.pays(Evidence(dict(speed), moved)):
+            reason = "it does not pay on this model and machine"
+        elif criterion is not None and not criterion(after.qlinear):
+            reason = "the criterion is no longer met with it"
+        shift = agreed_after - agreed if agreed is not None and agreed_after is not None else None
+        records.append(_record(one, nodes, reason=reason, movement=moved, speed=speed, agreement_moved=shift))
+        if reason is None:
+            now, agreed = after, agreed_after
+    progress("rewrites", len(rewrites), len(rewrites))
+    return Rewritten(now.qlinear, now.qdq, tuple(records))
+
+
+def scores(model: ModelProto, images: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Return a model's first output for batches of images, one row an image."""
+    session = open_session(model.SerializeToString())
+    name = session.get_inputs()[0].name
+    return np.concatenate([session.run(None, {name: batch})[0].reshape(len(batch), -1) for batch in images])
+
+
+def _forms(graph: ModelProto, images: Sequence[NDArray[Any]], opset: int) -> _Forms:
+    qlinear, qdq = to_qlinear(graph, opset=opset), to_qdq(graph)
+    return _Forms(graph, qlinear, qdq, scores(qlinear, images), scores(qdq, images))
+
+
+def _problem(one: Rewrite, graph: Graph, nodes: Sequence[str], before: _Forms, after: _Forms) -> str | None:
+    """Return what a rewrite broke, or None."""
+    for model in (after.qlinear, after.qdq):
+        onnx.checker.check_model(model, full_check=True)
+        for now, was in ((model.graph.input, before.qdq.graph.input), (model.graph.output, before.qdq.graph.output)):
+            if [value.SerializeToString() for value in now] != [value.SerializeToString() for value in was]:
+                return "it changes the model's declared input or output"
+    broken = one.broken(graph, nodes)
+    if broken:
+        return f"it does not leave the graph as it promises: {broken[0]}"
+    for name, old, new in (("QLinear", before.scores, after.scores), ("QDQ", before.qdq_scores, after.qdq_scores)):
+        found = movement(old, new)
+        if not within(one.declares, found):
+            return (
+                f"it declares {one.declares.kind} (within {one.declares.within:g}), "
+                f"but moves the {name} scores by {found.relative:.2g}"
+            )
+    return None
+
+
+def _speed(faster: Faster | None, before: _Forms, after: _Forms) -> tuple[tuple[str, RatioInterval], ...]:
+    if faster is None:
+        return ()
+    return (("qlinear", faster(before.qlinear, after.qlinear)), ("qdq", faster(before.qdq, after.qdq)))
+
+
+def _record(one: Rewrite, nodes: tuple[str, ...], *, reason: str | None, **found: Any) -> RewriteRecord:
+    declared = one.declares
+    return RewriteRecord(one.name, reason is None, reason, nodes, declared.kind, declared.within, **found)

@@ -1,0 +1,58 @@
+"""Which rewrites there are, in which order, and which of them a setting names."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+from quantize.errors import ConfigError
+from quantize.rewrites.channel_padding import CHANNEL_PADDING
+from quantize.rewrites.common_scales import COMMON_SCALES
+from quantize.rewrites.float_head import FLOAT_HEAD
+from quantize.rewrites.mean_as_product import MEAN_AS_PRODUCT
+from quantize.rewrites.protocol import Rewrite
+from quantize.rewrites.redundant import REDUNDANT
+from quantize.rewrites.space_to_depth import SPACE_TO_DEPTH
+from quantize.rewrites.stem_by_rows import STEM_BY_ROWS
+
+REWRITES: tuple[Rewrite, ...] = (
+    REDUNDANT,
+    SPACE_TO_DEPTH,
+    STEM_BY_ROWS,
+    CHANNEL_PADDING,
+    COMMON_SCALES,
+    FLOAT_HEAD,
+    MEAN_AS_PRODUCT,
+)
+"""All rewrites, in the order in which they are applied: the later ones find what the earlier ones leave."""
+
+DEFAULT: tuple[Rewrite, ...] = REWRITES
+"""What ``default`` means: everything that has paid on a real model."""
+
+
+def select_rewrites(setting: str | Sequence[str]) -> tuple[Rewrite, ...]:
+    """Return the rewrites that a setting names, in the order in which they are applied.
+
+    Args:
+        setting: ``none``, ``default``, ``all``, or names (a sequence, or one text with commas).
+
+    Raises:
+        ConfigError: A name that is none of a rewrite.
+    """
+    names = setting.split(",") if isinstance(setting, str) else list(setting)
+    names = [name.strip().replace("_", "-") for name in names]
+    groups = {"none": (), "default": DEFAULT, "all": REWRITES}
+    if len(names) == 1 and names[0] in groups:
+        return groups[names[0]]
+    known = {one.name: one for one in REWRITES}
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, [*groups, *known], n=1)
+            raise ConfigError(
+                "no rewrite has this name",
+                where="rewrites",
+                found=repr(name),
+                expected=f"none, default, all, or some of {', '.join(known)}",
+                advice=f"did you mean {near[0]!r}?" if near else None,
+            )
+    return tuple(one for one in REWRITES if one.name in names)
