@@ -33,9 +33,9 @@ def float_reason(candidate: ModelProto, origin: str | None, op_type: str, recipe
     if all(quantized) and leaves:
         return "no int8 kernel: runs between DQ and Q"
     if quantized and quantized[0] and not leaves:
-        return "its result is not quantized"
+        return "result not quantized"
     if any(quantized) and not quantized[0]:
-        return "only its weights are quantized"
+        return "only weights quantized"
     return "not quantized"
 
 

@@ -153,11 +153,17 @@ def reached(profile: Profile, model: ModelProfile) -> dict[str, Reached]:
     return found
 
 
+def short_name(origin: str, op_type: str) -> str:
+    """Return an operator's name without what exporters put around it: ``/block/Conv`` of a Conv is ``block``."""
+    return origin.removeprefix("/").removesuffix(f"/{op_type}") or origin
+
+
 def _costs(model: ModelProfile, kind: Kind) -> tuple[Cost, ...]:
     found: dict[tuple[str, str | None], list[float]] = defaultdict(list)
     for operator in model.operators:
         if operator.kind == kind:
-            found[operator.origin_op or operator.op_type, operator.reason].append(operator.time_ns)
+            op_type = operator.origin_op or operator.op_type.removeprefix("QLinear")
+            found[op_type, operator.reason].append(operator.time_ns)
     costs = (Cost(op_type, len(times), sum(times), reason) for (op_type, reason), times in found.items())
     return tuple(sorted(costs, key=lambda cost: -cost.time_ns))
 

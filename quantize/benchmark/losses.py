@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from quantize.benchmark.gains import Cost, Gain, conversions, product_gains, stayed_float, typical_gain
+from quantize.benchmark.gains import (
+    Cost,
+    Gain,
+    conversions,
+    product_gains,
+    short_name,
+    stayed_float,
+    typical_gain,
+)
 from quantize.benchmark.profile import Profile
 from quantize.benchmark.shape_notes import DEPTHWISE
 from quantize.rewrites.common_scales import COMMON_SCALES
 from quantize.rewrites.space_to_depth import SPACE_TO_DEPTH
 
 _SHARE_THAT_MATTERS = 0.01
+# The operator, or part of the names of those that stand for it in QDQ.
+_SPACE_TO_DEPTH_OP = "SpaceToDepth"
 
 
 @dataclass(frozen=True)
@@ -38,7 +49,12 @@ def losses(profile: Profile) -> tuple[Loss, ...]:
     ]
     typical = typical_gain(profile)
     if typical is not None:
-        found += [_product(gain, typical) for gain in product_gains(profile) if gain.kind == "int8"]
+        rewritten = any(
+            _SPACE_TO_DEPTH_OP in (node.op_type, *node.name.split("_")) for node in profile.candidate.operators
+        )
+        found += _products(
+            [gain for gain in product_gains(profile) if gain.kind == "int8"], typical, rewritten=rewritten
+        )
     least = _SHARE_THAT_MATTERS * profile.candidate.run_ns
     return tuple(sorted((loss for loss in found if loss.time_ns >= least), key=lambda loss: -loss.time_ns))
 
@@ -49,12 +65,25 @@ def _conversion(cost: Cost) -> Loss:
     return Loss(cost.label, "only converts", cost.time_ns, None)
 
 
-def _product(gain: Gain, typical: float) -> Loss:
-    why = f"{gain.ratio:.2f}x of {typical:.1f}x"
-    few_channels = gain.shape_note is not None and gain.shape_note != DEPTHWISE
-    return Loss(
-        gain.origin,
-        why if gain.shape_note is None else f"{why}; {gain.shape_note}",
-        gain.lost_ns,
-        SPACE_TO_DEPTH.name if few_channels else None,
-    )
+def _products(gains: Sequence[Gain], typical: float, *, rewritten: bool) -> Iterator[Loss]:
+    """Yield a loss for each product, and one for all depthwise ones."""
+    depthwise = [gain for gain in gains if gain.shape_note == DEPTHWISE and gain.lost_ns > 0]
+    if len(depthwise) > 1:
+        together = sum(gain.baseline_ns for gain in depthwise) / sum(gain.candidate_ns for gain in depthwise)
+        lost = sum(gain.lost_ns for gain in depthwise)
+        yield Loss(f"{len(depthwise)} depthwise {depthwise[0].op_type}", _gain_words(together, typical), lost, None)
+    for gain in gains:
+        if len(depthwise) > 1 and gain.shape_note == DEPTHWISE:
+            continue
+        words = _gain_words(gain.ratio, typical)
+        helps = gain.shape_note is not None and gain.shape_note != DEPTHWISE and not rewritten
+        yield Loss(
+            short_name(gain.origin, gain.op_type),
+            words if gain.shape_note is None else f"{words}; {gain.shape_note}",
+            gain.lost_ns,
+            SPACE_TO_DEPTH.name if helps else None,
+        )
+
+
+def _gain_words(ratio: float, typical: float) -> str:
+    return f"{ratio:.2f}x of {typical:.1f}x"

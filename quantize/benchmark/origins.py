@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 from onnx import ModelProto, NodeProto
 
 from quantize.benchmark.multiply_adds import ARITHMETIC_OPS
 from quantize.benchmark.trace import NodeTrace
+from quantize.models.inference import Shape, inferred_shapes
 
 # What onnxruntime and the quantizers put around the name of the node, or of its output, that a node comes from.
 _PREFIX = re.compile(r"^(?:fused )+")
-_SUFFIX = re.compile(r"(?:_token_\d+|_nchwc|_nhwc|_quant|_quantized|/fused)$")
+_SUFFIX = re.compile(r"(?:_token_\d+|_nchwc|_nhwc|_quant|_quantized|_MatMul|/fused)$")
 # Operators that onnxruntime fuses into the product before them.
 _FUSED = frozenset({"Relu", "Clip", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "BatchNormalization", "Mul", "Add"})
 _PRODUCTS = ARITHMETIC_OPS | {
@@ -33,15 +35,19 @@ def is_product(op_type: str) -> bool:
     return op_type in _PRODUCTS
 
 
-def find_origins(model: ModelProto, nodes: Sequence[NodeTrace]) -> list[str | None]:
+def find_origins(
+    model: ModelProto, nodes: Sequence[NodeTrace], weights: Mapping[str, Shape] | None = None
+) -> list[str | None]:
     """Return, for each node that ran, the name of the fp32 model's node that it computes.
 
-    First by name: onnxruntime and the quantizers keep the name of the node, or of its output, within theirs. Then, if
-    as many products are left over on both sides, by their order, which quantization does not change.
+    First by name: onnxruntime and the quantizers keep the name of the node, or of its output, within theirs. Then
+    what is left over of the products: where weights of a shape are left over equally often on both sides, those in
+    their order; then, if as many are left over in all, in their order, which quantization does not change.
 
     Args:
         model: The fp32 model, its nodes named.
         nodes: Of a session of it, or of a quantized model made from it, in the order that they ran.
+        weights: Shapes of the products' weights by name of the node that ran, where they are known.
 
     Returns:
         A name for each, or None: conversions, for example.
@@ -51,11 +57,41 @@ def find_origins(model: ModelProto, nodes: Sequence[NodeTrace]) -> list[str | No
     found = [_by_name(node, named, producers) for node in nodes]
     taken = set(found)
     left = [index for index, node in enumerate(nodes) if found[index] is None and is_product(node.op_type)]
-    products = [node.name for node in model.graph.node if node.op_type in ARITHMETIC_OPS and node.name not in taken]
+    products = [node for node in model.graph.node if node.op_type in ARITHMETIC_OPS and node.name not in taken]
+    shapes = inferred_shapes(model) if left else {}
+    here, there = defaultdict(list), defaultdict(list)
+    for index in left:
+        here[_signature((weights or {}).get(nodes[index].name))].append(index)
+    for product in products:
+        there[_signature(shapes.get(product.input[1]))].append(product)
+    for signature, indices in here.items():
+        if signature is not None and len(indices) == len(there[signature]):
+            for index, product in zip(indices, there[signature], strict=True):
+                found[index] = product.name
+                left.remove(index)
+                products.remove(product)
     if len(left) == len(products):
-        for index, name in zip(left, products, strict=True):
-            found[index] = name
+        for index, product in zip(left, products, strict=True):
+            found[index] = product.name
     return found
+
+
+def weight_shapes(graph: ModelProto) -> dict[str, Shape]:
+    """Return the shapes of the weights of a graph's products, by name of the node."""
+    values = {tensor.name: tuple(tensor.dims) for tensor in graph.graph.initializer}
+    found: dict[str, Shape] = {}
+    for node in graph.graph.node:
+        place = 3 if node.op_type.startswith("Q") else 1
+        if is_product(node.op_type) and len(node.input) > place and node.input[place] in values:
+            found[node.name] = values[node.input[place]]
+    return found
+
+
+def _signature(shape: Shape | None) -> tuple[int | str | None, ...] | None:
+    """Return what a weight's shape and its transposed one have in common; None where nothing is known."""
+    if shape is None or len(shape) != 2:
+        return shape
+    return tuple(sorted(shape, key=str))
 
 
 def _by_name(node: NodeTrace, named: dict[str, NodeProto], producers: dict[str, NodeProto]) -> str | None:
@@ -63,9 +99,14 @@ def _by_name(node: NodeTrace, named: dict[str, NodeProto], producers: dict[str, 
         return None
     for name in _inner_names(node.name):
         origin = named.get(name) or producers.get(name)
-        while origin is not None and is_product(node.op_type) and origin.op_type in _FUSED:
-            origin = producers.get(origin.input[0])
-        if origin is not None and is_product(node.op_type) == (origin.op_type in ARITHMETIC_OPS):
+        if origin is None:
+            continue
+        product: NodeProto | None = origin
+        while is_product(node.op_type) and product is not None and product.op_type in _FUSED:
+            product = producers.get(product.input[0])
+        if product is not None and product.op_type in ARITHMETIC_OPS and is_product(node.op_type):
+            return str(product.name)
+        if origin.op_type not in ARITHMETIC_OPS:
             return str(origin.name)
     return None
 

@@ -17,7 +17,7 @@ from quantize.benchmark.float_reasons import float_reason
 from quantize.benchmark.interleave import collector_paused
 from quantize.benchmark.kinds import Kind, kind_of, requantizing_concats
 from quantize.benchmark.multiply_adds import multiply_adds
-from quantize.benchmark.origins import find_origins
+from quantize.benchmark.origins import find_origins, weight_shapes
 from quantize.benchmark.peak import Peak, measure_peak
 from quantize.benchmark.plan import Plan
 from quantize.benchmark.schedule import round_order
@@ -215,7 +215,8 @@ def _model_profile(
     operators = {node.name: node.op_type for node in reference.graph.node}
     notes = shape_notes(reference)
     found = []
-    for node, origin in zip(trace.nodes, find_origins(reference, trace.nodes), strict=True):
+    origins = find_origins(reference, trace.nodes, weight_shapes(optimized))
+    for node, origin in zip(trace.nodes, origins, strict=True):
         kind = kind_of(node, requantizing)
         origin_op = None if origin is None else operators[origin]
         reason = None

@@ -5,13 +5,25 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from quantize.benchmark.gains import Cost, Gain, Reached, conversions, gains, product_gains, reached, stayed_float
+from quantize.benchmark.gains import (
+    Cost,
+    Gain,
+    Reached,
+    conversions,
+    gains,
+    product_gains,
+    reached,
+    short_name,
+    stayed_float,
+)
 from quantize.benchmark.kinds import Kind
 from quantize.benchmark.losses import losses
 from quantize.benchmark.profile import Profile
 from quantize.benchmark.summary import WIDTH, milliseconds, shortened
 
 _ROWS = 7
+_OTHER_ROWS = 2
+_OTHERS_FROM = 0.005
 _NOTE_LINES = 3
 _KINDS: tuple[tuple[Kind, str], ...] = (
     ("int8", "int8 operators"),
@@ -58,16 +70,24 @@ def _least_gains(profile: Profile) -> list[str]:
     products = product_gains(profile)
     lines = [f"{'operators that gain least':<47}{'fp32':>11}{'int8':>11}{'gain':>8}"]
     lines += [_gain_row(gain) for gain in products[:_ROWS]]
-    slower = [gain for gain in gains(profile) if gain.ratio < 1 and gain.origin not in {own.origin for own in products}]
-    lines += [_gain_row(gain) for gain in sorted(slower, key=lambda gain: gain.baseline_ns - gain.candidate_ns)[:2]]
+    lines += [_gain_row(gain) for gain in _slower_others(profile)[:_OTHER_ROWS]]
     if len(products) > _ROWS:
-        lines.append(f"  … most: {shortened(products[-1].origin, 50)}, {products[-1].ratio:.2f}x")
+        most = products[-1]
+        lines.append(f"  … most: {shortened(short_name(most.origin, most.op_type), 50)}, {most.ratio:.2f}x")
     return lines
+
+
+def _slower_others(profile: Profile) -> list[Gain]:
+    """Return the operators that are no products and take longer in int8, by what they take longer."""
+    products = {gain.origin for gain in product_gains(profile)}
+    longer = [gain for gain in gains(profile) if gain.origin not in products]
+    longer.sort(key=lambda gain: gain.baseline_ns - gain.candidate_ns)
+    return [g for g in longer if g.candidate_ns - g.baseline_ns >= _OTHERS_FROM * profile.candidate.run_ns]
 
 
 def _gain_row(gain: Gain) -> str:
     detail = f" ({gain.op_type})" if gain.shape_note is None else f" ({gain.op_type}, {gain.shape_note})"
-    name = shortened(gain.origin, 44 - len(detail)) + detail
+    name = shortened(short_name(gain.origin, gain.op_type), 44 - len(detail)) + detail
     return f"  {name:<45}{_micro(gain.baseline_ns):>11}{_micro(gain.candidate_ns):>11}{gain.ratio:>7.2f}x"
 
 

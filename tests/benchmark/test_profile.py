@@ -15,7 +15,7 @@ from quantize.benchmark.gains import conversions, gains, product_gains, reached,
 from quantize.benchmark.kinds import kind_of, requantizing_concats
 from quantize.benchmark.losses import losses
 from quantize.benchmark.multiply_adds import multiply_adds
-from quantize.benchmark.origins import find_origins
+from quantize.benchmark.origins import find_origins, weight_shapes
 from quantize.benchmark.peak import Peak
 from quantize.benchmark.profile import ModelProfile, OperatorTime, Profile
 from quantize.benchmark.profile_text import profile_text
@@ -130,6 +130,28 @@ def test_nodes_are_led_back_to_the_fp32_model_by_name_or_order(fp32, names, ops)
     assert find_origins(fp32, ran) == ["/stem/Conv", "/block/Conv", "/fc/Gemm"]
 
 
+def test_names_that_say_nothing_are_matched_by_the_weights_shapes_whatever_the_order(fp32):
+    ran = [node(name, op) for name, op in (("q2", "QLinearMatMul"), ("q1", "QLinearConv"), ("q0", "QLinearConv"))]
+    shapes = {"q0": (8, 3, 3, 3), "q1": (8, 1, 3, 3), "q2": (128, 10)}
+    assert find_origins(fp32, ran, shapes) == ["/fc/Gemm", "/block/Conv", "/stem/Conv"]
+    rewritten = {**shapes, "q0": (8, 12, 2, 2)}
+    assert find_origins(fp32, ran, rewritten) == ["/fc/Gemm", "/block/Conv", "/stem/Conv"]
+
+
+def test_an_operator_computed_as_another_keeps_its_name(fp32):
+    fp32.graph.node.append(helper.make_node("GlobalAveragePool", ["d"], ["p"], name="/pool"))
+    ran = [node("/pool", "QLinearMatMul"), node("/fc/Gemm_MatMul_quant", "QLinearMatMul")]
+    assert find_origins(fp32, ran) == ["/pool", "/fc/Gemm"]
+
+
+def test_the_weights_of_products_are_read_from_the_graph_that_runs():
+    weights = numpy_helper.from_array(np.zeros((8, 3, 3, 3), np.int8), "w")
+    conv = helper.make_node("QLinearConv", ["x", "s", "z", "w", "ws", "wz", "ys", "yz"], ["y"], name="conv")
+    product = helper.make_node("MatMul", ["y", "unknown"], ["t"], name="product")
+    graph = helper.make_graph([conv, product], "g", [], [], [weights])
+    assert weight_shapes(helper.make_model(graph)) == {"conv": (8, 3, 3, 3)}
+
+
 def test_what_is_named_after_a_tensor_it_converts_has_no_origin(fp32):
     ran = [
         node("b_QuantizeLinear", "QuantizeLinear"),
@@ -210,10 +232,10 @@ def test_the_reason_for_fp32_is_the_recipe_or_what_stands_around_the_node():
     def reason(name: str, op_type: str, made_by: Recipe | None = None) -> str:
         return float_reason(model, name, op_type, made_by)
 
-    assert reason("pool", "GlobalAveragePool") == "its result is not quantized"
+    assert reason("pool", "GlobalAveragePool") == "result not quantized"
     assert reason("softmax", "Softmax") == "not quantized"
     assert reason("erf", "Erf") == "no int8 kernel: runs between DQ and Q"
-    assert reason("conv", "Conv") == "only its weights are quantized"
+    assert reason("conv", "Conv") == "only weights quantized"
     assert reason("softmax", "Softmax", recipe) == reason("conv", "Conv", recipe) == "kept by the recipe"
     assert reason("elsewhere", "Conv") == "not quantized"
 
@@ -240,6 +262,29 @@ def test_losses_are_ordered_by_time_and_name_the_rewrite_that_helps(profiled):
         ("QuantizeLinear", None),
         ("Softmax", None),
     ]
+
+
+def test_a_first_conv_that_is_rewritten_already_gets_no_such_advice(profiled):
+    for name, op_type in (("conv1_SpaceToDepth_1_1", "Transpose"), ("cells", "SpaceToDepth")):
+        nodes = (*profiled.candidate.operators, operator(name, op_type, "conversion", 1))
+        candidate = profiled.candidate.model_copy(update={"operators": nodes})
+        found = losses(profiled.model_copy(update={"candidate": candidate}))
+        assert [loss.rewrite for loss in found if loss.what == "conv1"] == [None]
+
+
+def test_depthwise_convolutions_are_one_loss_together(profiled):
+    names = ("a", "b", "c")
+    before = tuple(conv(name, "fp32", 100, 1000, "depthwise") for name in names)
+    after = tuple(conv(name, "int8", 100, 1000, "depthwise") for name in names)
+    changed = profiled.model_copy(
+        update={
+            "baseline": profiled.baseline.model_copy(update={"operators": (*profiled.baseline.operators, *before)}),
+            "candidate": profiled.candidate.model_copy(update={"operators": (*profiled.candidate.operators, *after)}),
+        }
+    )
+    found = next(loss for loss in losses(changed) if "depthwise" in loss.what)
+    assert (found.what, found.why) == ("3 depthwise Conv", "1.00x of 3.0x")
+    assert found.time_ns == pytest.approx(200_000)
 
 
 def test_the_roofline_counts_the_multiply_adds_of_each_kind(profiled):
