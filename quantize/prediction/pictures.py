@@ -55,5 +55,5 @@ def _at(place: str, standard_input: Callable[[], bytes]) -> Iterator[Picture]:
     names, _ = images_only(list_files(path, below=True))
     if not names:
         raise DataError("no images here", where=place, expected="JPEG, PNG or other image files")
-    for name in names:
+    for name in sorted(names):
         yield Picture(str(path / name), (path / name).read_bytes)
