@@ -18,7 +18,7 @@ from quantize.benchmark.child import Child
 from quantize.benchmark.clock import monotonic
 from quantize.benchmark.conditions import Conditions, read_conditions
 from quantize.benchmark.environment import Environment, read_environment
-from quantize.benchmark.measure import Inputs
+from quantize.benchmark.measure import Inputs, plan_for
 from quantize.benchmark.placement import Placement, place_instances
 from quantize.benchmark.plan import Plan
 from quantize.benchmark.schedule import round_order
@@ -90,8 +90,9 @@ def measure_instances(
         progress: Told the phases done.
 
     Raises:
-        MeasurementError: There are not enough cores, or an instance was killed.
+        MeasurementError: There are not enough cores, an instance was killed, or as ``measure``.
     """
+    plan = plan_for(plan, inputs)
     nodes = cpu.numa_nodes()
     cores = cpu.affinity() or tuple(range(cpu.logical_cores()))
     placements = place_instances(instances, plan.threads, cores=cores, nodes=nodes, siblings=cpu.siblings(cores))

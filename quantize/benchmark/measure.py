@@ -40,14 +40,9 @@ def measure(plan: Plan, inputs: Inputs, *, clock: Clock = monotonic, progress: P
         progress: Told the rounds done.
 
     Raises:
-        MeasurementError: A model without images, or models with different numbers of them.
+        MeasurementError: A model without images, or models with unlike numbers of them or of images a run.
     """
-    if {name: len(inputs.get(name, ())) for name in plan.models} != dict.fromkeys(plan.models, _count(plan, inputs)):
-        raise MeasurementError(
-            "the models have different numbers of prepared images",
-            found=", ".join(f"{name}: {len(inputs.get(name, ()))}" for name in plan.models),
-            expected="the same images for every model",
-        )
+    plan = plan_for(plan, inputs)
     contestants = plan.contestants()
     environment = read_environment(plan)
     before = read_conditions()
@@ -86,9 +81,28 @@ def session_run(path: Path, images: Sequence[npt.NDArray[np.generic]], plan: Pla
     return run_image
 
 
-def _count(plan: Plan, inputs: Inputs) -> int:
-    """Return the number of images of the first model, at least one: none is as wrong as unlike numbers."""
-    return max(1, len(inputs.get(next(iter(plan.models)), ())))
+def plan_for(plan: Plan, inputs: Inputs) -> Plan:
+    """Return the plan with the batch size that the inputs have.
+
+    Raises:
+        MeasurementError: A model without images, or models with unlike numbers of them or of images a run.
+    """
+    counts = {name: len(inputs.get(name, ())) for name in plan.models}
+    if len(set(counts.values())) > 1 or 0 in counts.values():
+        raise MeasurementError(
+            "the models have different numbers of prepared images",
+            found=", ".join(f"{name}: {count}" for name, count in counts.items()),
+            expected="the same images for every model, at least one",
+        )
+    batches = {name: inputs[name][0].shape[0] for name in plan.models}
+    if len(set(batches.values())) > 1:
+        raise MeasurementError(
+            "models with different numbers of images a run cannot be timed against each other",
+            found=", ".join(f"{name}: {batch}" for name, batch in batches.items()),
+            expected="the same batch size",
+            advice="export both models with the same batch size, or with a symbolic one",
+        )
+    return plan.model_copy(update={"batch_size": next(iter(batches.values()))})
 
 
 def _opener(contestant: Contestant, plan: Plan, inputs: Inputs) -> partial[Run]:

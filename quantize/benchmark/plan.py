@@ -25,7 +25,7 @@ class Plan(BaseModel):
         baseline: Name of the model that all others are compared with; None to measure without comparing.
         control: Measure the baseline a second time, in sessions of its own: the A/A control.
         threads: Intra-op threads of every session.
-        batch_size: Images a run.
+        batch_size: Images a run; the inputs' own where a measurement is made.
         warmup: Runs of each newly opened session before its first block (fewer where they take over 0.5 s).
         switch_warmup: Runs before the timed ones each time another model takes over (caches, frequency).
         block_length: Timed runs a block; None lets ``iteration`` decide.

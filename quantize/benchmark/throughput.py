@@ -47,7 +47,7 @@ def measure_batch_sizes(
 
     Args:
         plan: As for one measurement; ``iteration`` counts images here, so larger batches run less often.
-        images: Prepared single images of every model, each ``[1, ...]``.
+        images: Prepared images of every model as for ``measure``, single ones where the model takes them.
         batch_sizes: Images a run.
         clock: Source of time.
         progress: Told the batch sizes done.
@@ -83,12 +83,14 @@ def in_batches(images: Sequence[npt.NDArray[np.generic]], size: int) -> list[npt
     """Return single images joined to batches of ``size``, at least four, that begin with different images.
 
     Args:
-        images: Each ``[1, ...]``.
+        images: Each ``[1, ...]``; or each ``[size, ...]`` already, for a model that takes no other number: left as is.
         size: Images a batch; the images are taken round and round.
 
     Returns:
         Arrays ``[size, ...]``, contiguous.
     """
+    if all(image.shape[0] == size for image in images):
+        return list(images)
     count = max(_FEWEST_BATCHES, len(images) // size)
     return [
         np.concatenate([images[(number * size + place) % len(images)] for place in range(size)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -60,6 +61,16 @@ def test_models_with_unlike_numbers_of_images_are_refused(tiny, tiny_images):
     assert caught.value.found == "fp32: 64, int8: 3"
     with pytest.raises(MeasurementError):
         measure(plan, {"fp32": [], "int8": []})
+
+
+def test_the_batch_size_is_the_inputs_own_and_the_same_for_all_models(tiny, tiny_images):
+    plan = Plan(models={"a": tiny, "b": tiny}, iteration=60, precision=1)
+    pairs = [np.concatenate([image, image]) for image in tiny_images]
+    found = measure(plan, {"a": pairs, "b": pairs})
+    assert found.plan.batch_size == found.environment.batch_size == latency(found, "a").batch_size == 2
+    with pytest.raises(MeasurementError, match="images a run") as caught:
+        measure(plan, {"a": tiny_images, "b": pairs})
+    assert caught.value.found == "a: 1, b: 2"
 
 
 def test_a_baseline_that_is_no_model_is_refused(tiny):

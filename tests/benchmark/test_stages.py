@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
@@ -35,6 +36,16 @@ def test_every_image_is_timed_stage_by_stage_and_as_a_whole(tiny, encoded):
         assert len(one.end_to_end_ns) == 14
         assert all(type(ns) is int and ns > 0 for ns in one.preprocessing_ns + one.end_to_end_ns)
     assert StageTimes.model_validate_json(found[0].model_dump_json()) == found[0]
+
+
+def test_a_model_that_takes_four_images_at_once_gets_one_four_times(tiny, encoded, tmp_path):
+    model = onnx.load(tiny)
+    for value in (model.graph.input[0], model.graph.output[0]):
+        value.type.tensor_type.shape.dim[0].dim_value = 4
+    onnx.save(model, tmp_path / "four.onnx")
+    plan = Plan(models={"four": tmp_path / "four.onnx"})
+    (found,) = measure_stages(plan, encoded, {"four": preparation(PREPROCESSING)})
+    assert len(found.inference_ns) == len(encoded)
 
 
 def test_the_time_limit_ends_it_after_a_whole_image(tiny, encoded):

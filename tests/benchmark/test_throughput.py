@@ -30,6 +30,11 @@ def test_every_batch_size_is_measured_with_its_own_iterations(tiny, tiny_images)
         assert runs <= figure.runs < 2 * runs
 
 
+def test_batches_that_have_their_size_already_are_left_as_they_are():
+    images = [np.full((4, 2), number) for number in range(3)]
+    assert all(found is image for found, image in zip(in_batches(images, 4), images, strict=True))
+
+
 def test_a_model_with_a_fixed_batch_says_so_at_every_other_size(tiny, tiny_images, tmp_path):
     model = onnx.load(tiny)
     for value in (model.graph.input[0], model.graph.output[0]):
