@@ -56,10 +56,22 @@ class SecondMoments:
     Attributes:
         products: float32 (groups, inputs, inputs), ``E[x xT]``.
         means: float32 (groups, inputs), ``E[x]``.
+        samples: How many ``x`` they were taken over.
     """
 
     products: npt.NDArray[np.float32]
     means: npt.NDArray[np.float32]
+    samples: int
+
+    def merged(self, other: SecondMoments) -> SecondMoments:
+        """Return the moments over the samples of both."""
+        samples = self.samples + other.samples
+        own, others = np.float32(self.samples / samples), np.float32(other.samples / samples)
+        return SecondMoments(
+            products=own * self.products + others * other.products,
+            means=own * self.means + others * other.means,
+            samples=samples,
+        )
 
     def raw(self) -> npt.NDArray[np.float64]:
         """Return ``E[x xT]``."""
@@ -160,5 +172,7 @@ class _Sums:
         assert self.products is not None
         assert self.sums is not None
         return SecondMoments(
-            products=(self.products / self.count).astype(np.float32), means=(self.sums / self.count).astype(np.float32)
+            products=(self.products / self.count).astype(np.float32),
+            means=(self.sums / self.count).astype(np.float32),
+            samples=self.count,
         )

@@ -50,10 +50,14 @@ def stored_moments(
     if found is not None:
         names = json.loads(str(found["names"]))
         return {
-            name: SecondMoments(found[f"products{index}"], found[f"means{index}"]) for index, name in enumerate(names)
+            name: SecondMoments(found[f"products{index}"], found[f"means{index}"], int(found["samples"][index]))
+            for index, name in enumerate(names)
         }, True
     collected = collect()
-    arrays: dict[str, Any] = {"names": json.dumps(list(collected))}
+    arrays: dict[str, Any] = {
+        "names": json.dumps(list(collected)),
+        "samples": np.array([moments.samples for moments in collected.values()], np.int64),
+    }
     for index, moments in enumerate(collected.values()):
         arrays[f"products{index}"] = moments.products
         arrays[f"means{index}"] = moments.means

@@ -24,8 +24,11 @@ from quantize.engines.native_placing import (
 )
 from quantize.engines.native_qdq import insert_qdq
 from quantize.engines.native_ranges import activation_grids
+from quantize.engines.native_rewriting import rewritten
 from quantize.errors import EngineError
 from quantize.models.artifact import ModelArtifact, save_model
+from quantize.models.nodes import default_opset
+from quantize.models.opsets.raising import raise_opset
 from quantize.recipe import Recipe
 
 __all__ = ["BIAS", "CORRECTIONS", "EQUALIZATION", "QUANTIZABLE", "ROUNDING", "WEIGHT_MSE", "NativeBuilder"]
@@ -34,6 +37,9 @@ QUANTIZABLE = tuple(
     sorted((set(QLinearOpsRegistry) | set(QDQRegistry)) - {"EmbedLayerNormalization", "Attention", "LSTM"})
 )
 """Op types that onnxruntime quantizes, and this engine with it."""
+
+
+_QDQ_OPSET = 13
 
 
 class NativeBuilder:
@@ -47,7 +53,7 @@ class NativeBuilder:
             moments: Second moments by node, of the model that is built from; needed by the correction ``rounding``.
         """
         self._folder = folder
-        self._has_moments = moments is not None
+        self.has_moments = moments is not None
         self._placer = WeightPlacer(moments)
 
     def build(self, model: ModelArtifact, recipe: Recipe, evidence: CalibrationStatistics, /) -> ModelArtifact:
@@ -68,6 +74,7 @@ class NativeBuilder:
         """Return the quantized graph without writing it; see ``build``."""
         placement, activations = self.placed(model, recipe, evidence)
         quantized = insert_qdq(placement.model, recipe, op_types_of(recipe), activations, placement.grids)
+        quantized = rewritten(quantized, recipe.rewrites)
         guard_float_layers(quantized)
         return quantized
 
@@ -90,12 +97,18 @@ class NativeBuilder:
             )
         if recipe.weight_type != "int8" and recipe.corrections:
             raise EngineError("corrections need weights of type int8", found=f"weight type {recipe.weight_type}")
-        if ROUNDING in recipe.corrections and not self._has_moments:
+        if ROUNDING in recipe.corrections and not self.has_moments:
             raise ValueError("the correction 'rounding' needs the layers' second moments")
 
 
 def source_graph(model: onnx.ModelProto, recipe: Recipe) -> onnx.ModelProto:
-    """Return the fp32 graph that a recipe's candidates are built from: ``model``, equalized where it says so."""
+    """Return the fp32 graph that a recipe's candidates are built from; calibration statistics are of this graph.
+
+    It is ``model``, at opset 13 at least, the first whose QuantizeLinear knows channels, and equalized where the
+    recipe says so.
+    """
+    if default_opset(model) < _QDQ_OPSET:
+        model = raise_opset(model, _QDQ_OPSET)
     return equalized(model) if EQUALIZATION in recipe.corrections else model
 
 

@@ -50,3 +50,15 @@ def squared_output(model, images, weight, values):
     session = open_session(changed.SerializeToString())
     outputs = np.concatenate([session.run([node.output[0]], {"x": image[None]})[0] for image in images])
     return (outputs.astype(np.float64) ** 2).mean(axis=(0, 2, 3))
+
+
+def test_moments_of_two_halves_merge_to_those_of_the_whole(small_model, images, batches_of):
+    window = Window("conv2", "r0", 1, (3, 3), strides=(2, 2))
+    parts = [
+        collect_second_moments(small_model, [window], batches_of(part, 2))["conv2"] for part in (images[:3], images[3:])
+    ]
+    whole = collect_second_moments(small_model, [window], batches_of(images, 2))["conv2"]
+    merged = parts[0].merged(parts[1])
+    assert merged.samples == whole.samples
+    assert merged.products == pytest.approx(whole.products, rel=1e-5, abs=1e-6)
+    assert merged.means == pytest.approx(whole.means, rel=1e-5, abs=1e-6)

@@ -55,8 +55,12 @@ def test_a_damaged_file_is_made_again(small_model, images, batches_of, tmp_path)
 def test_moments_come_back_bit_for_bit(tmp_path):
     rng = np.random.default_rng(0)
     moments = {
-        "a": SecondMoments(rng.normal(size=(1, 4, 4)).astype(np.float32), rng.normal(size=(1, 4)).astype(np.float32)),
-        "b": SecondMoments(rng.normal(size=(3, 2, 2)).astype(np.float32), rng.normal(size=(3, 2)).astype(np.float32)),
+        "a": SecondMoments(
+            rng.normal(size=(1, 4, 4)).astype(np.float32), rng.normal(size=(1, 4)).astype(np.float32), 3
+        ),
+        "b": SecondMoments(
+            rng.normal(size=(3, 2, 2)).astype(np.float32), rng.normal(size=(3, 2)).astype(np.float32), 5
+        ),
     }
     assert stored_moments(tmp_path, FINGERPRINTS, lambda: moments)[1] is False
     found, reused = stored_moments(tmp_path, FINGERPRINTS, lambda: pytest.fail("collected again"))
@@ -65,3 +69,4 @@ def test_moments_come_back_bit_for_bit(tmp_path):
     for name in moments:
         assert np.array_equal(found[name].products, moments[name].products)
         assert np.array_equal(found[name].means, moments[name].means)
+        assert found[name].samples == moments[name].samples

@@ -1,0 +1,1 @@
+"""Choosing the fastest candidate that is accurate enough."""

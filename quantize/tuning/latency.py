@@ -1,0 +1,125 @@
+"""The time of any assignment, predicted from one profile of the fp32 model and of the all-int8 one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from quantize.benchmark.profile import ModelProfile, Profile
+from quantize.tuning.units import UnitGraph
+
+
+@dataclass(frozen=True)
+class LatencyModel:
+    """Times of a model's parts for one run, in nanoseconds.
+
+    Attributes:
+        float_ns: By unit, in fp32.
+        int8_ns: By unit, quantized.
+        enter_ns: Of putting one value on eight bits where fp32 meets int8, layout included.
+        leave_ns: Of taking one value off eight bits.
+        rest_ns: Of everything that no assignment changes: ops that are never quantized, and what lies between ops.
+    """
+
+    float_ns: Mapping[str, float]
+    int8_ns: Mapping[str, float]
+    enter_ns: float
+    leave_ns: float
+    rest_ns: float
+
+    def predicted(self, graph: UnitGraph, borders: Borders, float_units: frozenset[str]) -> float:
+        """Return the time of the assignment that keeps ``float_units`` in fp32, in nanoseconds."""
+        total = self.rest_ns
+        for unit in graph.units:
+            total += self.float_ns[unit.name] if unit.name in float_units else self.int8_ns[unit.name]
+        for tensor in borders.tensors:
+            makes = borders.is_int8_maker(tensor, float_units)
+            takers = borders.takers(tensor, float_units)
+            if not makes and True in takers:
+                total += self.enter_ns * graph.elements[tensor]
+            if makes and False in takers:
+                total += self.leave_ns * borders.leaving(tensor)
+        return total
+
+
+@dataclass(frozen=True)
+class Borders:
+    """Who makes and who takes every tensor that could lie between fp32 and int8.
+
+    Attributes:
+        graph: The model as units.
+        float_takers: Tensors that something takes that is never quantized, the caller included.
+        free: Tensors that leave int8 at no cost: scores that a Gemm gives in float32.
+    """
+
+    graph: UnitGraph
+    float_takers: frozenset[str]
+    free: frozenset[str] = frozenset()
+
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        """Return the image and every unit's output."""
+        return (self.graph.image, *(unit.output for unit in self.graph.units))
+
+    def is_int8_maker(self, tensor: str, float_units: frozenset[str]) -> bool:
+        """Return whether a tensor's unit makes it on eight bits."""
+        maker = self.graph.producers.get(tensor)
+        return maker is not None and maker.name not in float_units
+
+    def takers(self, tensor: str, float_units: frozenset[str]) -> set[bool]:
+        """Return the kinds of takers: True for int8, False for fp32."""
+        kinds = {unit.name not in float_units for unit in self.graph.consumers.get(tensor, ())}
+        return kinds | {False} if tensor in self.float_takers else kinds
+
+    def leaving(self, tensor: str) -> int:
+        """Return the values to take off eight bits for fp32 takers."""
+        return 0 if tensor in self.free else self.graph.elements[tensor]
+
+
+def latency_model(profile: Profile, graph: UnitGraph, borders: Borders) -> LatencyModel:
+    """Return the model that a profile gives.
+
+    Each op's time goes to the unit that it computes; a unit that did not run in one of the two (folded into its
+    neighbour) has taken no time there. Conversions in the all-int8 profile give the time for one value.
+    """
+    names = _unit_of_node(graph)
+    float_ns, _ = _by_unit(profile.baseline, names)
+    int8_ns, int8_rest = _by_unit(profile.candidate, names)
+    everything = frozenset[str]()
+    entering = sum(
+        graph.elements[tensor]
+        for tensor in borders.tensors
+        if not borders.is_int8_maker(tensor, everything) and True in borders.takers(tensor, everything)
+    )
+    leaving = sum(
+        borders.leaving(tensor)
+        for tensor in borders.tensors
+        if borders.is_int8_maker(tensor, everything) and False in borders.takers(tensor, everything)
+    )
+    converting = sum(op.time_ns for op in profile.candidate.operators if op.kind == "conversion" and op.origin is None)
+    per_value = converting / max(entering + leaving, 1)
+    units = {unit.name for unit in graph.units}
+    return LatencyModel(
+        float_ns={name: float_ns.get(name, 0.0) for name in units},
+        int8_ns={name: int8_ns.get(name, 0.0) for name in units},
+        enter_ns=per_value,
+        leave_ns=per_value,
+        rest_ns=int8_rest,
+    )
+
+
+def _unit_of_node(graph: UnitGraph) -> dict[str, str]:
+    return {name: unit.name for unit in graph.units for name in unit.node_names}
+
+
+def _by_unit(profile: ModelProfile, names: Mapping[str, str]) -> tuple[dict[str, float], float]:
+    """Return the time of every unit and that of the rest, conversions apart."""
+    times: dict[str, float] = {}
+    rest = profile.outside_ns
+    for operator in profile.operators:
+        unit = names.get(operator.origin or "")
+        if unit is not None:
+            times[unit] = times.get(unit, 0.0) + operator.time_ns
+        elif operator.kind != "conversion":
+            rest += operator.time_ns
+    return times, rest

@@ -1,0 +1,69 @@
+"""Measured times as a file: with it, a search decides by recorded numbers instead of new ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from quantize.benchmark.profile import Profile
+from quantize.errors import RunError
+from quantize.files import write_text
+
+
+class PairedLatency(BaseModel):
+    """Median times of the fp32 model and of a candidate, measured in alternation, in nanoseconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    baseline_ns: float
+    candidate_ns: float
+
+    @property
+    def speedup(self) -> float:
+        """Return the baseline's time over the candidate's: above 1 is faster."""
+        return self.baseline_ns / self.candidate_ns
+
+
+class LatencyTable(BaseModel):
+    """All times that a search used.
+
+    Attributes:
+        model: ``graph_sha256`` of the fp32 model.
+        profiles: By recipe id: profile of the fp32 model and of that recipe's candidate.
+        measured: By recipe id: paired times.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    profiles: dict[str, Profile] = {}
+    measured: dict[str, PairedLatency] = {}
+
+    @classmethod
+    def load(cls, path: Path, model: str) -> LatencyTable:
+        """Return the table in a file.
+
+        Raises:
+            RunError: If the file is missing, no such table, or of another model.
+        """
+        try:
+            table = cls.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise RunError("the latency table cannot be read", where=str(path), found=str(error)) from error
+        except ValidationError as error:
+            raise RunError("this is no latency table", where=str(path), found=str(error)) from error
+        if table.model != model:
+            raise RunError(
+                "the latency table is of another model",
+                where=str(path),
+                found=table.model[:12],
+                expected=model[:12],
+                advice="use the table that a run on this model wrote",
+            )
+        return table
+
+    def save(self, path: Path) -> None:
+        """Write the table to a file in one step."""
+        write_text(path, json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True) + "\n")

@@ -1,0 +1,116 @@
+"""What came of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from quantize.engines.protocols import Trial
+from quantize.tuning.sensitivity import Sensitivity
+
+Stopped = Literal["search finished", "trial budget spent", "time budget spent"]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How a candidate did in its evaluation.
+
+    Attributes:
+        metric: The goal's metric on the images that were looked at, a fraction; None where nothing is measured.
+        met: The candidate meets the goal on all images.
+        images: Images that were evaluated before the verdict was certain.
+        total: Images of the evaluation set.
+    """
+
+    metric: float | None
+    met: bool
+    images: int
+    total: int
+
+    @property
+    def complete(self) -> bool:
+        """Return whether all images were looked at, so that the metric can be compared with others'."""
+        return self.images == self.total
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One evaluated candidate.
+
+    Attributes:
+        trial: Its recipe, file and metric.
+        met: It meets the goal.
+        speedup: fp32's time over its own, measured in alternation; None where it was not measured.
+        predicted_ns: Its predicted time for one run, in nanoseconds; None where there was no prediction.
+        measured_ns: Its measured time, in nanoseconds; None where it was not measured.
+        stage: The step of the search that it came from.
+        images: Images that its evaluation took.
+        complete: Those were all, so that its metric can be compared.
+    """
+
+    trial: Trial
+    met: bool
+    speedup: float | None
+    predicted_ns: float | None
+    measured_ns: float | None
+    stage: Literal["ladder", "neighbour"]
+    images: int
+    complete: bool
+
+    @property
+    def prediction_error(self) -> float | None:
+        """Return predicted over measured time, minus 1; None where one of them is missing."""
+        if self.predicted_ns is None or self.measured_ns is None:
+            return None
+        return self.predicted_ns / self.measured_ns - 1.0
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found.
+
+    Attributes:
+        candidates: All that were evaluated, in order.
+        chosen: The fastest that meets the goal and is faster than fp32; None where nothing does.
+        best: The chosen one, or else the one nearest to the goal; None where nothing was evaluated.
+        pareto: Those that no other beats in both metric and speed-up, fastest first.
+        stopped: Why the search ended.
+        sensitivity: What every op's quantization alone does; None where the search ended before.
+        fidelity: (step, mean KL to fp32 on the held-back images) of every range rule and correction tried.
+        seconds: Time by stage.
+    """
+
+    candidates: tuple[Candidate, ...]
+    chosen: Candidate | None
+    best: Candidate | None
+    pareto: tuple[Candidate, ...]
+    stopped: Stopped
+    sensitivity: Sensitivity | None
+    fidelity: tuple[tuple[str, float], ...]
+    seconds: Mapping[str, float]
+
+
+def fastest_met(candidates: Sequence[Candidate]) -> Candidate | None:
+    """Return the fastest candidate that meets the goal and is faster than fp32 by measurement."""
+    passing = [one for one in candidates if one.met and one.speedup is not None and one.speedup > 1.0]
+    return max(passing, key=lambda one: (one.speedup or 0.0, one.trial.recipe.id), default=None)
+
+
+def nearest(candidates: Sequence[Candidate]) -> Candidate | None:
+    """Return the candidate with the highest metric; of equals the fastest."""
+    measured = [one for one in candidates if one.trial.metric is not None]
+    return max(measured or candidates, key=lambda one: (one.trial.metric or 0.0, one.speedup or 0.0), default=None)
+
+
+def pareto(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Return the candidates that no other is at least as good as in both metric and speed-up, fastest first."""
+    known = sorted(
+        (one for one in candidates if one.trial.metric is not None and one.speedup is not None),
+        key=lambda one: (-(one.speedup or 0.0), -(one.trial.metric or 0.0), one.trial.index),
+    )
+    front: list[Candidate] = []
+    for one in known:
+        if not front or (one.trial.metric or 0.0) > (front[-1].trial.metric or 0.0):
+            front.append(one)
+    return tuple(front)

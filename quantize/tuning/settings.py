@@ -1,0 +1,39 @@
+"""What a search may do."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from quantize.recipe import Recipe
+
+
+class SearchSettings(BaseModel):
+    """The settings of a search; the journal is of one configuration of them.
+
+    Attributes:
+        recipe: Types, per-channel, exclusions and rewrites that every candidate has; engine ``native``.
+        range_rules: Range rules to compare; the first is the one to beat. One rule fixes it.
+        corrections: Corrections to try, in this order; each is kept only if it brings the scores nearer to fp32's.
+        choose_tensors: How many of the most sensitive tensors get a range rule of their own, by measured scores.
+        sensitivity_images: Images that sensitivity is measured on, at most.
+        moment_images: Images that the second moments of the layers' inputs are collected on, at most.
+        rungs: Most rungs of the ladder.
+        neighbours: Most neighbours of the best candidate that are measured.
+        max_trials: Candidates evaluated at most; None for no bound.
+        max_seconds: Time for the whole search, what was spent before a resumption included; None for no bound.
+        threads: Cores that may be used.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipe: Recipe
+    range_rules: tuple[str, ...] = ("percentile:99.999", "minmax", "mse", "entropy", "percentile:99.99")
+    corrections: tuple[str, ...] = ("bias", "rounding", "weight_mse", "equalization")
+    choose_tensors: int = Field(default=4, ge=0)
+    sensitivity_images: int = Field(default=128, ge=1)
+    moment_images: int = Field(default=64, ge=1)
+    rungs: int = Field(default=24, ge=1)
+    neighbours: int = Field(default=6, ge=0)
+    max_trials: int | None = Field(default=None, ge=1)
+    max_seconds: float | None = Field(default=None, gt=0.0)
+    threads: int = Field(default=2, ge=1)
