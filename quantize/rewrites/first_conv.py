@@ -1,0 +1,77 @@
+"""The Conv that reads a model's input, and what it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import NodeProto
+
+from quantize.errors import ModelError
+from quantize.formats.graph import Graph, attribute, attributes
+from quantize.formats.opsets import infer_shapes
+from quantize.formats.parameters import is_dequantize, is_quantize
+from quantize.formats.unit import quantized_input
+from quantize.rewrites.channel_affine import CHANNELS
+from quantize.rewrites.padding import explicit_pads
+
+
+def first_conv(graph: Graph, name: str) -> tuple[NodeProto | None, NodeProto | None]:
+    """Return the Conv that alone reads the input, and the QuantizeLinear before it if there is one."""
+    readers = graph.consumers(name)
+    quantize = readers[0] if len(readers) == 1 and is_quantize(readers[0]) else None
+    if quantize is not None:
+        readers = graph.consumers(quantize.output[0])
+        readers = graph.consumers(readers[0].output[0]) if len(readers) == 1 and is_dequantize(readers[0]) else []
+    conv = readers[0] if len(readers) == 1 and readers[0].op_type == "Conv" and not readers[0].domain else None
+    if conv is None or attribute(conv, "group", 1) != 1 or conv_weight(graph, conv) is None:
+        return None, None
+    return conv, quantize
+
+
+def conv_weight(graph: Graph, conv: NodeProto) -> NDArray[Any] | None:
+    """Return the float weight of a Conv on 3 channels, whether it is quantized or not."""
+    found = quantized_input(graph, conv.input[1])
+    integers = graph.constant(found.integers if found is not None else conv.input[1])
+    if integers is None or integers.ndim != 4 or integers.shape[1] != CHANNELS:
+        return None
+    return integers if found is None else found.by.dequantize(integers)
+
+
+def conv_bias(graph: Graph, conv: NodeProto, count: int) -> NDArray[np.float64]:
+    """Return the bias of a Conv, float64 (outputs,), zero where it has none."""
+    if len(conv.input) < 3 or not conv.input[2]:
+        return np.zeros(count)
+    found = quantized_input(graph, conv.input[2])
+    values = graph.constant(found.integers if found is not None else conv.input[2])
+    assert values is not None
+    return np.asarray(values if found is None else found.by.dequantize(values), np.float64)
+
+
+def conv_pads(graph: Graph, name: str, conv: NodeProto) -> list[int]:
+    """Return the pads of a Conv that reads the tensor ``name``, in numbers.
+
+    Raises:
+        ModelError: They depend on a size that is not known.
+    """
+    shape = infer_shapes(graph.model()).get(name, ())
+    weight = conv_weight(graph, conv)
+    assert weight is not None
+    sizes = [size if size is not None else 0 for size in shape[2:]]
+    pads = explicit_pads(conv, sizes, weight.shape[2:])
+    if pads is None or (attribute(conv, "auto_pad", "NOTSET") not in ("NOTSET", "VALID") and 0 in sizes):
+        raise ModelError(
+            "the padding of the first Conv depends on a size that is not known",
+            where=conv.name,
+            advice="give the model a fixed input size",
+        )
+    return pads
+
+
+def replace_conv(graph: Graph, conv: NodeProto, inputs: Sequence[str]) -> None:
+    """Put a Conv on new inputs, which are padded already where it padded."""
+    kept = attributes(conv, without=["pads", "auto_pad"])
+    graph.remove([conv])
+    graph.add("Conv", inputs, list(conv.output), name=conv.name, pads=[0, 0, 0, 0], **kept)

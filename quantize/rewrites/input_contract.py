@@ -1,0 +1,113 @@
+"""What a model takes: normalized floats as it was trained on, or raw pixels, with the normalization in its first Conv.
+
+Per channel the model's own input is an affine function of the contract's, ``native = a * given + b``, channels possibly
+in another order. A Conv without padding takes it in exactly: its weights times ``a``, and ``b`` times the weights' sum
+in its bias. Padding is zero in native numbers, which is the mean's pixel in the contract's: there each channel is
+padded with its own value first, rounded to what the tensor can hold.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto, TensorProto, helper
+
+from quantize.data.preprocessing import Preprocessing
+from quantize.errors import ModelError
+from quantize.formats import canonical, quantized_format
+from quantize.formats.graph import Graph
+from quantize.rewrites.channel_affine import ChannelAffine, InputContract
+from quantize.rewrites.first_conv import conv_bias, conv_pads, conv_weight, first_conv, replace_conv
+from quantize.rewrites.input_contract_quantized import fold_quantized
+from quantize.rewrites.input_padding import pad_channels
+
+
+def fold_input_contract(
+    model: ModelProto,
+    contract: InputContract,
+    preprocessing: Preprocessing,
+    *,
+    reference: ModelProto | None = None,
+) -> ModelProto:
+    """Return a model that takes its input as the contract says.
+
+    Args:
+        model: fp32, or quantized in any format, with one image input (N, 3, H, W) that one Conv reads first.
+        contract: What it shall take. ``as-is`` returns the model itself.
+        preprocessing: What its own input is made with.
+        reference: The fp32 model with the same names, from whose weights a quantized first Conv is quantized again
+            where the normalization differs between channels (otherwise its integers stay as they are).
+
+    Returns:
+        An fp32 model, or a quantized one in canonical form.
+
+    Raises:
+        ModelError: Something else than one Conv without groups reads the input.
+    """
+    affine = ChannelAffine.between(contract, preprocessing)
+    if contract == "as-is" or (affine.is_identity and contract == "imagenet"):
+        return model
+    graph = Graph(model if quantized_format(model) == "float" else canonical(model))
+    name = graph.inputs[0]
+    conv, quantize = first_conv(graph, name)
+    if conv is None:
+        raise ModelError(
+            f"the input contract {contract} needs a Conv that reads the input first",
+            where=f"input {name}",
+            found=", ".join(node.op_type for node in graph.consumers(name)) or "nothing",
+            advice="leave the input as it is: --input_contract as-is",
+        )
+    pads = conv_pads(graph, name, conv)
+    pixels = _declare(graph, name, contract)
+    if quantize is not None:
+        fold_quantized(graph, conv, pixels, contract, affine, pads, _first_weight(reference))
+        graph.remove([quantize])
+    else:
+        _fold_float(graph, conv, pixels, contract, affine, pads)
+    return graph.model()
+
+
+def _declare(graph: Graph, name: str, contract: InputContract) -> str:
+    """Change the declared input and return the name of its pixels, channels first."""
+    if contract == "imagenet":
+        return name
+    value = graph.proto.input[0]
+    batch, channels, height, width = value.type.tensor_type.shape.dim
+    dims = [batch, height, width, channels] if contract == "uint8-nhwc" else [batch, channels, height, width]
+    shape = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in dims]
+    value.CopyFrom(helper.make_tensor_value_info(name, TensorProto.UINT8, shape))
+    if contract == "uint8-nchw":
+        return name
+    turned = graph.fresh(f"{name}_channels_first")
+    graph.add("Transpose", [name], [turned], name=f"{name}_Transpose", perm=[0, 3, 1, 2])
+    return turned
+
+
+def _fold_float(
+    graph: Graph, conv: NodeProto, pixels: str, contract: InputContract, affine: ChannelAffine, pads: list[int]
+) -> None:
+    weight = conv_weight(graph, conv)
+    assert weight is not None
+    if contract != "imagenet":
+        cast = graph.fresh(f"{pixels}_float")
+        graph.add("Cast", [pixels], [cast], name=f"{pixels}_Cast", to=TensorProto.FLOAT)
+        pixels = cast
+    new, shift = affine.folded(weight)
+    if any(pads):
+        pixels = pad_channels(graph, pixels, None, affine.padding, pads, conv.name)
+    bias = conv_bias(graph, conv, len(new))
+    inputs = [
+        pixels,
+        graph.add_constant(f"{conv.name}_weight", new.astype(np.float32)),
+        graph.add_constant(f"{conv.name}_bias", (bias + shift).astype(np.float32)),
+    ]
+    replace_conv(graph, conv, inputs)
+
+
+def _first_weight(reference: ModelProto | None) -> NDArray[np.generic] | None:
+    """Return the weight of the fp32 model's first Conv, if there is one."""
+    if reference is None:
+        return None
+    graph = Graph(reference)
+    twin, _ = first_conv(graph, graph.inputs[0])
+    return conv_weight(graph, twin) if twin is not None else None

@@ -1,0 +1,84 @@
+"""An input contract folded into a quantized first Conv."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import NodeProto
+
+from quantize.data.preprocessing import PRESETS
+from quantize.formats.bias import bias_scale, rounded_bias
+from quantize.formats.graph import Graph
+from quantize.formats.parameters import Parameters, add_dequantize, add_quantize, new_parameters
+from quantize.formats.unit import quantized_input
+from quantize.rewrites.channel_affine import ChannelAffine, InputContract
+from quantize.rewrites.first_conv import conv_bias, replace_conv
+from quantize.rewrites.input_padding import pad_channels
+
+
+def fold_quantized(
+    graph: Graph,
+    conv: NodeProto,
+    pixels: str,
+    contract: InputContract,
+    affine: ChannelAffine,
+    pads: Sequence[int],
+    reference: NDArray[Any] | None,
+) -> None:
+    """Replace a first Conv on the model's own quantized input by one on the contract's.
+
+    Args:
+        graph: In canonical form.
+        conv: The Conv, whose input, weight and bias are dequantized.
+        pixels: The contract's input, channels first.
+        contract: What it is.
+        affine: How the model's own input follows from it.
+        pads: The Conv's pads in numbers.
+        reference: The fp32 weight, for a better rounding where the integers cannot stay as they are.
+    """
+    by = _input_parameters(graph, contract, pixels)
+    if contract == "imagenet":
+        add_quantize(graph, pixels, by, integers := graph.fresh(f"{pixels}_quantized"))
+        pixels = integers
+    value = add_dequantize(graph, pixels, by)
+    if any(pads):
+        value = pad_channels(graph, value, by, affine.padding, pads, conv.name)
+    found = quantized_input(graph, conv.input[1])
+    old = graph.constant(found.integers) if found is not None else None
+    assert found is not None
+    assert old is not None
+    if np.ptp(affine.factor) == 0 and affine.factor[0] > 0 and not found.by.zero_point.any():
+        integers_new, scale = affine.reordered(old), np.asarray(found.by.scale * affine.factor[0], np.float32)
+    else:
+        weight = reference if reference is not None and reference.shape == old.shape else found.by.dequantize(old)
+        new, _ = affine.folded(weight)
+        largest = np.abs(new).reshape(len(new), -1).max(axis=1)
+        scale = np.maximum(largest / 127, np.finfo(np.float32).tiny).astype(np.float32)
+        integers_new = np.clip(np.rint(new / scale.reshape(-1, 1, 1, 1)), -127, 127).astype(np.int8)
+    by_w = new_parameters(
+        graph, f"{conv.name}_weight", scale, np.zeros(scale.shape, integers_new.dtype), 0 if scale.ndim else None
+    )
+    weight_name = graph.add_constant(f"{conv.name}_weight", integers_new)
+    # The shift goes by the weights as they are quantized, so that their rounding errors act on centred pixels.
+    shift = by_w.dequantize(integers_new).astype(np.float64) * -affine.padding.reshape(1, -1, 1, 1)
+    bias = conv_bias(graph, conv, len(old)) + shift.sum(axis=(1, 2, 3))
+    bias_steps = bias_scale(by, by_w)
+    by_b = new_parameters(
+        graph, f"{conv.name}_bias", bias_steps, np.zeros(bias_steps.shape, np.int32), 0 if bias_steps.ndim else None
+    )
+    bias_name = graph.add_constant(f"{conv.name}_bias", rounded_bias(bias, bias_steps))
+    inputs = [value, add_dequantize(graph, weight_name, by_w), add_dequantize(graph, bias_name, by_b)]
+    replace_conv(graph, conv, inputs)
+
+
+def _input_parameters(graph: Graph, contract: InputContract, pixels: str) -> Parameters:
+    """Return the parameters of the contract's input: a pixel a step, or the range that the preset can give."""
+    if contract != "imagenet":
+        return new_parameters(graph, pixels, 1.0, np.array(0, np.uint8), None)
+    ends = PRESETS["imagenet"].normalize(np.array([0, 255], np.uint8).reshape(1, 1, 2, 1).repeat(3, axis=3))
+    low, high = float(ends.min()), float(ends.max())
+    scale = np.float32((high - low) / 255)
+    return new_parameters(graph, pixels, scale, np.array(round(-low / float(scale)), np.uint8), None)
