@@ -37,6 +37,7 @@ from quantize.data.batches import Batches
 from quantize.data.crops import Crops
 from quantize.data.workers import available_cpus
 from quantize.engines.protocols import Goal
+from quantize.errors import ModelError
 from quantize.evaluation.chance import near_chance
 from quantize.files import write_text
 from quantize.models.artifact import ModelArtifact
@@ -169,6 +170,13 @@ class TuningRun:
 
     def _goal(self, selection: Evaluator) -> Goal:
         baseline = selection.evaluate_baseline(self.model)
+        if self.asked.asks_accuracy and baseline.constant_output:
+            raise ModelError(
+                "the fp32 model gives every image the same scores",
+                where=str(self.asked.model),
+                expected="scores that depend on the image",
+                advice="check that the file holds the trained weights; --criterion none goes on without a verdict",
+            )
         if self.asked.asks_accuracy and baseline.labelled and near_chance(baseline):
             fits = probe_presets(
                 self.model,
