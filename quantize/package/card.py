@@ -1,0 +1,177 @@
+"""A model card in the model zoo's terms."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+
+from quantize.benchmark.measurement import speedups
+from quantize.report.markdown import escaped
+from quantize.report.models import ModelSection
+from quantize.report.schema import RunReport
+from quantize.report.wording import percent, times
+
+_COLUMNS = (
+    "Model",
+    "Download",
+    "Download (with sample test data)",
+    "ONNX version",
+    "Opset version",
+    "Top-1 accuracy (%)",
+    "Top-5 accuracy (%)",
+)
+_KINDS = {"fp32": "", "int8": "-int8", "qdq": "-qdq"}
+
+
+def model_card(report: RunReport, title: str, licence: str) -> str:
+    """Return the Markdown of a run's model card: the same for both of its packages.
+
+    Args:
+        report: The run.
+        title: What people call the fp32 model.
+        licence: One sentence on the licence.
+    """
+    parts = [
+        [f"# {escaped(title)}, int8", "", escaped(report.verdict.text)],
+        ["## Model", "", *_table(report, title), "", *_sentences(report, title), "", *_notes(report)],
+        ["## Accuracy", "", *_accuracy(report)],
+        ["## Calibration", "", *_calibration(report)],
+        ["## Preprocessing", "", *_preprocessing(report)],
+        ["## Sample test data", "", *_SAMPLE],
+        ["## How to reproduce", "", *_reproduction(report)],
+        ["## Where it comes from", "", *_origin(report)],
+        ["## License", "", escaped(licence)],
+    ]
+    return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
+
+
+_SAMPLE = (
+    "`test_data_set_0` holds one input and the output that this model gave. The input is a drawn picture, preprocessed "
+    "as above. On a CPU with the same int8 instructions scores differ by less than 0.0001, as a fraction of the "
+    "largest score where that exceeds 1. On others they may differ by up to 0.05: without VNNI, products are summed "
+    "in 16 bits, which can saturate.",
+)
+
+
+def _table(report: RunReport, title: str) -> list[str]:
+    lines = ["|" + "|".join(_COLUMNS) + "|", "|" + "|".join(["---"] + [":---"] * (len(_COLUMNS) - 1)) + "|"]
+    version = ".".join(report.provenance.versions.get("onnx", "–").split(".")[:2])
+    for model in (report.baseline, *report.models):
+        found, size = model.deciding.evaluation, f"{model.bytes / 1e6:.2f} MB"
+        name = PurePath(model.file).name
+        links = [size, "–"] if model.role == "fp32" else [f"[{size}]({name})", f"[{size}]({Path(name).stem}.tar.gz)"]
+        accuracy = [f"{top.expected * 100:.2f}" if top is not None else "–" for top in (found.top1, found.top5)]
+        opset = report.source.opset if model.role == "fp32" else model.opset
+        row = [f"{title}{_KINDS[model.role]}", *links, version, str(opset), *accuracy]
+        lines.append("|" + "|".join(escaped(word) if "](" not in word else word for word in row) + "|")
+    return lines
+
+
+def _sentences(report: RunReport, title: str) -> list[str]:
+    gains = {} if report.measurement is None else {gain.candidate: gain for gain in speedups(report.measurement)}
+    lines = []
+    for model in report.models:
+        figures = []
+        for name, paired in (("Top-1", model.deciding.top1), ("Top-5", model.deciding.top5)):
+            if paired is not None and paired.relative_drop is not None:
+                figures.append(f"{name} accuracy drop ratio is {percent(paired.relative_drop)}")
+        if (gain := gains.get(model.role)) is not None:
+            figures.append(f"performance improvement is {times(gain.ratio)}")
+        if figures:
+            listed = " and ".join([", ".join(figures[:-1]), figures[-1]] if len(figures) > 1 else figures)
+            lines.append(f"Compared with the fp32 {escaped(title)}, {escaped(title)}{_KINDS[model.role]}'s {listed}.")
+    return lines
+
+
+def _notes(report: RunReport) -> list[str]:
+    lines = ["> **Note**", ">"]
+    lines.append("> Different preprocessing gives different accuracy: the table was measured with the one below.")
+    if report.measurement is not None:
+        plan, machine = report.measurement.plan, report.measurement.environment
+        lines += [
+            ">",
+            f"> The performance depends on the test hardware. Performance data here is collected with "
+            f"{escaped(machine.cpu_model)}, {plan.threads} thread(s), {escaped(machine.operating_system)}, onnxruntime "
+            f"{machine.onnxruntime}, data batch size is {plan.batch_size}.",
+        ]
+    if report.data.demonstration:
+        lines += [">", "> Measured on 20 photographs: this shows that the machinery works, not the accuracy."]
+    return lines
+
+
+def _accuracy(report: RunReport) -> list[str]:
+    lines = [f"- {escaped(reason)}" for reason in report.verdict.reasons]
+    for model in (report.baseline, *report.models):
+        top1 = model.deciding.evaluation.top1
+        if top1 is not None:
+            low, high = top1.expected_interval.low, top1.expected_interval.high
+            lines.append(
+                f"- {model.role}: top-1 {percent(top1.expected)} on {model.deciding.evaluation.n:,} images, "
+                f"95 % interval {percent(low)} to {percent(high)}."
+            )
+    lines += [f"- {_fidelity(model)}" for model in report.models if model.deciding.evaluation.fidelity is not None]
+    return lines or ["Not measured."]
+
+
+def _fidelity(model: ModelSection) -> str:
+    fidelity = model.deciding.evaluation.fidelity
+    assert fidelity is not None
+    return (
+        f"{model.role}: the fp32 model's top-1 on {percent(fidelity.agreement)} of the images; "
+        f"ties on {percent(model.deciding.evaluation.tied_share)}."
+    )
+
+
+def _calibration(report: RunReport) -> list[str]:
+    recipe, data = report.chosen.recipe, report.data
+    among = "among" if data.calibration_in_evaluation else "not among"
+    widths = "7-bit" if recipe.reduce_range else "8-bit"
+    per = "output channel" if recipe.per_channel else "tensor"
+    return [
+        f"- {data.calibration:,} images, {among} the {data.evaluation:,} evaluation images.",
+        f"- Activations {recipe.activation_type}, range rule {escaped(recipe.range_rule)}; "
+        f"weights {recipe.weight_type} ({widths}), one scale per {per}.",
+        f"- Kept in fp32: {_listed((*recipe.float_op_types, *recipe.float_nodes))}.",
+        f"- Rewrites: {_listed(recipe.rewrites)}. Corrections: {_listed(recipe.corrections)}.",
+    ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return escaped(", ".join(names)) if names else "none"
+
+
+def _preprocessing(report: RunReport) -> list[str]:
+    chosen = report.preprocessing
+    how = "both sides" if chosen.resize_mode == "square" else "the shorter side, aspect ratio kept,"
+    crop = f", then a crop of {chosen.crop} pixels from the centre" if chosen.crop else ""
+    return [
+        f"Preset: {chosen.preset or 'none'}. Resize {how} to {chosen.resize} pixels ({chosen.interpolation}){crop}. "
+        f"Each value 0-255 becomes (value * {chosen.scale:.8g} - mean) / std with mean {_triple(chosen.mean)} and "
+        f"std {_triple(chosen.std)}, in the order R, G, B. The model takes {chosen.channel_order}, float32, "
+        "(N, 3, height, width)."
+    ]
+
+
+def _triple(values: Sequence[float]) -> str:
+    return "(" + ", ".join(f"{value:.8g}" for value in values) + ")"
+
+
+def _reproduction(report: RunReport) -> list[str]:
+    command = [
+        PurePath(word).name if position == 0 else word for position, word in enumerate(report.provenance.command)
+    ]
+    versions = ", ".join(f"{name} {version}" for name, version in report.provenance.versions.items())
+    return ["```", shlex.join(command), "```", "", f"With {escaped(versions)}."]
+
+
+def _origin(report: RunReport) -> list[str]:
+    origin, source = report.provenance, report.source
+    known = f", {escaped(source.catalog)} in the catalog" if source.catalog else ""
+    return [
+        f"- fp32 model{known}: sha256 `{source.sha256}`, weights `{source.weights_sha256}`",
+        *(f"- {model.role}: graph sha256 `{model.graph_sha256}`" for model in report.models),
+        f"- recipe `{report.chosen.recipe_id}`, made with {origin.tool.name} {origin.tool.version}"
+        + (f", commit `{origin.tool.git_commit}`" if origin.tool.git_commit else ""),
+        f"- images `{origin.data_fingerprint}`, of these for calibration `{origin.calibration_fingerprint}`",
+    ]

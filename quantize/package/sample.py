@@ -1,0 +1,61 @@
+"""A sample input and what the model answers to it, as the model zoo lays them beside a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto, numpy_helper
+from PIL import Image
+
+from quantize.data.preprocessing import Preprocessing
+from quantize.models.artifact import ModelArtifact
+from quantize.models.session import open_session
+
+SAME_KERNELS = 1e-4
+"""Largest difference of a score, relative to the largest score where that exceeds 1, on a CPU with the same int8
+instructions: threads and library versions move less."""
+
+OTHER_KERNELS = 0.05
+"""The same on any other CPU: without VNNI, U8S8 products are summed in 16 bits and may saturate."""
+
+_COARSE = 9
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A model's input and output, by the names in its graph.
+
+    Attributes:
+        input: What goes in.
+        output: What came out.
+    """
+
+    input: TensorProto
+    output: TensorProto
+
+
+def make_sample(model: ModelArtifact, preprocessing: Preprocessing) -> Sample:
+    """Return a drawn picture, preprocessed as in the run, and the model's scores of it on this machine.
+
+    The picture is random colours, smoothed: the same every time, and nobody's photograph.
+    """
+    side = preprocessing.side
+    coarse = np.random.default_rng(0).integers(0, 256, (_COARSE, _COARSE, 3), dtype=np.uint8)
+    picture = Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC)
+    image = preprocessing.normalize(np.asarray(picture)[np.newaxis])
+    contract = model.contract
+    if contract.input_layout == "NHWC":
+        image = np.ascontiguousarray(image.transpose(0, 2, 3, 1))
+    image = np.repeat(image, contract.fixed_batch or 1, axis=0)
+    return Sample(
+        input=numpy_helper.from_array(image, contract.input.name),
+        output=numpy_helper.from_array(answer(model, image), contract.output.name),
+    )
+
+
+def answer(model: ModelArtifact, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the model's output, in its own shape, for an input in its own layout."""
+    (found,) = open_session(model.path).run([model.contract.output.name], {model.contract.input.name: image})
+    return np.asarray(found)

@@ -1,0 +1,130 @@
+"""Is a package whole, and does its model answer the sample as it did where it was made?"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+from onnx import TensorProto, numpy_helper
+
+from quantize.benchmark.cpu import isa_flags
+from quantize.errors import DataError
+from quantize.models.artifact import ModelArtifact
+from quantize.models.session import RUNTIME_ERRORS
+from quantize.package.build import CARD, INPUT, MODEL, OUTPUT, PROVENANCE
+from quantize.package.reading import read_archive
+from quantize.package.sample import OTHER_KERNELS, SAME_KERNELS, answer
+from quantize.provenance import sha256_bytes
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What a package was found to hold.
+
+    Attributes:
+        name: Its folder.
+        files: Path to size in bytes.
+        graph_sha256: The model's identity.
+        largest_difference: Between the sample's output and the model's on this machine, as a fraction of the largest
+            score where that exceeds 1.
+        tolerance: What was allowed, by whether this CPU has the int8 instructions of the one that made it.
+        same_isa: Whether it has.
+    """
+
+    name: str
+    files: Mapping[str, int]
+    graph_sha256: str
+    largest_difference: float
+    tolerance: float
+    same_isa: bool
+
+    @property
+    def answers(self) -> bool:
+        """Whether the model gives the sample's output within the tolerance."""
+        return self.largest_difference <= self.tolerance
+
+
+def verify_package(path: Path) -> Verified:
+    """Check a package's files against its provenance, and run its model on the sample; nothing is unpacked in place.
+
+    Raises:
+        DataError: The archive is refused (see ``read_archive``), or a file is missing, damaged or too much.
+        ModelError: The model in it cannot be loaded.
+    """
+    name, files = read_archive(path)
+    for needed in (MODEL, INPUT, OUTPUT, CARD, PROVENANCE):
+        if needed not in files:
+            raise _wrong(path, f"no {needed}", "what `quantize package` writes")
+    said = _provenance(files[PROVENANCE], path)
+    _check_hashes(said["files"], files, path)
+    with tempfile.TemporaryDirectory(prefix="quantize-package-") as scratch:
+        place = Path(scratch) / MODEL
+        place.write_bytes(files[MODEL])
+        model = ModelArtifact.load(place)
+        if model.graph_sha256 != said["graph_sha256"]:
+            raise _wrong(path, f"a model of graph sha256 {model.graph_sha256}", str(said["graph_sha256"]))
+        given, expected = _tensor(files[INPUT], INPUT, path), _tensor(files[OUTPUT], OUTPUT, path)
+        try:
+            onnx.checker.check_model(model.proto(), full_check=True)
+            found = answer(model, given)
+        except (*RUNTIME_ERRORS, onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+            raise _wrong(
+                path, f"{MODEL} does not run: {str(error).strip()}", "a model that takes the sample"
+            ) from error
+    if found.shape != expected.shape:
+        raise _wrong(path, f"{OUTPUT} of shape {expected.shape}", f"shape {found.shape}, as the model gives")
+    same = tuple(said.get("isa", ())) == tuple(isa_flags() or ())
+    return Verified(
+        name=name,
+        files={inner: len(content) for inner, content in files.items()},
+        graph_sha256=model.graph_sha256,
+        largest_difference=float(np.abs(found - expected).max() / max(1.0, np.abs(expected).max())),
+        tolerance=SAME_KERNELS if same else OTHER_KERNELS,
+        same_isa=same,
+    )
+
+
+def _provenance(content: bytes, path: Path) -> dict[str, Any]:
+    try:
+        said = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise _wrong(path, f"{PROVENANCE}: {error}", "JSON") from error
+    known = isinstance(said, dict) and said.get("format") == 1
+    if not known or not isinstance(said.get("files"), dict) or not isinstance(said.get("graph_sha256"), str):
+        raise _wrong(path, f"{PROVENANCE} of another form", "format 1, with files and graph_sha256")
+    return dict(said)
+
+
+def _check_hashes(said: Mapping[str, object], files: Mapping[str, bytes], path: Path) -> None:
+    for name, content in files.items():
+        if name != PROVENANCE and said.get(name) != sha256_bytes(content):
+            raise _wrong(path, f"{name} is another file than {PROVENANCE} says", str(said.get(name, "no such file")))
+    for name in said:
+        if name not in files:
+            raise _wrong(path, f"no {name}", f"the file that {PROVENANCE} names")
+
+
+def _tensor(content: bytes, name: str, path: Path) -> NDArray[np.float32]:
+    tensor = TensorProto()
+    try:
+        tensor.ParseFromString(content)
+        if tensor.data_location == TensorProto.EXTERNAL:
+            raise ValueError("its data lie in another file")
+        found = numpy_helper.to_array(tensor)
+    except (DecodeError, ValueError, TypeError, KeyError) as error:
+        raise _wrong(path, f"{name}: {error}", "a tensor") from error
+    if found.dtype != np.float32:
+        raise _wrong(path, f"{name} of type {found.dtype}", "float32")
+    return np.asarray(found)
+
+
+def _wrong(path: Path, found: str, expected: str) -> DataError:
+    return DataError("not a whole package", where=str(path), found=found, expected=expected)
