@@ -9,7 +9,7 @@ import numpy as np
 
 from quantize.benchmark.kinds import Kind
 from quantize.benchmark.multiply_adds import ARITHMETIC_OPS
-from quantize.benchmark.profile import ModelProfile, OperatorTime, Profile
+from quantize.benchmark.operator_times import ModelProfile, OperatorTime, Profile
 
 # Products that take less of the fp32 model's time explain nothing.
 _SHARE_THAT_MATTERS = 0.01

@@ -14,7 +14,7 @@ from quantize.benchmark.gains import (
     stayed_float,
     typical_gain,
 )
-from quantize.benchmark.profile import Profile
+from quantize.benchmark.operator_times import Profile
 from quantize.benchmark.shape_notes import DEPTHWISE
 from quantize.rewrites.common_scales import COMMON_SCALES
 from quantize.rewrites.space_to_depth import SPACE_TO_DEPTH

@@ -18,7 +18,7 @@ from quantize.benchmark.gains import (
 )
 from quantize.benchmark.kinds import Kind
 from quantize.benchmark.losses import losses
-from quantize.benchmark.profile import Profile
+from quantize.benchmark.operator_times import Profile
 from quantize.benchmark.summary import WIDTH, milliseconds, shortened
 
 _ROWS = 7

@@ -343,7 +343,7 @@ def test_a_profile_survives_json(profiled):
 
 def test_paths_of_profiles_do_not_stay_behind(tmp_path, monkeypatch, tiny, tiny_images):
     from quantize.benchmark.plan import Plan
-    from quantize.benchmark.profiling import profile
+    from quantize.benchmark.profile import profile
 
     monkeypatch.chdir(tmp_path)
     plan = Plan(models={"fp32": tiny, "same": tiny}, baseline="fp32")

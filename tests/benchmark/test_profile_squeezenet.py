@@ -10,9 +10,8 @@ import pytest
 
 from quantize.benchmark.gains import conversions, product_gains, reached, stayed_float
 from quantize.benchmark.plan import Plan
-from quantize.benchmark.profile import Profile
+from quantize.benchmark.profile import Profile, profile
 from quantize.benchmark.profile_text import profile_text
-from quantize.benchmark.profiling import profile
 
 pytestmark = pytest.mark.real
 
