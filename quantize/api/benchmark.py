@@ -14,8 +14,9 @@ from quantize.api.evaluator import Evaluator
 from quantize.api.goal import goal_for
 from quantize.api.latency import ROTATED_IMAGES, latency_plan, prepared_inputs
 from quantize.benchmark.instances import measure_instances
-from quantize.benchmark.measure import measure
+from quantize.benchmark.measure import Inputs, measure
 from quantize.benchmark.plan import Plan
+from quantize.benchmark.profile import Profile, profile
 from quantize.benchmark.resources import measure_resources
 from quantize.benchmark.stages import Prepare, measure_stages, preparation
 from quantize.benchmark.throughput import measure_batch_sizes
@@ -24,7 +25,7 @@ from quantize.data.crops import Crops, crop_images
 from quantize.data.image_set import ImageSet
 from quantize.data.images import open_images
 from quantize.data.workers import available_cpus
-from quantize.errors import ExitCode
+from quantize.errors import ConfigError, ExitCode
 from quantize.files import write_text
 from quantize.progress import Progress, silent
 from quantize.provenance import versions
@@ -125,9 +126,27 @@ def _report(
         if speed and request.batch_sizes
         else (),
         resources=measure_resources(plan, few, progress=progress) if speed else (),
+        profile=_profiled(found, plan, inputs, progress) if speed and request.profile else None,
         stages=measure_stages(_brief(plan), _encoded(listed), _preparations(found), progress=progress) if speed else (),
         versions=versions(),
     )
+
+
+def _profiled(found: Subjects, plan: Plan, inputs: Inputs, progress: Progress) -> Profile:
+    """Profile the baseline beside the first other model.
+
+    Raises:
+        ConfigError: There is no baseline to set it beside.
+    """
+    others = [name for name in found.models if name != BASELINE]
+    if not found.compared or not others:
+        raise ConfigError(
+            "a profile sets a model beside its fp32 baseline, and there is none",
+            where="--profile",
+            expected="--baseline_model, or a run",
+            advice="name the fp32 model with --baseline_model",
+        )
+    return profile(plan, inputs, others[0], recipe=found.recipe, progress=progress)
 
 
 def _brief(plan: Plan) -> Plan:

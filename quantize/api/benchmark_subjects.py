@@ -12,6 +12,7 @@ from quantize.data.preprocessing import Preprocessing
 from quantize.errors import ConfigError, ModelError
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog import catalog_entry_for
+from quantize.recipe import Recipe
 from quantize.report.schema import RunReport
 from quantize.report.storage import read_report
 
@@ -27,12 +28,14 @@ class Subjects:
         preprocessing: How images become inputs.
         data: The images.
         labels: Their labels, or None.
+        recipe: What the quantized models were built from, where a run says so.
     """
 
     models: dict[str, ModelArtifact]
     preprocessing: Preprocessing
     data: Path
     labels: Path | None
+    recipe: Recipe | None
 
     @property
     def compared(self) -> bool:
@@ -71,7 +74,8 @@ def subjects(request: BenchmarkRequest) -> Subjects:
     labels = settings.labels
     if settings.path is None and report is not None and report.data.labels is not None:
         labels = Path(report.data.labels)
-    return Subjects(models, _preprocessing(request, models, report), data, labels)
+    recipe = report.chosen.recipe if report is not None else None
+    return Subjects(models, _preprocessing(request, models, report), data, labels, recipe)
 
 
 def _models_of(folder: Path, report: RunReport, baseline: Path | None) -> dict[str, ModelArtifact]:

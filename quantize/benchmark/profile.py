@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +39,7 @@ _TRIM = 0.25
 
 def profile(
     plan: Plan,
-    inputs: dict[str, Sequence[npt.NDArray[np.generic]]],
+    inputs: Mapping[str, Sequence[npt.NDArray[np.generic]]],
     candidate: str,
     *,
     runs: int = 60,
@@ -80,7 +80,7 @@ def profile(
 
 def _run(
     plan: Plan,
-    inputs: dict[str, Sequence[npt.NDArray[np.generic]]],
+    inputs: Mapping[str, Sequence[npt.NDArray[np.generic]]],
     names: tuple[str, str],
     runs: int,
     folder: Path,

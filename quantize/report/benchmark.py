@@ -6,6 +6,7 @@ from typing import Literal
 
 from quantize.benchmark.instances import InstanceMeasurement
 from quantize.benchmark.measurement import Measurement
+from quantize.benchmark.profile import Profile
 from quantize.benchmark.resources import Resources
 from quantize.benchmark.stages import StageTimes
 from quantize.benchmark.throughput import BatchThroughput
@@ -48,6 +49,7 @@ class BenchmarkReport(Section):
         instances: Several instances at once; None with one.
         throughput: By batch size; empty where none were asked for.
         resources: Memory and load time.
+        profile: Operators of the baseline beside the first other model; None where not asked for.
         stages: From the image file's bytes to the top-5.
         versions: Package name to version.
     """
@@ -64,5 +66,6 @@ class BenchmarkReport(Section):
     instances: InstanceMeasurement | None
     throughput: tuple[BatchThroughput, ...]
     resources: tuple[Resources, ...]
+    profile: Profile | None = None
     stages: tuple[StageTimes, ...]
     versions: dict[str, str]

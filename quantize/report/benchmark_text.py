@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from quantize.benchmark.instance_figures import images_per_second, instance_latency, throughput_speedups
 from quantize.benchmark.instances import InstanceMeasurement
 from quantize.benchmark.measurement import latency
+from quantize.benchmark.profile_text import profile_text
 from quantize.benchmark.resources import Resources
 from quantize.benchmark.stages import StageTimes, end_to_end_speedup
 from quantize.benchmark.summary import summary
@@ -37,6 +38,8 @@ def benchmark_text(report: BenchmarkReport) -> str:
         parts.append(drawn(_instances(report.instances)))
     if report.throughput:
         parts.append(drawn(_throughput(report.throughput)))
+    if report.profile is not None:
+        parts.append(profile_text(report.profile))
     return "\n\n".join(parts)
 
 
