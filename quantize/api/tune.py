@@ -19,6 +19,7 @@ from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog import catalog_entry_for
 from quantize.models.prepare import prepare
 from quantize.progress import Progress, silent
+from quantize.report.html import html
 from quantize.report.markdown import markdown
 from quantize.report.storage import read_report, write_report
 
@@ -55,7 +56,7 @@ def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
         listed = open_images(asked.data, asked.labels, classes=source.contract.classes)
         entry = catalog_entry_for(source.proto())
         preprocessing = preprocessing_for(source, config.preprocessing, entry)
-        if not folder.report.exists():  # else the earlier run stays whole until this one has proved its inputs
+        if request.resume is None and not folder.report.exists():  # else the earlier run stays whole for now
             write_text(folder.config, config.to_yaml())
             write_request(asked, folder.work)
         model = prepare(asked.model, folder.work / "fp32.onnx", opset=13)
@@ -77,6 +78,7 @@ def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
         require_same_inputs(recorded, source, images.calibration.fingerprint)
     report = TuningRun(asked, folder, source, entry, model, images, stages, progress, recorded).run()
     write_text(folder.markdown, markdown(report))
+    write_text(folder.html, html(report))
     write_report(report, folder.report)  # last: a folder with a report is a whole run
     codes = [exit_code(report.verdict)]
     if report.replay is not None and report.replay.outcome == "different":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from quantize.api.anatomy import measure_anatomy
 from quantize.api.asked import Asked
@@ -243,14 +244,18 @@ class TuningRun:
         return Batches(crops, self.images.preprocessing, _BATCH)
 
     def _journal(self) -> TrialJournal:
-        """Take away what an earlier run left, now that this one will replace it, and open the journal."""
+        """Open the journal and take away what an earlier run left, now that this one will replace or continue it."""
         folder, resume = self.folder, self.asked.request.resume is not None
-        flips = folder.path / "flips.csv"
-        outputs = (folder.report, flips, folder.markdown, folder.html, folder.int8, folder.qdq)
-        for path in outputs if resume else (*outputs, folder.journal):
-            path.unlink(missing_ok=True)
-        write_text(folder.config, self.config.to_yaml())
-        write_request(self.asked, folder.work)
+        outputs = (
+            folder.report,  # first: a folder with a report is a whole run
+            folder.path / "flips.csv",
+            folder.markdown,
+            folder.html,
+            folder.int8,
+            folder.qdq,
+        )
+        if not resume:
+            _remove(*outputs, folder.journal)
         configuration = {
             "settings": fingerprint(self.config.model_dump(mode="json", exclude={"notes"})),
             "criterion": self.asked.request.criterion,
@@ -258,7 +263,17 @@ class TuningRun:
             "data": self.images.crops.fingerprint,
             "preprocessing": self.images.preprocessing.fingerprint,
         }
-        return TrialJournal(Journal(folder.journal, configuration, resume=resume), folder.work / "candidates")
+        journal = Journal(folder.journal, configuration, resume=resume)
+        # A resumed run is changed only after its journal was found to be of these settings.
+        _remove(*outputs)
+        write_text(folder.config, self.config.to_yaml())
+        write_request(self.asked, folder.work)
+        return TrialJournal(journal, folder.work / "candidates")
+
+
+def _remove(*paths: Path) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def _chosen(found: Found, rewritten: Rewritten) -> ChosenSection:
