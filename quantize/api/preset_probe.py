@@ -12,6 +12,7 @@ from quantize.data.crops import crop_images
 from quantize.data.images import ImageSet
 from quantize.data.preprocessing import PRESETS
 from quantize.errors import ConfigError, DataError
+from quantize.evaluation.chance import near_chance
 from quantize.evaluation.evaluate import evaluate
 from quantize.evaluation.evaluation import Evaluation
 from quantize.models.artifact import ModelArtifact
@@ -28,11 +29,13 @@ class PresetFit:
         preset: Its name.
         top1: Expected top-1, a fraction.
         images: Images it was measured on.
+        believable: Whether that is more than chance.
     """
 
     preset: str
     top1: float
     images: int
+    believable: bool
 
 
 def probe_presets(
@@ -61,7 +64,7 @@ def probe_presets(
         evaluation = evaluate(
             model, Batches(crops, preprocessing, 16), threads=threads, skipped=crops.skipped, progress=progress
         )
-        fits.append(PresetFit(name, evaluation.top_k(1).expected, evaluation.n))
+        fits.append(PresetFit(name, evaluation.top_k(1).expected, evaluation.n, not near_chance(evaluation)))
     return tuple(sorted(fits, key=lambda fit: fit.top1, reverse=True))
 
 
@@ -80,8 +83,8 @@ def refuse_chance(evaluation: Evaluation, *, asked_for: str | None, fits: Sequen
         f"the preset '{asked_for}'" if asked_for else "the preprocessing of the configuration"
     )
     tried = "; ".join(f"with '{fit.preset}': {fit.top1:.1%} on {fit.images} images" for fit in fits)
-    best = fits[0] if fits and fits[0].top1 > 10 / evaluation.classes else None
-    if best is not None and best.preset != asked_for:
+    best = fits[0] if fits else None
+    if best is not None and best.believable and best.preset != asked_for:
         advice = f"use --preset {best.preset} (tried: {tried})"
     else:
         advice = f"check that the labels belong to this model, and its preprocessing (tried: {tried})"
