@@ -5,8 +5,8 @@ quantize to the Concat's parameters at once: a value is rounded once instead of 
 have one set of parameters before and after, so the change goes through them, to both sides, and through every Concat
 on the way; a tensor that is read elsewhere too has its new parameters there as well.
 
-A quantizer's narrower range often is a Relu or Relu6 (absorbed into zero point and scale): where the common range is
-wider than a tensor's own, a Clip of the integers keeps its bounds.
+A range that ends at 0 or 6 is a Relu or Relu6 that the quantizer absorbed: where the common range goes on beyond that
+end, a Clip of the integers keeps it. Any other end is only as far as the calibration images went, and need not be kept.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from quantize.formats.unit import quantized_input, unit_of
 from quantize.rewrites.protocol import Declaration, Rewrite, shown_not_slower
 
 BIASED = ("Conv", "Gemm")
+RELU6 = 6.0
 
 
 def _apply(graph: Graph) -> Sequence[str]:
@@ -166,7 +167,9 @@ def _from_within(graph: Graph, quantize: NodeProto, ranges: Mapping[str, tuple[f
 
 
 def _clip(graph: Graph, quantize: NodeProto, by: Parameters, low: float, high: float) -> None:
-    """Confine the integers of a tensor to its range before, where the common parameters would let more through."""
+    """Confine the integers of a tensor to the Relu that its range stood for, where the common parameters do not."""
+    relu6 = abs(high - RELU6) <= by.scale / 2
+    low, high = (0.0 if low == 0.0 else -np.inf), (RELU6 if relu6 else np.inf)
     if Bounds(low, high).implied_by(by):
         return
     ends = [

@@ -70,8 +70,10 @@ def conv_pads(graph: Graph, name: str, conv: NodeProto) -> list[int]:
     return pads
 
 
-def replace_conv(graph: Graph, conv: NodeProto, inputs: Sequence[str]) -> None:
-    """Put a Conv on new inputs, which are padded already where it padded."""
-    kept = attributes(conv, without=["pads", "auto_pad"])
+def replace_conv(graph: Graph, conv: NodeProto, inputs: Sequence[str], *, padded: bool = False) -> None:
+    """Put a Conv on new inputs; ``padded`` says that they are padded already, so that it need not pad."""
+    kept = attributes(conv, without=["pads", "auto_pad"] if padded else [])
     graph.remove([conv])
-    graph.add("Conv", inputs, list(conv.output), name=conv.name, pads=[0, 0, 0, 0], **kept)
+    if padded:
+        kept["pads"] = [0, 0, 0, 0]
+    graph.add("Conv", inputs, list(conv.output), name=conv.name, **kept)

@@ -2,8 +2,9 @@
 
 Per channel the model's own input is an affine function of the contract's, ``native = a * given + b``, channels possibly
 in another order. A Conv without padding takes it in exactly: its weights times ``a``, and ``b`` times the weights' sum
-in its bias. Padding is zero in native numbers, which is the mean's pixel in the contract's: there each channel is
-padded with its own value first, rounded to what the tensor can hold.
+in its bias. Padding is zero in native numbers, which is the mean's pixel in the contract's: in fp32 each channel is
+padded with its own value first; a quantized Conv pads with the nearest pixel, and ``check_input_contract`` sees whether
+the scores bear it.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ from quantize.data.preprocessing import Preprocessing
 from quantize.errors import ModelError
 from quantize.formats import canonical, quantized_format
 from quantize.formats.graph import Graph
-from quantize.rewrites.channel_affine import ChannelAffine, InputContract
+from quantize.rewrites.channel_affine import ChannelAffine, InputContract, contract_input
 from quantize.rewrites.first_conv import conv_bias, conv_pads, conv_weight, first_conv, replace_conv
 from quantize.rewrites.input_contract_quantized import fold_quantized
 from quantize.rewrites.input_padding import pad_channels
+from quantize.rewrites.movement import movement
+from quantize.rewrites.protocol import Movement
+from quantize.rewrites.runner import scores
 
 
 def fold_input_contract(
@@ -57,14 +61,49 @@ def fold_input_contract(
             found=", ".join(node.op_type for node in graph.consumers(name)) or "nothing",
             advice="leave the input as it is: --input_contract as-is",
         )
-    pads = conv_pads(graph, name, conv)
+    pads = conv_pads(graph, name, conv) if quantize is None else []
     pixels = _declare(graph, name, contract)
     if quantize is not None:
-        fold_quantized(graph, conv, pixels, contract, affine, pads, _first_weight(reference))
+        fold_quantized(graph, conv, pixels, contract, affine, _first_weight(reference))
         graph.remove([quantize])
     else:
         _fold_float(graph, conv, pixels, contract, affine, pads)
     return graph.model()
+
+
+def check_input_contract(
+    before: ModelProto,
+    after: ModelProto,
+    contract: InputContract,
+    preprocessing: Preprocessing,
+    crops: NDArray[np.uint8],
+    *,
+    within: float = 0.15,
+) -> Movement:
+    """Check on real images that a contract moved the scores by no more than rounding.
+
+    Args:
+        before: The model as it was, in any format that onnxruntime runs.
+        after: The model with the contract.
+        contract: What ``after`` takes.
+        preprocessing: What the input of ``before`` is made with.
+        crops: Images (N, H, W, 3), RGB, 0-255.
+        within: The largest move, see ``Declaration.within``.
+
+    Raises:
+        ModelError: The scores moved further.
+    """
+    inputs = (preprocessing.normalize(crops), contract_input(contract, preprocessing, crops))
+    old, new = (scores(model, [given]) for model, given in zip((before, after), inputs, strict=True))
+    moved = movement(old, new)
+    if moved.relative > within:
+        raise ModelError(
+            f"the input contract {contract} moves the scores by more than rounding",
+            found=f"{moved.relative:.3g} of their root mean square on {moved.images} images",
+            expected=f"at most {within:g}",
+            advice="leave the input as it is: --input_contract as-is",
+        )
+    return moved
 
 
 def _declare(graph: Graph, name: str, contract: InputContract) -> str:
@@ -94,14 +133,14 @@ def _fold_float(
         pixels = cast
     new, shift = affine.folded(weight)
     if any(pads):
-        pixels = pad_channels(graph, pixels, None, affine.padding, pads, conv.name)
+        pixels = pad_channels(graph, pixels, affine.padding, pads, conv.name)
     bias = conv_bias(graph, conv, len(new))
     inputs = [
         pixels,
         graph.add_constant(f"{conv.name}_weight", new.astype(np.float32)),
         graph.add_constant(f"{conv.name}_bias", (bias + shift).astype(np.float32)),
     ]
-    replace_conv(graph, conv, inputs)
+    replace_conv(graph, conv, inputs, padded=True)
 
 
 def _first_weight(reference: ModelProto | None) -> NDArray[np.generic] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ from quantize.formats.parameters import Parameters, add_dequantize, add_quantize
 from quantize.formats.unit import quantized_input
 from quantize.rewrites.channel_affine import ChannelAffine, InputContract
 from quantize.rewrites.first_conv import conv_bias, replace_conv
-from quantize.rewrites.input_padding import pad_channels
 
 
 def fold_quantized(
@@ -25,10 +23,12 @@ def fold_quantized(
     pixels: str,
     contract: InputContract,
     affine: ChannelAffine,
-    pads: Sequence[int],
     reference: NDArray[Any] | None,
 ) -> None:
     """Replace a first Conv on the model's own quantized input by one on the contract's.
+
+    Where the Conv pads, it pads with what its input's zero point stands for: the pixel nearest to a native zero, one
+    for all channels, so off by half the spread of the channels' means at most, at the border only.
 
     Args:
         graph: In canonical form.
@@ -36,16 +36,13 @@ def fold_quantized(
         pixels: The contract's input, channels first.
         contract: What it is.
         affine: How the model's own input follows from it.
-        pads: The Conv's pads in numbers.
         reference: The fp32 weight, for a better rounding where the integers cannot stay as they are.
     """
-    by = _input_parameters(graph, contract, pixels)
+    by, offset = _input_parameters(graph, contract, pixels, affine)
     if contract == "imagenet":
         add_quantize(graph, pixels, by, integers := graph.fresh(f"{pixels}_quantized"))
         pixels = integers
     value = add_dequantize(graph, pixels, by)
-    if any(pads):
-        value = pad_channels(graph, value, by, affine.padding, pads, conv.name)
     found = quantized_input(graph, conv.input[1])
     old = graph.constant(found.integers) if found is not None else None
     assert found is not None
@@ -63,7 +60,7 @@ def fold_quantized(
     )
     weight_name = graph.add_constant(f"{conv.name}_weight", integers_new)
     # The shift goes by the weights as they are quantized, so that their rounding errors act on centred pixels.
-    shift = by_w.dequantize(integers_new).astype(np.float64) * -affine.padding.reshape(1, -1, 1, 1)
+    shift = by_w.dequantize(integers_new).astype(np.float64) * (offset - affine.padding).reshape(1, -1, 1, 1)
     bias = conv_bias(graph, conv, len(old)) + shift.sum(axis=(1, 2, 3))
     bias_steps = bias_scale(by, by_w)
     by_b = new_parameters(
@@ -74,11 +71,17 @@ def fold_quantized(
     replace_conv(graph, conv, inputs)
 
 
-def _input_parameters(graph: Graph, contract: InputContract, pixels: str) -> Parameters:
-    """Return the parameters of the contract's input: a pixel a step, or the range that the preset can give."""
+def _input_parameters(
+    graph: Graph, contract: InputContract, pixels: str, affine: ChannelAffine
+) -> tuple[Parameters, float]:
+    """Return the parameters of the contract's input, and what a real zero of the tensor is in the contract's numbers.
+
+    Raw pixels: a pixel a step, around the pixel that is nearest to a native zero. The preset: all that it can give.
+    """
     if contract != "imagenet":
-        return new_parameters(graph, pixels, 1.0, np.array(0, np.uint8), None)
+        middle = float(np.clip(np.rint(affine.padding.mean()), 0, 255))
+        return new_parameters(graph, pixels, 1.0, np.array(middle, np.uint8), None), middle
     ends = PRESETS["imagenet"].normalize(np.array([0, 255], np.uint8).reshape(1, 1, 2, 1).repeat(3, axis=3))
     low, high = float(ends.min()), float(ends.max())
     scale = np.float32((high - low) / 255)
-    return new_parameters(graph, pixels, scale, np.array(round(-low / float(scale)), np.uint8), None)
+    return new_parameters(graph, pixels, scale, np.array(round(-low / float(scale)), np.uint8), None), 0.0

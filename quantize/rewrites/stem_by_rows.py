@@ -6,6 +6,9 @@ pixel's channels together; neighbouring pixels of a row are then one cell by the
 onnxruntime transposes 8 or 16 rows of bytes at a time with vector instructions, but 6 one by one: so where the width
 allows, that transposition is taken in two steps, over 8 columns and then over the planes that they make.
 
+Pixels that come channels last already (the input contract uint8-nhwc) take the same steps, without being turned to
+channels first before: 8 pixels of a row make 8 times as many planes as there are channels.
+
 The channels come out in another order than those of SpaceToDepth, so the Conv's weight is permuted: the integer sums
 are the same.
 """
@@ -46,8 +49,12 @@ def _rewrite(graph: Graph, node: NodeProto, shape: tuple[int | None, ...] | None
         return False
     _, channels, height, width = (size or 0 for size in shape)
     block = attribute(node, "blocksize")
-    value = node.input[0]
-    for number, (op_type, argument) in enumerate(_moves(channels, height, width, block)):
+    value, moves = node.input[0], _moves(channels, height, width, block)
+    turned = graph.producer(source.integers)
+    if turned is not None and _from_last(turned) and width % VECTOR == 0:
+        value = add_dequantize(graph, turned.input[0], source.by)
+        moves = _moves_from_last(channels, height, width, block)
+    for number, (op_type, argument) in enumerate(moves):
         name = f"{node.name}_{number}"
         if op_type == "Reshape":
             further = [graph.add_constant(f"{name}_shape", np.array(argument, np.int64))]
@@ -77,6 +84,26 @@ def _moves(channels: int, height: int, width: int, block: int) -> list[tuple[str
     else:
         moves += [("Reshape", [0, planes, rows, width]), ("Transpose", [0, 2, 3, 1])]
     return [*moves, ("Reshape", [0, rows, columns, block * planes]), ("Transpose", [0, 3, 1, 2])]
+
+
+def _moves_from_last(channels: int, height: int, width: int, block: int) -> list[tuple[str, list[int]]]:
+    """Return the same from (N, H, W, C), with the width a multiple of 8."""
+    rows, groups = height // block, width // VECTOR
+    return [
+        ("Reshape", [0, rows, block, width * channels]),
+        ("Transpose", [0, 2, 1, 3]),
+        ("Reshape", [0, block * rows * groups, VECTOR * channels]),
+        ("Transpose", [0, 2, 1]),
+        ("Reshape", [0, VECTOR * channels * block, rows * groups]),
+        ("Transpose", [0, 2, 1]),
+        ("Reshape", [0, rows, width // block, block * channels * block]),
+        ("Transpose", [0, 3, 1, 2]),
+    ]
+
+
+def _from_last(node: NodeProto) -> bool:
+    """Return whether a node turns integers from channels last to channels first."""
+    return node.op_type == "Transpose" and not node.domain and attribute(node, "perm") == [0, 3, 1, 2]
 
 
 def _readers(graph: Graph, node: NodeProto) -> list[NodeProto]:

@@ -17,7 +17,7 @@ from quantize.errors import ModelError
 from quantize.formats import to_qdq, to_qlinear
 from quantize.rewrites import rewrite, select_rewrites
 from quantize.rewrites.channel_affine import CONTRACTS, ChannelAffine, InputContract, contract_input
-from quantize.rewrites.input_contract import fold_input_contract
+from quantize.rewrites.input_contract import check_input_contract, fold_input_contract
 from tests.formats.plain_quantizer import quantized
 from tests.formats.small_graphs import run
 
@@ -31,7 +31,7 @@ def _preprocessing(order: str, *, per_channel: bool) -> Preprocessing:
     return Preprocessing(**values, channel_order=order, scale=1 / 255, mean=mean, std=std)
 
 
-def _model(kernel: int, stride: int, pads: list[int], *, bias: bool, opset: int = 13) -> ModelProto:
+def _model(kernel: int, stride: int, pads: list[int], *, bias: bool, opset: int = 13, side: int = SIDE) -> ModelProto:
     """Return an fp32 classifier of two Convs."""
     random = np.random.default_rng(7)
     weights = {
@@ -47,14 +47,14 @@ def _model(kernel: int, stride: int, pads: list[int], *, bias: bool, opset: int 
         helper.make_node("GlobalAveragePool", ["z"], ["scores"], name="mean"),
     ]  # fmt: skip
     arrays = [numpy_helper.from_array(value.astype(np.float32), name) for name, value in weights.items()]
-    given_ = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, SIDE, SIDE])]
+    given_ = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, side, side])]
     made = [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", 10, 1, 1])]
     graph = helper.make_graph(nodes, "classifier", given_, made, arrays)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=7)
 
 
-def _crops(count: int = 4) -> NDArray[np.uint8]:
-    return np.random.default_rng(3).integers(0, 256, (count, SIDE, SIDE, 3)).astype(np.uint8)
+def _crops(side: int = SIDE) -> NDArray[np.uint8]:
+    return np.random.default_rng(3).integers(0, 256, (4, side, side, 3)).astype(np.uint8)
 
 
 def _scores(model: ModelProto, given_: NDArray[Any]) -> NDArray[Any]:
@@ -119,21 +119,24 @@ def test_a_quantized_model_moves_by_rounding_only_and_formats_stay_equal(
     np.testing.assert_array_equal(scores[0], scores[1])
     before = np.sqrt(np.mean((_scores(source, images) - expected) ** 2)) / size
     after = np.sqrt(np.mean((scores[0] - expected) ** 2)) / size
-    assert after < max(2 * before, 0.03)
+    assert after < max(2 * before, 0.1 if padded else 0.03)  # a border of two pixels around 13 is a large share
 
 
 @pytest.mark.parametrize("contract", ["uint8-nchw", "uint8-nhwc"])
-def test_raw_pixels_go_through_the_other_rewrites(contract: InputContract) -> None:
+@pytest.mark.parametrize("side", [13, 16, 24])
+def test_raw_pixels_go_through_the_other_rewrites(contract: InputContract, side: int) -> None:
     preprocessing = _preprocessing("BGR", per_channel=True)
-    model = _model(3, 2, [0, 0, 1, 1], bias=True)
-    source = quantized(model, preprocessing.normalize(_crops()), float_ops=("GlobalAveragePool",))
+    model = _model(3, 2, [0, 0, 1, 1], bias=True, side=side)
+    source = quantized(model, preprocessing.normalize(_crops(side)), float_ops=("GlobalAveragePool",))
     folded = fold_input_contract(source, contract, preprocessing, reference=model)
-    given_ = contract_input(contract, preprocessing, _crops())
-    done = rewrite(folded, select_rewrites("default"), images=[given_])
-    kinds = [node.op_type for node in done.qlinear.graph.node]
-    assert "QuantizeLinear" not in kinds
+    given_ = contract_input(contract, preprocessing, _crops(side))
+    stem = [one for one in select_rewrites("default") if one.declares.kind == "exact"]
+    done = rewrite(folded, stem, images=[given_])
+    assert "QuantizeLinear" not in [node.op_type for node in done.qlinear.graph.node]
     assert {record.name for record in done.records if record.kept} >= {"space-to-depth", "stem-by-rows"}
-    np.testing.assert_array_equal(_scores(done.qlinear, given_), _scores(done.qdq, given_))
+    expected = _scores(to_qlinear(folded), given_)
+    np.testing.assert_array_equal(_scores(done.qlinear, given_), expected)
+    np.testing.assert_array_equal(_scores(done.qdq, given_), expected)
 
 
 def test_equal_factors_leave_the_weights_as_they_are() -> None:
@@ -157,6 +160,17 @@ def test_the_declared_input_says_what_is_taken() -> None:
     assert value.type.tensor_type.elem_type == TensorProto.UINT8
     dims = [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
     assert dims == ["N", SIDE, SIDE, 3]
+
+
+def test_a_contract_that_moves_the_scores_further_is_refused() -> None:
+    preprocessing = _preprocessing("RGB", per_channel=True)
+    model = _model(3, 2, [0] * 4, bias=True)
+    folded = fold_input_contract(model, "uint8-nhwc", preprocessing)
+    moved = check_input_contract(model, folded, "uint8-nhwc", preprocessing, _crops())
+    assert moved.relative < 1e-5
+    other = fold_input_contract(model, "uint8-nhwc", _preprocessing("BGR", per_channel=True))
+    with pytest.raises(ModelError, match="moves the scores by more than rounding"):
+        check_input_contract(model, other, "uint8-nhwc", preprocessing, _crops())
 
 
 def test_as_is_and_the_presets_own_contract_return_the_model_itself() -> None:
