@@ -14,9 +14,15 @@ from typing import Annotated
 import typer
 
 from quantize.cli.arguments import normalized
+from quantize.cli.baseline import baseline
 from quantize.cli.benchmark import benchmark
+from quantize.cli.check import check
 from quantize.cli.fetch import fetch
+from quantize.cli.inspect import inspect as inspect_model
+from quantize.cli.package import package
 from quantize.cli.predict import predict
+from quantize.cli.report import report
+from quantize.cli.schema import schema
 from quantize.cli.signals import Terminated, interrupt_on_termination
 from quantize.cli.syntax import syntax_of
 from quantize.cli.terminal import (
@@ -55,9 +61,10 @@ def _quantize(
     return None
 
 
-for _command in (tune, benchmark, fetch, predict):
+for _command in (tune, benchmark, report, check, inspect_model, predict, package, fetch, schema):
     # Typer keeps the line breaks of a docstring within its paragraphs.
     app.command(help=re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(_command) or ""))(_command)
+app.add_typer(baseline)
 
 
 def run() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from quantize.report.replay import replay_sentences
 from quantize.report.schema import RunReport
-from quantize.report.tables import Table, report_tables
-from quantize.report.wording import percent, seconds
+from quantize.report.tables import NAMES, Table, report_tables
+from quantize.report.wording import megabytes, percent
 
 _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_[]|#~"} | {"<": "&lt;", ">": "&gt;"})
 
@@ -23,8 +23,8 @@ def markdown(report: RunReport) -> str:
         lines += [*(f"- {escaped(sentence)}" for sentence in replay_sentences(report.replay)), ""]
     for table in report_tables(report):
         if table is not None:
-            lines += _table(table)
-    lines += _formats(report) + _skipped(report) + _notes(report) + _stages(report) + _provenance(report)
+            lines += markdown_table(table)
+    lines += _formats(report) + _skipped(report) + _notes(report) + _provenance(report)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -33,10 +33,11 @@ def escaped(text: str) -> str:
     return " ".join(text.split()).translate(_SPECIAL)
 
 
-def _table(table: Table) -> list[str]:
+def markdown_table(table: Table) -> list[str]:
+    """Return a table, with its heading and notes, as lines of Markdown."""
     lines = [f"## {escaped(table.title)}", ""]
     lines.append("| " + " | ".join(escaped(column) for column in table.columns) + " |")
-    lines.append("|" + "---|" + "---:|" * (len(table.columns) - 1))
+    lines.append("|" + "---|" + ("---|" if table.prose else "---:|") * (len(table.columns) - 1))
     lines += ["| " + " | ".join(escaped(word) for word in row) + " |" for row in table.rows]
     lines.append("")
     for note in table.notes:
@@ -63,22 +64,28 @@ def _notes(report: RunReport) -> list[str]:
     return ["## Notes", "", *(f"- {escaped(note)}" for note in notes), ""] if notes else []
 
 
-def _stages(report: RunReport) -> list[str]:
-    lines = ["## Where the time went", "", "| stage | time |", "|---|---:|"]
-    return [*lines, *(f"| {escaped(stage.name)} | {seconds(stage.seconds)} |" for stage in report.stages), ""]
-
-
-def _provenance(report: RunReport) -> list[str]:
+def provenance_facts(report: RunReport) -> dict[str, str]:
+    """Return what the figures came from, name to text."""
     origin, source = report.provenance, report.source
-    facts = {
+    return {
         "command": shlex.join(origin.command),
+        "made": origin.created,
         "model": f"{source.path}, sha256 {source.sha256}" + (f" ({source.catalog})" if source.catalog else ""),
         "recipe": f"{report.chosen.recipe_id}, engine {report.engine}",
         "data": f"{report.data.path}, fingerprint {origin.data_fingerprint[:16]}",
         "preprocessing": f"{report.preprocessing.preset or 'custom'}, "
         f"fingerprint {origin.preprocessing_fingerprint[:16]}",
+        "configuration": f"fingerprint {origin.config_fingerprint[:16]}",
         "versions": ", ".join(f"{name} {version}" for name, version in origin.versions.items()),
         "commit": (origin.tool.git_commit or "none") + (" (with changes)" if origin.tool.git_dirty else ""),
         "instruction sets": ", ".join(origin.isa),
+        **{
+            NAMES[model.role]: f"{model.file}, {megabytes(model.bytes)}, sha256 {model.sha256}"
+            for model in report.models
+        },
     }
+
+
+def _provenance(report: RunReport) -> list[str]:
+    facts = provenance_facts(report)
     return ["## Where it comes from", "", *(f"- {name}: {escaped(text)}" for name, text in facts.items()), ""]

@@ -24,7 +24,6 @@ def facts(report: RunReport, role: str) -> dict[str, str]:
     found = section.deciding.evaluation
     values: dict[str, object | None] = {
         "tool": f"{origin.tool.name} {origin.tool.version}",
-        "created": origin.created,
         "role": role,
         "graph_sha256": section.graph_sha256,
         "recipe_id": report.chosen.recipe_id,

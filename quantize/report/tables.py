@@ -37,12 +37,14 @@ class Table:
         columns: Heads of the columns; the first names the row.
         rows: As many words as columns in each.
         notes: What a reader has to know to read it, one sentence each.
+        prose: Its cells are words, not numbers.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
+    prose: bool = False
 
 
 def report_tables(report: RunReport) -> tuple[Table, ...]:
@@ -55,6 +57,8 @@ def report_tables(report: RunReport) -> tuple[Table, ...]:
         resources_table(report),
         flips_table(report),
         trials_table(report),
+        rewrites_table(report),
+        stages_table(report),
     )
     return tuple(table for table in found if table is not None)
 
@@ -181,6 +185,7 @@ def doubts_table(report: RunReport) -> Table | None:
         "Doubts about the latencies",
         ("doubt", "found", "what to do"),
         tuple((doubt.name, doubt.text, doubt.advice) for doubt in found),
+        prose=True,
     )
 
 
@@ -229,6 +234,29 @@ def trials_table(report: RunReport) -> Table:
         ("trial", "recipe", metric, "agreement", "ops in int8", "time", "criterion"),
         rows,
         ("* the one that the files were built from.",),
+    )
+
+
+def rewrites_table(report: RunReport) -> Table | None:
+    """Return what each graph rewrite did, or None where none was tried."""
+    if not report.rewrites:
+        return None
+    rows = tuple(
+        (
+            one.name,
+            "kept" if one.kept else "left out",
+            ", ".join(f"{speed.format} {times(speed.ratio)}" for speed in one.speed) or NOTHING,
+            one.reason or f"{len(one.nodes)} nodes, {one.declared}",
+        )
+        for one in report.rewrites
+    )
+    return Table("Rewrites", ("rewrite", "decision", "faster by", "because"), rows, prose=True)
+
+
+def stages_table(report: RunReport) -> Table:
+    """Return how long each stage of the run took."""
+    return Table(
+        "Where the time went", ("stage", "time"), tuple((one.name, seconds(one.seconds)) for one in report.stages)
     )
 
 

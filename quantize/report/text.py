@@ -15,14 +15,15 @@ from quantize.report.schema import RunReport
 from quantize.report.tables import Table, accuracy_table, drop_table, speed_table
 
 WIDTH = 80
+_LONGEST = 500
 
 
 def summary(report: RunReport) -> str:
     """Return what a person wants to know at the end of a run."""
-    parts = [_wrapped(report.verdict.text)]
-    parts += [_wrapped(reason, "  ") for reason in report.verdict.reasons]
+    parts = [wrapped(report.verdict.text)]
+    parts += [wrapped(reason, "  ") for reason in report.verdict.reasons]
     if report.replay is not None:
-        parts += [_wrapped(sentence, "  ") for sentence in replay_sentences(report.replay)]
+        parts += [wrapped(sentence, "  ") for sentence in replay_sentences(report.replay)]
     for table in (accuracy_table(report), drop_table(report), speed_table(report)):
         if table is not None:
             parts.append("\n" + drawn(table))
@@ -37,15 +38,22 @@ def drawn(table: Table) -> str:
     console = Console(file=io.StringIO(), width=WIDTH, color_system=None, legacy_windows=False)
     grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     for position, column in enumerate(table.columns):
-        grid.add_column(Text(column), justify="left" if position == 0 else "right", overflow="fold")
+        grid.add_column(Text(column), justify="left" if position == 0 or table.prose else "right", overflow="fold")
     for row in table.rows:
         grid.add_row(*(Text(word) for word in row))
     console.print(grid)
     file = console.file
     assert isinstance(file, io.StringIO)
     body = "\n".join(line.rstrip() for line in file.getvalue().splitlines())
-    return "\n".join([table.title, body, *(_wrapped(note, "  ") for note in table.notes)])
+    return "\n".join([table.title, body, *(wrapped(note, "  ") for note in table.notes)])
 
 
-def _wrapped(text: str, indent: str = "") -> str:
+def wrapped(text: str, indent: str = "") -> str:
+    """Return a text of one paragraph in lines of at most 80 columns, each after ``indent``."""
     return textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def safe(text: str) -> str:
+    """Return text on one line of bounded length, as it may stand in a terminal."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}… ({len(line):,} characters)"

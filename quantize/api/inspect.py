@@ -1,0 +1,82 @@
+"""What a model file is and says of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from quantize.api.export import op_counts
+from quantize.formats import quantized_format
+from quantize.models.artifact import ModelArtifact
+from quantize.models.catalog import catalog_entry_for
+from quantize.report.integer_share import Arithmetic, arithmetic_of
+from quantize.report.metadata import PREFIX, read_facts
+from quantize.report.tables import Table
+from quantize.report.text import drawn, safe
+from quantize.report.wording import NOTHING, megabytes, percent
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A model file.
+
+    Attributes:
+        model: The file, its hashes and contract.
+        format: ``qlinear``, ``qdq``, ``mixed`` or ``float``.
+        catalog: Its name in the catalog, where its weights are known.
+        ops: Op type to number of nodes.
+        arithmetic: Multiply-adds, and those in int8.
+        facts: What this tool wrote into it, key (without prefix) to text; empty for other models.
+    """
+
+    model: ModelArtifact
+    format: str
+    catalog: str | None
+    ops: dict[str, int]
+    arithmetic: Arithmetic
+    facts: dict[str, str]
+
+
+def inspect_model(path: Path) -> Inspection:
+    """Return what a model file is and says of itself.
+
+    Raises:
+        ModelError: It is no image classifier that can be read.
+    """
+    artifact = ModelArtifact.load(path)
+    proto = artifact.proto()
+    kind = quantized_format(proto)
+    entry = catalog_entry_for(proto, sha256=artifact.sha256)
+    return Inspection(
+        model=artifact,
+        format=kind,
+        catalog=entry.name if entry is not None else None,
+        ops=op_counts(path),
+        arithmetic=arithmetic_of(proto),
+        facts={key.removeprefix(PREFIX): value for key, value in read_facts(proto).items()},
+    )
+
+
+def inspection_text(found: Inspection) -> str:
+    """Return an inspection for a terminal."""
+    model, contract = found.model, found.model.contract
+    arithmetic = found.arithmetic
+    known = {
+        "file": f"{model.path} ({megabytes(model.bytes)})",
+        "sha256": model.sha256,
+        "graph": model.graph_sha256,
+        "format": {"float": "fp32", "qlinear": "int8 (QLinear)", "qdq": "int8 (QDQ)"}.get(found.format, found.format),
+        "opset": str(model.opset),
+        "catalog": found.catalog or NOTHING,
+        "input": f"{contract.input.name} {contract.input.dtype}{list(contract.input.shape)} {contract.input_layout}",
+        "output": f"{contract.output.name} {contract.output.dtype}{list(contract.output.shape)}",
+        "multiply-adds": f"{arithmetic.total:,}, {percent(arithmetic.share, 1)} of them in int8"
+        if arithmetic.total
+        else "not known: no shape of a product is",
+    }
+    lines = [f"{name + ':':<15}{safe(text)}" for name, text in known.items()]
+    lines += ["", drawn(Table("Operators", ("op", "nodes"), tuple((op, str(n)) for op, n in found.ops.items())))]
+    if not found.facts:
+        return "\n".join([*lines, "", "It carries no facts of a run: it was not written by this tool."])
+    lines += ["", "What it says of itself"]
+    return "\n".join([*lines, *(f"  {safe(name) + ':':<28} {safe(text)}" for name, text in found.facts.items())])

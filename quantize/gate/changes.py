@@ -1,0 +1,117 @@
+"""Changes of figures since the accepted baseline."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+from quantize.evaluation.intervals import Interval, wilson
+from quantize.gate.baseline import Baseline
+from quantize.gate.document import ROLES, ReportDocument
+from quantize.gate.figures import FIGURES, Figure
+from quantize.gate.limits import not_applicable, title_of
+from quantize.gate.machine import machine_of, unlikeness
+from quantize.gate.result import Line, Verdict
+from quantize.gate.tolerances import Change, Tolerances
+
+_ROUNDING = 1e-5  # a baseline's values have six digits
+_FRACTIONS = ("top1", "top5", "top1_drop", "top5_drop", "agreement", "tie_share", "integer_share")
+
+
+def change_lines(document: ReportDocument, baseline: Baseline, tolerances: Tolerances) -> Iterator[Line]:
+    """Yield a line for each change that is tolerated and each model that it speaks of."""
+    unlike = unlikeness(baseline.machine, machine_of(document))
+    for name, change in tolerances.against_baseline.items():
+        figure = FIGURES[name.removeprefix("fp32_")]
+        roles = ("fp32",) if name.startswith("fp32_") else ("run",) if figure.of_run else ROLES
+        for role in roles:
+            yield _line(document, baseline, figure, change, role, unlike)
+
+
+def _line(
+    document: ReportDocument, baseline: Baseline, figure: Figure, change: Change, role: str, unlike: str | None
+) -> Line:
+    before, now = _accepted(baseline, role, figure.name), document.figure(role, figure.name)
+
+    def line(verdict: Verdict, note: str | None = None) -> Line:
+        return Line(
+            name=f"{role}.{figure.name}.baseline",
+            title=f"{title_of(role, figure)} since the baseline",
+            baseline=figure.shown(before) if before is not None else None,
+            found=figure.shown(now) if now is not None else None,
+            allowed=_allowed(figure, change),
+            verdict=verdict,
+            note=note,
+        )
+
+    why_not = not_applicable(document, role, figure)
+    if why_not is not None and not baseline.labelled:
+        return line("not applicable", why_not)
+    if now is None:
+        return line("missing", "the report does not have it")
+    if figure.of_machine and unlike is not None:
+        return line("not comparable", unlike)
+    if before is None:
+        return line("missing", "the baseline does not have it: accept a run again")
+    allowed = change.points if change.points is not None else (change.relative or 0.0) * abs(before)
+    worse = before - now if figure.better == "higher" else now - before
+    slack = _ROUNDING * max(abs(before), abs(now))
+    if change.confidence is not None:
+        return _confident(document, baseline, role, change.confidence, allowed, (before, now), line)
+    if worse > allowed + slack:
+        return line("fail")
+    if -worse > allowed + slack:
+        return line("better", "better than the baseline, accept it?")
+    return line("pass")
+
+
+def _confident(
+    document: ReportDocument,
+    baseline: Baseline,
+    role: str,
+    confidence: float,
+    allowed: float,
+    values: tuple[float, float],
+    line: Callable[..., Line],
+) -> Line:
+    n = document.deciding(role).at("evaluation", "n")
+    if not isinstance(n, int) or n <= 0:
+        return line("missing", "the report does not say how many images there were")
+    worse = difference(values[0], baseline.images, values[1], n, 2 * confidence - 1)
+    verdict: Verdict = "pass" if worse.high <= allowed else "fail" if worse.low > allowed else "inconclusive"
+    return line(verdict, f"worse by {worse.low * 100:+.2f} to {worse.high * 100:+.2f} points")
+
+
+def difference(first: float, first_n: int, second: float, second_n: int, confidence: float) -> Interval:
+    """Return the interval of ``first - second``, two rates of unpaired images: Newcombe's (1998) method 10.
+
+    Args:
+        first: A rate, a fraction.
+        first_n: Its images.
+        second: Another rate.
+        second_n: Its images.
+        confidence: Two-sided.
+    """
+    one, other = wilson(first * first_n, first_n, confidence), wilson(second * second_n, second_n, confidence)
+    middle = first - second
+    return Interval(
+        low=middle - math.hypot(first - one.low, other.high - second),
+        high=middle + math.hypot(one.high - first, second - other.low),
+        confidence=confidence,
+    )
+
+
+def _accepted(baseline: Baseline, role: str, name: str) -> float | None:
+    if role == "run":
+        return baseline.run.get(name)
+    model = baseline.models.get(role)
+    return model.figures.get(name) if model is not None else None
+
+
+def _allowed(figure: Figure, change: Change) -> str:
+    sure = f" at {change.confidence * 100:.0f} % confidence" if change.confidence is not None else ""
+    if change.relative is not None:
+        return f"worse by at most {change.relative * 100:g} %{sure}"
+    assert change.points is not None
+    amount = f"{change.points * 100:g} points" if figure.name in _FRACTIONS else f"{change.points:g}"
+    return f"worse by at most {amount}{sure}"

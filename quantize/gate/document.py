@@ -1,0 +1,169 @@
+"""A report as the gate reads it: whatever is there, and nothing in place of what is not."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from quantize.benchmark.measurement import Measurement, speedups
+from quantize.benchmark.percentiles import percentile_ns
+from quantize.benchmark.resources import Resources
+from quantize.benchmark.speedup import Speedup
+from quantize.errors import RunError
+from quantize.evaluation.paired import PairedComparison
+
+ROLES = ("int8", "qdq")
+"""The written models."""
+
+
+@dataclass(frozen=True)
+class ReportDocument:
+    """The values of a ``report.json``, not held to the schema: a metric that was deleted is missing, not an error.
+
+    Attributes:
+        values: The JSON object.
+    """
+
+    values: Mapping[str, Any]
+
+    def at(self, *path: str) -> Any:
+        """Return the value below keys, or None where there is none."""
+        value: Any = self.values
+        for key in path:
+            if not isinstance(value, Mapping):
+                return None
+            value = value.get(key)
+        return value
+
+    def text(self, *path: str) -> str | None:
+        """Return a text, or None where there is none."""
+        value = self.at(*path)
+        return value if isinstance(value, str) else None
+
+    def model(self, role: str) -> ReportDocument:
+        """Return the section of ``fp32``, ``int8`` or ``qdq``; an empty one where there is none."""
+        listed = self.at("models")
+        sections = [self.at("baseline"), *(listed if isinstance(listed, list) else [])]
+        found = (one for one in sections if isinstance(one, Mapping) and one.get("role") == role)
+        return ReportDocument(next(found, {}))
+
+    def deciding(self, role: str) -> ReportDocument:
+        """Return a model's accuracy on the images that its verdict rests on."""
+        model = self.model(role)
+        for key in ("certification", "selection"):
+            section = model.at(key)
+            if isinstance(section, Mapping):
+                return ReportDocument(section)
+        return ReportDocument({})
+
+    def paired(self, role: str, name: str) -> PairedComparison | None:
+        """Return a model's comparison ``top1`` or ``top5`` with fp32, or None where it is not whole."""
+        try:
+            return PairedComparison.model_validate(self.deciding(role).at(name))
+        except ValidationError:
+            return None
+
+    @cached_property
+    def measurement(self) -> Measurement | None:
+        """The latencies, or None where they are not whole."""
+        try:
+            return Measurement.model_validate(self.at("measurement"))
+        except ValidationError:
+            return None
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the run had labels."""
+        return self.at("data", "labelled") is True
+
+    def figure(self, role: str, name: str) -> float | None:
+        """Return a figure, see ``FIGURES``; None where the report does not have it."""
+        accuracy = self.deciding(role)
+        if name in ("top1", "top5"):
+            return _number(accuracy.at("evaluation", name, "expected"))
+        if name in ("top1_drop", "top5_drop"):
+            return _number(accuracy.at(name.removesuffix("_drop"), "drop"))
+        if name == "agreement":
+            return _number(accuracy.at("evaluation", "fidelity", "agreement"))
+        if name == "kl":
+            return _number(accuracy.at("evaluation", "fidelity", "mean_kl"))
+        if name == "tie_share":
+            return _number(accuracy.at("evaluation", "tied_share"))
+        if name == "size":
+            return _number(self.model(role).at("bytes"))
+        if name == "integer_share":
+            return _number(self.model(role).at("integer_share"))
+        if name == "peak_memory":
+            return self._memory(role)
+        if name == "tuning_time":
+            return self._seconds()
+        return self._speed(role, name)
+
+    @cached_property
+    def gains(self) -> Mapping[str, Speedup]:
+        """Each candidate's speed-up over fp32; empty where nothing was measured."""
+        return {gain.candidate: gain for gain in speedups(self.measurement)} if self.measurement is not None else {}
+
+    @cached_property
+    def _runs(self) -> Mapping[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for block in self.measurement.blocks if self.measurement is not None else ():
+            found.setdefault(block.contestant, []).extend(block.runs_ns)
+        return found
+
+    def _speed(self, role: str, name: str) -> float | None:
+        if name == "speedup":
+            return self.gains[role].ratio if role in self.gains else None
+        return percentile_ns(self._runs.get(role, []), {"latency_p50": 0.5, "latency_p99": 0.99}[name])
+
+    def _memory(self, role: str) -> float | None:
+        for one in self.at("resources") or ():
+            try:
+                found = Resources.model_validate(one)
+            except ValidationError:
+                continue
+            if found.name == role:
+                return found.model_bytes
+        return None
+
+    def _seconds(self) -> float | None:
+        stages = self.at("stages")
+        if not isinstance(stages, list) or not stages:
+            return None
+        found = [_number(stage.get("seconds")) if isinstance(stage, Mapping) else None for stage in stages]
+        known = [value for value in found if value is not None]
+        return sum(known) if len(known) == len(found) else None
+
+
+def read_document(path: Path) -> ReportDocument:
+    """Read a ``report.json`` without holding it to the schema.
+
+    Raises:
+        RunError: It is missing, not JSON, or a report of another schema version.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise RunError("the report cannot be read", where=str(path), found=str(error)) from None
+    version = values.get("schema_version") if isinstance(values, dict) else None
+    if version != 1:
+        raise RunError(
+            "not a report that this version reads",
+            where=str(path),
+            found=f"schema version {version}" if version is not None else "no schema version",
+            expected="a report.json of schema version 1",
+        )
+    return ReportDocument(values)
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,146 @@
+"""Limits of figures within one run: against fp32, never across machines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from quantize.errors import DataError
+from quantize.evaluation.intervals import Interval, wilson
+from quantize.evaluation.judge import verdict as judged
+from quantize.evaluation.verdict import Tolerance
+from quantize.gate.document import ROLES, ReportDocument
+from quantize.gate.figures import DROPS, FIGURES, Figure
+from quantize.gate.result import Line, Verdict
+from quantize.gate.tolerances import Limit, Tolerances
+from quantize.report.tables import NAMES
+from quantize.report.wording import percent, points
+
+_ROUNDING = 1e-9
+_VERDICTS: dict[str, Verdict] = {"met": "pass", "not met": "fail", "inconclusive": "inconclusive"}
+
+
+def limit_lines(document: ReportDocument, tolerances: Tolerances) -> Iterator[Line]:
+    """Yield a line for each limit and each model that it speaks of."""
+    for figure in FIGURES.values():
+        limit = tolerances.against_fp32.get(figure.name)
+        if limit is not None:
+            for role in ("run",) if figure.of_run else ROLES:
+                yield _line(document, figure, limit, role)
+
+
+def not_applicable(document: ReportDocument, role: str, figure: Figure) -> str | None:
+    """Return why a figure cannot exist in this run, or None where it can."""
+    if figure.needs_labels and document.at("data", "labelled") is False:
+        return "the images have no labels"
+    classes = document.deciding(role).at("evaluation", "classes")
+    if figure.name.startswith("top5") and isinstance(classes, int) and classes <= 5:
+        return "the model has five classes or fewer"
+    return None
+
+
+def title_of(role: str, figure: Figure) -> str:
+    """Return a figure of a model as a person calls it."""
+    return figure.title if figure.of_run else f"{NAMES.get(role, role)}: {figure.title}"
+
+
+def _line(document: ReportDocument, figure: Figure, limit: Limit, role: str) -> Line:
+    def line(verdict: Verdict, found: str | None, note: str | None = None) -> Line:
+        return Line(
+            name=f"{role}.{figure.name}.fp32",
+            title=title_of(role, figure) + (" against fp32" if figure.name in (*DROPS, "size") else ""),
+            baseline=_reference(document, figure, limit),
+            found=found,
+            allowed=_allowed(figure, limit),
+            verdict=verdict,
+            note=note,
+        )
+
+    why_not = not_applicable(document, role, figure)
+    if why_not is not None:
+        return line("not applicable", None, why_not)
+    if figure.name in DROPS:
+        return _drop(document, figure, limit, role, line)
+    value = document.figure(role, figure.name)
+    if value is None:
+        return line("missing", None, "the report does not have it")
+    if limit.relative is not None:
+        whole = document.figure("fp32", figure.name)
+        if not whole:
+            return line("missing", None, "the report does not have fp32's")
+        return line("pass" if value <= limit.relative * whole + _ROUNDING else "fail", percent(value / whole, 1))
+    if limit.confidence is None:
+        return line("pass" if _holds(limit, value) else "fail", figure.shown(value))
+    interval = _interval(document, role, figure, limit.confidence)
+    if interval is None:
+        return line("missing", figure.shown(value), "the report has no interval of it")
+    found = f"{figure.shown(value)} [{figure.shown(interval.low)}, {figure.shown(interval.high)}]"
+    ends = [_holds(limit, interval.low), _holds(limit, interval.high)]
+    return line("pass" if all(ends) else "inconclusive" if any(ends) else "fail", found)
+
+
+def _drop(document: ReportDocument, figure: Figure, limit: Limit, role: str, line: Callable[..., Line]) -> Line:
+    paired = document.paired(role, figure.name.removesuffix("_drop"))
+    if paired is None:
+        return line("missing", None, "the report does not have it")
+    relative = limit.relative is not None
+    tolerance = Tolerance(
+        measure="relative" if relative else "points",
+        value=limit.relative if limit.relative is not None else limit.points or 0.0,
+    )
+    try:
+        found = judged(paired, tolerance, limit.confidence)
+    except DataError as error:
+        return line("missing", None, error.problem)
+    show = percent if relative else points
+    text = show(found.estimate)
+    if found.low is not None and found.high is not None:
+        text += f" [{show(found.low)}, {show(found.high)}]"
+    note = f"about {found.images_needed:,} images would settle it" if found.images_needed else None
+    return line(_VERDICTS[found.outcome], text, note)
+
+
+def _holds(limit: Limit, value: float) -> bool:
+    if limit.at_least is not None:
+        return value >= limit.at_least - _ROUNDING
+    assert limit.at_most is not None
+    return value <= limit.at_most + _ROUNDING
+
+
+def _interval(document: ReportDocument, role: str, figure: Figure, confidence: float) -> Interval | None:
+    """Return an interval whose bounds each hold with ``confidence``."""
+    if figure.name == "speedup":
+        found = document.gains.get(role)
+        if found is None or found.low is None or found.high is None:
+            return None
+        return Interval(low=found.low, high=found.high, confidence=found.confidence)
+    evaluation = document.deciding(role)
+    n = evaluation.at("evaluation", "n")
+    rate = evaluation.at("evaluation", "fidelity", "pessimistic_agreement")
+    if figure.name in ("top1", "top5"):
+        rate = evaluation.at("evaluation", figure.name, "pessimistic")
+    if not isinstance(n, int) or n <= 0 or not isinstance(rate, int | float):
+        return None
+    return wilson(round(rate * n), n, 2 * confidence - 1)
+
+
+def _reference(document: ReportDocument, figure: Figure, limit: Limit) -> str | None:
+    if figure.name in DROPS:
+        value = document.figure("fp32", figure.name.removesuffix("_drop"))
+        return percent(value) if value is not None else None
+    if limit.relative is not None:
+        value = document.figure("fp32", figure.name)
+        return figure.shown(value) if value is not None else None
+    return None
+
+
+def _allowed(figure: Figure, limit: Limit) -> str:
+    sure = f" at {percent(limit.confidence, 0)} confidence" if limit.confidence is not None else ""
+    if limit.relative is not None:
+        of = "of fp32's" if figure.name == "size" else "relative"
+        return f"at most {percent(limit.relative)} {of}{sure}"
+    if limit.points is not None:
+        return f"at most {limit.points * 100:.2f} points{sure}"
+    if limit.at_least is not None:
+        return f"at least {figure.shown(limit.at_least)}{sure}"
+    assert limit.at_most is not None
+    return f"at most {figure.shown(limit.at_most)}{sure}"

@@ -1,0 +1,97 @@
+"""What a check came to: a line a tolerance, and one exit code."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from quantize.errors import ExitCode
+
+Verdict = Literal["pass", "fail", "missing", "inconclusive", "better", "not comparable", "not applicable"]
+OnInconclusive = Literal["pass", "fail"]
+
+FAILING: tuple[Verdict, ...] = ("fail", "missing")
+
+
+class Line(BaseModel):
+    """One tolerance and what was found.
+
+    Attributes:
+        name: For machines, such as ``int8.top1_drop.fp32``.
+        title: For people.
+        baseline: What it is held against, as text; None where there is nothing.
+        found: What was found, as text; None where it is missing.
+        allowed: What passes, as text.
+        verdict: The outcome.
+        note: Why, where the verdict alone does not say it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str
+    baseline: str | None
+    found: str | None
+    allowed: str
+    verdict: Verdict
+    note: str | None = None
+
+
+class Difference(BaseModel):
+    """Something that is not as in the baseline, whether or not a tolerance speaks of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    what: str
+    baseline: str
+    found: str
+
+
+class GateResult(BaseModel):
+    """The outcome of a check.
+
+    Attributes:
+        run: The run that was checked, as the user named it.
+        lines: One a tolerance.
+        differences: What changed since the baseline.
+        notes: What a reader has to know.
+        on_inconclusive: What to make of inconclusive lines; None: they have an exit code of their own.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: str
+    lines: tuple[Line, ...]
+    differences: tuple[Difference, ...]
+    notes: tuple[str, ...]
+    on_inconclusive: OnInconclusive | None = None
+
+    def failing(self, line: Line) -> bool:
+        """Return whether a line makes the check fail."""
+        return line.verdict in FAILING or (line.verdict == "inconclusive" and self.on_inconclusive == "fail")
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """Return 1 if a line fails, 3 if one is inconclusive and nothing was said about that, else 0."""
+        codes = [ExitCode.NOT_MET for line in self.lines if self.failing(line)]
+        if self.on_inconclusive is None:
+            codes += [ExitCode.INCONCLUSIVE for line in self.lines if line.verdict == "inconclusive"]
+        return ExitCode.worst(codes)
+
+    @property
+    def headline(self) -> str:
+        """Return the outcome in a sentence."""
+        failed = sum(self.failing(line) for line in self.lines)
+        better = sum(line.verdict == "better" for line in self.lines)
+        open_ = sum(line.verdict == "inconclusive" and not self.failing(line) for line in self.lines)
+        if failed:
+            return f"{_count(failed)} of {len(self.lines)} not held."
+        text = f"{_count(len(self.lines))} checked, none broken."
+        if open_:
+            text += f" {open_} inconclusive: more images would settle them."
+        return text + (f" {better} better than the baseline, accept it?" if better else "")
+
+
+def _count(number: int) -> str:
+    return f"{number} tolerance" + ("" if number == 1 else "s")

@@ -1,0 +1,33 @@
+"""A check as plain text for a terminal or a log, 80 columns wide."""
+
+from __future__ import annotations
+
+from quantize.gate.result import GateResult, Line
+from quantize.report.text import wrapped
+from quantize.report.wording import NOTHING
+
+_VERDICT = 14
+
+
+def check_text(result: GateResult) -> str:
+    """Return the outcome, then a line a tolerance: verdict, name, baseline, found, allowed."""
+    parts = [wrapped(result.headline)]
+    parts += [wrapped(note, "  ") for note in result.notes]
+    parts.append("")
+    for line in result.lines:
+        parts += _lines(line)
+    count = len(result.differences)
+    if count:
+        parts.append("")
+        parts.append(wrapped(f"{count} things changed since the baseline; check.md lists them."))
+    return "\n".join(parts)
+
+
+def _lines(line: Line) -> list[str]:
+    head = f"{line.verdict:<{_VERDICT}} {' '.join(line.title.split())}"
+    told = f"found {line.found or NOTHING}, allowed {line.allowed}"
+    if line.baseline is not None:
+        told = f"baseline {line.baseline}, {told}"
+    indent = " " * (_VERDICT + 1)
+    found = [wrapped(head), wrapped(told, indent)]
+    return [*found, wrapped(line.note, indent)] if line.note and line.verdict != "pass" else found

@@ -1,0 +1,120 @@
+"""The report as a page: one self-contained file, for a screen, a phone or paper, light or dark."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from quantize.report.charts.accuracy_latency import accuracy_latency_chart
+from quantize.report.charts.latency import latency_chart
+from quantize.report.charts.layers import layers_chart
+from quantize.report.charts.operators import operator_nodes_chart, operator_types_chart
+from quantize.report.flips import FlipSection
+from quantize.report.markdown import provenance_facts
+from quantize.report.page import page
+from quantize.report.replay import replay_sentences
+from quantize.report.schema import RunReport
+from quantize.report.tables import (
+    Table,
+    accuracy_table,
+    doubts_table,
+    drop_table,
+    flips_table,
+    resources_table,
+    rewrites_table,
+    speed_table,
+    stages_table,
+    trials_table,
+)
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart and what it says.
+
+    Attributes:
+        title: Its heading.
+        svg: The drawing.
+        note: How to read it.
+    """
+
+    title: str
+    svg: str
+    note: str
+
+
+def html(report: RunReport) -> str:
+    """Return the whole report as one HTML page that loads nothing."""
+    flips = report.flips
+    return page(
+        "report.html.jinja",
+        title=f"{Path(report.source.path).name}: {report.verdict.status}",
+        report=report,
+        state={"met": "good", "not met": "bad", "inconclusive": "open"}.get(report.verdict.status, "plain"),
+        replay=replay_sentences(report.replay) if report.replay is not None else (),
+        accuracy=_there(accuracy_table(report), drop_table(report)),
+        speed=_there(speed_table(report), doubts_table(report), resources_table(report)),
+        charts=charts(report),
+        flips_table=flips_table(report),
+        pictured=[flip for flip in (flips.shown if flips is not None else ()) if thumbnail(flip) is not None],
+        listed=[flip for flip in (flips.shown if flips is not None else ()) if thumbnail(flip) is None],
+        thumbnail=thumbnail,
+        details=_there(trials_table(report), rewrites_table(report), stages_table(report)),
+        environment=environment_facts(report),
+        provenance=provenance_facts(report),
+        command=shlex.join(report.provenance.command),
+        replay_command="quantize tune --replay report.json --output_model replayed",
+    )
+
+
+def charts(report: RunReport) -> list[Chart]:
+    """Return every chart that the report's figures allow."""
+    found = [
+        (
+            "Accuracy against latency",
+            accuracy_latency_chart(report),
+            "Up and to the left is better. Points below the dashed line miss the tolerance.",
+        )
+    ]
+    if report.measurement is not None:
+        note = "A curve further left is faster; a long tail to the right is other work on the machine."
+        found.append(("Latency of single runs", latency_chart(report.measurement), note))
+    if report.profile is not None:
+        note = "Measured with onnxruntime's profiler; int8 operators count for the fp32 operator that they compute."
+        found.append(("Time by operator type", operator_types_chart(report.profile), note))
+        found.append(("The dearest nodes", operator_nodes_chart(report.profile), note))
+    note = "Each layer's result against the same layer in fp32."
+    found.append(("Error by layer", layers_chart(report.layers), note))
+    return [Chart(title, drawn, note) for title, drawn, note in found if drawn is not None]
+
+
+def thumbnail(flip: FlipSection) -> str | None:
+    """Return a flipped image as the address of its picture, or None where the report has none."""
+    if flip.thumbnail is None or not _BASE64.fullmatch(flip.thumbnail):
+        return None
+    return f"data:image/jpeg;base64,{flip.thumbnail}"
+
+
+def environment_facts(report: RunReport) -> dict[str, str]:
+    """Return where the figures were measured, name to text."""
+    found = dict(report.provenance.versions)
+    found["instruction sets"] = ", ".join(report.provenance.isa) or "none that int8 needs"
+    if report.measurement is not None:
+        place = report.measurement.environment
+        found |= {
+            "processor": place.cpu_model,
+            "cores": f"{place.usable_cores} of {place.logical_cores} usable",
+            "system": f"{place.operating_system}, {place.architecture}",
+            "threads": str(place.threads),
+            "batch size": str(place.batch_size),
+            "governor": place.governor or "not told",
+        }
+    return found
+
+
+def _there(*tables: Table | None) -> list[Table]:
+    return [table for table in tables if table is not None]

@@ -1,0 +1,134 @@
+"""Several runs in the order of time: accuracy drop, speed-up and size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from quantize.benchmark.measurement import speedups
+from quantize.report.charts.canvas import COLOURS, DASHES, INK, MARKERS, drawing, label
+from quantize.report.page import page
+from quantize.report.schema import RunReport
+from quantize.report.tables import NAMES, Table
+from quantize.report.wording import megabytes, percent, points, times
+
+_ROLES = ("int8", "qdq")
+
+
+@dataclass(frozen=True)
+class TrendEntry:
+    """One run's figures, by role.
+
+    Attributes:
+        run: As the user named it.
+        created: When it was made, UTC, ISO 8601.
+        commit: The tool's commit, or None.
+        drop: Top-1 drop, a fraction; None without labels.
+        agreement: With fp32's top-1, a fraction.
+        speedup: Over fp32; None where nothing was measured.
+        size: In bytes.
+        cpu: The processor; None where nothing was measured.
+    """
+
+    run: str
+    created: str
+    commit: str | None
+    drop: dict[str, float | None]
+    agreement: dict[str, float | None]
+    speedup: dict[str, float | None]
+    size: dict[str, int]
+    cpu: str | None
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Runs in the order of time."""
+
+    entries: tuple[TrendEntry, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what keeps the runs from being compared."""
+        cpus = sorted({entry.cpu for entry in self.entries if entry.cpu is not None})
+        return (f"Measured on different processors ({', '.join(cpus)}): compare speed-ups with care.",) * (
+            len(cpus) > 1
+        )
+
+
+def trend_of(runs: Sequence[tuple[str, RunReport]]) -> Trend:
+    """Return the trend of named runs, oldest first."""
+    return Trend(tuple(sorted((_entry(name, report) for name, report in runs), key=lambda one: one.created)))
+
+
+def trend_table(trend: Trend) -> Table:
+    """Return a row a run and format."""
+    rows = []
+    for entry in trend.entries:
+        for role in (role for role in _ROLES if role in entry.size):
+            rows.append(
+                (
+                    f"{entry.run} {role}",
+                    entry.created[:10],
+                    (entry.commit or "")[:8],
+                    points(entry.drop[role]),
+                    percent(entry.agreement[role]),
+                    times(entry.speedup[role]),
+                    megabytes(entry.size[role]),
+                )
+            )
+    columns = ("run", "date", "commit", "top-1 drop", "agreement", "speed-up", "size")
+    notes = ("Drop: percentage points lost against fp32 in the same run.", *trend.notes)
+    return Table("Trend", columns, tuple(rows), notes)
+
+
+def trend_chart(trend: Trend) -> str:
+    """Return three charts above each other as SVG: drop (or agreement), speed-up, size, by run."""
+    entries = trend.entries
+    labelled = any(value is not None for entry in entries for value in entry.drop.values())
+    first = "top-1 drop\n[points]" if labelled else "agreement\n[%]"
+    with drawing("Accuracy, speed-up and size over the runs", width=5.2, height=5.4) as found:
+        charts = found.figure.subplots(3, 1, sharex=True)
+        for axes, name in zip(charts, (first, "speed-up\n[times fp32]", "size\n[MB]"), strict=True):
+            axes.set_ylabel(name)
+        for role in _ROLES:
+            style = {"color": COLOURS[role], "linestyle": DASHES[role], "marker": MARKERS[role], "markersize": 4}
+            accuracy = [(entry.drop if labelled else entry.agreement).get(role) for entry in entries]
+            sizes = [entry.size.get(role) for entry in entries]
+            for axes, values, factor in (
+                (charts[0], accuracy, 100.0),
+                (charts[1], [entry.speedup.get(role) for entry in entries], 1.0),
+                (charts[2], sizes, 1e-6),
+            ):
+                at = [(place, value * factor) for place, value in enumerate(values) if value is not None]
+                axes.plot([x for x, _ in at], [y for _, y in at], label=NAMES[role], **style)
+        for axes in charts[1:]:
+            axes.set_ylim(bottom=0)  # a ratio and a size: small changes must not look large
+        names = [label(f"{entry.created[:10]} {(entry.commit or '')[:7]}".strip()) for entry in entries]
+        charts[2].set_xticks(range(len(names)), names, rotation=30, ha="right")
+        charts[2].set_xlabel("run: date and commit")
+        handles, names = charts[0].get_legend_handles_labels()
+        found.figure.legend(handles, names, loc="outside lower center", ncols=2, labelcolor=INK)
+    return found.svg
+
+
+def trend_html(trend: Trend) -> str:
+    """Return the trend as one self-contained page."""
+    return page("trend.html.jinja", title="Trend", table=trend_table(trend), chart=trend_chart(trend))
+
+
+def _entry(name: str, report: RunReport) -> TrendEntry:
+    gains = {gain.candidate: gain.ratio for gain in speedups(report.measurement)} if report.measurement else {}
+    roles = {model.role: model for model in report.models}
+    return TrendEntry(
+        run=name,
+        created=report.provenance.created,
+        commit=report.provenance.tool.git_commit,
+        drop={role: model.deciding.top1.drop if model.deciding.top1 else None for role, model in roles.items()},
+        agreement={
+            role: fidelity.agreement if (fidelity := model.deciding.evaluation.fidelity) else None
+            for role, model in roles.items()
+        },
+        speedup={role: gains.get(role) for role in roles},
+        size={role: model.bytes for role, model in roles.items()},
+        cpu=report.measurement.environment.cpu_model if report.measurement else None,
+    )
