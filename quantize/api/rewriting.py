@@ -25,7 +25,7 @@ from quantize.rewrites import RatioInterval, Rewrite, RewriteRecord, Rewritten, 
 
 _CHECKED_IMAGES = 64
 _BATCH = 16
-_SECONDS = 6.0
+_SECONDS = 4.0
 _RUNS = 60
 
 

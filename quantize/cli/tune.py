@@ -130,7 +130,7 @@ def tune(
         )
         with drawn_progress() as progress:
             result = tune_model(request, progress=progress)
-        print_result(summary(result.report))
+        print_result(f"{summary(result.report)}\n\nall of it in {result.run}")
         return result.exit_code
 
     return begin
