@@ -95,8 +95,13 @@ def load_images(
         skip_unreadable=skip_unreadable,
         progress=progress,
     )
+    calibration_ids = None
+    if calibration_list is not None:
+        skipped = [image.id for image in crops.skipped]
+        calibration_ids = read_calibration_list(calibration_list, crops.ids, skipped=skipped)
     if certification is None:
-        left = len(crops) if in_evaluation else len(crops) - calibration_size
+        calibrating = calibration_size if calibration_ids is None else len(calibration_ids)
+        left = len(crops) if in_evaluation else len(crops) - calibrating
         certification = _CERTIFICATION_SHARE if left >= _CERTIFICATION_FROM else 0.0
     parts = split(
         crops.ids,
@@ -104,8 +109,6 @@ def load_images(
         in_evaluation=in_evaluation,
         certification_share=certification,
         seed=seed,
-        calibration_ids=None
-        if calibration_list is None
-        else read_calibration_list(calibration_list, crops.ids, skipped=[image.id for image in crops.skipped]),
+        calibration_ids=calibration_ids,
     )
     return Images(listed, crops, parts, preprocessing)
