@@ -79,6 +79,11 @@ class Histogram:
         high = int(bin_of(highest)) if highest is not None else int(np.iinfo(np.int32).max)
         return _summed(np.clip(self.bins, low, high).astype(np.int32), self.counts)
 
+    def without_small(self, magnitude: float) -> Histogram:
+        """Return the histogram with all values up to about ``magnitude`` taken as zero."""
+        small = np.abs(self.bins) <= bin_of(magnitude)
+        return _summed(np.where(small, 0, self.bins).astype(np.int32), self.counts)
+
     @property
     def total(self) -> int:
         """Return the number of values."""

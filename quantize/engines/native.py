@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import onnx
 from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
@@ -18,20 +20,22 @@ from quantize.engines.native_placing import (
     CORRECTIONS,
     EQUALIZATION,
     ROUNDING,
+    SCORES,
     WEIGHT_MSE,
     Placement,
     WeightPlacer,
 )
 from quantize.engines.native_qdq import insert_qdq
-from quantize.engines.native_ranges import activation_grids
+from quantize.engines.native_ranges import GridChooser, activation_grids
 from quantize.engines.native_rewriting import rewritten
+from quantize.engines.native_scores import corrected_scores, logits
 from quantize.errors import EngineError
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.nodes import default_opset
 from quantize.models.opsets.raising import raise_opset
 from quantize.recipe import Recipe
 
-__all__ = ["BIAS", "CORRECTIONS", "EQUALIZATION", "QUANTIZABLE", "ROUNDING", "WEIGHT_MSE", "NativeBuilder"]
+__all__ = ["BIAS", "CORRECTIONS", "EQUALIZATION", "QUANTIZABLE", "ROUNDING", "SCORES", "WEIGHT_MSE", "NativeBuilder"]
 
 QUANTIZABLE = tuple(
     sorted((set(QLinearOpsRegistry) | set(QDQRegistry)) - {"EmbedLayerNormalization", "Attention", "LSTM"})
@@ -45,16 +49,26 @@ _QDQ_OPSET = 13
 class NativeBuilder:
     """Builds candidates into a folder, each named by its recipe's id."""
 
-    def __init__(self, folder: Path, moments: Mapping[str, SecondMoments] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        moments: Mapping[str, SecondMoments] | None = None,
+        images: Sequence[npt.NDArray[np.float32]] = (),
+    ) -> None:
         """Set up a builder.
 
         Args:
             folder: Where candidates are written.
             moments: Second moments by node, of the model that is built from; needed by the correction ``rounding``.
+            images: Batches of calibration images as the model takes them, some hundred in all; needed by the
+                correction ``scores``.
         """
         self._folder = folder
-        self.has_moments = moments is not None
+        self._has_moments = moments is not None
+        self._images = images
+        self._reference: npt.NDArray[np.float32] | None = None
         self._placer = WeightPlacer(moments)
+        self._chooser = GridChooser()
 
     def build(self, model: ModelArtifact, recipe: Recipe, evidence: CalibrationStatistics, /) -> ModelArtifact:
         """Return the quantized model in canonical form (QDQ, opset 13 or later).
@@ -66,7 +80,7 @@ class NativeBuilder:
 
         Raises:
             EngineError: If the recipe asks for what this engine does not do.
-            ValueError: If it asks for ``rounding`` and there are no second moments.
+            ValueError: If it asks for ``rounding`` or ``scores`` and there are no second moments or images.
         """
         return save_model(self.graph(model.proto(), recipe, evidence), self._folder / f"{recipe.id}.onnx")
 
@@ -76,7 +90,11 @@ class NativeBuilder:
         quantized = insert_qdq(placement.model, recipe, op_types_of(recipe), activations, placement.grids)
         quantized = rewritten(quantized, recipe.rewrites)
         guard_float_layers(quantized)
-        return quantized
+        if SCORES not in recipe.corrections:
+            return quantized
+        if self._reference is None:
+            self._reference = logits(model, self._images)
+        return corrected_scores(quantized, self._reference, self._images)
 
     def placed(
         self, model: onnx.ModelProto, recipe: Recipe, evidence: CalibrationStatistics
@@ -84,10 +102,14 @@ class NativeBuilder:
         """Return the model with its weights on their grids, and the grids of the activations, by tensor."""
         self._check(recipe)
         source = source_graph(model, recipe)
-        activations = activation_grids(source, recipe, evidence)
+        activations = self.grids(model, recipe, evidence)
         if recipe.weight_type != "int8":
             return Placement(source, {}, {}), activations
         return self._placer.place(source, recipe, op_types_of(recipe), activations, evidence), activations
+
+    def grids(self, model: onnx.ModelProto, recipe: Recipe, evidence: CalibrationStatistics) -> dict[str, Grid]:
+        """Return the grids of the activations, by tensor."""
+        return activation_grids(source_graph(model, recipe), recipe, evidence, self._chooser)
 
     def _check(self, recipe: Recipe) -> None:
         unknown = sorted(set(recipe.corrections) - set(CORRECTIONS))
@@ -97,8 +119,10 @@ class NativeBuilder:
             )
         if recipe.weight_type != "int8" and recipe.corrections:
             raise EngineError("corrections need weights of type int8", found=f"weight type {recipe.weight_type}")
-        if ROUNDING in recipe.corrections and not self.has_moments:
+        if ROUNDING in recipe.corrections and not self._has_moments:
             raise ValueError("the correction 'rounding' needs the layers' second moments")
+        if SCORES in recipe.corrections and not self._images:
+            raise ValueError("the correction 'scores' needs calibration images")
 
 
 def source_graph(model: onnx.ModelProto, recipe: Recipe) -> onnx.ModelProto:

@@ -19,8 +19,8 @@ from quantize.engines.native_rounding import least_squares_levels
 from quantize.engines.native_weights import greatest_level, nearest_levels, scales_by_maximum, scales_by_mse
 from quantize.recipe import Recipe
 
-EQUALIZATION, WEIGHT_MSE, ROUNDING, BIAS = "equalization", "weight_mse", "rounding", "bias"
-CORRECTIONS = (EQUALIZATION, WEIGHT_MSE, ROUNDING, BIAS)
+EQUALIZATION, WEIGHT_MSE, ROUNDING, BIAS, SCORES = "equalization", "weight_mse", "rounding", "bias", "scores"
+CORRECTIONS = (EQUALIZATION, WEIGHT_MSE, ROUNDING, BIAS, SCORES)
 """Every correction, in the order in which they are applied."""
 
 Floats = npt.NDArray[np.float32]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import onnx
@@ -15,10 +16,41 @@ from quantize.recipe import Recipe
 COMMON_SCALES = "common-scales"
 """Name of the rewrite with which a Concat and its inputs share a grid."""
 
+_ACTIVATIONS = frozenset({"Relu", "Clip"})
 _SAME_GRID = frozenset({"MaxPool"})
 
 
-def activation_grids(model: onnx.ModelProto, recipe: Recipe, statistics: CalibrationStatistics) -> dict[str, Grid]:
+class GridChooser:
+    """Chooses ranges, and remembers what was chosen: candidates differ in few tensors."""
+
+    def __init__(self) -> None:
+        """Set up with nothing remembered."""
+        self._ranges: dict[tuple[object, ...], tuple[float, float]] = {}
+        # An id stays an object's own only as long as the object is there.
+        self._kept: list[object] = []
+
+    def range_of(
+        self, key: tuple[object, ...], tensor: TensorStatistics, rule: str, grid_of: Callable[[float, float], Grid]
+    ) -> tuple[float, float]:
+        """Return the range that a rule gives a tensor."""
+        whole = (*key, rule)
+        if whole not in self._ranges:
+            self._ranges[whole] = range_of(tensor, rule, grid_of)
+        return self._ranges[whole]
+
+    def owner(self, statistics: CalibrationStatistics) -> int:
+        """Return what tells statistics apart from others as long as this object lives."""
+        if not any(kept is statistics for kept in self._kept):
+            self._kept.append(statistics)
+        return id(statistics)
+
+
+def activation_grids(
+    model: onnx.ModelProto,
+    recipe: Recipe,
+    statistics: CalibrationStatistics,
+    chooser: GridChooser | None = None,
+) -> dict[str, Grid]:
     """Return the grid of every tensor that the calibration pass saw.
 
     With the rewrite ``common-scales``, a Concat's output and inputs get one grid, that of the output: its values
@@ -26,16 +58,34 @@ def activation_grids(model: onnx.ModelProto, recipe: Recipe, statistics: Calibra
     """
     grid_of = partial(Grid.covering, activation_type=recipe.activation_type, symmetric=recipe.symmetric_activations)
     own_rules = dict(recipe.range_rules)
+    chooser = chooser or GridChooser()
+    owner = (chooser.owner(statistics), recipe.activation_type, recipe.symmetric_activations)
+    absorbed = _absorbed(model, recipe)
     grids = {
-        name: grid_of(*range_of(tensor, own_rules.get(name, recipe.range_rule), grid_of))
+        name: grid_of(*chooser.range_of((*owner, name), tensor, own_rules.get(name, recipe.range_rule), grid_of))
         for name, tensor in statistics.tensors.items()
+        if name not in absorbed
     }
     if COMMON_SCALES in recipe.rewrites:
         for group, pooled in _concat_groups(model, statistics):
             rule = next((own_rules[name] for name in group if name in own_rules), recipe.range_rule)
-            shared = grid_of(*range_of(pooled, rule, grid_of))
+            shared = grid_of(*chooser.range_of((*owner, group), pooled, rule, grid_of))
             grids.update(dict.fromkeys(group, shared))
     return grids
+
+
+def _absorbed(model: onnx.ModelProto, recipe: Recipe) -> frozenset[str]:
+    """Return the tensors that nothing but a quantized Relu or Clip takes: only its output is put on a grid."""
+    uses: dict[str, int] = {value.name: 1 for value in model.graph.output}
+    for node in model.graph.node:
+        for name in node.input:
+            uses[name] = uses.get(name, 0) + 1
+    kept = {*recipe.float_op_types}
+    return frozenset(
+        node.input[0]
+        for node in model.graph.node
+        if node.op_type in _ACTIVATIONS - kept and node.name not in recipe.float_nodes and uses[node.input[0]] == 1
+    )
 
 
 def _concat_groups(

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 import onnx
 
 from quantize.calibration.collect import collect
@@ -17,7 +19,7 @@ from quantize.calibration.second_moments import SecondMoments, collect_second_mo
 from quantize.calibration.statistics import CalibrationStatistics
 from quantize.calibration.store import stored_moments, stored_statistics
 from quantize.data.batch import Batch
-from quantize.engines.native import ROUNDING, NativeBuilder, source_graph
+from quantize.engines.native import ROUNDING, SCORES, NativeBuilder, source_graph
 from quantize.engines.native_windows import windows
 from quantize.models.artifact import ModelArtifact
 from quantize.models.identity import graph_sha256
@@ -29,6 +31,10 @@ HALVES: tuple[Part, Part] = ("even", "odd")
 
 MOMENT_IMAGES = "moment_images"
 """Recipe detail: how many images the layers' second moments were collected on."""
+
+
+SCORE_IMAGES = 128
+"""Images that scores are corrected on, at most."""
 
 
 class Calibration:
@@ -113,6 +119,17 @@ class Evidence:
                 self._moments[part] = self._stored_moments(part)
         return self._moments[part]
 
+    def images(self, part: Part) -> list[npt.NDArray[np.float32]]:
+        """Return batches of a part of the images, at most 128 in all, that scores are corrected on."""
+        most = SCORE_IMAGES if part == "all" else SCORE_IMAGES // 2
+        return [batch.images for batch in self._calibration.images(part, most)]
+
+    def builder(self, recipe: Recipe, part: Part) -> NativeBuilder:
+        """Return a builder with what a recipe's corrections need of a part of the images."""
+        moments = self.moments(part) if ROUNDING in recipe.corrections else None
+        images = self.images(part) if SCORES in recipe.corrections else ()
+        return NativeBuilder(self._folder / "candidates", moments, images)
+
     def _stored_statistics(self, part: Part) -> CalibrationStatistics:
         fingerprints = self._fingerprints | {"part": part}
         found, _ = stored_statistics(
@@ -163,5 +180,4 @@ def rebuilt(
         moment_images=int(dict(recipe.details).get(MOMENT_IMAGES, "64")),
         threads=threads,
     )
-    moments = evidence.moments("all") if ROUNDING in recipe.corrections else None
-    return NativeBuilder(folder / "candidates", moments).build(model, recipe, evidence.statistics("all"))
+    return evidence.builder(recipe, "all").build(model, recipe, evidence.statistics("all"))

@@ -18,10 +18,12 @@ from quantize.recipe import Recipe
 Measure = Callable[[Recipe], Sequence[float]]
 """Returns the KL divergence of every image, in nats, of the candidate that a recipe gives."""
 
-ONE_CHOICE = 1.0
-"""Standard errors that a single alternative has to improve by."""
+CORRECTION = 0.0
+"""Standard errors that a correction has to improve by: theory says that it does, so the mean decides."""
+FEW_CHOICES = 1.0
+"""Standard errors where a few alternatives are tried."""
 MANY_CHOICES = 2.0
-"""Standard errors where many alternatives are tried, of which some look better by chance."""
+"""Standard errors where many are tried, of which some look better by chance."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def choose_rule(best: Chosen, rules: Sequence[str], measure: Measure) -> Chosen:
     """Return the recipe with the range rule that measures best."""
     for rule in rules:
         if rule != best.recipe.range_rule:
-            best = _better(best, best.recipe.but(range_rule=rule), measure, ONE_CHOICE)
+            best = _better(best, best.recipe.but(range_rule=rule), measure, FEW_CHOICES)
     return best
 
 
@@ -71,7 +73,7 @@ def choose_corrections(best: Chosen, corrections: Sequence[str], order: Sequence
     for correction in corrections:
         names = {*best.recipe.corrections, correction}
         candidate = best.recipe.but(corrections=tuple(name for name in order if name in names))
-        best = _better(best, candidate, measure, ONE_CHOICE)
+        best = _better(best, candidate, measure, CORRECTION)
     return best
 
 

@@ -101,7 +101,7 @@ class Search:
             own_rules = tuple(
                 sorted(
                     {
-                        **{name: "minmax" for name in _head_inputs(bench.proto, settings.recipe)},
+                        **dict.fromkeys(_head_inputs(bench.proto, settings.recipe), "minmax"),
                         **dict(own_rules),
                     }.items()
                 )
@@ -178,7 +178,8 @@ class Search:
                 artifact = self._bench.built(candidate)
                 if isinstance(artifact, str):
                     continue
-                if self._bench.latency(candidate, artifact).speedup <= best.speedup * _WORTH:
+                to_beat = best.speedup * _WORTH
+                if self._bench.latency(candidate, artifact, to_beat=to_beat).speedup <= to_beat:
                     continue
                 found = self._evaluated(candidate, costs.time_ns(moved), "neighbour")
                 yield found.trial

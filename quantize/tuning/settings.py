@@ -27,9 +27,9 @@ class SearchSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     recipe: Recipe
-    range_rules: tuple[str, ...] = ("percentile:99.999", "minmax", "mse", "entropy", "percentile:99.99")
-    corrections: tuple[str, ...] = ("bias", "rounding", "weight_mse", "equalization")
-    choose_tensors: int = Field(default=4, ge=0)
+    range_rules: tuple[str, ...] = ("percentile:99.999", "minmax", "mse", "entropy")
+    corrections: tuple[str, ...] = ("bias", "rounding", "scores", "weight_mse", "equalization")
+    choose_tensors: int = Field(default=3, ge=0)
     sensitivity_images: int = Field(default=128, ge=1)
     moment_images: int = Field(default=64, ge=1)
     rungs: int = Field(default=24, ge=1)

@@ -10,6 +10,8 @@ from quantize.calibration.grid import Grid, squared_error
 from quantize.calibration.statistics import TensorStatistics
 
 _COARSE = np.geomspace(0.02, 1.0, 48)
+_NEGLIGIBLE = 2.0**-13
+"""Share of the greatest value below which values are taken as zero: a thirtieth of a step at most."""
 _FINE = np.linspace(0.94, 1.06, 13)
 
 
@@ -22,7 +24,8 @@ def mse(statistics: TensorStatistics, grid_of: Callable[[float, float], Grid]) -
         statistics: The tensor's.
         grid_of: Returns the grid of a range, which fixes the levels and the symmetry.
     """
-    histogram = statistics.histogram
+    greatest_value = max(abs(statistics.minimum), abs(statistics.maximum))
+    histogram = statistics.histogram.without_small(greatest_value * _NEGLIGIBLE)
 
     def cost(low: float, high: float) -> float:
         return squared_error(histogram, grid_of(low, high))
