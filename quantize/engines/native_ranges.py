@@ -71,21 +71,22 @@ def activation_grids(
             rule = next((own_rules[name] for name in group if name in own_rules), recipe.range_rule)
             shared = grid_of(*chooser.range_of((*owner, group), pooled, rule, grid_of))
             grids.update(dict.fromkeys(group, shared))
+    grids.update({name: grids[output] for name, output in absorbed.items() if output in grids})
     return grids
 
 
-def _absorbed(model: onnx.ModelProto, recipe: Recipe) -> frozenset[str]:
-    """Return the tensors that nothing but a quantized Relu or Clip takes: only its output is put on a grid."""
+def _absorbed(model: onnx.ModelProto, recipe: Recipe) -> dict[str, str]:
+    """Return the tensors that nothing but a quantized Relu or Clip takes, and its output: only that is on a grid."""
     uses: dict[str, int] = {value.name: 1 for value in model.graph.output}
     for node in model.graph.node:
         for name in node.input:
             uses[name] = uses.get(name, 0) + 1
     kept = {*recipe.float_op_types}
-    return frozenset(
-        node.input[0]
+    return {
+        node.input[0]: node.output[0]
         for node in model.graph.node
         if node.op_type in _ACTIVATIONS - kept and node.name not in recipe.float_nodes and uses[node.input[0]] == 1
-    )
+    }
 
 
 def _concat_groups(
