@@ -17,9 +17,9 @@ from quantize.engines.native_windows import windows
 from quantize.engines.protocols import EvaluateCallback, Trial
 from quantize.errors import RunError
 from quantize.models.artifact import ModelArtifact
-from quantize.provenance import versions
+from quantize.provenance import git_state, versions
 from quantize.recipe import Recipe
-from quantize.report.provenance import Provenance
+from quantize.report.provenance import Provenance, Tool
 from quantize.report.replay import ReplaySection
 from quantize.report.schema import RunReport
 
@@ -109,7 +109,17 @@ def machine_differences(origin: Provenance) -> tuple[str, ...]:
         for name in _DECISIVE
         if here.get(name) != origin.versions.get(name)
     ]
+    found += _code_differences(origin.tool)
     isa = tuple(isa_flags() or ())
     if isa != origin.isa:
         found.append(f"the instruction sets are {', '.join(isa)}, in the report {', '.join(origin.isa)}")
     return tuple(found)
+
+
+def _code_differences(tool: Tool) -> list[str]:
+    """Return whether this tool's own code may be another: another commit, or changes on top of one."""
+    state = git_state(Path(__file__).resolve().parent)
+    commit, dirty = state if state is not None else (None, False)
+    if commit != tool.git_commit:
+        return [f"the tool's commit is {commit or 'not known'}, in the report {tool.git_commit or 'not known'}"]
+    return ["the tool's code has changes that are not committed"] if dirty or tool.git_dirty else []

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from quantize.api.request import TuneRequest
 from quantize.api.run_folder import find_run
+from quantize.data.cache_folder import user_cache
+from quantize.data.demonstration import demonstration_data
 from quantize.report.schema import RunReport
 from quantize.report.storage import read_report
 
@@ -26,8 +28,7 @@ def replayed_request(request: TuneRequest) -> tuple[TuneRequest, RunReport | Non
     report = read_report(find_run(place) / "report.json" if place.is_dir() else place)
     config = request.config
     if config.data.path is None:
-        labels = Path(report.data.labels) if report.data.labels else None
-        data = config.data.model_copy(update={"path": Path(report.data.path), "labels": labels})
+        data = config.data.model_copy(update=_places(report))
         config = config.model_copy(update={"data": data})
     model = request.input_model or Path(report.source.path)
     changed = replace(
@@ -38,3 +39,14 @@ def replayed_request(request: TuneRequest) -> tuple[TuneRequest, RunReport | Non
         criterion="none" if report.criterion.metric == "none" else request.criterion,
     )
     return changed, report
+
+
+def _places(report: RunReport) -> dict[str, Path | None]:
+    if report.data.demonstration:
+        packaged = demonstration_data(user_cache())
+        return {
+            "path": packaged.data_path,
+            "labels": packaged.label_path,
+            "calibration_list": packaged.calibration_list,
+        }
+    return {"path": Path(report.data.path), "labels": Path(report.data.labels) if report.data.labels else None}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from quantize.gate.result import GateResult, Line
 from quantize.report.text import wrapped
 from quantize.report.wording import NOTHING
@@ -14,13 +16,17 @@ def check_text(result: GateResult) -> str:
     parts = [wrapped(result.headline)]
     parts += [wrapped(note, "  ") for note in result.notes]
     parts.append("")
-    for line in result.lines:
-        parts += _lines(line)
+    parts.append(lines_text(result.lines))
     count = len(result.differences)
     if count:
         parts.append("")
         parts.append(wrapped(f"{count} things changed since the baseline; check.md lists them."))
     return "\n".join(parts)
+
+
+def lines_text(lines: Iterable[Line]) -> str:
+    """Return each line: verdict and title, then what it is held against, found and allowed."""
+    return "\n".join(text for line in lines for text in _lines(line))
 
 
 def _lines(line: Line) -> list[str]:

@@ -1,0 +1,106 @@
+"""The models of a recorded run built again in a folder of their own: nothing is measured or judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from quantize.api.evaluator import Evaluator
+from quantize.api.inputs import load_images, preprocessing_for
+from quantize.api.rebuilding import build_again, require_same_inputs
+from quantize.api.rewriting import Workshop
+from quantize.config.run_config import RunConfig
+from quantize.data.batches import Batches
+from quantize.data.cache_folder import user_cache
+from quantize.data.demonstration import demonstration_data
+from quantize.data.images import open_images
+from quantize.engines.protocols import Goal
+from quantize.models.artifact import ModelArtifact
+from quantize.models.catalog import catalog_entry_for
+from quantize.models.identity import graph_sha256
+from quantize.models.prepare import prepare
+from quantize.progress import Progress
+from quantize.report.schema import RunReport
+from quantize.rewrites import select_rewrites
+
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Where a run's inputs lie now; None: as in the report.
+
+    Attributes:
+        model: The fp32 model.
+        data: The images.
+        labels: Their labels.
+        config: The run's settings.
+    """
+
+    model: Path | None = None
+    data: Path | None = None
+    labels: Path | None = None
+    config: RunConfig | None = None
+
+
+def repeated_hashes(
+    report: RunReport, inputs: Inputs, scratch: Path, *, cache: Path, progress: Progress
+) -> dict[str, str]:
+    """Return the graph hashes that a run's recorded configuration and recipe give, by role.
+
+    Args:
+        report: The run's report.
+        inputs: Where its inputs lie.
+        scratch: Where the engine may write.
+        cache: Folder of decoded images; the run's own saves decoding them again.
+        progress: Told of everything that takes long.
+
+    Raises:
+        QuantizeError: The inputs are not there, are others, or the engine is missing.
+    """
+    config = inputs.config or RunConfig.model_validate(report.config)
+    source = ModelArtifact.load(inputs.model or Path(report.source.path))
+    data, labels, listed_calibration = _places(report, inputs, config, progress)
+    listed = open_images(data, labels, classes=source.contract.classes)
+    images = load_images(
+        listed,
+        preprocessing_for(source, config.preprocessing, catalog_entry_for(source.proto())),
+        cache if cache.is_dir() else scratch / "crops",
+        calibration_size=config.quantization.calibration.sampling_size,
+        in_evaluation=config.quantization.calibration.in_evaluation,
+        certification=config.tuning.certification,
+        seed=config.tuning.random_seed,
+        calibration_list=listed_calibration,
+        skip_unreadable=bool(report.data.skipped),
+        workers=None,
+        progress=progress,
+    )
+    require_same_inputs(report, source, images.calibration.fingerprint)
+    model = prepare(source.path, scratch / "fp32.onnx", opset=13)
+    recipe = report.chosen.recipe
+    built = build_again(model, recipe, Batches(images.calibration, images.preprocessing, _BATCH), scratch)
+    workshop = Workshop(
+        crops=images.evaluation,
+        preprocessing=images.preprocessing,
+        evaluator=Evaluator(images.evaluation, images.preprocessing, scratch / "scores", threads=1),
+        goal=Goal(metric="none", baseline=None, relative=None, absolute=None, minimum=None),
+        threads=1,
+        seed=config.tuning.random_seed,
+        progress=progress,
+    )
+    kept = select_rewrites(recipe.rewrites)
+    rewritten = workshop.apply(built, kept, opset=max(12, source.opset), timed=False)
+    return {"int8": graph_sha256(rewritten.qlinear), "qdq": graph_sha256(rewritten.qdq)}
+
+
+def _places(
+    report: RunReport, inputs: Inputs, config: RunConfig, progress: Progress
+) -> tuple[Path, Path | None, Path | None]:
+    """Return the images, their labels and the list of calibration images."""
+    if inputs.data is not None:
+        return inputs.data, inputs.labels, config.data.calibration_list
+    if report.data.demonstration:
+        packaged = demonstration_data(user_cache(), progress=progress)
+        return packaged.data_path, packaged.label_path, packaged.calibration_list
+    labels = Path(report.data.labels) if report.data.labels is not None else None
+    return Path(report.data.path), labels, config.data.calibration_list
