@@ -1,0 +1,241 @@
+"""Twelve mistakes, planted in a set-up that is right: each is found, and nothing else."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import ModelProto, helper, numpy_helper
+
+from quantize.api.doctor import DoctorRequest, doctor
+from quantize.config import load_config
+from quantize.doctor.finding import DoctorReport
+from quantize.doctor.orders import devkit_order
+from quantize.doctor.text import doctor_text
+from quantize.doctor.trying import Tried
+
+pytestmark = pytest.mark.real
+
+Examine = Callable[..., DoctorReport]
+
+
+@pytest.fixture(scope="module")
+def known() -> MutableMapping[tuple[str, str, str], Tried]:
+    """What one test tried the others need not try again."""
+    return {}
+
+
+@pytest.fixture
+def examine(
+    squeezenet: Path, shared: Path, tmp_path: Path, known: MutableMapping[tuple[str, str, str], Tried]
+) -> Examine:
+    """Return the examination of SqueezeNet on 100 of the 500 images, with something changed."""
+
+    def run(
+        *,
+        model: Path = squeezenet,
+        labels: list[int] | None = None,
+        target: str = "vnni",
+        images: int = 100,
+        **settings: Any,
+    ) -> DoctorReport:
+        label_file = shared / "imagenet" / "val.txt"
+        if labels is not None:
+            names = [line.split()[0] for line in label_file.read_text().splitlines()]
+            label_file = tmp_path / "labels.txt"
+            label_file.write_text("".join(f"{n} {label}\n" for n, label in zip(names, labels, strict=True)))
+        keys = {"data.path": str(shared / "imagenet" / "val"), "data.labels": str(label_file)}
+        config = load_config(None, {**keys, **{key.replace("__", "."): value for key, value in settings.items()}})
+        request = DoctorRequest(model, config, images=images, target=target, workers=1, known=known)  # type: ignore[arg-type]
+        return doctor(request)
+
+    return run
+
+
+@pytest.fixture
+def true_labels(shared: Path) -> list[int]:
+    lines = (shared / "imagenet" / "val.txt").read_text().splitlines()
+    return [int(line.split()[1]) for line in lines]
+
+
+@pytest.fixture
+def planted(squeezenet: Path, tmp_path: Path) -> Callable[[Callable[[ModelProto], None]], Path]:
+    """Return what writes SqueezeNet with something changed."""
+
+    def write(change: Callable[[ModelProto], None]) -> Path:
+        model = onnx.load(squeezenet)
+        change(model)
+        onnx.save(model, tmp_path / "planted.onnx")
+        return tmp_path / "planted.onnx"
+
+    return write
+
+
+def _only(report: DoctorReport, check: str) -> str:
+    """Return the one finding as text, and prove that it is of this check and complete."""
+    assert [finding.check for finding in report.findings] == [check], doctor_text(report)
+    assert [one.name for one in report.checks if one.outcome == "wrong"] == [check]
+    (finding,) = report.findings
+    assert finding.severity == "problem"
+    assert finding.evidence
+    assert finding.advice
+    return f"{finding.what} {finding.sure} {finding.evidence} {finding.advice} {finding.command}"
+
+
+def test_nothing_is_found_in_a_right_set_up(examine: Examine) -> None:
+    report = examine(target="any")
+    assert report.findings == ()
+    assert {check.outcome for check in report.checks} == {"right"}
+    assert report.images == 100
+    assert "Nothing is wrong" in doctor_text(report)
+
+
+def test_nothing_is_found_where_the_right_preset_is_named(examine: Examine) -> None:
+    assert examine(preprocessing__preset="caffe").findings == ()
+
+
+def test_wrong_channel_order(examine: Examine) -> None:
+    found = _only(examine(preprocessing__preset="caffe", preprocessing__channel_order="RGB"), "preprocessing")
+    assert "channel_order RGB for BGR" in found
+    assert "--preset caffe" in found
+    assert "certain" in found
+
+
+def test_wrong_scale(examine: Examine) -> None:
+    found = _only(examine(preprocessing__preset="caffe", preprocessing__scale=1 / 255), "preprocessing")
+    assert "scale 0.00392157 for 1" in found
+
+
+def test_no_mean(examine: Examine) -> None:
+    found = _only(examine(preprocessing__preset="caffe", preprocessing__mean=[0, 0, 0]), "preprocessing")
+    assert "mean 0,0,0 for 123.68,116.779,103.939" in found
+
+
+def test_crop_in_place_of_squash(examine: Examine) -> None:
+    found = _only(examine(preprocessing__preset="caffe", preprocessing__resize_mode="shorter"), "preprocessing")
+    assert "resize_mode shorter for square" in found
+
+
+def test_squash_in_place_of_crop(examine: Examine, efficientnet: Path) -> None:
+    settings = {"preprocessing__preset": "imagenet", "preprocessing__resize_mode": "square"}
+    found = _only(examine(model=efficientnet, **settings), "preprocessing")
+    assert "resize_mode square for shorter" in found
+
+
+def test_the_zoos_own_preset_for_squeezenet(examine: Examine) -> None:
+    assert "--preset caffe" in _only(examine(preprocessing__preset="imagenet"), "preprocessing")
+
+
+def test_labels_off_by_one(examine: Examine, true_labels: list[int]) -> None:
+    found = _only(examine(labels=[label + 1 for label in true_labels]), "labels")
+    assert "one too large" in found
+    assert "Subtract 1" in found
+    assert "one too small" in _only(examine(labels=[max(0, label - 1) for label in true_labels]), "labels")
+
+
+def test_labels_in_the_devkits_order(examine: Examine, true_labels: list[int]) -> None:
+    ids = {label: number for number, label in enumerate(devkit_order(), start=1)}
+    found = _only(examine(labels=[ids[label] for label in true_labels]), "labels")
+    assert "devkit's order" in found
+    assert "--label_path" in found
+
+
+def test_double_softmax(examine: Examine, planted: Callable[[Callable[[ModelProto], None]], Path]) -> None:
+    def again(model: ModelProto) -> None:
+        output = model.graph.output[0].name
+        model.graph.node.append(helper.make_node("Softmax", [output], ["twice"], name="again", axis=1))
+        model.graph.output[0].name = "twice"
+
+    found = _only(examine(model=planted(again), images=30), "scores")
+    assert "more than one softmax" in found
+    assert "again" in found
+
+
+def test_swapped_label_file(examine: Examine, true_labels: list[int]) -> None:
+    others = np.random.default_rng(5).permutation(1000)[: len(true_labels)].tolist()
+    found = _only(examine(labels=others), "labels")
+    assert "do not belong to these images" in found
+    assert "very likely" in found
+
+
+def test_labels_shifted_by_a_line(examine: Examine, true_labels: list[int]) -> None:
+    found = _only(examine(labels=[*true_labels[1:], true_labels[0]]), "labels")
+    assert "one line after" in found
+
+
+def test_calibration_images_in_the_evaluation_set(examine: Examine, shared: Path, tmp_path: Path) -> None:
+    found = _only(examine(quantization__calibration__in_evaluation=True), "calibration images")
+    assert "100 of 100" in found
+    folder = tmp_path / "images"
+    folder.mkdir()
+    lines = (shared / "imagenet" / "val.txt").read_text().splitlines()[:40]
+    for line in lines:
+        shutil.copy(shared / "imagenet" / "val" / line.split()[0], folder)
+    first, label = lines[0].split()
+    shutil.copy(folder / first, folder / "copy.JPEG")
+    (tmp_path / "val.txt").write_text("\n".join([*lines, f"copy.JPEG {label}"]))
+    (tmp_path / "calibration.txt").write_text(first)
+    copied = examine(
+        data__path=str(folder),
+        data__labels=str(tmp_path / "val.txt"),
+        data__calibration_list=str(tmp_path / "calibration.txt"),
+    )
+    assert "copy.JPEG" in _only(copied, "calibration images")
+
+
+def test_quantized_input(examine: Examine, planted: Callable[[Callable[[ModelProto], None]], Path]) -> None:
+    def quantize_scores(model: ModelProto) -> None:
+        output = model.graph.output[0].name
+        model.graph.initializer.extend(
+            [
+                numpy_helper.from_array(np.array(1 / 255, np.float32), "s"),
+                numpy_helper.from_array(np.array(0, np.uint8), "z"),
+            ]
+        )
+        model.graph.node.append(helper.make_node("QuantizeLinear", [output, "s", "z"], ["q"]))
+        model.graph.node.append(helper.make_node("DequantizeLinear", ["q", "s", "z"], ["dq"]))
+        model.graph.output[0].name = "dq"
+
+    found = _only(examine(model=planted(quantize_scores)), "format")
+    assert "quantized already" in found
+
+
+def test_nan_weights(examine: Examine, planted: Callable[[Callable[[ModelProto], None]], Path]) -> None:
+    def damage(model: ModelProto) -> None:
+        tensor = model.graph.initializer[3]
+        values = numpy_helper.to_array(tensor).copy()
+        values.flat[:2] = np.nan
+        tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+
+    found = _only(examine(model=planted(damage)), "weights")
+    assert "(2)" in found
+
+
+def test_a_saturating_layer(examine: Examine, planted: Callable[[Callable[[ModelProto], None]], Path]) -> None:
+    def double_and_halve(model: ModelProto) -> None:
+        """Let the image be made positive, doubled, and averaged again: the same function, but products add up."""
+        image = model.graph.input[0].name
+        doubled = np.repeat(np.eye(3, dtype=np.float32), 2, axis=0).reshape(6, 3, 1, 1)
+        halved = np.ascontiguousarray(doubled.transpose(1, 0, 2, 3)) / np.float32(2)
+        constants = {"doubled": doubled, "up": np.full(6, 300), "halved": halved, "down": np.full(3, -300)}
+        model.graph.initializer.extend(
+            numpy_helper.from_array(values.astype(np.float32), name) for name, values in constants.items()
+        )
+        nodes = list(model.graph.node)
+        for node in nodes:
+            node.input[:] = ["again" if name == image else name for name in node.input]
+        del model.graph.node[:]
+        model.graph.node.append(helper.make_node("Conv", [image, "doubled", "up"], ["twice"], name="double"))
+        model.graph.node.append(helper.make_node("Conv", ["twice", "halved", "down"], ["again"], name="halve"))
+        model.graph.node.extend(nodes)
+
+    model = planted(double_and_halve)
+    found = _only(examine(model=model, target="avx2", images=30, preprocessing__preset="caffe"), "saturation")
+    assert "halve" in found
+    assert "--reduce_range" in found
+    assert examine(model=model, target="vnni", images=30, preprocessing__preset="caffe").findings == ()
