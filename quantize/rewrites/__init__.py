@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from quantize.rewrites.channel_affine import CONTRACTS, InputContract, contract_input
+from quantize.rewrites.input_contract import check_input_contract, fold_input_contract
 from quantize.rewrites.protocol import Declaration, Evidence, Movement, RatioInterval, Rewrite
 from quantize.rewrites.runner import RewriteRecord, Rewritten, rewrite
 from quantize.rewrites.selection import REWRITES, select_rewrites
 
 __all__ = [
+    "CONTRACTS",
     "REWRITES",
     "Declaration",
     "Evidence",
+    "InputContract",
     "Movement",
     "RatioInterval",
     "Rewrite",
     "RewriteRecord",
     "Rewritten",
+    "check_input_contract",
+    "contract_input",
+    "fold_input_contract",
     "rewrite",
     "select_rewrites",
 ]

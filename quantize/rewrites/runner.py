@@ -99,8 +99,8 @@ def rewrite(
             say something about ties.
         opset: Of the QLinear form; the QDQ form has 13 or the model's own.
         faster: Paired timing; without it, every rewrite that is right is kept.
-        agreement: Agreement with fp32, to be recorded.
-        criterion: Whether a candidate still meets the run's goal.
+        agreement: Agreement with fp32, to be recorded; taken as unmoved where no score moved.
+        criterion: Whether a candidate still meets the run's goal; asked only where scores moved.
         progress: Told the rewrites done.
 
     Raises:
@@ -123,11 +123,12 @@ def rewrite(
             records.append(_record(one, nodes, reason=problem, movement=moved))
             continue
         speed = _speed(faster, now, after)
-        agreed_after = agreement(after.qlinear) if agreement is not None else None
+        same = moved.largest == 0.0
+        agreed_after = agreed if same or agreement is None else agreement(after.qlinear)
         reason = None
         if not one.pays(Evidence(dict(speed), moved)):
             reason = "it does not pay on this model and machine"
-        elif criterion is not None and not criterion(after.qlinear):
+        elif not same and criterion is not None and not criterion(after.qlinear):
             reason = "the criterion is no longer met with it"
         shift = agreed_after - agreed if agreed is not None and agreed_after is not None else None
         records.append(_record(one, nodes, reason=reason, movement=moved, speed=speed, agreement_moved=shift))
@@ -170,9 +171,18 @@ def _problem(one: Rewrite, graph: Graph, nodes: Sequence[str], before: _Forms, a
 
 
 def _speed(faster: Faster | None, before: _Forms, after: _Forms) -> tuple[tuple[str, RatioInterval], ...]:
-    if faster is None:
+    if faster is None or _runs_alike(before.qlinear, after.qlinear):
         return ()
     return (("qlinear", faster(before.qlinear, after.qlinear)), ("qdq", faster(before.qdq, after.qdq)))
+
+
+def _runs_alike(before: ModelProto, after: ModelProto) -> bool:
+    """Return whether the same operators run in the same order, so that there is nothing to time."""
+    kinds = [
+        [(node.domain, node.op_type, [one.SerializeToString() for one in node.attribute]) for node in model.graph.node]
+        for model in (before, after)
+    ]
+    return kinds[0] == kinds[1] and before.ByteSize() >= after.ByteSize()
 
 
 def _record(one: Rewrite, nodes: tuple[str, ...], *, reason: str | None, **found: Any) -> RewriteRecord:

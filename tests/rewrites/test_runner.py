@@ -15,6 +15,7 @@ from quantize.formats.graph import Graph
 from quantize.rewrites import REWRITES, Declaration, RatioInterval, Rewrite, rewrite, select_rewrites
 from quantize.rewrites.common_scales import COMMON_SCALES
 from quantize.rewrites.protocol import not_shown_slower
+from quantize.rewrites.redundant import REDUNDANT
 from quantize.rewrites.space_to_depth import SPACE_TO_DEPTH
 from tests.formats.small_graphs import QLinearGraph, run
 
@@ -80,6 +81,12 @@ def test_a_slower_one_is_left_out_and_both_formats_are_timed(
     assert done.qlinear == to_qlinear(source)
 
 
+def test_what_runs_as_before_is_not_timed(source: ModelProto, images: list[NDArray[np.float32]]) -> None:
+    done = rewrite(source, [REDUNDANT], images=images, faster=lambda before, after: SLOWER)
+    assert done.records[0].kept
+    assert done.records[0].speed == ()
+
+
 @pytest.mark.parametrize(("measured", "exact", "rounding"), [(FASTER, True, True), (UNSURE, True, False)])
 def test_what_moves_scores_must_be_shown_not_slower(
     source: ModelProto, images: list[NDArray[np.float32]], measured: RatioInterval, exact: bool, rounding: bool
@@ -89,14 +96,16 @@ def test_what_moves_scores_must_be_shown_not_slower(
 
 
 def test_one_that_breaks_the_criterion_is_left_out(source: ModelProto, images: list[NDArray[np.float32]]) -> None:
-    done = rewrite(source, [SPACE_TO_DEPTH], images=images, criterion=lambda model: False)
-    assert done.records[0].reason == "the criterion is no longer met with it"
+    done = rewrite(source, [SPACE_TO_DEPTH, COMMON_SCALES], images=images, criterion=lambda model: False)
+    assert done.records[0].kept  # no score moved, so there is nothing to ask
+    assert done.records[1].reason == "the criterion is no longer met with it"
 
 
 def test_the_agreement_it_moved_is_recorded(source: ModelProto, images: list[NDArray[np.float32]]) -> None:
     agreements = iter([0.95, 0.93])
-    done = rewrite(source, [SPACE_TO_DEPTH], images=images, agreement=lambda model: next(agreements))
-    assert done.records[0].agreement_moved == pytest.approx(-0.02)
+    done = rewrite(source, [SPACE_TO_DEPTH, COMMON_SCALES], images=images, agreement=lambda model: next(agreements))
+    assert done.records[0].agreement_moved == 0.0
+    assert done.records[1].agreement_moved == pytest.approx(-0.02)
 
 
 def _halve_a_weight(graph: Graph) -> Sequence[str]:
