@@ -28,14 +28,18 @@ def ladder(costs: Costs, most: int = 24) -> tuple[Rung, ...]:
     """Return at most ``most`` rungs, the fastest first; sensitivity falls and time rises from rung to rung.
 
     The first rung is the fastest assignment whatever its sensitivity: ops that are faster in fp32 are in fp32 there.
-    The last ones come near fp32 throughout, which itself is not on the ladder. Where the lower convex hull of time
-    against sensitivity has more corners, those with the largest steps of sensitivity between them are kept.
+    The last ones come near fp32 throughout, which itself is never on the ladder: where it is predicted to be fastest,
+    the all-int8 assignment is the only rung. Where the lower convex hull of time against sensitivity has more corners,
+    those with the largest steps of sensitivity between them are kept.
     """
     everything = frozenset(unit.name for unit in costs.graph.units)
     fastest, safest = best_assignment(costs, 0.0), everything
     found = {fastest, safest}
     _between(costs, fastest, safest, found, _DEPTH)
     found.discard(everything)
+    if not found:
+        # fp32 is predicted to be the fastest of all; whether it is, one measured candidate has to show.
+        found.add(costs.fixed)
     rungs = sorted(
         (Rung(tuple(sorted(units)), costs.time_ns(units), costs.sensitivity(units)) for units in found),
         key=lambda rung: (rung.time_ns, rung.sensitivity, rung.float_units),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from quantize.benchmark.profile import ModelProfile, Profile
+from quantize.tuning.profiled_times import ProfiledTimes, TimedOp
 from quantize.tuning.units import UnitGraph
 
 
@@ -76,15 +76,15 @@ class Borders:
         return 0 if tensor in self.free else self.graph.elements[tensor]
 
 
-def latency_model(profile: Profile, graph: UnitGraph, borders: Borders) -> LatencyModel:
+def latency_model(times: ProfiledTimes, graph: UnitGraph, borders: Borders) -> LatencyModel:
     """Return the model that a profile gives.
 
     Each op's time goes to the unit that it computes; a unit that did not run in one of the two (folded into its
     neighbour) has taken no time there. Conversions in the all-int8 profile give the time for one value.
     """
     names = _unit_of_node(graph)
-    float_ns, _ = _by_unit(profile.baseline, names)
-    int8_ns, int8_rest = _by_unit(profile.candidate, names)
+    float_ns, _ = _by_unit(times.baseline, names)
+    int8_ns, int8_rest = _by_unit(times.candidate, names)
     everything = frozenset[str]()
     entering = sum(
         graph.elements[tensor]
@@ -96,7 +96,7 @@ def latency_model(profile: Profile, graph: UnitGraph, borders: Borders) -> Laten
         for tensor in borders.tensors
         if borders.is_int8_maker(tensor, everything) and False in borders.takers(tensor, everything)
     )
-    converting = sum(op.time_ns for op in profile.candidate.operators if op.kind == "conversion" and op.origin is None)
+    converting = sum(op.time_ns for op in times.candidate if op.kind == "conversion" and op.origin is None)
     per_value = converting / max(entering + leaving, 1)
     units = {unit.name for unit in graph.units}
     return LatencyModel(
@@ -112,12 +112,12 @@ def _unit_of_node(graph: UnitGraph) -> dict[str, str]:
     return {name: unit.name for unit in graph.units for name in unit.node_names}
 
 
-def _by_unit(profile: ModelProfile, names: Mapping[str, str]) -> tuple[dict[str, float], float]:
+def _by_unit(ops: Sequence[TimedOp], names: Mapping[str, str]) -> tuple[dict[str, float], float]:
     """Return the time of every unit and that of the rest, conversions apart."""
     times: dict[str, float] = {}
     # What lies between the ops is left out: most of it is the profiler writing down what it saw.
     rest = 0.0
-    for operator in profile.operators:
+    for operator in ops:
         unit = names.get(operator.origin or "")
         if unit is not None:
             times[unit] = times.get(unit, 0.0) + operator.time_ns

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from quantize.benchmark.profile import Profile
 from quantize.errors import RunError
 from quantize.files import write_text
+from quantize.tuning.profiled_times import ProfiledTimes
 
 
 class PairedLatency(BaseModel):
@@ -33,13 +33,15 @@ class LatencyTable(BaseModel):
         model: ``graph_sha256`` of the fp32 model.
         profiles: By recipe id: profile of the fp32 model and of that recipe's candidate.
         measured: By recipe id: paired times.
+        rewrites: By the graphs' hashes before and after: low, ratio and high of a rewrite's paired speed ratio.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str
-    profiles: dict[str, Profile] = {}
+    profiles: dict[str, ProfiledTimes] = {}
     measured: dict[str, PairedLatency] = {}
+    rewrites: dict[str, tuple[float, float, float]] = {}
 
     @classmethod
     def load(cls, path: Path, model: str) -> LatencyTable:

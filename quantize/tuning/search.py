@@ -74,7 +74,9 @@ class Search:
             sensitivity = self._bench.sensitivity(chosen_recipe.recipe, graph)
             recipe = self._choose_tensors(chosen_recipe, sensitivity).recipe
             costs = self._costs(recipe, graph, sensitivity)
-            if costs is not None:
+            if costs is None:
+                yield self._candidates[-1].trial
+            else:
                 yield from self._climb(recipe, costs)
                 yield from self._improve(recipe, costs)
         except _BudgetSpentError as spent:

@@ -20,6 +20,7 @@ from quantize.recipe import Recipe
 from quantize.tuning.evidence import HALVES, Calibration, Evidence, Part
 from quantize.tuning.journal import Journal
 from quantize.tuning.latency_table import LatencyTable, PairedLatency
+from quantize.tuning.profiled_times import ProfiledTimes
 from quantize.tuning.result import Judged
 from quantize.tuning.scorer import Scorer
 from quantize.tuning.sensitivity import QuantizedWeights, Sensitivity, measure_sensitivity
@@ -67,7 +68,7 @@ class Workbench:
         self._builders: dict[tuple[object, ...], NativeBuilder] = {}
         self._scorers: dict[Part, Scorer] = {}
         self._divergences: dict[str, list[float]] = {}
-        self._profiles: dict[str, Profile] = {}
+        self._profiles: dict[str, ProfiledTimes] = {}
         self._measured: dict[str, PairedLatency] = {}
 
     @property
@@ -179,14 +180,14 @@ class Workbench:
         self._measured[recipe.id] = PairedLatency(**self._step("measure", f"latency:{recipe.id}", compute))
         return self._measured[recipe.id]
 
-    def profile(self, recipe: Recipe, artifact: ModelArtifact) -> Profile:
+    def profile(self, recipe: Recipe, artifact: ModelArtifact) -> ProfiledTimes:
         """Return the fp32 model's and a candidate's time op by op, recorded or measured."""
 
         def compute() -> dict[str, Any]:
-            found = self._recorded.profiles.get(recipe.id) or self._profile(artifact, recipe)
+            found = self._recorded.profiles.get(recipe.id) or ProfiledTimes.of(self._profile(artifact, recipe))
             return found.model_dump(mode="json")
 
-        self._profiles[recipe.id] = Profile.model_validate(self._step("profile", f"profile:{recipe.id}", compute))
+        self._profiles[recipe.id] = ProfiledTimes.model_validate(self._step("profile", f"profile:{recipe.id}", compute))
         return self._profiles[recipe.id]
 
     def _step(self, stage: str, key: str, compute: Callable[[], Any]) -> Any:

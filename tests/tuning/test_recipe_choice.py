@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import numpy as np
+
+from quantize.recipe import Recipe
+from quantize.tuning.recipe_choice import choose_corrections, choose_rule, choose_tensor_rules, improves, start
+
+RECIPE = Recipe(engine="native", range_rule="a")
+ORDER = ("first", "second", "third")
+
+
+def measure_of(value_of):
+    """Return a measure whose 50 images all share noise, so that only ``value_of(recipe)`` tells recipes apart."""
+    noise = np.random.default_rng(0).exponential(0.01, 50)
+    return lambda recipe: tuple(noise + value_of(recipe))
+
+
+def test_a_clear_improvement_counts_and_chance_does_not():
+    rng = np.random.default_rng(1)
+    before = rng.exponential(0.01, 100)
+    assert improves(before, before - 0.001, errors=2.0)
+    assert not improves(before, before + rng.normal(0, 0.01, 100) - 1e-5, errors=2.0)
+    assert not improves(before, before, errors=0.0)
+
+
+def test_the_rule_with_the_least_divergence_wins():
+    found = choose_rule(
+        start(RECIPE, measure_of(lambda recipe: {"a": 3, "b": 1, "c": 2}[recipe.range_rule])),
+        ("a", "b", "c"),
+        measure_of(lambda recipe: {"a": 3, "b": 1, "c": 2}[recipe.range_rule]),
+    )
+    assert found.recipe.range_rule == "b"
+
+
+def test_only_corrections_that_help_are_kept_in_the_order_of_application():
+    gain = {"third": 1.0, "first": 0.5, "second": -0.5}
+    measure = measure_of(lambda recipe: 5 - sum(gain[name] for name in recipe.corrections))
+    found = choose_corrections(start(RECIPE, measure), ("third", "second", "first"), ORDER, measure)
+    assert found.recipe.corrections == ("first", "third")
+
+
+def test_a_tensor_gets_a_rule_of_its_own_only_where_that_helps():
+    measure = measure_of(lambda recipe: 1.0 - (("t", "b") in recipe.range_rules) + (("u", "b") in recipe.range_rules))
+    found = choose_tensor_rules(start(RECIPE, measure), ("u", "t"), ("a", "b"), measure)
+    assert found.recipe.range_rules == (("t", "b"),)

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from quantize.engines.protocols import Goal
+from quantize.errors import EngineError, RunError
+from quantize.recipe import Recipe
+from quantize.tuning.result import Judged
+from quantize.tuning.settings import SearchSettings
+
+
+def finished(tuner, model, goal, agreement, batches):
+    trials = list(tuner.tune(model, goal, agreement, batches))
+    return trials, tuner.search.result
+
+
+def test_the_fastest_candidate_that_meets_the_goal_is_chosen(tuner_in, model, goal, agreement, batches, tmp_path):
+    trials, result = finished(tuner_in(tmp_path), model, goal, agreement, batches)
+    assert result.chosen is not None
+    assert result.best is result.chosen
+    assert goal.met(agreement(result.chosen.trial.artifact))
+    assert result.chosen.speedup == pytest.approx(2.5)
+    assert [trial.index for trial in trials] == list(range(len(trials)))
+    assert {one.trial.recipe.id for one in result.candidates} == {trial.recipe.id for trial in trials}
+    assert result.stopped == "search finished"
+    assert set(result.seconds) >= {"calibrate", "choose recipe", "sensitivity", "profile", "build", "evaluate"}
+
+
+def test_the_head_stays_in_fp32(tuner_in, model, goal, agreement, batches, tmp_path):
+    _, result = finished(tuner_in(tmp_path), model, goal, agreement, batches)
+    assert set(result.chosen.trial.recipe.float_nodes) >= {"gap", "flatten", "softmax"}
+
+
+def test_every_op_has_a_sensitivity_of_its_weights_and_its_output(tuner_in, model, goal, agreement, batches, tmp_path):
+    _, result = finished(tuner_in(tmp_path), model, goal, agreement, batches)
+    assert set(result.sensitivity.weights) == {"stem", "left", "right", "last"}
+    assert set(result.sensitivity.tensors) >= {"x", "r0", "r1", "r2", "r3"}
+    assert "pooled" not in result.sensitivity.tensors
+    assert result.sensitivity.images == 40
+    assert all(value > 0 for value in result.sensitivity.weights.values())
+
+
+def test_corrections_and_rules_are_compared_and_recorded(tuner_in, model, goal, agreement, batches, tmp_path):
+    every = SearchSettings(recipe=Recipe(engine="native"))
+    tuner = tuner_in(tmp_path, range_rules=every.range_rules, corrections=every.corrections)
+    _, result = finished(tuner, model, goal, agreement, batches)
+    tried = " ".join(name for name, _ in result.fidelity)
+    for name in ("percentile:99.999", "minmax", "mse", "entropy", "bias", "rounding", "scores", "weight_mse"):
+        assert name in tried
+
+
+def test_a_fixed_rule_and_no_corrections_are_kept_to(tuner_in, model, goal, agreement, batches, tmp_path):
+    tuner = tuner_in(tmp_path, range_rules=("minmax",), corrections=())
+    _, result = finished(tuner, model, goal, agreement, batches)
+    assert result.chosen.trial.recipe.range_rule == "minmax"
+    assert result.chosen.trial.recipe.range_rules == ()
+    assert result.chosen.trial.recipe.corrections == ()
+
+
+def test_a_goal_that_nothing_meets_has_no_chosen_candidate_but_a_best_one(
+    tuner_in, model, agreement, batches, tmp_path
+):
+    _, result = finished(tuner_in(tmp_path), model, Goal("agreement", minimum=1.1), agreement, batches)
+    assert result.chosen is None
+    assert result.best is not None
+    assert all(not one.met for one in result.candidates)
+    assert all(one.trial.recipe.float_nodes != ("everything",) for one in result.candidates)
+
+
+def test_a_candidate_slower_than_fp32_is_never_chosen(tuner_in, clock, model, goal, agreement, batches, tmp_path):
+    slow = clock.measure
+    clock.measure = lambda artifact: slow(artifact).model_copy(update={"baseline_ns": 100.0})
+    tuner = tuner_in(tmp_path)
+    tuner._measure = clock.measure
+    _, result = finished(tuner, model, goal, agreement, batches)
+    assert result.chosen is None
+    assert result.best is not None
+
+
+def test_a_failing_fast_candidate_makes_the_search_climb_to_a_safer_one(tuner_in, model, goal, batches, tmp_path):
+    def strict(candidate):
+        weights = {tensor.name for tensor in candidate.proto().graph.initializer}
+        return Judged(metric=0.95 if "w0" in weights else 0.1, met="w0" in weights, images=40, total=40)
+
+    _, result = finished(tuner_in(tmp_path, judge=strict), model, goal, None, batches)
+    assert result.chosen is not None
+    assert "stem" in result.chosen.trial.recipe.float_nodes
+    assert len(result.candidates) >= 2
+    assert result.pareto[0].trial.metric <= result.pareto[-1].trial.metric
+
+
+def test_the_trial_budget_ends_the_search_with_a_result(tuner_in, model, agreement, batches, tmp_path):
+    tuner = tuner_in(tmp_path, max_trials=1)
+    trials, result = finished(tuner, model, Goal("agreement", minimum=1.1), agreement, batches)
+    assert len(trials) == 1
+    assert result.stopped == "trial budget spent"
+    assert result.best is not None
+
+
+def test_the_time_budget_lets_at_least_one_candidate_through(tuner_in, model, agreement, batches, tmp_path):
+    tuner = tuner_in(tmp_path, max_seconds=1e-6)
+    trials, result = finished(tuner, model, Goal("agreement", minimum=1.1), agreement, batches)
+    assert len(trials) == 1
+    assert result.stopped == "time budget spent"
+
+
+def test_a_goal_that_measures_nothing_accepts_the_fastest(tuner_in, model, batches, tmp_path):
+    _, result = finished(tuner_in(tmp_path), model, Goal("none"), None, batches)
+    assert result.chosen is not None
+    assert result.chosen.trial.metric is None
+
+
+def test_wherever_it_is_killed_a_resumed_search_gives_the_same_model(
+    tuner_in, clock, model, goal, agreement, batches, tmp_path
+):
+    unbroken = tuner_in(tmp_path / "unbroken")
+    _, expected = finished(unbroken, model, goal, agreement, batches)
+    table = unbroken.bench.latency_table
+    recorded = tuner_in(tmp_path / "recorded", recorded=table)
+    _, first = finished(recorded, model, goal, agreement, batches)
+    assert first.chosen.trial.recipe == expected.chosen.trial.recipe
+    journal = (tmp_path / "recorded" / "trials.jsonl").read_bytes()
+    rng = np.random.default_rng(0)
+    clock.measured.clear()
+    for number, cut in enumerate(sorted(rng.integers(1, len(journal), 5))):
+        folder = tmp_path / f"killed {number}"
+        folder.mkdir()
+        (folder / "trials.jsonl").write_bytes(journal[:cut])
+        _, resumed = finished(tuner_in(folder, resume=True, recorded=table), model, goal, agreement, batches)
+        assert resumed.chosen.trial.recipe == expected.chosen.trial.recipe
+        assert resumed.chosen.trial.artifact.graph_sha256 == expected.chosen.trial.artifact.graph_sha256
+    assert clock.measured == []
+
+
+def test_no_finished_step_is_repeated_after_a_resumption(tuner_in, clock, model, goal, agreement, batches, tmp_path):
+    finished(tuner_in(tmp_path), model, goal, agreement, batches)
+    before = (tmp_path / "trials.jsonl").read_bytes()
+    clock.measured.clear()
+
+    def never(candidate):
+        pytest.fail("evaluated again")
+
+    _, result = finished(tuner_in(tmp_path, resume=True), model, goal, never, batches)
+    assert clock.measured == []
+    assert (tmp_path / "trials.jsonl").read_bytes() == before
+    assert result.chosen is not None
+
+
+def test_a_journal_of_another_goal_is_refused(tuner_in, model, goal, agreement, batches, tmp_path):
+    finished(tuner_in(tmp_path), model, goal, agreement, batches)
+    with pytest.raises(RunError, match="another configuration"):
+        finished(tuner_in(tmp_path, resume=True), model, Goal("agreement", minimum=0.8), agreement, batches)
+
+
+def test_a_candidate_that_cannot_be_built_is_a_failed_trial(tuner_in, model, goal, agreement, batches, tmp_path):
+    tuner = tuner_in(tmp_path)
+    trials = tuner.tune(model, goal, agreement, batches)
+    tuner_built = []
+
+    def broken(recipe):
+        tuner_built.append(recipe)
+        raise EngineError("no kernel")
+
+    from quantize.tuning.workbench import Workbench
+
+    original = Workbench._build
+    try:
+        Workbench._build = lambda self, recipe: broken(recipe)
+        found = list(trials)
+    finally:
+        Workbench._build = original
+    assert len(tuner_built) == 1
+    assert [trial.failure.stage for trial in found] == ["quantize"]
+    assert "no kernel" in found[0].failure.error
+    assert tuner.search.result.chosen is None
+
+
+def test_the_journal_says_what_the_search_decided_by(tuner_in, model, goal, agreement, batches, tmp_path):
+    finished(tuner_in(tmp_path), model, goal, agreement, batches)
+    keys = [json.loads(line)["step"] for line in (tmp_path / "trials.jsonl").read_text().splitlines()[1:]]
+    assert len(keys) == len(set(keys))
+    kinds = [key.split(":")[0] for key in keys]
+    for kind in ("statistics", "divergences", "sensitivity", "built", "profile", "judged", "latency"):
+        assert kind in kinds
