@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from quantize.api.request import TuneResult
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,3 +36,30 @@ def squeezenet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def efficientnet(shared: Path) -> Path:
     """Return EfficientNet-Lite0 with its published weights."""
     return shared / "models" / "efficientnet_lite0.onnx"
+
+
+@pytest.fixture(scope="session")
+def squeezenet_run(shared: Path, squeezenet: Path, tmp_path_factory: pytest.TempPathFactory) -> TuneResult:
+    """Return Neural Compressor's run on SqueezeNet and the 500 images, with preset ``caffe``; do not write into it.
+
+    Nothing is rewritten and little is timed, which saves a minute: figures of speed mean nothing here.
+    """
+    pytest.importorskip("neural_compressor")
+    from quantize.api import tuning_run
+    from quantize.api.request import TuneRequest
+    from quantize.api.tune import tune
+    from quantize.config import load_config
+
+    images = shared / "imagenet"
+    settings = {
+        "data.path": str(images / "val"),
+        "data.labels": str(images / "val.txt"),
+        "preprocessing.preset": "caffe",
+        "evaluation.performance.iteration": 100,
+        "rewrites": "none",
+    }
+    config = load_config(_ROOT / "configs" / "squeezenet.yaml", settings)
+    output = tmp_path_factory.mktemp("squeezenet") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tuning_run, "_BENCHMARK_SECONDS", 5.0)
+        return tune(TuneRequest(config, input_model=squeezenet, output_model=output))
