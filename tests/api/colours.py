@@ -10,6 +10,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from quantize.api.request import TuneResult
+from quantize.report.models import ModelSection
 
 COLOURS = ((220, 30, 30), (30, 220, 30), (30, 30, 220), (220, 220, 30), (30, 220, 220), (220, 30, 220))
 SIDE = 32
@@ -101,3 +102,10 @@ def colours_of_caffe() -> onnx.ModelProto:
         if weight.name == "b1":
             weight.CopyFrom(numpy_helper.from_array((reversed_order.sum(axis=(2, 3)) @ means).astype(np.float32), "b1"))
     return model
+
+
+def top1_of(model: ModelSection) -> float:
+    """Return a model's expected top-1 on the images that trials saw, a fraction."""
+    found = model.selection.evaluation.top1
+    assert found is not None
+    return found.expected

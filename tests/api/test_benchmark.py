@@ -43,7 +43,7 @@ def nothing_given() -> RunConfig:
 
 def test_without_a_model_the_newest_run_is_measured_in_every_respect_and_both_reports_are_written(
     runs: Path, nothing_given: RunConfig, tmp_path: Path
-):
+) -> None:
     request = BenchmarkRequest(
         nothing_given,
         runs_dir=runs,
@@ -80,7 +80,7 @@ def test_without_a_model_the_newest_run_is_measured_in_every_respect_and_both_re
 
 def test_accuracy_alone_measures_no_speed_and_finds_the_report_beside_the_model(
     colour_run: TuneResult, nothing_given: RunConfig
-):
+) -> None:
     model = colour_run.run / "colours-13-int8.onnx"
     result = benchmark(BenchmarkRequest(nothing_given, input_model=model, mode="accuracy", workers=1))
     report = result.report
@@ -98,7 +98,7 @@ def test_accuracy_alone_measures_no_speed_and_finds_the_report_beside_the_model(
 
 def test_the_report_is_found_beside_a_model_that_was_written_as_a_file(
     colour_run: TuneResult, nothing_given: RunConfig, tmp_path: Path
-):
+) -> None:
     shutil.copy(colour_run.run / "colours-13-int8.onnx", tmp_path / "mine.onnx")
     (tmp_path / "mine.run").mkdir()
     shutil.copy(colour_run.run / "report.json", tmp_path / "mine.run")
@@ -108,7 +108,7 @@ def test_the_report_is_found_beside_a_model_that_was_written_as_a_file(
 
 def test_the_report_beside_a_model_that_was_changed_says_nothing_of_it(
     colour_run: TuneResult, nothing_given: RunConfig, tmp_path: Path
-):
+) -> None:
     onnx.save(colours(), tmp_path / "colours-13-int8.onnx")
     shutil.copy(colour_run.run / "report.json", tmp_path)
     request = BenchmarkRequest(nothing_given, input_model=tmp_path / "colours-13-int8.onnx", mode="accuracy")
@@ -118,7 +118,7 @@ def test_the_report_beside_a_model_that_was_changed_says_nothing_of_it(
 
 def test_speed_alone_evaluates_nothing_and_takes_a_sample_of_the_images(
     colour_run: TuneResult, colour_model: Path, nothing_given: RunConfig
-):
+) -> None:
     request = BenchmarkRequest(
         nothing_given,
         input_model=colour_run.run / "colours-13-int8.onnx",
@@ -139,7 +139,7 @@ def test_speed_alone_evaluates_nothing_and_takes_a_sample_of_the_images(
 
 def test_a_model_is_judged_against_its_baseline_on_all_images_without_a_run(
     colour_run: TuneResult, colour_model: Path, configured: Configured, tmp_path: Path
-):
+) -> None:
     onnx.save(forgetful(chosen_candidate(colour_run), 1), tmp_path / "fp32.onnx")
     request = BenchmarkRequest(
         configured(),
@@ -165,7 +165,9 @@ def test_a_model_is_judged_against_its_baseline_on_all_images_without_a_run(
     assert benchmark(replace(same, config=sure)).exit_code is ExitCode.INCONCLUSIVE
 
 
-def test_the_source_stands_in_for_the_baseline_where_the_work_folder_is_gone(runs: Path, nothing_given: RunConfig):
+def test_the_source_stands_in_for_the_baseline_where_the_work_folder_is_gone(
+    runs: Path, nothing_given: RunConfig
+) -> None:
     shutil.rmtree(runs / "a-newer" / "work")
     result = benchmark(BenchmarkRequest(nothing_given, runs_dir=runs, mode="accuracy", workers=1))
     assert Path(result.report.models[0].file).name == "colours-13.onnx"
@@ -173,7 +175,7 @@ def test_the_source_stands_in_for_the_baseline_where_the_work_folder_is_gone(run
 
 def test_models_of_unlike_classes_or_image_sizes_are_refused(
     colour_model: Path, configured: Configured, tmp_path: Path
-):
+) -> None:
     unlike = tmp_path / "unlike.onnx"
     model = colours()
     model.graph.input[0].type.tensor_type.shape.dim[2].dim_value = 16
@@ -198,7 +200,7 @@ def of_three_classes() -> onnx.ModelProto:
     return model
 
 
-def test_without_a_run_or_a_model_the_first_command_is_named(nothing_given: RunConfig, tmp_path: Path):
+def test_without_a_run_or_a_model_the_first_command_is_named(nothing_given: RunConfig, tmp_path: Path) -> None:
     with pytest.raises(RunError) as caught:
         benchmark(BenchmarkRequest(nothing_given, runs_dir=tmp_path / "runs"))
     assert "run_tuning.sh" in str(caught.value)
@@ -206,7 +208,7 @@ def test_without_a_run_or_a_model_the_first_command_is_named(nothing_given: RunC
 
 def test_a_model_of_unknown_weights_needs_a_preprocessing(
     colour_model: Path, colour_images: tuple[Path, Path], configured: Configured
-):
+) -> None:
     data, labels = colour_images
     config = load_config(None, {"data.path": str(data), "data.labels": str(labels)})
     with pytest.raises(ConfigError) as caught:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,12 +25,12 @@ def artifact(colour_model: Path) -> ModelArtifact:
     return ModelArtifact.load(colour_model)
 
 
-def test_the_models_input_decides_the_size(artifact: ModelArtifact):
+def test_the_models_input_decides_the_size(artifact: ModelArtifact) -> None:
     found = preprocessing_for(artifact, block(preset="imagenet"), None)
     assert (found.preset, found.crop, found.resize) == ("imagenet", 32, 37)
 
 
-def test_known_weights_bring_their_preset_and_what_is_asked_wins(artifact: ModelArtifact):
+def test_known_weights_bring_their_preset_and_what_is_asked_wins(artifact: ModelArtifact) -> None:
     entry = load_catalog().named("squeezenet1.0-12")
     assert preprocessing_for(artifact, block(), entry).preset == "caffe"
     assert preprocessing_for(artifact, block(preset="imagenet"), entry).preset == "imagenet"
@@ -37,20 +38,20 @@ def test_known_weights_bring_their_preset_and_what_is_asked_wins(artifact: Model
     assert (changed.channel_order, changed.mean) == ("RGB", CAFFE.mean)
 
 
-def test_unknown_weights_without_a_preprocessing_are_refused_with_the_presets(artifact: ModelArtifact):
+def test_unknown_weights_without_a_preprocessing_are_refused_with_the_presets(artifact: ModelArtifact) -> None:
     with pytest.raises(ConfigError) as caught:
         preprocessing_for(artifact, block(), None)
     assert "caffe, imagenet" in str(caught.value)
     assert "--preset" in str(caught.value)
 
 
-def test_a_size_that_the_model_cannot_take_is_refused(artifact: ModelArtifact):
+def test_a_size_that_the_model_cannot_take_is_refused(artifact: ModelArtifact) -> None:
     with pytest.raises(ConfigError):
         preprocessing_for(artifact, block(preset="caffe", resize=24), None)
 
 
-def loaded(colour_images: tuple[Path, Path], cache: Path, **changes: object) -> Images:
-    values: dict[str, object] = {
+def loaded(colour_images: tuple[Path, Path], cache: Path, **changes: Any) -> Images:
+    values: dict[str, Any] = {
         "calibration_size": 24,
         "in_evaluation": False,
         "certification": None,
@@ -67,20 +68,20 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("crops")
 
 
-def test_calibration_and_evaluation_share_no_image(colour_images: tuple[Path, Path], cache: Path):
+def test_calibration_and_evaluation_share_no_image(colour_images: tuple[Path, Path], cache: Path) -> None:
     images = loaded(colour_images, cache)
     assert (len(images.calibration), len(images.evaluation), images.certification) == (24, 72, None)
     assert set(images.calibration.ids) | set(images.evaluation.ids) == set(images.crops.ids)
     assert not set(images.calibration.ids) & set(images.evaluation.ids)
 
 
-def test_on_request_the_calibration_images_are_evaluated_too(colour_images: tuple[Path, Path], cache: Path):
+def test_on_request_the_calibration_images_are_evaluated_too(colour_images: tuple[Path, Path], cache: Path) -> None:
     images = loaded(colour_images, cache, in_evaluation=True)
     assert len(images.evaluation) == 96
     assert set(images.calibration.ids) <= set(images.evaluation.ids)
 
 
-def test_certification_images_are_in_no_other_part(colour_images: tuple[Path, Path], cache: Path):
+def test_certification_images_are_in_no_other_part(colour_images: tuple[Path, Path], cache: Path) -> None:
     images = loaded(colour_images, cache, certification=0.25)
     assert images.certification is not None
     assert (len(images.evaluation), len(images.certification)) == (54, 18)
@@ -105,7 +106,7 @@ def test_three_tenths_are_kept_where_there_are_images_enough(
     enough: int,
     changes: dict[str, object],
     kept: int,
-):
+) -> None:
     (tmp_path / "list.txt").write_text("image003.png\nimage001.png\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("quantize.api.inputs._CERTIFICATION_FROM", enough)
@@ -113,14 +114,14 @@ def test_three_tenths_are_kept_where_there_are_images_enough(
     assert len(loaded(colour_images, cache, **given).split.certification) == kept
 
 
-def test_a_list_names_the_calibration_images(colour_images: tuple[Path, Path], cache: Path, tmp_path: Path):
+def test_a_list_names_the_calibration_images(colour_images: tuple[Path, Path], cache: Path, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("image003.png\nimage001.png\n")
     images = loaded(colour_images, cache, calibration_list=tmp_path / "list.txt")
     assert set(images.calibration.ids) == {"image003.png", "image001.png"}
     assert len(images.evaluation) == 94
 
 
-def test_the_preprocessing_is_kept_with_the_images(colour_images: tuple[Path, Path], cache: Path):
+def test_the_preprocessing_is_kept_with_the_images(colour_images: tuple[Path, Path], cache: Path) -> None:
     images = loaded(colour_images, cache)
     assert isinstance(images.preprocessing, Preprocessing)
     assert images.crops.array.shape == (96, 32, 32, 3)

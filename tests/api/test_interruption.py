@@ -70,7 +70,7 @@ def unfinished(run: Path) -> None:
 
 def test_a_run_that_is_killed_and_interrupted_goes_on_to_what_an_unbroken_one_gives(
     colour_run: TuneResult, colour_model: Path, configured: Configured, tmp_path: Path, brief: None
-):
+) -> None:
     settings, run = tmp_path / "settings.yaml", tmp_path / "out"
     settings.write_text(configured().to_yaml())
     names = [f"--input_model={colour_model}", f"--config={settings}", f"--output_model={run}", "--workers=1"]

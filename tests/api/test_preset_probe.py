@@ -15,7 +15,7 @@ from tests.api.conftest import Evaluated
 GOOD, BAD = PresetFit("caffe", 0.67, 300, believable=True), PresetFit("imagenet", 0.002, 300, believable=False)
 
 
-def test_every_preset_is_tried_and_the_best_comes_first(colour_images: tuple[Path, Path], tmp_path: Path):
+def test_every_preset_is_tried_and_the_best_comes_first(colour_images: tuple[Path, Path], tmp_path: Path) -> None:
     onnx.save(colours_of_caffe(), tmp_path / "net.onnx")
     listed = open_images(*colour_images, classes=6)
     model = ModelArtifact.load(tmp_path / "net.onnx")
@@ -31,7 +31,7 @@ def refusal(evaluated: Evaluated, asked_for: str | None, *fits: PresetFit) -> st
     return str(caught.value)
 
 
-def test_the_preset_that_fits_is_named_with_what_it_gives(evaluated: Evaluated):
+def test_the_preset_that_fits_is_named_with_what_it_gives(evaluated: Evaluated) -> None:
     text = refusal(evaluated, "imagenet", GOOD, BAD)
     assert "top-1 0.2% on 400 images with the preset 'imagenet'" in text
     assert "use --preset caffe" in text
@@ -44,7 +44,9 @@ def test_the_preset_that_fits_is_named_with_what_it_gives(evaluated: Evaluated):
     [("imagenet", (BAD,)), ("caffe", (GOOD, BAD)), (None, ())],
     ids=["none fits", "the best is what was used", "none could be tried"],
 )
-def test_else_the_labels_are_to_be_checked(evaluated: Evaluated, asked_for: str | None, fits: tuple[PresetFit, ...]):
+def test_else_the_labels_are_to_be_checked(
+    evaluated: Evaluated, asked_for: str | None, fits: tuple[PresetFit, ...]
+) -> None:
     text = refusal(evaluated, asked_for, *fits)
     assert "use --preset" not in text
     assert "check that the labels belong to this model" in text

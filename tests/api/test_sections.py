@@ -17,7 +17,7 @@ from quantize.provenance import fingerprint, sha256_file
 from tests.api.conftest import Configured, Evaluated
 
 
-def test_the_source_is_told_as_the_user_named_it(colour_model: Path):
+def test_the_source_is_told_as_the_user_named_it(colour_model: Path) -> None:
     artifact = ModelArtifact.load(colour_model)
     found = source_section(Path("as/named.onnx"), artifact, catalog_entry_for(artifact.proto()))
     assert (found.path, found.catalog, found.published, found.opset) == ("as/named.onnx", None, (), 13)
@@ -25,7 +25,7 @@ def test_the_source_is_told_as_the_user_named_it(colour_model: Path):
     assert found.weights_sha256 == weights_sha256(onnx.load(colour_model))
 
 
-def test_a_models_file_is_relative_to_the_run_even_beside_it(evaluated: Evaluated, colour_model: Path):
+def test_a_models_file_is_relative_to_the_run_even_beside_it(evaluated: Evaluated, colour_model: Path) -> None:
     artifact, accuracy = ModelArtifact.load(colour_model), baseline_accuracy(evaluated([True, False]))
     beside = model_section("int8", artifact, colour_model.parent / "net.run", accuracy, None)
     inside = model_section("int8", artifact, colour_model.parent, accuracy, None)
@@ -44,7 +44,7 @@ def test_a_models_file_is_relative_to_the_run_even_beside_it(evaluated: Evaluate
         (Goal("none"), None),
     ],
 )
-def test_the_criterion_is_told_with_the_lowest_value_that_passes(goal: Goal, floor: float | None):
+def test_the_criterion_is_told_with_the_lowest_value_that_passes(goal: Goal, floor: float | None) -> None:
     found = criterion_section(goal, 0.9)
     assert (found.metric, found.relative, found.absolute) == (goal.metric, goal.relative, goal.absolute)
     assert (found.minimum, found.confidence) == (goal.minimum, 0.9)
@@ -52,7 +52,7 @@ def test_the_criterion_is_told_with_the_lowest_value_that_passes(goal: Goal, flo
 
 
 @pytest.mark.inc
-def test_the_provenance_of_a_run_names_what_decided_it(colour_run: TuneResult, configured: Configured):
+def test_the_provenance_of_a_run_names_what_decided_it(colour_run: TuneResult, configured: Configured) -> None:
     found = colour_run.report.provenance
     assert found.config_fingerprint == fingerprint(configured().model_dump(mode="json"))
     assert found.data_fingerprint != found.calibration_fingerprint

@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from quantize.api.request import TuneRequest, TuneResult
@@ -20,14 +21,14 @@ from quantize.errors import ConfigError, DataError, ExitCode, ModelError, RunErr
 from quantize.models.artifact import ModelArtifact
 from quantize.models.identity import graph_sha256
 from quantize.report.storage import read_report
-from tests.api.colours import bytes_of, chosen_candidate, colours, colours_of_caffe, forgetful
+from tests.api.colours import bytes_of, chosen_candidate, colours, colours_of_caffe, forgetful, top1_of
 from tests.api.conftest import Configured, EndedSearch
 
 WRITTEN = ("colours-13-int8.onnx", "colours-13-qdq.onnx")
 
 
 @pytest.mark.inc
-def test_a_run_leaves_both_models_and_its_records_named_as_agreed(colour_run: TuneResult):
+def test_a_run_leaves_both_models_and_its_records_named_as_agreed(colour_run: TuneResult) -> None:
     files = {path.name for path in colour_run.run.iterdir()}
     assert {*WRITTEN, "report.json", "report.md", "config.yaml", "trials.jsonl", "work"} <= files
     assert [model.file for model in colour_run.report.models] == list(WRITTEN)
@@ -37,24 +38,24 @@ def test_a_run_leaves_both_models_and_its_records_named_as_agreed(colour_run: Tu
 
 
 @pytest.mark.inc
-def test_a_run_leaves_nothing_outside_of_its_folder(colour_run: TuneResult):
+def test_a_run_leaves_nothing_outside_of_its_folder(colour_run: TuneResult) -> None:
     assert {path.name for path in colour_run.run.parent.iterdir()} == {"out", "here"}
     assert list((colour_run.run.parent / "here").iterdir()) == []
 
 
 @pytest.mark.inc
-def test_the_baseline_is_right_on_nearly_all_images_of_the_small_classifier(colour_run: TuneResult):
-    assert colour_run.report.baseline.selection.evaluation.top1.expected > 0.95
+def test_the_baseline_is_right_on_nearly_all_images_of_the_small_classifier(colour_run: TuneResult) -> None:
+    assert top1_of(colour_run.report.baseline) > 0.95
 
 
 @pytest.mark.inc
 @pytest.mark.parametrize("name", WRITTEN)
-def test_a_written_model_passes_the_full_check(colour_run: TuneResult, name: str):
+def test_a_written_model_passes_the_full_check(colour_run: TuneResult, name: str) -> None:
     onnx.checker.check_model(colour_run.run / name, full_check=True)
 
 
 @pytest.mark.inc
-def test_each_format_holds_its_own_operators_and_int8_weights(colour_run: TuneResult):
+def test_each_format_holds_its_own_operators_and_int8_weights(colour_run: TuneResult) -> None:
     report = colour_run.report
     assert report.model("int8").ops["QLinearConv"] == 2
     assert "QLinearConv" not in report.model("qdq").ops
@@ -65,7 +66,7 @@ def test_each_format_holds_its_own_operators_and_int8_weights(colour_run: TuneRe
 
 
 @pytest.mark.inc
-def test_the_report_names_the_very_files_that_were_written(colour_run: TuneResult):
+def test_the_report_names_the_very_files_that_were_written(colour_run: TuneResult) -> None:
     for section in colour_run.report.models:
         path = colour_run.run / section.file
         artifact = ModelArtifact.load(path)
@@ -78,12 +79,12 @@ def test_the_report_names_the_very_files_that_were_written(colour_run: TuneResul
 @pytest.mark.parametrize("role", ["fp32", "int8", "qdq"])
 def test_the_reported_accuracy_is_that_of_the_written_file_run_again(
     colour_run: TuneResult, colour_images: tuple[Path, Path], role: str
-):
+) -> None:
     data, labels = colour_images
     names, truth = zip(*(line.split() for line in labels.read_text().splitlines()), strict=True)
     seen = split(names, calibration_size=24, in_evaluation=False, certification_share=0, seed=1978).evaluation
     images = np.stack([np.asarray(Image.open(data / names[at]), np.float32).transpose(2, 0, 1) for at in seen])
-    scores = {}
+    scores: dict[str, NDArray[np.float32]] = {}
     for section in (colour_run.report.baseline, colour_run.report.model(role)):
         session = onnxruntime.InferenceSession(colour_run.run / section.file, providers=["CPUExecutionProvider"])
         scores[section.role] = session.run(None, {"pixels": images})[0].reshape(len(seen), -1)
@@ -91,7 +92,7 @@ def test_the_reported_accuracy_is_that_of_the_written_file_run_again(
     found = colour_run.report.model(role).selection.evaluation
     assert found.n == len(seen) == 72
     assert found.tied_count == 0
-    assert found.top1.expected == np.mean(answers == np.array([int(truth[at]) for at in seen]))
+    assert top1_of(colour_run.report.model(role)) == np.mean(answers == np.array([int(truth[at]) for at in seen]))
     if role != "fp32":
         assert found.fidelity is not None
         assert found.fidelity.agreement == np.mean(answers == scores["fp32"].argmax(axis=1))
@@ -101,14 +102,14 @@ def test_the_reported_accuracy_is_that_of_the_written_file_run_again(
 
 
 @pytest.mark.inc
-def test_the_written_configuration_loads_to_the_same_settings(colour_run: TuneResult, configured: Configured):
+def test_the_written_configuration_loads_to_the_same_settings(colour_run: TuneResult, configured: Configured) -> None:
     again = load_config(colour_run.run / "config.yaml", {})
     assert again.model_dump(exclude={"notes"}) == configured().model_dump(exclude={"notes"})
     assert again.model_dump(mode="json")["evaluation"] == colour_run.report.config["evaluation"]
 
 
 @pytest.mark.inc
-def test_the_journal_holds_every_trial_of_the_report(colour_run: TuneResult):
+def test_the_journal_holds_every_trial_of_the_report(colour_run: TuneResult) -> None:
     lines = [json.loads(line) for line in (colour_run.run / "trials.jsonl").read_text().splitlines()]
     recorded = [line["result"]["section"] for line in lines if "step" in line]
     assert recorded == [trial.model_dump(mode="json") for trial in colour_run.report.trials]
@@ -116,7 +117,7 @@ def test_the_journal_holds_every_trial_of_the_report(colour_run: TuneResult):
 
 
 @pytest.mark.inc
-def test_the_report_counts_the_images_of_each_part(colour_run: TuneResult):
+def test_the_report_counts_the_images_of_each_part(colour_run: TuneResult) -> None:
     data = colour_run.report.data
     assert (data.images, data.calibration, data.evaluation, data.certification) == (96, 24, 72, 0)
     assert not data.calibration_in_evaluation
@@ -128,7 +129,7 @@ def test_the_report_counts_the_images_of_each_part(colour_run: TuneResult):
 @pytest.mark.inc
 def test_an_existing_run_is_refused_and_left_as_it_was(
     colour_run: TuneResult, colour_model: Path, configured: Configured
-):
+) -> None:
     before = bytes_of(colour_run.run)
     with pytest.raises(RunError, match="write over"):
         tune(TuneRequest(configured(), input_model=colour_model, output_model=colour_run.run))
@@ -144,7 +145,7 @@ def test_an_earlier_run_stays_whole_until_its_replacement_has_proved_its_inputs(
     colour_images: tuple[Path, Path],
     tmp_path: Path,
     labels: Callable[[str], str],
-):
+) -> None:
     run, wrong = tmp_path / "out", tmp_path / "labels.txt"
     shutil.copytree(colour_run.run, run)
     wrong.write_text("\n".join(labels(path.name) for path in colour_images[0].iterdir()))
@@ -161,7 +162,7 @@ def test_an_earlier_run_stays_whole_until_its_replacement_has_proved_its_inputs(
 @pytest.mark.inc
 def test_overwriting_replaces_the_whole_run(
     colour_run: TuneResult, colour_model: Path, configured: Configured, tmp_path: Path, ended_search: EndedSearch
-):
+) -> None:
     run = tmp_path / "out"
     shutil.copytree(colour_run.run, run)
     (run / "report.html").write_text("of the earlier run")
@@ -177,7 +178,7 @@ def test_overwriting_replaces_the_whole_run(
 @pytest.mark.parametrize("link", [False, True])
 def test_the_source_is_never_written_over(
     colour_run: TuneResult, configured: Configured, tmp_path: Path, ended_search: EndedSearch, link: bool
-):
+) -> None:
     ended_search()
     source, output = tmp_path / "mine.onnx", tmp_path / "mine.onnx"
     onnx.save(colours(), source)
@@ -194,7 +195,7 @@ def test_the_source_is_never_written_over(
 @pytest.mark.inc
 def test_where_nothing_meets_the_criterion_the_best_candidate_is_written_and_the_exit_code_is_1(
     colour_run: TuneResult, colour_model: Path, configured: Configured, tmp_path: Path, ended_search: EndedSearch
-):
+) -> None:
     good = chosen_candidate(colour_run)
     ended_search(forgetful(good, 3), forgetful(good, 1), forgetful(good, 2))
     result = tune(TuneRequest(configured(), input_model=colour_model, output_model=tmp_path / "out", workers=1))
@@ -205,7 +206,7 @@ def test_where_nothing_meets_the_criterion_the_best_candidate_is_written_and_the
     assert [trial.met for trial in report.trials] == [False, False, False]
     assert report.chosen.trial == 1
     for role in ("int8", "qdq"):
-        assert report.model(role).selection.evaluation.top1.expected == report.trials[1].metric
+        assert top1_of(report.model(role)) == report.trials[1].metric
         assert (result.run / report.model(role).file).is_file()
     assert "do NOT meet" in (result.run / "report.md").read_text()
 
@@ -219,7 +220,7 @@ def test_without_labels_agreement_with_fp32_decides_and_the_report_says_so(
     tmp_path: Path,
     ended_search: EndedSearch,
     lost: int,
-):
+) -> None:
     good = chosen_candidate(colour_run)
     ended_search(forgetful(good, lost) if lost else good)
     config = configured({"data.labels": None})
@@ -238,8 +239,12 @@ def test_without_labels_agreement_with_fp32_decides_and_the_report_says_so(
 
 @pytest.mark.inc
 def test_without_a_criterion_even_labels_of_another_model_do_not_stop_a_run(
-    colour_run: TuneResult, configured: Configured, tmp_path: Path, ended_search: EndedSearch, colour_images
-):
+    colour_run: TuneResult,
+    configured: Configured,
+    tmp_path: Path,
+    ended_search: EndedSearch,
+    colour_images: tuple[Path, Path],
+) -> None:
     _, labels = colour_images
     turned = tmp_path / "turned.txt"
     turned.write_text("".join(f"{name} {(int(label) + 1) % 6}\n" for name, label in map(str.split, labels.open())))
@@ -265,8 +270,12 @@ def test_without_a_criterion_even_labels_of_another_model_do_not_stop_a_run(
 
 @pytest.mark.inc
 def test_images_that_cannot_be_read_stop_a_run_or_are_listed_and_a_certificate_needs_enough_images(
-    colour_run: TuneResult, configured: Configured, tmp_path: Path, ended_search: EndedSearch, colour_images
-):
+    colour_run: TuneResult,
+    configured: Configured,
+    tmp_path: Path,
+    ended_search: EndedSearch,
+    colour_images: tuple[Path, Path],
+) -> None:
     data, _ = colour_images
     damaged = tmp_path / "val"
     shutil.copytree(data, damaged)
@@ -310,14 +319,14 @@ def test_images_that_cannot_be_read_stop_a_run_or_are_listed_and_a_certificate_n
         assert needed is not None
         assert needed > 35
         assert any(f"about {needed:,} images" in reason for reason in report.verdict.reasons)
-    assert report.trials[0].metric == report.model("int8").selection.evaluation.top1.expected
+    assert report.trials[0].metric == top1_of(report.model("int8"))
     assert "the 35 images that no trial saw; the verdict rests on them" in text
 
 
 @pytest.mark.parametrize(("asked", "right"), [("imagenet", "caffe"), (None, "caffe")])
 def test_wrong_preprocessing_is_refused_with_the_name_of_the_preset_that_fits(
     configured: Configured, tmp_path: Path, asked: str | None, right: str
-):
+) -> None:
     onnx.save(colours_of_caffe(), tmp_path / "net.onnx")
     changes: dict[str, object] = {"preprocessing.scale": "0.0001"}
     if asked:
@@ -336,7 +345,7 @@ def test_wrong_preprocessing_is_refused_with_the_name_of_the_preset_that_fits(
 
 def test_labels_of_another_order_are_not_blamed_on_the_preprocessing_alone(
     configured: Configured, tmp_path: Path, colour_images: tuple[Path, Path]
-):
+) -> None:
     generator = np.random.default_rng(1)
     labels = tmp_path / "labels.txt"
     names = [line.split()[0] for line in colour_images[1].read_text().splitlines()]
@@ -352,7 +361,7 @@ def test_labels_of_another_order_are_not_blamed_on_the_preprocessing_alone(
 @pytest.mark.inc
 def test_an_interrupted_run_goes_on_after_its_last_finished_trial(
     colour_run: TuneResult, colour_model: Path, configured: Configured, tmp_path: Path, ended_search: EndedSearch
-):
+) -> None:
     good, run = chosen_candidate(colour_run), tmp_path / "out"
     ended_search(forgetful(good, 1), KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
@@ -380,27 +389,27 @@ def test_an_interrupted_run_goes_on_after_its_last_finished_trial(
 
 
 @pytest.mark.inc
-def test_a_finished_run_that_is_resumed_is_only_read_again(colour_run: TuneResult):
+def test_a_finished_run_that_is_resumed_is_only_read_again(colour_run: TuneResult) -> None:
     before = bytes_of(colour_run.run)
     again = tune(TuneRequest(load_config(colour_run.run / "config.yaml", {}), resume=colour_run.run))
     assert again == colour_run
     assert bytes_of(colour_run.run) == before
 
 
-def test_only_a_run_can_be_resumed(configured: Configured, tmp_path: Path):
+def test_only_a_run_can_be_resumed(configured: Configured, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no run here that can be continued"):
         tune(TuneRequest(configured(), resume=tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_model_that_is_none_is_refused_before_anything_is_written(configured: Configured, tmp_path: Path):
+def test_a_model_that_is_none_is_refused_before_anything_is_written(configured: Configured, tmp_path: Path) -> None:
     (tmp_path / "net.onnx").write_bytes(b"not a model")
     with pytest.raises(ModelError):
         tune(TuneRequest(configured(), input_model=tmp_path / "net.onnx", output_model=tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
-def test_a_model_without_images_is_refused(configured: Configured, colour_model: Path, tmp_path: Path):
+def test_a_model_without_images_is_refused(configured: Configured, colour_model: Path, tmp_path: Path) -> None:
     config = configured({"data.path": None, "data.labels": None})
     with pytest.raises(ConfigError, match="no images are named"):
         tune(TuneRequest(config, input_model=colour_model, output_model=tmp_path / "out"))

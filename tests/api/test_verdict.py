@@ -65,32 +65,34 @@ def section(
 )
 def test_both_files_have_to_meet_the_criterion(
     evaluated: Evaluated, losses: tuple[int, int], status: str, code: ExitCode
-):
+) -> None:
     found = section(model("int8", judged(evaluated, losses[0])), model("qdq", judged(evaluated, losses[1])))
     assert (found.status, exit_code(found)) == (status, code)
     assert len(found.reasons) == 2
 
 
-def test_a_reason_tells_the_model_the_figure_the_tolerance_and_the_images(evaluated: Evaluated):
+def test_a_reason_tells_the_model_the_figure_the_tolerance_and_the_images(evaluated: Evaluated) -> None:
     (reason,) = section(model("int8", judged(evaluated, 4))).reasons
     assert reason.startswith("The QLinear model loses 5.00 % of fp32's top-1 (up to 1.00 % allowed) on 100 images")
     assert "not met by the point estimate" in reason
 
 
-def test_points_are_told_as_points(evaluated: Evaluated):
+def test_points_are_told_as_points(evaluated: Evaluated) -> None:
     goal = Goal("top1", baseline=0.8, absolute=0.05)
     (reason,) = section(model("qdq", judged(evaluated, 4, goal=goal)), goal=goal).reasons
     assert reason.startswith("The QDQ model loses 4.00 points of top-1 (up to 5.00 points allowed)")
 
 
-def test_agreement_is_told_as_agreement(evaluated: Evaluated):
+def test_agreement_is_told_as_agreement(evaluated: Evaluated) -> None:
     goal = Goal("agreement", minimum=0.95)
     found = section(model("int8", judged(evaluated, 8, goal=goal)), goal=goal)
     assert found.status == "not met"
     assert found.reasons[0].startswith("The QLinear model has fp32's top-1 on 92.00 % (at least 95.0 % asked)")
 
 
-def test_where_certainty_is_asked_too_few_images_are_inconclusive_and_the_number_needed_is_told(evaluated: Evaluated):
+def test_where_certainty_is_asked_too_few_images_are_inconclusive_and_the_number_needed_is_told(
+    evaluated: Evaluated,
+) -> None:
     accuracy = judged(evaluated, 0, confidence=0.95)
     assert accuracy.judgement is not None
     needed = accuracy.judgement.deciding.images_needed
@@ -99,13 +101,13 @@ def test_where_certainty_is_asked_too_few_images_are_inconclusive_and_the_number
     assert f"inconclusive at 95 % confidence (about {needed:,} images would settle it)." in found.reasons[0]
 
 
-def test_images_that_no_trial_saw_decide(evaluated: Evaluated):
+def test_images_that_no_trial_saw_decide(evaluated: Evaluated) -> None:
     found = section(model("int8", judged(evaluated, 0), judged(evaluated, 9, n=50)))
     assert found.status == "not met"
     assert "on 50 images that no trial saw" in found.reasons[0]
 
 
-def test_formats_that_disagree_fail_even_where_no_accuracy_is_asked(evaluated: Evaluated):
+def test_formats_that_disagree_fail_even_where_no_accuracy_is_asked(evaluated: Evaluated) -> None:
     apart = FormatsSection(agreement=0.9949, required=0.995, largest_difference=0.1)
     for goal in (GOAL, Goal("none")):
         found = section(model("int8", judged(evaluated, 0, goal=goal)), goal=goal, formats=apart)
@@ -113,18 +115,18 @@ def test_formats_that_disagree_fail_even_where_no_accuracy_is_asked(evaluated: E
         assert "The two formats disagree" in found.reasons[-1]
 
 
-def test_a_model_that_is_fp32_again_does_not_meet_the_criterion(evaluated: Evaluated):
+def test_a_model_that_is_fp32_again_does_not_meet_the_criterion(evaluated: Evaluated) -> None:
     found = section(model("int8", judged(evaluated, 0)), all_fp32=True)
     assert found.status == "not met"
     assert "nothing is quantized" in found.reasons[-1]
 
 
-def test_without_a_criterion_nothing_is_judged(evaluated: Evaluated):
+def test_without_a_criterion_nothing_is_judged(evaluated: Evaluated) -> None:
     found = section(model("int8", baseline_accuracy(evaluated([False] * 5))), goal=Goal("none"))
     assert (found.status, found.reasons, exit_code(found)) == ("not asked", (), ExitCode.DONE)
 
 
-def test_the_demonstration_says_what_it_does_not_prove(evaluated: Evaluated):
+def test_the_demonstration_says_what_it_does_not_prove(evaluated: Evaluated) -> None:
     found = section(model("int8", judged(evaluated, 0)), demonstration=True)
     assert found.status == "met"
     assert "20 photographs" in found.reasons[-1]
