@@ -17,6 +17,7 @@ from quantize.cli.arguments import normalized
 from quantize.cli.baseline import baseline
 from quantize.cli.benchmark import benchmark
 from quantize.cli.check import check
+from quantize.cli.data import data
 from quantize.cli.doctor import doctor
 from quantize.cli.fetch import fetch
 from quantize.cli.inspect import inspect as inspect_model
@@ -36,6 +37,7 @@ from quantize.cli.terminal import (
 )
 from quantize.cli.tune import tune
 from quantize.cli.verify import verify
+from quantize.cli.zoo import zoo
 from quantize.errors import ConfigError, ExitCode, QuantizeError
 
 # What the person at the keyboard can put right: no space, no permission, a read-only or full place, a name too long.
@@ -63,10 +65,11 @@ def _quantize(
     return None
 
 
-for _command in (tune, benchmark, report, check, inspect_model, verify, predict, doctor, package, fetch, schema):
+for _command in (tune, benchmark, report, check, inspect_model, verify, predict, doctor, package, fetch, zoo, schema):
     # Typer keeps the line breaks of a docstring within its paragraphs.
     app.command(help=re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(_command) or ""))(_command)
 app.add_typer(baseline)
+app.add_typer(data)
 
 
 def run() -> None:
