@@ -14,6 +14,7 @@ import onnx
 from quantize.calibration.channel_means import ChannelMeans
 from quantize.calibration.exposure import Exposure, expose
 from quantize.calibration.histogram import CODES, Histogram, codes_of
+from quantize.calibration.one_image import OneImage
 from quantize.calibration.statistics import CalibrationStatistics, TensorStatistics
 from quantize.data.batch import Batch
 from quantize.errors import DataError, ModelError
@@ -22,6 +23,7 @@ from quantize.progress import Progress, silent
 
 # Small tensors wait until this many values are there: counting costs a fixed 0.1 ms.
 _PENDING = 1 << 18
+_COLOURS = 3
 
 
 def collect(
@@ -39,7 +41,7 @@ def collect(
 
     Args:
         model: The fp32 model.
-        batches: Images, float32 (N, 3, H, W).
+        batches: Images as the model takes them, float32 (N, 3, H, W) or (N, H, W, 3).
         threads: Intra-op threads of the session; counting takes one more.
         fingerprints: What the result is recorded to come from.
         progress: Told after every image.
@@ -50,19 +52,20 @@ def collect(
     """
     exposure = expose(model)
     names = [*exposure.observed, *(output for _, output in exposure.means)]
-    session = open_session(exposure.model.SerializeToString(), threads=threads)
-    input_name = session.get_inputs()[0].name
+    runner = OneImage(open_session(exposure.model.SerializeToString(), threads=threads))
+    input_name = runner.input
     counters = {name: _Counter(name) for name in (input_name, *exposure.observed)}
     means: dict[str, ChannelMeans] = {}
     seen = 0
 
     def infer(image: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], list[npt.NDArray[np.float32]]]:
-        return image, session.run(names, {input_name: image})
+        return image, runner.run(names, image)
 
     for image, outputs in _one_ahead(infer, _images(batches)):
         values = dict(zip(names, outputs, strict=True))
         counters[input_name].add(image)
-        _add_mean(means, input_name, image.mean(axis=(0, 2, 3), dtype=np.float64).astype(np.float32))
+        if image.shape[1] == _COLOURS:
+            _add_mean(means, input_name, image.mean(axis=(0, 2, 3), dtype=np.float64).astype(np.float32))
         for name in exposure.observed:
             counters[name].add(values[name])
         for name, output in exposure.means:

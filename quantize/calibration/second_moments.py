@@ -15,6 +15,7 @@ import onnx
 from numpy.lib.stride_tricks import sliding_window_view
 from onnx import TensorProto, helper
 
+from quantize.calibration.one_image import OneImage
 from quantize.data.batch import Batch
 from quantize.models.session import open_session
 from quantize.progress import Progress, silent
@@ -96,21 +97,20 @@ def collect_second_moments(
     Args:
         model: The fp32 model.
         windows: The layers to look at.
-        batches: Images, float32 (N, 3, H, W); 32 to 64 of them are enough.
+        batches: Images as the model takes them, float32 (N, ...); 32 to 64 of them are enough.
         threads: Intra-op threads of the session.
         progress: Told after every image.
     """
     inputs = {value.name for value in model.graph.input}
     exposed = sorted({window.input for window in windows} - inputs)
-    session = open_session(_with_outputs(model, exposed).SerializeToString(), threads=threads)
-    input_name = session.get_inputs()[0].name
+    runner = OneImage(open_session(_with_outputs(model, exposed).SerializeToString(), threads=threads))
     sums: dict[str, _Sums] = {}
     seen = 0
     for batch in batches:
         for position in range(len(batch.images)):
             image = batch.images[position : position + 1]
-            values = dict(zip(exposed, session.run(exposed, {input_name: image}), strict=True))
-            values[input_name] = image
+            values = dict(zip(exposed, runner.run(exposed, image), strict=True))
+            values[runner.input] = image
             for window in windows:
                 sums.setdefault(window.node, _Sums()).add(_sampled(values[window.input], window))
             seen += 1

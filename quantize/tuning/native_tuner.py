@@ -90,7 +90,7 @@ class NativeTuner:
         self.bench = Workbench(
             model,
             self._settings,
-            Calibration(batches, self._fingerprint),
+            Calibration(batches, self._fingerprint, model.contract.input_layout),
             judge=self._judge or judged,
             measure=self._measure,
             profile=self._profile,

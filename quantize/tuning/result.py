@@ -9,6 +9,7 @@ from typing import Literal
 from quantize.engines.protocols import Trial
 from quantize.tuning.sensitivity import Sensitivity
 
+Stage = Literal["ladder", "variant", "neighbour"]
 Stopped = Literal["search finished", "trial budget spent", "time budget spent"]
 
 
@@ -54,7 +55,7 @@ class Candidate:
     speedup: float | None
     predicted_ns: float | None
     measured_ns: float | None
-    stage: Literal["ladder", "neighbour"]
+    stage: Stage
     images: int
     complete: bool
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -26,13 +27,16 @@ class Scorer:
 
         Args:
             model: The fp32 model, the reference side.
-            batches: Images, of which the first ``most`` are kept.
+            batches: Images as the model takes them, of which the first ``most`` are kept.
             most: How many images to keep at most.
             threads: Micro-batches that run at a time.
         """
-        self.images = first_images(batches, most)
+        fixed = model.contract.fixed_batch or 1
+        images = first_images(batches, most)
+        self.images = images[: max(len(images) // fixed, 1) * fixed]
         self.runner = Runner(threads)
-        self._contract = model.contract
+        # The images come as the model takes them already.
+        self._contract = replace(model.contract, input_layout="NCHW")
         proto = model.proto()
         self._kind = score_kind(proto.graph)
         self.reference = self._scores(proto.SerializeToString())

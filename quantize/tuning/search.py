@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
-from typing import Literal
 
 import onnx
 
@@ -23,12 +23,14 @@ from quantize.tuning.ladder import ladder
 from quantize.tuning.latency import Borders, latency_model
 from quantize.tuning.neighbours import neighbours
 from quantize.tuning.recipe_choice import Chosen, choose_corrections, choose_rule, choose_tensor_rules, start
-from quantize.tuning.result import Candidate, SearchResult, Stopped, fastest_met, nearest, pareto
+from quantize.tuning.result import Candidate, SearchResult, Stage, Stopped, fastest_met, nearest, pareto
 from quantize.tuning.sensitivity import Sensitivity
 from quantize.tuning.settings import SearchSettings
 from quantize.tuning.units import UnitGraph, unit_graph
 from quantize.tuning.workbench import Workbench
 
+_AS_NEAR = 1.3
+"""A recipe counts as nearly as near to fp32 as the best if its divergence is at most this many times as large."""
 _WORTH = 1.01
 """A neighbour replaces the best only if it is measured this much faster: less is noise."""
 
@@ -51,6 +53,7 @@ class Search:
         self._bench, self._settings, self._progress = bench, settings, progress
         self._candidates: list[Candidate] = []
         self._fidelity: list[tuple[str, float]] = []
+        self._compared: dict[str, tuple[Recipe, tuple[float, ...]]] = {}
         self._result: SearchResult | None = None
 
     @property
@@ -78,7 +81,7 @@ class Search:
                 yield self._candidates[-1].trial
             else:
                 yield from self._climb(recipe, costs)
-                yield from self._improve(recipe, costs)
+                yield from self._improve(costs)
         except _BudgetSpentError as spent:
             stopped = spent.what
         chosen = fastest_met(self._candidates)
@@ -134,7 +137,8 @@ class Search:
 
     def _divergences(self, recipe: Recipe) -> tuple[float, ...]:
         found = self._bench.divergences(recipe)
-        self._fidelity.append((_described(recipe), sum(found) / len(found)))
+        self._compared[recipe.id] = (recipe, found)
+        self._fidelity.append((_described(recipe), math.fsum(found) / len(found)))
         return found
 
     def _costs(self, recipe: Recipe, graph: UnitGraph, sensitivity: Sensitivity) -> Costs | None:
@@ -149,16 +153,48 @@ class Search:
         return Costs(graph, borders, times, sensitivity.weights, sensitivity.tensors, fixed)
 
     def _climb(self, recipe: Recipe, costs: Costs) -> Iterator[Trial]:
-        """Bisect over the ladder."""
+        """Bisect over the ladder; near the tolerance, where chance decides, go on to what was passed over.
+
+        Where the fastest rung fails, recipes that are as fast and nearly as near to fp32 are tried before slower rungs.
+        """
         rungs = ladder(costs, self._settings.rungs)
         bisection = Bisection(len(rungs))
+        tried: set[int] = set()
         while (index := bisection.next) is not None:
+            tried.add(index)
             rung = rungs[index]
             found = self._evaluated(_with_float(recipe, costs, frozenset(rung.float_units)), rung.time_ns, "ladder")
             yield found.trial
-            bisection.tell(index, passed=found.met)
+            passed = found.met
+            if index == 0 and not passed:
+                for variant in self._variants(recipe):
+                    candidate = _with_float(variant, costs, frozenset(rung.float_units))
+                    found = self._evaluated(candidate, rung.time_ns, "variant")
+                    yield found.trial
+                    if found.met:
+                        return
+            bisection.tell(index, passed=passed)
+        if bisection.found is not None:
+            return
+        left = [rung for index, rung in enumerate(rungs) if index not in tried]
+        for rung in left[: self._settings.neighbours]:
+            found = self._evaluated(_with_float(recipe, costs, frozenset(rung.float_units)), rung.time_ns, "ladder")
+            yield found.trial
+            if found.met:
+                return
 
-    def _improve(self, recipe: Recipe, costs: Costs) -> Iterator[Trial]:
+    def _variants(self, recipe: Recipe) -> list[Recipe]:
+        """Return other recipes that were compared on calibration images, those nearest to fp32 first."""
+        best = self._compared[recipe.id]
+        known = {best[1]}
+        found = []
+        for other, divergences in sorted(self._compared.values(), key=lambda pair: (math.fsum(pair[1]), pair[0].id)):
+            if divergences not in known and math.fsum(divergences) <= _AS_NEAR * math.fsum(best[1]):
+                known.add(divergences)
+                found.append(other)
+        return found[: self._settings.variants]
+
+    def _improve(self, costs: Costs) -> Iterator[Trial]:
         """Measure neighbours of the fastest candidate that meets the goal; evaluate those that are faster still."""
         measured = 0
         tried = {one.trial.recipe.id for one in self._candidates}
@@ -169,7 +205,7 @@ class Search:
             if best is None or best.speedup is None:
                 return
             for moved in neighbours(costs, frozenset(best.trial.recipe.float_nodes)):
-                candidate = _with_float(recipe, costs, moved)
+                candidate = _with_float(best.trial.recipe, costs, moved)
                 if candidate.id in tried:
                     continue
                 if measured >= self._settings.neighbours:
@@ -189,7 +225,7 @@ class Search:
                     improved = True
                     break
 
-    def _evaluated(self, recipe: Recipe, predicted_ns: float, stage: Literal["ladder", "neighbour"]) -> Candidate:
+    def _evaluated(self, recipe: Recipe, predicted_ns: float, stage: Stage) -> Candidate:
         self._check_budget()
         before = sum(self._bench.seconds.values())
         artifact = self._bench.built(recipe)
