@@ -8,16 +8,16 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from quantize.api.calls import benchmark, evaluate, predict, tune
+    from quantize.api.calls import benchmark, check, evaluate, predict, tune
     from quantize.data.dataloader import CalibrationDataLoader
     from quantize.errors import QuantizeError
 
-__all__ = ["CalibrationDataLoader", "QuantizeError", "benchmark", "evaluate", "predict", "tune"]
+__all__ = ["CalibrationDataLoader", "QuantizeError", "benchmark", "check", "evaluate", "predict", "tune"]
 
 _HOMES = {
     "CalibrationDataLoader": "quantize.data.dataloader",
     "QuantizeError": "quantize.errors",
-    **dict.fromkeys(("benchmark", "evaluate", "predict", "tune"), "quantize.api.calls"),
+    **dict.fromkeys(("benchmark", "check", "evaluate", "predict", "tune"), "quantize.api.calls"),
 }
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from quantize.api.request import TuneResult
+    from quantize.gate.result import GateResult
     from quantize.prediction.answers import PredictReport
     from quantize.report.benchmark import BenchmarkReport
     from quantize.report.models import AccuracySection
@@ -225,6 +226,36 @@ def predict(
         skip_unreadable=skip_unreadable,
     )
     return predict_images(request, progress=progress)
+
+
+def check(
+    run: PathLike,
+    *,
+    baseline: PathLike | None = None,
+    tolerances: PathLike | None = None,
+    junit: PathLike | None = None,
+    on_inconclusive: Literal["pass", "fail"] | None = None,
+) -> GateResult:
+    """Hold a run against an accepted baseline, or against limits alone, and write ``check.md`` beside its report.
+
+    Example:
+        >>> result = quantize.check("run", tolerances="tolerances.yaml")
+        >>> {line.verdict for line in result.lines}
+        {'pass'}
+
+    Args:
+        run: The run's folder, or its ``report.json``.
+        baseline: What ``quantize baseline accept`` wrote; None where the tolerances compare with none.
+        tolerances: A YAML file; None: the packaged ones.
+        junit: Where JUnit XML goes; None: nowhere.
+        on_inconclusive: What to make of inconclusive lines; None: they have an exit code of their own.
+
+    Raises:
+        QuantizeError: Something that the caller can mend: see its children.
+    """
+    from quantize.api.check import CheckRequest, check_run
+
+    return check_run(CheckRequest(Path(run), _path(baseline), _path(tolerances), _path(junit), on_inconclusive))
 
 
 def _path(place: PathLike | None) -> Path | None:

@@ -47,6 +47,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         Image.fromarray(pixels).save(tmp_path / "images" / f"{number:02d}.png")
         lines.append(f"{number:02d}.png {number % 3}\n")
     (tmp_path / "labels.txt").write_text("".join(lines))
+    (tmp_path / "tolerances.yaml").write_text("version: 1\nagainst_fp32:\n  agreement: { at_least: 0.9 }\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path
@@ -57,7 +58,13 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_examples_in_the_documentation_run() -> None:
     found = doctest.DocTestFinder(recurse=False)
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
-    for function in (calls.tune, calls.evaluate, calls.predict, calls.benchmark):  # in the order that they build on
+    for function in (
+        calls.tune,
+        calls.evaluate,
+        calls.predict,
+        calls.check,
+        calls.benchmark,
+    ):  # in the order that they build on
         (example,) = found.find(function, globs={"quantize": quantize})
         assert example.examples
         report: list[str] = []
