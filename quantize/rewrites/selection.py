@@ -10,6 +10,7 @@ from quantize.rewrites.channel_padding import CHANNEL_PADDING
 from quantize.rewrites.common_scales import COMMON_SCALES
 from quantize.rewrites.float_head import FLOAT_HEAD
 from quantize.rewrites.mean_as_product import MEAN_AS_PRODUCT
+from quantize.rewrites.output_padding import OUTPUT_PADDING
 from quantize.rewrites.protocol import Rewrite
 from quantize.rewrites.redundant import REDUNDANT
 from quantize.rewrites.space_to_depth import SPACE_TO_DEPTH
@@ -19,6 +20,7 @@ REWRITES: tuple[Rewrite, ...] = (
     REDUNDANT,
     SPACE_TO_DEPTH,
     STEM_BY_ROWS,
+    OUTPUT_PADDING,
     CHANNEL_PADDING,
     COMMON_SCALES,
     FLOAT_HEAD,
