@@ -45,7 +45,7 @@ def squeezenet_run(shared: Path, squeezenet: Path, tmp_path_factory: pytest.Temp
     Nothing is rewritten and little is timed, which saves a minute: figures of speed mean nothing here.
     """
     pytest.importorskip("neural_compressor")
-    from quantize.api import tuning_run
+    from quantize.api import finishing
     from quantize.api.request import TuneRequest
     from quantize.api.tune import tune
     from quantize.config import load_config
@@ -61,5 +61,5 @@ def squeezenet_run(shared: Path, squeezenet: Path, tmp_path_factory: pytest.Temp
     config = load_config(_ROOT / "configs" / "squeezenet.yaml", settings)
     output = tmp_path_factory.mktemp("squeezenet") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tuning_run, "_BENCHMARK_SECONDS", 5.0)
+        patch.setattr(finishing, "_BENCHMARK_SECONDS", 5.0)
         return tune(TuneRequest(config, input_model=squeezenet, output_model=output))

@@ -10,17 +10,17 @@ import onnx
 import pytest
 from PIL import Image
 
-from quantize.api import tuning_run
+from quantize.api import finishing, tuning_run
+from quantize.api.context import Context
 from quantize.api.request import TuneRequest, TuneResult
 from quantize.api.search import Found, Search
 from quantize.api.tune import tune
 from quantize.config import RunConfig, load_config
-from quantize.data.batches import Batches
 from quantize.engines.protocols import EvaluateCallback, Trial
 from quantize.evaluation.evaluation import Evaluation
 from quantize.evaluation.fidelity import Fidelity
 from quantize.evaluation.outcomes import Outcomes
-from quantize.models.artifact import ModelArtifact, save_model
+from quantize.models.artifact import save_model
 from tests.api.colours import COLOURS, SETTINGS, SIDE, chosen_candidate, colours
 
 Configured = Callable[..., RunConfig]
@@ -73,7 +73,7 @@ def colour_run(colour_model: Path, configured: Configured, tmp_path_factory: pyt
     (place / "here").mkdir()
     request = TuneRequest(configured(), input_model=colour_model, output_model=place / "out", workers=1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tuning_run, "_BENCHMARK_SECONDS", 1.0)
+        patch.setattr(finishing, "_BENCHMARK_SECONDS", 1.0)
         patch.chdir(place / "here")
         return tune(request)
 
@@ -81,8 +81,8 @@ def colour_run(colour_model: Path, configured: Configured, tmp_path_factory: pyt
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the timing short and leave memory and operators out, where neither is the subject."""
-    monkeypatch.setattr(tuning_run, "_BENCHMARK_SECONDS", 0.2)
-    monkeypatch.setattr(tuning_run, "measure_anatomy", lambda *_, **__: ((), None))
+    monkeypatch.setattr(finishing, "_BENCHMARK_SECONDS", 0.2)
+    monkeypatch.setattr(finishing, "measure_anatomy", lambda *_, **__: ((), None))
 
 
 @pytest.fixture
@@ -93,13 +93,15 @@ def ended_search(brief: None, colour_run: TuneResult, monkeypatch: pytest.Monkey
     """
 
     def replace(*candidates: onnx.ModelProto | BaseException) -> None:
-        monkeypatch.setattr(tuning_run, "tuned", _search_of(candidates or (chosen_candidate(colour_run),), colour_run))
+        monkeypatch.setattr(
+            tuning_run, "tune_with_inc", _search_of(candidates or (chosen_candidate(colour_run),), colour_run)
+        )
 
     return replace
 
 
 def _search_of(candidates: tuple[onnx.ModelProto | BaseException, ...], run: TuneResult) -> Callable[..., Found]:
-    def tuned(config: RunConfig, model: ModelArtifact, calibration: Batches, search: Search, work: Path) -> Found:
+    def tune_with(context: Context, search: Search) -> Found:
         known = {recorded.trial.recipe.id for recorded in search.earlier}
 
         def tune(evaluate: EvaluateCallback) -> Iterator[Trial]:
@@ -109,13 +111,13 @@ def _search_of(candidates: tuple[onnx.ModelProto | BaseException, ...], run: Tun
                     continue
                 if isinstance(candidate, BaseException):
                     raise candidate
-                artifact = save_model(candidate, work / "candidates" / f"{recipe.id}.onnx")
+                artifact = save_model(candidate, context.folder.work / "candidates" / f"{recipe.id}.onnx")
                 metric = evaluate(artifact) if search.goal.metric != "none" else None
                 yield Trial(number, recipe, artifact, metric, 0.1)
 
         return search.run(tune, lambda: (None, "these were all"))
 
-    return tuned
+    return tune_with
 
 
 @pytest.fixture(scope="session")
