@@ -75,3 +75,10 @@ def test_progress_is_told_after_every_image(small_model, images, batches_of):
     told = []
     collect(small_model, batches_of(images, 3), progress=lambda stage, done, total: told.append(done))
     assert told == list(range(1, len(images) + 1))
+
+
+def test_a_model_of_a_fixed_batch_gives_the_same_statistics(small_model, images, batches_of):
+    fixed = onnx.ModelProto.FromString(small_model.SerializeToString())
+    for value in (*fixed.graph.input, *fixed.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 4
+    assert collect(fixed, batches_of(images, 3)) == collect(small_model, batches_of(images, 3))

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from quantize.engines.native_scores import corrected_scores, logits, logits_tensor
+from quantize.models.session import open_session
+
+
+def ending(*op_types, shape=("N", 4)):
+    """A model that ends with these ops after a Mul by a constant, which a candidate may get wrong."""
+    nodes = [helper.make_node("Mul", ["x", "factor"], ["t0"], "mul")]
+    for index, op_type in enumerate(op_types):
+        nodes.append(helper.make_node(op_type, [f"t{index}"], [f"t{index + 1}"], op_type.lower()))
+    nodes[-1].output[0] = "scores"
+    graph = helper.make_graph(
+        nodes,
+        "ending",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, shape)],
+        [numpy_helper.from_array(np.array([1.0, 1.0, 1.0, 1.0], np.float32), "factor")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+    model.ir_version = 8
+    return model
+
+
+IMAGES = [np.random.default_rng(0).uniform(0, 4, (20, 4)).astype(np.float32)]
+
+
+@pytest.mark.parametrize(
+    ("op_types", "tensor"), [(("Softmax",), "t0"), (("Identity", "Softmax", "Flatten"), "t1"), (("Relu",), "scores")]
+)
+def test_logits_are_what_the_softmax_takes_or_the_scores(op_types, tensor):
+    assert logits_tensor(ending(*op_types)) == tensor
+
+
+@pytest.mark.parametrize("op_types", [("Softmax",), ("Relu",)])
+def test_the_mean_difference_of_every_class_is_gone_after_the_correction(op_types):
+    model, candidate = ending(*op_types), ending(*op_types)
+    candidate.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.array([1.1, 0.9, 1, 1.2], np.float32), "factor"))
+    reference = logits(model, IMAGES)
+    before = (logits(candidate, IMAGES) - reference).mean(axis=0)
+    corrected = corrected_scores(candidate, reference, IMAGES)
+    onnx.checker.check_model(corrected, full_check=True)
+    after = (logits(corrected, IMAGES) - reference).mean(axis=0)
+    assert np.abs(before).max() > 0.1
+    assert np.abs(after).max() < 1e-5
+    assert open_session(corrected.SerializeToString()).get_outputs()[0].name == "scores"
+
+
+def test_a_model_of_a_fixed_batch_is_corrected_on_whole_batches():
+    model = ending("Softmax", shape=(8, 4))
+    assert logits(model, IMAGES).shape == (16, 4)

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quantize.engines.protocols import Failure, Trial
+from quantize.recipe import Recipe
+from quantize.tuning.result import Candidate, fastest_met, nearest, pareto
+
+
+def candidate(index, metric, speedup, *, met=True, measured_ns=None, predicted_ns=None):
+    trial = Trial(
+        index, Recipe(engine="native", range_rule=f"r{index}"), None, metric, 1.0, Failure("quantize", "none")
+    )
+    return Candidate(
+        trial=trial,
+        met=met,
+        speedup=speedup,
+        predicted_ns=predicted_ns,
+        measured_ns=measured_ns,
+        stage="ladder",
+        images=10,
+        complete=True,
+    )
+
+
+def test_the_fastest_that_meets_the_goal_is_chosen():
+    candidates = [candidate(0, 0.9, 3.0, met=False), candidate(1, 0.95, 2.0), candidate(2, 0.96, 2.5)]
+    assert fastest_met(candidates) is candidates[2]
+
+
+def test_neither_the_unmeasured_nor_the_slower_than_fp32_is_chosen():
+    assert fastest_met([candidate(0, 0.99, None), candidate(1, 0.99, 0.9), candidate(2, 0.99, 1.0)]) is None
+
+
+def test_the_nearest_to_the_goal_is_the_one_with_the_highest_metric():
+    candidates = [candidate(0, 0.9, 3.0), candidate(1, 0.95, 2.0), candidate(2, 0.95, 2.5), candidate(3, None, None)]
+    assert nearest(candidates) is candidates[2]
+    assert nearest([]) is None
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0.5, 4)), max_size=12))
+def test_nothing_on_the_pareto_front_is_beaten_in_both(figures):
+    candidates = [candidate(index, metric, speedup) for index, (metric, speedup) in enumerate(figures)]
+    front = pareto(candidates)
+    for one in front:
+        for other in candidates:
+            better = other.trial.metric > one.trial.metric and other.speedup > one.speedup
+            assert not better
+    for other in candidates:
+        assert any(one.trial.metric >= other.trial.metric and one.speedup >= other.speedup for one in front)
+
+
+def test_the_error_of_a_prediction_is_relative_to_the_measured_time():
+    assert candidate(0, 0.9, 2.0, measured_ns=100.0, predicted_ns=110.0).prediction_error == pytest.approx(0.1)
+    assert candidate(0, 0.9, 2.0, measured_ns=None, predicted_ns=110.0).prediction_error is None
