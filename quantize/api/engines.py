@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
+from onnx import ModelProto
+
+from quantize.api.context import Context
+from quantize.api.native_recipe import weighted_nodes
 from quantize.api.search import Found, Search
 from quantize.config.run_config import RunConfig
-from quantize.data.batches import Batches
 from quantize.engines.inc import IncTuner
 from quantize.engines.inc_kept import kept_int8
 from quantize.engines.inc_settings import IncSettings
 from quantize.engines.protocols import EvaluateCallback, Trial
-from quantize.models.artifact import ModelArtifact
 from quantize.recipe import Recipe
 
 _STOPPED = {
@@ -50,21 +51,22 @@ def inc_settings(config: RunConfig, calibration_images: int) -> IncSettings:
     )
 
 
-def tuned(config: RunConfig, model: ModelArtifact, calibration: Batches, search: Search, work: Path) -> Found:
+def tune_with_inc(context: Context, search: Search) -> Found:
     """Search with Neural Compressor.
 
     Raises:
         EngineError: It is missing or failed, or gave no model at all.
     """
+    calibration = context.batches(context.images.calibration)
     known = {
         recorded.trial.recipe.id: recorded.trial.metric
         for recorded in search.earlier
         if recorded.trial.metric is not None
     }
-    tuner = IncTuner(inc_settings(config, len(calibration.crops)), work, known)
+    tuner = IncTuner(inc_settings(context.config, len(calibration.crops)), context.folder.work, known)
 
     def tune(evaluate: EvaluateCallback) -> Iterator[Trial]:
-        return tuner.tune(model, search.goal, evaluate, calibration)
+        return tuner.tune(context.model, search.goal, evaluate, calibration)
 
     def choice() -> tuple[str | None, str]:
         outcome = tuner.outcome
@@ -73,11 +75,11 @@ def tuned(config: RunConfig, model: ModelArtifact, calibration: Batches, search:
     return search.run(tune, choice)
 
 
-def integer_share(recipe: Recipe) -> float | None:
-    """Return the share of the ops that could be quantized that a recipe runs in int8."""
-    return kept_int8(recipe).share
-
-
-def is_all_fp32(recipe: Recipe) -> bool:
-    """Return whether a recipe leaves every op with weights in fp32."""
-    return not kept_int8(recipe).weighted
+def weighted_int8(recipe: Recipe, model: ModelProto) -> tuple[int, int]:
+    """Return how many of a model's ops with weights a recipe runs in int8, and how many there are."""
+    if recipe.engine == "inc":
+        kept = kept_int8(recipe)
+        return kept.weighted, kept.all_weighted
+    nodes = weighted_nodes(model)
+    left = set(recipe.float_nodes) | {node.name for node in model.graph.node if node.op_type in recipe.float_op_types}
+    return len(nodes - left), len(nodes)

@@ -9,10 +9,11 @@ from quantize.api.export import op_counts
 from quantize.formats import quantized_format
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog import catalog_entry_for
+from quantize.report.characters import one_line
 from quantize.report.integer_share import Arithmetic, arithmetic_of
 from quantize.report.metadata import PREFIX, read_facts
 from quantize.report.tables import Table
-from quantize.report.text import drawn, safe
+from quantize.report.text import drawn
 from quantize.report.wording import NOTHING, megabytes, percent
 
 
@@ -74,9 +75,11 @@ def inspection_text(found: Inspection) -> str:
         if arithmetic.total
         else "not known: no shape of a product is",
     }
-    lines = [f"{name + ':':<15}{safe(text)}" for name, text in known.items()]
+    lines = [f"{name + ':':<15}{one_line(text)}" for name, text in known.items()]
     lines += ["", drawn(Table("Operators", ("op", "nodes"), tuple((op, str(n)) for op, n in found.ops.items())))]
     if not found.facts:
         return "\n".join([*lines, "", "It carries no facts of a run: it was not written by this tool."])
     lines += ["", "What it says of itself"]
-    return "\n".join([*lines, *(f"  {safe(name) + ':':<28} {safe(text)}" for name, text in found.facts.items())])
+    return "\n".join(
+        [*lines, *(f"  {one_line(name) + ':':<28} {one_line(text)}" for name, text in found.facts.items())]
+    )

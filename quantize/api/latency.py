@@ -26,6 +26,7 @@ def prepared_inputs(crops: Crops, preprocessing: Preprocessing, model: ModelArti
     images = preprocessing.normalize(np.asarray(few.array[:]))
     if model.contract.input_layout == "NHWC":
         images = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+    images = images.astype(model.contract.input.dtype, copy=False)  # raw pixels have whole values: nothing is lost
     return [np.ascontiguousarray(np.repeat(image[np.newaxis], batch, axis=0)) for image in images]
 
 

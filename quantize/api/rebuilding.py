@@ -8,12 +8,9 @@ from pathlib import Path
 
 from quantize.api.search import Found, Search
 from quantize.benchmark.cpu import isa_flags
-from quantize.calibration.collect import collect
-from quantize.calibration.second_moments import collect_second_moments
 from quantize.data.batches import Batches
+from quantize.data.workers import available_cpus
 from quantize.engines.inc import IncBuilder
-from quantize.engines.native import ROUNDING, NativeBuilder, source_graph
-from quantize.engines.native_windows import windows
 from quantize.engines.protocols import EvaluateCallback, Trial
 from quantize.errors import RunError
 from quantize.models.artifact import ModelArtifact
@@ -22,6 +19,7 @@ from quantize.recipe import Recipe
 from quantize.report.provenance import Provenance, Tool
 from quantize.report.replay import ReplaySection
 from quantize.report.schema import RunReport
+from quantize.tuning.evidence import Calibration, rebuilt
 
 _DECISIVE = ("python", "quantize", "onnxruntime", "onnx", "numpy", "pillow", "scipy", "neural-compressor")
 
@@ -62,12 +60,8 @@ def build_again(model: ModelArtifact, recipe: Recipe, calibration: Batches, work
     bare = recipe.but(rewrites=())
     if recipe.engine == "inc":
         return IncBuilder(work).build(model, bare, calibration)
-    source = source_graph(model.proto(), bare)
-    evidence = collect(source, calibration)
-    moments = None
-    if ROUNDING in bare.corrections:
-        moments = collect_second_moments(source, list(windows(source)), calibration)
-    return NativeBuilder(work / "candidates", moments).build(model, bare, evidence)
+    evidence = Calibration(calibration, calibration.crops.fingerprint)
+    return rebuilt(model, bare, evidence, work, threads=available_cpus())
 
 
 def found_again(report: RunReport, model: ModelArtifact, calibration: Batches, search: Search, work: Path) -> Found:
@@ -98,7 +92,8 @@ def replay_section(of: Path, report: RunReport, hashes: dict[str, str]) -> Repla
     )
     elsewhere = machine_differences(report.provenance)
     outcome = "same" if not changed else "not comparable" if elsewhere else "different"
-    return ReplaySection.model_validate({"of": str(of), "outcome": outcome, "differences": (*changed, *elsewhere)})
+    differences = (*changed, *elsewhere) if changed else ()
+    return ReplaySection.model_validate({"of": str(of), "outcome": outcome, "differences": differences})
 
 
 def machine_differences(origin: Provenance) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from onnx import ModelProto
 
 from quantize.api.evaluator import Evaluator, metric_of
 from quantize.api.latency import prepared_inputs
+from quantize.api.ratios import Ratios
 from quantize.benchmark.measure import measure
 from quantize.benchmark.measurement import speedups
 from quantize.benchmark.plan import Plan
@@ -41,6 +42,7 @@ class Workshop:
         threads: Threads to time with.
         seed: Of the timing.
         progress: Told the rewrites done.
+        ratios: Speed ratios that are known already, and those that are measured; None: every one is measured.
     """
 
     crops: Crops
@@ -50,6 +52,7 @@ class Workshop:
     threads: int
     seed: int
     progress: Progress
+    ratios: Ratios | None = None
 
     def apply(self, model: ModelArtifact, rewrites: Sequence[Rewrite], *, opset: int, timed: bool = True) -> Rewritten:
         """Return both formats of ``model`` with the rewrites that hold what they declare and pay here.
@@ -72,7 +75,9 @@ class Workshop:
                     name: save_model(proto, Path(folder) / f"{name}.onnx")
                     for name, proto in (("before", before), ("after", after))
                 }
-                return self._ratio(models)
+                if self.ratios is None:
+                    return self._ratio(models)
+                return self.ratios.of(models["before"], models["after"], lambda: self._ratio(models))
 
             def agreement(candidate: ModelProto) -> float:
                 fidelity = self.evaluator.evaluate(save_model(candidate, Path(folder) / "candidate.onnx")).fidelity

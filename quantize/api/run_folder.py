@@ -51,6 +51,11 @@ class RunFolder:
         return self.path / "config.yaml"
 
     @property
+    def latency_table(self) -> Path:
+        """Return the latencies that decisions were made by."""
+        return self.path / "latency_table.json"
+
+    @property
     def journal(self) -> Path:
         """Return the append-only log of trials."""
         return self.path / "trials.jsonl"

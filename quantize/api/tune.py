@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from quantize.api.asked import decide, refuse_to_write_over_the_input
+from quantize.api.context import Context
 from quantize.api.inputs import load_images, preprocessing_for
 from quantize.api.rebuilding import require_same_inputs
 from quantize.api.replay import replayed_request
@@ -10,7 +11,7 @@ from quantize.api.request import TuneRequest, TuneResult
 from quantize.api.run_folder import plan_run
 from quantize.api.run_request import resumed, write_request
 from quantize.api.stages import Stages
-from quantize.api.tuning_run import TuningRun
+from quantize.api.tuning_run import run
 from quantize.api.verdict import exit_code
 from quantize.data.images import open_images
 from quantize.errors import ExitCode
@@ -76,7 +77,7 @@ def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
         )
     if recorded is not None:
         require_same_inputs(recorded, source, images.calibration.fingerprint)
-    report = TuningRun(asked, folder, source, entry, model, images, stages, progress, recorded).run()
+    report = run(Context(asked, folder, source, entry, model, images, stages, progress, recorded))
     write_text(folder.markdown, markdown(report))
     write_text(folder.html, html(report))
     write_report(report, folder.report)  # last: a folder with a report is a whole run

@@ -31,7 +31,9 @@ def _run(session: Any, contract: ModelContract, images: NDArray[np.float32], siz
     count = len(images)
     if count < size:
         images = np.concatenate([images, np.zeros((size - count, *images.shape[1:]), np.float32)])
-    (output,) = session.run([contract.output.name], {contract.input.name: images})
+    # a model that takes raw pixels is given them as floats with whole values: the cast changes none
+    given = images.astype(contract.input.dtype, copy=False)
+    (output,) = session.run([contract.output.name], {contract.input.name: given})
     scores = np.asarray(output, dtype=np.float32)
     if _without_ones(scores.shape) != _without_ones((size, contract.classes)):
         raise ModelError(

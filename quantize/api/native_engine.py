@@ -1,0 +1,139 @@
+"""The native engine in a run: what it is told, and what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from quantize.api.context import Context
+from quantize.api.latency import latency_plan, prepared_inputs
+from quantize.api.native_recipe import constrained_recipe, range_rule
+from quantize.api.search import Found, Search
+from quantize.benchmark.measure import Inputs, measure
+from quantize.benchmark.measurement import latency, speedups
+from quantize.benchmark.plan import Plan
+from quantize.benchmark.profile import Profile, profile
+from quantize.data.workers import available_cpus
+from quantize.engines.protocols import EvaluateCallback, Trial
+from quantize.evaluation.scores import ScoreStore
+from quantize.models.artifact import ModelArtifact
+from quantize.recipe import Recipe
+from quantize.rewrites import select_rewrites
+from quantize.tuning.evidence import Calibration, rebuilt
+from quantize.tuning.latency_table import LatencyTable, PairedLatency
+from quantize.tuning.native_tuner import NativeTuner
+from quantize.tuning.race_judge import RaceJudge
+from quantize.tuning.settings import SearchSettings
+
+_LATENCY_SECONDS = 6.0
+_LATENCY_RUNS = 100
+_PROFILED_RUNS = 30
+
+
+class NativeEngine:
+    """The native engine on one run.
+
+    Args:
+        context: The run.
+        search: Its goal and evaluator.
+        recorded: Latencies to decide by in place of measuring; None: measure.
+    """
+
+    def __init__(self, context: Context, search: Search, recorded: LatencyTable | None) -> None:
+        self._context, self._search = context, search
+        config, request = context.config, context.asked.request
+        self._rewrites = tuple(one.name for one in select_rewrites(config.rewrites))
+        recipe = constrained_recipe(context.model.proto(), config.quantization, self._rewrites)
+        rule = range_rule(config.quantization)
+        exit_policy = config.tuning.exit_policy
+        settings = SearchSettings(
+            recipe=recipe if rule is None else recipe.but(range_rule=rule),
+            max_trials=exit_policy.max_trials,
+            max_seconds=float(exit_policy.timeout) if exit_policy.timeout else None,
+            threads=available_cpus(),
+        )
+        if rule is not None:
+            settings = settings.model_copy(update={"range_rules": (rule,)})
+        self._tuner = NativeTuner(
+            settings,
+            context.folder.work,
+            measure=self._measure,
+            profile=self._profile,
+            calibration_fingerprint=context.images.calibration.fingerprint,
+            configuration={"evaluation": context.images.evaluation.fingerprint, "seed": config.tuning.random_seed},
+            journal=context.folder.work / "native.jsonl",
+            resume=request.resume is not None,
+            judge=self._race() if search.goal.metric != "none" else None,
+            recorded=recorded,
+            progress=context.progress,
+        )
+
+    def run(self) -> Found:
+        """Search, and return every trial and the chosen one, built again without rewrites.
+
+        They are applied, timed and reported one by one afterwards, as for every engine.
+        """
+        context = self._context
+        calibration = context.batches(context.images.calibration)
+
+        def tune(evaluate: EvaluateCallback) -> Iterator[Trial]:
+            return self._tuner.tune(context.model, self._search.goal, evaluate, calibration)
+
+        found = self._search.run(tune, self._choice)
+        bare = found.chosen.recipe.but(rewrites=())
+        artifact = rebuilt(
+            context.model,
+            bare,
+            Calibration(calibration, context.images.calibration.fingerprint),
+            context.folder.work,
+            threads=available_cpus(),
+        )
+        return replace(found, chosen=replace(found.chosen, recipe=bare, artifact=artifact))
+
+    @property
+    def latency_table(self) -> LatencyTable:
+        """Return all latencies that the search used."""
+        assert self._tuner.bench is not None
+        return self._tuner.bench.latency_table
+
+    def _choice(self) -> tuple[str | None, str]:
+        assert self._tuner.search is not None
+        result = self._tuner.search.result
+        best = result.chosen or result.best
+        return (best.trial.recipe.id if best is not None else None), result.stopped
+
+    def _race(self) -> RaceJudge:
+        context, evaluator = self._context, self._search.evaluator
+        crops = context.images.evaluation
+        return RaceJudge(
+            self._search.goal,
+            evaluator.evaluate_baseline(context.model),
+            ScoreStore.open(evaluator.scores),
+            lambda positions: list(context.batches(crops.subset(list(positions)))),
+            seed=context.config.tuning.random_seed,
+            threads=available_cpus(),
+        )
+
+    def _plan(self, candidate: ModelArtifact) -> tuple[Plan, Inputs]:
+        context = self._context
+        models = {"fp32": context.model, "candidate": candidate}
+        plan = latency_plan(
+            models,
+            context.config.evaluation.performance,
+            seed=context.config.tuning.random_seed,
+            max_seconds=_LATENCY_SECONDS,
+            precision=0.01,
+        ).model_copy(update={"control": False, "iteration": _LATENCY_RUNS})
+        images = context.images
+        return plan, {
+            name: prepared_inputs(images.evaluation, images.preprocessing, model) for name, model in models.items()
+        }
+
+    def _measure(self, candidate: ModelArtifact) -> PairedLatency:
+        measurement = measure(*self._plan(candidate))
+        (gain,) = speedups(measurement)
+        baseline = latency(measurement, "fp32").p50_ns or latency(measurement, "fp32").minimum_ns
+        return PairedLatency(baseline_ns=float(baseline), candidate_ns=baseline / gain.ratio)
+
+    def _profile(self, candidate: ModelArtifact, recipe: Recipe) -> Profile:
+        return profile(*self._plan(candidate), "candidate", runs=_PROFILED_RUNS, recipe=recipe)

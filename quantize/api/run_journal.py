@@ -1,0 +1,50 @@
+"""Opening a run's journal: the moment from which an earlier run in the same place is replaced, or continued."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from quantize.api.context import Context
+from quantize.api.run_request import write_request
+from quantize.files import write_text
+from quantize.provenance import fingerprint
+from quantize.tuning.journal import Journal
+
+
+def open_journal(context: Context) -> Journal:
+    """Open the journal and take away what an earlier run left, now that this one will replace or continue it.
+
+    Raises:
+        RunError: The journal of the run that is resumed is of another configuration, or damaged.
+    """
+    folder, request, images = context.folder, context.asked.request, context.images
+    outputs = (
+        folder.report,  # first: a folder with a report is a whole run
+        folder.path / "flips.csv",
+        folder.markdown,
+        folder.html,
+        folder.int8,
+        folder.qdq,
+    )
+    resume = request.resume is not None
+    if not resume:
+        _remove(*outputs, folder.journal)
+    configuration = {
+        "settings": fingerprint(context.config.model_dump(mode="json", exclude={"notes"})),
+        "criterion": request.criterion,
+        "model": context.model.graph_sha256,
+        "data": images.crops.fingerprint,
+        "preprocessing": images.preprocessing.fingerprint,
+        "latencies": "measured" if request.latency_table is None else "recorded",
+    }
+    journal = Journal(folder.journal, configuration, resume=resume)
+    # A resumed run is changed only after its journal was found to be of these settings.
+    _remove(*outputs)
+    write_text(folder.config, context.config.to_yaml())
+    write_request(context.asked, folder.work)
+    return journal
+
+
+def _remove(*paths: Path) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
