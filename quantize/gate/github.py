@@ -6,6 +6,7 @@ from pathlib import Path
 
 from quantize.gate.markdown import check_markdown
 from quantize.gate.result import GateResult, Line
+from quantize.report.characters import bounded
 
 _LARGEST_SUMMARY = 1_000_000  # GitHub takes 1 MiB a step
 
@@ -44,7 +45,7 @@ def _message(line: Line) -> str:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return bounded(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ElementTree
 
 from quantize.gate.result import GateResult, Line
-
-# What XML 1.0 cannot hold, not even escaped (https://www.w3.org/TR/xml/#charsets).
-_FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+from quantize.report.characters import bounded
 
 
 def junit(result: GateResult) -> str:
@@ -21,27 +18,22 @@ def junit(result: GateResult) -> str:
     skipped = sum(_skip(result, line) is not None for line in result.lines)
     counts = {"tests": str(len(result.lines)), "failures": str(failures), "errors": "0", "skipped": str(skipped)}
     suites = ElementTree.Element("testsuites", {"name": "quantize", **counts})
-    suite = ElementTree.SubElement(suites, "testsuite", {"name": xml_text(result.run), **counts})
+    suite = ElementTree.SubElement(suites, "testsuite", {"name": bounded(result.run), **counts})
     for line in result.lines:
         role, _, rest = line.name.partition(".")
         case = ElementTree.SubElement(
-            suite, "testcase", {"classname": f"quantize.{xml_text(role)}", "name": xml_text(rest), "time": "0"}
+            suite, "testcase", {"classname": f"quantize.{bounded(role)}", "name": bounded(rest), "time": "0"}
         )
-        message = xml_text(_message(line))
+        message = bounded(_message(line))
         if result.failing(line) or _is_open(result, line):
             ElementTree.SubElement(case, "failure", {"type": line.verdict, "message": message}).text = message
         elif (why := _skip(result, line)) is not None:
-            ElementTree.SubElement(case, "skipped", {"message": xml_text(why)})
+            ElementTree.SubElement(case, "skipped", {"message": bounded(why)})
         ElementTree.SubElement(case, "system-out").text = message
     ElementTree.indent(suites, " ")
     return ElementTree.tostring(suites, encoding="unicode", xml_declaration=False).join(
         ("<?xml version='1.0' encoding='utf-8'?>\n", "\n")
     )
-
-
-def xml_text(text: str) -> str:
-    """Return text that an XML document can hold."""
-    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _is_open(result: GateResult, line: Line) -> bool:

@@ -29,7 +29,7 @@ from quantize.report.tables import (
     trials_table,
 )
 
-_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
+_JPEG = re.compile(r"/9j/[A-Za-z0-9+/]+={0,2}")  # base 64 of what every JPEG begins with
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def charts(report: RunReport) -> list[Chart]:
 
 def thumbnail(flip: FlipSection) -> str | None:
     """Return a flipped image as the address of its picture, or None where the report has none."""
-    if flip.thumbnail is None or not _BASE64.fullmatch(flip.thumbnail):
+    if flip.thumbnail is None or not _JPEG.fullmatch(flip.thumbnail):
         return None
     return f"data:image/jpeg;base64,{flip.thumbnail}"
 

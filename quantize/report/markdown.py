@@ -5,11 +5,13 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from quantize.report.characters import one_line
 from quantize.report.replay import replay_sentences
 from quantize.report.schema import RunReport
 from quantize.report.tables import NAMES, Table, report_tables
 from quantize.report.wording import megabytes, percent
 
+_LONGEST = 1000
 _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_[]|#~"} | {"<": "&lt;", ">": "&gt;"})
 
 
@@ -30,7 +32,7 @@ def markdown(report: RunReport) -> str:
 
 def escaped(text: str) -> str:
     """Return text that Markdown shows as it is, on one line."""
-    return " ".join(text.split()).translate(_SPECIAL)
+    return one_line(text, _LONGEST).translate(_SPECIAL)
 
 
 def markdown_table(table: Table) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -10,8 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
-_LONGEST = 400
+from quantize.report.characters import bounded
 
 
 def page(template: str, **values: Any) -> str:
@@ -24,12 +22,6 @@ def page(template: str, **values: Any) -> str:
     """
     style = resources.files("quantize.report").joinpath("templates/page.css").read_text("utf-8")
     return _environment().get_template(template).render(style=Markup(style), **values)  # noqa: S704 - our own file
-
-
-def shown(value: object) -> str:
-    """Return a value as a page shows it: no control characters or direction marks, of bounded length."""
-    text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(value))
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)"
 
 
 def svg(chart: str) -> Markup:
@@ -45,7 +37,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: value if isinstance(value, Markup) else shown(value),
+        finalize=lambda value: value if isinstance(value, Markup) else bounded(str(value)),
     )
     environment.filters["svg"] = svg
     environment.filters["whole"] = escape  # escaped, but not cut

@@ -10,12 +10,20 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from quantize.report.characters import one_line
 from quantize.report.replay import replay_sentences
 from quantize.report.schema import RunReport
 from quantize.report.tables import Table, accuracy_table, drop_table, speed_table
 
 WIDTH = 80
-_LONGEST = 500
+_LONGEST = 2000
+
+
+OWN_DATA = (
+    "",
+    "  bash run_tuning.sh --input_model=MODEL.onnx --config=configs/squeezenet.yaml \\",
+    "      --data_path=IMAGES --label_path=LABELS.txt --output_model=FOLDER",
+)
 
 
 def summary(report: RunReport) -> str:
@@ -28,8 +36,10 @@ def summary(report: RunReport) -> str:
         if table is not None:
             parts.append("\n" + drawn(table))
     parts.append("\nfiles")
-    parts += [f"  {model.file}" for model in report.models]
+    parts += [f"  {one_line(model.file)}" for model in report.models]
     parts += ["  report.json, report.md, report.html, flips.csv, config.yaml, trials.jsonl"]
+    if report.data.demonstration:
+        parts += ["", wrapped("That was a demonstration on 20 photographs. On your own model and images:"), *OWN_DATA]
     return "\n".join(parts)
 
 
@@ -40,7 +50,7 @@ def drawn(table: Table) -> str:
     for position, column in enumerate(table.columns):
         grid.add_column(Text(column), justify="left" if position == 0 or table.prose else "right", overflow="fold")
     for row in table.rows:
-        grid.add_row(*(Text(word) for word in row))
+        grid.add_row(*(Text(one_line(word)) for word in row))
     console.print(grid)
     file = console.file
     assert isinstance(file, io.StringIO)
@@ -50,10 +60,6 @@ def drawn(table: Table) -> str:
 
 def wrapped(text: str, indent: str = "") -> str:
     """Return a text of one paragraph in lines of at most 80 columns, each after ``indent``."""
-    return textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
-
-
-def safe(text: str) -> str:
-    """Return text on one line of bounded length, as it may stand in a terminal."""
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}… ({len(line):,} characters)"
+    return textwrap.fill(
+        one_line(text, _LONGEST), WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+    )

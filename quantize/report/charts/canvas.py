@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import matplotlib
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+
+from quantize.report.characters import visible
 
 # Colours that stand for the page's CSS variables until the SVG is written: matplotlib itself takes no variable.
 INK, FAINT, GRID = "#010101", "#020202", "#030303"
@@ -53,7 +56,6 @@ _STYLE = {
     "legend.frameon": False,
     "legend.fontsize": 8,
 }
-_CONTROL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LONGEST = 32
 
 
@@ -73,7 +75,10 @@ class Drawing:
         """Write the figure as an SVG element without size, named ``title`` for those who cannot see it."""
         FigureCanvasSVG(self.figure)
         stream = io.StringIO()
-        self.figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+        with warnings.catch_warnings():
+            # The page's font draws the text; matplotlib only measures it, by its own font, which lacks some letters.
+            warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
+            self.figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
         text = stream.getvalue()
         text = text[text.index("<svg") :]
         for colour, name in _VARIABLES.items():
@@ -100,10 +105,9 @@ def drawing(title: str, *, width: float = 4.8, height: float = 3.3) -> Iterator[
 
 def label(text: str) -> str:
     """Return a name as a chart can show it: on one line, without what XML cannot hold, not too long."""
-    line = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", " ".join(text.split()))
+    line = visible(" ".join(text.split()))
     return line if len(line) <= _LONGEST else f"…{line[-_LONGEST + 1 :]}"
 
 
 def _attribute(text: str) -> str:
-    clean = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
-    return clean.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    return visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
