@@ -84,7 +84,7 @@ class Trials:
         Raises:
             DataError: An image cannot be read.
         """
-        images = str([record.locator for record in self.images.records])
+        images = str([self.images.place, *(record.locator for record in self.images.records)])
         key = (self.model.graph_sha256, images, preprocessing.fingerprint)
         if key not in self.known:
             crops = crop_images(self.images, preprocessing, self.cache, workers=self.workers, progress=self.progress)

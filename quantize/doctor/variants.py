@@ -90,6 +90,8 @@ def differences(asked: Preprocessing, other: Preprocessing) -> str:
 
 
 def _text(value: object) -> str:
+    if value is None:
+        return "none"
     if isinstance(value, tuple):
         return ",".join(f"{number:.6g}" for number in value)
     return f"{value:.6g}" if isinstance(value, float) else str(value)
