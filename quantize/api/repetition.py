@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from quantize.api.evaluator import Evaluator
+from quantize.api.asked import Asked
+from quantize.api.context import Context
+from quantize.api.input_contract import contracted
 from quantize.api.inputs import load_images, preprocessing_for
 from quantize.api.rebuilding import build_again, require_same_inputs
+from quantize.api.request import TuneRequest
 from quantize.api.rewriting import Workshop
+from quantize.api.run_folder import RunFolder
+from quantize.api.stages import Stages
 from quantize.config.run_config import RunConfig
-from quantize.data.batches import Batches
 from quantize.data.cache_folder import user_cache
 from quantize.data.demonstration import demonstration_data
 from quantize.data.images import open_images
@@ -22,8 +26,6 @@ from quantize.models.prepare import prepare
 from quantize.progress import Progress
 from quantize.report.schema import RunReport
 from quantize.rewrites import select_rewrites
-
-_BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -58,39 +60,55 @@ def repeated_hashes(
     Raises:
         QuantizeError: The inputs are not there, are others, or the engine is missing.
     """
+    context = _context(report, inputs, scratch, cache, progress)
+    require_same_inputs(report, context.source, context.images.calibration.fingerprint)
+    recipe = report.chosen.recipe
+    built = build_again(context.model, recipe, context.batches(context.images.calibration), scratch)
+    context, built = contracted(context, built)
+    images = context.images
+    workshop = Workshop(
+        crops=images.evaluation,
+        preprocessing=images.preprocessing,
+        evaluator=context.evaluator(images.evaluation, "evaluation"),
+        goal=Goal(metric="none", baseline=None, relative=None, absolute=None, minimum=None),
+        threads=1,
+        seed=context.config.tuning.random_seed,
+        progress=progress,
+    )
+    rewritten = workshop.apply(built, select_rewrites(recipe.rewrites), opset=context.qlinear_opset, timed=False)
+    return {"int8": graph_sha256(rewritten.qlinear), "qdq": graph_sha256(rewritten.qdq)}
+
+
+def _context(report: RunReport, inputs: Inputs, scratch: Path, cache: Path, progress: Progress) -> Context:
     config = inputs.config or RunConfig.model_validate(report.config)
     source = ModelArtifact.load(inputs.model or Path(report.source.path))
-    data, labels, listed_calibration = _places(report, inputs, config, progress)
-    listed = open_images(data, labels, classes=source.contract.classes)
+    entry = catalog_entry_for(source.proto())
+    data, labels, calibration_list = _places(report, inputs, config, progress)
     images = load_images(
-        listed,
-        preprocessing_for(source, config.preprocessing, catalog_entry_for(source.proto())),
+        open_images(data, labels, classes=source.contract.classes),
+        preprocessing_for(source, config.preprocessing, entry),
         cache if cache.is_dir() else scratch / "crops",
         calibration_size=config.quantization.calibration.sampling_size,
         in_evaluation=config.quantization.calibration.in_evaluation,
         certification=config.tuning.certification,
         seed=config.tuning.random_seed,
-        calibration_list=listed_calibration,
+        calibration_list=calibration_list,
         skip_unreadable=bool(report.data.skipped),
         workers=None,
         progress=progress,
     )
-    require_same_inputs(report, source, images.calibration.fingerprint)
-    model = prepare(source.path, scratch / "fp32.onnx", opset=13)
-    recipe = report.chosen.recipe
-    built = build_again(model, recipe, Batches(images.calibration, images.preprocessing, _BATCH), scratch)
-    workshop = Workshop(
-        crops=images.evaluation,
-        preprocessing=images.preprocessing,
-        evaluator=Evaluator(images.evaluation, images.preprocessing, scratch / "scores", threads=1),
-        goal=Goal(metric="none", baseline=None, relative=None, absolute=None, minimum=None),
-        threads=1,
-        seed=config.tuning.random_seed,
+    demonstration = report.data.demonstration
+    return Context(
+        asked=Asked(TuneRequest(config), source.path, data, labels, calibration_list, scratch, demonstration),
+        folder=RunFolder(scratch, int8=scratch / "int8.onnx", qdq=scratch / "qdq.onnx"),
+        source=source,
+        entry=entry,
+        model=prepare(source.path, scratch / "work" / "fp32.onnx", opset=13),
+        images=images,
+        stages=Stages(),
         progress=progress,
+        recorded=report,
     )
-    kept = select_rewrites(recipe.rewrites)
-    rewritten = workshop.apply(built, kept, opset=max(12, source.opset), timed=False)
-    return {"int8": graph_sha256(rewritten.qlinear), "qdq": graph_sha256(rewritten.qdq)}
 
 
 def _places(

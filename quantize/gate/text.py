@@ -30,10 +30,10 @@ def lines_text(lines: Iterable[Line]) -> str:
 
 
 def _lines(line: Line) -> list[str]:
-    head = f"{line.verdict:<{_VERDICT}} {' '.join(line.title.split())}"
+    indent = " " * (_VERDICT + 1)
+    head = f"{line.verdict:<{_VERDICT}} {wrapped(line.title, indent).lstrip()}"
     told = f"found {line.found or NOTHING}, allowed {line.allowed}"
     if line.baseline is not None:
         told = f"baseline {line.baseline}, {told}"
-    indent = " " * (_VERDICT + 1)
-    found = [wrapped(head), wrapped(told, indent)]
+    found = [head, wrapped(told, indent)]
     return [*found, wrapped(line.note, indent)] if line.note and line.verdict != "pass" else found

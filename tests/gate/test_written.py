@@ -19,6 +19,7 @@ from quantize.gate.baseline import Baseline, read_baseline
 from quantize.gate.changes import difference
 from quantize.gate.junit import junit
 from quantize.gate.result import GateResult, Line, Verdict
+from quantize.gate.text import check_text
 from quantize.report.json_schemas import json_schema
 
 
@@ -56,6 +57,12 @@ def test_an_independent_parser_reads_the_junit_file(policy: str | None, tmp_path
     skipped = sum(any(isinstance(one, Skipped) for one in case.result) for case in cases)
     assert (len(cases), failures, skipped) == (6, 2 if policy == "pass" else 3, 2 if policy == "pass" else 1)
     assert (suite.tests, suite.failures, suite.skipped) == (6, failures, skipped)
+
+
+def test_the_terminal_lines_the_verdicts_up(new_run: Any, baseline: Path) -> None:
+    text = check_text(check_run(CheckRequest(new_run().folder, baseline)))
+    assert "\npass           int8 (QLinear): top-1 drop against fp32\n               baseline 67.75 %, found" in text
+    assert text.startswith("45 tolerances checked, none broken.")
 
 
 def test_check_md_names_what_failed_and_what_changed(new_run: Any, baseline: Path) -> None:
