@@ -19,7 +19,9 @@ def doctor_text(report: DoctorReport) -> str:
         lines.append(textwrap.fill(check.text, _WIDTH, initial_indent=start, subsequent_indent=" " * len(start)))
     parts = ["\n".join(lines), *(_finding(finding) for finding in report.findings)]
     problems = len(report.problems)
-    parts.append("Nothing is wrong with this set-up." if not problems else f"{problems} to put right before tuning.")
+    every = all(check.outcome != "not checked" for check in report.checks)
+    fine = "Nothing is wrong with this set-up." if every else "Nothing is wrong in what could be checked."
+    parts.append(f"{problems} to put right before tuning." if problems else fine)
     return "\n\n".join(parts)
 
 
