@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from quantize.benchmark.doubts import doubts
 from quantize.report.characters import one_line
 from quantize.report.replay import replay_sentences
 from quantize.report.schema import RunReport
@@ -35,6 +36,10 @@ def summary(report: RunReport) -> str:
     for table in (accuracy_table(report), drop_table(report), speed_table(report)):
         if table is not None:
             parts.append("\n" + drawn(table))
+    found = doubts(report.measurement) if report.measurement is not None else ()
+    if found:
+        names = ", ".join(dict.fromkeys(doubt.name for doubt in found))
+        parts.append(wrapped(f"Reasons to doubt the latencies: {names}. report.md says what to do.", "  "))
     parts.append("\nfiles")
     parts += [f"  {one_line(model.file)}" for model in report.models]
     parts += ["  report.json, report.md, report.html, flips.csv, config.yaml, trials.jsonl"]
