@@ -46,14 +46,15 @@ LIMITS = {name: 100 for name in METHODS if "percentile" in name or "entropy" in 
 
 
 class Repeated:
-    """Batches of images, over again until so many are given."""
+    """Images from a file, over again until so many are given; the file's pages are not this process' memory."""
 
-    def __init__(self, images: np.ndarray, count: int) -> None:
-        self._images, self._count = images, count
+    def __init__(self, path: Path, count: int) -> None:
+        self._path, self._count = path, count
 
     def __iter__(self) -> Iterator[np.ndarray]:
         for number in range(self._count):
-            yield self._images[number % len(self._images)][None]
+            mapped = np.load(self._path, mmap_mode="r")
+            yield np.array(mapped[number % len(mapped)][None])
 
 
 class Memory:
@@ -143,7 +144,7 @@ def neural_compressor_calibration(rule: str, path: Path, images: Repeated) -> ob
 def one(arguments: argparse.Namespace) -> None:
     """Measure one method in this process and print the figures as JSON."""
     logging.disable(logging.WARNING)
-    images = np.load(arguments.images, mmap_mode="r")
+    images = Path(arguments.images)
     path = Path(arguments.model)
     session = open_session(exposed(onnx.load(path)), threads=arguments.threads)
     name = session.get_inputs()[0].name

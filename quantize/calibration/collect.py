@@ -22,7 +22,7 @@ from quantize.models.session import open_session
 from quantize.progress import Progress, silent
 
 # Small tensors wait until this many values are there: counting costs a fixed 0.1 ms.
-_PENDING = 1 << 18
+_PENDING = 1 << 17
 _COLOURS = 3
 
 
