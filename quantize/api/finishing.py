@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from onnx import ModelProto
+
 from quantize.api.anatomy import measure_anatomy
 from quantize.api.candidates import Jury
 from quantize.api.context import Context
 from quantize.api.engines import weighted_int8
-from quantize.api.evaluator import Evaluator
+from quantize.api.evaluator import Evaluator, metric_of
 from quantize.api.export import Pair, compare_formats, write_pair
 from quantize.api.flipped import flips_section
 from quantize.api.latency import latency_plan, measure_models
 from quantize.api.ratios import Ratios
 from quantize.api.rebuilding import replay_section
 from quantize.api.rewriting import Workshop, rewrite_section
+from quantize.api.score_correction import CORRECTION, with_corrected_scores
 from quantize.api.search import Found
 from quantize.api.sections import (
     criterion_section,
@@ -25,7 +28,7 @@ from quantize.api.verdict import verdict_section
 from quantize.benchmark.measurement import Measurement
 from quantize.data.workers import available_cpus
 from quantize.engines.protocols import Goal
-from quantize.models.artifact import ModelArtifact
+from quantize.models.artifact import ModelArtifact, save_model
 from quantize.report.replay import ReplaySection
 from quantize.report.schema import RunReport
 from quantize.report.trials import ChosenSection
@@ -49,14 +52,16 @@ def finish(
     """
     stages, images = context.stages, context.images
     with stages.stage("rewrite, and write both formats"):
-        rewritten = _rewrite(context, candidate, goal, selection, ratios)
+        rewritten, corrections = _corrected(
+            context, found, goal, selection, _rewrite(context, candidate, goal, selection, ratios)
+        )
         pair = write_pair(rewritten, context.folder)
     with stages.stage("evaluate the written files"):
         formats = compare_formats(pair, context.batches(images.evaluation), threads=available_cpus())
         baseline, models = _jury(context, goal, selection).judge((("int8", pair.int8), ("qdq", pair.qdq)))
     with stages.stage("benchmark"):
         measurement = _measure(context, pair)
-    chosen = _chosen(context, found, rewritten)
+    chosen = _chosen(context, found, rewritten, corrections)
     with stages.stage("memory and operators"):
         resources, operators = measure_anatomy(
             {"fp32": context.model, "int8": pair.int8, "qdq": pair.qdq},
@@ -154,8 +159,34 @@ def _replay(context: Context, pair: Pair) -> ReplaySection | None:
     return replay_section(context.asked.request.replay, context.recorded, hashes)
 
 
-def _chosen(context: Context, found: Found, rewritten: Rewritten) -> ChosenSection:
+def _corrected(
+    context: Context, found: Found, goal: Goal, selection: Evaluator, rewritten: Rewritten
+) -> tuple[Rewritten, tuple[str, ...]]:
+    """Correct the scores of Neural Compressor's model where it pays; the native engine has done so in its search.
+
+    Returns:
+        Both formats, and the corrections of their recipe.
+    """
+    recipe, recorded = found.chosen.recipe, context.recorded
+    before = tuple(name for name in recipe.corrections if name != CORRECTION)
+    if recipe.engine != "inc" or (recorded is not None and CORRECTION not in recorded.chosen.recipe.corrections):
+        return rewritten, recipe.corrections
+
+    def good_enough(model: ModelProto) -> bool:
+        path = context.folder.work / "corrected.onnx"
+        return goal.metric == "none" or goal.met(metric_of(selection.evaluate(save_model(model, path)), goal))
+
+    corrected = with_corrected_scores(
+        rewritten,
+        context.model,
+        context.batches(context.images.calibration),
+        good_enough=good_enough if recorded is None else None,
+    )
+    return (rewritten, before) if corrected is None else (corrected, (*before, CORRECTION))
+
+
+def _chosen(context: Context, found: Found, rewritten: Rewritten, corrections: tuple[str, ...]) -> ChosenSection:
     kept = tuple(record.name for record in rewritten.records if record.kept)
-    recipe = found.chosen.recipe.but(rewrites=kept)
+    recipe = found.chosen.recipe.but(rewrites=kept, corrections=corrections)
     int8, _ = weighted_int8(recipe, context.model.proto())
     return ChosenSection(trial=found.chosen.index, recipe_id=recipe.id, recipe=recipe, all_fp32=int8 == 0)

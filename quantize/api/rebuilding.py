@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from quantize.api.score_correction import CORRECTION, with_corrected_scores
 from quantize.api.search import Found, Search
 from quantize.benchmark.cpu import isa_flags
 from quantize.data.batches import Batches
@@ -60,10 +59,7 @@ def build_again(model: ModelArtifact, recipe: Recipe, calibration: Batches, work
     """
     bare = recipe.but(rewrites=())
     if recipe.engine == "inc":
-        built = IncBuilder(work).build(model, bare, calibration)
-        if CORRECTION not in recipe.corrections:
-            return built
-        return with_corrected_scores(built, model, calibration, always=True) or built
+        return IncBuilder(work).build(model, bare, calibration)
     evidence = Calibration(calibration, calibration.crops.fingerprint)
     return rebuilt(model, bare, evidence, work, threads=available_cpus())
 

@@ -13,6 +13,7 @@ from quantize.api.rebuilding import build_again, require_same_inputs
 from quantize.api.request import TuneRequest
 from quantize.api.rewriting import Workshop
 from quantize.api.run_folder import RunFolder
+from quantize.api.score_correction import CORRECTION, with_corrected_scores
 from quantize.api.stages import Stages
 from quantize.config.run_config import RunConfig
 from quantize.data.cache_folder import user_cache
@@ -76,6 +77,9 @@ def repeated_hashes(
         progress=progress,
     )
     rewritten = workshop.apply(built, select_rewrites(recipe.rewrites), opset=context.qlinear_opset, timed=False)
+    if recipe.engine == "inc" and CORRECTION in recipe.corrections:
+        calibration = context.batches(context.images.calibration)
+        rewritten = with_corrected_scores(rewritten, context.model, calibration, good_enough=None) or rewritten
     return {"int8": graph_sha256(rewritten.qlinear), "qdq": graph_sha256(rewritten.qdq)}
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
+from onnx import ModelProto
 
 from quantize.data.batches import Batches
 from quantize.engines.native_scores import corrected_scores, logits, logits_tensor
 from quantize.evaluation.fidelity import fidelity_of
-from quantize.formats import canonical
-from quantize.models.artifact import ModelArtifact, save_model
+from quantize.formats import canonical, to_qdq, to_qlinear
+from quantize.models.artifact import ModelArtifact
+from quantize.models.nodes import default_opset
+from quantize.rewrites import Rewritten
 
 CORRECTION = "scores"
 _QUANTIZED = ("QuantizeLinear", "DequantizeLinear")
@@ -18,35 +24,43 @@ Floats = npt.NDArray[np.float32]
 
 
 def with_corrected_scores(
-    candidate: ModelArtifact, fp32: ModelArtifact, calibration: Batches, *, always: bool = False
-) -> ModelArtifact | None:
-    """Return the candidate with its scores corrected, or None where that does not pay.
+    rewritten: Rewritten,
+    fp32: ModelArtifact,
+    calibration: Batches,
+    *,
+    good_enough: Callable[[ModelProto], bool] | None,
+) -> Rewritten | None:
+    """Return both formats with their scores corrected, or None where that does not pay.
 
     The correction is judged on images that it was not made from: each half of the calibration images with the
     other's, by KL from fp32. What is returned is made from all of them. Beside the bias it takes away ties: sums of
     8-bit levels are often equal, sums of floats are not.
 
     Args:
-        candidate: A quantized model in any format.
-        fp32: The model that it was made from.
-        calibration: The calibration images.
-        always: Do not judge: a recorded decision is repeated.
+        rewritten: The quantized model in both formats.
+        fp32: The model that it was made from, with the same input.
+        calibration: The calibration images as both take them.
+        good_enough: Whether the corrected model (QLinear) still meets the criterion; None repeats a recorded
+            decision without judging.
     """
-    model = canonical(candidate.proto())
+    model = canonical(rewritten.qdq)
     scores = logits_tensor(model)
     if any(node.op_type in _QUANTIZED and scores in (*node.input, *node.output) for node in model.graph.node):
         return None  # the scores themselves are 8-bit levels: the configuration asked for that
-    images = np.concatenate([batch.images for batch in calibration])
-    fixed = candidate.contract.fixed_batch
-    if fixed is not None or len(images) < 2:
+    if fp32.contract.fixed_batch is not None or len(calibration.crops) < 2:
         return None
+    images = np.concatenate([batch.images for batch in calibration])
+    if fp32.contract.input_layout == "NHWC":
+        images = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+    images = images.astype(fp32.contract.input.dtype, copy=False)
     reference = logits(fp32.proto(), [images])
-    if not always:
-        own = logits(model, [images])
-        if not _pays(reference, own):
-            return None
+    if good_enough is not None and not _pays(reference, logits(model, [images])):
+        return None
     corrected = corrected_scores(model, reference, [images])
-    return save_model(corrected, candidate.path.with_name(f"{candidate.path.stem}-{CORRECTION}.onnx"))
+    qlinear = to_qlinear(corrected, opset=default_opset(rewritten.qlinear))
+    if good_enough is not None and not good_enough(qlinear):
+        return None
+    return replace(rewritten, qlinear=qlinear, qdq=to_qdq(corrected, opset=default_opset(rewritten.qdq)))
 
 
 def _pays(reference: Floats, own: Floats) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from quantize.api.baseline_check import checked_goal
 from quantize.api.context import Context
 from quantize.api.engines import tune_with_inc, weighted_int8
@@ -14,7 +12,6 @@ from quantize.api.native_engine import NativeEngine
 from quantize.api.ratios import Ratios
 from quantize.api.rebuilding import found_again
 from quantize.api.run_journal import open_journal
-from quantize.api.score_correction import CORRECTION, with_corrected_scores
 from quantize.api.search import Found, Search
 from quantize.api.stamping import stamp_models
 from quantize.errors import ConfigError
@@ -46,9 +43,6 @@ def run(context: Context) -> RunReport:
     with context.stages.stage("tune"):
         search = Search(goal, selection, integer_share, trials, earlier)
         found, used = _found(context, search, table)
-    assert found.chosen.artifact is not None
-    with context.stages.stage("correct the scores"):
-        found = _corrected(context, found)
     assert found.chosen.artifact is not None
     written, candidate = contracted(context, found.chosen.artifact)
     if written is not context:
@@ -86,18 +80,6 @@ def _found(context: Context, search: Search, table: LatencyTable) -> tuple[Found
         found = engine.run()
         return found, engine.latency_table
     return tune_with_inc(context, search), LatencyTable(model=context.model.graph_sha256)
-
-
-def _corrected(context: Context, found: Found) -> Found:
-    """Correct the scores of Neural Compressor's candidate; the native engine does so in its search, where it pays."""
-    recipe, artifact = found.chosen.recipe, found.chosen.artifact
-    if recipe.engine != "inc" or artifact is None or context.recorded is not None:
-        return found
-    corrected = with_corrected_scores(artifact, context.model, context.batches(context.images.calibration))
-    if corrected is None:
-        return found
-    changed = recipe.but(corrections=(*(name for name in recipe.corrections if name != CORRECTION), CORRECTION))
-    return replace(found, chosen=replace(found.chosen, recipe=changed, artifact=corrected))
 
 
 def _recorded_latencies(context: Context) -> LatencyTable:
