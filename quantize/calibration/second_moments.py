@@ -7,7 +7,7 @@ For a layer ``y = W x`` the mean squared change of ``y`` under ``W -> W + D`` is
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,8 @@ from quantize.progress import Progress, silent
 
 POSITIONS = 64
 """Positions of a Conv's output sampled in one image, evenly spaced."""
+
+_TOGETHER = 1024
 
 LARGEST = 2304
 """Inputs of one output channel above which a layer's moments are not collected: the matrix has their square."""
@@ -158,8 +160,19 @@ class _Sums:
     products: npt.NDArray[np.float64] | None = None
     sums: npt.NDArray[np.float64] | None = None
     count: int = 0
+    pending: list[npt.NDArray[np.float32]] = field(default_factory=list)
 
     def add(self, sample: npt.NDArray[np.float32]) -> None:
+        self.pending.append(sample)
+        # Adding a large matrix takes longer than multiplying few samples, so some images are multiplied at once.
+        if sum(part.shape[1] for part in self.pending) >= _TOGETHER:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self.pending:
+            return
+        sample = np.concatenate(self.pending, axis=1)
+        self.pending = []
         products = np.matmul(sample.swapaxes(1, 2), sample)
         if self.products is None or self.sums is None:
             self.products = np.zeros(products.shape)
@@ -169,6 +182,7 @@ class _Sums:
         self.count += sample.shape[1]
 
     def moments(self) -> SecondMoments:
+        self._flush()
         assert self.products is not None
         assert self.sums is not None
         return SecondMoments(

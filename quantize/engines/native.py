@@ -70,6 +70,17 @@ class NativeBuilder:
         self._placer = WeightPlacer(moments)
         self._chooser = GridChooser()
 
+    def use_moments(self, moments: Mapping[str, SecondMoments]) -> None:
+        """Give the second moments later, when the first recipe with ``rounding`` needs them."""
+        if not self._has_moments:
+            self._placer.use(moments)
+            self._has_moments = True
+
+    def use_images(self, images: Sequence[npt.NDArray[np.float32]]) -> None:
+        """Give the images later, when the first recipe with ``scores`` needs them."""
+        if not self._images:
+            self._images = images
+
     def build(self, model: ModelArtifact, recipe: Recipe, evidence: CalibrationStatistics, /) -> ModelArtifact:
         """Return the quantized model in canonical form (QDQ, opset 13 or later).
 

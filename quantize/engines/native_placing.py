@@ -15,7 +15,7 @@ from quantize.calibration.statistics import CalibrationStatistics
 from quantize.engines.native_bias import bias_shift
 from quantize.engines.native_layers import Layer, arrays, layers, replace_initializer
 from quantize.engines.native_qdq import WeightGrid
-from quantize.engines.native_rounding import least_squares_levels
+from quantize.engines.native_rounding import RoundingProblem, least_squares_levels
 from quantize.engines.native_weights import greatest_level, nearest_levels, scales_by_maximum, scales_by_mse
 from quantize.recipe import Recipe
 
@@ -48,7 +48,12 @@ class WeightPlacer:
     def __init__(self, moments: Mapping[str, SecondMoments] | None = None) -> None:
         """Set up with the second moments by node that the correction ``rounding`` needs."""
         self._moments = moments or {}
-        self._levels: dict[tuple[str, bytes, int, bool, bool], Floats] = {}
+        self._levels: dict[tuple[str, bytes, int, bool], Floats] = {}
+        self._problems: dict[tuple[str, bool], RoundingProblem] = {}
+
+    def use(self, moments: Mapping[str, SecondMoments]) -> None:
+        """Take second moments by node from now on."""
+        self._moments = moments
 
     def place(
         self,
@@ -95,13 +100,17 @@ class WeightPlacer:
         if ROUNDING not in recipe.corrections or layer.node not in self._moments:
             return nearest_levels(rows, scales, level)
         # With the mean's change taken up by the bias, only the deviations from the mean are left to be minimized.
-        central, equalized = BIAS in recipe.corrections, EQUALIZATION in recipe.corrections
-        key = (layer.node, scales.tobytes(), level, central, equalized)
+        central = BIAS in recipe.corrections
+        key = (layer.node, rows.tobytes() + scales.tobytes(), level, central)
         if key not in self._levels:
-            moments = self._moments[layer.node]
-            matrix = moments.central() if central else moments.raw()
-            self._levels[key] = least_squares_levels(rows, scales, matrix, level)
+            self._levels[key] = least_squares_levels(rows, scales, self._problem(layer.node, central=central), level)
         return self._levels[key]
+
+    def _problem(self, node: str, *, central: bool) -> RoundingProblem:
+        if (node, central) not in self._problems:
+            moments = self._moments[node]
+            self._problems[node, central] = RoundingProblem.of(moments.central() if central else moments.raw())
+        return self._problems[node, central]
 
 
 def _scales(rows: Floats, bias: Floats | None, input_scale: float, recipe: Recipe) -> Floats:

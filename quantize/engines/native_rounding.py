@@ -7,6 +7,8 @@ on the same objective over the whole levels.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,29 +19,57 @@ _SWEEPS = 2
 Array = npt.NDArray[np.float32]
 
 
-def least_squares_levels(rows: Array, scales: Array, moments: npt.NDArray[np.float64], level: int) -> Array:
+@dataclass(frozen=True)
+class RoundingProblem:
+    """What the rounding of a layer's weights needs of the moments of its inputs, whatever the weights' scales.
+
+    Attributes:
+        order: (inputs,), the order in which inputs are rounded: those with the most weight on the output first, while
+            there are many left to make good their errors.
+        moments: float32 (groups, inputs, inputs), in that order.
+        damped: float32, the same with a small multiple of the unit matrix added.
+        feedback: float32 (groups, inputs, inputs): the upper Cholesky factor of the inverse of ``damped``, which
+            holds, row by row, how an input's error is best made good by those after it.
+    """
+
+    order: npt.NDArray[np.int64]
+    moments: Array
+    damped: Array
+    feedback: Array
+
+    @staticmethod
+    def of(moments: npt.NDArray[np.float64]) -> RoundingProblem:
+        """Return the problem of second moments, float64 (groups, inputs, inputs)."""
+        size = moments.shape[1]
+        damping = np.maximum(_DAMPING * np.trace(moments, axis1=1, axis2=2) / size, 1e-12)
+        damped = moments + np.eye(size) * damping[:, None, None]
+        order = np.argsort(-np.diagonal(damped.sum(axis=0)), kind="stable")
+        damped = np.ascontiguousarray(damped[:, order][:, :, order])
+        feedback = np.linalg.cholesky(np.linalg.inv(damped)).swapaxes(1, 2)
+        return RoundingProblem(
+            order=order,
+            moments=np.ascontiguousarray(moments[:, order][:, :, order]).astype(np.float32),
+            damped=damped.astype(np.float32),
+            feedback=np.ascontiguousarray(feedback).astype(np.float32),
+        )
+
+
+def least_squares_levels(rows: Array, scales: Array, problem: RoundingProblem, level: int) -> Array:
     """Return the weights in whole levels such that the layer's outputs change least.
 
     Args:
         rows: float32 (output channels, inputs of one).
         scales: float32 (output channels,).
-        moments: float64 (groups, inputs, inputs): second moments of the inputs; the output channels are split
-            evenly among the groups.
+        problem: Of the layer's inputs; the output channels are split evenly among the groups.
         level: The greatest level; the least is its negative.
     """
-    groups, size = moments.shape[:2]
-    damping = np.maximum(_DAMPING * np.trace(moments, axis1=1, axis2=2) / size, 1e-12)
-    damped = moments + np.eye(size) * damping[:, None, None]
-    # The inputs with the most weight on the output come first, while there are many left to make good their errors.
-    order = np.argsort(-np.diagonal(damped.sum(axis=0)), kind="stable")
-    damped = np.ascontiguousarray(damped[:, order][:, :, order])
-    targets = (rows / scales[:, None]).reshape(groups, -1, size)[:, :, order]
-    found = _descended(targets, _compensated(targets, damped, level), damped.astype(np.float32), level)
+    groups, size = problem.moments.shape[:2]
+    targets = (rows / scales[:, None]).reshape(groups, -1, size)[:, :, problem.order]
+    found = _descended(targets, _compensated(targets, problem.feedback, level), problem.damped, level)
     nearest = np.clip(np.rint(targets), -level, level)
-    own = np.ascontiguousarray(moments[:, order][:, :, order]).astype(np.float32)
-    better = _change(targets - found, own) <= _change(targets - nearest, own)
+    better = _change(targets - found, problem.moments) <= _change(targets - nearest, problem.moments)
     levels = np.empty_like(targets)
-    levels[:, :, order] = np.where(better[:, :, None], found, nearest)
+    levels[:, :, problem.order] = np.where(better[:, :, None], found, nearest)
     return levels.reshape(rows.shape)
 
 
@@ -49,16 +79,14 @@ def _change(error: Array, moments: Array) -> Array:
     return squared
 
 
-def _compensated(targets: Array, moments: npt.NDArray[np.float64], level: int) -> Array:
+def _compensated(targets: Array, feedback: Array, level: int) -> Array:
     """Round input by input, each error spread over the inputs that follow.
 
     Args:
         targets: (groups, outputs, inputs) in units of the scale.
-        moments: (groups, inputs, inputs), positive definite.
+        feedback: See ``RoundingProblem``.
         level: The greatest level.
     """
-    # The upper Cholesky factor of the inverse holds, row by row, how an input's error is best made good.
-    feedback = np.linalg.cholesky(np.linalg.inv(moments)).swapaxes(1, 2).astype(np.float32)
     left = targets.copy()
     rounded = np.empty_like(left)
     size = targets.shape[2]

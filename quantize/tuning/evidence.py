@@ -101,6 +101,7 @@ class Evidence:
         self._fingerprints = {"model": graph_sha256(graph), "images": calibration.fingerprint}
         self._statistics: dict[Part, CalibrationStatistics] = {}
         self._moments: dict[Part, Mapping[str, SecondMoments]] = {}
+        self._builders: dict[Part, NativeBuilder] = {}
 
     def statistics(self, part: Part) -> CalibrationStatistics:
         """Return the statistics of a part of the images, from the folder where they are there."""
@@ -128,10 +129,13 @@ class Evidence:
         return [batch.images for batch in self._calibration.images(part, most)]
 
     def builder(self, recipe: Recipe, part: Part) -> NativeBuilder:
-        """Return a builder with what a recipe's corrections need of a part of the images."""
-        moments = self.moments(part) if ROUNDING in recipe.corrections else None
-        images = self.images(part) if SCORES in recipe.corrections else ()
-        return NativeBuilder(self._folder / "candidates", moments, images)
+        """Return the builder of a part of the images, with what a recipe's corrections need of them."""
+        builder = self._builders.setdefault(part, NativeBuilder(self._folder / "candidates"))
+        if ROUNDING in recipe.corrections:
+            builder.use_moments(self.moments(part))
+        if SCORES in recipe.corrections:
+            builder.use_images(self.images(part))
+        return builder
 
     def _stored_statistics(self, part: Part) -> CalibrationStatistics:
         fingerprints = self._fingerprints | {"part": part}

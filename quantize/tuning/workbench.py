@@ -11,7 +11,7 @@ import onnx
 
 from quantize.benchmark.profile import Profile
 from quantize.engines.native import NativeBuilder, source_graph
-from quantize.engines.native_placing import EQUALIZATION, ROUNDING, SCORES
+from quantize.engines.native_placing import EQUALIZATION
 from quantize.errors import QuantizeError
 from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent
@@ -65,7 +65,6 @@ class Workbench:
         self._replayed = 0.0
         self.seconds: dict[str, float] = {}
         self._evidence: dict[bool, Evidence] = {}
-        self._builders: dict[tuple[object, ...], NativeBuilder] = {}
         self._scorers: dict[Part, Scorer] = {}
         self._divergences: dict[str, list[float]] = {}
         self._profiles: dict[str, ProfiledTimes] = {}
@@ -241,10 +240,7 @@ class Workbench:
         return self._evidence[is_equalized]
 
     def _builder(self, recipe: Recipe, part: Part) -> NativeBuilder:
-        key = (*(name in recipe.corrections for name in (EQUALIZATION, ROUNDING, SCORES)), part)
-        if key not in self._builders:
-            self._builders[key] = self._of(recipe).builder(recipe, part)
-        return self._builders[key]
+        return self._of(recipe).builder(recipe, part)
 
     def _scorer(self, part: Part, most: int) -> Scorer:
         if part not in self._scorers:

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quantize.engines.native_rounding import least_squares_levels
+from quantize.engines.native_rounding import RoundingProblem, least_squares_levels
 from quantize.engines.native_weights import nearest_levels, scales_by_maximum, scales_by_mse
 
 
@@ -26,7 +26,7 @@ def output_error(rows, levels, scales, moments):
 def test_the_outputs_change_less_than_with_the_nearest_levels(seed, shape):
     rows, moments = problem(seed, *shape)
     scales = scales_by_maximum(rows, 127)
-    found = least_squares_levels(rows, scales, moments, 127)
+    found = least_squares_levels(rows, scales, RoundingProblem.of(moments), 127)
     nearest = nearest_levels(rows, scales, 127)
     assert output_error(rows, found, scales, moments) < 1.001 * output_error(rows, nearest, scales, moments)
 
@@ -35,7 +35,7 @@ def test_the_outputs_change_less_than_with_the_nearest_levels(seed, shape):
 @settings(max_examples=10, deadline=None)
 def test_levels_are_whole_and_within_bounds(seed):
     rows, moments = problem(seed, 2, 4, 30)
-    levels = least_squares_levels(rows, scales_by_maximum(rows, 63), moments, 63)
+    levels = least_squares_levels(rows, scales_by_maximum(rows, 63), RoundingProblem.of(moments), 63)
     assert np.array_equal(levels, np.rint(levels))
     assert np.abs(levels).max() <= 63
 
@@ -43,15 +43,17 @@ def test_levels_are_whole_and_within_bounds(seed):
 def test_independent_inputs_leave_nothing_better_than_the_nearest():
     rows, _ = problem(0, 1, 6, 12)
     scales = scales_by_maximum(rows, 127)
-    levels = least_squares_levels(rows, scales, np.eye(12)[None], 127)
+    levels = least_squares_levels(rows, scales, RoundingProblem.of(np.eye(12)[None]), 127)
     assert np.array_equal(levels, nearest_levels(rows, scales, 127))
 
 
 def test_inputs_that_never_vary_do_no_harm():
     rows, moments = problem(0, 1, 6, 12)
     moments[:, 3], moments[:, :, 3] = 0, 0
-    assert np.isfinite(least_squares_levels(rows, scales_by_maximum(rows, 127), moments, 127)).all()
-    assert np.isfinite(least_squares_levels(rows, scales_by_maximum(rows, 127), np.zeros((1, 12, 12)), 127)).all()
+    assert np.isfinite(least_squares_levels(rows, scales_by_maximum(rows, 127), RoundingProblem.of(moments), 127)).all()
+    assert np.isfinite(
+        least_squares_levels(rows, scales_by_maximum(rows, 127), RoundingProblem.of(np.zeros((1, 12, 12))), 127)
+    ).all()
 
 
 @given(st.integers(0, 1000))
