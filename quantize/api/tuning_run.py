@@ -8,16 +8,21 @@ from quantize.api.engines import tune_with_inc, weighted_int8
 from quantize.api.finishing import finish
 from quantize.api.input_contract import contracted
 from quantize.api.journal import TrialJournal
+from quantize.api.layer_error import layer_errors
 from quantize.api.native_engine import NativeEngine
 from quantize.api.ratios import Ratios
 from quantize.api.rebuilding import found_again
 from quantize.api.run_journal import open_journal
 from quantize.api.search import Found, Search
 from quantize.api.stamping import stamp_models
+from quantize.data.batches import Batches
+from quantize.engines.native import source_graph
 from quantize.errors import ConfigError
 from quantize.recipe import Recipe
 from quantize.report.schema import RunReport
 from quantize.tuning.latency_table import LatencyTable
+
+_LAYER_IMAGES = 16
 
 
 def run(context: Context) -> RunReport:
@@ -44,12 +49,19 @@ def run(context: Context) -> RunReport:
         search = Search(goal, selection, integer_share, trials, earlier)
         found, used = _found(context, search, table)
     assert found.chosen.artifact is not None
+    with context.stages.stage("error by layer"):
+        few = context.images.evaluation.subset(range(min(_LAYER_IMAGES, len(context.images.evaluation))))
+        size = context.model.contract.fixed_batch or 1
+        whole = Batches(few.subset(range(len(few) // size * size)), context.images.preprocessing, size)
+        recipe = found.chosen.recipe
+        reference = proto if recipe.engine == "inc" else source_graph(proto, recipe)
+        layers = layer_errors(reference, found.chosen.artifact.proto(), whole)
     written, candidate = contracted(context, found.chosen.artifact)
     if written is not context:
         selection = written.evaluator(written.images.evaluation, "evaluation-contract")
         selection.evaluate_baseline(written.model)
     ratios = Ratios(journal, table.rewrites)
-    report = finish(written, candidate, found, goal, selection, ratios)
+    report = finish(written, candidate, found, goal, selection, ratios).model_copy(update={"layers": layers})
     used.model_copy(update={"rewrites": ratios.used}).save(context.folder.latency_table)
     return stamp_models(report, context.folder)
 
