@@ -129,6 +129,7 @@ def _report(
         profile=_profiled(found, plan, inputs, progress) if speed and request.profile else None,
         stages=measure_stages(_brief(plan), _encoded(listed), _preparations(found), progress=progress) if speed else (),
         versions=versions(),
+        notes=request.config.notes,
     )
 
 

@@ -17,7 +17,8 @@ from quantize.data.crops import Crops
 from quantize.data.synsets import class_names
 from quantize.evaluation.evaluation import Evaluation
 from quantize.evaluation.flips import Flip, flips, write_flips
-from quantize.report.flips import SHOWN_FLIPS, FlipSection, FlipsSection
+from quantize.evaluation.per_class import class_drops, significant_drops
+from quantize.report.flips import SHOWN_FLIPS, ClassDropSection, FlipSection, FlipsSection
 
 _THUMBNAILS = 48
 _SIDE = 112
@@ -49,7 +50,27 @@ def flips_section(
         for flip in found[:SHOWN_FLIPS]
     )
     effects = dict(sorted(Counter(flip.effect for flip in found).items()))
-    return FlipsSection(role=role, images=candidate.n, count=len(found), effects=effects, shown=shown, file=file.name)
+    drops = class_drops(baseline, candidate) if baseline.labelled else ()
+    return FlipsSection(
+        role=role,
+        images=candidate.n,
+        count=len(found),
+        effects=effects,
+        tested_classes=len(drops),
+        dropped_classes=tuple(
+            ClassDropSection(
+                label=drop.label,
+                name=names[drop.label] if names is not None else None,
+                images=drop.n,
+                lost=drop.lost,
+                gained=drop.gained,
+                adjusted_p_value=drop.adjusted_p_value,
+            )
+            for drop in significant_drops(drops)
+        ),
+        shown=shown,
+        file=file.name,
+    )
 
 
 def names_of(classes: int) -> Sequence[str] | None:

@@ -52,6 +52,7 @@ class BenchmarkReport(Section):
         profile: Operators of the baseline beside the first other model; None where not asked for.
         stages: From the image file's bytes to the top-5.
         versions: Package name to version.
+        notes: What of the settings was changed, such as cores that the machine does not have.
     """
 
     schema_version: Literal[1] = 1
@@ -69,3 +70,4 @@ class BenchmarkReport(Section):
     profile: Profile | None = None
     stages: tuple[StageTimes, ...]
     versions: dict[str, str]
+    notes: tuple[str, ...] = ()

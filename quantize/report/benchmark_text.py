@@ -15,7 +15,7 @@ from quantize.benchmark.summary import summary
 from quantize.benchmark.throughput import BatchThroughput
 from quantize.report.benchmark import BenchmarkReport
 from quantize.report.tables import Table, accuracy_rows, drop_rows
-from quantize.report.text import drawn
+from quantize.report.text import drawn, wrapped
 from quantize.report.wording import bounds, megabytes, milliseconds, times
 
 
@@ -38,6 +38,8 @@ def benchmark_text(report: BenchmarkReport) -> str:
         parts.append(drawn(_instances(report.instances)))
     if report.throughput:
         parts.append(drawn(_throughput(report.throughput)))
+    if report.notes:
+        parts.append("\n".join(wrapped(f"note: {note}", "  ") for note in report.notes))
     if report.profile is not None:
         parts.append(profile_text(report.profile))
     return "\n\n".join(parts)

@@ -42,6 +42,26 @@ class FlipSection(Section):
     thumbnail: str | None = None
 
 
+class ClassDropSection(Section):
+    """A class whose drop is significant at 5 % after correction for the number of classes (Benjamini and Hochberg).
+
+    Attributes:
+        label: The class.
+        name: Its name, where names are known.
+        images: Its images.
+        lost: Images that only fp32 gets right, ties as wrong.
+        gained: Images that only the int8 model gets right.
+        adjusted_p_value: One-sided exact McNemar test, corrected.
+    """
+
+    label: int
+    name: str | None
+    images: int
+    lost: int
+    gained: int
+    adjusted_p_value: float
+
+
 class FlipsSection(Section):
     """All flips of one written model.
 
@@ -51,6 +71,8 @@ class FlipsSection(Section):
         count: Flips among them.
         effects: Number of flips with each effect.
         shown: The first of them, by fp32's margin.
+        tested_classes: Classes with images, each tested for a drop; 0 without labels.
+        dropped_classes: Those whose drop is significant.
         file: The complete list, relative to the run's folder.
     """
 
@@ -58,5 +80,7 @@ class FlipsSection(Section):
     images: int
     count: int
     effects: dict[str, int]
+    tested_classes: int = 0
+    dropped_classes: tuple[ClassDropSection, ...] = ()
     shown: tuple[FlipSection, ...]
     file: str | None

@@ -10,6 +10,7 @@ from quantize.benchmark.measurement import Latency, latency, speedups
 from quantize.benchmark.speedup import Speedup
 from quantize.evaluation.paired import PairedComparison
 from quantize.evaluation.summary import EvaluationSummary
+from quantize.report.flips import FlipsSection
 from quantize.report.models import AccuracySection
 from quantize.report.schema import RunReport
 from quantize.report.wording import (
@@ -172,8 +173,24 @@ def flips_table(report: RunReport) -> Table | None:
         "Images that int8 answers differently",
         ("effect on top-1", "images"),
         tuple((effect, f"{count:,}") for effect, count in flips.effects.items()),
-        (f"{flips.count:,} of {flips.images:,} images" + (f"; all in {flips.file}." if flips.file else "."),),
+        (
+            f"{flips.count:,} of {flips.images:,} images" + (f"; all in {flips.file}." if flips.file else "."),
+            *_classes_note(flips),
+        ),
     )
+
+
+def _classes_note(flips: FlipsSection) -> tuple[str, ...]:
+    if not flips.tested_classes:
+        return ()
+    tested = f"of {flips.tested_classes:,} classes tested (exact McNemar test, 5 % after Benjamini and Hochberg)"
+    if not flips.dropped_classes:
+        return (f"No class loses significantly, {tested}.",)
+    worst = ", ".join(
+        f"{drop.name or drop.label} ({drop.lost} lost, {drop.gained} won of {drop.images})"
+        for drop in flips.dropped_classes[:10]
+    )
+    return (f"{len(flips.dropped_classes):,} classes lose significantly, {tested}: {worst}.",)
 
 
 def doubts_table(report: RunReport) -> Table | None:
