@@ -8,6 +8,7 @@ Kolmogorov and R. Zabih, "What Energy Functions Can Be Minimized via Graph Cuts?
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,9 +19,10 @@ from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 from quantize.tuning.latency import Borders, LatencyModel
 from quantize.tuning.units import UnitGraph
 
-_NEVER = 1 << 29
+_NEVER = math.inf
+_UNCUT = 1 << 29
 _MOST = 1 << 22
-"""Capacities are whole: the greatest cost becomes this many."""
+"""Capacities are whole: the greatest finite cost becomes this many, one that must not be cut ``_UNCUT``."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,9 @@ def best_assignment(costs: Costs, price: float) -> frozenset[str]:
         costs: Times and sensitivities.
         price: Nanoseconds for one nat.
     """
-    cut = _Cut()
     latency, graph, borders = costs.latency, costs.graph, costs.borders
+    conversions = sum(latency.enter_ns + latency.leave_ns for _ in borders.tensors) * max(graph.elements.values())
+    cut = _Cut(2 * (sum(latency.float_ns.values()) + sum(latency.int8_ns.values()) + conversions))
     for unit in graph.units:
         cut.if_float(unit.name, latency.float_ns[unit.name])
         cost = latency.int8_ns[unit.name] + price * costs.weights.get(unit.name, 0.0)
@@ -96,7 +99,8 @@ class _Cut:
 
     sink = 1
 
-    def __init__(self) -> None:
+    def __init__(self, most_time: float) -> None:
+        self._most_time = most_time
         self._vertices: dict[str, int] = {}
         self._edges: dict[tuple[int, int], float] = {}
 
@@ -115,12 +119,14 @@ class _Cut:
 
     def source_side(self) -> set[str]:
         """Return the vertices that stay with the source in a minimum cut."""
-        finite = max((capacity for capacity in self._edges.values() if capacity < _NEVER), default=1.0)
-        unit = _MOST / max(finite, 1e-300)
+        # No assignment saves more than all times together, so a larger cost is as good as this one.
+        finite = max(self._most_time, 1e-9)
+        unit = _MOST / finite
         size = len(self._vertices) + 2
         starts, ends = (np.array([edge[at] for edge in self._edges]) for at in (0, 1))
         capacities = np.array(
-            [_NEVER if value >= _NEVER else int(np.ceil(value * unit)) for value in self._edges.values()], np.int32
+            [_UNCUT if value == _NEVER else math.ceil(min(value, finite) * unit) for value in self._edges.values()],
+            np.int32,
         )
         network = csr_matrix((capacities, (starts, ends)), shape=(size, size))
         flow = maximum_flow(network, 0, self.sink).flow

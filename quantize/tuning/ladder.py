@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from quantize.tuning.assignment import Costs, best_assignment
@@ -60,7 +61,7 @@ def _between(
     """Add the corners of the hull between two of them."""
     gained = costs.sensitivity(faster) - costs.sensitivity(safer)
     lost = costs.time_ns(safer) - costs.time_ns(faster)
-    if gained <= 0 or lost <= 0 or depth == 0:
+    if gained <= 0 or lost <= 0 or depth == 0 or not math.isfinite(lost / gained):
         return
     # At this price both ends cost the same; a corner between them costs less.
     corner = best_assignment(costs, lost / gained)
