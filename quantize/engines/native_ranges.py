@@ -16,6 +16,9 @@ from quantize.recipe import Recipe
 COMMON_SCALES = "common-scales"
 """Name of the rewrite with which a Concat and its inputs share a grid."""
 
+COMMON_GRIDS = "common_grids"
+"""Recipe detail, "true" or absent: they share one whether or not the rewrite is applied here or later."""
+
 _ACTIVATIONS = frozenset({"Relu", "Clip"})
 _SAME_GRID = frozenset({"MaxPool"})
 
@@ -53,7 +56,7 @@ def activation_grids(
 ) -> dict[str, Grid]:
     """Return the grid of every tensor that the calibration pass saw.
 
-    With the rewrite ``common-scales``, a Concat's output and inputs get one grid, that of the output: its values
+    With the rewrite ``common-scales`` or the detail ``common_grids``, a Concat's output and inputs get one grid, that of the output: its values
     are theirs side by side, so its histogram is the sum of theirs.
     """
     grid_of = partial(Grid.covering, activation_type=recipe.activation_type, symmetric=recipe.symmetric_activations)
@@ -66,7 +69,7 @@ def activation_grids(
         for name, tensor in statistics.tensors.items()
         if name not in absorbed
     }
-    if COMMON_SCALES in recipe.rewrites:
+    if COMMON_SCALES in recipe.rewrites or dict(recipe.details).get(COMMON_GRIDS) == "true":
         for group, pooled in _concat_groups(model, statistics):
             rule = next((own_rules[name] for name in group if name in own_rules), recipe.range_rule)
             shared = grid_of(*chooser.range_of((*owner, group), pooled, rule, grid_of))

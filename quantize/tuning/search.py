@@ -13,6 +13,7 @@ from quantize.engines.native_equalization import equalizable
 from quantize.engines.native_layers import layers
 from quantize.engines.native_placing import EQUALIZATION
 from quantize.engines.native_qdq import FLOAT_OUTPUTS
+from quantize.engines.native_ranges import COMMON_GRIDS, COMMON_SCALES
 from quantize.engines.protocols import Failure, Trial
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
@@ -98,7 +99,12 @@ class Search:
 
     def _choose_recipe(self) -> Chosen:
         settings, bench = self._settings, self._bench
-        details = {FLOAT_OUTPUTS: True, MOMENT_IMAGES: settings.moment_images}
+        details = {
+            **{name: json.loads(value) for name, value in settings.recipe.details},
+            FLOAT_OUTPUTS: True,
+            MOMENT_IMAGES: settings.moment_images,
+            COMMON_GRIDS: COMMON_SCALES in settings.recipe.rewrites,
+        }
         head = _head(bench.proto, settings.recipe)
         own_rules = settings.recipe.range_rules
         if not self._is_rule_fixed:

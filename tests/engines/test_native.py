@@ -13,6 +13,7 @@ from quantize.data.batch import Batch
 from quantize.engines.native import BIAS, EQUALIZATION, ROUNDING, WEIGHT_MSE, NativeBuilder
 from quantize.engines.native_equalization import equalizable, equalized
 from quantize.engines.native_qdq import FLOAT_OUTPUTS
+from quantize.engines.native_ranges import COMMON_GRIDS
 from quantize.engines.native_windows import windows
 from quantize.errors import EngineError
 from quantize.models.artifact import save_model
@@ -210,8 +211,9 @@ def test_equalization_is_built_from_statistics_of_the_equalized_model(model):
     assert error(model, quantized) < 0.01 * scores(model).var()
 
 
-def test_common_scales_give_a_concat_and_its_inputs_one_grid(model, statistics):
-    quantized = quantize_graph(model, RECIPE.but(rewrites=("common-scales",)), statistics)
+@pytest.mark.parametrize("given", [{"rewrites": ("common-scales",)}, {"details": ((COMMON_GRIDS, "true"),)}])
+def test_common_scales_give_a_concat_and_its_inputs_one_grid(model, statistics, given):
+    quantized = quantize_graph(model, RECIPE.but(**given), statistics)
     scales = {
         t.name: float(numpy_helper.to_array(t))
         for t in quantized.graph.initializer
