@@ -56,8 +56,8 @@ def activation_grids(
 ) -> dict[str, Grid]:
     """Return the grid of every tensor that the calibration pass saw.
 
-    With the rewrite ``common-scales`` or the detail ``common_grids``, a Concat's output and inputs get one grid, that of the output: its values
-    are theirs side by side, so its histogram is the sum of theirs.
+    With the rewrite ``common-scales`` or the detail ``common_grids``, a Concat's output and inputs get one grid, that
+    of the output: its values are theirs side by side, so its histogram is the sum of theirs.
     """
     grid_of = partial(Grid.covering, activation_type=recipe.activation_type, symmetric=recipe.symmetric_activations)
     own_rules = dict(recipe.range_rules)
