@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import onnx
 
 from quantize.api.run_folder import RunFolder
 from quantize.data.batches import Batches
+from quantize.engines.native_guard import guard_float_layers
 from quantize.evaluation.inference import scores_of
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.session import open_session
@@ -31,6 +32,14 @@ class Pair:
 
     int8: ModelArtifact
     qdq: ModelArtifact
+
+
+def guarded(rewritten: Rewritten) -> Rewritten:
+    """Return both formats with their fp32 layers kept in fp32: onnxruntime would quantize them again on opening."""
+    qlinear, qdq = (onnx.ModelProto.FromString(one.SerializeToString()) for one in (rewritten.qlinear, rewritten.qdq))
+    for model in (qlinear, qdq):
+        guard_float_layers(model)
+    return replace(rewritten, qlinear=qlinear, qdq=qdq)
 
 
 def write_pair(rewritten: Rewritten, run: RunFolder) -> Pair:

@@ -9,7 +9,7 @@ from quantize.api.candidates import Jury
 from quantize.api.context import Context
 from quantize.api.engines import weighted_int8
 from quantize.api.evaluator import Evaluator, metric_of
-from quantize.api.export import Pair, compare_formats, write_pair
+from quantize.api.export import Pair, compare_formats, guarded, write_pair
 from quantize.api.flipped import flips_section
 from quantize.api.latency import latency_plan, measure_models
 from quantize.api.ratios import Ratios
@@ -55,7 +55,7 @@ def finish(
         rewritten, corrections = _corrected(
             context, found, goal, selection, _rewrite(context, candidate, goal, selection, ratios)
         )
-        pair = write_pair(rewritten, context.folder)
+        pair = write_pair(guarded(rewritten), context.folder)
     with stages.stage("evaluate the written files"):
         formats = compare_formats(pair, context.batches(images.evaluation), threads=available_cpus())
         baseline, models = _jury(context, goal, selection).judge((("int8", pair.int8), ("qdq", pair.qdq)))

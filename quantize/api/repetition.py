@@ -7,6 +7,7 @@ from pathlib import Path
 
 from quantize.api.asked import Asked
 from quantize.api.context import Context
+from quantize.api.export import guarded
 from quantize.api.input_contract import contracted
 from quantize.api.inputs import load_images, preprocessing_for
 from quantize.api.rebuilding import build_again, require_same_inputs
@@ -80,6 +81,7 @@ def repeated_hashes(
     if recipe.engine == "inc" and CORRECTION in recipe.corrections:
         calibration = context.batches(context.images.calibration)
         rewritten = with_corrected_scores(rewritten, context.model, calibration, good_enough=None) or rewritten
+    rewritten = guarded(rewritten)
     return {"int8": graph_sha256(rewritten.qlinear), "qdq": graph_sha256(rewritten.qdq)}
 
 

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from quantize.api.export import guarded, write_pair
+from quantize.api.request import TuneResult
+from quantize.api.run_folder import RunFolder
+from quantize.formats import to_qdq, to_qlinear
+from quantize.models.artifact import ModelArtifact
+from quantize.models.session import open_session
+from quantize.rewrites import Rewritten
+
+pytestmark = pytest.mark.inc
+
+
+@pytest.fixture
+def pair(colour_run: TuneResult) -> Rewritten:
+    model = ModelArtifact.load(colour_run.run / "colours-13-qdq.onnx").proto()
+    return Rewritten(to_qlinear(model, opset=13), to_qdq(model), ())
+
+
+def test_a_graph_without_fp32_layers_between_int8_ones_is_left_as_it_is(pair: Rewritten) -> None:
+    assert guarded(pair).qlinear == pair.qlinear
+    assert guarded(pair).qdq == pair.qdq
+
+
+def test_what_is_written_is_what_was_given_and_both_files_open(pair: Rewritten, tmp_path: Path) -> None:
+    written = write_pair(guarded(pair), RunFolder(tmp_path, tmp_path / "int8.onnx", tmp_path / "qdq.onnx"))
+    assert onnx.load(written.int8.path) == pair.qlinear
+    images = np.random.default_rng(0).uniform(0, 255, (2, 3, 32, 32)).astype(np.float32)
+    scores = [open_session(model.path).run(None, {"pixels": images})[0] for model in (written.int8, written.qdq)]
+    assert np.array_equal(*scores)
