@@ -27,6 +27,7 @@ class TuneRequest:
         replay: Build the recipe of this report again, without a search.
         latency_table: Latencies recorded by an earlier run, to be used in place of measuring (engine ``native``).
         skip_unreadable: Leave unreadable images out, and list them.
+        remove_crops: Remove the decoded images at the end; else a later run in the same place reuses them.
         criterion: ``none`` skips the baseline check and the verdict, for graphs whose scores mean nothing.
         workers: Processes that decode images; None: one a core.
         command: The command line, for the report.
@@ -43,6 +44,7 @@ class TuneRequest:
     replay: Path | None = None
     latency_table: Path | None = None
     skip_unreadable: bool = False
+    remove_crops: bool = False
     criterion: Literal["accuracy", "none"] = "accuracy"
     workers: int | None = None
     command: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from quantize.api.run_request import resumed, write_request
 from quantize.api.stages import Stages
 from quantize.api.tuning_run import run
 from quantize.api.verdict import exit_code
+from quantize.data.crop_cache import remove_crops
 from quantize.data.images import open_images
 from quantize.errors import ExitCode
 from quantize.files import write_text
@@ -80,6 +81,8 @@ def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
     report = run(Context(asked, folder, source, entry, model, images, stages, progress, recorded))
     write_text(folder.markdown, markdown(report))
     write_text(folder.html, html(report))
+    if request.remove_crops:
+        remove_crops(folder.work / "crops")
     write_report(report, folder.report)  # last: a folder with a report is a whole run
     codes = [exit_code(report.verdict)]
     if report.replay is not None and report.replay.outcome == "different":

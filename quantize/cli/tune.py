@@ -80,6 +80,15 @@ def tune(
             "--skip_unreadable", metavar=" ", rich_help_panel=RUN, help="Leave unreadable images out, and list them."
         ),
     ] = False,
+    remove_crops: Annotated[
+        bool,
+        typer.Option(
+            "--remove_crops",
+            metavar=" ",
+            rich_help_panel=RUN,
+            help="Remove the decoded images at the end; a later run in the same place decodes them again.",
+        ),
+    ] = False,
     workers: Annotated[
         str | None,
         typer.Option(
@@ -124,6 +133,7 @@ def tune(
             replay=replayed,
             latency_table=latencies,
             skip_unreadable=skip_unreadable,
+            remove_crops=remove_crops,
             criterion=decides,
             workers=processes,
             command=tuple(sys.argv),

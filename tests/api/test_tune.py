@@ -414,3 +414,16 @@ def test_a_model_without_images_is_refused(configured: Configured, colour_model:
     with pytest.raises(ConfigError, match="no images are named"):
         tune(TuneRequest(config, input_model=colour_model, output_model=tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.inc
+def test_the_decoded_images_are_kept_for_a_later_run_unless_their_removal_is_asked_for(
+    colour_run: TuneResult, colour_model: Path, configured: Configured, tmp_path: Path, ended_search: EndedSearch
+) -> None:
+    assert list((colour_run.run / "work" / "crops").iterdir())
+    ended_search(chosen_candidate(colour_run))
+    request = TuneRequest(
+        configured(), input_model=colour_model, output_model=tmp_path / "out", workers=1, remove_crops=True
+    )
+    assert tune(request).exit_code is ExitCode.DONE
+    assert not [path for path in (tmp_path / "out" / "work" / "crops").iterdir() if path.suffix != ".lock"]
