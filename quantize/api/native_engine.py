@@ -19,7 +19,8 @@ from quantize.evaluation.scores import ScoreStore
 from quantize.models.artifact import ModelArtifact
 from quantize.recipe import Recipe
 from quantize.rewrites import select_rewrites
-from quantize.tuning.evidence import Calibration, rebuilt
+from quantize.tuning.calibration_images import Calibration
+from quantize.tuning.evidence import rebuilt
 from quantize.tuning.latency_table import LatencyTable, PairedLatency
 from quantize.tuning.native_tuner import NativeTuner
 from quantize.tuning.race_judge import RaceJudge

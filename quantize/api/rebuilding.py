@@ -19,7 +19,8 @@ from quantize.recipe import Recipe
 from quantize.report.provenance import Provenance, Tool
 from quantize.report.replay import ReplaySection
 from quantize.report.schema import RunReport
-from quantize.tuning.evidence import Calibration, rebuilt
+from quantize.tuning.calibration_images import Calibration
+from quantize.tuning.evidence import rebuilt
 
 _DECISIVE = ("python", "quantize", "onnxruntime", "onnx", "numpy", "pillow", "scipy", "neural-compressor")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import onnx
 
-from quantize.calibration.second_moments import LARGEST, Window
+from quantize.calibration.window import LARGEST, Window
 from quantize.engines.native_layers import layers
 
 

@@ -16,7 +16,8 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
-from quantize.tuning.latency import Borders, LatencyModel
+from quantize.tuning.borders import Borders
+from quantize.tuning.latency import LatencyModel
 from quantize.tuning.units import UnitGraph
 
 _NEVER = math.inf

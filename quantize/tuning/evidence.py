@@ -1,33 +1,26 @@
-"""What candidates are built from: statistics of the calibration images, whole and in two halves.
-
-Corrections are judged on calibration images that their statistics did not see: each half of the images is scored
-with candidates built from the other half, so all of them count. The final candidates are built from both.
-"""
+"""What candidates are built from: statistics and second moments of one fp32 graph."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 
 from quantize.calibration.collect import collect
-from quantize.calibration.second_moments import SecondMoments, collect_second_moments
+from quantize.calibration.moment_pass import collect_second_moments
+from quantize.calibration.second_moments import SecondMoments
 from quantize.calibration.statistics import CalibrationStatistics
 from quantize.calibration.store import stored_moments, stored_statistics
-from quantize.data.batch import Batch
 from quantize.engines.native import ROUNDING, SCORES, NativeBuilder, source_graph
 from quantize.engines.native_windows import windows
 from quantize.models.artifact import ModelArtifact
 from quantize.models.identity import graph_sha256
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
-
-Part = Literal["even", "odd", "all"]
-HALVES: tuple[Part, Part] = ("even", "odd")
+from quantize.tuning.calibration_images import HALVES, Calibration, Part
 
 MOMENT_IMAGES = "moment_images"
 """Recipe detail: how many images the layers' second moments were collected on."""
@@ -35,41 +28,6 @@ MOMENT_IMAGES = "moment_images"
 
 SCORE_IMAGES = 128
 """Images that scores are corrected on, at most."""
-
-
-class Calibration:
-    """The calibration images, as a whole and in two halves: every other image."""
-
-    def __init__(self, batches: Iterable[Batch], fingerprint: str, layout: Literal["NCHW", "NHWC"] = "NCHW") -> None:
-        """Set up.
-
-        Args:
-            batches: The images, (N, 3, H, W); iterated several times.
-            fingerprint: Of the images and their preprocessing.
-            layout: How the model takes them.
-        """
-        self._batches = batches
-        self._axes = (0, 1, 2, 3) if layout == "NCHW" else (0, 2, 3, 1)
-        self.fingerprint = fingerprint
-
-    def images(self, part: Part = "all", most: int | None = None) -> Iterator[Batch]:
-        """Yield the images of a part as the model takes them, at most so many."""
-        left, position = most, 0
-        for batch in self._batches:
-            numbers = range(position, position + len(batch.images))
-            position += len(batch.images)
-            chosen = [at for at, number in enumerate(numbers) if part == "all" or HALVES[number % 2] == part][:left]
-            left = None if left is None else left - len(chosen)
-            if chosen:
-                labels = None if batch.labels is None else batch.labels[chosen]
-                images = np.ascontiguousarray(batch.images[chosen].transpose(self._axes))
-                yield Batch(tuple(batch.ids[at] for at in chosen), images, labels)
-            if left == 0:
-                return
-
-    def can_be_halved(self) -> bool:
-        """Return whether there is an image in both halves."""
-        return sum(len(batch.images) for batch in self.images(most=2)) == 2
 
 
 class Evidence:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from quantize.tuning.borders import Borders
 from quantize.tuning.profiled_times import ProfiledTimes, TimedOp
 from quantize.tuning.units import UnitGraph
 
@@ -40,40 +41,6 @@ class LatencyModel:
             if makes and False in takers:
                 total += self.leave_ns * borders.leaving(tensor)
         return total
-
-
-@dataclass(frozen=True)
-class Borders:
-    """Who makes and who takes every tensor that could lie between fp32 and int8.
-
-    Attributes:
-        graph: The model as units.
-        float_takers: Tensors that something takes that is never quantized, the caller included.
-        free: Tensors that leave int8 at no cost: scores that a Gemm gives in float32.
-    """
-
-    graph: UnitGraph
-    float_takers: frozenset[str]
-    free: frozenset[str] = frozenset()
-
-    @property
-    def tensors(self) -> tuple[str, ...]:
-        """Return the image and every unit's output."""
-        return (self.graph.image, *(unit.output for unit in self.graph.units))
-
-    def is_int8_maker(self, tensor: str, float_units: frozenset[str]) -> bool:
-        """Return whether a tensor's unit makes it on eight bits."""
-        maker = self.graph.producers.get(tensor)
-        return maker is not None and maker.name not in float_units
-
-    def takers(self, tensor: str, float_units: frozenset[str]) -> set[bool]:
-        """Return the kinds of takers: True for int8, False for fp32."""
-        kinds = {unit.name not in float_units for unit in self.graph.consumers.get(tensor, ())}
-        return kinds | {False} if tensor in self.float_takers else kinds
-
-    def leaving(self, tensor: str) -> int:
-        """Return the values to take off eight bits for fp32 takers."""
-        return 0 if tensor in self.free else self.graph.elements[tensor]
 
 
 def latency_model(times: ProfiledTimes, graph: UnitGraph, borders: Borders) -> LatencyModel:

@@ -10,13 +10,14 @@ from quantize.data.batch import Batch
 from quantize.engines.protocols import EvaluateCallback, Goal, Trial
 from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent
-from quantize.tuning.evidence import Calibration
+from quantize.tuning.calibration_images import Calibration
 from quantize.tuning.journal import Journal
 from quantize.tuning.latency_table import LatencyTable
 from quantize.tuning.result import Judged
 from quantize.tuning.search import Search
 from quantize.tuning.settings import SearchSettings
-from quantize.tuning.workbench import Judge, MeasureLatency, ProfileCandidate, Workbench
+from quantize.tuning.stopwatch import MeasureLatency, ProfileCandidate
+from quantize.tuning.workbench import Judge, Workbench
 
 
 class NativeTuner:

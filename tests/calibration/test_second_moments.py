@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from onnx import numpy_helper
 
-from quantize.calibration.second_moments import Window, collect_second_moments
+from quantize.calibration.moment_pass import collect_second_moments
+from quantize.calibration.window import Window
 from quantize.models.session import open_session
 
 

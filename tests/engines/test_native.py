@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from quantize.calibration.collect import collect
-from quantize.calibration.second_moments import collect_second_moments
+from quantize.calibration.moment_pass import collect_second_moments
 from quantize.data.batch import Batch
 from quantize.engines.native import BIAS, EQUALIZATION, ROUNDING, WEIGHT_MSE, NativeBuilder
 from quantize.engines.native_equalization import equalizable, equalized

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quantize.tuning.assignment import Costs, best_assignment
+from quantize.tuning.borders import Borders
 from quantize.tuning.ladder import ladder
-from quantize.tuning.latency import Borders, LatencyModel
+from quantize.tuning.latency import LatencyModel
 from quantize.tuning.neighbours import neighbours
 from quantize.tuning.units import Unit, UnitGraph
 

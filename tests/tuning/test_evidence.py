@@ -6,7 +6,8 @@ import pytest
 from quantize.calibration.collect import collect
 from quantize.data.batch import Batch
 from quantize.recipe import Recipe
-from quantize.tuning.evidence import Calibration, Evidence, rebuilt
+from quantize.tuning.calibration_images import Calibration
+from quantize.tuning.evidence import Evidence, rebuilt
 
 
 def ids(parts):

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from quantize.errors import RunError
-from quantize.tuning.latency import Borders, latency_model
+from quantize.tuning.borders import Borders
+from quantize.tuning.latency import latency_model
 from quantize.tuning.latency_table import LatencyTable, PairedLatency
 from quantize.tuning.profiled_times import ProfiledTimes, TimedOp
 from quantize.tuning.units import unit_graph

@@ -9,8 +9,9 @@ from quantize.calibration.collect import collect
 from quantize.calibration.grid import Grid
 from quantize.engines.native import NativeBuilder, op_types_of
 from quantize.recipe import Recipe
+from quantize.tuning.quantized_weights import QuantizedWeights
 from quantize.tuning.scorer import Scorer
-from quantize.tuning.sensitivity import QuantizedWeights, measure_sensitivity
+from quantize.tuning.sensitivity import measure_sensitivity
 from quantize.tuning.units import unit_graph
 
 RECIPE = Recipe(engine="native", corrections=("bias",), float_nodes=("gap", "softmax"))

@@ -1,0 +1,94 @@
+"""Candidates of a search as they are evaluated, within its budget."""
+
+from __future__ import annotations
+
+from quantize.engines.protocols import Failure, Trial
+from quantize.progress import Progress, silent
+from quantize.recipe import Recipe
+from quantize.tuning.result import Candidate, Stage, Stopped
+from quantize.tuning.settings import SearchSettings
+from quantize.tuning.workbench import Workbench
+
+
+class BudgetSpentError(Exception):
+    """Ends the search where it stands."""
+
+    def __init__(self, what: Stopped) -> None:
+        super().__init__(what)
+        self.what: Stopped = what
+
+
+class Candidates:
+    """The candidates so far.
+
+    Attributes:
+        found: All that were evaluated or failed, in order.
+    """
+
+    def __init__(self, bench: Workbench, settings: SearchSettings, *, progress: Progress = silent) -> None:
+        """Set up.
+
+        Args:
+            bench: Does and records the steps.
+            settings: The budget.
+            progress: Told after every candidate.
+        """
+        self._bench, self._settings, self._progress = bench, settings, progress
+        self.found: list[Candidate] = []
+
+    def evaluated(self, recipe: Recipe, predicted_ns: float, stage: Stage) -> Candidate:
+        """Build, judge and, where that may matter, time a candidate.
+
+        Raises:
+            BudgetSpentError: There is no trial or time left.
+        """
+        self.check_budget()
+        before = sum(self._bench.seconds.values())
+        artifact = self._bench.built(recipe)
+        if isinstance(artifact, str):
+            return self.failed(recipe, artifact, predicted_ns)
+        judged = self._bench.judged(recipe, artifact)
+        timed = self._bench.latency(recipe, artifact) if judged.met or judged.complete else None
+        seconds = sum(self._bench.seconds.values()) - before
+        candidate = Candidate(
+            trial=Trial(len(self.found), recipe, artifact, judged.metric, seconds),
+            met=judged.met,
+            speedup=None if timed is None else timed.speedup,
+            predicted_ns=predicted_ns,
+            measured_ns=None if timed is None else timed.candidate_ns,
+            stage=stage,
+            images=judged.images,
+            complete=judged.complete,
+        )
+        self.found.append(candidate)
+        self._progress("search", len(self.found), self._settings.max_trials)
+        return candidate
+
+    def failed(self, recipe: Recipe, error: str, predicted_ns: float | None = None) -> Candidate:
+        """Record a candidate that could not be built."""
+        trial = Trial(len(self.found), recipe, None, None, 0.0, Failure("quantize", error))
+        candidate = Candidate(
+            trial=trial,
+            met=False,
+            speedup=None,
+            predicted_ns=predicted_ns,
+            measured_ns=None,
+            stage="ladder",
+            images=0,
+            complete=False,
+        )
+        self.found.append(candidate)
+        return candidate
+
+    def check_budget(self) -> None:
+        """Go on only while there is something left of the budget.
+
+        Raises:
+            BudgetSpentError: There is no trial or time left.
+        """
+        trials, seconds = self._settings.max_trials, self._settings.max_seconds
+        if trials is not None and len(self.found) >= trials:
+            raise BudgetSpentError("trial budget spent")
+        # There is always a result: the first candidate is evaluated whatever the time.
+        if seconds is not None and self.found and self._bench.elapsed >= seconds:
+            raise BudgetSpentError("time budget spent")

@@ -1,0 +1,106 @@
+"""Which range rules and corrections the candidates have, by what they do to the scores of calibration images."""
+
+from __future__ import annotations
+
+import json
+import math
+
+from quantize.engines.native import CORRECTIONS
+from quantize.engines.native_equalization import equalizable
+from quantize.engines.native_placing import EQUALIZATION
+from quantize.engines.native_qdq import FLOAT_OUTPUTS
+from quantize.engines.native_ranges import COMMON_GRIDS, COMMON_SCALES
+from quantize.recipe import Recipe
+from quantize.tuning.evidence import MOMENT_IMAGES
+from quantize.tuning.head import head_inputs, head_units
+from quantize.tuning.recipe_choice import Chosen, choose_corrections, choose_rule, choose_tensor_rules, start
+from quantize.tuning.sensitivity import Sensitivity
+from quantize.tuning.settings import SearchSettings
+from quantize.tuning.workbench import Workbench
+
+_AS_NEAR = 1.3
+"""A recipe counts as nearly as near to fp32 as the best if its divergence is at most this many times as large."""
+
+
+class RecipeSearch:
+    """Compares recipes on calibration images, and remembers all that it compared.
+
+    Attributes:
+        fidelity: (recipe in words, mean KL to fp32) of every recipe that was compared, in order.
+    """
+
+    def __init__(self, bench: Workbench, settings: SearchSettings) -> None:
+        """Set up.
+
+        Args:
+            bench: Does and records the steps.
+            settings: What may be tried.
+        """
+        self._bench, self._settings = bench, settings
+        self._compared: dict[str, tuple[Recipe, tuple[float, ...]]] = {}
+        self.fidelity: list[tuple[str, float]] = []
+
+    def chosen(self) -> Chosen:
+        """Return the recipe with the range rule and the corrections that are nearest to fp32."""
+        settings, bench = self._settings, self._bench
+        recipe = self._first()
+        bench.calibrate(recipe)
+        chosen = choose_rule(start(recipe, self._divergences), settings.range_rules, self._divergences)
+        wanted = [
+            name
+            for name in settings.corrections
+            if name != EQUALIZATION or next(equalizable(bench.source(recipe)), None) is not None
+        ]
+        return choose_corrections(chosen, wanted, CORRECTIONS, self._divergences)
+
+    def with_tensor_rules(self, best: Chosen, sensitivity: Sensitivity) -> Chosen:
+        """Return the recipe with rules of their own for the most sensitive tensors, where they improve it."""
+        order = sorted(sensitivity.tensors, key=lambda name: (-sensitivity.tensors[name], name))
+        tensors = [] if self._is_rule_fixed else order[: self._settings.choose_tensors]
+        return choose_tensor_rules(best, tensors, self._settings.range_rules, self._divergences)
+
+    def variants(self, recipe: Recipe) -> list[Recipe]:
+        """Return other recipes that were compared on calibration images, those nearest to fp32 first."""
+        best = self._compared[recipe.id]
+        known = {best[1]}
+        found = []
+        for other, divergences in sorted(self._compared.values(), key=lambda pair: (math.fsum(pair[1]), pair[0].id)):
+            if divergences not in known and math.fsum(divergences) <= _AS_NEAR * math.fsum(best[1]):
+                known.add(divergences)
+                found.append(other)
+        return found[: self._settings.variants]
+
+    def _first(self) -> Recipe:
+        settings, proto = self._settings, self._bench.proto
+        details = {
+            **{name: json.loads(value) for name, value in settings.recipe.details},
+            FLOAT_OUTPUTS: True,
+            MOMENT_IMAGES: settings.moment_images,
+            COMMON_GRIDS: COMMON_SCALES in settings.recipe.rewrites,
+        }
+        own_rules = settings.recipe.range_rules
+        if not self._is_rule_fixed:
+            # The greatest values of what the head takes are the scores that decide: clipping them is no saving.
+            kept = dict.fromkeys(head_inputs(proto, settings.recipe), "minmax")
+            own_rules = tuple(sorted({**kept, **dict(own_rules)}.items()))
+        return settings.recipe.but(
+            details=tuple(sorted((name, json.dumps(value)) for name, value in details.items())),
+            float_nodes=tuple(sorted({*settings.recipe.float_nodes, *head_units(proto, settings.recipe)})),
+            range_rule=settings.range_rules[0],
+            range_rules=own_rules,
+        )
+
+    @property
+    def _is_rule_fixed(self) -> bool:
+        return len(self._settings.range_rules) == 1
+
+    def _divergences(self, recipe: Recipe) -> tuple[float, ...]:
+        found = self._bench.divergences(recipe)
+        self._compared[recipe.id] = (recipe, found)
+        self.fidelity.append((_described(recipe), math.fsum(found) / len(found)))
+        return found
+
+
+def _described(recipe: Recipe) -> str:
+    own = [f"{tensor}: {rule}" for tensor, rule in recipe.range_rules]
+    return ", ".join([recipe.range_rule, *recipe.corrections, *own])

@@ -1,0 +1,62 @@
+"""The fp32 graphs that candidates are built from, as given and equalized, and what is known of each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+
+from quantize.engines.native import NativeBuilder, source_graph
+from quantize.engines.native_placing import EQUALIZATION
+from quantize.progress import Progress, silent
+from quantize.recipe import Recipe
+from quantize.tuning.calibration_images import HALVES, Calibration, Part
+from quantize.tuning.evidence import Evidence
+from quantize.tuning.settings import SearchSettings
+
+
+class SourceGraphs:
+    """The graphs of one model, with their statistics and builders.
+
+    Attributes:
+        proto: The fp32 model.
+        calibration: The calibration images.
+        folder: Where statistics and candidates are kept.
+    """
+
+    def __init__(
+        self,
+        proto: onnx.ModelProto,
+        calibration: Calibration,
+        folder: Path,
+        settings: SearchSettings,
+        *,
+        progress: Progress = silent,
+    ) -> None:
+        """Set up; nothing is computed until it is asked for."""
+        self.proto, self.calibration, self.folder = proto, calibration, folder
+        self._settings, self._progress = settings, progress
+        self._evidence: dict[bool, Evidence] = {}
+
+    def of(self, recipe: Recipe) -> Evidence:
+        """Return the evidence of the graph that a recipe's candidates are built from."""
+        is_equalized = EQUALIZATION in recipe.corrections
+        if is_equalized not in self._evidence:
+            self._evidence[is_equalized] = Evidence(
+                source_graph(self.proto, recipe),
+                self.calibration,
+                self.folder,
+                moment_images=self._settings.moment_images,
+                threads=self._settings.threads,
+                progress=self._progress,
+            )
+        return self._evidence[is_equalized]
+
+    def builder(self, recipe: Recipe, part: Part) -> NativeBuilder:
+        """Return the builder of a recipe's candidates from a part of the images."""
+        return self.of(recipe).builder(recipe, part)
+
+    def folds(self) -> tuple[tuple[Part, Part], ...]:
+        """Return which part's statistics are judged on which part; a single image has to do for both."""
+        even, odd = HALVES
+        return ((even, odd), (odd, even)) if self.calibration.can_be_halved() else (("all", "all"),)

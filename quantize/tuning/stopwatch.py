@@ -1,0 +1,74 @@
+"""Times of candidates: recorded in a table, or measured and added to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from quantize.benchmark.profile import Profile
+from quantize.models.artifact import ModelArtifact
+from quantize.recipe import Recipe
+from quantize.tuning.latency_table import LatencyTable, PairedLatency
+from quantize.tuning.profiled_times import ProfiledTimes
+from quantize.tuning.steps import Steps
+
+MeasureLatency = Callable[[ModelArtifact], PairedLatency]
+"""Times a candidate in alternation with the fp32 model."""
+ProfileCandidate = Callable[[ModelArtifact, Recipe], Profile]
+"""Profiles the fp32 model and a candidate, op by op."""
+
+
+class Stopwatch:
+    """Times candidates of one model."""
+
+    def __init__(
+        self, steps: Steps, measure: MeasureLatency, profile: ProfileCandidate, recorded: LatencyTable
+    ) -> None:
+        """Set up.
+
+        Args:
+            steps: Does every measurement once.
+            measure: Times a candidate.
+            profile: Profiles a candidate.
+            recorded: Times that stand in place of measuring.
+        """
+        self._steps, self._measure, self._profile, self._recorded = steps, measure, profile, recorded
+        self._profiles: dict[str, ProfiledTimes] = {}
+        self._measured: dict[str, PairedLatency] = {}
+
+    @property
+    def table(self) -> LatencyTable:
+        """Return all times that were used."""
+        return LatencyTable(model=self._recorded.model, profiles=self._profiles, measured=self._measured)
+
+    def latency(self, recipe: Recipe, artifact: ModelArtifact, *, to_beat: float | None = None) -> PairedLatency:
+        """Return a candidate's time beside the fp32 model's, recorded or measured.
+
+        Args:
+            recipe: The candidate's.
+            artifact: The candidate.
+            to_beat: A speed-up; a candidate that seems faster is measured again, and the lower speed-up counts: of
+                many candidates the luckiest measurement would win.
+        """
+
+        def compute() -> dict[str, float]:
+            found = self._recorded.measured.get(recipe.id)
+            if found is None:
+                found = self._measure(artifact)
+                if to_beat is not None and found.speedup > to_beat:
+                    found = min(found, self._measure(artifact), key=lambda one: one.speedup)
+            return found.model_dump(mode="json")
+
+        self._measured[recipe.id] = PairedLatency(**self._steps.step("measure", f"latency:{recipe.id}", compute))
+        return self._measured[recipe.id]
+
+    def profile(self, recipe: Recipe, artifact: ModelArtifact) -> ProfiledTimes:
+        """Return the fp32 model's and a candidate's time op by op, recorded or measured."""
+
+        def compute() -> dict[str, Any]:
+            found = self._recorded.profiles.get(recipe.id) or ProfiledTimes.of(self._profile(artifact, recipe))
+            return found.model_dump(mode="json")
+
+        found = ProfiledTimes.model_validate(self._steps.step("profile", f"profile:{recipe.id}", compute))
+        self._profiles[recipe.id] = found
+        return found
