@@ -81,7 +81,7 @@ def refuse_to_write_over_the_input(run: RunFolder, model: Path) -> None:
     Raises:
         RunError: They are the same file.
     """
-    for output in (run.int8, run.qdq):
+    for output in run.models:
         if output.exists() and model.exists() and output.samefile(model):
             raise RunError(
                 "the output would replace the input model",

@@ -79,7 +79,7 @@ def _accuracy(
     for name in others:
         sections[name] = candidate_accuracy(
             baseline,
-            evaluator.evaluate(found.models[name]),
+            evaluator.evaluate(found.models[name], found.preprocessings[name]),
             goal=goal,
             confidence=request.config.tuning.accuracy_criterion.confidence,
             seed=request.config.tuning.random_seed,
@@ -103,7 +103,7 @@ def _report(
         precision=request.precision,
         baseline=BASELINE if found.compared else None,
     )
-    inputs = {name: prepared_inputs(crops, found.preprocessing, model) for name, model in found.models.items()}
+    inputs = {name: prepared_inputs(crops, found.preprocessings[name], model) for name, model in found.models.items()}
     few = {name: images[0] for name, images in inputs.items()}
     instances = request.config.evaluation.performance.configs.num_of_instance
     speed = request.asks_speed
@@ -160,7 +160,9 @@ def _encoded(listed: ImageSet) -> list[bytes]:
 
 def _preparations(found: Subjects) -> dict[str, Prepare]:
     return {
-        name: preparation(found.preprocessing, layout=model.contract.input_layout)
+        name: preparation(
+            found.preprocessings[name], layout=model.contract.input_layout, dtype=model.contract.input.dtype
+        )
         for name, model in found.models.items()
     }
 

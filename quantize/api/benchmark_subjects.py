@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quantize.api.benchmark_request import BenchmarkRequest
-from quantize.api.inputs import preprocessing_for
+from quantize.api.model_preprocessing import input_of, model_preprocessing
 from quantize.api.run_folder import newest_run
+from quantize.config.preprocessing import PreprocessingBlock
 from quantize.data.preprocessing import Preprocessing
 from quantize.errors import ConfigError, ModelError
 from quantize.models.artifact import ModelArtifact
-from quantize.models.catalog import catalog_entry_for
 from quantize.recipe import Recipe
 from quantize.report.schema import RunReport
 from quantize.report.storage import read_report
@@ -25,14 +25,14 @@ class Subjects:
 
     Attributes:
         models: Name to model, the baseline first; the name ``fp32`` is the baseline's.
-        preprocessing: How images become inputs.
+        preprocessings: Name to how images become that model's input; all begin with the same crops.
         data: The images.
         labels: Their labels, or None.
         recipe: What the quantized models were built from, where a run says so.
     """
 
     models: dict[str, ModelArtifact]
-    preprocessing: Preprocessing
+    preprocessings: dict[str, Preprocessing]
     data: Path
     labels: Path | None
     recipe: Recipe | None
@@ -41,6 +41,11 @@ class Subjects:
     def compared(self) -> bool:
         """Return whether there is a baseline."""
         return BASELINE in self.models
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """Return the first model's preprocessing, which decides every model's crops."""
+        return self.preprocessings[next(iter(self.models))]
 
 
 def subjects(request: BenchmarkRequest) -> Subjects:
@@ -75,7 +80,7 @@ def subjects(request: BenchmarkRequest) -> Subjects:
     if settings.path is None and report is not None and report.data.labels is not None:
         labels = Path(report.data.labels)
     recipe = report.chosen.recipe if report is not None else None
-    return Subjects(models, _preprocessing(request, models, report), data, labels, recipe)
+    return Subjects(models, _preprocessings(request, models, report), data, labels, recipe)
 
 
 def _models_of(folder: Path, report: RunReport, baseline: Path | None) -> dict[str, ModelArtifact]:
@@ -97,14 +102,50 @@ def _report_beside(model: ModelArtifact) -> RunReport | None:
     return None
 
 
-def _preprocessing(
+def _preprocessings(
     request: BenchmarkRequest, models: dict[str, ModelArtifact], report: RunReport | None
-) -> Preprocessing:
-    first = next(iter(models.values()))
-    settings = request.config.preprocessing
-    if not settings.given() and report is not None:
-        return Preprocessing.model_validate(report.preprocessing.model_dump())
-    return preprocessing_for(first, settings, catalog_entry_for(first.proto()))
+) -> dict[str, Preprocessing]:
+    """Return each model's preprocessing: as asked, as its run's report or its own file says, or as another's here.
+
+    Raises:
+        ConfigError: Nothing says what it is, or the models see different crops of an image.
+    """
+    asked = request.config.preprocessing
+    found: dict[str, Preprocessing] = {}
+    if report is not None and not asked.given():
+        own = {section.graph_sha256 for section in (report.baseline, *report.models)}
+        like = Preprocessing.model_validate(report.preprocessing.model_dump())
+        if report.input_contract is None:
+            return dict.fromkeys(models, like)
+        found = {name: like for name, model in models.items() if model.graph_sha256 in own}
+        asked = PreprocessingBlock.model_validate(report.config.get("preprocessing", {}))
+    unknown: dict[str, ConfigError] = {}
+    for name, model in models.items():
+        try:
+            found.setdefault(name, model_preprocessing(model, asked)[0])
+        except ConfigError as error:
+            unknown[name] = error
+    for name, problem in unknown.items():
+        alike = [found[other] for other in found if input_of(models[other]) == input_of(models[name])]
+        if not alike:
+            raise problem
+        found[name] = alike[0]
+    first, *others = (found[name] for name in models)
+    for other in others:
+        if other.crop_fingerprint != first.crop_fingerprint:
+            raise ConfigError(
+                "the models see different crops of an image",
+                where="preprocessing",
+                found=f"{_crop_words(first)}, and {_crop_words(other)}",
+                expected="the same",
+                advice="say --preset, or --resize, --resize_mode, --crop and --interpolation",
+            )
+    return {name: found[name] for name in models}
+
+
+def _crop_words(preprocessing: Preprocessing) -> str:
+    cut = f", crop {preprocessing.crop}" if preprocessing.crop is not None else ""
+    return f"{preprocessing.resize_mode} {preprocessing.resize} {preprocessing.interpolation}{cut}"
 
 
 def _require_same_kind(models: dict[str, ModelArtifact]) -> None:

@@ -55,14 +55,19 @@ class Evaluator:
         self._known[model.graph_sha256] = evaluation
         return evaluation
 
-    def evaluate(self, model: ModelArtifact) -> Evaluation:
-        """Return the evaluation of a candidate, with its fidelity to the baseline; the same graph runs once."""
+    def evaluate(self, model: ModelArtifact, preprocessing: Preprocessing | None = None) -> Evaluation:
+        """Return the evaluation of a candidate, with its fidelity to the baseline; the same graph runs once.
+
+        Args:
+            model: The candidate.
+            preprocessing: How the same crops become its input; None: as for the baseline.
+        """
         if self._store is None:
             raise ValueError("the baseline has to be evaluated first")
         if model.graph_sha256 not in self._known:
             self._known[model.graph_sha256] = evaluate(
                 model,
-                self._batches(),
+                self._batches(preprocessing),
                 threads=self.threads,
                 baseline=self._store,
                 skipped=self.crops.skipped,
@@ -74,8 +79,8 @@ class Evaluator:
         """Return what was found for a graph, or None where it was not evaluated."""
         return self._known.get(graph_sha256)
 
-    def _batches(self) -> Batches:
-        return Batches(self.crops, self.preprocessing, self.batch_size)
+    def _batches(self, preprocessing: Preprocessing | None = None) -> Batches:
+        return Batches(self.crops, preprocessing or self.preprocessing, self.batch_size)
 
 
 def metric_of(evaluation: Evaluation, goal: Goal) -> float:

@@ -156,6 +156,8 @@ def _replay(context: Context, pair: Pair) -> ReplaySection | None:
     if context.recorded is None or context.asked.request.replay is None:
         return None
     hashes = {"int8": pair.int8.graph_sha256, "qdq": pair.qdq.graph_sha256}
+    if context.folder.fp32 is not None:
+        hashes["fp32"] = context.model.graph_sha256
     return replay_section(context.asked.request.replay, context.recorded, hashes)
 
 

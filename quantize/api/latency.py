@@ -14,19 +14,17 @@ from quantize.config.evaluation import PerformanceBlock
 from quantize.data.crops import Crops
 from quantize.data.preprocessing import Preprocessing
 from quantize.models.artifact import ModelArtifact
+from quantize.models.input_form import in_form
 from quantize.progress import Progress, silent
 
 ROTATED_IMAGES = 64
 
 
-def prepared_inputs(crops: Crops, preprocessing: Preprocessing, model: ModelArtifact) -> list[npt.NDArray[np.float32]]:
-    """Return up to 64 different images as the model takes them, each ``[batch, 3, H, W]`` float32."""
+def prepared_inputs(crops: Crops, preprocessing: Preprocessing, model: ModelArtifact) -> list[npt.NDArray[np.generic]]:
+    """Return up to 64 different images as the model takes them, each a batch of its size of the same image."""
     batch = model.contract.fixed_batch or 1
     few = crops.subset(range(min(ROTATED_IMAGES, len(crops))))
-    images = preprocessing.normalize(np.asarray(few.array[:]))
-    if model.contract.input_layout == "NHWC":
-        images = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
-    images = images.astype(model.contract.input.dtype, copy=False)  # raw pixels have whole values: nothing is lost
+    images = in_form(model.contract, preprocessing.normalize(np.asarray(few.array[:])))
     return [np.ascontiguousarray(np.repeat(image[np.newaxis], batch, axis=0)) for image in images]
 
 

@@ -66,7 +66,8 @@ def repeated_hashes(
     require_same_inputs(report, context.source, context.images.calibration.fingerprint)
     recipe = report.chosen.recipe
     built = build_again(context.model, recipe, context.batches(context.images.calibration), scratch)
-    context, built = contracted(context, built)
+    folded = contracted(context, built)
+    context, built = folded.context, folded.candidate
     images = context.images
     workshop = Workshop(
         crops=images.evaluation,
@@ -82,7 +83,8 @@ def repeated_hashes(
         calibration = context.batches(context.images.calibration)
         rewritten = with_corrected_scores(rewritten, context.model, calibration, good_enough=None) or rewritten
     rewritten = guarded(rewritten)
-    return {"int8": graph_sha256(rewritten.qlinear), "qdq": graph_sha256(rewritten.qdq)}
+    hashes = {"int8": graph_sha256(rewritten.qlinear), "qdq": graph_sha256(rewritten.qdq)}
+    return {**hashes, "fp32": context.model.graph_sha256}
 
 
 def _context(report: RunReport, inputs: Inputs, scratch: Path, cache: Path, progress: Progress) -> Context:

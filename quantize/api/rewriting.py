@@ -20,6 +20,7 @@ from quantize.data.crops import Crops
 from quantize.data.preprocessing import Preprocessing
 from quantize.engines.protocols import Goal
 from quantize.models.artifact import ModelArtifact, save_model
+from quantize.models.input_form import in_form
 from quantize.progress import Progress
 from quantize.report.trials import RewriteSection, SpeedSection
 from quantize.rewrites import RatioInterval, Rewrite, RewriteRecord, Rewritten, rewrite
@@ -64,7 +65,7 @@ class Workshop:
             timed: False keeps every rewrite that is right, whatever it gains: a recorded decision is repeated.
         """
         few = self.crops.subset(range(min(_CHECKED_IMAGES, len(self.crops))))
-        images = self.preprocessing.normalize(np.asarray(few.array[:]))
+        images = in_form(model.contract, self.preprocessing.normalize(np.asarray(few.array[:])))
         size = model.contract.fixed_batch or _BATCH
         whole = len(images) // size * size
         batches = [images[start : start + size] for start in range(0, whole, size)] or [images]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from quantize.errors import RunError
@@ -19,11 +19,18 @@ class RunFolder:
         path: The run's folder.
         int8: The QLinear model.
         qdq: The QDQ model.
+        fp32: The fp32 model with the input that was asked for; None where the input stays as it is.
     """
 
     path: Path
     int8: Path
     qdq: Path
+    fp32: Path | None = None
+
+    @property
+    def models(self) -> tuple[Path, ...]:
+        """Return every model that is written for the user."""
+        return (self.int8, self.qdq) if self.fp32 is None else (self.int8, self.qdq, self.fp32)
 
     @property
     def work(self) -> Path:
@@ -61,8 +68,10 @@ class RunFolder:
         return self.path / "trials.jsonl"
 
 
-def plan_run(output: Path, *, stem: str, opset: int, first_format: str, overwrite: bool) -> RunFolder:
-    """Decide where a run and its two models go, and refuse to write over an earlier one.
+def plan_run(
+    output: Path, *, stem: str, opset: int, first_format: str, overwrite: bool, input_contract: str = "as-is"
+) -> RunFolder:
+    """Decide where a run and its models go, and refuse to write over an earlier one.
 
     Args:
         output: A folder, or a ``.onnx`` file for the format that the framework names.
@@ -70,6 +79,7 @@ def plan_run(output: Path, *, stem: str, opset: int, first_format: str, overwrit
         opset: The input model's opset; the names carry max(12, opset) for QLinear and max(13, opset) for QDQ.
         first_format: ``qlinear`` or ``qdq``: the format that a ``.onnx`` output names.
         overwrite: Whether an existing run may be replaced.
+        input_contract: What the models shall take; unless ``as-is``, an fp32 model that takes it is written too.
 
     Raises:
         RunError: There is a run already, or something else is in the way.
@@ -84,7 +94,11 @@ def plan_run(output: Path, *, stem: str, opset: int, first_format: str, overwrit
         else:
             run = RunFolder(folder, int8=output, qdq=_not(beside / qdq_name, output))
     else:
+        beside = output
         run = RunFolder(output, int8=output / int8_name, qdq=output / qdq_name)
+    if input_contract != "as-is":
+        fp32_name = f"{name}-{max(13, opset)}-fp32-{input_contract}.onnx"
+        run = replace(run, fp32=_not(beside / fp32_name, output))
     _refuse_to_write_over(run, overwrite=overwrite)
     return run
 
@@ -153,7 +167,7 @@ def _refuse_to_write_over(run: RunFolder, *, overwrite: bool) -> None:
             expected="a folder, or nothing yet",
             advice="name another place with --output_model",
         )
-    in_the_way = [path for path in (run.report, run.journal, run.int8, run.qdq) if path.exists()]
+    in_the_way = [path for path in (run.report, run.journal, *run.models) if path.exists()]
     if in_the_way and not overwrite:
         raise RunError(
             "there is something already that this run would write over",

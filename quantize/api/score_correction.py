@@ -14,6 +14,7 @@ from quantize.engines.native_scores import corrected_scores, logits, logits_tens
 from quantize.evaluation.fidelity import fidelity_of
 from quantize.formats import canonical, to_qdq, to_qlinear
 from quantize.models.artifact import ModelArtifact
+from quantize.models.input_form import in_form
 from quantize.models.nodes import default_opset
 from quantize.rewrites import Rewritten
 
@@ -49,10 +50,7 @@ def with_corrected_scores(
         return None  # the scores themselves are 8-bit levels: the configuration asked for that
     if fp32.contract.fixed_batch is not None or len(calibration.crops) < 2:
         return None
-    images = np.concatenate([batch.images for batch in calibration])
-    if fp32.contract.input_layout == "NHWC":
-        images = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
-    images = images.astype(fp32.contract.input.dtype, copy=False)
+    images = in_form(fp32.contract, np.concatenate([batch.images for batch in calibration]))
     reference = logits(fp32.proto(), [images])
     if good_enough is not None and not _pays(reference, logits(model, [images])):
         return None

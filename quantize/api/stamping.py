@@ -1,4 +1,4 @@
-"""The run's facts, written into both models after they were judged and measured."""
+"""The run's facts, written into its models after they were judged and measured."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ def stamp_models(report: RunReport, run: RunFolder) -> RunReport:
         RuntimeError: Writing changed more than the metadata, which is a bug.
     """
     models = tuple(_stamp(report, section, run) for section in report.models)
-    return report.model_copy(update={"models": models})
+    baseline = report.baseline if run.fp32 is None else _stamp(report, report.baseline, run)
+    return report.model_copy(update={"models": models, "baseline": baseline})
 
 
 def _stamp(report: RunReport, section: ModelSection, run: RunFolder) -> ModelSection:
-    path = {"int8": run.int8, "qdq": run.qdq}[section.role]
+    path = run.path / section.file
     written = save_model(stamped(ModelArtifact.load(path).proto(), facts(report, section.role)), path)
     if written.graph_sha256 != section.graph_sha256:
         raise RuntimeError(f"{path}: the graph changed while its metadata were written")

@@ -50,6 +50,7 @@ def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
             opset=source.opset,
             first_format="qdq" if config.model.framework == "onnxrt_qdq" else "qlinear",
             overwrite=request.overwrite or request.resume is not None,
+            input_contract=config.input_contract,
         )
         if request.resume is not None and folder.report.is_file():
             report = read_report(folder.report)

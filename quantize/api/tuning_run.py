@@ -56,12 +56,16 @@ def run(context: Context) -> RunReport:
         recipe = found.chosen.recipe
         reference = proto if recipe.engine == "inc" else source_graph(proto, recipe)
         layers = layer_errors(reference, found.chosen.artifact.proto(), whole)
-    written, candidate = contracted(context, found.chosen.artifact)
-    if written is not context:
+    with context.stages.stage("fold the input contract"):
+        folded = contracted(context, found.chosen.artifact)
+        written, candidate = folded.context, folded.candidate
+    if folded.section is not None:
         selection = written.evaluator(written.images.evaluation, "evaluation-contract")
         selection.evaluate_baseline(written.model)
     ratios = Ratios(journal, table.rewrites)
-    report = finish(written, candidate, found, goal, selection, ratios).model_copy(update={"layers": layers})
+    report = finish(written, candidate, found, goal, selection, ratios).model_copy(
+        update={"layers": layers, "input_contract": folded.section}
+    )
     used.model_copy(update={"rewrites": ratios.used}).save(context.folder.latency_table)
     return stamp_models(report, context.folder)
 

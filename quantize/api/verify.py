@@ -91,7 +91,8 @@ def report_of(model: Path) -> Path:
 
 
 def _section(report: RunReport, artifact: ModelArtifact, path: Path) -> ModelSection:
-    sections = report.models
+    # The fp32 model is the run's own file only where its input was changed.
+    sections = (*report.models, report.baseline) if report.input_contract is not None else report.models
     same = [one for one in sections if one.graph_sha256 == artifact.graph_sha256]
     said = read_facts(artifact.proto()).get("quantize.role")
     named = [one for one in sections if Path(one.file).name == path.name or one.role == said]

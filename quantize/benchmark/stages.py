@@ -15,6 +15,8 @@ from quantize.benchmark.schedule import round_order
 from quantize.benchmark.speedup import Speedup, speedup
 from quantize.data.decode import decode_image
 from quantize.data.preprocessing import Preprocessing
+from quantize.models.contract import Layout
+from quantize.models.input_form import model_input
 from quantize.models.session import open_session
 from quantize.progress import Progress, silent
 
@@ -30,7 +32,7 @@ class StageTimes(BaseModel):
 
     Attributes:
         name: The model's name in the plan.
-        preprocessing_ns: Decoding, resizing, cropping, normalizing.
+        preprocessing_ns: Decoding, resizing, cropping, normalizing where the model does not take pixels.
         inference_ns: The session's run.
         postprocessing_ns: Finding the five best classes.
         end_to_end_ns: All three at once, timed apart, twice an image.
@@ -45,17 +47,18 @@ class StageTimes(BaseModel):
     end_to_end_ns: tuple[int, ...]
 
 
-def preparation(preprocessing: Preprocessing, *, layout: str = "NCHW") -> Prepare:
-    """Return what makes a float32 input of an image file's bytes, as a user of the model would.
+def preparation(preprocessing: Preprocessing, *, layout: Layout = "NCHW", dtype: str = "float32") -> Prepare:
+    """Return what makes a model's input of an image file's bytes, as a user of the model would.
 
     Args:
         preprocessing: With its sizes decided.
-        layout: ``NCHW`` or ``NHWC``.
+        layout: Of the model's input.
+        dtype: Of the model's input; ``uint8`` takes the crop's pixels as they are.
     """
 
     def prepare(content: bytes) -> npt.NDArray[np.generic]:
-        images = preprocessing.normalize(preprocessing.crop_image(decode_image(content))[np.newaxis])
-        return images if layout == "NCHW" else np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+        crop = preprocessing.crop_image(decode_image(content))
+        return model_input(preprocessing, crop[np.newaxis], layout=layout, dtype=dtype)
 
     return prepare
 

@@ -81,6 +81,16 @@ class Preprocessing(BaseModel):
             raise ValueError("the sizes are not decided: call for_input_size with the model's input size")
         return side
 
+    @property
+    def leaves_pixels(self) -> bool:
+        """Whether the numbers of the model's input are the pixels' own, whatever their order."""
+        return (self.scale, self.mean, self.std) == (1.0, (0.0,) * 3, (1.0,) * 3)
+
+    def without_normalization(self) -> Preprocessing:
+        """Return what makes the same crops and leaves their pixels as they are, RGB."""
+        own = {"scale": 1.0, "mean": (0.0,) * 3, "std": (1.0,) * 3, "channel_order": "RGB", "preset": None}
+        return self.model_copy(update=own)
+
     def for_input_size(self, height: int | None, width: int | None) -> Preprocessing:
         """Return this preprocessing with the sizes that a model's input takes.
 

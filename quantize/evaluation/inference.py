@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from quantize.errors import ModelError
 from quantize.models.artifact import ModelContract
+from quantize.models.input_form import in_form
 
 
 def scores_of(session: Any, contract: ModelContract, images: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -19,20 +20,17 @@ def scores_of(session: Any, contract: ModelContract, images: NDArray[np.float32]
     Raises:
         ModelError: The output does not squeeze to (N, classes).
     """
-    if contract.input_layout == "NHWC":
-        images = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+    given = in_form(contract, images)
     fixed = contract.input.shape[0]
-    size = fixed if isinstance(fixed, int) and fixed > 0 else len(images)
-    parts = [_run(session, contract, images[start : start + size], size) for start in range(0, len(images), size)]
+    size = fixed if isinstance(fixed, int) and fixed > 0 else len(given)
+    parts = [_run(session, contract, given[start : start + size], size) for start in range(0, len(given), size)]
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _run(session: Any, contract: ModelContract, images: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    count = len(images)
+def _run(session: Any, contract: ModelContract, given: NDArray[Any], size: int) -> NDArray[np.float32]:
+    count = len(given)
     if count < size:
-        images = np.concatenate([images, np.zeros((size - count, *images.shape[1:]), np.float32)])
-    # a model that takes raw pixels is given them as floats with whole values: the cast changes none
-    given = images.astype(contract.input.dtype, copy=False)
+        given = np.concatenate([given, np.zeros((size - count, *given.shape[1:]), given.dtype)])
     (output,) = session.run([contract.output.name], {contract.input.name: given})
     scores = np.asarray(output, dtype=np.float32)
     if _without_ones(scores.shape) != _without_ones((size, contract.classes)):

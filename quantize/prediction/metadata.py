@@ -9,8 +9,15 @@ from quantize.data.preprocessing import Preprocessing
 from quantize.errors import ModelError
 from quantize.report.metadata import PREFIX, read_facts
 
+INPUT_CONTRACT = f"{PREFIX}input_contract"
+"""Key of what the model takes where the normalization was folded into its first Conv."""
 PREPROCESSING = f"{PREFIX}preprocessing"
 """Key of the JSON of a ``Preprocessing``, sizes decided."""
+
+
+def input_contract_in(model: ModelProto) -> str | None:
+    """Return the input contract that was folded into a model, or None where its input is as it was."""
+    return read_facts(model).get(INPUT_CONTRACT)
 
 
 def preprocessing_in(model: ModelProto, *, where: str) -> Preprocessing | None:

@@ -14,6 +14,7 @@ from quantize.benchmark.stages import StageTimes, end_to_end_speedup
 from quantize.benchmark.summary import summary
 from quantize.benchmark.throughput import BatchThroughput
 from quantize.report.benchmark import BenchmarkReport
+from quantize.report.data import preprocessing_name
 from quantize.report.tables import Table, accuracy_rows, drop_rows
 from quantize.report.text import drawn, wrapped
 from quantize.report.wording import bounds, megabytes, milliseconds, times
@@ -24,7 +25,7 @@ def benchmark_text(report: BenchmarkReport) -> str:
     parts = []
     sections = [(model.name, model.accuracy) for model in report.models if model.accuracy is not None]
     if sections:
-        note = f"{report.images:,} images, preprocessing '{report.preprocessing.preset or 'custom'}'."
+        note = f"{report.images:,} images, preprocessing '{preprocessing_name(report.preprocessing)}'."
         parts.append(drawn(accuracy_rows(sections, [note])))
         dropped = drop_rows((name, section.top1) for name, section in sections)
         parts += [drawn(dropped)] if dropped is not None else []

@@ -54,3 +54,9 @@ class PreprocessingSection(Section):
     scale: float
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+
+
+def preprocessing_name(section: PreprocessingSection) -> str:
+    """Return what a person calls a preprocessing: its preset, or what there is to say of it."""
+    pixels = (section.scale, section.mean, section.std) == (1.0, (0.0,) * 3, (1.0,) * 3)
+    return section.preset or (f"none: {section.channel_order} pixels as they are" if pixels else "custom")

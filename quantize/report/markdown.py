@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 from quantize.report.characters import one_line
+from quantize.report.data import preprocessing_name
 from quantize.report.replay import replay_sentences
 from quantize.report.schema import RunReport
 from quantize.report.tables import NAMES, Table, report_tables
@@ -75,7 +76,7 @@ def provenance_facts(report: RunReport) -> dict[str, str]:
         "model": f"{source.path}, sha256 {source.sha256}" + (f" ({source.catalog})" if source.catalog else ""),
         "recipe": f"{report.chosen.recipe_id}, engine {report.engine}",
         "data": f"{report.data.path}, fingerprint {origin.data_fingerprint[:16]}",
-        "preprocessing": f"{report.preprocessing.preset or 'custom'}, "
+        "preprocessing": f"{preprocessing_name(report.preprocessing)}, "
         f"fingerprint {origin.preprocessing_fingerprint[:16]}",
         "configuration": f"fingerprint {origin.config_fingerprint[:16]}",
         "versions": ", ".join(f"{name} {version}" for name, version in origin.versions.items()),

@@ -35,6 +35,7 @@ def facts(report: RunReport, role: str) -> dict[str, str]:
         "data_fingerprint": origin.data_fingerprint,
         "preprocessing_fingerprint": origin.preprocessing_fingerprint,
         "preprocessing": report.preprocessing.model_dump_json(),
+        "input_contract": report.input_contract.contract if report.input_contract is not None else None,
         "images": found.n,
         "top1": found.top1.expected if found.top1 else None,
         "top5": found.top5.expected if found.top5 else None,

@@ -10,6 +10,7 @@ from quantize.benchmark.resources import Resources
 from quantize.report.criterion import CriterionSection, VerdictSection
 from quantize.report.data import DataSection, PreprocessingSection
 from quantize.report.flips import FlipsSection
+from quantize.report.input_contract import InputContractSection
 from quantize.report.layers import LayerErrorSection
 from quantize.report.models import FormatsSection, ModelSection, SourceSection
 from quantize.report.provenance import Provenance
@@ -46,6 +47,7 @@ class RunReport(Section):
         resources: Memory and load time of each model; empty where they were not measured.
         profile: Time of every operator, fp32 against int8; None where it was not measured.
         flips: Images on which the int8 model's answer is another than fp32's; None where that was not looked at.
+        input_contract: What the models' input was changed to; None where it is as it was.
         layers: Error of each layer; empty where it was not measured.
         replay: What this run repeats, and whether it gave the same models; None for a run of its own.
         stages: Where the time went.
@@ -71,6 +73,7 @@ class RunReport(Section):
     resources: tuple[Resources, ...] = ()
     profile: Profile | None = None
     flips: FlipsSection | None = None
+    input_contract: InputContractSection | None = None
     layers: tuple[LayerErrorSection, ...] = ()
     replay: ReplaySection | None = None
     stages: tuple[StageSection, ...]

@@ -41,7 +41,8 @@ def summary(report: RunReport) -> str:
         names = ", ".join(dict.fromkeys(doubt.name for doubt in found))
         parts.append(wrapped(f"Reasons to doubt the latencies: {names}. report.md says what to do.", "  "))
     parts.append("\nfiles")
-    parts += [f"  {one_line(model.file)}" for model in report.models]
+    written = report.models if report.input_contract is None else (*report.models, report.baseline)
+    parts += [f"  {one_line(model.file)}" for model in written]
     parts += ["  report.json, report.md, report.html, flips.csv, config.yaml, trials.jsonl"]
     if report.data.demonstration:
         parts += ["", wrapped("That was a demonstration on 20 photographs. On your own model and images:"), *OWN_DATA]

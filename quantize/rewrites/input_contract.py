@@ -9,6 +9,8 @@ the scores bear it.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper
@@ -24,6 +26,12 @@ from quantize.rewrites.input_padding import pad_channels
 from quantize.rewrites.movement import movement
 from quantize.rewrites.protocol import Movement
 from quantize.rewrites.runner import scores
+
+FLOAT_WITHIN = 1e-3
+"""How far a contract may move an fp32 model's scores, see ``Declaration.within``: float32 rounding."""
+QUANTIZED_WITHIN = 0.15
+"""How far it may move a quantized model's: the input and, where it is rescaled, the first weight round elsewhere, and
+the border of a Conv that pads is one pixel value for all channels."""
 
 
 def fold_input_contract(
@@ -78,7 +86,7 @@ def check_input_contract(
     preprocessing: Preprocessing,
     crops: NDArray[np.uint8],
     *,
-    within: float = 0.15,
+    within: float = QUANTIZED_WITHIN,
 ) -> Movement:
     """Check on real images that a contract moved the scores by no more than rounding.
 
@@ -94,7 +102,7 @@ def check_input_contract(
         ModelError: The scores moved further.
     """
     inputs = (preprocessing.normalize(crops), contract_input(contract, preprocessing, crops))
-    old, new = (scores(model, [given]) for model, given in zip((before, after), inputs, strict=True))
+    old, new = (scores(model, _batches(model, given)) for model, given in zip((before, after), inputs, strict=True))
     moved = movement(old, new)
     if moved.relative > within:
         raise ModelError(
@@ -104,6 +112,14 @@ def check_input_contract(
             advice="leave the input as it is: --input_contract as-is",
         )
     return moved
+
+
+def _batches(model: ModelProto, given: NDArray[Any]) -> list[NDArray[Any]]:
+    """Return images in batches of the size that a model insists on: few are repeated, a rest is left out."""
+    size = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or len(given)
+    if len(given) < size:
+        given = np.resize(given, (size, *given.shape[1:]))
+    return [given[start : start + size] for start in range(0, len(given) // size * size, size)]
 
 
 def _declare(graph: Graph, name: str, contract: InputContract) -> str:
