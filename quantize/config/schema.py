@@ -56,8 +56,9 @@ def field_at(path: KeyPath) -> FieldInfo | None:
     block: Any = RunConfig
     found: FieldInfo | None = None
     for index, part in enumerate(path):
-        if isinstance(block, type) and issubclass(block, Block):
-            found = block.model_fields.get(str(part))
+        inner = _block(block)
+        if inner is not None:
+            found = inner.model_fields.get(str(part))
             if found is None:
                 return None
             block = _plain(found.annotation)
@@ -74,8 +75,7 @@ def block_at(path: KeyPath) -> type[Block] | None:
     if not path:
         return RunConfig
     found = field_at(path)
-    annotation = None if found is None else _plain(found.annotation)
-    return annotation if isinstance(annotation, type) and issubclass(annotation, Block) else None
+    return None if found is None else _block(_plain(found.annotation))
 
 
 def takes_blank(path: KeyPath) -> bool:
@@ -132,10 +132,10 @@ def choices_of(annotation: Any) -> tuple[str, ...]:
 def _settings_of(block: type[Block], path: tuple[str, ...]) -> Iterator[Setting]:
     for name, info in block.model_fields.items():
         here = (*path, name)
-        inner = _plain(info.annotation)
+        inner = _block(_plain(info.annotation))
         flags = [item for item in _metadata(info.annotation, *info.metadata) if isinstance(item, Flag)]
         has_words = any(isinstance(item, Expected) for item in info.metadata)
-        if isinstance(inner, type) and issubclass(inner, Block) and not has_words:
+        if inner is not None and not has_words:
             yield from _settings_of(inner, here)
         elif not flags or flags[0].name is not None:
             flag = flags[0].name if flags and flags[0].name else name
@@ -146,9 +146,16 @@ def _settings_of(block: type[Block], path: tuple[str, ...]) -> Iterator[Setting]
 def _paths_of(block: type[Block], path: KeyPath) -> Iterator[KeyPath]:
     for name, info in block.model_fields.items():
         yield (*path, name)
-        inner = _plain(info.annotation)
-        if isinstance(inner, type) and issubclass(inner, Block):
+        inner = _block(_plain(info.annotation))
+        if inner is not None:
             yield from _paths_of(inner, (*path, name))
+
+
+def _block(annotation: Any) -> type[Block] | None:
+    """Return a type that is a block of settings, or None."""
+    # On Python 3.10, list[str] and the like are instances of type, and issubclass takes them not.
+    is_class = isinstance(annotation, type) and get_origin(annotation) is None
+    return annotation if is_class and issubclass(annotation, Block) else None
 
 
 def _plain(annotation: Any) -> Any:
