@@ -43,7 +43,7 @@ def inc_settings(config: RunConfig, calibration_images: int) -> IncSettings:
         timeout=timeout or None,
         max_trials=tuning.exit_policy.max_trials,
         random_seed=tuning.random_seed,
-        reduce_range=quantization.reduce_range,
+        reduce_range=quantization.narrow_weights,
         op_wise={name: constraint.lists() for name, constraint in quantization.op_wise.items()},
         optype_wise={name: constraint.lists() for name, constraint in quantization.optype_wise.items()},
         model_wise=quantization.model_wise.lists(),

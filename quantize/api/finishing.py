@@ -28,6 +28,7 @@ from quantize.api.verdict import verdict_section
 from quantize.benchmark.measurement import Measurement
 from quantize.data.workers import available_cpus
 from quantize.engines.protocols import Goal
+from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.report.replay import ReplaySection
 from quantize.report.schema import RunReport
@@ -56,12 +57,12 @@ def finish(
             context, found, goal, selection, _rewrite(context, candidate, goal, selection, ratios)
         )
         pair = write_pair(guarded(rewritten), context.folder)
+        chosen = _chosen(context, found, rewritten, corrections, pair)
     with stages.stage("evaluate the written files"):
         formats = compare_formats(pair, context.batches(images.evaluation), threads=available_cpus())
         baseline, models = _jury(context, goal, selection).judge((("int8", pair.int8), ("qdq", pair.qdq)))
     with stages.stage("benchmark"):
         measurement = _measure(context, pair)
-    chosen = _chosen(context, found, rewritten, corrections)
     with stages.stage("memory and operators"):
         resources, operators = measure_anatomy(
             {"fp32": context.model, "int8": pair.int8, "qdq": pair.qdq},
@@ -187,8 +188,25 @@ def _corrected(
     return (rewritten, before) if corrected is None else (corrected, (*before, CORRECTION))
 
 
-def _chosen(context: Context, found: Found, rewritten: Rewritten, corrections: tuple[str, ...]) -> ChosenSection:
+def _chosen(
+    context: Context, found: Found, rewritten: Rewritten, corrections: tuple[str, ...], pair: Pair
+) -> ChosenSection:
     kept = tuple(record.name for record in rewritten.records if record.kept)
     recipe = found.chosen.recipe.but(rewrites=kept, corrections=corrections)
     int8, _ = weighted_int8(recipe, context.model.proto())
-    return ChosenSection(trial=found.chosen.index, recipe_id=recipe.id, recipe=recipe, all_fp32=int8 == 0)
+    return ChosenSection(
+        trial=found.chosen.index,
+        recipe_id=recipe.id,
+        recipe=recipe,
+        all_fp32=int8 == 0,
+        target=context.config.quantization.target,
+        saturating_layers=_saturating(context, pair),
+    )
+
+
+def _saturating(context: Context, pair: Pair) -> int:
+    """Return how many layers can saturate without VNNI: none where the target says so, whatever made the weights."""
+    layers = {file.path.name: saturating_layers(file.proto()) for file in (pair.int8, pair.qdq)}
+    if context.config.quantization.target != "vnni" and any(layers.values()):
+        raise RuntimeError(f"layers can saturate without VNNI in spite of the target: {layers}")
+    return len(layers[pair.int8.path.name])

@@ -37,7 +37,7 @@ def constrained_recipe(model: ModelProto, settings: QuantizationBlock, rewrites:
         _require_fp32(f"quantization.optype_wise.{name}", constraint)
     return Recipe(
         engine="native",
-        reduce_range=settings.reduce_range,
+        reduce_range=settings.narrow_weights,
         float_nodes=tuple(sorted(nodes)),
         float_op_types=tuple(sorted(settings.optype_wise)),
         rewrites=rewrites,

@@ -40,6 +40,7 @@ class Settings(PreprocessingSettings, total=False):
     approach: str
     sampling_size: int
     in_evaluation: bool
+    target: Literal["vnni", "avx2", "any"]
     reduce_range: bool
     model_wise: Mapping[str, Any]
     optype_wise: Mapping[str, Any]

@@ -60,9 +60,12 @@ class QuantizationBlock(Block):
         default="post_training_static_quant", description="The kind of quantization."
     )
     calibration: CalibrationBlock = CalibrationBlock()
-    reduce_range: Switch = Field(
-        default=False, description="Use 7 bits for weights, for CPUs without VNNI; never taken from this machine."
+    target: Literal["vnni", "avx2", "any"] = Field(
+        default="vnni",
+        description="CPUs to run on. avx2 and any: no sum of int8 products saturates without VNNI; never taken from "
+        "this machine.",
     )
+    reduce_range: Switch = Field(default=False, description="Use 7 bits for weights, whatever the target.")
     model_wise: Annotated[
         OpConstraint, Expected("a constraint, such as {activation: {algorithm: [minmax, kl]}}", "YAML")
     ] = Field(default=OpConstraint(), description="What every op may become.")
@@ -72,3 +75,8 @@ class QuantizationBlock(Block):
     op_wise: OpConstraints = Field(
         default_factory=dict, description="What single ops may become, by node name or pattern."
     )
+
+    @property
+    def narrow_weights(self) -> bool:
+        """Whether weights get 7 bits: two products of theirs stay within 16 bits."""
+        return self.reduce_range or self.target != "vnni"

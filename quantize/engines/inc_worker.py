@@ -98,6 +98,16 @@ def _observe(parent: Parent, tuning: _Tuning | None) -> None:
         _wrap(ONNXRUNTIMEAdaptor, "quantize", lambda _self, configuration, *_a, **_n: tuning.begin(configuration))
 
 
+def _narrow_weights_only() -> None:
+    """Leave activations 8 bits where weights get 7, which is enough for two products to stay within 16 bits.
+
+    Neural Compressor's ``reduce_range`` takes a bit off both: on SqueezeNet, five times the divergence from fp32.
+    """
+    from neural_compressor.adaptor.ox_utils.calibration import ONNXRTAugment
+
+    _wrap(ONNXRTAugment, "dump_calibration", lambda augment, *_a, **_n: setattr(augment, "reduce_range", False))
+
+
 def _configuration(job: Message) -> Any:
     from neural_compressor.config import AccuracyCriterion, PostTrainingQuantConfig, TuningCriterion
 
@@ -135,6 +145,7 @@ def _fit(parent: Parent, job: Message) -> None:
     parent.enter("load")
     tuning = _Tuning(parent, Path.cwd()) if job["tune"] else None
     _observe(parent, tuning)
+    _narrow_weights_only()
     model = onnx.load(job["model"])
     images = CalibrationImages(job["images"], job["shape"], job["batch_size"])
 

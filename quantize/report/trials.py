@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from quantize.recipe import Recipe
 from quantize.report.section import Section
 
@@ -51,12 +53,28 @@ class ChosenSection(Section):
         recipe_id: Its identity.
         recipe: The whole of it, to build the model again.
         all_fp32: Whether nothing is left in int8: then the criterion is met by not quantizing.
+        target: CPUs that the files are for. ``avx2`` and ``any``: no sum of integer products saturates without VNNI.
+        saturating_layers: Layers of the int8 file whose sums can saturate without VNNI; None where nobody looked.
     """
 
     trial: int
     recipe_id: str
     recipe: Recipe
     all_fp32: bool
+    target: Literal["vnni", "avx2", "any"] = "vnni"
+    saturating_layers: int | None = None
+
+    @property
+    def cpus(self) -> str:
+        """Return which CPUs the files are for, in a sentence."""
+        if self.saturating_layers == 0:
+            return "Made for any CPU: no sum of integer products can saturate, with VNNI or without."
+        if self.saturating_layers is None:
+            return "Made for CPUs with VNNI."
+        return (
+            f"Made for CPUs with VNNI: without it, sums of products can saturate in {self.saturating_layers:,} layers, "
+            "and answers differ (--target any prevents it)."
+        )
 
 
 class SpeedSection(Section):

@@ -16,6 +16,8 @@ from quantize.formats.unit import quantized_input
 from quantize.rewrites.channel_affine import ChannelAffine, InputContract
 from quantize.rewrites.first_conv import conv_bias, replace_conv
 
+_SEVEN_BITS = 64
+
 
 def fold_quantized(
     graph: Graph,
@@ -53,8 +55,10 @@ def fold_quantized(
         weight = reference if reference is not None and reference.shape == old.shape else found.by.dequantize(old)
         new, _ = affine.folded(weight)
         largest = np.abs(new).reshape(len(new), -1).max(axis=1)
-        scale = np.maximum(largest / 127, np.finfo(np.float32).tiny).astype(np.float32)
-        integers_new = np.clip(np.rint(new / scale.reshape(-1, 1, 1, 1)), -127, 127).astype(np.int8)
+        # As wide as the integers that they replace: 7 bits do not saturate on CPUs without VNNI.
+        most = 127 if np.abs(old.astype(np.int32)).max() > _SEVEN_BITS else _SEVEN_BITS - 1
+        scale = np.maximum(largest / most, np.finfo(np.float32).tiny).astype(np.float32)
+        integers_new = np.clip(np.rint(new / scale.reshape(-1, 1, 1, 1)), -most, most).astype(np.int8)
     by_w = new_parameters(
         graph, f"{conv.name}_weight", scale, np.zeros(scale.shape, integers_new.dtype), 0 if scale.ndim else None
     )

@@ -21,6 +21,7 @@ from quantize.engines.inc_job import require_neural_compressor
 from quantize.engines.inc_settings import IncSettings
 from quantize.engines.protocols import Goal, Trial
 from quantize.errors import EngineError
+from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import ModelArtifact, save_model
 
 pytestmark = [
@@ -213,6 +214,24 @@ def test_the_bias_of_the_scores_is_added_in_float(tmp_path: Path, product: str):
     nodes = trials[0].artifact.proto().graph.node
     assert Counter(node.op_type for node in nodes)["QLinearMatMul"] == 1
     assert nodes[-1].op_type == "Add"
+
+
+def test_reduced_range_takes_a_bit_off_the_weights_and_leaves_activations_whole(model: ModelArtifact, tmp_path: Path):
+    def built(*, reduce_range: bool) -> onnx.ModelProto:
+        tuner = IncTuner(IncSettings(reduce_range=reduce_range), tmp_path / f"work-{reduce_range}")
+        artifact = next(iter(tuner.tune(model, ANYTHING, never, batches()))).artifact
+        assert artifact is not None
+        return artifact.proto()
+
+    def image_scale(quantized: onnx.ModelProto) -> float:
+        constants = {tensor.name: tensor for tensor in quantized.graph.initializer}
+        first = next(node for node in quantized.graph.node if node.op_type == "QuantizeLinear")
+        return float(numpy_helper.to_array(constants[first.input[1]]))
+
+    whole, reduced = built(reduce_range=False), built(reduce_range=True)
+    assert len(saturating_layers(whole)) == 3
+    assert saturating_layers(reduced) == ()
+    assert image_scale(reduced) == image_scale(whole)
 
 
 def test_qdq_below_opset_13_is_refused(model: ModelArtifact, tmp_path: Path):

@@ -16,6 +16,7 @@ from quantize.engines.native_qdq import FLOAT_OUTPUTS
 from quantize.engines.native_ranges import COMMON_GRIDS
 from quantize.engines.native_windows import windows
 from quantize.errors import EngineError
+from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import save_model
 from quantize.models.session import open_session
 from quantize.recipe import Recipe
@@ -130,6 +131,8 @@ def test_reduced_range_keeps_weights_within_seven_bits(model, statistics):
     quantized = quantize_graph(model, RECIPE.but(reduce_range=True), statistics)
     weights = next(tensor for tensor in quantized.graph.initializer if tensor.name == "w0_quantized")
     assert np.abs(numpy_helper.to_array(weights)).max() == 63
+    assert saturating_layers(quantized) == ()
+    assert saturating_layers(quantize_graph(model, RECIPE, statistics)) != ()
 
 
 @pytest.mark.parametrize("activation_type", ["uint8", "int8"])

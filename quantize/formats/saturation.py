@@ -1,0 +1,77 @@
+"""Layers whose integer products can saturate on CPUs without VNNI.
+
+Without VNNI, onnxruntime multiplies uint8 activations and int8 weights with VPMADDUBSW, which adds two neighbouring
+products in 16 bits. Source: onnxruntime's documentation, "Quantize ONNX models", on data types and reduce_range.
+Depthwise layers have a kernel of their own that adds in 32 bits, and uint8 weights go through VPMADDWD, which does too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto
+
+from quantize.formats.graph import Graph, attribute
+from quantize.formats.qdq import canonical
+from quantize.formats.unit import quantized_input
+
+_HIGHEST, _LOWEST = 32767, -32768
+_LARGEST_ACTIVATION = 255
+
+
+def saturating_layers(model: ModelProto) -> tuple[str, ...]:
+    """Return the names of the layers that some input could saturate, in the graph's order.
+
+    For a layer that is not among them, the two largest weights of one sign in each output channel, times the largest
+    activation, stay within 16 bits; so does every pair, in whatever order the kernels lay the weights out.
+
+    Args:
+        model: A quantized model in either format.
+    """
+    graph = Graph(canonical(model))
+    return tuple(node.name for node in graph.sorted_nodes() if _can_saturate(graph, node))
+
+
+def can_saturate(rows: NDArray[np.integer[Any]]) -> bool:
+    """Return whether two products of uint8 activations and these int8 weights can leave 16 bits.
+
+    Args:
+        rows: (output channels, inputs of one of them).
+    """
+    if rows.shape[1] < 2:
+        return False
+    ordered = np.sort(rows.astype(np.int32), axis=1)
+    most = np.maximum(ordered[:, -2:], 0).sum(axis=1).max() * _LARGEST_ACTIVATION
+    least = np.minimum(ordered[:, :2], 0).sum(axis=1).min() * _LARGEST_ACTIVATION
+    return bool(most > _HIGHEST or least < _LOWEST)
+
+
+def is_depthwise(shape: tuple[int, ...], group: int) -> bool:
+    """Return whether a Conv has one input and one output channel a group.
+
+    Args:
+        shape: Of its weights, (output channels, input channels of a group, height, width).
+        group: Its groups.
+    """
+    return group == shape[0] and shape[1] == 1
+
+
+def _can_saturate(graph: Graph, node: NodeProto) -> bool:
+    if node.op_type not in ("Conv", "Gemm", "MatMul") or len(node.input) < 2:
+        return False
+    activations, weights = (quantized_input(graph, name) for name in node.input[:2])
+    if activations is None or weights is None or activations.by.zero_point.dtype != np.uint8:
+        return False
+    values = graph.constant(weights.integers)
+    if weights.by.zero_point.dtype != np.int8:
+        return False
+    if values is None:  # weights that only the input decides
+        return True
+    if node.op_type == "Conv":
+        return not is_depthwise(values.shape, attribute(node, "group", 1)) and can_saturate(
+            values.reshape(len(values), -1)
+        )
+    across = values if node.op_type == "Gemm" and attribute(node, "transB", 0) else np.moveaxis(values, -2, -1)
+    return can_saturate(across.reshape(-1, across.shape[-1]))
