@@ -24,6 +24,7 @@ from quantize.data.cache_folder import user_cache
 from quantize.data.crops import Crops, crop_images
 from quantize.data.image_set import ImageSet
 from quantize.data.images import open_images
+from quantize.data.preprocessing import Preprocessing
 from quantize.data.workers import available_cpus
 from quantize.errors import ConfigError, ExitCode
 from quantize.files import write_text
@@ -113,10 +114,17 @@ def _report(
         data=str(found.data),
         images=len(crops),
         data_fingerprint=crops.fingerprint,
-        preprocessing=PreprocessingSection.model_validate(found.preprocessing.model_dump()),
+        preprocessing=_section(found.preprocessing),
         models=tuple(
             BenchmarkedModel(
-                name=name, file=str(model.path), sha256=model.sha256, bytes=model.bytes, accuracy=accuracy.get(name)
+                name=name,
+                file=str(model.path),
+                sha256=model.sha256,
+                bytes=model.bytes,
+                accuracy=accuracy.get(name),
+                preprocessing=None
+                if found.preprocessings[name].fingerprint == found.preprocessing.fingerprint
+                else _section(found.preprocessings[name]),
             )
             for name, model in found.models.items()
         ),
@@ -131,6 +139,10 @@ def _report(
         versions=versions(),
         notes=request.config.notes,
     )
+
+
+def _section(preprocessing: Preprocessing) -> PreprocessingSection:
+    return PreprocessingSection.model_validate(preprocessing.model_dump())
 
 
 def _profiled(found: Subjects, plan: Plan, inputs: Inputs, progress: Progress) -> Profile:

@@ -20,6 +20,7 @@ from quantize.files import write_text
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog import catalog_entry_for
 from quantize.models.prepare import prepare
+from quantize.models.refusals import refuse_unsuitable
 from quantize.progress import Progress, silent
 from quantize.report.html import html
 from quantize.report.markdown import markdown
@@ -56,6 +57,7 @@ def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
             report = read_report(folder.report)
             return TuneResult(run=folder.path, report=report, exit_code=exit_code(report.verdict))
         refuse_to_write_over_the_input(folder, asked.model)
+        refuse_unsuitable(source.proto(), str(asked.model))  # before what only a suitable model could be asked
         listed = open_images(asked.data, asked.labels, classes=source.contract.classes)
         entry = catalog_entry_for(source.proto())
         preprocessing = preprocessing_for(source, config.preprocessing, entry)

@@ -42,6 +42,14 @@ def refuse_unsuitable(model: ModelProto, where: str) -> None:
     _refuse_training(model, nodes, where)
     _refuse_sequences(model, where)
     contract = model_contract(model, where=where)
+    if contract.input.dtype == "uint8":
+        raise ModelError(
+            "the model takes pixels as they are decoded (uint8)",
+            where=where,
+            found=describe(real_inputs(model)[0]),
+            expected="an image of float32",
+            advice="give the fp32 model that it was made from; --input_contract makes int8 models that take pixels",
+        )
     if contract.input_layout != "NCHW":
         raise ModelError(
             "the model takes images with the channels last (NHWC)",

@@ -21,6 +21,7 @@ _COLUMNS = (
     "Top-1 accuracy (%)",
     "Top-5 accuracy (%)",
 )
+_PIXEL_LAYOUTS = {"uint8-nhwc": "(N, height, width, 3)", "uint8-nchw": "(N, 3, height, width)"}
 _KINDS = {"fp32": "", "int8": "-int8", "qdq": "-qdq"}
 
 
@@ -145,8 +146,16 @@ def _preprocessing(report: RunReport) -> list[str]:
     chosen = report.preprocessing
     how = "both sides" if chosen.resize_mode == "square" else "the shorter side, aspect ratio kept,"
     crop = f", then a crop of {chosen.crop} pixels from the centre" if chosen.crop else ""
+    crops = f"Resize {how} to {chosen.resize} pixels ({chosen.interpolation}){crop}."
+    contract = report.input_contract.contract if report.input_contract is not None else None
+    if contract in _PIXEL_LAYOUTS:
+        return [
+            f"{crops} The model takes the pixels as they are, {chosen.channel_order}, uint8, "
+            f"{_PIXEL_LAYOUTS[contract]}: the normalization is folded into its first Conv, and so it is in the fp32 "
+            f"model of the table ({PurePath(report.baseline.file).name})."
+        ]
     return [
-        f"Preset: {chosen.preset or 'none'}. Resize {how} to {chosen.resize} pixels ({chosen.interpolation}){crop}. "
+        f"Preset: {chosen.preset or 'none'}. {crops} "
         f"Each value 0-255 becomes (value * {chosen.scale:.8g} - mean) / std with mean {_triple(chosen.mean)} and "
         f"std {_triple(chosen.std)}, in the order R, G, B. The model takes {chosen.channel_order}, float32, "
         "(N, 3, height, width)."

@@ -11,6 +11,7 @@ from PIL import Image
 
 from quantize.data.preprocessing import Preprocessing
 from quantize.models.artifact import ModelArtifact
+from quantize.models.input_form import in_form
 from quantize.models.session import open_session
 
 SAME_KERNELS = 1e-4
@@ -44,10 +45,8 @@ def make_sample(model: ModelArtifact, preprocessing: Preprocessing) -> Sample:
     side = preprocessing.side
     coarse = np.random.default_rng(0).integers(0, 256, (_COARSE, _COARSE, 3), dtype=np.uint8)
     picture = Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC)
-    image = preprocessing.normalize(np.asarray(picture)[np.newaxis])
     contract = model.contract
-    if contract.input_layout == "NHWC":
-        image = np.ascontiguousarray(image.transpose(0, 2, 3, 1))
+    image = in_form(contract, preprocessing.normalize(np.asarray(picture)[np.newaxis]))
     image = np.repeat(image, contract.fixed_batch or 1, axis=0)
     return Sample(
         input=numpy_helper.from_array(image, contract.input.name),
@@ -55,7 +54,7 @@ def make_sample(model: ModelArtifact, preprocessing: Preprocessing) -> Sample:
     )
 
 
-def answer(model: ModelArtifact, image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the model's output, in its own shape, for an input in its own layout."""
+def answer(model: ModelArtifact, image: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Return the model's output, in its own shape, for an input of its own type and layout."""
     (found,) = open_session(model.path).run([model.contract.output.name], {model.contract.input.name: image})
     return np.asarray(found)

@@ -71,7 +71,8 @@ def verify_package(path: Path) -> Verified:
         model = ModelArtifact.load(place)
         if model.graph_sha256 != said["graph_sha256"]:
             raise _wrong(path, f"a model of graph sha256 {model.graph_sha256}", str(said["graph_sha256"]))
-        given, expected = _tensor(files[INPUT], INPUT, path), _tensor(files[OUTPUT], OUTPUT, path)
+        given = _tensor(files[INPUT], INPUT, path, dtype=model.contract.input.dtype)
+        expected = np.asarray(_tensor(files[OUTPUT], OUTPUT, path, dtype="float32"), np.float32)
         try:
             onnx.checker.check_model(model.proto(), full_check=True)
             found = answer(model, given)
@@ -112,7 +113,7 @@ def _check_hashes(said: Mapping[str, object], files: Mapping[str, bytes], path: 
             raise _wrong(path, f"no {name}", f"the file that {PROVENANCE} names")
 
 
-def _tensor(content: bytes, name: str, path: Path) -> NDArray[np.float32]:
+def _tensor(content: bytes, name: str, path: Path, *, dtype: str) -> NDArray[np.generic]:
     tensor = TensorProto()
     try:
         tensor.ParseFromString(content)
@@ -121,8 +122,8 @@ def _tensor(content: bytes, name: str, path: Path) -> NDArray[np.float32]:
         found = numpy_helper.to_array(tensor)
     except (DecodeError, ValueError, TypeError, KeyError) as error:
         raise _wrong(path, f"{name}: {error}", "a tensor") from error
-    if found.dtype != np.float32:
-        raise _wrong(path, f"{name} of type {found.dtype}", "float32")
+    if found.dtype != dtype:
+        raise _wrong(path, f"{name} of type {found.dtype}", dtype)
     return np.asarray(found)
 
 

@@ -24,6 +24,7 @@ class BenchmarkedModel(Section):
         sha256: Hash of the file's bytes.
         bytes: Size.
         accuracy: On the images; None where only speed was measured.
+        preprocessing: How the same crops become its input, where that is not as for the first model; else None.
     """
 
     name: str
@@ -31,6 +32,7 @@ class BenchmarkedModel(Section):
     sha256: str
     bytes: int
     accuracy: AccuracySection | None
+    preprocessing: PreprocessingSection | None = None
 
 
 class BenchmarkReport(Section):
@@ -43,7 +45,7 @@ class BenchmarkReport(Section):
         data: The images' folder.
         images: Images that accuracy was measured on, or that rotated.
         data_fingerprint: Hash over the crops and labels.
-        preprocessing: How images become inputs.
+        preprocessing: How images become the first model's inputs.
         models: The models, the baseline first where there is one.
         latency: Latencies in alternation; None where only accuracy was measured.
         instances: Several instances at once; None with one.

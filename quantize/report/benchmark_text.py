@@ -26,7 +26,12 @@ def benchmark_text(report: BenchmarkReport) -> str:
     sections = [(model.name, model.accuracy) for model in report.models if model.accuracy is not None]
     if sections:
         note = f"{report.images:,} images, preprocessing '{preprocessing_name(report.preprocessing)}'."
-        parts.append(drawn(accuracy_rows(sections, [note])))
+        others = [
+            f"{model.name}: preprocessing '{preprocessing_name(model.preprocessing)}'."
+            for model in report.models
+            if model.preprocessing is not None
+        ]
+        parts.append(drawn(accuracy_rows(sections, [note, *others])))
         dropped = drop_rows((name, section.top1) for name, section in sections)
         parts += [drawn(dropped)] if dropped is not None else []
     if report.latency is not None:

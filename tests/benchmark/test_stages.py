@@ -11,6 +11,7 @@ from PIL import Image
 
 from quantize.benchmark.plan import Plan
 from quantize.benchmark.stages import StageTimes, best_classes, end_to_end_speedup, measure_stages, preparation
+from quantize.data.decode import decode_image
 from quantize.data.preprocessing import PRESETS
 
 PREPROCESSING = PRESETS["caffe"].for_input_size(8, 8)
@@ -62,6 +63,19 @@ def test_the_input_is_what_the_preprocessing_says_in_either_layout(encoded):
     assert one.shape == (1, 3, 8, 8)
     assert np.array_equal(one.transpose(0, 2, 3, 1), other)
     assert one.dtype == np.float32
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_a_model_that_takes_pixels_gets_them_without_any_work_on_floats(encoded, layout, monkeypatch):
+    pixels = PREPROCESSING.without_normalization()
+    crop = pixels.crop_image(decode_image(encoded[0]))
+    monkeypatch.setattr(type(pixels), "normalize", lambda *_: pytest.fail("floats were made"))
+    found = preparation(pixels, layout=layout, dtype="uint8")(encoded[0])
+    assert found.dtype == np.uint8
+    assert np.array_equal(found[0], crop if layout == "NHWC" else crop.transpose(2, 0, 1))
+    assert found.flags.c_contiguous
+    with pytest.raises(ValueError, match="takes pixels was given a normalization"):
+        preparation(PREPROCESSING, layout=layout, dtype="uint8")(encoded[0])
 
 
 @pytest.mark.parametrize("shape", [(1, 10), (1, 10, 1, 1), (1, 3)])
