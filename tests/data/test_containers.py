@@ -8,7 +8,6 @@ import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,11 +16,9 @@ from quantize.data.crops import crop_images
 from quantize.data.images import ImageSet, open_images
 from quantize.data.preprocessing import PRESETS
 from quantize.errors import DataError
+from tests.data.layouts import Layouts
 
 SMALL = PRESETS["caffe"].for_input_size(8, 8)
-
-# The Layouts of tests/data/conftest.py.
-Layouts = Any
 
 OPENED: dict[str, Callable[[Layouts], tuple[Path, Path | None]]] = {
     "flat folder with label file": lambda it: (it.flat(), it.label_file()),
@@ -374,8 +371,9 @@ def test_the_real_images_give_the_same_crops_from_every_container(real_layouts: 
             (real_layouts.val_tar(), devkit),
             (real_layouts.parquet(rows_per_group=100), None),
             (real_layouts.webdataset(), None),
+            (real_layouts.arrow("stream"), None),
         )
     ]
-    assert [len(crops) for crops in found] == [125] * 5
+    assert [len(crops) for crops in found] == [125] * 6
     assert len({crops.fingerprint for crops in found}) == 1
     assert all(np.array_equal(np.bincount(crops.labels), np.bincount(found[0].labels)) for crops in found)  # type: ignore[arg-type]
