@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from quantize.calibration.channel_means import ChannelMeans
 from quantize.calibration.histogram import Histogram
-from quantize.calibration.second_moments import SecondMoments
 from quantize.calibration.statistics import CalibrationStatistics, TensorStatistics
 from quantize.files import replaced
 from quantize.provenance import fingerprint
@@ -32,36 +31,12 @@ def stored_statistics(
         fingerprints: What the statistics come from: the model, the images, the preprocessing.
         collect: Called where there are none yet; its result is stored.
     """
-    path = _path(folder, "statistics", fingerprints)
+    path = path_of(folder, "statistics", fingerprints)
     found = load_statistics(path)
     if found is not None:
         return found, True
     collected = collect()
     save_statistics(collected, path)
-    return collected, False
-
-
-def stored_moments(
-    folder: Path, fingerprints: Mapping[str, str], collect: Callable[[], Mapping[str, SecondMoments]]
-) -> tuple[Mapping[str, SecondMoments], bool]:
-    """Return the second moments with these fingerprints, and whether they were there already."""
-    path = _path(folder, "moments", fingerprints)
-    found = _read(path)
-    if found is not None:
-        names = json.loads(str(found["names"]))
-        return {
-            name: SecondMoments(found[f"products{index}"], found[f"means{index}"], int(found["samples"][index]))
-            for index, name in enumerate(names)
-        }, True
-    collected = collect()
-    arrays: dict[str, Any] = {
-        "names": json.dumps(list(collected)),
-        "samples": np.array([moments.samples for moments in collected.values()], np.int64),
-    }
-    for index, moments in enumerate(collected.values()):
-        arrays[f"products{index}"] = moments.products
-        arrays[f"means{index}"] = moments.means
-    _write(path, arrays)
     return collected, False
 
 
@@ -91,12 +66,12 @@ def save_statistics(statistics: CalibrationStatistics, path: Path) -> None:
         "whole": _joined([mean.whole for mean in means]),
         "fraction": _joined([mean.fraction for mean in means]),
     }
-    _write(path, arrays)
+    write_arrays(path, arrays)
 
 
 def load_statistics(path: Path) -> CalibrationStatistics | None:
     """Return the statistics in a file, or None where there is no file or it is no such file."""
-    found = _read(path)
+    found = read_arrays(path)
     if found is None:
         return None
     header = json.loads(str(found["header"]))
@@ -114,7 +89,8 @@ def load_statistics(path: Path) -> CalibrationStatistics | None:
     return CalibrationStatistics(tensors=tensors, images=header["images"], fingerprints=header["fingerprints"])
 
 
-def _path(folder: Path, kind: str, fingerprints: Mapping[str, str]) -> Path:
+def path_of(folder: Path, kind: str, fingerprints: Mapping[str, str]) -> Path:
+    """Return the file of what comes from some things: of another kind or from other things, it is another file."""
     return folder / f"{kind}-{fingerprint({'version': VERSION, **fingerprints})[:16]}.npz"
 
 
@@ -133,12 +109,14 @@ class _Cutter:
         return piece
 
 
-def _write(path: Path, arrays: Mapping[str, Any]) -> None:
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write named arrays to an ``.npz`` file in one step."""
     with replaced(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, **arrays)
 
 
-def _read(path: Path) -> dict[str, npt.NDArray[Any]] | None:
+def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]] | None:
+    """Return the arrays in an ``.npz`` file, or None where there is no file or it is no such file."""
     try:
         with np.load(path, allow_pickle=False) as found:
             return {name: found[name] for name in found.files}

@@ -81,6 +81,10 @@ class NativeBuilder:
         if not self._images:
             self._images = images
 
+    def release(self) -> None:
+        """Let go of what takes much memory and can be made again."""
+        self._placer.release()
+
     def build(self, model: ModelArtifact, recipe: Recipe, evidence: CalibrationStatistics, /) -> ModelArtifact:
         """Return the quantized model in canonical form (QDQ, opset 13 or later).
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -48,12 +49,16 @@ class WeightPlacer:
     def __init__(self, moments: Mapping[str, SecondMoments] | None = None) -> None:
         """Set up with the second moments by node that the correction ``rounding`` needs."""
         self._moments = moments or {}
-        self._levels: dict[tuple[str, bytes, int, bool], Floats] = {}
+        self._levels: dict[tuple[str, str, int, bool], npt.NDArray[np.int8]] = {}
         self._problems: dict[tuple[str, bool], RoundingProblem] = {}
 
     def use(self, moments: Mapping[str, SecondMoments]) -> None:
         """Take second moments by node from now on."""
         self._moments = moments
+
+    def release(self) -> None:
+        """Let go of the layers' rounding problems, which take much memory; what was rounded stays."""
+        self._problems.clear()
 
     def place(
         self,
@@ -101,10 +106,11 @@ class WeightPlacer:
             return nearest_levels(rows, scales, level)
         # With the mean's change taken up by the bias, only the deviations from the mean are left to be minimized.
         central = BIAS in recipe.corrections
-        key = (layer.node, rows.tobytes() + scales.tobytes(), level, central)
+        key = (layer.node, hashlib.sha256(rows.tobytes() + scales.tobytes()).hexdigest(), level, central)
         if key not in self._levels:
-            self._levels[key] = least_squares_levels(rows, scales, self._problem(layer.node, central=central), level)
-        return self._levels[key]
+            found = least_squares_levels(rows, scales, self._problem(layer.node, central=central), level)
+            self._levels[key] = found.astype(np.int8)
+        return self._levels[key].astype(np.float32)
 
     def _problem(self, node: str, *, central: bool) -> RoundingProblem:
         if (node, central) not in self._problems:

@@ -69,6 +69,7 @@ class AssignmentSearch:
         """Measure neighbours of the fastest candidate that meets the goal; evaluate those that are faster still."""
         measured = 0
         tried = {one.trial.recipe.id for one in self._candidates.found}
+        graphs = self._candidates.graphs
         improved = True
         while improved:
             improved = False
@@ -83,12 +84,13 @@ class AssignmentSearch:
                     return
                 self._candidates.check_budget()
                 tried.add(candidate.id)
-                measured += 1
                 artifact = self._bench.built(candidate)
-                if isinstance(artifact, str):
+                if isinstance(artifact, str) or artifact.graph_sha256 in graphs:
                     continue
+                graphs.add(artifact.graph_sha256)
+                measured += 1
                 to_beat = best.speedup * _WORTH
-                if self._bench.latency(candidate, artifact, to_beat=to_beat).speedup <= to_beat:
+                if self._bench.latency(artifact, to_beat=to_beat).speedup <= to_beat:
                     continue
                 found = self._candidates.evaluated(candidate, self._costs.time_ns(moved), "neighbour")
                 yield found.trial

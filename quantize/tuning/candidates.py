@@ -47,8 +47,8 @@ class Candidates:
         artifact = self._bench.built(recipe)
         if isinstance(artifact, str):
             return self.failed(recipe, artifact, predicted_ns)
-        judged = self._bench.judged(recipe, artifact)
-        timed = self._bench.latency(recipe, artifact) if judged.met or judged.complete else None
+        judged = self._bench.judged(artifact)
+        timed = self._bench.latency(artifact) if judged.met or judged.complete else None
         seconds = sum(self._bench.seconds.values()) - before
         candidate = Candidate(
             trial=Trial(len(self.found), recipe, artifact, judged.metric, seconds),
@@ -63,6 +63,11 @@ class Candidates:
         self.found.append(candidate)
         self._progress("search", len(self.found), self._settings.max_trials)
         return candidate
+
+    @property
+    def graphs(self) -> set[str]:
+        """Return ``graph_sha256`` of all that were built."""
+        return {one.trial.artifact.graph_sha256 for one in self.found if one.trial.artifact is not None}
 
     def failed(self, recipe: Recipe, error: str, predicted_ns: float | None = None) -> Candidate:
         """Record a candidate that could not be built."""

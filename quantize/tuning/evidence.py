@@ -11,9 +11,10 @@ import onnx
 
 from quantize.calibration.collect import collect
 from quantize.calibration.moment_pass import collect_second_moments
+from quantize.calibration.moment_store import MergedMoments, stored_moments
 from quantize.calibration.second_moments import SecondMoments
 from quantize.calibration.statistics import CalibrationStatistics
-from quantize.calibration.store import stored_moments, stored_statistics
+from quantize.calibration.store import stored_statistics
 from quantize.engines.native import ROUNDING, SCORES, NativeBuilder, source_graph
 from quantize.engines.native_windows import windows
 from quantize.models.artifact import ModelArtifact
@@ -76,7 +77,7 @@ class Evidence:
         if part not in self._moments:
             if part == "all" and self._calibration.can_be_halved():
                 first, second = (self.moments(half) for half in HALVES)
-                self._moments[part] = {node: found.merged(second[node]) for node, found in first.items()}
+                self._moments[part] = MergedMoments(first, second)
             else:
                 self._moments[part] = self._stored_moments(part)
         return self._moments[part]
@@ -94,6 +95,11 @@ class Evidence:
         if SCORES in recipe.corrections:
             builder.use_images(self.images(part))
         return builder
+
+    def release(self) -> None:
+        """Let go of what takes much memory and can be made again."""
+        for builder in self._builders.values():
+            builder.release()
 
     def _stored_statistics(self, part: Part) -> CalibrationStatistics:
         fingerprints = self._fingerprints | {"part": part}

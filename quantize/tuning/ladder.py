@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from quantize.tuning.assignment import Costs, best_assignment
+from quantize.tuning.effect import effective
 
 _DEPTH = 40
 
@@ -38,6 +39,7 @@ def ladder(costs: Costs, most: int = 24) -> tuple[Rung, ...]:
     found = {fastest, safest}
     _between(costs, fastest, safest, found, _DEPTH)
     found.discard(everything)
+    found = {effective(costs, units) for units in found}
     if not found:
         # fp32 is predicted to be the fastest of all; whether it is, one measured candidate has to show.
         found.add(costs.fixed)

@@ -32,7 +32,7 @@ class LatencyTable(BaseModel):
     Attributes:
         model: ``graph_sha256`` of the fp32 model.
         profiles: By recipe id: profile of the fp32 model and of that recipe's candidate.
-        measured: By recipe id: paired times.
+        measured: By the candidate's ``graph_sha256``: paired times.
         rewrites: By the graphs' hashes before and after: low, ratio and high of a rewrite's paired speed ratio.
     """
 

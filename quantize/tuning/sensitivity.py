@@ -20,8 +20,8 @@ from quantize.tuning.scorer import Scorer
 from quantize.tuning.units import UnitGraph
 from quantize.tuning.walk import Walk
 
-_MICRO_BATCH = 8
-_CHUNK_BYTES = 600_000_000
+_MICRO_BATCH = 2
+_CHUNK_BYTES = 300_000_000
 """Bound on the tensors that wait at one point of the walk; so many images go through it together."""
 
 

@@ -37,6 +37,7 @@ class SourceGraphs:
         self.proto, self.calibration, self.folder = proto, calibration, folder
         self._settings, self._progress = settings, progress
         self._evidence: dict[bool, Evidence] = {}
+        self._last: Evidence | None = None
 
     def of(self, recipe: Recipe) -> Evidence:
         """Return the evidence of the graph that a recipe's candidates are built from."""
@@ -50,11 +51,20 @@ class SourceGraphs:
                 threads=self._settings.threads,
                 progress=self._progress,
             )
-        return self._evidence[is_equalized]
+        found = self._evidence[is_equalized]
+        if self._last is not None and self._last is not found:
+            self._last.release()
+        self._last = found
+        return found
 
     def builder(self, recipe: Recipe, part: Part) -> NativeBuilder:
         """Return the builder of a recipe's candidates from a part of the images."""
         return self.of(recipe).builder(recipe, part)
+
+    def release(self) -> None:
+        """Let go of what takes much memory and can be made again."""
+        for evidence in self._evidence.values():
+            evidence.release()
 
     def folds(self) -> tuple[tuple[Part, Part], ...]:
         """Return which part's statistics are judged on which part; a single image has to do for both."""

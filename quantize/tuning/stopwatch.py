@@ -41,26 +41,26 @@ class Stopwatch:
         """Return all times that were used."""
         return LatencyTable(model=self._recorded.model, profiles=self._profiles, measured=self._measured)
 
-    def latency(self, recipe: Recipe, artifact: ModelArtifact, *, to_beat: float | None = None) -> PairedLatency:
-        """Return a candidate's time beside the fp32 model's, recorded or measured.
+    def latency(self, artifact: ModelArtifact, *, to_beat: float | None = None) -> PairedLatency:
+        """Return a candidate's time beside the fp32 model's, recorded or measured; the same graph is measured once.
 
         Args:
-            recipe: The candidate's.
             artifact: The candidate.
             to_beat: A speed-up; a candidate that seems faster is measured again, and the lower speed-up counts: of
                 many candidates the luckiest measurement would win.
         """
+        graph = artifact.graph_sha256
 
         def compute() -> dict[str, float]:
-            found = self._recorded.measured.get(recipe.id)
+            found = self._recorded.measured.get(graph)
             if found is None:
                 found = self._measure(artifact)
                 if to_beat is not None and found.speedup > to_beat:
                     found = min(found, self._measure(artifact), key=lambda one: one.speedup)
             return found.model_dump(mode="json")
 
-        self._measured[recipe.id] = PairedLatency(**self._steps.step("measure", f"latency:{recipe.id}", compute))
-        return self._measured[recipe.id]
+        self._measured[graph] = PairedLatency(**self._steps.step("measure", f"latency:{graph}", compute))
+        return self._measured[graph]
 
     def profile(self, recipe: Recipe, artifact: ModelArtifact) -> ProfiledTimes:
         """Return the fp32 model's and a candidate's time op by op, recorded or measured."""

@@ -28,6 +28,7 @@ class Unit:
         inputs: The float tensors that are computed by other units, or are the image.
         output: The tensor behind the activation.
         moving: The op only moves values.
+        has_constants: The op takes constants: weights, for example.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Unit:
     inputs: tuple[str, ...]
     output: str
     moving: bool
+    has_constants: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ def unit_graph(model: onnx.ModelProto, op_types: Sequence[str]) -> UnitGraph:
                 inputs=tuple(name for name in node.input if name in elements and name not in constants),
                 output=output,
                 moving=node.op_type in MOVING,
+                has_constants=any(name in constants for name in node.input),
             )
         )
     return UnitGraph(tuple(units), image, model.graph.output[0].name, elements)

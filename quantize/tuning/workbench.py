@@ -90,6 +90,7 @@ class Workbench:
         def compute() -> dict[str, Any]:
             source, statistics = self.source(recipe), self._graphs.of(recipe).statistics("all")
             placement, grids = self._graphs.builder(recipe, "all").placed(self.proto, recipe, statistics)
+            self._graphs.release()  # the weights are rounded: what follows needs memory of its own
             found = measure_sensitivity(
                 source,
                 graph,
@@ -123,18 +124,18 @@ class Workbench:
             raise RuntimeError(f"recipe {recipe.id} was built to another graph than before")
         return artifact
 
-    def judged(self, recipe: Recipe, artifact: ModelArtifact) -> Judged:
-        """Return how a candidate does on the evaluation images."""
+    def judged(self, artifact: ModelArtifact) -> Judged:
+        """Return how a candidate does on the evaluation images; the same graph is judged once."""
 
         def compute() -> dict[str, Any]:
             found = self._judge(artifact)
             return {"metric": found.metric, "met": found.met, "images": found.images, "total": found.total}
 
-        return Judged(**self._steps.step("evaluate", f"judged:{recipe.id}", compute))
+        return Judged(**self._steps.step("evaluate", f"judged:{artifact.graph_sha256}", compute))
 
-    def latency(self, recipe: Recipe, artifact: ModelArtifact, *, to_beat: float | None = None) -> PairedLatency:
+    def latency(self, artifact: ModelArtifact, *, to_beat: float | None = None) -> PairedLatency:
         """Return a candidate's time beside the fp32 model's; see ``Stopwatch.latency``."""
-        return self._watch.latency(recipe, artifact, to_beat=to_beat)
+        return self._watch.latency(artifact, to_beat=to_beat)
 
     def profile(self, recipe: Recipe, artifact: ModelArtifact) -> ProfiledTimes:
         """Return the fp32 model's and a candidate's time op by op."""

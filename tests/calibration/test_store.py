@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from quantize.calibration.collect import collect
+from quantize.calibration.moment_store import MergedMoments, stored_moments
 from quantize.calibration.second_moments import SecondMoments
-from quantize.calibration.store import load_statistics, save_statistics, stored_moments, stored_statistics
+from quantize.calibration.store import load_statistics, save_statistics, stored_statistics
 
 FINGERPRINTS = {"model": "a", "images": "b"}
 
@@ -70,3 +71,16 @@ def test_moments_come_back_bit_for_bit(tmp_path):
         assert np.array_equal(found[name].products, moments[name].products)
         assert np.array_equal(found[name].means, moments[name].means)
         assert found[name].samples == moments[name].samples
+
+
+def test_moments_of_two_halves_merge_layer_by_layer(tmp_path):
+    halves = [
+        {"a": SecondMoments(np.full((1, 2, 2), value, np.float32), np.full((1, 2), value, np.float32), samples)}
+        for value, samples in ((1.0, 3), (3.0, 1))
+    ]
+    merged = MergedMoments(*halves)
+    assert list(merged) == ["a"]
+    assert len(merged) == 1
+    assert np.allclose(merged["a"].products, 1.5)
+    assert merged["a"].samples == 4
+    assert np.array_equal(merged["a"].means, halves[0]["a"].merged(halves[1]["a"]).means)

@@ -1,0 +1,93 @@
+"""Second moments as files in a run's folder: read layer by layer, as together they are as large as a model."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from quantize.calibration.second_moments import SecondMoments
+from quantize.calibration.store import path_of, write_arrays
+
+
+class StoredMoments(Mapping[str, SecondMoments]):
+    """The second moments in a file, by node; each access reads them."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file.
+
+        Raises:
+            FileNotFoundError: There is none.
+            zipfile.BadZipFile: It is damaged.
+        """
+        self._path = path
+        with np.load(path, allow_pickle=False) as found:
+            names = json.loads(str(found["names"]))
+            self._samples = [int(count) for count in found["samples"]]
+        self._places = {name: index for index, name in enumerate(names)}
+
+    def __getitem__(self, node: str) -> SecondMoments:
+        """Return the moments of a layer's inputs."""
+        index = self._places[node]
+        with np.load(self._path, allow_pickle=False) as found:
+            return SecondMoments(found[f"products{index}"], found[f"means{index}"], self._samples[index])
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the nodes."""
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        """Return the number of nodes."""
+        return len(self._places)
+
+
+class MergedMoments(Mapping[str, SecondMoments]):
+    """The second moments over the samples of two collections with the same nodes; each access merges them."""
+
+    def __init__(self, first: Mapping[str, SecondMoments], second: Mapping[str, SecondMoments]) -> None:
+        """Set up for two collections."""
+        self._first, self._second = first, second
+
+    def __getitem__(self, node: str) -> SecondMoments:
+        """Return the moments of a layer's inputs."""
+        return self._first[node].merged(self._second[node])
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the nodes."""
+        return iter(self._first)
+
+    def __len__(self) -> int:
+        """Return the number of nodes."""
+        return len(self._first)
+
+
+def stored_moments(
+    folder: Path, fingerprints: Mapping[str, str], collect: Callable[[], Mapping[str, SecondMoments]]
+) -> tuple[Mapping[str, SecondMoments], bool]:
+    """Return the second moments with these fingerprints, and whether they were there already.
+
+    Args:
+        folder: The run's work folder.
+        fingerprints: What the moments come from: the model, the images, the preprocessing.
+        collect: Called where there are none yet; its result is stored.
+    """
+    path = path_of(folder, "moments", fingerprints)
+    try:
+        return StoredMoments(path), True
+    except (FileNotFoundError, zipfile.BadZipFile):
+        # Written in one step, so a damaged file was damaged from outside; it is made again.
+        pass
+    collected = collect()
+    arrays: dict[str, Any] = {
+        "names": json.dumps(list(collected)),
+        "samples": np.array([moments.samples for moments in collected.values()], np.int64),
+    }
+    for index, moments in enumerate(collected.values()):
+        arrays[f"products{index}"] = moments.products
+        arrays[f"means{index}"] = moments.means
+    write_arrays(path, arrays)
+    return StoredMoments(path), False
