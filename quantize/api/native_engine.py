@@ -8,6 +8,7 @@ from dataclasses import replace
 from quantize.api.context import Context
 from quantize.api.latency import latency_plan, prepared_inputs
 from quantize.api.native_recipe import constrained_recipe, range_rule
+from quantize.api.run_journal import NATIVE_JOURNAL
 from quantize.api.search import Found, Search
 from quantize.benchmark.measure import Inputs, measure
 from quantize.benchmark.measurement import latency, speedups
@@ -62,7 +63,7 @@ class NativeEngine:
             profile=self._profile,
             calibration_fingerprint=context.images.calibration.fingerprint,
             configuration={"evaluation": context.images.evaluation.fingerprint, "seed": config.tuning.random_seed},
-            journal=context.folder.work / "native.jsonl",
+            journal=context.folder.work / NATIVE_JOURNAL,
             resume=request.resume is not None,
             judge=self._race() if search.goal.metric != "none" else None,
             recorded=recorded,

@@ -66,7 +66,7 @@ def repeated_hashes(
     require_same_inputs(report, context.source, context.images.calibration.fingerprint)
     recipe = report.chosen.recipe
     built = build_again(context.model, recipe, context.batches(context.images.calibration), scratch)
-    folded = contracted(context, built)
+    folded = contracted(context, built, recipe)
     context, built = folded.context, folded.candidate
     images = context.images
     workshop = Workshop(

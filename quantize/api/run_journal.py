@@ -10,6 +10,9 @@ from quantize.files import write_text
 from quantize.provenance import fingerprint
 from quantize.tuning.journal import Journal
 
+NATIVE_JOURNAL = "native.jsonl"
+"""What the native engine's search keeps in the run's work folder."""
+
 
 def open_journal(context: Context) -> Journal:
     """Open the journal and take away what an earlier run left, now that this one will replace or continue it.
@@ -23,12 +26,11 @@ def open_journal(context: Context) -> Journal:
         folder.path / "flips.csv",
         folder.markdown,
         folder.html,
-        folder.int8,
-        folder.qdq,
+        *folder.models,
     )
     resume = request.resume is not None
     if not resume:
-        _remove(*outputs, folder.journal)
+        _remove(*outputs, folder.journal, folder.work / NATIVE_JOURNAL)
     configuration = {
         "settings": fingerprint(context.config.model_dump(mode="json", exclude={"notes"})),
         "criterion": request.criterion,

@@ -6,7 +6,7 @@ from quantize.api.baseline_check import checked_goal
 from quantize.api.context import Context
 from quantize.api.engines import tune_with_inc, weighted_int8
 from quantize.api.finishing import finish
-from quantize.api.input_contract import contracted
+from quantize.api.input_contract import contracted, require_foldable
 from quantize.api.journal import TrialJournal
 from quantize.api.layer_error import layer_errors
 from quantize.api.native_engine import NativeEngine
@@ -32,6 +32,7 @@ def run(context: Context) -> RunReport:
         QuantizeError: The baseline is no better than chance, or the engine failed.
     """
     require_engine(context)
+    require_foldable(context)
     selection = context.evaluator(context.images.evaluation, "evaluation")
     with context.stages.stage("evaluate fp32"):
         goal = checked_goal(context, selection)
@@ -57,7 +58,7 @@ def run(context: Context) -> RunReport:
         reference = proto if recipe.engine == "inc" else source_graph(proto, recipe)
         layers = layer_errors(reference, found.chosen.artifact.proto(), whole)
     with context.stages.stage("fold the input contract"):
-        folded = contracted(context, found.chosen.artifact)
+        folded = contracted(context, found.chosen.artifact, found.chosen.recipe)
         written, candidate = folded.context, folded.candidate
     if folded.section is not None:
         selection = written.evaluator(written.images.evaluation, "evaluation-contract")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from quantize.rewrites.channel_affine import CONTRACTS, InputContract, contract_input
-from quantize.rewrites.input_contract import check_input_contract, fold_input_contract
+from quantize.rewrites.contract_check import check_input_contract, fold_nearest
+from quantize.rewrites.input_contract import fold_input_contract
 from quantize.rewrites.protocol import Declaration, Evidence, Movement, RatioInterval, Rewrite
 from quantize.rewrites.runner import RewriteRecord, Rewritten, rewrite
 from quantize.rewrites.selection import REWRITES, select_rewrites
@@ -22,6 +23,7 @@ __all__ = [
     "check_input_contract",
     "contract_input",
     "fold_input_contract",
+    "fold_nearest",
     "rewrite",
     "select_rewrites",
 ]

@@ -4,12 +4,10 @@ Per channel the model's own input is an affine function of the contract's, ``nat
 in another order. A Conv without padding takes it in exactly: its weights times ``a``, and ``b`` times the weights' sum
 in its bias. Padding is zero in native numbers, which is the mean's pixel in the contract's: in fp32 each channel is
 padded with its own value first; a quantized Conv pads with the nearest pixel, and ``check_input_contract`` sees whether
-the scores bear it.
+the scores bear it (contract_check.py).
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,19 +17,10 @@ from quantize.data.preprocessing import Preprocessing
 from quantize.errors import ModelError
 from quantize.formats import canonical, quantized_format
 from quantize.formats.graph import Graph
-from quantize.rewrites.channel_affine import ChannelAffine, InputContract, contract_input
+from quantize.rewrites.channel_affine import ChannelAffine, InputContract
 from quantize.rewrites.first_conv import conv_bias, conv_pads, conv_weight, first_conv, replace_conv
 from quantize.rewrites.input_contract_quantized import fold_quantized
 from quantize.rewrites.input_padding import pad_channels
-from quantize.rewrites.movement import movement
-from quantize.rewrites.protocol import Movement
-from quantize.rewrites.runner import scores
-
-FLOAT_WITHIN = 1e-3
-"""How far a contract may move an fp32 model's scores, see ``Declaration.within``: float32 rounding."""
-QUANTIZED_WITHIN = 0.15
-"""How far it may move a quantized model's: the input and, where it is rescaled, the first weight round elsewhere, and
-the border of a Conv that pads is one pixel value for all channels."""
 
 
 def fold_input_contract(
@@ -77,49 +66,6 @@ def fold_input_contract(
     else:
         _fold_float(graph, conv, pixels, contract, affine, pads)
     return graph.model()
-
-
-def check_input_contract(
-    before: ModelProto,
-    after: ModelProto,
-    contract: InputContract,
-    preprocessing: Preprocessing,
-    crops: NDArray[np.uint8],
-    *,
-    within: float = QUANTIZED_WITHIN,
-) -> Movement:
-    """Check on real images that a contract moved the scores by no more than rounding.
-
-    Args:
-        before: The model as it was, in any format that onnxruntime runs.
-        after: The model with the contract.
-        contract: What ``after`` takes.
-        preprocessing: What the input of ``before`` is made with.
-        crops: Images (N, H, W, 3), RGB, 0-255.
-        within: The largest move, see ``Declaration.within``.
-
-    Raises:
-        ModelError: The scores moved further.
-    """
-    inputs = (preprocessing.normalize(crops), contract_input(contract, preprocessing, crops))
-    old, new = (scores(model, _batches(model, given)) for model, given in zip((before, after), inputs, strict=True))
-    moved = movement(old, new)
-    if moved.relative > within:
-        raise ModelError(
-            f"the input contract {contract} moves the scores by more than rounding",
-            found=f"{moved.relative:.3g} of their root mean square on {moved.images} images",
-            expected=f"at most {within:g}",
-            advice="leave the input as it is: --input_contract as-is",
-        )
-    return moved
-
-
-def _batches(model: ModelProto, given: NDArray[Any]) -> list[NDArray[Any]]:
-    """Return images in batches of the size that a model insists on: few are repeated, a rest is left out."""
-    size = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or len(given)
-    if len(given) < size:
-        given = np.resize(given, (size, *given.shape[1:]))
-    return [given[start : start + size] for start in range(0, len(given) // size * size, size)]
 
 
 def _declare(graph: Graph, name: str, contract: InputContract) -> str:

@@ -17,7 +17,8 @@ from quantize.errors import ModelError
 from quantize.formats import to_qdq, to_qlinear
 from quantize.rewrites import rewrite, select_rewrites
 from quantize.rewrites.channel_affine import CONTRACTS, ChannelAffine, InputContract, contract_input
-from quantize.rewrites.input_contract import check_input_contract, fold_input_contract
+from quantize.rewrites.contract_check import check_input_contract, compare_contract, fold_nearest
+from quantize.rewrites.input_contract import fold_input_contract
 from tests.formats.plain_quantizer import quantized
 from tests.formats.small_graphs import run
 
@@ -171,6 +172,28 @@ def test_a_contract_that_moves_the_scores_further_is_refused() -> None:
     other = fold_input_contract(model, "uint8-nhwc", _preprocessing("BGR", per_channel=True))
     with pytest.raises(ModelError, match="moves the scores by more than rounding"):
         check_input_contract(model, other, "uint8-nhwc", preprocessing, _crops())
+
+
+def test_the_first_weight_is_rounded_again_from_what_the_engine_began_with() -> None:
+    preprocessing = _preprocessing("BGR", per_channel=True)
+    model = _model(3, 2, [0, 0, 1, 1], bias=True)
+    equalized = onnx.ModelProto.FromString(model.SerializeToString())
+    factors = 2.0 ** np.arange(-4, 4)
+    for tensor in equalized.graph.initializer:
+        values = numpy_helper.to_array(tensor).astype(np.float64)
+        by = factors.reshape(1, -1, 1, 1) if tensor.name == "v" else 1 / factors
+        by = by.reshape(-1, 1, 1, 1) if tensor.name == "w" else by
+        tensor.CopyFrom(numpy_helper.from_array((values * by).astype(np.float32), tensor.name))
+    source = quantized(equalized, preprocessing.normalize(_crops()), float_ops=("GlobalAveragePool",))
+
+    def moved(folded: ModelProto) -> float:
+        return compare_contract(source, folded, "uint8-nhwc", preprocessing, _crops()).relative
+
+    assert moved(fold_input_contract(source, "uint8-nhwc", preprocessing, reference=model)) > 0.5
+    ways = [fold_input_contract(source, "uint8-nhwc", preprocessing, reference=one) for one in (equalized, None)]
+    taken = fold_nearest(source, "uint8-nhwc", preprocessing, _crops(), fp32=model, references=(model, equalized, None))
+    assert taken in ways
+    assert moved(taken) < 0.05
 
 
 def test_as_is_and_the_presets_own_contract_return_the_model_itself() -> None:
