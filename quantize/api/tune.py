@@ -15,6 +15,7 @@ from quantize.api.tuning_run import run
 from quantize.api.verdict import exit_code
 from quantize.data.crop_cache import remove_crops
 from quantize.data.images import open_images
+from quantize.engines.inc_job import require_neural_compressor
 from quantize.errors import ExitCode
 from quantize.files import write_text
 from quantize.models.artifact import ModelArtifact
@@ -25,6 +26,7 @@ from quantize.progress import Progress, silent
 from quantize.report.html import html
 from quantize.report.markdown import markdown
 from quantize.report.storage import read_report, write_report
+from quantize.rewrites import select_rewrites
 
 __all__ = ["TuneRequest", "TuneResult", "tune"]
 
@@ -42,6 +44,9 @@ def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
     request, recorded = replayed_request(request)
     request = resumed(request)
     stages, config = Stages(), request.config
+    select_rewrites(config.rewrites)  # a wrong name is told at once, not after the search
+    if recorded is None and request.resume is None and config.tuning.engine != "native":
+        require_neural_compressor()  # before anything is fetched, decoded or written
     with stages.stage("read the model and list the images"):
         asked = decide(request, progress)
         source = ModelArtifact.load(asked.model)

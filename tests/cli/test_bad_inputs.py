@@ -155,6 +155,9 @@ _FLAGS: dict[str, tuple[tuple[str, ...], str]] = {
     "more calibration images than there are": (("--sampling_size=100",), "sampling_size"),
     "a crop that the model cannot take": (("--crop=5", "--resize=6"), "5"),
     "a calibration list that is not there": (("--calibration_list=none.txt",), "none.txt"),
+    "a rewrite that there is not": (("--rewrites=space-to-dept,redundant",), "did you mean 'space-to-depth'"),
+    "a set of rewrites beside a name": (("--rewrites=none,redundant",), "stand alone"),
+    "an input contract that there is not": (("--input_contract=uint8",), "uint8-nhwc"),
     "a run to resume that is none": (("--resume=nowhere",), "nowhere"),
     "a report to replay that is none": (("--replay=nowhere.json",), "nowhere.json"),
 }
