@@ -26,7 +26,7 @@ from quantize.doctor.fit import Fit, examine_labels, examine_preprocessing, exam
 from quantize.doctor.graph import examine_batch, examine_format, examine_operators, examine_scores, examine_weights
 from quantize.doctor.orders import readings
 from quantize.doctor.saturation import saturation
-from quantize.doctor.saturation_check import Target, examine_saturation, with_rounded_weights
+from quantize.doctor.saturation_check import examine_saturation, with_rounded_weights
 from quantize.doctor.trying import Trials, Tried
 from quantize.doctor.variants import variants
 from quantize.errors import ConfigError
@@ -47,9 +47,8 @@ class DoctorRequest:
 
     Attributes:
         model: The fp32 model.
-        config: All settings, resolved: data, preprocessing, calibration.
+        config: All settings, resolved: data, preprocessing, calibration, target.
         images: How many images to try, spread over the data.
-        target: The CPUs that the int8 model is for.
         workers: Processes that decode images; None: one a core.
         threads: Threads of the session; None: as many as CPUs.
         known: What was tried before, for callers that examine several set-ups.
@@ -58,7 +57,6 @@ class DoctorRequest:
     model: Path
     config: RunConfig
     images: int = 300
-    target: Target = "any"
     workers: int | None = None
     threads: int | None = None
     known: MutableMapping[tuple[str, str, str], Tried] | None = None
@@ -132,8 +130,6 @@ def _examine_saturation(
     trials: Trials,
     scratch: Path,
 ) -> Examined:
-    if request.target == "vnni":
-        return examine_saturation((), request.target, lambda _: 1.0)
     crops = crop_images(few, asked, trials.cache, workers=1)
     layers = saturation(clean, asked.normalize(crops.array[0 : len(crops)]))
     base = trials.tried(asked)
@@ -143,7 +139,7 @@ def _examine_saturation(
         other = Trials(rounded, trials.images, trials.cache, trials.threads, trials.workers).tried(asked)
         return float(other.right(base.predictions).mean())
 
-    return examine_saturation(layers, request.target, agreement)
+    return examine_saturation(layers, request.config.quantization, agreement)
 
 
 def _trials(request: DoctorRequest, model: ModelArtifact, images: ImageSet, progress: Progress) -> Trials:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -16,8 +16,14 @@ from quantize.config import load_config
 from quantize.config.values import Count, Place
 from quantize.errors import ExitCode
 
-_SETTINGS = settings_below("data", "preprocessing", "quantization.calibration", "tuning.random_seed")
-_Target = Literal["vnni", "avx2", "any"]
+_SETTINGS = settings_below(
+    "data",
+    "preprocessing",
+    "quantization.calibration",
+    "quantization.target",
+    "quantization.reduce_range",
+    "tuning.random_seed",
+)
 
 
 @with_settings(_SETTINGS)
@@ -33,10 +39,6 @@ def doctor(
         str | None,
         typer.Option("--images", metavar="NUMBER", rich_help_panel=RUN, help="How many to try. (default: 300)"),
     ] = None,
-    target: Annotated[
-        str,
-        typer.Option("--target", metavar="NAME", rich_help_panel=RUN, help="CPUs to run on: vnni, avx2 or any."),
-    ] = "any",
     json: Annotated[bool, typer.Option("--json", metavar=" ", rich_help_panel=RUN, help="Print JSON.")] = False,
     workers: Annotated[
         str | None,
@@ -56,7 +58,6 @@ def doctor(
     """
     file: Path = flag_value("MODEL", model, Place)
     tried: int = flag_value("--images", images, Count) or 300
-    cpus: _Target = flag_value("--target", target, _Target)
     processes: int | None = flag_value("--workers", workers, Count)
     settings = load_config(flag_value("--config", config, Place), overrides)
 
@@ -66,7 +67,7 @@ def doctor(
         from quantize.doctor.text import doctor_text
 
         print_notes(settings.notes)
-        request = DoctorRequest(file, settings, images=tried, target=cpus, workers=processes)
+        request = DoctorRequest(file, settings, images=tried, workers=processes)
         with drawn_progress() as progress:
             report = examine(request, progress=progress)
         print_result(report.model_dump_json(indent=1) if json else doctor_text(report))

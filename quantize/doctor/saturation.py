@@ -2,7 +2,8 @@
 
 Without VNNI, onnxruntime multiplies uint8 activations and int8 weights with VPMADDUBSW, which adds two neighbouring
 products in 16 bits and saturates at 32,767. In a Conv the neighbours are two channels at the same place of the kernel.
-Source: onnxruntime's documentation, "Quantize ONNX models", on data types and reduce_range.
+Source: onnxruntime's documentation, "Quantize ONNX models", on data types and reduce_range. Depthwise layers have a
+kernel of their own, which adds in 32 bits.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from quantize.formats.saturation import is_depthwise
 from quantize.models.nodes import attribute
 from quantize.models.session import open_session
 
@@ -46,7 +48,7 @@ class LayerSaturation:
 
 
 def saturation(model: ModelProto, images: NDArray[np.float32], *, seed: int = 0) -> tuple[LayerSaturation, ...]:
-    """Return how each Conv (of one group), Gemm and MatMul with constant weights fares with U8S8 in 16 bits.
+    """Return how each Conv (but depthwise ones), Gemm and MatMul with constant weights fares with U8S8 in 16 bits.
 
     Activations get the range of these images, weights one scale a channel, as min-max calibration gives them.
 
@@ -66,7 +68,9 @@ def _is_layer(node: NodeProto, constants: dict[str, NDArray[np.float32]]) -> boo
     if node.op_type not in ("Conv", "Gemm", "MatMul") or node.input[1] not in constants:
         return False
     weights = constants[node.input[1]]
-    return weights.ndim == 4 and attribute(node, "group", 1) == 1 if node.op_type == "Conv" else weights.ndim == 2
+    if node.op_type == "Conv":
+        return weights.ndim == 4 and not is_depthwise(weights.shape, attribute(node, "group", 1))
+    return weights.ndim == 2
 
 
 def _inputs_of(
@@ -89,27 +93,43 @@ def _inputs_of(
 def _layer(
     node: NodeProto, constants: dict[str, NDArray[np.float32]], inputs: NDArray[np.float32], draw: np.random.Generator
 ) -> LayerSaturation:
-    weights = _weight_rows(node, constants[node.input[1]])
-    largest = np.abs(weights).max(axis=1, keepdims=True)
-    steps = np.rint(weights / np.where(largest > 0, largest, 1) * 127).astype(np.int32)
+    weights = constants[node.input[1]]
     low, high = min(0.0, float(inputs.min())), max(0.0, float(inputs.max()))
     scale = (high - low) / 255 or 1.0
     zero = round(-low / scale)
     pairs = saturated = 0
-    lost, outputs = 0.0, []
-    for patches in _patches(node, constants[node.input[1]], inputs, draw):
-        codes = np.clip(np.rint(patches / scale) + zero, 0, 255).astype(np.int32)
-        codes, even = _even(codes), _even(steps)
-        products = codes[:, np.newaxis, :] * even[np.newaxis]
-        sums = products[..., 0::2] + products[..., 1::2]
-        clipped = np.clip(sums, _LOWEST, _HIGHEST)
-        pairs += sums.size
-        saturated += int((clipped != sums).sum())
-        outputs.append(sums.sum(axis=-1, dtype=np.float64))
-        lost += float(((clipped - sums).sum(axis=-1, dtype=np.float64) ** 2).sum())
-    every = np.concatenate(outputs)
-    energy = float(((every - every.mean(axis=0)) ** 2).sum())
+    lost = energy = 0.0
+    for part, seen in _groups(node, weights, inputs):
+        steps, outputs = _even(_steps(_weight_rows(node, part))), []
+        for patches in _patches(node, part, seen, draw):
+            codes = _even(np.clip(np.rint(patches / scale) + zero, 0, 255).astype(np.int32))
+            products = codes[:, np.newaxis, :] * steps[np.newaxis]
+            sums = products[..., 0::2] + products[..., 1::2]
+            clipped = np.clip(sums, _LOWEST, _HIGHEST)
+            pairs += sums.size
+            saturated += int((clipped != sums).sum())
+            outputs.append(sums.sum(axis=-1, dtype=np.float64))
+            lost += float(((clipped - sums).sum(axis=-1, dtype=np.float64) ** 2).sum())
+        every = np.concatenate(outputs)
+        energy += float(((every - every.mean(axis=0)) ** 2).sum())
     return LayerSaturation(node.name, pairs, saturated, lost / energy if energy else 0.0)
+
+
+def _groups(
+    node: NodeProto, weights: NDArray[np.float32], inputs: NDArray[np.float32]
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Yield each group's weights and what it sees of the inputs."""
+    count = attribute(node, "group", 1) if node.op_type == "Conv" else 1
+    if count == 1:
+        yield weights, inputs
+        return
+    yield from zip(np.split(weights, count), np.split(inputs, count, axis=1), strict=True)
+
+
+def _steps(rows: NDArray[np.float32]) -> NDArray[np.int32]:
+    largest = np.abs(rows).max(axis=1, keepdims=True)
+    steps: NDArray[np.int32] = np.rint(rows / np.where(largest > 0, largest, 1) * 127).astype(np.int32)
+    return steps
 
 
 def _weight_rows(node: NodeProto, weights: NDArray[np.float32]) -> NDArray[np.float32]:

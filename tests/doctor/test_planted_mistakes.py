@@ -40,7 +40,6 @@ def examine(
         *,
         model: Path = squeezenet,
         labels: list[int] | None = None,
-        target: str = "vnni",
         images: int = 63,
         **settings: Any,
     ) -> DoctorReport:
@@ -51,7 +50,7 @@ def examine(
             label_file.write_text("".join(f"{n} {label}\n" for n, label in zip(names, labels, strict=True)))
         keys = {"data.path": str(shared / "imagenet" / "val"), "data.labels": str(label_file)}
         config = load_config(None, {**keys, **{key.replace("__", "."): value for key, value in settings.items()}})
-        request = DoctorRequest(model, config, images=images, target=target, workers=1, known=known)  # type: ignore[arg-type]
+        request = DoctorRequest(model, config, images=images, workers=1, known=known)
         return doctor(request)
 
     return run
@@ -88,7 +87,7 @@ def _only(report: DoctorReport, check: str) -> str:
 
 
 def test_nothing_is_found_in_a_right_set_up(examine: Examine) -> None:
-    report = examine(target="any")
+    report = examine()
     assert report.findings == ()
     assert {check.outcome for check in report.checks} == {"right"}
     assert report.images == 63
@@ -235,7 +234,15 @@ def test_a_saturating_layer(examine: Examine, planted: Callable[[Callable[[Model
         model.graph.node.extend(nodes)
 
     model = planted(double_and_halve)
-    found = _only(examine(model=model, target="avx2", images=30, preprocessing__preset="caffe"), "saturation")
-    assert "halve" in found
-    assert "--reduce_range" in found
-    assert examine(model=model, target="vnni", images=30, preprocessing__preset="caffe").findings == ()
+    settings: dict[str, Any] = {"model": model, "images": 30, "preprocessing__preset": "caffe"}
+    report = examine(**settings, quantization__target="avx2")
+    (finding,) = report.findings
+    assert (finding.check, finding.severity, finding.command) == ("saturation", "note", "--target avx2")
+    assert "7-bit weights are needed" in finding.what
+    assert "halve" in finding.evidence
+    assert "agrees with fp32's top-1 on" in finding.advice
+    for_vnni = examine(**settings)
+    assert for_vnni.findings == ()
+    (line,) = (check.text for check in for_vnni.checks if check.name == "saturation")
+    assert "without it, --target any is needed" in line
+    assert "halve" in line

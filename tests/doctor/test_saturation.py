@@ -10,10 +10,11 @@ from quantize.doctor.saturation_check import with_rounded_weights
 
 
 def _conv(weights: NDArray[np.float32], **attributes: object) -> ModelProto:
+    channels = weights.shape[1] * int(str(attributes.get("group", 1)))
     graph = helper.make_graph(
         [helper.make_node("Conv", ["image", "w"], ["scores"], name="conv", **attributes)],
         "one",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", weights.shape[1], 6, 6])],
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", channels, 6, 6])],
         [helper.make_tensor_value_info("scores", TensorProto.FLOAT, None)],
         [numpy_helper.from_array(weights, "w")],
     )
@@ -48,6 +49,13 @@ def test_neighbours_are_channels_at_one_place_of_the_kernel() -> None:
 
 def test_depthwise_layers_are_left_out() -> None:
     assert saturation(_conv(np.ones((4, 1, 3, 3), np.float32), group=4), np.ones((1, 1, 6, 6), np.float32)) == ()
+
+
+def test_neighbours_are_of_one_group() -> None:
+    image = np.zeros((1, 4, 6, 6), np.float32)
+    image[:, :2] = 1.0
+    (found,) = saturation(_conv(np.ones((2, 2, 1, 1), np.float32), group=2), image)
+    assert found.share == 0.5  # the second group's channels are dark
 
 
 @pytest.mark.parametrize(("bits", "levels"), [(8, 127), (7, 63)])
