@@ -10,6 +10,11 @@ from onnxruntime.capi import onnxruntime_pybind11_state
 
 from quantize.errors import ModelError
 
+
+class MissingKernelError(ModelError):
+    """onnxruntime knows an operator of the model, but this version has no CPU kernel for its types."""
+
+
 Optimization = Literal["all", "extended", "basic", "none"]
 
 _ERRORS = ("EPFail", "Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoModel", "NoSuchFile")
@@ -49,7 +54,8 @@ def open_session(
         where: The model's name in errors; by default its path.
 
     Raises:
-        ModelError: onnxruntime cannot read the model, or has no CPU kernel for one of its operators.
+        MissingKernelError: onnxruntime has no CPU kernel for one of the model's operators.
+        ModelError: onnxruntime cannot read the model.
         ValueError: ``threads`` is not positive.
     """
     if threads < 1:
@@ -72,7 +78,8 @@ def open_session(
             str(model) if isinstance(model, Path) else model, options, providers=["CPUExecutionProvider"]
         )
     except RUNTIME_ERRORS as error:
-        raise ModelError(
+        missing = isinstance(error, onnxruntime_pybind11_state.NotImplemented)
+        raise (MissingKernelError if missing else ModelError)(
             "onnxruntime cannot load the model",
             where=where or (str(model) if isinstance(model, Path) else None),
             found=str(error).strip(),

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto
 
 from quantize.formats import canonical, to_qdq, to_qlinear
 from quantize.formats.graph import Graph
-from quantize.models.session import open_session
+from quantize.models.session import MissingKernelError, open_session
 from quantize.progress import Progress, silent
 from quantize.rewrites.movement import movement, within
 from quantize.rewrites.protocol import Evidence, Movement, RatioInterval, Rewrite
@@ -116,7 +117,12 @@ def rewrite(
         if not nodes:
             records.append(_record(one, nodes, reason="it matches nothing in this model"))
             continue
-        after = _forms(graph.model(), images, opset)
+        try:
+            after = _forms(graph.model(), images, opset)
+        except MissingKernelError:
+            missing = f"onnxruntime {onnxruntime.__version__} has no kernel for what it makes"
+            records.append(_record(one, nodes, reason=missing))
+            continue
         moved = movement(now.scores, after.scores)
         problem = _problem(one, Graph(after.graph), nodes, now, after)
         if problem is not None:

@@ -12,7 +12,8 @@ from onnx import ModelProto
 from quantize.errors import ConfigError
 from quantize.formats import to_qlinear
 from quantize.formats.graph import Graph
-from quantize.rewrites import REWRITES, Declaration, RatioInterval, Rewrite, rewrite, select_rewrites
+from quantize.models.session import MissingKernelError
+from quantize.rewrites import REWRITES, Declaration, RatioInterval, Rewrite, rewrite, runner, select_rewrites
 from quantize.rewrites.common_scales import COMMON_SCALES
 from quantize.rewrites.protocol import not_shown_slower
 from quantize.rewrites.redundant import REDUNDANT
@@ -54,6 +55,24 @@ def test_the_default_changes_the_model_and_says_how(source: ModelProto, images: 
     name = source.graph.input[0].name
     for one, two in zip(run(done.qlinear, {name: images[0]}), run(done.qdq, {name: images[0]}), strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+def test_one_that_this_onnxruntime_has_no_kernel_for_is_left_out(
+    source: ModelProto, images: list[NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scores(model: ModelProto, images: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        if any(node.op_type == "SpaceToDepth" for node in model.graph.node):  # as onnxruntime 1.23 and older
+            raise MissingKernelError("onnxruntime cannot load the model")
+        return scored(model, images)
+
+    scored = runner.scores
+    monkeypatch.setattr(runner, "scores", scores)
+    done = rewrite(source, select_rewrites("default"), images=images)
+    records = {record.name: record for record in done.records}
+    assert not records["space-to-depth"].kept
+    assert "no kernel" in (records["space-to-depth"].reason or "")
+    assert records["common-scales"].kept
+    assert "SpaceToDepth" not in {node.op_type for node in done.qlinear.graph.node}
 
 
 def test_no_rewrites_give_the_same_scores(source: ModelProto, images: list[NDArray[np.float32]]) -> None:
