@@ -6,9 +6,11 @@ import hashlib
 import json
 import platform
 import subprocess
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
+
+from threadpoolctl import threadpool_info
 
 _RECORDED_PACKAGES = ("quantize", "onnxruntime", "onnx", "numpy", "pillow", "scipy", "neural-compressor")
 
@@ -38,14 +40,21 @@ def fingerprint(value: Any) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of every package that can move a figure; absent ones are left out."""
+    """Return the versions of Python and of every package that can move a figure; absent ones are left out.
+
+    ``blas`` names the kernels that numpy and scipy multiply with: other ones sum in another order.
+    """
     found = {"python": platform.python_version()}
     for name in _RECORDED_PACKAGES:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    for name in ("numpy", "scipy.linalg"):
+        import_module(name)  # loads the library whose kernels are asked for
+    blas = [one for one in threadpool_info() if one["user_api"] == "blas"]
+    kernels = {f"{one['internal_api']} {one.get('architecture') or ''}".strip() for one in blas}
+    return found | {"blas": ", ".join(sorted(kernels))}
 
 
 def git_state(folder: Path) -> tuple[str, bool] | None:

@@ -22,7 +22,7 @@ from quantize.report.schema import RunReport
 from quantize.tuning.calibration_images import Calibration
 from quantize.tuning.evidence import rebuilt
 
-_DECISIVE = ("python", "quantize", "onnxruntime", "onnx", "numpy", "pillow", "scipy", "neural-compressor")
+_DECISIVE = ("python", "quantize", "onnxruntime", "onnx", "numpy", "pillow", "scipy", "neural-compressor", "blas")
 
 
 def require_same_inputs(report: RunReport, source: ModelArtifact, calibration_fingerprint: str) -> None:
