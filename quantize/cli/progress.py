@@ -53,16 +53,19 @@ class ProgressBars:
 
     bars: Bars
     clock: Callable[[], float]
-    _tasks: dict[str, tuple[TaskID, float]] = field(default_factory=dict)
+    _tasks: dict[str, tuple[TaskID, float, int]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
     def __call__(self, stage: str, done: int, total: int | None) -> None:
         """Draw that ``done`` of ``total`` steps of ``stage`` are finished."""
         with self._lock:
-            task, start = self._tasks.get(stage, (None, self.clock()))
+            task, start, last = self._tasks.get(stage, (None, self.clock(), 0))
+            if task is not None and done < last:  # the same kind of work again, and nobody knew when the first ended
+                self.bars.remove_task(task)
+                task, start = None, self.clock()
             if task is None:
                 task = self.bars.add_task(harmless(stage), total=total)
-                self._tasks[stage] = (task, start)
+            self._tasks[stage] = (task, start, done)
             self.bars.update(task, completed=done, total=total)
             if total is not None and done >= total:
                 self.bars.remove_task(task)
@@ -78,7 +81,7 @@ class ProgressLines:
 
     write: Callable[[str], None]
     clock: Callable[[], float]
-    _started: dict[str, float] = field(default_factory=dict)
+    _started: dict[str, tuple[float, int]] = field(default_factory=dict)
     _told: dict[str, float] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -86,7 +89,11 @@ class ProgressLines:
         """Tell that ``done`` of ``total`` steps of ``stage`` are finished, unless the last line is fresh."""
         with self._lock:
             now = self.clock()
-            start = self._started.setdefault(stage, now)
+            start, last = self._started.get(stage, (now, 0))
+            if done < last:  # the same kind of work again, and nobody knew when the first ended
+                start = now
+                self._told.pop(stage, None)
+            self._started[stage] = (start, done)
             if total is not None and done >= total:
                 del self._started[stage]
                 self._told.pop(stage, None)

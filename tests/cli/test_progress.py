@@ -50,6 +50,11 @@ def test_a_stage_that_begins_again_is_a_new_one() -> None:
     assert lines == ["evaluate: 2 done in 3.0 s", "evaluate: 2 done in 4.0 s"]
 
 
+def test_a_stage_without_a_known_end_that_begins_again_is_a_new_one() -> None:
+    lines = _lines((0, "look", 1, None), (1, "look", 9, None), (100, "look", 1, None), (6, "look", 2, None))
+    assert lines == ["look: 2 done after 6.0 s"]
+
+
 def test_hours_are_told_as_hours() -> None:
     assert _lines((0, "tune", 1, None), (7260, "tune", 2, None)) == ["tune: 2 done after 2 h 01 min"]
 
@@ -91,3 +96,12 @@ def test_a_total_may_become_known_later() -> None:
     progress("search", 1, None)
     progress("search", 2, 8)
     assert progress.bars.tasks[0].total == 8
+
+
+def test_a_bar_without_a_known_end_begins_again_with_its_stage() -> None:
+    progress, _, clock = _bars()
+    progress("look", 1, None)
+    progress("look", 9, None)
+    clock.now += 100
+    progress("look", 1, None)
+    assert [(task.completed, task.description) for task in progress.bars.tasks] == [(1, "look")]
