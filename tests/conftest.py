@@ -4,16 +4,36 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import onnxruntime
 import pytest
 
 if TYPE_CHECKING:
     from quantize.api.request import TuneResult
 
 _ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip tests marked ``inc`` in an environment without Neural Compressor."""
+    if item.get_closest_marker("inc") and find_spec("neural_compressor") is None:
+        pytest.skip("the extra inc is not installed")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Skip where onnxruntime is too old for 8-bit SpaceToDepth, as on Python 3.10."""
+    try:
+        return (yield)
+    except Exception as error:
+        if "Could not find an implementation for SpaceToDepth" not in f"{error} {error.__context__}":
+            raise
+        pytest.skip(f"onnxruntime {onnxruntime.__version__} has no 8-bit SpaceToDepth")
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto, helper
 
+from quantize.formats.bias import rounded_bias
 from quantize.formats.graph import Graph
 from quantize.formats.opsets import raise_to_13
 from quantize.formats.parameters import add_dequantize, add_quantize, new_parameters
@@ -87,5 +88,5 @@ def _quantize_weight(graph: Graph, node: Any) -> None:
         by_bias = new_parameters(graph, node.input[2], bias_scale, np.zeros(scale.shape, np.int32), 0)
         bias = graph.constant(node.input[2])
         assert bias is not None
-        rounded = np.rint(bias / bias_scale).clip(-(2**31), 2**31 - 1).astype(np.int32)
+        rounded = rounded_bias(bias, bias_scale)
         graph.set_input(node, 2, add_dequantize(graph, graph.add_constant("bias", rounded), by_bias))

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from PIL import Image
 
+from quantize.errors import ModelError
 from quantize.models.artifact import ModelArtifact
 from quantize.models.opsets.raising import raise_opset
 from quantize.models.prepare import prepare
+from quantize.models.session import open_session
 
 Classifier = Callable[..., ModelProto]
 Scores = Callable[[ModelProto, NDArray[np.float32]], NDArray[np.float32]]
@@ -76,6 +78,10 @@ def test_an_opset_newer_than_the_installed_onnx_is_declared_as_its_newest(
 ) -> None:
     newest = onnx.defs.onnx_opset_version()
     model = classifier(opset=newest + 1)
+    try:
+        open_session(model.SerializeToString())
+    except ModelError:
+        pytest.skip("the installed onnxruntime reads no opset newer than the installed onnx knows")
     artifact = prepared(model)
 
     assert artifact.opset == newest
