@@ -10,7 +10,7 @@ import numpy.typing as npt
 from onnx import ModelProto
 
 from quantize.data.batches import Batches
-from quantize.engines.native_scores import corrected_scores, logits, logits_tensor
+from quantize.engines.native_scores import corrected_scores, logits, logits_tensor, mean_shift
 from quantize.evaluation.fidelity import fidelity_of
 from quantize.formats import canonical, to_qdq, to_qlinear
 from quantize.models.artifact import ModelArtifact
@@ -65,7 +65,7 @@ def _pays(reference: Floats, own: Floats) -> bool:
     """Return whether each half's mean error brings the other half nearer to fp32, by mean KL."""
     before, after = 0.0, 0.0
     for made, judged in ((slice(0, None, 2), slice(1, None, 2)), (slice(1, None, 2), slice(0, None, 2))):
-        shift = (reference[made].astype(np.float64) - own[made]).mean(axis=0, keepdims=True)
+        shift = mean_shift(reference[made], own[made])
         before += _divergence(reference[judged], own[judged])
         after += _divergence(reference[judged], (own[judged] + shift).astype(np.float32))
     return after < before

@@ -4,6 +4,10 @@ Analytic bias correction takes off what rounding the weights adds to a mean. Rou
 adds to it too, and that only an inference shows: the candidate's scores are compared with the fp32 model's on
 calibration images, and each class' mean difference is added (empirical bias correction, M. Nagel et al., ICCV 2019,
 appendix D, at the last layer only). Added in float, it also keeps sums of 8-bit levels from being equal.
+
+A mean over some hundred images is itself uncertain, and with many classes what it is off by adds up. So the means are
+shrunk towards zero by the share of their size that is chance (B. Efron, C. Morris, Stein's paradox in statistics,
+Scientific American 236, 1977).
 """
 
 from __future__ import annotations
@@ -33,7 +37,7 @@ def corrected_scores(candidate: onnx.ModelProto, reference: Floats, images: Sequ
         images: float32 batches, N images in all, as the model takes them.
     """
     own = logits(candidate, images)
-    shift = (reference.astype(np.float64) - own).mean(axis=0, keepdims=True)
+    shift = mean_shift(reference, own)
     result = onnx.ModelProto()
     result.CopyFrom(candidate)
     tensor = logits_tensor(result)
@@ -50,6 +54,24 @@ def corrected_scores(candidate: onnx.ModelProto, reference: Floats, images: Sequ
     del result.graph.node[:]
     result.graph.node.extend(nodes)
     return result
+
+
+def mean_shift(reference: Floats, own: Floats) -> npt.NDArray[np.float64]:
+    """Return what to add to each class' logit, float64 (1, ...): the mean difference, shrunk by its uncertainty.
+
+    Args:
+        reference: float32 (N, ...), logits of the fp32 model.
+        own: float32 (N, ...), logits of the candidate.
+    """
+    differences = reference.astype(np.float64) - own
+    shift: npt.NDArray[np.float64] = differences.mean(axis=0, keepdims=True)
+    if len(differences) < 2:
+        return shift
+    # The same number added to all logits changes no probability; only what differs between classes counts.
+    told = differences - differences.mean(axis=tuple(range(1, differences.ndim)), keepdims=True)
+    size = float(np.square(told.mean(axis=0)).sum())
+    chance = float(told.var(axis=0, ddof=1).sum()) / len(told)
+    return shift * max(0.0, 1.0 - chance / size) if size > 0.0 else shift
 
 
 def logits(model: onnx.ModelProto, images: Sequence[Floats], threads: int = 1) -> Floats:

@@ -1,14 +1,15 @@
 """Range rules and corrections: each is tried, and kept only where it brings the scores nearer to fp32's.
 
-What is compared is the KL divergence from fp32 of every image, on calibration images that the candidate's statistics
-did not see. The same images are scored before and after, so the mean difference is held against its standard error:
-what is within chance is not an improvement.
+What is compared is the square root of the KL divergence from fp32 of every image, on calibration images that the
+candidate's statistics did not see. KL grows with the square of the scores' error, and a few images near a decision make
+most of its mean; its root grows with the error itself, so that all images tell. The same images are scored before and
+after, so the mean difference is held against its standard error: what is within chance is not an improvement.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,10 +19,12 @@ from quantize.recipe import Recipe
 Measure = Callable[[Recipe], Sequence[float]]
 """Returns the KL divergence of every image, in nats, of the candidate that a recipe gives."""
 
-CORRECTION = 0.0
-"""Standard errors that a correction has to improve by: theory says that it does, so the mean decides."""
-FEW_CHOICES = 1.0
-"""Standard errors where a few alternatives are tried."""
+THEORY = 0.0
+"""Standard errors that a correction has to improve by where theory says that it does: the mean decides."""
+FEW_CHOICES = 0.5
+"""Standard errors where one of a few rules has to be taken, and none has a claim before the others."""
+CHANCE = 1.0
+"""Standard errors where a correction makes good one error and may make another."""
 MANY_CHOICES = 2.0
 """Standard errors where many are tried, of which some look better by chance."""
 
@@ -40,8 +43,9 @@ class Chosen:
 
 
 def improves(before: Sequence[float], after: Sequence[float], errors: float) -> bool:
-    """Return whether the mean fell by more than so many standard errors of the paired differences."""
-    gains = np.asarray(before) - np.asarray(after)
+    """Return whether the mean root fell by more than so many standard errors of the paired differences."""
+    # Rounding may leave a divergence of nothing a little below it.
+    gains = np.sqrt(np.maximum(before, 0.0)) - np.sqrt(np.maximum(after, 0.0))
     mean = float(gains.mean())
     if len(gains) < 2:
         return mean > 0
@@ -61,7 +65,14 @@ def choose_rule(best: Chosen, rules: Sequence[str], measure: Measure) -> Chosen:
     return best
 
 
-def choose_corrections(best: Chosen, corrections: Sequence[str], order: Sequence[str], measure: Measure) -> Chosen:
+def choose_corrections(
+    best: Chosen,
+    corrections: Sequence[str],
+    order: Sequence[str],
+    measure: Measure,
+    *,
+    expected: Collection[str] = (),
+) -> Chosen:
     """Return the recipe with those corrections that each improved it when it was added.
 
     Args:
@@ -69,11 +80,12 @@ def choose_corrections(best: Chosen, corrections: Sequence[str], order: Sequence
         corrections: What to try, in this order.
         order: The order in which a recipe lists corrections.
         measure: Returns a recipe's divergences.
+        expected: Corrections that improve a model by theory: for them the mean decides.
     """
     for correction in corrections:
         names = {*best.recipe.corrections, correction}
         candidate = best.recipe.but(corrections=tuple(name for name in order if name in names))
-        best = _better(best, candidate, measure, CORRECTION)
+        best = _better(best, candidate, measure, THEORY if correction in expected else CHANCE)
     return best
 
 

@@ -7,7 +7,7 @@ import math
 
 from quantize.engines.native import CORRECTIONS
 from quantize.engines.native_equalization import equalizable
-from quantize.engines.native_placing import EQUALIZATION
+from quantize.engines.native_placing import BIAS, EQUALIZATION, ROUNDING, SCORES
 from quantize.engines.native_qdq import FLOAT_OUTPUTS
 from quantize.engines.native_ranges import COMMON_GRIDS, COMMON_SCALES
 from quantize.recipe import Recipe
@@ -20,6 +20,8 @@ from quantize.tuning.workbench import Workbench
 
 _AS_NEAR = 1.3
 """A recipe counts as nearly as near to fp32 as the best if its divergence is at most this many times as large."""
+_BY_THEORY = (ROUNDING, BIAS, SCORES)
+"""Corrections that lessen an error and make no other."""
 
 
 class RecipeSearch:
@@ -51,7 +53,7 @@ class RecipeSearch:
             for name in settings.corrections
             if name != EQUALIZATION or next(equalizable(bench.source(recipe)), None) is not None
         ]
-        return choose_corrections(chosen, wanted, CORRECTIONS, self._divergences)
+        return choose_corrections(chosen, wanted, CORRECTIONS, self._divergences, expected=_BY_THEORY)
 
     def with_tensor_rules(self, best: Chosen, sensitivity: Sensitivity) -> Chosen:
         """Return the recipe with rules of their own for the most sensitive tensors, where they improve it."""

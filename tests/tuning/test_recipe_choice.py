@@ -23,6 +23,27 @@ def test_a_clear_improvement_counts_and_chance_does_not():
     assert not improves(before, before, errors=0.0)
 
 
+def test_one_image_that_falls_far_does_not_outweigh_many_that_rise():
+    before = np.full(100, 0.01)
+    after = np.full(100, 0.0104)
+    before[0], after[0] = 0.5, 0.3
+    assert np.mean(after) < np.mean(before)
+    assert not improves(before, after, errors=0.0)
+
+
+def test_what_theory_does_not_promise_has_to_improve_beyond_chance():
+    noise = np.random.default_rng(2).normal(0, 0.002, 50)
+    noise -= noise.mean()  # the mean gain is then 0.0001, a third of its standard error
+
+    def measure(recipe):
+        return tuple((0.1 + noise - 0.0001 if recipe.corrections else np.full(50, 0.1)) ** 2)
+
+    tried = choose_corrections(start(RECIPE, measure), ("first",), ORDER, measure)
+    assert tried.recipe.corrections == ()
+    promised = choose_corrections(start(RECIPE, measure), ("first",), ORDER, measure, expected=("first",))
+    assert promised.recipe.corrections == ("first",)
+
+
 def test_the_rule_with_the_least_divergence_wins():
     found = choose_rule(
         start(RECIPE, measure_of(lambda recipe: {"a": 3, "b": 1, "c": 2}[recipe.range_rule])),
