@@ -20,6 +20,12 @@ def fetch(
     output: Annotated[
         str | None, typer.Option("--output", metavar="FILE", help="Where to write it. (default: NAME.onnx)")
     ] = None,
+    mirror: Annotated[
+        str | None,
+        typer.Option(
+            "--mirror", metavar="ADDRESS", help="Below it the zoo's files lie; tried first. (default: QUANTIZE_MIRROR)"
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", metavar=" ", help="Replace a file in the same place.")
     ] = False,
@@ -38,8 +44,8 @@ def fetch(
                 advice="name another one with --output, or say --overwrite",
             )
         with drawn_progress() as progress:
-            model = fetch_model(name, destination, progress=progress)
-        print_result(f"{model.path} ({model.artifact.bytes:,} bytes, source: {model.source})")
+            model = fetch_model(name, destination, mirror=mirror, progress=progress)
+        print_result(f"{model.path} ({model.path.stat().st_size:,} bytes, source: {model.source})")
         return ExitCode.DONE
 
     return begin

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +46,36 @@ def test_entries_of_the_users_own_are_listed_first(
     monkeypatch.setenv("QUANTIZE_CATALOG", str(tmp_path / "own.yaml"))
     assert main(["zoo"]) is ExitCode.DONE
     assert capsys.readouterr().out.splitlines()[3].startswith("mine-1")
+
+
+def test_an_entry_of_the_users_own_is_fetched_from_the_mirror_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/zoo/mine-1.onnx" else 404)
+            self.send_header("Content-Length", "7")
+            self.end_headers()
+            self.wfile.write(b"content")
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    known = f"{{title: Mine, sha256: {hashlib.sha256(b'content').hexdigest()}, bytes: 7}}"
+    (tmp_path / "own.yaml").write_text(f"models: {{mine-1: {known}}}\n")
+    monkeypatch.setenv("QUANTIZE_CATALOG", str(tmp_path / "own.yaml"))
+    monkeypatch.setenv("QUANTIZE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.chdir(tmp_path)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        code = main(["fetch", "mine-1", f"--mirror=http://127.0.0.1:{server.server_port}/zoo"])
+        server.shutdown()
+        thread.join()
+    assert code is ExitCode.DONE
+    assert capsys.readouterr().out.splitlines()[-1] == "mine-1.onnx (7 bytes, source: zoo)"
+    assert (tmp_path / "mine-1.onnx").read_bytes() == b"content"
 
 
 @pytest.fixture
