@@ -87,6 +87,8 @@ class QLinearGraph:
         bias: bool = True,
         relu: bool = False,
         made: Tensor | None = None,
+        weight_zero: int = 0,
+        weight_like: NodeProto | None = None,
         **attributes: Any,
     ) -> Tensor:
         inner = x.shape[1] // group
@@ -94,7 +96,7 @@ class QLinearGraph:
         count = channels if per_channel else 1
         spread = 1.0 / (127 * np.sqrt(inner * kernel * kernel))
         w_scale = self.random.uniform(0.5, 1.5, count).astype(np.float32) * np.float32(spread)
-        w_zero = np.zeros(count, np.int8)
+        w_zero = np.full(count, weight_zero, np.int8)
         sizes = [
             (x.shape[2 + a] + pads[a] + pads[2 + a] - kernel) // stride + 1
             if "auto_pad" not in attributes
@@ -103,7 +105,7 @@ class QLinearGraph:
         ]
         made = made or self.output((x.shape[0], channels, *sizes), x.reach + 0.5, low=0.0 if relu else None)
         made = Tensor(made.name, (x.shape[0], channels, *sizes), made.scale, made.zero_point)
-        inputs = [*self.triple(x), self.constant(weight, "w")]
+        inputs = [*self.triple(x), self.constant(weight, "w") if weight_like is None else weight_like.input[3]]
         inputs += [self.constant(w_scale if per_channel else w_scale[0], "ws")]
         inputs += [self.constant(w_zero if per_channel else w_zero[0], "wz"), *self.scales(made)]
         if bias:

@@ -47,6 +47,8 @@ def test_scores_move_by_rounding_and_concats_copy_bytes(case: tuple[ModelProto, 
     assert "QLinearConcat" not in integer_types(after)
     assert "Concat" in integer_types(after)
     assert_declared(COMMON_SCALES, source, after, feeds)
+    qlinear, qdq = forms(after)
+    np.testing.assert_array_equal(run(qlinear, feeds)[0], run(qdq, feeds)[0])
 
 
 @given(qlinear_graphs())

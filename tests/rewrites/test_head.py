@@ -50,6 +50,30 @@ def test_scores_are_float_and_integers_are_multiplied_still(case: tuple[ModelPro
     np.testing.assert_array_equal(run(qlinear, feeds)[0], run(qdq, feeds)[0])
 
 
+@given(st.integers(0, 2**16), st.sampled_from(["gemm", "transposed gemm", "matmul and add"]))
+@settings(deadline=None, max_examples=30)
+def test_a_products_scores_move_by_the_rounding_that_is_gone_and_no_more(seed: int, kind: str) -> None:
+    build = QLinearGraph(seed=seed)
+    x = build.flatten(build.conv(build.quantized_input((3, 4, 5, 5)), 4))
+    if kind == "matmul and add":
+        product = build.matmul(x, 10)
+        bias = build.output((10,))
+        build.initializers.append(numpy_helper.from_array(np.arange(10, dtype=np.uint8) * 20, bias.name))
+        made = build.binary("Add", product, bias)
+        steps = product.scale + made.scale
+    else:
+        made = build.gemm(x, 10, transposed=kind == "transposed gemm")
+        steps = made.scale
+    source = build.model(made)
+    _, after = apply(FLOAT_HEAD, source)
+    low, high = (made.scale * (end - made.zero_point) for end in (0, 255))
+    for old, new in zip(forms(source), forms(after), strict=True):
+        before, found = (run(model, build.images())[0] for model in (old, new))
+        whole = (before > low + steps) & (before < high - steps)  # the ends were cut off
+        assert whole.any()
+        assert np.abs(found - before)[whole].max() <= 0.501 * steps
+
+
 def test_ties_that_quantized_scores_had_are_gone() -> None:
     build = QLinearGraph(seed=1)
     x = build.flatten(build.global_average_pool(build.conv(build.quantized_input((4, 4, 7, 7)), 12)))

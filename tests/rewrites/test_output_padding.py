@@ -52,6 +52,18 @@ def test_a_conv_that_something_else_reads_is_left_alone(reader: str) -> None:
     assert_untouched(OUTPUT_PADDING, build.model(x))
 
 
+@pytest.mark.parametrize("other", ["depthwise", "max_pool", "output"])
+def test_a_conv_that_a_conv_and_something_else_read_is_left_alone(other: str) -> None:
+    build = QLinearGraph()
+    narrow = build.conv(build.quantized_input((1, 4, 7, 7)), 8)
+    read = build.conv(narrow, 16, kernel=1)
+    if other == "output":
+        assert_untouched(OUTPUT_PADDING, build.model(read, narrow))
+    else:
+        second = build.conv(narrow, 8, group=8) if other == "depthwise" else build.max_pool(narrow)
+        assert_untouched(OUTPUT_PADDING, build.model(read, second))
+
+
 def test_a_conv_that_fits_is_left_alone() -> None:
     build = QLinearGraph()
     x = build.conv(build.quantized_input((1, 4, 7, 7)), 20)

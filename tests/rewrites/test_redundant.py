@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import ModelProto, helper, numpy_helper
 
 from quantize.formats import canonical, to_qdq
 from quantize.formats.graph import Graph
+from quantize.formats.parameters import add_dequantize, is_dequantize, is_quantize, node_parameters
 from quantize.rewrites.redundant import REDUNDANT
 from tests.formats.small_graphs import QLinearGraph, qlinear_graphs
 from tests.rewrites.checks import Feeds, apply, assert_declared, assert_untouched, integer_types
@@ -18,6 +20,53 @@ from tests.rewrites.checks import Feeds, apply, assert_declared, assert_untouche
 def test_any_graph_keeps_every_bit(case: tuple[ModelProto, Feeds]) -> None:
     source, feeds = case
     _, after = apply(REDUNDANT, source)
+    assert_declared(REDUNDANT, source, after, feeds)
+
+
+@st.composite
+def padded_out(draw: st.DrawFn) -> tuple[ModelProto, Feeds, set[str]]:
+    """Draw a QDQ model into which nodes were put that do nothing, and one or two that may; the names of the former."""
+    source, feeds = draw(qlinear_graphs())
+    graph = Graph(to_qdq(source))
+    idle: set[str] = set()
+    quantizes = [node for node in graph.sorted_nodes() if is_quantize(node) and node.input[0] not in graph.inputs]
+    for number, quantize in enumerate(quantizes):
+        by = node_parameters(graph, quantize)
+        kind = draw(st.sampled_from(["nothing", "Identity", "Dropout", "Relu", "Clip", "pair"]))
+        assert by is not None
+        if kind == "nothing":
+            continue
+        if kind == "pair":
+            middle = graph.fresh("middle")
+            graph.add("QuantizeLinear", [quantize.input[0], *quantize.input[1:]], [middle], name=f"first_{number}")
+            graph.set_input(quantize, 0, add_dequantize(graph, middle, by))
+            continue
+        more, does = [], kind == "Relu" and bool(by.low < 0)
+        if kind == "Clip":
+            wide = draw(st.booleans())
+            ends = (by.low, by.high) if wide else (by.low / 2, by.high / 2)
+            more = [graph.add_constant(f"end_{number}", np.array(end, np.float32)) for end in ends]
+            does = not wide
+        graph.add(kind, [quantize.input[0], *more], [between := graph.fresh("between")], name=f"{kind}_{number}")
+        graph.set_input(quantize, 0, between)
+        if not does:
+            idle.add(f"{kind}_{number}")
+    return graph.model(), feeds, idle
+
+
+@given(padded_out())
+@settings(deadline=None, max_examples=40)
+def test_what_does_nothing_goes_from_any_graph_and_what_does_something_stays(
+    case: tuple[ModelProto, Feeds, set[str]],
+) -> None:
+    source, feeds, idle = case
+    _, after = apply(REDUNDANT, source)
+    assert not idle & {node.name for node in after.graph.node}
+    graph = Graph(after)
+    for quantize in (node for node in graph.nodes if is_quantize(node)):
+        before = graph.producer(quantize.input[0])
+        if before is not None and is_dequantize(before):
+            assert list(quantize.input[1:]) != list(before.input[1:])
     assert_declared(REDUNDANT, source, after, feeds)
 
 
@@ -62,6 +111,18 @@ def test_quantizing_again_by_equal_parameters_is_gone() -> None:
     source = build.model(build.conv(again, 3, kernel=1))
     _, after = apply(REDUNDANT, source)
     assert integer_types(after) == ["QuantizeLinear", "QLinearConv", "QLinearConv", "DequantizeLinear"]
+    assert_declared(REDUNDANT, source, after, build.images())
+
+
+def test_quantizing_again_by_other_parameters_stays() -> None:
+    build = QLinearGraph()
+    hidden = build.conv(build.quantized_input((1, 4, 6, 6)), 8)
+    build.add("DequantizeLinear", build.triple(hidden), "middle")
+    again = type(hidden)(build.name("q"), hidden.shape, hidden.scale * 1.5, hidden.zero_point)
+    build.add("QuantizeLinear", ["middle", *build.scales(again)], again.name)
+    source = build.model(build.conv(again, 3, kernel=1))
+    _, after = apply(REDUNDANT, source)
+    assert integer_types(after).count("QuantizeLinear") == 2
     assert_declared(REDUNDANT, source, after, build.images())
 
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import ModelProto
 
+from quantize.rewrites import Rewrite
 from quantize.rewrites.channel_padding import CHANNEL_PADDING
 from quantize.rewrites.space_to_depth import SPACE_TO_DEPTH, Fold
 from quantize.rewrites.stem_by_rows import STEM_BY_ROWS
@@ -21,9 +22,11 @@ def stems(draw: st.DrawFn, *, strides: tuple[int, ...] = (2, 2, 2, 4)) -> tuple[
     """Draw a first Conv of any kernel, padding and size, with something behind it."""
     build = QLinearGraph(seed=draw(st.integers(0, 2**16)))
     kernel, stride = draw(st.integers(1, 7)), draw(st.sampled_from(strides))
-    height, width = draw(st.integers(8, 25)), draw(st.integers(8, 25))
+    sides = st.one_of(st.integers(8, 25), st.sampled_from([8, 16, 24]))  # rows of 8 are moved another way
+    height, width = draw(sides), draw(sides)
     x = build.quantized_input((draw(st.integers(1, 2)), draw(st.integers(1, 4)), height, width))
     options: dict[str, Any] = {"per_channel": draw(st.booleans()), "bias": draw(st.booleans())}
+    options["weight_zero"] = draw(st.sampled_from([0, 0, 5, -128]))
     if draw(st.booleans()):
         options["pads"] = tuple(draw(st.integers(0, kernel - 1)) for _ in range(4))
     elif kernel >= stride and draw(st.booleans()):
@@ -62,6 +65,35 @@ def test_padded_channels_keep_every_bit(case: tuple[ModelProto, Feeds]) -> None:
     if names:
         assert "Pad" in integer_types(after)
     assert_declared(CHANNEL_PADDING, source, after, feeds)
+
+
+@st.composite
+def shared_stems(draw: st.DrawFn) -> tuple[ModelProto, Feeds]:
+    """Draw an input that several Convs read, some with one weight, and a pool that reads it too."""
+    build = QLinearGraph(seed=draw(st.integers(0, 2**16)))
+    x = build.quantized_input((1, 3, draw(st.integers(9, 17)), draw(st.integers(9, 17))))
+    made, first, channels = [], None, draw(st.sampled_from([5, 16]))
+    for _ in range(draw(st.integers(2, 3))):
+        like = first if draw(st.booleans()) else None
+        made.append(build.conv(x, channels, stride=draw(st.sampled_from([1, 2, 4])), weight_like=like))
+        first = build.nodes[-1]
+    if draw(st.booleans()):
+        made.append(build.max_pool(x))
+    return build.model(*made), build.images()
+
+
+@pytest.mark.parametrize("chain", [[SPACE_TO_DEPTH, STEM_BY_ROWS], [CHANNEL_PADDING]], ids=["rows", "channels"])
+@given(case=shared_stems())
+@settings(deadline=None, max_examples=30)
+def test_tensors_that_are_read_elsewhere_too_stay_as_they_are(
+    chain: list[Rewrite], case: tuple[ModelProto, Feeds]
+) -> None:
+    source, feeds = case
+    now = source
+    for one in chain:
+        _, after = apply(one, now)
+        assert_declared(one, source, after, feeds)
+        now = after
 
 
 @given(st.integers(5, 40), st.integers(1, 7), st.sampled_from([2, 4]), st.integers(0, 3), st.integers(0, 3))
@@ -110,6 +142,7 @@ def test_another_conv_is_left_alone_by_space_to_depth(options: dict[str, Any]) -
 
 def test_channels_in_fours_and_few_outputs_are_left_alone_by_channel_padding() -> None:
     assert_untouched(CHANNEL_PADDING, _conv(inputs=4))
+    assert_untouched(CHANNEL_PADDING, _conv(inputs=16, group=16))
     build = QLinearGraph()
     assert_untouched(CHANNEL_PADDING, build.model(build.conv(build.quantized_input((1, 3, 12, 12)), 10)))
 
