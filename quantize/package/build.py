@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from onnx import ModelProto
+
 from quantize.data.preprocessing import Preprocessing
 from quantize.errors import RunError
 from quantize.models.artifact import ModelArtifact
 from quantize.package.archive import write_archive
 from quantize.package.card import model_card
-from quantize.package.sample import OTHER_KERNELS, SAME_KERNELS, make_sample
+from quantize.package.sample import allowed_difference, make_sample
 from quantize.provenance import sha256_bytes, sha256_file
 from quantize.report.models import ModelSection
 from quantize.report.schema import RunReport
@@ -98,18 +100,21 @@ def build_package(
     }
     if licence.text is not None:
         files[LICENCE] = licence.text.encode()
-    files[PROVENANCE] = _provenance(report, section, files).encode()
+    files[PROVENANCE] = _provenance(report, section, artifact.proto(), files).encode()
     write_archive(path, path.name.removesuffix(".tar.gz"), files)
 
 
-def _provenance(report: RunReport, section: ModelSection, files: dict[str, bytes]) -> str:
+def _provenance(report: RunReport, section: ModelSection, model: ModelProto, files: dict[str, bytes]) -> str:
     origin = report.provenance
     said = {
         "format": 1,
         "role": section.role,
         "graph_sha256": section.graph_sha256,
         "files": {name: sha256_bytes(content) for name, content in files.items()},
-        "tolerance": {"same_isa": SAME_KERNELS, "other_isa": OTHER_KERNELS},
+        "tolerance": {
+            "same_isa": allowed_difference(model, same_isa=True),
+            "other_isa": allowed_difference(model, same_isa=False),
+        },
         "isa": list(origin.isa),
         "source": report.source.model_dump(mode="json", exclude={"path", "published"}),
         "recipe": report.chosen.recipe.model_dump(mode="json"),

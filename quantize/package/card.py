@@ -39,7 +39,7 @@ def model_card(report: RunReport, title: str, licence: str) -> str:
         ["## Accuracy", "", *_accuracy(report)],
         ["## Calibration", "", *_calibration(report)],
         ["## Preprocessing", "", *_preprocessing(report)],
-        ["## Sample test data", "", *_SAMPLE],
+        ["## Sample test data", "", *_sample(report)],
         ["## How to reproduce", "", *_reproduction(report)],
         ["## Where it comes from", "", *_origin(report)],
         ["## License", "", escaped(licence)],
@@ -47,12 +47,18 @@ def model_card(report: RunReport, title: str, licence: str) -> str:
     return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
 
 
-_SAMPLE = (
-    "`test_data_set_0` holds one input and the output that this model gave. The input is a drawn picture, preprocessed "
-    "as above. On a CPU with the same int8 instructions scores differ by less than 0.0001, as a fraction of the "
-    "largest score where that exceeds 1. On others they may differ by up to 0.05: without VNNI, products are summed "
-    "in 16 bits, which can saturate.",
-)
+def _sample(report: RunReport) -> list[str]:
+    drawn = (
+        "`test_data_set_0` holds one input and the output that this model gave. The input is a drawn picture, "
+        "preprocessed as above. Scores differ by less than 0.0001, as a fraction of the largest score where that "
+        "exceeds 1, on "
+    )
+    if report.chosen.saturating_layers == 0:
+        return [f"{drawn}any CPU: no sum of integer products can saturate."]
+    return [
+        f"{drawn}a CPU with the same int8 instructions. Without VNNI, products are summed in 16 bits, which can "
+        "saturate: scores within 0.05 are taken for the same answer there, and they can differ by more."
+    ]
 
 
 def _table(report: RunReport, title: str) -> list[str]:
@@ -133,6 +139,7 @@ def _calibration(report: RunReport) -> list[str]:
         f"- {data.calibration:,} images, {among} the {data.evaluation:,} evaluation images.",
         f"- Activations {recipe.activation_type}, range rule {escaped(recipe.range_rule)}; "
         f"weights {recipe.weight_type} ({widths}), one scale per {per}.",
+        f"- {escaped(report.chosen.cpus)}",
         f"- Kept in fp32: {_listed((*recipe.float_op_types, *recipe.float_nodes))}.",
         f"- Rewrites: {_listed(recipe.rewrites)}. Corrections: {_listed(recipe.corrections)}.",
     ]

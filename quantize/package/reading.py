@@ -44,6 +44,28 @@ class _Bounded:
         Raises:
             DataError: The archive is too large, cut off or damaged.
         """
+        self._take(size)
+        parts: list[bytes] = []
+        while size:
+            part = self._part(min(size, _CHUNK))
+            if not part:
+                raise DataError("the archive is cut off", where=str(self._path), expected="a whole .tar.gz file")
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+
+    def finish(self) -> None:
+        """Read the rest, which is padding: only at its end does gzip compare the checksum of all that was read.
+
+        Raises:
+            DataError: The archive is too large, cut off or damaged, or something stands behind its end.
+        """
+        while part := self._part(_CHUNK):
+            self._take(len(part))
+            if any(part):
+                raise _refused(self._path, "something behind the archive's end", "padding")
+
+    def _take(self, size: int) -> None:
         self._left -= size
         if self._left < 0:
             raise DataError(
@@ -53,17 +75,12 @@ class _Bounded:
                 f"in a file of {self._path.stat().st_size:,}",
                 expected=f"at most {_LARGEST_RATIO} times the file's size, and at most {LARGEST:,} bytes",
             )
-        parts: list[bytes] = []
-        while size:
-            try:
-                part = self._stream.read(min(size, _CHUNK))
-            except (OSError, EOFError, zlib.error) as error:
-                raise DataError("not a whole .tar.gz file", where=str(self._path), found=str(error)) from error
-            if not part:
-                raise DataError("the archive is cut off", where=str(self._path), expected="a whole .tar.gz file")
-            parts.append(part)
-            size -= len(part)
-        return b"".join(parts)
+
+    def _part(self, size: int) -> bytes:
+        try:
+            return self._stream.read(size)
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataError("not a whole .tar.gz file", where=str(self._path), found=str(error)) from error
 
 
 def read_archive(path: Path) -> tuple[str, dict[str, bytes]]:
@@ -106,6 +123,7 @@ def _files(stream: _Bounded, path: Path) -> tuple[str, dict[str, bytes]]:
             raise _refused(path, f"more than {_MOST_FILES} files", "a model, its sample data and its papers")
         files[inner] = stream.read(member.size)
         stream.read(-member.size % _BLOCK)
+    stream.finish()
     if not folders:
         raise _refused(path, "nothing", "files in one folder")
     return folders.pop(), files

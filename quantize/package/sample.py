@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import TensorProto, numpy_helper
+from onnx import ModelProto, TensorProto, numpy_helper
 from PIL import Image
 
 from quantize.data.preprocessing import Preprocessing
+from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import ModelArtifact
 from quantize.models.input_form import in_form
 from quantize.models.session import open_session
@@ -19,7 +20,7 @@ SAME_KERNELS = 1e-4
 instructions: threads and library versions move less."""
 
 OTHER_KERNELS = 0.05
-"""The same on any other CPU: without VNNI, U8S8 products are summed in 16 bits and may saturate."""
+"""The same on any other CPU, for a model that can saturate there: it may differ by more, and is another model then."""
 
 _COARSE = 9
 
@@ -35,6 +36,16 @@ class Sample:
 
     input: TensorProto
     output: TensorProto
+
+
+def allowed_difference(model: ModelProto, *, same_isa: bool) -> float:
+    """Return how far a score may lie from the sample's.
+
+    Args:
+        model: The model.
+        same_isa: Whether this CPU has the int8 instructions of the one that made the sample.
+    """
+    return SAME_KERNELS if same_isa or not saturating_layers(model) else OTHER_KERNELS
 
 
 def make_sample(model: ModelArtifact, preprocessing: Preprocessing) -> Sample:

@@ -21,7 +21,7 @@ from quantize.models.artifact import ModelArtifact
 from quantize.models.session import RUNTIME_ERRORS
 from quantize.package.build import CARD, INPUT, MODEL, OUTPUT, PROVENANCE
 from quantize.package.reading import read_archive
-from quantize.package.sample import OTHER_KERNELS, SAME_KERNELS, answer
+from quantize.package.sample import allowed_difference, answer
 from quantize.provenance import sha256_bytes
 
 
@@ -76,19 +76,20 @@ def verify_package(path: Path) -> Verified:
         try:
             onnx.checker.check_model(model.proto(), full_check=True)
             found = answer(model, given)
+            same = tuple(said.get("isa", ())) == tuple(isa_flags() or ())
+            allowed = allowed_difference(model.proto(), same_isa=same)
         except (*RUNTIME_ERRORS, onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
             raise _wrong(
                 path, f"{MODEL} does not run: {str(error).strip()}", "a model that takes the sample"
             ) from error
     if found.shape != expected.shape:
         raise _wrong(path, f"{OUTPUT} of shape {expected.shape}", f"shape {found.shape}, as the model gives")
-    same = tuple(said.get("isa", ())) == tuple(isa_flags() or ())
     return Verified(
         name=name,
         files={inner: len(content) for inner, content in files.items()},
         graph_sha256=model.graph_sha256,
         largest_difference=float(np.abs(found - expected).max() / max(1.0, np.abs(expected).max())),
-        tolerance=SAME_KERNELS if same else OTHER_KERNELS,
+        tolerance=allowed,
         same_isa=same,
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import TensorProto, numpy_helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from quantize.api.package import PackageRequest, package, verify_package
 from quantize.cli.main import main
@@ -16,6 +16,7 @@ from quantize.package.archive import write_archive
 from quantize.package.build import licence_of
 from quantize.package.card import model_card
 from quantize.package.reading import read_archive
+from quantize.package.sample import allowed_difference
 from quantize.provenance import sha256_bytes
 from quantize.report.storage import read_report
 
@@ -144,3 +145,26 @@ def test_a_licence_is_known_given_or_said_to_be_unknown(tmp_path: Path) -> None:
     assert licence_of("MIT", None).sentence.startswith("MIT")
     with pytest.raises(RunError):
         licence_of(None, tmp_path / "none.txt")
+
+
+def test_a_model_that_cannot_saturate_gives_the_samples_answer_on_every_cpu() -> None:
+    def product(weight: int) -> ModelProto:
+        constants = {
+            "s": np.array(0.1, np.float32),
+            "z": np.array(0, np.uint8),
+            "w": np.full((2, 2), weight, np.int8),
+            "wz": np.array(0, np.int8),
+        }
+        nodes = [
+            helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+            helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+            helper.make_node("DequantizeLinear", ["w", "s", "wz"], ["v"]),
+            helper.make_node("MatMul", ["d", "v"], ["y"]),
+        ]
+        ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 2]) for name in ("x", "y")]
+        tensors = [numpy_helper.from_array(values, name) for name, values in constants.items()]
+        return helper.make_model(helper.make_graph(nodes, "product", ends[:1], ends[1:], tensors))
+
+    assert allowed_difference(product(127), same_isa=True) == 1e-4
+    assert allowed_difference(product(127), same_isa=False) == 0.05
+    assert allowed_difference(product(63), same_isa=False) == 1e-4

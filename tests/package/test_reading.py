@@ -118,6 +118,21 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         read_archive(tmp_path / "none.tar.gz")
 
 
+def test_one_changed_byte_of_a_file_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar.gz"
+    write_archive(path, "net", _FILES)
+    plain = bytearray(gzip.decompress(path.read_bytes()))
+    plain[plain.index(b"model", 512)] ^= 1
+    whole = path.read_bytes()
+    changed = gzip.compress(bytes(plain))
+    path.write_bytes(changed[:-8] + whole[-8:])  # the checksum and size of what was packed
+    with pytest.raises(DataError, match="CRC"):
+        read_archive(path)
+    path.write_bytes(gzip.compress(gzip.decompress(whole) + b"more"))
+    with pytest.raises(DataError, match="behind the archive's end"):
+        read_archive(path)
+
+
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.integers(0, 10**6), value=st.integers(0, 255), cut=st.booleans())
 def test_a_damaged_archive_is_refused_or_unharmed(tmp_path: Path, place: int, value: int, cut: bool) -> None:
