@@ -98,53 +98,53 @@ def test_nothing_is_found_where_the_right_preset_is_named(examine: Examine) -> N
     assert examine(preprocessing__preset="caffe").findings == ()
 
 
-def test_wrong_channel_order(examine: Examine) -> None:
+def test_a_wrong_channel_order_is_found(examine: Examine) -> None:
     found = _only(examine(preprocessing__preset="caffe", preprocessing__channel_order="RGB"), "preprocessing")
     assert "channel_order RGB for BGR" in found
     assert "--preset caffe" in found
     assert "certain" in found
 
 
-def test_wrong_scale(examine: Examine) -> None:
+def test_a_wrong_scale_is_found(examine: Examine) -> None:
     found = _only(examine(preprocessing__preset="caffe", preprocessing__scale=1 / 255), "preprocessing")
     assert "scale 0.00392157 for 1" in found
 
 
-def test_no_mean(examine: Examine) -> None:
+def test_a_mean_that_is_not_subtracted_is_found(examine: Examine) -> None:
     found = _only(examine(preprocessing__preset="caffe", preprocessing__mean=[0, 0, 0]), "preprocessing")
     assert "mean 0,0,0 for 123.68,116.779,103.939" in found
 
 
-def test_crop_in_place_of_squash(examine: Examine) -> None:
+def test_a_crop_in_place_of_a_squash_is_found(examine: Examine) -> None:
     found = _only(examine(preprocessing__preset="caffe", preprocessing__resize_mode="shorter"), "preprocessing")
     assert "resize_mode shorter for square" in found
 
 
-def test_squash_in_place_of_crop(examine: Examine, efficientnet: Path) -> None:
+def test_a_squash_in_place_of_a_crop_is_found(examine: Examine, efficientnet: Path) -> None:
     settings: dict[str, Any] = {"preprocessing__preset": "imagenet", "preprocessing__resize_mode": "square"}
     found = _only(examine(model=efficientnet, images=24, **settings), "preprocessing")
     assert "resize_mode square for shorter" in found
 
 
-def test_the_zoos_own_preset_for_squeezenet(examine: Examine) -> None:
+def test_the_preset_that_the_zoo_documents_for_squeezenet_is_found_wrong(examine: Examine) -> None:
     assert "--preset caffe" in _only(examine(preprocessing__preset="imagenet"), "preprocessing")
 
 
-def test_labels_off_by_one(examine: Examine, true_labels: list[int]) -> None:
+def test_labels_off_by_one_are_found(examine: Examine, true_labels: list[int]) -> None:
     found = _only(examine(labels=[label + 1 for label in true_labels]), "labels")
     assert "one too large" in found
     assert "Subtract 1" in found
     assert "one too small" in _only(examine(labels=[max(0, label - 1) for label in true_labels]), "labels")
 
 
-def test_labels_in_the_devkits_order(examine: Examine, true_labels: list[int]) -> None:
+def test_labels_in_the_devkits_order_are_found(examine: Examine, true_labels: list[int]) -> None:
     ids = {label: number for number, label in enumerate(devkit_order(), start=1)}
     found = _only(examine(labels=[ids[label] for label in true_labels]), "labels")
     assert "devkit's order" in found
     assert "--label_path" in found
 
 
-def test_double_softmax(examine: Examine, planted: Callable[[Callable[[ModelProto], None]], Path]) -> None:
+def test_a_double_softmax_is_found(examine: Examine, planted: Callable[[Callable[[ModelProto], None]], Path]) -> None:
     def again(model: ModelProto) -> None:
         output = model.graph.output[0].name
         model.graph.node.append(helper.make_node("Softmax", [output], ["twice"], name="again", axis=1))
@@ -155,19 +155,19 @@ def test_double_softmax(examine: Examine, planted: Callable[[Callable[[ModelProt
     assert "again" in found
 
 
-def test_swapped_label_file(examine: Examine, true_labels: list[int]) -> None:
+def test_a_swapped_label_file_is_found(examine: Examine, true_labels: list[int]) -> None:
     others = np.random.default_rng(5).permutation(1000)[: len(true_labels)].tolist()
     found = _only(examine(labels=others), "labels")
     assert "do not belong to these images" in found
     assert "very likely" in found
 
 
-def test_labels_shifted_by_a_line(examine: Examine, true_labels: list[int]) -> None:
+def test_labels_shifted_by_a_line_are_found(examine: Examine, true_labels: list[int]) -> None:
     found = _only(examine(labels=[*true_labels[1:], true_labels[0]]), "labels")
     assert "one line after" in found
 
 
-def test_calibration_images_in_the_evaluation_set(examine: Examine, shared: Path, tmp_path: Path) -> None:
+def test_calibration_images_in_the_evaluation_set_are_found(examine: Examine, shared: Path, tmp_path: Path) -> None:
     found = _only(examine(quantization__calibration__in_evaluation=True), "calibration images")
     assert "100 of 100" in found
     folder = tmp_path / "images"
@@ -187,7 +187,7 @@ def test_calibration_images_in_the_evaluation_set(examine: Examine, shared: Path
     assert "copy.JPEG" in _only(copied, "calibration images")
 
 
-def test_quantized_input(examine: Examine, planted: Callable[[Callable[[ModelProto], None]], Path]) -> None:
+def test_a_quantized_input_is_found(examine: Examine, planted: Callable[[Callable[[ModelProto], None]], Path]) -> None:
     def quantize_scores(model: ModelProto) -> None:
         output = model.graph.output[0].name
         model.graph.initializer.extend(
@@ -204,7 +204,9 @@ def test_quantized_input(examine: Examine, planted: Callable[[Callable[[ModelPro
     assert "quantized already" in found
 
 
-def test_nan_weights(examine: Examine, planted: Callable[[Callable[[ModelProto], None]], Path]) -> None:
+def test_weights_that_are_no_numbers_are_found(
+    examine: Examine, planted: Callable[[Callable[[ModelProto], None]], Path]
+) -> None:
     def damage(model: ModelProto) -> None:
         tensor = model.graph.initializer[3]
         values = numpy_helper.to_array(tensor).copy()
@@ -215,7 +217,7 @@ def test_nan_weights(examine: Examine, planted: Callable[[Callable[[ModelProto],
     assert "(2)" in found
 
 
-def test_a_saturating_layer(examine: Examine, planted: Callable[[Callable[[ModelProto], None]], Path]) -> None:
+def test_a_saturating_layer_is_found(examine: Examine, planted: Callable[[Callable[[ModelProto], None]], Path]) -> None:
     def double_and_halve(model: ModelProto) -> None:
         """Let the image be made positive, doubled, and averaged again: the same function, but products add up."""
         image = model.graph.input[0].name
