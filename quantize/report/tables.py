@@ -13,6 +13,7 @@ from quantize.evaluation.summary import EvaluationSummary
 from quantize.report.flips import FlipsSection
 from quantize.report.models import AccuracySection
 from quantize.report.schema import RunReport
+from quantize.report.trials import RewriteSection
 from quantize.report.wording import (
     NOTHING,
     bounds,
@@ -266,11 +267,16 @@ def rewrites_table(report: RunReport) -> Table | None:
             one.name,
             "kept" if one.kept else "left out",
             ", ".join(f"{speed.format} {times(speed.ratio)}" for speed in one.speed) or NOTHING,
-            one.reason or f"{len(one.nodes)} nodes, {one.declared}",
+            one.reason or f"{len(one.nodes)} nodes, {one.declared}{_agreement_moved(one)}",
         )
         for one in report.rewrites
     )
     return Table("Rewrites", ("rewrite", "decision", "faster by", "because"), rows, prose=True)
+
+
+def _agreement_moved(one: RewriteSection) -> str:
+    moved = one.agreement_change
+    return "" if one.declared == "exact" or moved is None else f", agreement {points(moved)} points"
 
 
 def stages_table(report: RunReport) -> Table:
