@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from onnx import ModelProto
 
 from quantize.api.context import Context
 from quantize.api.native_recipe import weighted_nodes
 from quantize.api.search import Found, Search
+from quantize.benchmark.memory import peak_resident_bytes
 from quantize.config.run_config import RunConfig
 from quantize.engines.inc import IncTuner
 from quantize.engines.inc_kept import kept_int8
@@ -63,7 +65,15 @@ def tune_with_inc(context: Context, search: Search) -> Found:
         for recorded in search.earlier
         if recorded.trial.metric is not None
     }
-    tuner = IncTuner(inc_settings(context.config, len(calibration.crops)), context.folder.work, known)
+    peaks: list[int] = []
+
+    def watch(pid: int) -> None:
+        peak = peak_resident_bytes(pid)
+        if peak is not None:
+            peaks.append(peak)
+
+    settings = inc_settings(context.config, len(calibration.crops))
+    tuner = IncTuner(settings, context.folder.work, known, watch)
 
     def tune(evaluate: EvaluateCallback) -> Iterator[Trial]:
         return tuner.tune(context.model, search.goal, evaluate, calibration)
@@ -72,7 +82,9 @@ def tune_with_inc(context: Context, search: Search) -> Found:
         outcome = tuner.outcome
         return (outcome.chosen or outcome.best, _STOPPED[outcome.stopped]) if outcome else (None, _STOPPED[None])
 
-    return search.run(tune, choice)
+    found = search.run(tune, choice)
+    earlier = sum(recorded.trial.seconds for recorded in search.earlier)
+    return replace(found, seconds=found.seconds + earlier, peak_bytes=max(peaks, default=None))
 
 
 def weighted_int8(recipe: Recipe, model: ModelProto) -> tuple[int, int]:

@@ -47,8 +47,8 @@ class TrialJournal:
             lambda: {"recipe": trial.recipe.model_dump(mode="json"), "section": section.model_dump(mode="json")},
         )
 
-    def earlier(self) -> tuple[RecordedTrial, ...]:
-        """Return the trials of the run that is resumed whose candidates are still there, in order.
+    def earlier(self, engine: str) -> tuple[RecordedTrial, ...]:
+        """Return an engine's trials of the run that is resumed whose candidates are still there, in order.
 
         A failed trial, and one whose candidate is gone or damaged, is tried again.
         """
@@ -57,7 +57,7 @@ class TrialJournal:
             section = TrialSection.model_validate(result["section"])
             recipe = Recipe.model_validate(result["recipe"])
             path = self.candidates / f"{recipe.id}.onnx"
-            if section.failure is not None or not path.is_file():
+            if recipe.engine != engine or section.failure is not None or not path.is_file():
                 continue
             try:
                 artifact = ModelArtifact.load(path)

@@ -10,8 +10,10 @@ from quantize.api.latency import latency_plan, prepared_inputs
 from quantize.api.native_recipe import constrained_recipe, range_rule
 from quantize.api.run_journal import NATIVE_JOURNAL
 from quantize.api.search import Found, Search
+from quantize.api.search_section import search_section, with_speedups
 from quantize.benchmark.measure import Inputs, measure
 from quantize.benchmark.measurement import latency, speedups
+from quantize.benchmark.memory import forget_peak, peak_resident_bytes
 from quantize.benchmark.plan import Plan
 from quantize.benchmark.profile import Profile, profile
 from quantize.data.workers import available_cpus
@@ -81,7 +83,17 @@ class NativeEngine:
         def tune(evaluate: EvaluateCallback) -> Iterator[Trial]:
             return self._tuner.tune(context.model, self._search.goal, evaluate, calibration)
 
+        forget_peak()
         found = self._search.run(tune, self._choice)
+        assert self._tuner.search is not None
+        assert self._tuner.bench is not None
+        result = self._tuner.search.result
+        found = replace(
+            with_speedups(found, result),
+            seconds=self._tuner.bench.elapsed,
+            search=search_section(result, len(context.images.evaluation)),
+            peak_bytes=peak_resident_bytes(),
+        )
         bare = found.chosen.recipe.but(rewrites=())
         artifact = rebuilt(
             context.model,

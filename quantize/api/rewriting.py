@@ -77,8 +77,8 @@ class Workshop:
                     for name, proto in (("before", before), ("after", after))
                 }
                 if self.ratios is None:
-                    return self._ratio(models)
-                return self.ratios.of(models["before"], models["after"], lambda: self._ratio(models))
+                    return self.ratio(models)
+                return self.ratios.of(models["before"], models["after"], lambda: self.ratio(models))
 
             def agreement(candidate: ModelProto) -> float:
                 fidelity = self.evaluator.evaluate(save_model(candidate, Path(folder) / "candidate.onnx")).fidelity
@@ -105,7 +105,8 @@ class Workshop:
         """Return whether the criterion is met before any rewrite: else none can be blamed for missing it."""
         return self.goal.met(metric_of(self.evaluator.evaluate(model), self.goal))
 
-    def _ratio(self, models: dict[str, ModelArtifact]) -> RatioInterval:
+    def ratio(self, models: dict[str, ModelArtifact]) -> RatioInterval:
+        """Return how much faster the model ``after`` is than the model ``before``, measured in alternation."""
         plan = Plan(
             models={name: model.path for name, model in models.items()},
             baseline="before",

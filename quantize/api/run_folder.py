@@ -32,6 +32,11 @@ class RunFolder:
         """Return every model that is written for the user."""
         return (self.int8, self.qdq) if self.fp32 is None else (self.int8, self.qdq, self.fp32)
 
+    def of_engine(self, engine: str) -> RunFolder:
+        """Return the same run with the models in a folder named after an engine."""
+        place = self.path / engine
+        return replace(self, int8=place / self.int8.name, qdq=place / self.qdq.name)
+
     @property
     def work(self) -> Path:
         """Return the folder of what can be made again: crops, scores, the engine's files."""

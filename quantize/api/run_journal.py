@@ -8,6 +8,7 @@ from quantize.api.context import Context
 from quantize.api.run_request import write_request
 from quantize.files import write_text
 from quantize.provenance import fingerprint
+from quantize.report.engines import ENGINES
 from quantize.tuning.journal import Journal
 
 NATIVE_JOURNAL = "native.jsonl"
@@ -27,6 +28,7 @@ def open_journal(context: Context) -> Journal:
         folder.markdown,
         folder.html,
         *folder.models,
+        *(path for engine in ENGINES for path in (folder.of_engine(engine).int8, folder.of_engine(engine).qdq)),
     )
     resume = request.resume is not None
     if not resume:

@@ -13,6 +13,7 @@ from quantize.errors import EngineError
 from quantize.evaluation.evaluation import Evaluation
 from quantize.models.artifact import ModelArtifact
 from quantize.recipe import Recipe
+from quantize.report.search import SearchSection
 from quantize.report.trials import FailureSection, TrialSection
 
 IntegerShare = Callable[[Recipe], float | None]
@@ -28,6 +29,8 @@ class Found:
         met: Whether it met the goal.
         stopped_because: Why the search ended.
         seconds: How long it took.
+        search: How it went, where the native engine searched.
+        peak_bytes: Largest resident set of the process that searched; None where the system does not tell.
     """
 
     trials: tuple[Trial, ...]
@@ -36,6 +39,8 @@ class Found:
     met: bool
     stopped_because: str
     seconds: float
+    search: SearchSection | None = None
+    peak_bytes: int | None = None
 
 
 @dataclass

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from quantize.report.schema import StageSection
+from quantize.report.stages import StageSection
 
 _LOG = logging.getLogger("quantize")
 

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from quantize.api.baseline_check import checked_goal
+from quantize.api.both_engines import Engine, compare_engines
 from quantize.api.context import Context
+from quantize.api.engine_journal import once, recorded_once
 from quantize.api.engines import tune_with_inc, weighted_int8
 from quantize.api.finishing import finish
-from quantize.api.input_contract import contracted, require_foldable
+from quantize.api.input_contract import require_foldable
 from quantize.api.journal import TrialJournal
-from quantize.api.layer_error import layer_errors
 from quantize.api.native_engine import NativeEngine
 from quantize.api.ratios import Ratios
 from quantize.api.rebuilding import found_again
 from quantize.api.run_journal import open_journal
 from quantize.api.search import Found, Search
 from quantize.api.stamping import stamp_models
-from quantize.data.batches import Batches
-from quantize.engines.native import source_graph
-from quantize.errors import ConfigError
+from quantize.api.written import write
 from quantize.recipe import Recipe
 from quantize.report.schema import RunReport
 from quantize.tuning.latency_table import LatencyTable
-
-_LAYER_IMAGES = 16
 
 
 def run(context: Context) -> RunReport:
@@ -31,7 +28,6 @@ def run(context: Context) -> RunReport:
     Raises:
         QuantizeError: The baseline is no better than chance, or the engine failed.
     """
-    require_engine(context)
     require_foldable(context)
     selection = context.evaluator(context.images.evaluation, "evaluation")
     with context.stages.stage("evaluate fp32"):
@@ -39,52 +35,36 @@ def run(context: Context) -> RunReport:
     table = _recorded_latencies(context)
     journal = open_journal(context)
     trials = TrialJournal(journal, context.folder.work / "candidates")
-    earlier = trials.earlier() if context.config.tuning.engine == "inc" else ()
     proto = context.model.proto()
 
     def integer_share(recipe: Recipe) -> float | None:
         int8, weighted = weighted_int8(recipe, proto)
         return int8 / weighted if weighted else None
 
-    with context.stages.stage("tune"):
-        search = Search(goal, selection, integer_share, trials, earlier)
-        found, used = _found(context, search, table)
-    assert found.chosen.artifact is not None
-    with context.stages.stage("error by layer"):
-        few = context.images.evaluation.subset(range(min(_LAYER_IMAGES, len(context.images.evaluation))))
-        size = context.model.contract.fixed_batch or 1
-        whole = Batches(few.subset(range(len(few) // size * size)), context.images.preprocessing, size)
-        recipe = found.chosen.recipe
-        reference = proto if recipe.engine == "inc" else source_graph(proto, recipe)
-        layers = layer_errors(reference, found.chosen.artifact.proto(), whole)
-    with context.stages.stage("fold the input contract"):
-        folded = contracted(context, found.chosen.artifact, found.chosen.recipe)
-        written, candidate = folded.context, folded.candidate
-    if folded.section is not None:
-        selection = written.evaluator(written.images.evaluation, "evaluation-contract")
-        selection.evaluate_baseline(written.model)
+    def search(engine: str) -> Search:
+        earlier = trials.earlier(engine) if engine == "inc" else ()
+        return Search(goal, selection, integer_share, trials, earlier)
+
     ratios = Ratios(journal, table.rewrites)
-    report = finish(written, candidate, found, goal, selection, ratios).model_copy(
-        update={"layers": layers, "input_contract": folded.section}
-    )
-    used.model_copy(update={"rewrites": ratios.used}).save(context.folder.latency_table)
-    return stamp_models(report, context.folder)
-
-
-def require_engine(context: Context) -> None:
-    """Refuse an engine that this version does not have.
-
-    Raises:
-        ConfigError: Both engines in one run were asked for.
-    """
-    if context.config.tuning.engine == "both":
-        raise ConfigError(
-            "both engines in one run are not there yet",
-            where="tuning.engine",
-            found="both",
-            expected="inc or native",
-            advice="run each into a folder of its own and compare the reports: quantize report RUN RUN",
+    engine = context.config.tuning.engine
+    if engine == "both" and context.recorded is None:
+        found: dict[Engine, Found] = {}
+        with context.stages.stage("tune with Neural Compressor"):
+            found["inc"] = once(journal, "inc", search("inc"), lambda given: tune_with_inc(context, given))
+        with context.stages.stage("tune with the native engine"):
+            native, used = _native(context, search("native"), table)
+            found["native"] = recorded_once(journal, "native", native)
+        report = compare_engines(context, found, goal, selection, ratios)
+    else:
+        with context.stages.stage("tune"):
+            one, used = _found(context, search(engine), table)
+        written = write(context, one, goal, selection, ratios)
+        report = finish(written.context, written.built, goal, written.selection).model_copy(
+            update={"layers": written.layers, "input_contract": written.contract}
         )
+        report = stamp_models(report, context.folder)
+    used.model_copy(update={"rewrites": ratios.used}).save(context.folder.latency_table)
+    return report
 
 
 def _found(context: Context, search: Search, table: LatencyTable) -> tuple[Found, LatencyTable]:
@@ -92,11 +72,15 @@ def _found(context: Context, search: Search, table: LatencyTable) -> tuple[Found
     if context.recorded is not None:
         return found_again(context.recorded, context.model, calibration, search, context.folder.work), table
     if context.config.tuning.engine == "native":
-        recorded = None if context.asked.request.latency_table is None else table
-        engine = NativeEngine(context, search, recorded)
-        found = engine.run()
-        return found, engine.latency_table
+        return _native(context, search, table)
     return tune_with_inc(context, search), LatencyTable(model=context.model.graph_sha256)
+
+
+def _native(context: Context, search: Search, table: LatencyTable) -> tuple[Found, LatencyTable]:
+    recorded = None if context.asked.request.latency_table is None else table
+    engine = NativeEngine(context, search, recorded)
+    found = engine.run()
+    return found, engine.latency_table
 
 
 def _recorded_latencies(context: Context) -> LatencyTable:

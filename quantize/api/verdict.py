@@ -12,6 +12,9 @@ from quantize.report.models import FormatsSection, ModelSection
 from quantize.report.trials import ChosenSection
 from quantize.report.wording import percent
 
+_FEW = 10
+"""Images below which a verdict by the point estimate may hang on one or two of them."""
+
 _NAMES = {"int8": "The QLinear model", "qdq": "The QDQ model"}
 
 
@@ -26,6 +29,9 @@ def verdict_section(
 ) -> VerdictSection:
     """Return the verdict on both written files together."""
     reasons = [sentence for model in models if (sentence := _sentence(model)) is not None]
+    worth = _tolerance_images(models)
+    if worth is not None:
+        reasons.append(_worth(worth, models[0]))
     outcomes: list[Outcome] = [
         model.deciding.judgement.deciding.outcome for model in models if model.deciding.judgement is not None
     ]
@@ -41,7 +47,13 @@ def verdict_section(
         reasons.append("Every op was put back to fp32: nothing is quantized, so nothing is gained.")
     if demonstration:
         reasons.append("20 photographs prove that the machinery works, not how accurate the model is.")
-    return VerdictSection(status=status, text=_TEXTS[status], reasons=tuple(reasons), stopped_because=stopped_because)
+    return VerdictSection(
+        status=status,
+        text=_TEXTS[status],
+        reasons=tuple(reasons),
+        stopped_because=stopped_because,
+        tolerance_images=worth,
+    )
 
 
 _TEXTS: dict[Status, str] = {
@@ -87,3 +99,23 @@ def _measured(verdict: Verdict) -> str:
     return (
         f"{change} {abs(verdict.estimate) * 100:.2f} points of top-1 (up to {tolerance.value * 100:.2f} points allowed)"
     )
+
+
+def _tolerance_images(models: Sequence[ModelSection]) -> float | None:
+    """Return how many images may be lost where the point estimate decides; None where something else decides."""
+    if not models or models[0].deciding.judgement is None:
+        return None
+    section, deciding = models[0].deciding, models[0].deciding.judgement.deciding
+    images, tolerance = section.evaluation.n, deciding.tolerance
+    if deciding.confidence is not None:
+        return None
+    if tolerance.measure == "agreement":
+        return (1 - tolerance.value) * images
+    if tolerance.measure == "points":
+        return tolerance.value * images
+    return None if section.top1 is None else tolerance.value * section.top1.baseline_expected * images
+
+
+def _worth(worth: float, model: ModelSection) -> str:
+    text = f"The tolerance is worth {worth:.1f} of the {model.deciding.evaluation.n:,} images"
+    return text + (": a few images decide." if worth < _FEW else ".")

@@ -16,23 +16,34 @@ def resident_bytes() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-def peak_resident_bytes() -> int | None:
-    """Return the largest resident set size of this process so far, in bytes; None where it is not told.
+def peak_resident_bytes(pid: int | None = None) -> int | None:
+    """Return the largest resident set size of a process so far, in bytes; None where it is not told.
+
+    Args:
+        pid: Of a child process, which may have ended (then it is not told); None: this process.
 
     On Linux it is the kernel's high-water mark of this process's memory (``VmHWM``). ``getrusage`` would not do
     there: a child begins with its parent's maximum.
     """
-    status = Path("/proc/self/status")
-    if status.is_file():
-        for line in status.read_text(encoding="ascii", errors="replace").splitlines():
+    if Path("/proc/self/status").is_file():
+        for line in _status("self" if pid is None else str(pid)).splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
         return None
     if sys.platform == "win32":
-        return int(psutil.Process().memory_info().peak_wset)
+        return int(psutil.Process(pid).memory_info().peak_wset)
+    if pid is not None:
+        return None
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _status(process: str) -> str:
+    try:
+        return Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def forget_peak() -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,13 +41,21 @@ class IncTuner:
         settings: How to search.
         work: The run's work folder.
         known: Metric of recipes that were measured before (a resumed run): they are not measured or yielded again.
+        watch: Called with the child's process id each time that it has built a candidate.
 
     Attributes:
         outcome: Why the last search ended and what it chose; None before one ended.
     """
 
-    def __init__(self, settings: IncSettings, work: Path, known: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        settings: IncSettings,
+        work: Path,
+        known: Mapping[str, float] | None = None,
+        watch: Callable[[int], None] | None = None,
+    ) -> None:
         self._settings = settings
+        self._watch = watch
         self._work = work
         self._known = dict(known or {})
         self.outcome: IncOutcome | None = None
@@ -75,7 +83,7 @@ class IncTuner:
                 images = write_images(batches, folder / "images.f32", self._settings.sampling_size)
                 job = tuning_job(self._settings, model, images)
                 with WorkerProcess(folder, self._work / _LOG) as worker:
-                    yield from search.trials(Conversation(worker, job))
+                    yield from search.trials(Conversation(worker, job, self._watch))
         finally:
             self.outcome = search.outcome()
 

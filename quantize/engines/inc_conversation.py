@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from quantize.engines.inc_job import not_importable
 from quantize.engines.inc_messages import Message
@@ -22,8 +23,9 @@ class Conversation:
         stage: What it said it was doing last.
     """
 
-    def __init__(self, worker: WorkerProcess, job: Message) -> None:
+    def __init__(self, worker: WorkerProcess, job: Message, watch: Callable[[int], None] | None = None) -> None:
         self._worker = worker
+        self._watch = watch
         self.stage = "start"
         self._send(job)
 
@@ -56,6 +58,8 @@ class Conversation:
             elif kind == "failed":
                 raise self._failed(message)
             else:
+                if self._watch is not None:
+                    self._watch(self._worker.pid)  # a candidate is built, and the child waits for its answer
                 return message
 
     def _send(self, message: Message) -> None:

@@ -37,9 +37,12 @@ class VerdictSection(Section):
         text: One sentence for a person.
         reasons: What made it so, one sentence each.
         stopped_because: Why tuning ended.
+        tolerance_images: How many of the deciding images the tolerance is worth; None where nothing is tolerated by
+            number, or a certainty was asked for.
     """
 
     status: Status
     text: str
     reasons: tuple[str, ...]
     stopped_because: str
+    tolerance_images: float | None = None

@@ -16,6 +16,7 @@ from quantize.report.markdown import provenance_facts
 from quantize.report.page import page
 from quantize.report.replay import replay_sentences
 from quantize.report.schema import RunReport
+from quantize.report.search_tables import engines_table, prediction_table, search_stages_table
 from quantize.report.tables import (
     Table,
     accuracy_table,
@@ -57,13 +58,19 @@ def html(report: RunReport) -> str:
         state={"met": "good", "not met": "bad", "inconclusive": "open"}.get(report.verdict.status, "plain"),
         replay=replay_sentences(report.replay) if report.replay is not None else (),
         accuracy=_there(accuracy_table(report), drop_table(report)),
-        speed=_there(speed_table(report), doubts_table(report), resources_table(report)),
+        speed=_there(speed_table(report), engines_table(report), doubts_table(report), resources_table(report)),
         charts=charts(report),
         flips_table=flips_table(report),
         pictured=[flip for flip in (flips.shown if flips is not None else ()) if thumbnail(flip) is not None],
         listed=[flip for flip in (flips.shown if flips is not None else ()) if thumbnail(flip) is None],
         thumbnail=thumbnail,
-        details=_there(trials_table(report), rewrites_table(report), stages_table(report)),
+        details=_there(
+            trials_table(report),
+            prediction_table(report),
+            search_stages_table(report),
+            rewrites_table(report),
+            stages_table(report),
+        ),
         environment=environment_facts(report),
         provenance=provenance_facts(report),
         command=shlex.join(report.provenance.command),

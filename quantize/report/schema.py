@@ -9,21 +9,17 @@ from quantize.benchmark.profile import Profile
 from quantize.benchmark.resources import Resources
 from quantize.report.criterion import CriterionSection, VerdictSection
 from quantize.report.data import DataSection, PreprocessingSection
+from quantize.report.engines import EngineSection
 from quantize.report.flips import FlipsSection
 from quantize.report.input_contract import InputContractSection
 from quantize.report.layers import LayerErrorSection
 from quantize.report.models import FormatsSection, ModelSection, SourceSection
 from quantize.report.provenance import Provenance
 from quantize.report.replay import ReplaySection
+from quantize.report.search import SearchSection
 from quantize.report.section import Section
+from quantize.report.stages import StageSection
 from quantize.report.trials import ChosenSection, RewriteSection, TrialSection
-
-
-class StageSection(Section):
-    """Seconds that a stage of the run took."""
-
-    name: str
-    seconds: float
 
 
 class RunReport(Section):
@@ -33,7 +29,7 @@ class RunReport(Section):
         schema_version: Version of this schema.
         verdict: Whether the criterion is met.
         criterion: What was asked for.
-        engine: The engine that tuned.
+        engine: The engine that tuned, or ``both``: then ``chosen`` says which one the models are from.
         source: The model that the user gave.
         data: The images.
         preprocessing: How they become the model's input.
@@ -43,6 +39,8 @@ class RunReport(Section):
         chosen: What they were built from.
         rewrites: What each graph rewrite did.
         trials: Every trial in order.
+        search: How the native engine searched; None where another engine did.
+        engines: Each engine where several searched, side by side; empty where one did.
         measurement: Latencies, interleaved; None where none were asked for.
         resources: Memory and load time of each model; empty where they were not measured.
         profile: Time of every operator, fp32 against int8; None where it was not measured.
@@ -77,6 +75,8 @@ class RunReport(Section):
     layers: tuple[LayerErrorSection, ...] = ()
     replay: ReplaySection | None = None
     stages: tuple[StageSection, ...]
+    search: SearchSection | None = None
+    engines: tuple[EngineSection, ...] = ()
     provenance: Provenance
     config: dict[str, object]
     notes: tuple[str, ...]

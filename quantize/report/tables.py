@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from quantize.benchmark.doubts import doubts
 from quantize.benchmark.measurement import Latency, latency, speedups
@@ -13,6 +13,8 @@ from quantize.evaluation.summary import EvaluationSummary
 from quantize.report.flips import FlipsSection
 from quantize.report.models import AccuracySection
 from quantize.report.schema import RunReport
+from quantize.report.search_tables import engines_table, prediction_table, search_stages_table
+from quantize.report.table import NAMES, Table
 from quantize.report.trials import RewriteSection
 from quantize.report.wording import (
     NOTHING,
@@ -27,26 +29,7 @@ from quantize.report.wording import (
     times,
 )
 
-NAMES = {"fp32": "fp32", "int8": "int8 (QLinear)", "qdq": "int8 (QDQ)"}
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of words under a heading.
-
-    Attributes:
-        title: What it shows.
-        columns: Heads of the columns; the first names the row.
-        rows: As many words as columns in each.
-        notes: What a reader has to know to read it, one sentence each.
-        prose: Its cells are words, not numbers.
-    """
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...] = ()
-    prose: bool = False
+__all__ = ["NAMES", "Table"]
 
 
 def report_tables(report: RunReport) -> tuple[Table, ...]:
@@ -55,10 +38,13 @@ def report_tables(report: RunReport) -> tuple[Table, ...]:
         accuracy_table(report),
         drop_table(report),
         speed_table(report),
+        engines_table(report),
         doubts_table(report),
         resources_table(report),
         flips_table(report),
         trials_table(report),
+        prediction_table(report),
+        search_stages_table(report),
         rewrites_table(report),
         stages_table(report),
     )

@@ -14,6 +14,7 @@ from quantize.benchmark.doubts import doubts
 from quantize.report.characters import one_line
 from quantize.report.replay import replay_sentences
 from quantize.report.schema import RunReport
+from quantize.report.search_tables import engines_table
 from quantize.report.tables import Table, accuracy_table, drop_table, speed_table
 
 WIDTH = 80
@@ -33,7 +34,7 @@ def summary(report: RunReport) -> str:
     parts += [wrapped(reason, "  ") for reason in report.verdict.reasons]
     if report.replay is not None:
         parts += [wrapped(sentence, "  ") for sentence in replay_sentences(report.replay)]
-    for table in (accuracy_table(report), drop_table(report), speed_table(report)):
+    for table in (accuracy_table(report), drop_table(report), speed_table(report), engines_table(report)):
         if table is not None:
             parts.append("\n" + drawn(table))
     found = doubts(report.measurement) if report.measurement is not None else ()

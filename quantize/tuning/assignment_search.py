@@ -11,7 +11,7 @@ from quantize.tuning.bisect import Bisection
 from quantize.tuning.candidates import Candidates
 from quantize.tuning.ladder import ladder
 from quantize.tuning.neighbours import neighbours
-from quantize.tuning.result import fastest_met
+from quantize.tuning.result import Timed, fastest_met
 from quantize.tuning.settings import SearchSettings
 from quantize.tuning.workbench import Workbench
 
@@ -90,9 +90,12 @@ class AssignmentSearch:
                 graphs.add(artifact.graph_sha256)
                 measured += 1
                 to_beat = best.speedup * _WORTH
-                if self._bench.latency(artifact, to_beat=to_beat).speedup <= to_beat:
+                predicted, measured_now = self._costs.time_ns(moved), self._bench.latency(artifact, to_beat=to_beat)
+                if measured_now.speedup <= to_beat:
+                    one = Timed(candidate.id, predicted, measured_now.candidate_ns, measured_now.speedup)
+                    self._candidates.timed.append(one)
                     continue
-                found = self._candidates.evaluated(candidate, self._costs.time_ns(moved), "neighbour")
+                found = self._candidates.evaluated(candidate, predicted, "neighbour")
                 yield found.trial
                 if found.met:
                     improved = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from quantize.engines.protocols import Failure, Trial
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
-from quantize.tuning.result import Candidate, Stage, Stopped
+from quantize.tuning.result import Candidate, Stage, Stopped, Timed
 from quantize.tuning.settings import SearchSettings
 from quantize.tuning.workbench import Workbench
 
@@ -23,6 +23,7 @@ class Candidates:
 
     Attributes:
         found: All that were evaluated or failed, in order.
+        timed: Those that were timed only.
     """
 
     def __init__(self, bench: Workbench, settings: SearchSettings, *, progress: Progress = silent) -> None:
@@ -35,6 +36,7 @@ class Candidates:
         """
         self._bench, self._settings, self._progress = bench, settings, progress
         self.found: list[Candidate] = []
+        self.timed: list[Timed] = []
 
     def evaluated(self, recipe: Recipe, predicted_ns: float, stage: Stage) -> Candidate:
         """Build, judge and, where that may matter, time a candidate.

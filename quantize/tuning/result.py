@@ -68,6 +68,23 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Timed:
+    """A neighbour that was timed, and left because it was no faster.
+
+    Attributes:
+        recipe_id: What it was built from.
+        predicted_ns: Its predicted time for one run, in nanoseconds.
+        measured_ns: Its measured time.
+        speedup: fp32's time over its own.
+    """
+
+    recipe_id: str
+    predicted_ns: float
+    measured_ns: float
+    speedup: float
+
+
+@dataclass(frozen=True)
 class SearchResult:
     """What a search found.
 
@@ -80,6 +97,7 @@ class SearchResult:
         sensitivity: What every op's quantization alone does; None where the search ended before.
         fidelity: (step, mean KL to fp32 on the held-back images) of every range rule and correction tried.
         seconds: Time by stage.
+        timed: Neighbours that were timed only.
     """
 
     candidates: tuple[Candidate, ...]
@@ -90,6 +108,7 @@ class SearchResult:
     sensitivity: Sensitivity | None
     fidelity: tuple[tuple[str, float], ...]
     seconds: Mapping[str, float]
+    timed: tuple[Timed, ...] = ()
 
 
 def fastest_met(candidates: Sequence[Candidate]) -> Candidate | None:

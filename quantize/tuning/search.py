@@ -81,6 +81,7 @@ class Search:
             sensitivity=sensitivity,
             fidelity=tuple(self._recipes.fidelity),
             seconds=dict(self._bench.seconds),
+            timed=tuple(candidates.timed),
         )
 
     def _costs(self, recipe: Recipe, graph: UnitGraph, sensitivity: Sensitivity) -> Costs | None:

@@ -68,18 +68,32 @@ def test_both_files_have_to_meet_the_criterion(
 ) -> None:
     found = section(model("int8", judged(evaluated, losses[0])), model("qdq", judged(evaluated, losses[1])))
     assert (found.status, exit_code(found)) == (status, code)
-    assert len(found.reasons) == 2
+    assert len(found.reasons) == 3
 
 
 def test_a_reason_tells_the_model_the_figure_the_tolerance_and_the_images(evaluated: Evaluated) -> None:
-    (reason,) = section(model("int8", judged(evaluated, 4))).reasons
+    reason, worth = section(model("int8", judged(evaluated, 4))).reasons
     assert reason.startswith("The QLinear model loses 5.00 % of fp32's top-1 (up to 1.00 % allowed) on 100 images")
     assert "not met by the point estimate" in reason
+    assert worth == "The tolerance is worth 0.8 of the 100 images: a few images decide."
+
+
+def test_the_tolerance_is_told_in_images_where_the_point_estimate_decides(evaluated: Evaluated) -> None:
+    wide = Goal("top1", baseline=0.8, absolute=0.2)
+    found = section(model("int8", judged(evaluated, 4, goal=wide)), goal=wide)
+    assert found.tolerance_images == pytest.approx(20)
+    assert found.reasons[-1] == "The tolerance is worth 20.0 of the 100 images."
+    agreed = Goal("agreement", minimum=0.95)
+    found = section(model("int8", judged(evaluated, 4, goal=agreed)), goal=agreed)
+    assert found.tolerance_images == pytest.approx(5)
+    certain = section(model("int8", judged(evaluated, 4, confidence=0.95)))
+    assert certain.tolerance_images is None
+    assert len(certain.reasons) == 1
 
 
 def test_points_are_told_as_points(evaluated: Evaluated) -> None:
     goal = Goal("top1", baseline=0.8, absolute=0.05)
-    (reason,) = section(model("qdq", judged(evaluated, 4, goal=goal)), goal=goal).reasons
+    reason, _ = section(model("qdq", judged(evaluated, 4, goal=goal)), goal=goal).reasons
     assert reason.startswith("The QDQ model loses 4.00 points of top-1 (up to 5.00 points allowed)")
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from quantize.benchmark.memory import peak_resident_bytes
 from quantize.benchmark.plan import Plan
 from quantize.benchmark.resources import Load, Resources, measure_resources
 
@@ -51,3 +53,13 @@ def test_the_peak_remembers_memory_that_is_gone_until_it_is_told_to_forget():
     before, peak, after = map(int, told[1:])
     assert peak - before > 70_000_000
     assert peak - after > 70_000_000
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="only Linux tells it of another process")
+def test_the_peak_of_a_child_is_told_while_it_lives():
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        alive = peak_resident_bytes(child.pid)
+        child.communicate(b"\n")
+    assert alive is not None
+    assert alive > 1_000_000
+    assert peak_resident_bytes(child.pid) is None

@@ -1,0 +1,157 @@
+"""Two engines under the same criterion on the same images: both written, measured together, the better one chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from quantize.api.built import workshop
+from quantize.api.context import Context
+from quantize.api.evaluator import Evaluator
+from quantize.api.export import Pair
+from quantize.api.finishing import Judged, finish, judge
+from quantize.api.ratios import Ratios
+from quantize.api.run_folder import RunFolder
+from quantize.api.search import Found
+from quantize.api.stamping import stamp_models
+from quantize.api.written import Written, write
+from quantize.engines.protocols import Goal
+from quantize.models.artifact import ModelArtifact, save_model
+from quantize.report.criterion import Status
+from quantize.report.engines import ENGINES, EngineSection
+from quantize.report.models import Role
+from quantize.report.schema import RunReport
+
+Engine = Literal["inc", "native"]
+_RANKS: Mapping[Status, int] = {"met": 2, "not asked": 2, "inconclusive": 1, "not met": 0}
+
+
+@dataclass(frozen=True)
+class _Side:
+    engine: Engine
+    written: Written
+    judged: Judged
+
+
+def compare_engines(
+    context: Context, found: Mapping[Engine, Found], goal: Goal, selection: Evaluator, ratios: Ratios
+) -> RunReport:
+    """Write and judge what both engines found, keep the better one's files as the run's, and return the report.
+
+    The better one is the one that meets the criterion; of two that do, the faster one, by a paired measurement that
+    is journaled; of two that do not, the more accurate one. The other's files lie in a folder named after it.
+
+    Args:
+        context: The run.
+        found: The search of each engine.
+        goal: What was asked.
+        selection: Evaluates on the images that trials saw.
+        ratios: Speed ratios that decide.
+    """
+    sides = []
+    for engine, one in found.items():
+        written = write(context, one, goal, selection, ratios, context.folder.of_engine(engine))
+        with context.stages.stage("evaluate the written files"):
+            sides.append(_Side(engine, written, judge(written.context, written.built, goal, written.selection)))
+    with context.stages.stage("compare the engines"):
+        best, why = _better(context, sides, goal, ratios)
+    (other,) = (side for side in sides if side is not best)
+    moved = _moved(best, context.folder)
+    names = {role: f"{other.engine} {role}" for role in ("int8", "qdq")}
+    pair = other.written.built.pair
+    report = finish(
+        moved.context,
+        moved.built,
+        goal,
+        moved.selection,
+        {names["int8"]: pair.int8, names["qdq"]: pair.qdq},
+    )
+    reason = f"The models are those of the engine {best.engine} ({ENGINES[best.engine]}): {why}."
+    report = report.model_copy(
+        update={
+            "layers": moved.layers,
+            "input_contract": moved.contract,
+            "verdict": report.verdict.model_copy(update={"reasons": (*report.verdict.reasons, reason)}),
+            "engines": tuple(
+                _section(side, written=side is best, names={} if side is best else names) for side in sides
+            ),
+        }
+    )
+    return stamp_both(report, context.folder)
+
+
+def stamp_both(report: RunReport, folder: RunFolder) -> RunReport:
+    """Write the facts into the models of the run and into the other engine's."""
+    stamped = stamp_models(report, folder)
+    engines = []
+    for engine in report.engines:
+        if engine.written:
+            models = stamped.models
+        else:
+            verdict = report.verdict.model_copy(update={"status": engine.status})
+            own = report.model_copy(update={"models": engine.models, "chosen": engine.chosen, "verdict": verdict})
+            models = stamp_models(own, replace(folder, fp32=None)).models
+        engines.append(engine.model_copy(update={"models": models}))
+    return stamped.model_copy(update={"engines": tuple(engines)})
+
+
+def _better(context: Context, sides: list[_Side], goal: Goal, ratios: Ratios) -> tuple[_Side, str]:
+    first, second = sides
+    ranks = [_RANKS[side.judged.verdict.status] for side in sides]
+    if ranks[0] != ranks[1]:
+        best = first if ranks[0] > ranks[1] else second
+        alone = best.judged.verdict.status == "met"
+        return best, "they alone meet the criterion" if alone else "the others miss the criterion"
+    if ranks[0] == 0:
+        return max(reversed(sides), key=_accuracy), "neither engine's meet the criterion, and they are nearer to it"
+    role = _role(context)
+    shop = workshop(first.written.context, goal, first.written.selection, ratios)
+    pair = {"before": _file(first, role), "after": _file(second, role)}
+    ratio = ratios.of(pair["before"], pair["after"], lambda: shop.ratio(pair)).ratio
+    return (second, "they are the faster ones") if ratio > 1 else (first, "they are the faster ones")
+
+
+def _role(context: Context) -> Role:
+    return "qdq" if context.config.model.framework == "onnxrt_qdq" else "int8"
+
+
+def _file(side: _Side, role: Role) -> ModelArtifact:
+    pair = side.written.built.pair
+    return pair.qdq if role == "qdq" else pair.int8
+
+
+def _accuracy(side: _Side) -> float:
+    found = side.judged.models[0].deciding.evaluation
+    if found.top1 is not None:
+        return found.top1.expected
+    return found.fidelity.agreement if found.fidelity is not None else 0.0
+
+
+def _moved(side: _Side, folder: RunFolder) -> Written:
+    """Put an engine's files where the run's belong."""
+    written, pair = side.written, side.written.built.pair
+    into = Pair(int8=save_model(pair.int8.proto(), folder.int8), qdq=save_model(pair.qdq.proto(), folder.qdq))
+    for file in (pair.int8.path, pair.qdq.path):
+        file.unlink()
+    pair.int8.path.parent.rmdir()
+    context = replace(written.context, folder=folder)
+    return replace(written, context=context, built=replace(written.built, pair=into))
+
+
+def _section(side: _Side, *, written: bool, names: Mapping[str, str]) -> EngineSection:
+    found, built = side.written.built.found, side.written.built
+    return EngineSection(
+        engine=side.engine,
+        written=written,
+        status=side.judged.verdict.status,
+        reasons=side.judged.verdict.reasons,
+        stopped_because=found.stopped_because,
+        chosen=built.chosen,
+        models=side.judged.models,
+        measured={role: names.get(role, role) for role in ("int8", "qdq")},
+        trials=found.sections,
+        search=found.search,
+        seconds=found.seconds,
+        peak_bytes=found.peak_bytes,
+    )

@@ -1,0 +1,129 @@
+"""From an engine's choice to its two files: rewritten, corrected and written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from onnx import ModelProto
+
+from quantize.api.context import Context
+from quantize.api.engines import weighted_int8
+from quantize.api.evaluator import Evaluator, metric_of
+from quantize.api.export import Pair, guarded, write_pair
+from quantize.api.ratios import Ratios
+from quantize.api.rewriting import Workshop
+from quantize.api.score_correction import CORRECTION, with_corrected_scores
+from quantize.api.search import Found
+from quantize.engines.protocols import Goal
+from quantize.formats.saturation import saturating_layers
+from quantize.models.artifact import ModelArtifact, save_model
+from quantize.report.trials import ChosenSection
+from quantize.rewrites import Rewritten, select_rewrites
+
+
+@dataclass(frozen=True)
+class Built:
+    """One engine's choice, written.
+
+    Attributes:
+        found: Its search.
+        rewritten: Both formats, and what each rewrite did.
+        chosen: What they were built from.
+        pair: The files.
+    """
+
+    found: Found
+    rewritten: Rewritten
+    chosen: ChosenSection
+    pair: Pair
+
+
+def build(
+    context: Context, candidate: ModelArtifact, found: Found, goal: Goal, selection: Evaluator, ratios: Ratios
+) -> Built:
+    """Rewrite the candidate, correct its scores and write both formats into the run's folder.
+
+    Args:
+        context: The run; its model and preprocessing are those of the written files' input.
+        candidate: The quantized model, before rewrites.
+        found: The search that chose it.
+        goal: What was asked.
+        selection: Evaluates on the images that trials saw.
+        ratios: Speed ratios of rewrites.
+    """
+    with context.stages.stage("rewrite, and write both formats"):
+        rewritten, corrections = _corrected(
+            context, found, goal, selection, _rewrite(context, candidate, goal, selection, ratios)
+        )
+        pair = write_pair(guarded(rewritten), context.folder)
+        return Built(found, rewritten, _chosen(context, found, rewritten, corrections, pair), pair)
+
+
+def workshop(context: Context, goal: Goal, selection: Evaluator, ratios: Ratios) -> Workshop:
+    """Return what rewrites and times quantized models on the run's images."""
+    return Workshop(
+        crops=context.images.evaluation,
+        preprocessing=context.images.preprocessing,
+        evaluator=selection,
+        goal=goal,
+        threads=context.config.evaluation.performance.configs.cores_per_instance,
+        seed=context.config.tuning.random_seed,
+        progress=context.progress,
+        ratios=ratios,
+    )
+
+
+def _rewrite(context: Context, candidate: ModelArtifact, goal: Goal, selection: Evaluator, ratios: Ratios) -> Rewritten:
+    recorded, shop = context.recorded, workshop(context, goal, selection, ratios)
+    names = context.config.rewrites if recorded is None else recorded.chosen.recipe.rewrites
+    return shop.apply(candidate, select_rewrites(names), opset=context.qlinear_opset, timed=recorded is None)
+
+
+def _corrected(
+    context: Context, found: Found, goal: Goal, selection: Evaluator, rewritten: Rewritten
+) -> tuple[Rewritten, tuple[str, ...]]:
+    """Correct the scores of Neural Compressor's model where it pays; the native engine has done so in its search.
+
+    Returns:
+        Both formats, and the corrections of their recipe.
+    """
+    recipe, recorded = found.chosen.recipe, context.recorded
+    before = tuple(name for name in recipe.corrections if name != CORRECTION)
+    if recipe.engine != "inc" or (recorded is not None and CORRECTION not in recorded.chosen.recipe.corrections):
+        return rewritten, recipe.corrections
+
+    def good_enough(model: ModelProto) -> bool:
+        path = context.folder.work / "corrected.onnx"
+        return goal.metric == "none" or goal.met(metric_of(selection.evaluate(save_model(model, path)), goal))
+
+    corrected = with_corrected_scores(
+        rewritten,
+        context.model,
+        context.batches(context.images.calibration),
+        good_enough=good_enough if recorded is None else None,
+    )
+    return (rewritten, before) if corrected is None else (corrected, (*before, CORRECTION))
+
+
+def _chosen(
+    context: Context, found: Found, rewritten: Rewritten, corrections: tuple[str, ...], pair: Pair
+) -> ChosenSection:
+    kept = tuple(record.name for record in rewritten.records if record.kept)
+    recipe = found.chosen.recipe.but(rewrites=kept, corrections=corrections)
+    int8, _ = weighted_int8(recipe, context.model.proto())
+    return ChosenSection(
+        trial=found.chosen.index,
+        recipe_id=recipe.id,
+        recipe=recipe,
+        all_fp32=int8 == 0,
+        target=context.config.quantization.target,
+        saturating_layers=_saturating(context, pair),
+    )
+
+
+def _saturating(context: Context, pair: Pair) -> int:
+    """Return how many layers can saturate without VNNI: none where the target says so, whatever made the weights."""
+    layers = {file.path.name: saturating_layers(file.proto()) for file in (pair.int8, pair.qdq)}
+    if context.config.quantization.target != "vnni" and any(layers.values()):
+        raise RuntimeError(f"layers can saturate without VNNI in spite of the target: {layers}")
+    return len(layers[pair.int8.path.name])

@@ -1,0 +1,76 @@
+"""From a search to its written files, with the input that was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from quantize.api.built import Built, build
+from quantize.api.context import Context
+from quantize.api.evaluator import Evaluator
+from quantize.api.input_contract import contracted
+from quantize.api.layer_error import layer_errors
+from quantize.api.ratios import Ratios
+from quantize.api.run_folder import RunFolder
+from quantize.api.search import Found
+from quantize.data.batches import Batches
+from quantize.engines.native import source_graph
+from quantize.engines.protocols import Goal
+from quantize.report.input_contract import InputContractSection
+from quantize.report.layers import LayerErrorSection
+
+_LAYER_IMAGES = 16
+
+
+@dataclass(frozen=True)
+class Written:
+    """The files of one search.
+
+    Attributes:
+        context: The run; its model and preprocessing are those of the files' input.
+        selection: Evaluates them on the images that trials saw.
+        built: The files and what they come from.
+        contract: Their input, where it is another than the given model's.
+        layers: Error of each layer.
+    """
+
+    context: Context
+    selection: Evaluator
+    built: Built
+    contract: InputContractSection | None
+    layers: tuple[LayerErrorSection, ...]
+
+
+def write(
+    context: Context, found: Found, goal: Goal, selection: Evaluator, ratios: Ratios, folder: RunFolder | None = None
+) -> Written:
+    """Give the candidate its input, rewrite it and write both formats.
+
+    Args:
+        context: The run.
+        found: The search.
+        goal: What was asked.
+        selection: Evaluates on the images that trials saw.
+        ratios: Speed ratios of rewrites.
+        folder: Where the files go; None: where the run's go.
+    """
+    assert found.chosen.artifact is not None
+    with context.stages.stage("error by layer"):
+        layers = _layers(context, found)
+    with context.stages.stage("fold the input contract"):
+        folded = contracted(context, found.chosen.artifact, found.chosen.recipe)
+    if folded.section is not None:
+        selection = folded.context.evaluator(folded.context.images.evaluation, "evaluation-contract")
+        selection.evaluate_baseline(folded.context.model)
+    into = folded.context if folder is None else replace(folded.context, folder=folder)
+    built = build(into, folded.candidate, found, goal, selection, ratios)
+    return Written(into, selection, built, folded.section, layers)
+
+
+def _layers(context: Context, found: Found) -> tuple[LayerErrorSection, ...]:
+    assert found.chosen.artifact is not None
+    few = context.images.evaluation.subset(range(min(_LAYER_IMAGES, len(context.images.evaluation))))
+    size = context.model.contract.fixed_batch or 1
+    whole = Batches(few.subset(range(len(few) // size * size)), context.images.preprocessing, size)
+    recipe, proto = found.chosen.recipe, context.model.proto()
+    reference = proto if recipe.engine == "inc" else source_graph(proto, recipe)
+    return layer_errors(reference, found.chosen.artifact.proto(), whole)

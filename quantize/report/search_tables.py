@@ -1,0 +1,114 @@
+"""The tables on how a model was found: engines side by side, predictions against measurements, stages."""
+
+from __future__ import annotations
+
+from quantize.benchmark.measurement import speedups
+from quantize.report.engines import ENGINES, EngineSection
+from quantize.report.models import ModelSection
+from quantize.report.schema import RunReport
+from quantize.report.search import CandidateSection, SearchSection
+from quantize.report.table import Table
+from quantize.report.wording import NOTHING, bounds, megabytes, milliseconds, percent, points, seconds, times
+
+
+def engines_table(report: RunReport) -> Table | None:
+    """Return what each engine came to, or None where one engine tuned."""
+    if not report.engines:
+        return None
+    gains = {gain.candidate: gain for gain in speedups(report.measurement)} if report.measurement is not None else {}
+    rows = []
+    for engine in report.engines:
+        for model in engine.models:
+            gain = gains.get(engine.measured[model.role])
+            rows.append(
+                (
+                    f"{engine.engine} {model.role}{' *' if engine.written else ''}",
+                    engine.status,
+                    _metric(report, model),
+                    _drop(model),
+                    f"{times(gain.ratio)} {bounds(gain.low, gain.high)}" if gain is not None else NOTHING,
+                )
+            )
+    searches = "; ".join(_search(engine) for engine in report.engines)
+    metric = "agreement" if report.criterion.metric == "agreement" else "top-1"
+    return Table(
+        "Engines side by side",
+        ("model", "criterion", metric, "drop, 95 %", "speed-up, 95 %"),
+        tuple(rows),
+        (
+            f"Search: {searches}.",
+            "* the models of this run: of those that meet the criterion, the faster ones. The other engine's are in "
+            "the folder named after it. Drop: points of top-1 against fp32. All were timed in one paired measurement.",
+            "Memory: the largest resident set of the process that searched. Neural Compressor's is one of its own, "
+            "beside the one that keeps the images and evaluates; the native engine does all in that one.",
+        ),
+    )
+
+
+def _search(engine: EngineSection) -> str:
+    count = len(engine.trials)
+    memory = megabytes(engine.peak_bytes) if engine.peak_bytes is not None else "not told"
+    trials = f"{count} trial" + ("" if count == 1 else "s")
+    return f"{ENGINES[engine.engine]} took {seconds(engine.seconds)} for {trials}, peak memory {memory}"
+
+
+def _metric(report: RunReport, model: ModelSection) -> str:
+    found = model.deciding.evaluation
+    if report.criterion.metric == "top1":
+        return percent(found.top1.expected if found.top1 else None)
+    return percent(found.fidelity.agreement if found.fidelity else None)
+
+
+def _drop(model: ModelSection) -> str:
+    paired = model.deciding.top1
+    if paired is None:
+        return NOTHING
+    return f"{points(paired.drop)} {bounds(paired.drop_interval.low, paired.drop_interval.high, factor=100)}"
+
+
+def prediction_table(report: RunReport) -> Table | None:
+    """Return every candidate's predicted and measured time, or None where nothing was predicted."""
+    search = report.search
+    if search is None or not search.candidates:
+        return None
+    return Table(
+        "Candidates of the native search",
+        ("trial", "step", "predicted", "measured", "error", "speed-up", "images seen", "Pareto set"),
+        tuple(_candidate(one) for one in search.candidates),
+        (
+            _errors(search),
+            f"Images seen: of {search.images:,}; fewer where the verdict was certain before. Without a trial: "
+            "neighbours that were timed, and no faster.",
+        ),
+    )
+
+
+def _candidate(one: CandidateSection) -> tuple[str, ...]:
+    return (
+        NOTHING if one.trial is None else str(one.trial),
+        one.step,
+        milliseconds(one.predicted_ns) if one.predicted_ns is not None else NOTHING,
+        milliseconds(one.measured_ns) if one.measured_ns is not None else NOTHING,
+        percent(one.prediction_error, 1),
+        times(one.speedup) if one.speedup is not None else NOTHING,
+        f"{one.images:,}" if one.trial is not None else NOTHING,
+        "yes" if one.pareto else "no",
+    )
+
+
+def _errors(search: SearchSection) -> str:
+    errors, median = search.prediction_errors, search.median_error
+    if median is None:
+        return "No prediction can be held against a measurement."
+    return (
+        f"Predicted from one profile: {percent(median, 1)} off in the median, {percent(max(errors), 1)} at worst, of "
+        f"{len(errors)} candidates."
+    )
+
+
+def search_stages_table(report: RunReport) -> Table | None:
+    """Return where a native search's time went, or None where there was none."""
+    if report.search is None:
+        return None
+    rows = tuple((one.name, seconds(one.seconds)) for one in report.search.stages)
+    return Table("Where the native search's time went", ("stage", "time"), rows)

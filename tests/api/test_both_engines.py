@@ -1,0 +1,128 @@
+"""Both engines in one run on the small classifier: compared, the better one kept, and taken up after a kill."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+import pytest
+
+from quantize.api import finishing, tuning_run
+from quantize.api.request import TuneRequest, TuneResult
+from quantize.api.tune import tune
+from quantize.config import load_config
+from quantize.models.identity import graph_sha256
+from quantize.report.html import html
+from quantize.report.markdown import markdown
+from quantize.report.schema import RunReport
+from quantize.report.storage import read_report
+from quantize.report.text import summary
+from tests.api.conftest import Configured
+
+pytestmark = pytest.mark.inc
+
+
+@pytest.fixture(scope="module")
+def both(colour_model: Path, configured: Configured, tmp_path_factory: pytest.TempPathFactory) -> TuneResult:
+    pytest.importorskip("neural_compressor")
+    run = tmp_path_factory.mktemp("both") / "out"
+    request = TuneRequest(configured({"tuning.engine": "both"}), input_model=colour_model, output_model=run, workers=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(finishing, "_BENCHMARK_SECONDS", 1.0)
+        patch.setattr(finishing, "measure_anatomy", lambda *_, **__: ((), None))
+        return tune(request)
+
+
+def test_both_engines_are_in_the_report_under_one_criterion(both: TuneResult) -> None:
+    report = both.report
+    assert report.engine == "both"
+    assert [engine.engine for engine in report.engines] == ["inc", "native"]
+    assert [engine.written for engine in report.engines].count(True) == 1
+    (written,) = (engine for engine in report.engines if engine.written)
+    assert written.models == report.models
+    assert written.engine == report.chosen.recipe.engine
+    for engine in report.engines:
+        assert {trial.recipe_id for trial in engine.trials}
+        assert engine.seconds > 0
+        assert engine.peak_bytes is not None
+        assert engine.peak_bytes > 50e6
+        assert all(model.deciding.top1 is not None for model in engine.models)
+
+
+def test_the_models_of_both_were_timed_in_one_measurement(both: TuneResult) -> None:
+    measurement = both.report.measurement
+    assert measurement is not None
+    names = {name for engine in both.report.engines for name in engine.measured.values()}
+    assert len(names) == 4
+    assert names | {"fp32"} == set(measurement.plan.models)
+    assert names == set(measurement.names("candidate"))
+
+
+def test_the_other_engines_models_lie_in_a_folder_of_its_name(both: TuneResult) -> None:
+    (other,) = (engine for engine in both.report.engines if not engine.written)
+    for section in (*both.report.models, *other.models):
+        model = onnx.load(both.run / section.file)
+        assert graph_sha256(model) == section.graph_sha256
+        said = {entry.key: entry.value for entry in model.metadata_props}
+        expected = other if section in other.models else both.report
+        assert said["quantize.recipe_id"] == expected.chosen.recipe_id
+    assert {Path(section.file).parent.name for section in other.models} == {other.engine}
+    assert not (both.run / both.report.chosen.recipe.engine).exists()
+
+
+@pytest.mark.parametrize("draw", [markdown, html, summary])
+def test_every_report_compares_the_engines(both: TuneResult, draw: Callable[[RunReport], str]) -> None:
+    text = draw(both.report)
+    for word in ("Engines side by side", "Neural Compressor took", "peak memory", "inc int8", "native qdq"):
+        assert word in text
+
+
+def test_the_native_search_is_told_candidate_by_candidate(both: TuneResult) -> None:
+    native = both.report.engines[1]
+    assert native.search is not None
+    assert native.search.images == both.report.data.evaluation
+    evaluated = [one for one in native.search.candidates if one.trial is not None]
+    assert [one.recipe_id for one in evaluated] == [trial.recipe_id for trial in native.trials]
+    assert any(one.pareto for one in evaluated)
+    assert all(0 < one.images <= native.search.images for one in evaluated)
+    timed = [one for one in native.search.candidates if one.measured_ns is not None]
+    assert timed
+    assert len(native.search.prediction_errors) == len([one for one in timed if one.predicted_ns is not None])
+    assert native.search.median_error is not None
+    assert {"calibrate", "choose recipe", "sensitivity", "build", "evaluate", "measure", "profile"} == {
+        one.name for one in native.search.stages
+    }
+    text = markdown(both.report.model_copy(update={"search": native.search}))
+    for words in ("Predicted from one profile:", "off in the median", "Images seen: of 72", "native search's time"):
+        assert words in text
+
+
+def test_the_journal_holds_the_end_of_each_search(both: TuneResult) -> None:
+    lines = [json.loads(line) for line in (both.run / "trials.jsonl").read_text().splitlines()]
+    steps = [line["step"] for line in lines if "step" in line]
+    assert [step for step in steps if step.startswith("searched")] == ["searched inc", "searched native"]
+    assert len(steps) == len(set(steps))
+
+
+@pytest.mark.usefixtures("brief")
+def test_a_killed_run_goes_on_without_searching_again(
+    both: TuneResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "out"
+    shutil.copytree(both.run, run)
+    (run / "report.json").unlink()
+    journal = run / "trials.jsonl"
+    before = journal.read_text()
+    request = run / "work" / "request.json"
+    request.write_text(request.read_text().replace(str(both.run), str(run)))
+    monkeypatch.setattr(tuning_run, "tune_with_inc", lambda *_: pytest.fail("Neural Compressor searched again"))
+    again = tune(TuneRequest(load_config(run / "config.yaml", {}), resume=run, workers=1))
+    assert journal.read_text() == before
+    assert again.report.chosen == both.report.chosen
+    for first, second in zip(both.report.engines, again.report.engines, strict=True):
+        assert [model.graph_sha256 for model in first.models] == [model.graph_sha256 for model in second.models]
+        assert (first.seconds, first.peak_bytes) == (second.seconds, second.peak_bytes)
+    assert read_report(run / "report.json") == again.report
