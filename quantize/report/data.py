@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from quantize.data.preprocessing import PRESETS
 from quantize.report.section import Section
+
+_PARTS = ("resize_mode", "interpolation", "channel_order", "scale", "mean", "std")
 
 
 class SkippedImage(Section):
@@ -57,6 +60,13 @@ class PreprocessingSection(Section):
 
 
 def preprocessing_name(section: PreprocessingSection) -> str:
-    """Return what a person calls a preprocessing: its preset, or what there is to say of it."""
+    """Return what a person calls a preprocessing: its preset and what of it is changed, or what there is to say.
+
+    Sizes are not compared: they follow the model's input.
+    """
+    if section.preset is not None:
+        whole = PRESETS.get(section.preset)
+        changed = [part for part in _PARTS if whole is not None and getattr(section, part) != getattr(whole, part)]
+        return section.preset + (f" with another {', '.join(changed)}" if changed else "")
     pixels = (section.scale, section.mean, section.std) == (1.0, (0.0,) * 3, (1.0,) * 3)
-    return section.preset or (f"none: {section.channel_order} pixels as they are" if pixels else "custom")
+    return f"none: {section.channel_order} pixels as they are" if pixels else "custom"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from quantize.report.data import preprocessing_name
 from quantize.report.markdown import markdown
 from quantize.report.schema import RunReport
 from quantize.report.text import WIDTH, summary
@@ -58,3 +59,10 @@ def test_the_trend_lists_the_oldest_run_first(report: RunReport) -> None:
     older = report.model_copy(update={"provenance": origin})
     rows = trend_table(trend_of([("new", report), ("old", older)])).rows
     assert [row[0] for row in rows] == ["old int8", "old qdq", "new int8", "new qdq"]
+
+
+def test_a_preset_with_changed_parts_is_named_with_them(report: RunReport) -> None:
+    given = report.preprocessing
+    assert preprocessing_name(given) == "caffe"
+    changed = given.model_copy(update={"scale": 1 / 255, "mean": (0.0, 0.0, 0.0)})
+    assert preprocessing_name(changed) == "caffe with another scale, mean"
