@@ -17,12 +17,18 @@ environment_fail() {
 # Prints the first Python that the asked-for extras can be installed with. Neural Compressor 3.7.1 needs numpy 1.x and
 # onnx < 1.19, whose wheels exist for 3.10 to 3.12.
 environment_python() {
-  local candidates="python3.11 python3.12 python3.10 python3 python" newest=99 candidate minor seen=""
-  case ",$1," in *,inc,*) newest=12 ;; *) candidates="python3 python3.13 python3.12 python3.11 python3.10 python" ;; esac
-  for candidate in ${QUANTIZE_PYTHON:-$candidates}; do
-    minor="$("$candidate" -c 'import sys; print(sys.version_info[1] if sys.version_info[0] == 3 else -1)' 2>/dev/null)" || continue
+  local candidates=(python3.11 python3.12 python3.10 python3 python) newest=99 candidate version minor seen=""
+  case ",$1," in *,inc,*) newest=12 ;; *) candidates=(python3 python3.13 python3.12 python3.11 python3.10 python) ;; esac
+  if [ -n "${QUANTIZE_PYTHON:-}" ]; then candidates=("$QUANTIZE_PYTHON"); fi # a path, spaces and all
+  for candidate in "${candidates[@]}"; do
+    if ! version="$("$candidate" -c 'import sys; print(*sys.version_info[:2], sep=".")' 2>/dev/null)"; then
+      if [ -n "${QUANTIZE_PYTHON:-}" ]; then seen=" QUANTIZE_PYTHON=$candidate, which is no Python 3 that runs"; fi
+      continue
+    fi
+    minor="${version#3.}"
+    case "$minor" in *.*) minor=-1 ;; esac # Python 2
     if [ "$minor" -ge 10 ] && [ "$minor" -le "$newest" ]; then command -v "$candidate"; return 0; fi
-    seen="$seen $candidate (3.$minor)"
+    seen="$seen $candidate ($version)"
   done
   if [ "$newest" = 12 ]; then
     environment_fail "error: no Python that Neural Compressor works with" \
