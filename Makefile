@@ -1,5 +1,6 @@
 # Uses .venv, and makes it (with the inc and dev extras) when it is missing or pyproject.toml changed.
-.PHONY: check test test-portable format environment
+# check-core: `pip install .` alone, in an environment of its own that is removed again.
+.PHONY: check check-core test test-portable format environment
 SHELL := /bin/bash
 export PYTHONPATH :=
 BIN := .venv/bin
@@ -12,6 +13,9 @@ check: environment
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check-core:
+	@bash scripts/check_core.sh
 
 test: environment
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
