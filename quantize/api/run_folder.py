@@ -165,10 +165,11 @@ def _not(path: Path, taken: Path) -> Path:
 
 
 def _refuse_to_write_over(run: RunFolder, *, overwrite: bool) -> None:
-    if run.path.exists() and not run.path.is_dir():
+    nearest = next(place for place in (run.path, *run.path.absolute().parents) if place.exists())
+    if not nearest.is_dir():
         raise RunError(
             "a file is where the run's folder should be",
-            where=str(run.path),
+            where=str(nearest),
             expected="a folder, or nothing yet",
             advice="name another place with --output_model",
         )

@@ -41,7 +41,10 @@ from quantize.cli.zoo import zoo
 from quantize.errors import ConfigError, ExitCode, QuantizeError
 
 # What the person at the keyboard can put right: no space, no permission, a read-only or full place, a name too long.
-_USER_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
+_USER_ERRNOS = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP),
+)
 
 app = typer.Typer(
     name="quantize",

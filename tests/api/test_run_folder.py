@@ -78,3 +78,11 @@ def test_the_newest_run_is_the_one_whose_report_was_written_last(tmp_path: Path)
         (tmp_path / name / "report.json").write_text("{}")
         os.utime(tmp_path / name / "report.json", (when, when))
     assert newest_run(tmp_path).name == "a"
+
+
+def test_a_folder_below_a_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "labels.txt"
+    file.write_text("")
+    with pytest.raises(RunError, match="a file is where") as caught:
+        plan_run(file / "deep" / "run", stem="model-12", opset=12, first_format="qlinear", overwrite=True)
+    assert caught.value.where == str(file)
