@@ -91,7 +91,7 @@ def finish(
         measurement = _measure(context, pair, others)
     with stages.stage("memory and operators"):
         resources, operators = measure_anatomy(
-            {"fp32": context.model, "int8": pair.int8, "qdq": pair.qdq},
+            {"fp32": context.model, "int8": pair.int8, "qdq": pair.qdq, **others},
             images.evaluation,
             images.preprocessing,
             measurement.plan,

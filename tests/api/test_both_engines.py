@@ -32,7 +32,6 @@ def both(colour_model: Path, configured: Configured, tmp_path_factory: pytest.Te
     request = TuneRequest(configured({"tuning.engine": "both"}), input_model=colour_model, output_model=run, workers=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(finishing, "_BENCHMARK_SECONDS", 1.0)
-        patch.setattr(finishing, "measure_anatomy", lambda *_, **__: ((), None))
         return tune(request)
 
 
