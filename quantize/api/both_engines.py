@@ -19,7 +19,7 @@ from quantize.api.written import Written, write
 from quantize.engines.protocols import Goal
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.report.criterion import Status
-from quantize.report.engines import ENGINES, EngineSection
+from quantize.report.engines import EngineSection
 from quantize.report.models import Role
 from quantize.report.schema import RunReport
 
@@ -67,7 +67,7 @@ def compare_engines(
         moved.selection,
         {names["int8"]: pair.int8, names["qdq"]: pair.qdq},
     )
-    reason = f"The models are those of the engine {best.engine} ({ENGINES[best.engine]}): {why}."
+    reason = f"The models are those of the engine '{best.engine}': {why}."
     report = report.model_copy(
         update={
             "layers": moved.layers,
@@ -108,8 +108,11 @@ def _better(context: Context, sides: list[_Side], goal: Goal, ratios: Ratios) ->
     role = _role(context)
     shop = workshop(first.written.context, goal, first.written.selection, ratios)
     pair = {"before": _file(first, role), "after": _file(second, role)}
-    ratio = ratios.of(pair["before"], pair["after"], lambda: shop.ratio(pair)).ratio
-    return (second, "they are the faster ones") if ratio > 1 else (first, "they are the faster ones")
+    found = ratios.of(pair["before"], pair["after"], lambda: shop.ratio(pair))
+    why = "they are the faster ones"
+    if found.low <= 1 <= found.high:
+        why = "both do equally well, and theirs were measured no slower, which may be noise"
+    return (second if found.ratio > 1 else first), why
 
 
 def _role(context: Context) -> Role:
