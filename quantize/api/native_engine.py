@@ -29,7 +29,7 @@ from quantize.tuning.native_tuner import NativeTuner
 from quantize.tuning.race_judge import RaceJudge
 from quantize.tuning.settings import SearchSettings
 
-_LATENCY_SECONDS = 6.0
+_LATENCY_SECONDS = 4.0
 _LATENCY_RUNS = 100
 _PROFILED_RUNS = 30
 

@@ -18,7 +18,7 @@ def search_section(result: SearchResult, images: int) -> SearchSection:
         CandidateSection(
             trial=None,
             recipe_id=one.recipe_id,
-            step="neighbour",
+            step=one.stage,
             predicted_ns=one.predicted_ns,
             measured_ns=one.measured_ns,
             speedup=one.speedup,

@@ -13,7 +13,7 @@ class CandidateSection(Section):
     """One candidate of a native search.
 
     Attributes:
-        trial: Index of its trial; None for a neighbour that was timed only, and was no faster.
+        trial: Index of its trial; None for one that was timed only: neither faster, nor as fast and nearer to fp32.
         recipe_id: What it was built from.
         step: Where it came from: ``ladder``, ``variant`` or ``neighbour``.
         predicted_ns: Its predicted time for one run; None where there was no prediction.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from quantize.engines.protocols import Failure, Trial
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
-from quantize.tuning.result import Candidate, Stage, Stopped, Timed
+from quantize.tuning.recipe_choice import CHANCE, improves
+from quantize.tuning.result import Candidate, Stage, Stopped, Timed, as_fast
 from quantize.tuning.settings import SearchSettings
 from quantize.tuning.workbench import Workbench
 
@@ -65,6 +66,22 @@ class Candidates:
         self.found.append(candidate)
         self._progress("search", len(self.found), self._settings.max_trials)
         return candidate
+
+    def preferred(self) -> Candidate | None:
+        """Return, of the candidates that meet the goal as fast as the fastest, the one nearest to fp32.
+
+        Which one that is, images of the calibration set say that a candidate's statistics did not see; only one that is
+        nearer by more than chance takes the place of a faster one.
+        """
+        best: Candidate | None = None
+        for one in as_fast(self.found):
+            if best is None or self.nearer(one.trial.recipe, best.trial.recipe):
+                best = one
+        return best
+
+    def nearer(self, recipe: Recipe, other: Recipe) -> bool:
+        """Return whether a recipe's candidate is nearer to fp32 than another one's, by more than chance."""
+        return improves(self._bench.divergences(other), self._bench.divergences(recipe), CHANCE)
 
     @property
     def graphs(self) -> set[str]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from quantize.benchmark.operator_times import OperatorTime
 from quantize.benchmark.profile import ModelProfile, Profile
+
+# The moves that a rewrite puts before the first Conv carry its name; they go where it goes, unlike other conversions.
+_MOVE = re.compile(r"(?P<conv>.+)_SpaceToDepth(?:_\d+)*")
 
 
 class TimedOp(BaseModel):
     """One op of a graph as it ran.
 
     Attributes:
-        origin: The fp32 model's node that it computes; None for what quantization or onnxruntime added.
+        origin: The fp32 model's node that it computes, or moves values for; None for what else was added.
         kind: Int8 arithmetic, fp32 arithmetic, or conversion.
         time_ns: Its time in one run, in nanoseconds.
     """
@@ -40,4 +45,9 @@ class ProfiledTimes(BaseModel):
 
 
 def _timed(profile: ModelProfile) -> tuple[TimedOp, ...]:
-    return tuple(TimedOp(origin=op.origin, kind=op.kind, time_ns=op.time_ns) for op in profile.operators)
+    return tuple(TimedOp(origin=_origin(op), kind=op.kind, time_ns=op.time_ns) for op in profile.operators)
+
+
+def _origin(op: OperatorTime) -> str | None:
+    move = None if op.origin is not None else _MOVE.fullmatch(op.name)
+    return op.origin if move is None else move["conv"]

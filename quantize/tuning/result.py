@@ -9,6 +9,10 @@ from typing import Literal
 from quantize.engines.protocols import Trial
 from quantize.tuning.sensitivity import Sensitivity
 
+FASTER = 1.01
+"""A candidate is taken to be faster than another one if its lower measurement of two is faster by this."""
+AS_FAST = 1.02
+"""Candidates whose speed-ups differ by no more than this are as fast: one graph measured anew differs by as much."""
 Stage = Literal["ladder", "variant", "neighbour"]
 Stopped = Literal["search finished", "trial budget spent", "time budget spent"]
 
@@ -69,16 +73,18 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Timed:
-    """A neighbour that was timed, and left because it was no faster.
+    """A candidate that was timed, and left because it was neither faster nor as fast and nearer to fp32.
 
     Attributes:
         recipe_id: What it was built from.
+        stage: The step of the search that it came from.
         predicted_ns: Its predicted time for one run, in nanoseconds.
         measured_ns: Its measured time.
         speedup: fp32's time over its own.
     """
 
     recipe_id: str
+    stage: Stage
     predicted_ns: float
     measured_ns: float
     speedup: float
@@ -90,14 +96,15 @@ class SearchResult:
 
     Attributes:
         candidates: All that were evaluated, in order.
-        chosen: The fastest that meets the goal and is faster than fp32; None where nothing does.
+        chosen: The fastest that meets the goal and is faster than fp32, or the nearest to fp32 of those that are as
+            fast; None where nothing meets it.
         best: The chosen one, or else the one nearest to the goal; None where nothing was evaluated.
         pareto: Those that no other beats in both metric and speed-up, fastest first.
         stopped: Why the search ended.
         sensitivity: What every op's quantization alone does; None where the search ended before.
         fidelity: (step, mean KL to fp32 on the held-back images) of every range rule and correction tried.
         seconds: Time by stage.
-        timed: Neighbours that were timed only.
+        timed: Candidates that were timed only.
     """
 
     candidates: tuple[Candidate, ...]
@@ -113,8 +120,14 @@ class SearchResult:
 
 def fastest_met(candidates: Sequence[Candidate]) -> Candidate | None:
     """Return the fastest candidate that meets the goal and is faster than fp32 by measurement."""
-    passing = [one for one in candidates if one.met and one.speedup is not None and one.speedup > 1.0]
-    return max(passing, key=lambda one: (one.speedup or 0.0, one.trial.recipe.id), default=None)
+    return next(iter(as_fast(candidates)), None)
+
+
+def as_fast(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Return the fastest candidate that meets the goal, if faster than fp32, and those as fast, the fastest first."""
+    passing = [(one.speedup, one) for one in candidates if one.met and one.speedup is not None and one.speedup > 1.0]
+    passing.sort(key=lambda pair: (-pair[0], pair[1].trial.recipe.id))
+    return tuple(one for speedup, one in passing if speedup >= passing[0][0] / AS_FAST)
 
 
 def nearest(candidates: Sequence[Candidate]) -> Candidate | None:

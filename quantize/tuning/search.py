@@ -14,7 +14,7 @@ from quantize.tuning.borders import borders_of
 from quantize.tuning.candidates import BudgetSpentError, Candidates
 from quantize.tuning.latency import latency_model
 from quantize.tuning.recipe_search import RecipeSearch
-from quantize.tuning.result import SearchResult, Stopped, fastest_met, nearest, pareto
+from quantize.tuning.result import SearchResult, Stopped, nearest, pareto
 from quantize.tuning.sensitivity import Sensitivity
 from quantize.tuning.settings import SearchSettings
 from quantize.tuning.units import UnitGraph, unit_graph
@@ -71,11 +71,11 @@ class Search:
                 yield from assignments.improve()
         except BudgetSpentError as spent:
             stopped = spent.what
-        fastest = fastest_met(candidates.found)
+        preferred = candidates.preferred()
         self._result = SearchResult(
             candidates=tuple(candidates.found),
-            chosen=fastest,
-            best=fastest or nearest(candidates.found),
+            chosen=preferred,
+            best=preferred or nearest(candidates.found),
             pareto=pareto([one for one in candidates.found if one.complete]),
             stopped=stopped,
             sensitivity=sensitivity,

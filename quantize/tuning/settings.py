@@ -20,7 +20,7 @@ class SearchSettings(BaseModel):
         moment_images: Images that the second moments of the layers' inputs are collected on, at most.
         rungs: Most rungs of the ladder.
         variants: Other recipes to try where the fastest assignment fails, at most.
-        neighbours: Most neighbours of the best candidate that are measured.
+        neighbours: Most candidates near the best one that are measured.
         max_trials: Candidates evaluated at most; None for no bound.
         max_seconds: Time for the whole search, what was spent before a resumption included; None for no bound.
         threads: Cores that may be used.
@@ -36,7 +36,7 @@ class SearchSettings(BaseModel):
     moment_images: int = Field(default=64, ge=1)
     rungs: int = Field(default=24, ge=1)
     variants: int = Field(default=3, ge=0)
-    neighbours: int = Field(default=6, ge=0)
+    neighbours: int = Field(default=4, ge=0)
     max_trials: int | None = Field(default=None, ge=1)
     max_seconds: float | None = Field(default=None, gt=0.0)
     threads: int = Field(default=2, ge=1)

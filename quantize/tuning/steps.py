@@ -21,6 +21,7 @@ class Steps:
         self._journal = journal
         self._began = time.monotonic()
         self._replayed = 0.0
+        self._counted: set[str] = set()
         self.seconds: dict[str, float] = {}
 
     @property
@@ -44,7 +45,9 @@ class Steps:
             return {"value": value, "seconds": time.monotonic() - began}
 
         entry = self._journal.step(key, timed)
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + float(entry["seconds"])
-        if replayed:
-            self._replayed += float(entry["seconds"])
+        if key not in self._counted:  # a step that is asked for again took its time once
+            self._counted.add(key)
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + float(entry["seconds"])
+            if replayed:
+                self._replayed += float(entry["seconds"])
         return entry["value"]

@@ -119,7 +119,7 @@ def made_profile(times: dict[str, tuple[float, float]], conversion: float = 20.0
     """What a search reads of a profile: these times of nodes, in fp32 and int8, and one conversion."""
 
     def op(origin, kind, ns):
-        return SimpleNamespace(origin=origin, kind=kind, time_ns=ns)
+        return SimpleNamespace(name=origin or "x_QuantizeLinear", origin=origin, kind=kind, time_ns=ns)
 
     baseline = [op(name, "fp32", pair[0]) for name, pair in times.items()]
     candidate = [op(name, "int8", pair[1]) for name, pair in times.items()] + [op(None, "conversion", conversion)]

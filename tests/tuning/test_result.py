@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from quantize.engines.protocols import Failure, Trial
 from quantize.recipe import Recipe
-from quantize.tuning.result import Candidate, fastest_met, nearest, pareto
+from quantize.tuning.result import AS_FAST, Candidate, as_fast, fastest_met, nearest, pareto
 
 
 def candidate(index, metric, speedup, *, met=True, measured_ns=None, predicted_ns=None):
@@ -38,6 +38,14 @@ def test_the_nearest_to_the_goal_is_the_one_with_the_highest_metric():
     candidates = [candidate(0, 0.9, 3.0), candidate(1, 0.95, 2.0), candidate(2, 0.95, 2.5), candidate(3, None, None)]
     assert nearest(candidates) is candidates[2]
     assert nearest([]) is None
+
+
+def test_as_fast_are_those_that_noise_cannot_tell_from_the_fastest_of_those_that_meet_the_goal():
+    speedups = (2.0, 2.0 * AS_FAST, 2.0 * AS_FAST**2.1, 9.0)
+    candidates = [candidate(index, 0.9, speedup, met=speedup < 9) for index, speedup in enumerate(speedups)]
+    assert as_fast(candidates) == (candidates[2],)
+    assert as_fast([*candidates[:2], candidates[3]]) == (candidates[1], candidates[0])
+    assert as_fast([candidates[3]]) == ()
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0.5, 4)), max_size=12))

@@ -8,8 +8,13 @@ import pytest
 from quantize.engines.protocols import Goal
 from quantize.errors import EngineError, RunError
 from quantize.recipe import Recipe
+from quantize.tuning.latency_table import PairedLatency
 from quantize.tuning.result import Judged
 from quantize.tuning.settings import SearchSettings
+from tests.tuning.conftest import made_profile
+
+ALIKE = made_profile({"stem": (101, 100), "left": (41, 40), "right": (81, 80), "last": (61, 60)}, 0.1)
+"""Every layer is nearly as fast in fp32 as in int8."""
 
 
 def finished(tuner, model, goal, agreement, batches):
@@ -188,3 +193,29 @@ def test_the_journal_says_what_the_search_decided_by(tuner_in, model, goal, agre
     kinds = [key.split(":")[0] for key in keys]
     for kind in ("statistics", "divergences", "sensitivity", "built", "profile", "judged", "latency"):
         assert kind in kinds
+
+
+def test_of_candidates_as_fast_as_the_fastest_the_nearest_to_fp32_is_chosen(
+    tuner_in, clock, model, goal, agreement, batches, tmp_path
+):
+    clock.measure = lambda artifact: PairedLatency(baseline_ns=1000.0, candidate_ns=400.0)
+    clock.profile = lambda *_: ALIKE
+    tuner = tuner_in(tmp_path, neighbours=6)
+    _, result = finished(tuner, model, goal, agreement, batches)
+    first = result.candidates[0]
+    assert first.met
+    assert result.chosen is not first
+    assert result.chosen.speedup == first.speedup
+    near = [sum(tuner.bench.divergences(one.trial.recipe)) for one in (result.chosen, first)]
+    assert near[0] < near[1]
+
+
+def test_a_slower_candidate_is_not_chosen_however_near_to_fp32(
+    tuner_in, clock, model, goal, agreement, batches, tmp_path
+):
+    clock.profile = lambda *_: ALIKE
+    _, result = finished(tuner_in(tmp_path, neighbours=6), model, goal, agreement, batches)
+    assert result.chosen is result.candidates[0]
+    assert result.timed
+    assert any(one.speedup < result.chosen.speedup for one in result.timed)
+    assert not any(one.speedup > result.chosen.speedup for one in result.timed)
