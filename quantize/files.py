@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from quantize.errors import RunError
+
 
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` on success, remove it on failure."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make(path.parent)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
@@ -22,6 +24,18 @@ def replaced(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as error:  # parents are made too, so this file system has no room for any, like /proc
+        raise RunError(
+            "no folder can be made there",
+            where=str(error.filename),
+            expected="a place where files can be written",
+            advice="name another place with --output_model, or --output",
+        ) from error
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -40,7 +40,8 @@ def compare_engines(
     """Write and judge what both engines found, keep the better one's files as the run's, and return the report.
 
     The better one is the one that meets the criterion; of two that do, the faster one, by a paired measurement that
-    is journaled; of two that do not, the more accurate one. The other's files lie in a folder named after it.
+    is journaled, or the one nearer to fp32's scores (KL) where its interval holds 1; of two that do not, the more
+    accurate one. The other's files lie in a folder named after it.
 
     Args:
         context: The run.
@@ -109,10 +110,10 @@ def _better(context: Context, sides: list[_Side], goal: Goal, ratios: Ratios) ->
     shop = workshop(first.written.context, goal, first.written.selection, ratios)
     pair = {"before": _file(first, role), "after": _file(second, role)}
     found = ratios.of(pair["before"], pair["after"], lambda: shop.ratio(pair))
-    why = "they are the faster ones"
-    if found.low <= 1 <= found.high:
-        why = "both do equally well, and theirs were measured no slower, which may be noise"
-    return (second if found.ratio > 1 else first), why
+    if not found.low <= 1 <= found.high:
+        return (second if found.ratio > 1 else first), "they are the faster ones"
+    best = min(sides, key=_divergence)
+    return best, "neither engine's were measured to be faster, and theirs are nearer to fp32's scores"
 
 
 def _role(context: Context) -> Role:
@@ -129,6 +130,11 @@ def _accuracy(side: _Side) -> float:
     if found.top1 is not None:
         return found.top1.expected
     return found.fidelity.agreement if found.fidelity is not None else 0.0
+
+
+def _divergence(side: _Side) -> float:
+    fidelity = side.judged.models[0].deciding.evaluation.fidelity
+    return fidelity.mean_kl if fidelity is not None else 0.0
 
 
 def _moved(side: _Side, folder: RunFolder) -> Written:

@@ -70,9 +70,14 @@ def contracted(context: Context, candidate: ModelArtifact, recipe: Recipe) -> Co
     Raises:
         ModelError: The first Conv cannot take the normalization in, or the scores move by more than rounding.
     """
-    contract = context.config.input_contract
-    if contract == "as-is":
+    if context.config.input_contract == "as-is":
         return Contracted(context, candidate, None)
+    with context.stages.stage("fold the input contract"):
+        return _contracted(context, candidate, recipe)
+
+
+def _contracted(context: Context, candidate: ModelArtifact, recipe: Recipe) -> Contracted:
+    contract = context.config.input_contract
     images, folder = context.images, context.folder
     own, crops = images.preprocessing, _crops(context)
     folded, float_moved = _folded_float(context)

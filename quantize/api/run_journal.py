@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from quantize.api.context import Context
+from quantize.api.run_folder import RunFolder
 from quantize.api.run_request import write_request
+from quantize.errors import RunError
 from quantize.files import write_text
-from quantize.provenance import fingerprint
+from quantize.provenance import fingerprint, sha256_file
 from quantize.report.engines import ENGINES
+from quantize.report.storage import read_report
 from quantize.tuning.journal import Journal
 
 NATIVE_JOURNAL = "native.jsonl"
@@ -32,7 +35,8 @@ def open_journal(context: Context) -> Journal:
     )
     resume = request.resume is not None
     if not resume:
-        _remove(*outputs, folder.journal, folder.work / NATIVE_JOURNAL)
+        earlier = [path for path in _models_of_an_earlier_run(folder) if not path.samefile(context.asked.model)]
+        _remove(*outputs, *earlier, folder.journal, folder.work / NATIVE_JOURNAL)
     configuration = {
         "settings": fingerprint(context.config.model_dump(mode="json", exclude={"notes"})),
         "criterion": request.criterion,
@@ -47,6 +51,17 @@ def open_journal(context: Context) -> Journal:
     write_text(folder.config, context.config.to_yaml())
     write_request(context.asked, folder.work)
     return journal
+
+
+def _models_of_an_earlier_run(folder: RunFolder) -> list[Path]:
+    """Return the models that the run in this folder wrote, whatever their names, as long as nobody has changed them."""
+    try:
+        report = read_report(folder.report)
+    except RunError:  # no report, or none that can be read: nothing says which files are that run's
+        return []
+    written = report.models if report.input_contract is None else (*report.models, report.baseline)
+    paths = [(folder.path / model.file, model.sha256) for model in written]
+    return [path for path, sha256 in paths if path.is_file() and sha256_file(path) == sha256]
 
 
 def _remove(*paths: Path) -> None:

@@ -95,10 +95,8 @@ def _measured(verdict: Verdict) -> str:
     if tolerance.measure == "agreement":
         return f"has fp32's top-1 on {percent(verdict.estimate)} (at least {percent(tolerance.value, 1)} asked)"
     if tolerance.measure == "relative":
-        return f"{change} {percent(abs(verdict.estimate))} of fp32's top-1 (up to {percent(tolerance.value)} allowed)"
-    return (
-        f"{change} {abs(verdict.estimate) * 100:.2f} points of top-1 (up to {tolerance.value * 100:.2f} points allowed)"
-    )
+        return f"{change} {percent(abs(verdict.estimate))} of fp32's top-1 (may lose {percent(tolerance.value)})"
+    return f"{change} {abs(verdict.estimate) * 100:.2f} points of top-1 (may lose {tolerance.value * 100:.2f} points)"
 
 
 def _tolerance_images(models: Sequence[ModelSection]) -> float | None:

@@ -56,8 +56,7 @@ def write(
     assert found.chosen.artifact is not None
     with context.stages.stage("error by layer"):
         layers = _layers(context, found)
-    with context.stages.stage("fold the input contract"):
-        folded = contracted(context, found.chosen.artifact, found.chosen.recipe)
+    folded = contracted(context, found.chosen.artifact, found.chosen.recipe)
     if folded.section is not None:
         selection = folded.context.evaluator(folded.context.images.evaluation, "evaluation-contract")
         selection.evaluate_baseline(folded.context.model)

@@ -37,8 +37,9 @@ def engines_table(report: RunReport) -> Table | None:
         tuple(rows),
         (
             f"Search: {searches}.",
-            "* the models of this run: of those that meet the criterion, the faster ones. The other engine's are in "
-            "the folder named after it. Drop: points of top-1 against fp32. All were timed in one paired measurement.",
+            "* the models of this run: of those that meet the criterion, the faster ones, or the nearer to fp32 where "
+            "neither are measurably faster. The other engine's are in the folder named after it. Drop: points of "
+            "top-1 against fp32. All were timed in one paired measurement.",
             "Memory: the largest resident set of the process that searched. Neural Compressor's is one of its own, "
             "beside the one that keeps the images and evaluates; the native engine does all in that one.",
         ),
@@ -77,8 +78,9 @@ def prediction_table(report: RunReport) -> Table | None:
         tuple(_candidate(one) for one in search.candidates),
         (
             _errors(search),
-            f"Images seen: of {search.images:,}; fewer where the verdict was certain before. Without a trial: "
-            "neighbours that were timed, and no faster.",
+            f"Images seen: of {search.images:,}; fewer where the verdict was certain before. Without a trial: timed, "
+            "and neither faster nor as fast (within 2 %) and nearer to fp32. Chosen: of those as fast as the fastest "
+            "that meets the criterion, the nearest to fp32.",
         ),
     )
 

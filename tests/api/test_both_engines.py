@@ -6,11 +6,13 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace as Stand
+from typing import Any
 
 import onnx
 import pytest
 
-from quantize.api import finishing, tuning_run
+from quantize.api import both_engines, finishing, tuning_run
 from quantize.api.request import TuneRequest, TuneResult
 from quantize.api.tune import tune
 from quantize.config import load_config
@@ -20,6 +22,7 @@ from quantize.report.markdown import markdown
 from quantize.report.schema import RunReport
 from quantize.report.storage import read_report
 from quantize.report.text import summary
+from quantize.rewrites import RatioInterval
 from tests.api.conftest import Configured
 
 pytestmark = pytest.mark.inc
@@ -125,3 +128,35 @@ def test_a_killed_run_goes_on_without_searching_again(
         assert [model.graph_sha256 for model in first.models] == [model.graph_sha256 for model in second.models]
         assert (first.seconds, first.peak_bytes) == (second.seconds, second.peak_bytes)
     assert read_report(run / "report.json") == again.report
+
+
+def _side(engine: str, status: str, *, kl: float, top1: float) -> Any:
+    found = Stand(fidelity=Stand(mean_kl=kl), top1=Stand(expected=top1))
+    judged = Stand(verdict=Stand(status=status), models=[Stand(deciding=Stand(evaluation=found))])
+    written = Stand(context=None, selection=None, built=Stand(pair=Stand(int8=engine, qdq=engine)))
+    return Stand(engine=engine, written=written, judged=judged)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "ratio", "best", "why"),
+    [
+        (("met", "met"), (1.02, 1.05), "native", "faster"),
+        (("met", "met"), (0.92, 0.95), "inc", "faster"),
+        (("met", "met"), (0.99, 1.02), "inc", "nearer to fp32's scores"),
+        (("inconclusive", "met"), (0.5, 0.6), "native", "alone meet"),
+        (("inconclusive", "not met"), (1.5, 1.6), "inc", "miss"),
+        (("not met", "not met"), (0.5, 0.6), "native", "nearer to it"),
+    ],
+)
+def test_the_better_models_are_chosen_by_criterion_then_speed_then_nearness_to_fp32(
+    monkeypatch: pytest.MonkeyPatch, statuses: tuple[str, str], ratio: tuple[float, float], best: str, why: str
+) -> None:
+    monkeypatch.setattr(both_engines, "workshop", lambda *_: None)
+    low, high = ratio
+    ratios: Any = Stand(of=lambda *_: RatioInterval(low=low, ratio=(low + high) / 2, high=high))
+    context: Any = Stand(config=Stand(model=Stand(framework="onnxrt_qlinearops")))
+    sides = [_side("inc", statuses[0], kl=0.01, top1=0.7), _side("native", statuses[1], kl=0.02, top1=0.8)]
+    goal: Any = None
+    found, reason = both_engines._better(context, sides, goal, ratios)
+    assert found.engine == best
+    assert why in reason

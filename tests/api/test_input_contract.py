@@ -277,3 +277,19 @@ def test_overwriting_begins_the_native_engines_search_anew(
     again = tune(replace(request, overwrite=True))
     assert again.exit_code is ExitCode.DONE
     assert again.report.provenance.created >= run.report.provenance.created
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_overwriting_takes_away_the_model_of_another_contract_unless_it_was_changed_since(
+    run: TuneResult, caffe_model: Path, colour_images: tuple[Path, Path], tmp_path: Path, changed: bool
+) -> None:
+    if _contract(run) != "imagenet":
+        return
+    shutil.copytree(run.run, tmp_path / "out")
+    (fp32,) = (tmp_path / "out").glob("*-fp32-imagenet.onnx")
+    if changed:
+        fp32.write_bytes(b"another model under the same name")
+    config = _config(colour_images, "uint8-nhwc", "native")
+    tune(TuneRequest(config, input_model=caffe_model, output_model=tmp_path / "out", overwrite=True, workers=1))
+    assert fp32.exists() is changed
+    assert len(list((tmp_path / "out").glob("*-fp32-uint8-nhwc.onnx"))) == 1
