@@ -128,26 +128,29 @@ class NativeEngine:
             threads=available_cpus(),
         )
 
-    def _plan(self, candidate: ModelArtifact) -> tuple[Plan, Inputs]:
+    def _plan(self, candidate: ModelArtifact, baseline: ModelArtifact) -> tuple[Plan, Inputs]:
         context = self._context
-        models = {"fp32": context.model, "candidate": candidate}
+        models = {"baseline": baseline, "candidate": candidate}
         plan = latency_plan(
             models,
             context.config.evaluation.performance,
             seed=context.config.tuning.random_seed,
             max_seconds=_LATENCY_SECONDS,
             precision=0.01,
+            baseline="baseline",
         ).model_copy(update={"control": False, "iteration": _LATENCY_RUNS})
         images = context.images
         return plan, {
             name: prepared_inputs(images.evaluation, images.preprocessing, model) for name, model in models.items()
         }
 
-    def _measure(self, candidate: ModelArtifact) -> PairedLatency:
-        measurement = measure(*self._plan(candidate))
+    def _measure(self, candidate: ModelArtifact, baseline: ModelArtifact) -> PairedLatency:
+        measurement = measure(*self._plan(candidate, baseline))
         (gain,) = speedups(measurement)
-        baseline = latency(measurement, "fp32").p50_ns or latency(measurement, "fp32").minimum_ns
-        return PairedLatency(baseline_ns=float(baseline), candidate_ns=baseline / gain.ratio)
+        found = latency(measurement, "baseline")
+        baseline_ns = float(found.p50_ns or found.minimum_ns)
+        return PairedLatency(baseline_ns=baseline_ns, candidate_ns=baseline_ns / gain.ratio)
 
     def _profile(self, candidate: ModelArtifact, recipe: Recipe) -> Profile:
-        return profile(*self._plan(candidate), "candidate", runs=_PROFILED_RUNS, recipe=recipe)
+        plan = self._plan(candidate, self._context.model)
+        return profile(*plan, "candidate", runs=_PROFILED_RUNS, recipe=recipe)

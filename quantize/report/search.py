@@ -17,7 +17,8 @@ class CandidateSection(Section):
         recipe_id: What it was built from.
         step: Where it came from: ``ladder``, ``variant`` or ``neighbour``.
         predicted_ns: Its predicted time for one run; None where there was no prediction.
-        measured_ns: Its measured time, in alternation with fp32; None where it was not measured.
+        measured_ns: Its measured time, in alternation with fp32 or the fastest candidate; None where it was not
+            measured.
         speedup: fp32's time over its own; None where it was not measured.
         images: Images that were looked at before its verdict was certain: fewer than all where the race was over.
         met: Whether it meets the goal; None where that was not asked.

@@ -13,7 +13,7 @@ from quantize.tuning.profiled_times import ProfiledTimes
 
 
 class PairedLatency(BaseModel):
-    """Median times of the fp32 model and of a candidate, measured in alternation, in nanoseconds."""
+    """Median times of a baseline (mostly fp32) and of a candidate, in nanoseconds, measured in alternation."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -43,7 +43,7 @@ class NativeTuner:
         Args:
             settings: What the search may do.
             folder: The run's work folder.
-            measure: Times a candidate in alternation with the fp32 model.
+            measure: Times a candidate in alternation with the fp32 model or another candidate.
             profile: Profiles the fp32 model and a candidate.
             calibration_fingerprint: Of the calibration images and their preprocessing.
             configuration: What else the results depend on, such as the evaluation images; part of the journal's

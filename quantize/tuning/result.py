@@ -46,7 +46,8 @@ class Candidate:
     Attributes:
         trial: Its recipe, file and metric.
         met: It meets the goal.
-        speedup: fp32's time over its own, measured in alternation; None where it was not measured.
+        speedup: fp32's time over its own, measured in alternation with it or the fastest candidate; None where it was
+            not measured.
         predicted_ns: Its predicted time for one run, in nanoseconds; None where there was no prediction.
         measured_ns: Its measured time, in nanoseconds; None where it was not measured.
         stage: The step of the search that it came from.

@@ -12,8 +12,8 @@ from quantize.tuning.latency_table import LatencyTable, PairedLatency
 from quantize.tuning.profiled_times import ProfiledTimes
 from quantize.tuning.steps import Steps
 
-MeasureLatency = Callable[[ModelArtifact], PairedLatency]
-"""Times a candidate in alternation with the fp32 model."""
+MeasureLatency = Callable[[ModelArtifact, ModelArtifact], PairedLatency]
+"""Times a candidate in alternation with a baseline: the fp32 model, or another candidate."""
 ProfileCandidate = Callable[[ModelArtifact, Recipe], Profile]
 """Profiles the fp32 model and a candidate, op by op."""
 
@@ -22,17 +22,24 @@ class Stopwatch:
     """Times candidates of one model."""
 
     def __init__(
-        self, steps: Steps, measure: MeasureLatency, profile: ProfileCandidate, recorded: LatencyTable
+        self,
+        model: ModelArtifact,
+        steps: Steps,
+        measure: MeasureLatency,
+        profile: ProfileCandidate,
+        recorded: LatencyTable,
     ) -> None:
         """Set up.
 
         Args:
+            model: The fp32 model.
             steps: Does every measurement once.
             measure: Times a candidate.
             profile: Profiles a candidate.
             recorded: Times that stand in place of measuring.
         """
-        self._steps, self._measure, self._profile, self._recorded = steps, measure, profile, recorded
+        self._model, self._steps, self._recorded = model, steps, recorded
+        self._measure, self._profile = measure, profile
         self._profiles: dict[str, ProfiledTimes] = {}
         self._measured: dict[str, PairedLatency] = {}
 
@@ -41,11 +48,15 @@ class Stopwatch:
         """Return all times that were used."""
         return LatencyTable(model=self._recorded.model, profiles=self._profiles, measured=self._measured)
 
-    def latency(self, artifact: ModelArtifact, *, to_beat: float | None = None) -> PairedLatency:
+    def latency(
+        self, artifact: ModelArtifact, *, beside: ModelArtifact | None = None, to_beat: float | None = None
+    ) -> PairedLatency:
         """Return a candidate's time beside the fp32 model's, recorded or measured; the same graph is measured once.
 
         Args:
             artifact: The candidate.
+            beside: A candidate whose time is known: the two are measured in alternation, as both against fp32 would
+                add the errors of two measurements to what tells them apart. None: the fp32 model.
             to_beat: A speed-up; a candidate that seems faster is measured again, and the lower speed-up counts: of
                 many candidates the luckiest measurement would win.
         """
@@ -54,13 +65,19 @@ class Stopwatch:
         def compute() -> dict[str, float]:
             found = self._recorded.measured.get(graph)
             if found is None:
-                found = self._measure(artifact)
+                found = self._timed(artifact, beside)
                 if to_beat is not None and found.speedup > to_beat:
-                    found = min(found, self._measure(artifact), key=lambda one: one.speedup)
+                    found = min(found, self._timed(artifact, beside), key=lambda one: one.speedup)
             return found.model_dump(mode="json")
 
         self._measured[graph] = PairedLatency(**self._steps.step("measure", f"latency:{graph}", compute))
         return self._measured[graph]
+
+    def _timed(self, artifact: ModelArtifact, beside: ModelArtifact | None) -> PairedLatency:
+        if beside is None:
+            return self._measure(artifact, self._model)
+        known, found = self._measured[beside.graph_sha256], self._measure(artifact, beside)
+        return known.model_copy(update={"candidate_ns": known.candidate_ns / found.speedup})
 
     def profile(self, recipe: Recipe, artifact: ModelArtifact) -> ProfiledTimes:
         """Return the fp32 model's and a candidate's time op by op, recorded or measured."""

@@ -54,7 +54,9 @@ class Workbench:
         self._steps = Steps(journal)
         self._graphs = SourceGraphs(self.proto, calibration, folder, settings, progress=progress)
         self._held_back = HeldBack(model, self._graphs, threads=settings.threads)
-        self._watch = Stopwatch(self._steps, measure, profile, recorded or LatencyTable(model=model.graph_sha256))
+        self._watch = Stopwatch(
+            model, self._steps, measure, profile, recorded or LatencyTable(model=model.graph_sha256)
+        )
 
     @property
     def seconds(self) -> Mapping[str, float]:
@@ -133,9 +135,11 @@ class Workbench:
 
         return Judged(**self._steps.step("evaluate", f"judged:{artifact.graph_sha256}", compute))
 
-    def latency(self, artifact: ModelArtifact, *, to_beat: float | None = None) -> PairedLatency:
+    def latency(
+        self, artifact: ModelArtifact, *, beside: ModelArtifact | None = None, to_beat: float | None = None
+    ) -> PairedLatency:
         """Return a candidate's time beside the fp32 model's; see ``Stopwatch.latency``."""
-        return self._watch.latency(artifact, to_beat=to_beat)
+        return self._watch.latency(artifact, beside=beside, to_beat=to_beat)
 
     def profile(self, recipe: Recipe, artifact: ModelArtifact) -> ProfiledTimes:
         """Return the fp32 model's and a candidate's time op by op."""

@@ -8,7 +8,6 @@ import pytest
 from quantize.engines.protocols import Goal
 from quantize.errors import EngineError, RunError
 from quantize.recipe import Recipe
-from quantize.tuning.latency_table import PairedLatency
 from quantize.tuning.result import Judged
 from quantize.tuning.settings import SearchSettings
 from tests.tuning.conftest import made_profile
@@ -80,7 +79,7 @@ def test_a_goal_that_nothing_meets_has_no_chosen_candidate_but_a_best_one(
 
 def test_a_candidate_slower_than_fp32_is_never_chosen(tuner_in, clock, model, goal, agreement, batches, tmp_path):
     slow = clock.measure
-    clock.measure = lambda artifact: slow(artifact).model_copy(update={"baseline_ns": 100.0})
+    clock.measure = lambda *models: slow(*models).model_copy(update={"baseline_ns": 100.0})
     tuner = tuner_in(tmp_path)
     tuner._measure = clock.measure
     _, result = finished(tuner, model, goal, agreement, batches)
@@ -198,7 +197,7 @@ def test_the_journal_says_what_the_search_decided_by(tuner_in, model, goal, agre
 def test_of_candidates_as_fast_as_the_fastest_the_nearest_to_fp32_is_chosen(
     tuner_in, clock, model, goal, agreement, batches, tmp_path
 ):
-    clock.measure = lambda artifact: PairedLatency(baseline_ns=1000.0, candidate_ns=400.0)
+    clock.time_ns = lambda artifact: 1000.0 if artifact is model else 400.0
     clock.profile = lambda *_: ALIKE
     tuner = tuner_in(tmp_path, neighbours=6)
     _, result = finished(tuner, model, goal, agreement, batches)

@@ -13,7 +13,7 @@ from quantize.tuning.stopwatch import Stopwatch
 @pytest.fixture
 def watch(clock, model, tmp_path):
     steps = Steps(Journal(tmp_path / "journal.jsonl", {}, resume=False))
-    return Stopwatch(steps, clock.measure, clock.profile, LatencyTable(model=model.graph_sha256))
+    return Stopwatch(model, steps, clock.measure, clock.profile, LatencyTable(model=model.graph_sha256))
 
 
 def test_the_same_graph_is_measured_once_whatever_its_file(watch, clock, model, tmp_path):
@@ -23,7 +23,7 @@ def test_the_same_graph_is_measured_once_whatever_its_file(watch, clock, model, 
 
 
 def test_what_seems_to_beat_the_best_is_measured_twice(watch, clock, model):
-    watch.latency(model, to_beat=1.0)
+    watch.latency(model, to_beat=0.5)
     assert len(clock.measured) == 2
 
 
@@ -31,6 +31,19 @@ def test_a_table_stands_in_place_of_measuring(watch, clock, model, tmp_path):
     found = watch.latency(model)
     clock.measured.clear()
     steps = Steps(Journal(tmp_path / "another.jsonl", {}, resume=False))
-    again = Stopwatch(steps, clock.measure, clock.profile, watch.table)
+    again = Stopwatch(model, steps, clock.measure, clock.profile, watch.table)
     assert again.latency(model) == found
     assert clock.measured == []
+
+
+def test_a_candidate_is_timed_beside_another_one_and_told_beside_fp32(watch, clock, model, tmp_path):
+    times = {"fp32": 900.0, "first": 300.0, "second": 200.0}
+    clock.time_ns = lambda artifact: times[artifact.path.stem] * drift[0]
+    first, second = (replace(model, path=tmp_path / f"{name}.onnx", graph_sha256=name) for name in ("first", "second"))
+    watch._model = replace(model, path=tmp_path / "fp32.onnx")
+    drift = [1.0]
+    assert watch.latency(first).speedup == pytest.approx(3.0)
+    drift[0] = 1.7  # the machine became slower; what is measured in alternation does not notice
+    found = watch.latency(second, beside=first)
+    assert found.speedup == pytest.approx(4.5)
+    assert (found.baseline_ns, found.candidate_ns) == pytest.approx((900.0, 200.0))
