@@ -8,7 +8,7 @@ SqueezeNet 1.0 (preset caffe) is always there, other networks are named with the
 100 images and are judged on the others. The contenders:
 
 - fp32 on onnxruntime, the baseline of every ratio;
-- Neural Compressor's model, tuned under 1 % relative (this tool's driver: float head), without rewrites;
+- Neural Compressor's model, tuned under 1 % relative by this tool (float head, scores corrected), without rewrites;
 - onnxruntime's ``quantize_static``: min-max, per channel, uint8 activations and int8 weights, QDQ;
 - NNCF's model (mixed preset) on the OpenVINO runtime, at its hint for latency;
 - ours: the native engine under 1 % relative with the default rewrites, both formats.

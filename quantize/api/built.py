@@ -100,7 +100,8 @@ def _corrected(
         rewritten,
         context.model,
         context.batches(context.images.calibration),
-        good_enough=good_enough if recorded is None else None,
+        # Where the criterion is missed anyway, no correction can be blamed for it.
+        good_enough=good_enough if recorded is None and good_enough(rewritten.qlinear) else None,
     )
     return (rewritten, before) if corrected is None else (corrected, (*before, CORRECTION))
 

@@ -10,7 +10,7 @@ from quantize.api.latency import latency_plan, prepared_inputs
 from quantize.api.native_recipe import constrained_recipe, range_rule
 from quantize.api.run_journal import NATIVE_JOURNAL
 from quantize.api.search import Found, Search
-from quantize.api.search_section import search_section, with_speedups
+from quantize.api.search_section import search_section, with_verdicts
 from quantize.benchmark.measure import Inputs, measure
 from quantize.benchmark.measurement import latency, speedups
 from quantize.benchmark.memory import forget_peak, peak_resident_bytes
@@ -83,16 +83,16 @@ class NativeEngine:
         def tune(evaluate: EvaluateCallback) -> Iterator[Trial]:
             return self._tuner.tune(context.model, self._search.goal, evaluate, calibration)
 
-        forget_peak()
+        forgotten = forget_peak()
         found = self._search.run(tune, self._choice)
         assert self._tuner.search is not None
         assert self._tuner.bench is not None
         result = self._tuner.search.result
         found = replace(
-            with_speedups(found, result),
+            with_verdicts(found, result),
             seconds=self._tuner.bench.elapsed,
             search=search_section(result, len(context.images.evaluation)),
-            peak_bytes=peak_resident_bytes(),
+            peak_bytes=peak_resident_bytes() if forgotten else None,
         )
         bare = found.chosen.recipe.but(rewrites=())
         artifact = rebuilt(

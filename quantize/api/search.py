@@ -26,7 +26,6 @@ class Found:
     Attributes:
         trials: Every trial, in order.
         chosen: The trial that the written models come from: the engine's choice, or the best that failed.
-        met: Whether it met the goal.
         stopped_because: Why the search ended.
         seconds: How long it took.
         search: How it went, where the native engine searched.
@@ -36,7 +35,6 @@ class Found:
     trials: tuple[Trial, ...]
     sections: tuple[TrialSection, ...]
     chosen: Trial
-    met: bool
     stopped_because: str
     seconds: float
     search: SearchSection | None = None
@@ -92,7 +90,6 @@ class Search:
             trials=tuple(trials),
             sections=tuple(sections),
             chosen=chosen,
-            met=self.goal.met(chosen.metric) if self.goal.metric != "none" else True,
             stopped_because=stopped,
             seconds=time.monotonic() - start,
         )

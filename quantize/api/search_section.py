@@ -37,10 +37,13 @@ def search_section(result: SearchResult, images: int) -> SearchSection:
     )
 
 
-def with_speedups(found: Found, result: SearchResult) -> Found:
-    """Return what was found with the speed-up of every trial that was timed."""
-    known = {one.trial.recipe.id: one.speedup for one in result.candidates}
-    sections = tuple(one.model_copy(update={"speedup": known.get(one.recipe_id)}) for one in found.sections)
+def with_verdicts(found: Found, result: SearchResult) -> Found:
+    """Return what was found with the speed-up of every trial that was timed, and the verdict of its race.
+
+    The metric of a race that ended early is one of fewer images, and does not tell the verdict.
+    """
+    known = {one.trial.recipe.id: {"speedup": one.speedup, "met": one.met} for one in result.candidates}
+    sections = tuple(one.model_copy(update=known.get(one.recipe_id, {})) for one in found.sections)
     return replace(found, sections=sections)
 
 

@@ -86,6 +86,7 @@ class AssignmentSearch:
                 if measured >= self._settings.neighbours:
                     return
                 self._candidates.check_budget()
+                since = self._candidates.spent
                 tried.add(candidate.id)
                 artifact = self._bench.built(candidate)
                 if isinstance(artifact, str) or artifact.graph_sha256 in graphs:
@@ -102,7 +103,7 @@ class AssignmentSearch:
                     one = Timed(candidate.id, stage, predicted, found.candidate_ns, found.speedup)
                     self._candidates.timed.append(one)
                     continue
-                evaluated = self._candidates.evaluated(candidate, predicted, stage)
+                evaluated = self._candidates.evaluated(candidate, predicted, stage, since=since)
                 yield evaluated.trial
                 if evaluated.met:
                     improved = True

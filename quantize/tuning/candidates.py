@@ -5,7 +5,7 @@ from __future__ import annotations
 from quantize.engines.protocols import Failure, Trial
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
-from quantize.tuning.recipe_choice import CHANCE, improves
+from quantize.tuning.recipe_choice import CHANCE, Measure, improves
 from quantize.tuning.result import Candidate, Stage, Stopped, Timed, as_fast
 from quantize.tuning.settings import SearchSettings
 from quantize.tuning.workbench import Workbench
@@ -27,32 +27,47 @@ class Candidates:
         timed: Those that were timed only.
     """
 
-    def __init__(self, bench: Workbench, settings: SearchSettings, *, progress: Progress = silent) -> None:
+    def __init__(
+        self, bench: Workbench, settings: SearchSettings, divergences: Measure, *, progress: Progress = silent
+    ) -> None:
         """Set up.
 
         Args:
             bench: Does and records the steps.
             settings: The budget.
+            divergences: Tells how near to fp32 a recipe's candidate is.
             progress: Told after every candidate.
         """
-        self._bench, self._settings, self._progress = bench, settings, progress
+        self._bench, self._settings, self._divergences, self._progress = bench, settings, divergences, progress
+        self._nearer: dict[tuple[str, str], bool] = {}
         self.found: list[Candidate] = []
         self.timed: list[Timed] = []
 
-    def evaluated(self, recipe: Recipe, predicted_ns: float, stage: Stage) -> Candidate:
+    @property
+    def spent(self) -> float:
+        """Return the seconds of all steps so far."""
+        return sum(self._bench.seconds.values())
+
+    def evaluated(self, recipe: Recipe, predicted_ns: float, stage: Stage, *, since: float | None = None) -> Candidate:
         """Build, judge and, where that may matter, time a candidate.
+
+        Args:
+            recipe: What to build.
+            predicted_ns: Its predicted time for one run, in nanoseconds.
+            stage: The step of the search that it comes from.
+            since: ``spent`` when work on it began; None: now.
 
         Raises:
             BudgetSpentError: There is no trial or time left.
         """
         self.check_budget()
-        before = sum(self._bench.seconds.values())
+        before = self.spent if since is None else since
         artifact = self._bench.built(recipe)
         if isinstance(artifact, str):
-            return self.failed(recipe, artifact, predicted_ns)
+            return self.failed(recipe, artifact, stage, predicted_ns)
         judged = self._bench.judged(artifact)
         timed = self._bench.latency(artifact) if judged.met or judged.complete else None
-        seconds = sum(self._bench.seconds.values()) - before
+        seconds = self.spent - before
         candidate = Candidate(
             trial=Trial(len(self.found), recipe, artifact, judged.metric, seconds),
             met=judged.met,
@@ -67,28 +82,37 @@ class Candidates:
         self._progress("search", len(self.found), self._settings.max_trials)
         return candidate
 
-    def preferred(self) -> Candidate | None:
+    def preferred(self, *, compare: bool = True) -> Candidate | None:
         """Return, of the candidates that meet the goal as fast as the fastest, the one nearest to fp32.
 
         Which one that is, images of the calibration set say that a candidate's statistics did not see; only one that is
         nearer by more than chance takes the place of a faster one.
+
+        Args:
+            compare: False goes by the comparisons that were made already: the budget may be spent.
         """
         best: Candidate | None = None
         for one in as_fast(self.found):
-            if best is None or self.nearer(one.trial.recipe, best.trial.recipe):
+            if best is None or self._is_nearer(one.trial.recipe, best.trial.recipe, compare=compare):
                 best = one
         return best
 
     def nearer(self, recipe: Recipe, other: Recipe) -> bool:
         """Return whether a recipe's candidate is nearer to fp32 than another one's, by more than chance."""
-        return improves(self._bench.divergences(other), self._bench.divergences(recipe), CHANCE)
+        return self._is_nearer(recipe, other, compare=True)
+
+    def _is_nearer(self, recipe: Recipe, other: Recipe, *, compare: bool) -> bool:
+        pair = recipe.id, other.id
+        if pair not in self._nearer and compare:
+            self._nearer[pair] = improves(self._divergences(other), self._divergences(recipe), CHANCE)
+        return self._nearer.get(pair, False)
 
     @property
     def graphs(self) -> set[str]:
         """Return ``graph_sha256`` of all that were built."""
         return {one.trial.artifact.graph_sha256 for one in self.found if one.trial.artifact is not None}
 
-    def failed(self, recipe: Recipe, error: str, predicted_ns: float | None = None) -> Candidate:
+    def failed(self, recipe: Recipe, error: str, stage: Stage, predicted_ns: float | None = None) -> Candidate:
         """Record a candidate that could not be built."""
         trial = Trial(len(self.found), recipe, None, None, 0.0, Failure("quantize", error))
         candidate = Candidate(
@@ -97,11 +121,12 @@ class Candidates:
             speedup=None,
             predicted_ns=predicted_ns,
             measured_ns=None,
-            stage="ladder",
+            stage=stage,
             images=0,
             complete=False,
         )
         self.found.append(candidate)
+        self._progress("search", len(self.found), self._settings.max_trials)
         return candidate
 
     def check_budget(self) -> None:

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict
 from quantize.benchmark.operator_times import OperatorTime
 from quantize.benchmark.profile import ModelProfile, Profile
 
-# The moves that a rewrite puts before the first Conv carry its name; they go where it goes, unlike other conversions.
+# The moves that a rewrite puts before the first Conv carry its name (a Pad for odd sizes does not); they go where it
+# goes, unlike other conversions.
 _MOVE = re.compile(r"(?P<conv>.+)_SpaceToDepth(?:_\d+)*")
 
 

@@ -47,19 +47,19 @@ class RecipeSearch:
         settings, bench = self._settings, self._bench
         recipe = self._first()
         bench.calibrate(recipe)
-        chosen = choose_rule(start(recipe, self._divergences), settings.range_rules, self._divergences)
+        chosen = choose_rule(start(recipe, self.divergences), settings.range_rules, self.divergences)
         wanted = [
             name
             for name in settings.corrections
             if name != EQUALIZATION or next(equalizable(bench.source(recipe)), None) is not None
         ]
-        return choose_corrections(chosen, wanted, CORRECTIONS, self._divergences, expected=_BY_THEORY)
+        return choose_corrections(chosen, wanted, CORRECTIONS, self.divergences, expected=_BY_THEORY)
 
     def with_tensor_rules(self, best: Chosen, sensitivity: Sensitivity) -> Chosen:
         """Return the recipe with rules of their own for the most sensitive tensors, where they improve it."""
         order = sorted(sensitivity.tensors, key=lambda name: (-sensitivity.tensors[name], name))
         tensors = [] if self._is_rule_fixed else order[: self._settings.choose_tensors]
-        return choose_tensor_rules(best, tensors, self._settings.range_rules, self._divergences)
+        return choose_tensor_rules(best, tensors, self._settings.range_rules, self.divergences)
 
     def variants(self, recipe: Recipe) -> list[Recipe]:
         """Return other recipes that were compared on calibration images, those nearest to fp32 first."""
@@ -96,13 +96,15 @@ class RecipeSearch:
     def _is_rule_fixed(self) -> bool:
         return len(self._settings.range_rules) == 1
 
-    def _divergences(self, recipe: Recipe) -> tuple[float, ...]:
+    def divergences(self, recipe: Recipe) -> tuple[float, ...]:
+        """Return the KL from fp32 of calibration images, in nats, and remember that the recipe was compared."""
         found = self._bench.divergences(recipe)
-        self._compared[recipe.id] = (recipe, found)
-        self.fidelity.append((_described(recipe), math.fsum(found) / len(found)))
+        if recipe.id not in self._compared:
+            self._compared[recipe.id] = (recipe, found)
+            self.fidelity.append((self._described(recipe), math.fsum(found) / len(found)))
         return found
 
-
-def _described(recipe: Recipe) -> str:
-    own = [f"{tensor}: {rule}" for tensor, rule in recipe.range_rules]
-    return ", ".join([recipe.range_rule, *recipe.corrections, *own])
+    def _described(self, recipe: Recipe) -> str:
+        own = [f"{tensor}: {rule}" for tensor, rule in recipe.range_rules]
+        kept = sorted({*recipe.float_nodes} - {*self._first().float_nodes})
+        return ", ".join([recipe.range_rule, *recipe.corrections, *own, *(f"{node}: fp32" for node in kept)])

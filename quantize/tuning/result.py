@@ -64,13 +64,6 @@ class Candidate:
     images: int
     complete: bool
 
-    @property
-    def prediction_error(self) -> float | None:
-        """Return predicted over measured time, minus 1; None where one of them is missing."""
-        if self.predicted_ns is None or self.measured_ns is None:
-            return None
-        return self.predicted_ns / self.measured_ns - 1.0
-
 
 @dataclass(frozen=True)
 class Timed:
@@ -134,7 +127,9 @@ def as_fast(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
 def nearest(candidates: Sequence[Candidate]) -> Candidate | None:
     """Return the candidate with the highest metric; of equals the fastest."""
     measured = [one for one in candidates if one.trial.metric is not None]
-    return max(measured or candidates, key=lambda one: (one.trial.metric or 0.0, one.speedup or 0.0), default=None)
+    whole = [one for one in measured if one.complete]  # the metric of a race that ended early is of fewer images
+    comparable = whole or measured or candidates
+    return max(comparable, key=lambda one: (one.trial.metric or 0.0, one.speedup or 0.0), default=None)
 
 
 def pareto(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:

@@ -37,8 +37,8 @@ class Search:
             progress: Told after every candidate.
         """
         self._bench, self._settings = bench, settings
-        self._candidates = Candidates(bench, settings, progress=progress)
         self._recipes = RecipeSearch(bench, settings)
+        self._candidates = Candidates(bench, settings, self._recipes.divergences, progress=progress)
         self._result: SearchResult | None = None
 
     @property
@@ -71,7 +71,7 @@ class Search:
                 yield from assignments.improve()
         except BudgetSpentError as spent:
             stopped = spent.what
-        preferred = candidates.preferred()
+        preferred = candidates.preferred(compare=stopped == "search finished")
         self._result = SearchResult(
             candidates=tuple(candidates.found),
             chosen=preferred,
@@ -88,7 +88,7 @@ class Search:
         """Return times and sensitivities; None, with a failed candidate, where the all-int8 one cannot be built."""
         artifact = self._bench.built(recipe)
         if isinstance(artifact, str):
-            self._candidates.failed(recipe, artifact)
+            self._candidates.failed(recipe, artifact, "ladder")
             return None
         borders = borders_of(self._bench.source(recipe), graph)
         times = latency_model(self._bench.profile(recipe, artifact), graph, borders)

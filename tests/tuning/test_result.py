@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,6 +61,7 @@ def test_nothing_on_the_pareto_front_is_beaten_in_both(figures):
         assert any(one.trial.metric >= other.trial.metric and one.speedup >= other.speedup for one in front)
 
 
-def test_the_error_of_a_prediction_is_relative_to_the_measured_time():
-    assert candidate(0, 0.9, 2.0, measured_ns=100.0, predicted_ns=110.0).prediction_error == pytest.approx(0.1)
-    assert candidate(0, 0.9, 2.0, measured_ns=None, predicted_ns=110.0).prediction_error is None
+def test_a_metric_of_fewer_images_does_not_decide_what_is_nearest():
+    early, whole = replace(candidate(0, 0.99, 3.0), complete=False), candidate(1, 0.9, 2.0)
+    assert nearest([early, whole]) is whole
+    assert nearest([early]) is early

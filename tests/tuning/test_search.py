@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 
 import numpy as np
@@ -218,3 +219,33 @@ def test_a_slower_candidate_is_not_chosen_however_near_to_fp32(
     assert result.timed
     assert any(one.speedup < result.chosen.speedup for one in result.timed)
     assert not any(one.speedup > result.chosen.speedup for one in result.timed)
+
+
+def test_a_trial_took_the_time_of_all_that_was_done_for_it(
+    tuner_in, clock, model, goal, agreement, batches, tmp_path, monkeypatch
+):
+    ticks = itertools.count()
+    monkeypatch.setattr("quantize.tuning.steps.time.monotonic", lambda: float(next(ticks)))
+    clock.time_ns = lambda artifact: 1000.0 if artifact is model else 400.0
+    clock.profile = lambda *_: ALIKE
+    _, result = finished(tuner_in(tmp_path, neighbours=6), model, goal, agreement, batches)
+    assert result.chosen is not result.candidates[0]
+    assert result.chosen.trial.seconds >= 4  # built, compared, timed and evaluated, each a tick or more
+
+
+def test_a_spent_budget_leaves_what_was_compared_already(tuner_in, clock, model, goal, agreement, batches, tmp_path):
+    clock.time_ns = lambda artifact: 1000.0 if artifact is model else 400.0
+    clock.profile = lambda *_: ALIKE
+    _, result = finished(tuner_in(tmp_path, neighbours=6, max_trials=2), model, goal, agreement, batches)
+    assert result.stopped == "trial budget spent"
+    assert result.chosen is result.candidates[1]
+
+
+def test_every_comparison_that_decided_is_told(tuner_in, clock, model, goal, agreement, batches, tmp_path):
+    clock.time_ns = lambda artifact: 1000.0 if artifact is model else 400.0
+    clock.profile = lambda *_: ALIKE
+    _, result = finished(tuner_in(tmp_path, neighbours=6), model, goal, agreement, batches)
+    told = [name for name, _ in result.fidelity]
+    assert len(told) == len(set(told))
+    kept = sorted(set(result.chosen.trial.recipe.float_nodes) - set(result.candidates[0].trial.recipe.float_nodes))
+    assert any(name.endswith(", ".join(f"{node}: fp32" for node in kept)) for name in told)
