@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from quantize.calibration.second_moments import SecondMoments
-from quantize.calibration.store import path_of, write_arrays
+from quantize.calibration.store import UNREADABLE, path_of, write_arrays
 
 
 class StoredMoments(Mapping[str, SecondMoments]):
@@ -21,8 +21,8 @@ class StoredMoments(Mapping[str, SecondMoments]):
         """Open the file.
 
         Raises:
-            FileNotFoundError: There is none.
-            zipfile.BadZipFile: It is damaged.
+            OSError: There is none, or it cannot be read.
+            EOFError, ValueError, zipfile.BadZipFile, …: It is damaged, see ``store.UNREADABLE``.
         """
         self._path = path
         with np.load(path, allow_pickle=False) as found:
@@ -67,8 +67,8 @@ class MergedMoments(Mapping[str, SecondMoments]):
 
 def stored_moments(
     folder: Path, fingerprints: Mapping[str, str], collect: Callable[[], Mapping[str, SecondMoments]]
-) -> tuple[Mapping[str, SecondMoments], bool]:
-    """Return the second moments with these fingerprints, and whether they were there already.
+) -> Mapping[str, SecondMoments]:
+    """Return the second moments with these fingerprints, from their file where it is there.
 
     Args:
         folder: The run's work folder.
@@ -77,9 +77,11 @@ def stored_moments(
     """
     path = path_of(folder, "moments", fingerprints)
     try:
-        return StoredMoments(path), True
-    except (FileNotFoundError, zipfile.BadZipFile):
-        # Written in one step, so a damaged file was damaged from outside; it is made again.
+        with zipfile.ZipFile(path) as archive:  # read once as a whole: each layer is read only when it is asked for
+            damaged = archive.testzip()
+        if damaged is None:
+            return StoredMoments(path)
+    except UNREADABLE:
         pass
     collected = collect()
     arrays: dict[str, Any] = {
@@ -90,4 +92,4 @@ def stored_moments(
         arrays[f"products{index}"] = moments.products
         arrays[f"means{index}"] = moments.means
     write_arrays(path, arrays)
-    return StoredMoments(path), False
+    return StoredMoments(path)

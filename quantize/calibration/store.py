@@ -20,11 +20,17 @@ from quantize.provenance import fingerprint
 VERSION = 1
 """Part of every file's name: raised whenever the same images would give other statistics or another file."""
 
+UNREADABLE = (FileNotFoundError, EOFError, ValueError, NotImplementedError, zipfile.BadZipFile)
+"""What reading an ``.npz`` file raises where there is none, or it is empty, cut off, changed or something else.
+
+Files are written in one step, so one that is no such file was damaged from outside; it is made again.
+"""
+
 
 def stored_statistics(
     folder: Path, fingerprints: Mapping[str, str], collect: Callable[[], CalibrationStatistics]
-) -> tuple[CalibrationStatistics, bool]:
-    """Return the statistics with these fingerprints, and whether they were there already.
+) -> CalibrationStatistics:
+    """Return the statistics with these fingerprints, from their file where it is there.
 
     Args:
         folder: The run's work folder.
@@ -34,10 +40,10 @@ def stored_statistics(
     path = path_of(folder, "statistics", fingerprints)
     found = load_statistics(path)
     if found is not None:
-        return found, True
+        return found
     collected = collect()
     save_statistics(collected, path)
-    return collected, False
+    return collected
 
 
 def save_statistics(statistics: CalibrationStatistics, path: Path) -> None:
@@ -120,6 +126,5 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]] | None:
     try:
         with np.load(path, allow_pickle=False) as found:
             return {name: found[name] for name in found.files}
-    except (FileNotFoundError, zipfile.BadZipFile):
-        # Written in one step, so a damaged file was damaged from outside; it is made again.
+    except UNREADABLE:
         return None

@@ -103,7 +103,7 @@ class Evidence:
 
     def _stored_statistics(self, part: Part) -> CalibrationStatistics:
         fingerprints = self._fingerprints | {"part": part}
-        found, _ = stored_statistics(
+        return stored_statistics(
             self._folder,
             fingerprints,
             lambda: collect(
@@ -114,11 +114,10 @@ class Evidence:
                 progress=self._progress,
             ),
         )
-        return found
 
     def _stored_moments(self, part: Part) -> Mapping[str, SecondMoments]:
         most = self._moment_images if part == "all" else max(1, self._moment_images // 2)
-        found, _ = stored_moments(
+        return stored_moments(
             self._folder,
             self._fingerprints | {"part": part, "most": str(most)},
             lambda: collect_second_moments(
@@ -129,7 +128,6 @@ class Evidence:
                 progress=self._progress,
             ),
         )
-        return found
 
 
 def rebuilt(

@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx
 
-from quantize.errors import QuantizeError
+from quantize.errors import ModelError, QuantizeError
 from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
@@ -107,7 +107,7 @@ class Workbench:
         return Sensitivity(**self._steps.step("sensitivity", f"sensitivity:{recipe.id}", compute))
 
     def built(self, recipe: Recipe) -> ModelArtifact | str:
-        """Return a recipe's candidate, from its file where that is there; the error where it cannot be built."""
+        """Return a recipe's candidate, from its file where that is whole; the error where it cannot be built."""
         path = self._folder / "candidates" / f"{recipe.id}.onnx"
 
         def compute() -> dict[str, str]:
@@ -119,7 +119,7 @@ class Workbench:
         built = self._steps.step("build", f"built:{recipe.id}", compute)
         if "error" in built:
             return str(built["error"])
-        artifact = ModelArtifact.load(path) if path.is_file() else None
+        artifact = _kept(path)
         if artifact is None or artifact.graph_sha256 != built["graph_sha256"]:
             artifact = self._build(recipe)
         if artifact.graph_sha256 != built["graph_sha256"]:
@@ -148,3 +148,11 @@ class Workbench:
     def _build(self, recipe: Recipe) -> ModelArtifact:
         statistics = self._graphs.of(recipe).statistics("all")
         return self._graphs.builder(recipe, "all").build(self._model, recipe, statistics)
+
+
+def _kept(path: Path) -> ModelArtifact | None:
+    """Return the model in a file, or None where there is none that can be read."""
+    try:
+        return ModelArtifact.load(path)
+    except ModelError:
+        return None

@@ -157,6 +157,19 @@ def test_no_finished_step_is_repeated_after_a_resumption(tuner_in, clock, model,
     assert result.chosen is not None
 
 
+@pytest.mark.parametrize("damage", [lambda _: b"", lambda _: b"no space left", lambda content: content[:-100]])
+def test_a_damaged_candidate_of_a_resumed_search_is_built_again(
+    tuner_in, model, goal, agreement, batches, tmp_path, damage
+):
+    _, first = finished(tuner_in(tmp_path), model, goal, agreement, batches)
+    path = first.chosen.trial.artifact.path
+    whole = path.read_bytes()
+    path.write_bytes(damage(whole))
+    _, resumed = finished(tuner_in(tmp_path, resume=True), model, goal, agreement, batches)
+    assert resumed.chosen.trial.artifact == first.chosen.trial.artifact
+    assert path.read_bytes() == whole
+
+
 def test_a_journal_of_another_goal_is_refused(tuner_in, model, goal, agreement, batches, tmp_path):
     finished(tuner_in(tmp_path), model, goal, agreement, batches)
     with pytest.raises(RunError, match="another configuration"):
