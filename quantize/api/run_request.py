@@ -12,11 +12,13 @@ from quantize.errors import RunError
 from quantize.files import write_text
 
 _FILE = "request.json"
-_VERSION = 1
+_VERSION = 2
+_READ = (1, _VERSION)
+"""Version 1 says nothing of a replay, recorded latencies and the removal of crops."""
 
 
 def write_request(asked: Asked, work: Path) -> None:
-    """Write what is not in the configuration: the model, the place, what is skipped, what is judged."""
+    """Write what is not in the configuration: the model, the place, what is skipped, judged, repeated and recorded."""
     request = asked.request
     content = {
         "version": _VERSION,
@@ -25,12 +27,15 @@ def write_request(asked: Asked, work: Path) -> None:
         "criterion": request.criterion,
         "skip_unreadable": request.skip_unreadable,
         "demonstration": asked.demonstration_data,
+        "replay": _absolute(request.replay),
+        "latency_table": _absolute(request.latency_table),
+        "remove_crops": request.remove_crops,
     }
     write_text(work / _FILE, json.dumps(content, indent=1) + "\n")
 
 
 def resumed(request: TuneRequest) -> TuneRequest:
-    """Return the request of a run that is continued, with what the run was asked.
+    """Return the request of a run that is continued, with what the run was asked; ``resume`` names its folder then.
 
     Raises:
         RunError: The folder holds no run, or one that another version began.
@@ -41,7 +46,7 @@ def resumed(request: TuneRequest) -> TuneRequest:
     path = folder / "work" / _FILE
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content["version"] != _VERSION:
+        if content["version"] not in _READ:
             raise ValueError(f"version {content['version']}")
         return replace(
             request,
@@ -49,6 +54,10 @@ def resumed(request: TuneRequest) -> TuneRequest:
             output_model=Path(content["output_model"]),
             criterion=content["criterion"],
             skip_unreadable=content["skip_unreadable"],
+            resume=folder,
+            replay=request.replay or _path(content.get("replay")),
+            latency_table=request.latency_table or _path(content.get("latency_table")),
+            remove_crops=request.remove_crops or bool(content.get("remove_crops")),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
@@ -58,3 +67,11 @@ def resumed(request: TuneRequest) -> TuneRequest:
             expected="the folder of an interrupted run, with its work folder",
             advice="start the run again, with --overwrite if it left something behind",
         ) from None
+
+
+def _absolute(place: Path | None) -> str | None:
+    return None if place is None else str(place.absolute())
+
+
+def _path(recorded: str | None) -> Path | None:
+    return None if recorded is None else Path(recorded)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from quantize.api.asked import decide, refuse_to_write_over_the_input
 from quantize.api.context import Context
 from quantize.api.inputs import load_images, preprocessing_for
@@ -16,7 +18,6 @@ from quantize.api.verdict import exit_code
 from quantize.data.crop_cache import remove_crops
 from quantize.data.images import open_images
 from quantize.engines.inc_job import require_neural_compressor
-from quantize.errors import ExitCode
 from quantize.files import write_text
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog import catalog_entry_for
@@ -25,6 +26,7 @@ from quantize.models.refusals import refuse_unsuitable
 from quantize.progress import Progress, silent
 from quantize.report.html import html
 from quantize.report.markdown import markdown
+from quantize.report.schema import RunReport
 from quantize.report.storage import read_report, write_report
 from quantize.rewrites import select_rewrites
 
@@ -41,8 +43,10 @@ def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
     Raises:
         QuantizeError: Something that the user can mend: see its children.
     """
-    request, recorded = replayed_request(request)
     request = resumed(request)
+    if request.resume is not None and (request.resume / "report.json").is_file():
+        return _result(request.resume, read_report(request.resume / "report.json"))
+    request, recorded = replayed_request(request)
     stages, config = Stages(), request.config
     select_rewrites(config.rewrites)  # a wrong name is told at once, not after the search
     if recorded is None and request.resume is None and config.tuning.engine != "native":
@@ -58,9 +62,6 @@ def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
             overwrite=request.overwrite or request.resume is not None,
             input_contract=config.input_contract,
         )
-        if request.resume is not None and folder.report.is_file():
-            report = read_report(folder.report)
-            return TuneResult(run=folder.path, report=report, exit_code=exit_code(report.verdict))
         refuse_to_write_over_the_input(folder, asked.model)
         refuse_unsuitable(source.proto(), str(asked.model))  # before what only a suitable model could be asked
         listed = open_images(asked.data, asked.labels, classes=source.contract.classes)
@@ -92,7 +93,8 @@ def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
     if request.remove_crops:
         remove_crops(folder.work / "crops")
     write_report(report, folder.report)  # last: a folder with a report is a whole run
-    codes = [exit_code(report.verdict)]
-    if report.replay is not None and report.replay.outcome == "different":
-        codes.append(ExitCode.NOT_MET)
-    return TuneResult(run=folder.path, report=report, exit_code=ExitCode.worst(codes))
+    return _result(folder.path, report)
+
+
+def _result(run: Path, report: RunReport) -> TuneResult:
+    return TuneResult(run=run, report=report, exit_code=exit_code(report.verdict, report.replay))

@@ -9,6 +9,7 @@ from quantize.errors import ExitCode
 from quantize.evaluation.verdict import Outcome, Verdict, overall
 from quantize.report.criterion import Status, VerdictSection
 from quantize.report.models import FormatsSection, ModelSection
+from quantize.report.replay import ReplaySection
 from quantize.report.trials import ChosenSection
 from quantize.report.wording import percent
 
@@ -64,14 +65,19 @@ _TEXTS: dict[Status, str] = {
 }
 
 
-def exit_code(section: VerdictSection) -> ExitCode:
-    """Return what the command's exit status should be."""
-    return {
-        "met": ExitCode.DONE,
-        "not asked": ExitCode.DONE,
-        "not met": ExitCode.NOT_MET,
-        "inconclusive": ExitCode.INCONCLUSIVE,
-    }[section.status]
+def exit_code(section: VerdictSection, replay: ReplaySection | None) -> ExitCode:
+    """Return what the command's exit status should be: a repetition that gave other models has not done its job."""
+    codes = [
+        {
+            "met": ExitCode.DONE,
+            "not asked": ExitCode.DONE,
+            "not met": ExitCode.NOT_MET,
+            "inconclusive": ExitCode.INCONCLUSIVE,
+        }[section.status]
+    ]
+    if replay is not None and replay.outcome == "different":
+        codes.append(ExitCode.NOT_MET)
+    return ExitCode.worst(codes)
 
 
 def _sentence(model: ModelSection) -> str | None:

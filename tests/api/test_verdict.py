@@ -67,7 +67,7 @@ def test_both_files_have_to_meet_the_criterion(
     evaluated: Evaluated, losses: tuple[int, int], status: str, code: ExitCode
 ) -> None:
     found = section(model("int8", judged(evaluated, losses[0])), model("qdq", judged(evaluated, losses[1])))
-    assert (found.status, exit_code(found)) == (status, code)
+    assert (found.status, exit_code(found, None)) == (status, code)
     assert len(found.reasons) == 3
 
 
@@ -111,7 +111,7 @@ def test_where_certainty_is_asked_too_few_images_are_inconclusive_and_the_number
     assert accuracy.judgement is not None
     needed = accuracy.judgement.deciding.images_needed
     found = section(model("int8", accuracy))
-    assert (found.status, exit_code(found)) == ("inconclusive", ExitCode.INCONCLUSIVE)
+    assert (found.status, exit_code(found, None)) == ("inconclusive", ExitCode.INCONCLUSIVE)
     assert f"inconclusive at 95 % confidence (about {needed:,} images would settle it)." in found.reasons[0]
 
 
@@ -125,7 +125,7 @@ def test_formats_that_disagree_fail_even_where_no_accuracy_is_asked(evaluated: E
     apart = FormatsSection(agreement=0.9949, required=0.995, largest_difference=0.1)
     for goal in (GOAL, Goal("none")):
         found = section(model("int8", judged(evaluated, 0, goal=goal)), goal=goal, formats=apart)
-        assert (found.status, exit_code(found)) == ("not met", ExitCode.NOT_MET)
+        assert (found.status, exit_code(found, None)) == ("not met", ExitCode.NOT_MET)
         assert "The two formats disagree" in found.reasons[-1]
 
 
@@ -137,7 +137,7 @@ def test_a_model_that_is_fp32_again_does_not_meet_the_criterion(evaluated: Evalu
 
 def test_without_a_criterion_nothing_is_judged(evaluated: Evaluated) -> None:
     found = section(model("int8", baseline_accuracy(evaluated([False] * 5))), goal=Goal("none"))
-    assert (found.status, found.reasons, exit_code(found)) == ("not asked", (), ExitCode.DONE)
+    assert (found.status, found.reasons, exit_code(found, None)) == ("not asked", (), ExitCode.DONE)
 
 
 def test_the_demonstration_says_what_it_does_not_prove(evaluated: Evaluated) -> None:
