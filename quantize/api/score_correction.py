@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,11 +51,15 @@ def with_corrected_scores(
         return None  # the scores themselves are 8-bit levels: the configuration asked for that
     if fp32.contract.fixed_batch is not None or len(calibration.crops) < 2:
         return None
-    images = in_form(fp32.contract, np.concatenate([batch.images for batch in calibration]))
-    reference = logits(fp32.proto(), [images])
-    if good_enough is not None and not _pays(reference, logits(model, [images])):
+
+    def images() -> Iterator[npt.NDArray[Any]]:
+        """Yield the images batch by batch: all of them, as floats, are too many to be held."""
+        return (in_form(fp32.contract, batch.images) for batch in calibration)
+
+    reference, own = logits(fp32.proto(), images()), logits(model, images())
+    if good_enough is not None and not _pays(reference, own):
         return None
-    corrected = corrected_scores(model, reference, [images])
+    corrected = corrected_scores(model, reference, own)
     qlinear = to_qlinear(corrected, opset=default_opset(rewritten.qlinear))
     if good_enough is not None and not good_enough(qlinear):
         return None

@@ -67,9 +67,10 @@ def write(
 
 def _layers(context: Context, found: Found) -> tuple[LayerErrorSection, ...]:
     assert found.chosen.artifact is not None
-    few = context.images.evaluation.subset(range(min(_LAYER_IMAGES, len(context.images.evaluation))))
-    size = context.model.contract.fixed_batch or 1
-    whole = Batches(few.subset(range(len(few) // size * size)), context.images.preprocessing, size)
+    crops, size = context.images.evaluation, context.model.contract.fixed_batch or 1
+    # A large batch takes more images than the others, or too few of them over and over.
+    count = max(min(_LAYER_IMAGES, len(crops)) // size, 1) * size
+    whole = Batches(crops.subset([at % len(crops) for at in range(count)]), context.images.preprocessing, size)
     recipe, proto = found.chosen.recipe, context.model.proto()
     reference = proto if recipe.engine == "inc" else source_graph(proto, recipe)
     return layer_errors(reference, found.chosen.artifact.proto(), whole)

@@ -109,7 +109,7 @@ class NativeBuilder:
             return quantized
         if self._reference is None:
             self._reference = logits(model, self._images)
-        return corrected_scores(quantized, self._reference, self._images)
+        return corrected_scores(quantized, self._reference, logits(quantized, self._images))
 
     def placed(
         self, model: onnx.ModelProto, recipe: Recipe, evidence: CalibrationStatistics

@@ -12,13 +12,14 @@ Scientific American 236, 1977).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from quantize.models.input_form import filled
 from quantize.models.session import open_session
 
 Floats = npt.NDArray[np.float32]
@@ -28,15 +29,14 @@ _MICRO_BATCH = 8
 _SHIFTED = ":before_shift"
 
 
-def corrected_scores(candidate: onnx.ModelProto, reference: Floats, images: Sequence[Floats]) -> onnx.ModelProto:
+def corrected_scores(candidate: onnx.ModelProto, reference: Floats, own: Floats) -> onnx.ModelProto:
     """Return ``candidate`` with every class' mean difference from the reference added to its logits.
 
     Args:
         candidate: The quantized model.
-        reference: float32 (N, ...), the fp32 model's logits on the images, see ``logits``.
-        images: float32 batches, N images in all, as the model takes them.
+        reference: float32 (N, ...), the fp32 model's logits on N images, see ``logits``.
+        own: float32 (N, ...), the candidate's on the same images.
     """
-    own = logits(candidate, images)
     shift = mean_shift(reference, own)
     result = onnx.ModelProto()
     result.CopyFrom(candidate)
@@ -74,8 +74,15 @@ def mean_shift(reference: Floats, own: Floats) -> npt.NDArray[np.float64]:
     return shift * max(0.0, 1.0 - chance / size) if size > 0.0 else shift
 
 
-def logits(model: onnx.ModelProto, images: Sequence[Floats], threads: int = 1) -> Floats:
-    """Return float32 (N, ...), what the model's Softmax takes, or its scores where there is none."""
+def logits(model: onnx.ModelProto, images: Iterable[Floats], threads: int = 1) -> Floats:
+    """Return float32 (N, ...), what the model's Softmax takes, or its scores where there is none.
+
+    Args:
+        model: The fp32 model or a candidate.
+        images: float32 batches of any size, N images in all, as the model takes them; each is let go of once it has
+            run, and how the images are cut into batches changes no bit of the result.
+        threads: Of the session.
+    """
     exposed = onnx.ModelProto()
     exposed.CopyFrom(model)
     tensor = logits_tensor(model)
@@ -83,12 +90,24 @@ def logits(model: onnx.ModelProto, images: Sequence[Floats], threads: int = 1) -
     exposed.graph.output.append(helper.make_tensor_value_info(tensor, TensorProto.FLOAT, None))
     session = open_session(exposed.SerializeToString(), threads=threads)
     given = session.get_inputs()[0]
-    together = np.concatenate(images)
-    size = given.shape[0] if isinstance(given.shape[0], int) else _MICRO_BATCH
-    # A fixed batch leaves out the last images that do not fill one; both models leave out the same.
-    whole = len(together) - (len(together) % size if isinstance(given.shape[0], int) else 0)
-    starts = range(0, whole, size)
-    return np.concatenate([session.run([tensor], {given.name: together[at : at + size]})[0] for at in starts])
+    fixed = given.shape[0] if isinstance(given.shape[0], int) else None
+    found = []
+    for part in _of_size(fixed or _MICRO_BATCH, images):
+        (values,) = session.run([tensor], {given.name: filled(part, fixed or 0)})
+        found.append(values[: len(part)])
+    return np.concatenate(found)
+
+
+def _of_size(size: int, batches: Iterable[Floats]) -> Iterator[Floats]:
+    """Yield the images of the batches so many at a time; the last time, what is left."""
+    rest: Floats | None = None
+    for batch in batches:
+        rest = batch if rest is None or not len(rest) else np.concatenate([rest, batch])
+        while len(rest) >= size:
+            yield rest[:size]
+            rest = rest[size:]
+    if rest is not None and len(rest):
+        yield rest
 
 
 def logits_tensor(model: onnx.ModelProto) -> str:

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from quantize.errors import ModelError
 from quantize.models.artifact import ModelContract
-from quantize.models.input_form import in_form
+from quantize.models.input_form import filled, in_form
 
 
 def scores_of(session: Any, contract: ModelContract, images: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return float32 (N, classes), the model's scores of ``images`` (N, 3, H, W) float32.
 
-    A model of a fixed batch size gets its batches, the last one filled up with zeros that are thrown away.
+    A model of a fixed batch size gets its batches, the last one filled up with copies that are thrown away.
 
     Raises:
         ModelError: The output does not squeeze to (N, classes).
@@ -28,10 +28,7 @@ def scores_of(session: Any, contract: ModelContract, images: NDArray[np.float32]
 
 
 def _run(session: Any, contract: ModelContract, given: NDArray[Any], size: int) -> NDArray[np.float32]:
-    count = len(given)
-    if count < size:
-        given = np.concatenate([given, np.zeros((size - count, *given.shape[1:]), given.dtype)])
-    (output,) = session.run([contract.output.name], {contract.input.name: given})
+    (output,) = session.run([contract.output.name], {contract.input.name: filled(given, size)})
     scores = np.asarray(output, dtype=np.float32)
     if _without_ones(scores.shape) != _without_ones((size, contract.classes)):
         raise ModelError(
@@ -40,7 +37,7 @@ def _run(session: Any, contract: ModelContract, given: NDArray[Any], size: int) 
             found=f"shape {scores.shape}",
             expected=f"a shape that squeezes to ({size}, {contract.classes})",
         )
-    return scores.reshape(size, contract.classes)[:count]
+    return scores.reshape(size, contract.classes)[: len(given)]
 
 
 def _without_ones(shape: tuple[int, ...]) -> list[int]:

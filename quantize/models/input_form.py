@@ -30,6 +30,14 @@ def in_form(contract: ModelContract, images: NDArray[np.float32]) -> NDArray[Any
     return np.ascontiguousarray(laid, dtype=contract.input.dtype)
 
 
+def filled(images: NDArray[Any], size: int) -> NDArray[Any]:
+    """Return images (N, ...) as a batch of at least ``size``: too few of them are followed by copies of themselves.
+
+    A model of a fixed batch takes nothing less; its results beyond the N-th are to be thrown away.
+    """
+    return images if len(images) >= size else np.resize(images, (size, *images.shape[1:]))
+
+
 def model_input(
     preprocessing: Preprocessing, crops: NDArray[np.uint8], *, layout: Layout, dtype: str
 ) -> NDArray[np.generic]:

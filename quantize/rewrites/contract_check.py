@@ -94,8 +94,6 @@ def compare_contract(
 
 
 def _batches(model: ModelProto, given: NDArray[Any]) -> list[NDArray[Any]]:
-    """Return images in batches of the size that a model insists on: few are repeated, a rest is left out."""
+    """Return images in batches of the size that a model insists on, the last one of what is left."""
     size = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or len(given)
-    if len(given) < size:
-        given = np.resize(given, (size, *given.shape[1:]))
-    return [given[start : start + size] for start in range(0, len(given) // size * size, size)]
+    return [given[start : start + size] for start in range(0, len(given), size)]

@@ -14,6 +14,7 @@ from onnx import ModelProto
 
 from quantize.formats import canonical, to_qdq, to_qlinear
 from quantize.formats.graph import Graph
+from quantize.models.input_form import filled
 from quantize.models.session import MissingKernelError, open_session
 from quantize.progress import Progress, silent
 from quantize.rewrites.movement import movement, within
@@ -145,10 +146,18 @@ def rewrite(
 
 
 def scores(model: ModelProto, images: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Return a model's first output for batches of images, one row an image."""
+    """Return a model's first output for batches of images, one row an image.
+
+    A batch that is smaller than the one that the model insists on is filled up with copies, which count for nothing.
+    """
     session = open_session(model.SerializeToString())
-    name = session.get_inputs()[0].name
-    return np.concatenate([session.run(None, {name: batch})[0].reshape(len(batch), -1) for batch in images])
+    given = session.get_inputs()[0]
+    least = given.shape[0] if isinstance(given.shape[0], int) else 0
+    found = []
+    for batch in images:
+        whole = filled(batch, least)
+        found.append(session.run(None, {given.name: whole})[0].reshape(len(whole), -1)[: len(batch)])
+    return np.concatenate(found)
 
 
 def _forms(graph: ModelProto, images: Sequence[NDArray[Any]], opset: int) -> _Forms:

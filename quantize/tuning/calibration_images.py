@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-import numpy as np
-
 from quantize.data.batch import Batch
 
 Part = Literal["even", "odd", "all"]
@@ -20,20 +18,18 @@ HALVES: tuple[Part, Part] = ("even", "odd")
 class Calibration:
     """The calibration images, as a whole and in two halves: every other image."""
 
-    def __init__(self, batches: Iterable[Batch], fingerprint: str, layout: Literal["NCHW", "NHWC"] = "NCHW") -> None:
+    def __init__(self, batches: Iterable[Batch], fingerprint: str) -> None:
         """Set up.
 
         Args:
             batches: The images, (N, 3, H, W); iterated several times.
             fingerprint: Of the images and their preprocessing.
-            layout: How the model takes them.
         """
         self._batches = batches
-        self._axes = (0, 1, 2, 3) if layout == "NCHW" else (0, 2, 3, 1)
         self.fingerprint = fingerprint
 
     def images(self, part: Part = "all", most: int | None = None) -> Iterator[Batch]:
-        """Yield the images of a part as the model takes them, at most so many."""
+        """Yield the images of a part, at most so many."""
         left, position = most, 0
         for batch in self._batches:
             numbers = range(position, position + len(batch.images))
@@ -42,8 +38,7 @@ class Calibration:
             left = None if left is None else left - len(chosen)
             if chosen:
                 labels = None if batch.labels is None else batch.labels[chosen]
-                images = np.ascontiguousarray(batch.images[chosen].transpose(self._axes))
-                yield Batch(tuple(batch.ids[at] for at in chosen), images, labels)
+                yield Batch(tuple(batch.ids[at] for at in chosen), batch.images[chosen], labels)
             if left == 0:
                 return
 

@@ -91,7 +91,7 @@ class NativeTuner:
         self.bench = Workbench(
             model,
             self._settings,
-            Calibration(batches, self._fingerprint, model.contract.input_layout),
+            Calibration(batches, self._fingerprint),
             judge=self._judge or judged,
             measure=self._measure,
             profile=self._profile,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -31,12 +30,11 @@ class Scorer:
             most: How many images to keep at most.
             threads: Micro-batches that run at a time.
         """
-        fixed = model.contract.fixed_batch or 1
-        images = first_images(batches, most)
-        self.images = images[: max(len(images) // fixed, 1) * fixed]
+        self.images = first_images(batches, most)
         self.runner = Runner(threads)
-        # The images come as the model takes them already.
-        self._contract = replace(model.contract, input_layout="NCHW")
+        self._contract = model.contract
+        fixed = model.contract.fixed_batch or 1
+        self._micro_batch = -(-_MICRO_BATCH // fixed) * fixed
         proto = model.proto()
         self._kind = score_kind(proto.graph)
         self.reference = self._scores(proto.SerializeToString())
@@ -56,7 +54,8 @@ class Scorer:
 
     def _scores(self, content: bytes) -> npt.NDArray[np.float32]:
         session = self.runner.open(content)
-        parts = [self.images[start : start + _MICRO_BATCH] for start in range(0, len(self.images), _MICRO_BATCH)]
+        starts = range(0, len(self.images), self._micro_batch)
+        parts = [self.images[start : start + self._micro_batch] for start in starts]
         return np.concatenate(self.runner.map(lambda images: scores_of(session, self._contract, images), parts))
 
 

@@ -65,9 +65,13 @@ def measure_sensitivity(
     images = scorer.images
     widest = max(graph.elements.values()) * 4 * 3
     chunk = max(_MICRO_BATCH, min(len(images), _CHUNK_BYTES // widest))
+    if fixed_batch is not None:
+        chunk = max(chunk // fixed_batch, 1) * fixed_batch
     chunks = range(0, len(images), chunk)
     for start in chunks:
-        walk = Walk(model, graph, quantized, grids, scorer, slice(start, start + chunk), fixed_batch or _MICRO_BATCH)
+        part = slice(start, start + chunk)
+        size, only_whole = fixed_batch or _MICRO_BATCH, fixed_batch is not None
+        walk = Walk(model, graph, quantized, grids, scorer, part, size, only_whole=only_whole)
         for key, found in walk.run(progress):
             divergences.setdefault(key, []).extend(found)
     means = {key: float(np.mean(found)) for key, found in divergences.items()}

@@ -11,6 +11,7 @@ import onnx
 import onnxruntime
 
 from quantize.calibration.grid import Grid
+from quantize.models.input_form import filled
 from quantize.progress import Progress
 from quantize.tuning.quantized_weights import QuantizedWeights
 from quantize.tuning.scorer import Scorer
@@ -33,6 +34,8 @@ class Walk:
         scorer: Scorer,
         part: slice,
         micro_batch: int,
+        *,
+        only_whole: bool,
     ) -> None:
         self._model, self._graph, self._quantized, self._grids = model, graph, quantized, grids
         self._scorer, self._part = scorer, part
@@ -40,9 +43,10 @@ class Walk:
         self._behind_index: int | None = None
         self._behind_session: onnxruntime.InferenceSession | None = None
         images = scorer.images[part]
-        self._live: Live = {
-            graph.image: [images[start : start + micro_batch] for start in range(0, len(images), micro_batch)]
-        }
+        self._count = len(images)
+        least = micro_batch if only_whole else 0
+        starts = range(0, len(images), micro_batch)
+        self._live: Live = {graph.image: [filled(images[start : start + micro_batch], least) for start in starts]}
         self._last_use = {name: index for index, node in enumerate(model.graph.node) for name in node.input} | {
             graph.scores: len(model.graph.node)
         }
@@ -105,7 +109,7 @@ class Walk:
                 self._behind_index = index
             scores = self._computed(self._behind_session, nodes, [self._graph.scores], live)[self._graph.scores]
         found = np.concatenate([part.reshape(len(part), -1) for part in scores])
-        return self._scorer.divergences(found, self._part)
+        return self._scorer.divergences(found[: self._count], self._part)
 
     def _computed(
         self, session: onnxruntime.InferenceSession, nodes: Sequence[int], outputs: Sequence[str], live: Live

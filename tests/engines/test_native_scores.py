@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import onnx
 import pytest
@@ -43,7 +45,7 @@ def test_the_mean_difference_of_every_class_is_as_good_as_gone_after_the_correct
     candidate.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.array([1.1, 0.9, 1, 1.2], np.float32), "factor"))
     reference = logits(model, IMAGES)
     before = (logits(candidate, IMAGES) - reference).mean(axis=0)
-    corrected = corrected_scores(candidate, reference, IMAGES)
+    corrected = corrected_scores(candidate, reference, logits(candidate, IMAGES))
     onnx.checker.check_model(corrected, full_check=True)
     after = (logits(corrected, IMAGES) - reference).mean(axis=0)
     assert np.abs(before).max() > 0.1
@@ -51,9 +53,31 @@ def test_the_mean_difference_of_every_class_is_as_good_as_gone_after_the_correct
     assert open_session(corrected.SerializeToString()).get_outputs()[0].name == "scores"
 
 
-def test_a_model_of_a_fixed_batch_is_corrected_on_whole_batches():
-    model = ending("Softmax", shape=(8, 4))
-    assert logits(model, IMAGES).shape == (16, 4)
+@pytest.mark.parametrize("batch", [1, 3, 8, 20, 64])
+def test_a_model_of_a_fixed_batch_sees_every_image_once(batch):
+    found = logits(ending("Softmax", shape=(batch, 4)), IMAGES)
+    assert np.array_equal(found, logits(ending("Softmax"), IMAGES))
+
+
+@pytest.mark.parametrize("cuts", [(8,), (3, 4, 5, 19), (1, 17)])
+def test_how_the_images_are_cut_into_batches_changes_no_bit(cuts):
+    model = ending("Softmax")
+    assert np.array_equal(logits(model, np.split(IMAGES[0], cuts)), logits(model, IMAGES))
+
+
+def test_a_batch_is_let_go_of_once_it_has_run():
+    given, alive = [], []
+
+    def stream():
+        for _ in range(30):
+            batch = np.ones((16, 4), np.float32)
+            given.append(weakref.ref(batch))
+            alive.append(sum(one() is not None for one in given))
+            yield batch
+            del batch
+
+    assert logits(ending("Softmax"), stream()).shape == (480, 4)
+    assert max(alive) <= 3
 
 
 def test_differences_that_are_chance_are_left_alone_and_those_that_are_not_are_taken_off():

@@ -15,6 +15,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from quantize.data.preprocessing import PRESETS, Preprocessing
 from quantize.errors import ModelError
 from quantize.formats import to_qdq, to_qlinear
+from quantize.models.batch_dimension import set_batch
 from quantize.rewrites import rewrite, select_rewrites
 from quantize.rewrites.channel_affine import CONTRACTS, ChannelAffine, InputContract, contract_input
 from quantize.rewrites.contract_check import check_input_contract, compare_contract, fold_nearest
@@ -140,6 +141,20 @@ def test_raw_pixels_go_through_the_other_rewrites(contract: InputContract, side:
     expected = _scores(to_qlinear(folded), given_)
     np.testing.assert_array_equal(_scores(done.qlinear, given_), expected)
     np.testing.assert_array_equal(_scores(done.qdq, given_), expected)
+
+
+@pytest.mark.parametrize("batch", [3, 4, 32])
+def test_every_image_counts_once_whatever_batch_a_model_insists_on(batch: int) -> None:
+    preprocessing = _preprocessing("BGR", per_channel=True)
+    model = _model(3, 2, [0, 0, 1, 1], bias=True)
+    source = quantized(model, preprocessing.normalize(_crops()), float_ops=("GlobalAveragePool",))
+    folded = fold_input_contract(source, "uint8-nhwc", preprocessing, reference=model)
+    expected = compare_contract(source, folded, "uint8-nhwc", preprocessing, _crops())
+    for one in (source, folded):
+        set_batch(one, batch)
+    found = compare_contract(source, folded, "uint8-nhwc", preprocessing, _crops())
+    assert found.images == expected.images == 4
+    assert found.relative == pytest.approx(expected.relative, rel=1e-4)
 
 
 def test_equal_factors_leave_the_weights_as_they_are() -> None:

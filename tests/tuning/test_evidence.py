@@ -28,12 +28,6 @@ def test_no_more_images_than_asked_for_are_given(batches, most):
     assert all(len(batch.ids) == len(batch.images) for batch in given)
 
 
-def test_images_come_in_the_layout_of_the_model(batches):
-    first = next(Calibration(batches, "images", "NHWC").images())
-    assert first.images.shape == (8, 16, 16, 3)
-    assert np.array_equal(first.images[0, :, :, 1], batches[0].images[0, 1])
-
-
 def test_statistics_of_the_halves_add_up_to_those_of_all(model, batches, tmp_path):
     evidence = Evidence(model.proto(), Calibration(batches, "images"), tmp_path, moment_images=16, threads=1)
     whole = collect(model.proto(), batches)
