@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+
 from quantize.api.baseline_check import checked_goal
 from quantize.api.both_engines import Engine, compare_engines
 from quantize.api.context import Context
 from quantize.api.engine_journal import once, recorded_once
 from quantize.api.engines import tune_with_inc, weighted_int8
+from quantize.api.evaluator import Evaluator
 from quantize.api.finishing import finish
 from quantize.api.input_contract import require_foldable
 from quantize.api.journal import TrialJournal
@@ -17,9 +21,14 @@ from quantize.api.run_journal import open_journal
 from quantize.api.search import Found, Search
 from quantize.api.stamping import stamp_models
 from quantize.api.written import write
+from quantize.engines.protocols import Goal
+from quantize.errors import EngineError
 from quantize.recipe import Recipe
 from quantize.report.schema import RunReport
+from quantize.tuning.journal import Journal
 from quantize.tuning.latency_table import LatencyTable
+
+_LOG = logging.getLogger("quantize")
 
 
 def run(context: Context) -> RunReport:
@@ -48,23 +57,58 @@ def run(context: Context) -> RunReport:
     ratios = Ratios(journal, table.rewrites)
     engine = context.config.tuning.engine
     if engine == "both" and context.recorded is None:
-        found: dict[Engine, Found] = {}
-        with context.stages.stage("tune with Neural Compressor"):
-            found["inc"] = once(journal, "inc", search("inc"), lambda given: tune_with_inc(context, given))
-        with context.stages.stage("tune with the native engine"):
-            native, used = _native(context, search("native"), table)
-            found["native"] = recorded_once(journal, "native", native)
-        report = compare_engines(context, found, goal, selection, ratios)
+        report, used = _both(context, goal, selection, ratios, search, table, journal)
     else:
         with context.stages.stage("tune"):
             one, used = _found(context, search(engine), table)
-        written = write(context, one, goal, selection, ratios)
-        report = finish(written.context, written.built, goal, written.selection).model_copy(
-            update={"layers": written.layers, "input_contract": written.contract}
-        )
-        report = stamp_models(report, context.folder)
+        report = _finished(context, one, goal, selection, ratios)
     used.model_copy(update={"rewrites": ratios.used}).save(context.folder.latency_table)
     return report
+
+
+def _finished(context: Context, found: Found, goal: Goal, selection: Evaluator, ratios: Ratios) -> RunReport:
+    written = write(context, found, goal, selection, ratios)
+    report = finish(written.context, written.built, goal, written.selection).model_copy(
+        update={"layers": written.layers, "input_contract": written.contract}
+    )
+    return stamp_models(report, context.folder)
+
+
+def _both(
+    context: Context,
+    goal: Goal,
+    selection: Evaluator,
+    ratios: Ratios,
+    search: Callable[[str], Search],
+    table: LatencyTable,
+    journal: Journal,
+) -> tuple[RunReport, LatencyTable]:
+    """Search with both engines; where one of them gives no model, the run is the other's, and says so."""
+    found: dict[Engine, Found] = {}
+    failed: dict[Engine, EngineError] = {}
+    used = table
+    with context.stages.stage("tune with Neural Compressor"):
+        try:
+            found["inc"] = once(journal, "inc", search("inc"), lambda given: tune_with_inc(context, given))
+        except EngineError as error:
+            failed["inc"] = error
+    with context.stages.stage("tune with the native engine"):
+        try:
+            native, used = _native(context, search("native"), table)
+            found["native"] = recorded_once(journal, "native", native)
+        except EngineError as error:
+            failed["native"] = error
+    if not failed:
+        return compare_engines(context, found, goal, selection, ratios), used
+    why = tuple(f"The engine '{engine}' gave no model: {lost.problem}." for engine, lost in failed.items())
+    for engine, lost in failed.items():
+        _LOG.warning("the engine '%s' gave no model: %s", engine, lost)
+    if not found:
+        raise next(iter(failed.values()))
+    (one,) = found.values()
+    report = _finished(context, one, goal, selection, ratios)
+    verdict = report.verdict.model_copy(update={"reasons": (*report.verdict.reasons, *why)})
+    return report.model_copy(update={"verdict": verdict}), used
 
 
 def _found(context: Context, search: Search, table: LatencyTable) -> tuple[Found, LatencyTable]:

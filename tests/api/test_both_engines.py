@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace as Stand
 from typing import Any
@@ -16,6 +17,7 @@ from quantize.api import both_engines, finishing, tuning_run
 from quantize.api.request import TuneRequest, TuneResult
 from quantize.api.tune import tune
 from quantize.config import load_config
+from quantize.errors import EngineError
 from quantize.models.identity import graph_sha256
 from quantize.report.html import html
 from quantize.report.markdown import markdown
@@ -128,6 +130,26 @@ def test_a_killed_run_goes_on_without_searching_again(
         assert [model.graph_sha256 for model in first.models] == [model.graph_sha256 for model in second.models]
         assert (first.seconds, first.peak_bytes) == (second.seconds, second.peak_bytes)
     assert read_report(run / "report.json") == again.report
+
+
+@pytest.mark.usefixtures("brief")
+def test_where_one_engine_gives_no_model_the_run_is_the_others_and_says_so(
+    colour_model: Path, configured: Configured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise EngineError("no trial gave a model")
+
+    monkeypatch.setattr(tuning_run, "tune_with_inc", fails)
+    request = TuneRequest(
+        configured({"tuning.engine": "both"}), input_model=colour_model, output_model=tmp_path / "out", workers=1
+    )
+    report = tune(request).report
+    assert report.chosen.recipe.engine == "native"
+    assert "The engine 'inc' gave no model: no trial gave a model." in report.verdict.reasons
+    assert report.engines == ()
+    monkeypatch.setattr(tuning_run, "_native", fails)
+    with pytest.raises(EngineError):
+        tune(replace(request, output_model=tmp_path / "none"))
 
 
 def _side(engine: str, status: str, *, kl: float, top1: float) -> Any:
