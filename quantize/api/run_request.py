@@ -14,7 +14,7 @@ from quantize.files import write_text
 _FILE = "request.json"
 _VERSION = 2
 _READ = (1, _VERSION)
-"""Version 1 says nothing of a replay, recorded latencies and the removal of crops."""
+"""Version 1 says nothing of the images' place, a replay, recorded latencies and the removal of crops."""
 
 
 def write_request(asked: Asked, work: Path) -> None:
@@ -27,6 +27,8 @@ def write_request(asked: Asked, work: Path) -> None:
         "criterion": request.criterion,
         "skip_unreadable": request.skip_unreadable,
         "demonstration": asked.demonstration_data,
+        "data_path": None if asked.demonstration_data else _absolute(asked.data),
+        "label_path": None if asked.demonstration_data else _absolute(asked.labels),
         "replay": _absolute(request.replay),
         "latency_table": _absolute(request.latency_table),
         "remove_crops": request.remove_crops,
@@ -55,6 +57,8 @@ def resumed(request: TuneRequest) -> TuneRequest:
             criterion=content["criterion"],
             skip_unreadable=content["skip_unreadable"],
             resume=folder,
+            data_path=request.data_path or _path(content.get("data_path")),
+            label_path=request.label_path or _path(content.get("label_path")),
             replay=request.replay or _path(content.get("replay")),
             latency_table=request.latency_table or _path(content.get("latency_table")),
             remove_crops=request.remove_crops or bool(content.get("remove_crops")),

@@ -25,7 +25,8 @@ def begun(place: Path, configured: Configured, **asked: Any) -> Path:
     """Return the folder of a run that has just begun."""
     run = place / "out"
     request = TuneRequest(configured(), **asked)
-    write_request(Asked(request, Path("net.onnx"), place, None, None, run, demonstration_data=False), run / "work")
+    images, labels = Path("val"), Path("val.txt")
+    write_request(Asked(request, Path("net.onnx"), images, labels, None, run, demonstration_data=False), run / "work")
     return run
 
 
@@ -40,6 +41,7 @@ def test_a_resumed_run_is_asked_what_it_was_asked_first_wherever_it_is_resumed(
     monkeypatch.chdir(tmp_path)
     found = resumed(TuneRequest(configured(), resume=run))
     assert found.input_model == here / "net.onnx"
+    assert (found.data_path, found.label_path) == (here / "val", here / "val.txt")
     assert found.replay == here / "before" / "report.json"
     assert found.latency_table == here / "table.json"
     assert (found.remove_crops, found.skip_unreadable, found.criterion) == (True, True, "none")
