@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from quantize.errors import RunError
@@ -42,6 +42,12 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Write ``content`` to ``path`` in one step."""
     with replaced(path) as temporary:
         temporary.write_bytes(content)
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder unless something lies in it, or it is not there."""
+    with suppress(OSError):  # asking first could be overtaken; a folder that stays empty does no harm
+        folder.rmdir()
 
 
 def write_text(path: Path, content: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -14,9 +15,10 @@ from quantize.api.finishing import Judged, finish, judge
 from quantize.api.ratios import Ratios
 from quantize.api.run_folder import RunFolder
 from quantize.api.search import Found
-from quantize.api.stamping import stamp_models
+from quantize.api.stamping import stamp_both
 from quantize.api.written import Written, write
 from quantize.engines.protocols import Goal
+from quantize.files import remove_if_empty
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.report.criterion import Status
 from quantize.report.engines import EngineSection
@@ -39,9 +41,10 @@ def compare_engines(
 ) -> RunReport:
     """Write and judge what both engines found, keep the better one's files as the run's, and return the report.
 
-    The better one is the one that meets the criterion; of two that do, the faster one, by a paired measurement that
-    is journaled, or the one nearer to fp32's scores (KL) where its interval holds 1; of two that do not, the more
-    accurate one. The other's files lie in a folder named after it.
+    A criterion that is met (or none asked) goes before one that is inconclusive, and that before one that is not met.
+    Of two that miss it the more accurate one is better; of two other equals the faster one, by a paired measurement
+    that is journaled, or the one nearer to fp32's scores (KL) where its interval holds 1. The other's files lie in a
+    folder named after it.
 
     Args:
         context: The run.
@@ -53,48 +56,35 @@ def compare_engines(
     sides = []
     for engine, one in found.items():
         written = write(context, one, goal, selection, ratios, context.folder.of_engine(engine))
-        with context.stages.stage("evaluate the written files"):
-            sides.append(_Side(engine, written, judge(written.context, written.built, goal, written.selection)))
+        sides.append(_Side(engine, written, judge(written.context, written.built, goal, written.selection)))
     with context.stages.stage("compare the engines"):
         best, why = _better(context, sides, goal, ratios)
     (other,) = (side for side in sides if side is not best)
-    moved = _moved(best, context.folder)
+    best = _moved(best, context.folder)
     names = {role: f"{other.engine} {role}" for role in ("int8", "qdq")}
-    pair = other.written.built.pair
+    written, pair = best.written, other.written.built.pair
     report = finish(
-        moved.context,
-        moved.built,
+        written.context,
+        written.built,
+        best.judged,
         goal,
-        moved.selection,
+        written.selection,
         {names["int8"]: pair.int8, names["qdq"]: pair.qdq},
     )
     reason = f"The models are those of the engine '{best.engine}': {why}."
+    sections = {
+        best.engine: _section(best, written=True, names={}),
+        other.engine: _section(other, written=False, names=names),
+    }
     report = report.model_copy(
         update={
-            "layers": moved.layers,
-            "input_contract": moved.contract,
+            "layers": written.layers,
+            "input_contract": written.contract,
             "verdict": report.verdict.model_copy(update={"reasons": (*report.verdict.reasons, reason)}),
-            "engines": tuple(
-                _section(side, written=side is best, names={} if side is best else names) for side in sides
-            ),
+            "engines": tuple(sections[engine] for engine in found),
         }
     )
     return stamp_both(report, context.folder)
-
-
-def stamp_both(report: RunReport, folder: RunFolder) -> RunReport:
-    """Write the facts into the models of the run and into the other engine's."""
-    stamped = stamp_models(report, folder)
-    engines = []
-    for engine in report.engines:
-        if engine.written:
-            models = stamped.models
-        else:
-            verdict = report.verdict.model_copy(update={"status": engine.status})
-            own = report.model_copy(update={"models": engine.models, "chosen": engine.chosen, "verdict": verdict})
-            models = stamp_models(own, replace(folder, fp32=None)).models
-        engines.append(engine.model_copy(update={"models": models}))
-    return stamped.model_copy(update={"engines": tuple(engines)})
 
 
 def _better(context: Context, sides: list[_Side], goal: Goal, ratios: Ratios) -> tuple[_Side, str]:
@@ -137,15 +127,24 @@ def _divergence(side: _Side) -> float:
     return fidelity.mean_kl if fidelity is not None else 0.0
 
 
-def _moved(side: _Side, folder: RunFolder) -> Written:
+def _moved(side: _Side, folder: RunFolder) -> _Side:
     """Put an engine's files where the run's belong."""
     written, pair = side.written, side.written.built.pair
     into = Pair(int8=save_model(pair.int8.proto(), folder.int8), qdq=save_model(pair.qdq.proto(), folder.qdq))
     for file in (pair.int8.path, pair.qdq.path):
         file.unlink()
-    pair.int8.path.parent.rmdir()
+    remove_if_empty(pair.int8.path.parent)
     context = replace(written.context, folder=folder)
-    return replace(written, context=context, built=replace(written.built, pair=into))
+    places = {"int8": into.int8.path, "qdq": into.qdq.path}
+    models = tuple(
+        model.model_copy(update={"file": os.path.relpath(places[model.role], folder.path)})
+        for model in side.judged.models
+    )
+    return replace(
+        side,
+        written=replace(written, context=context, built=replace(written.built, pair=into)),
+        judged=replace(side.judged, models=models),
+    )
 
 
 def _section(side: _Side, *, written: bool, names: Mapping[str, str]) -> EngineSection:

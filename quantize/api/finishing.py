@@ -1,4 +1,4 @@
-"""From the chosen candidate to two written, judged and measured files, and the report."""
+"""From two written files to what was found for them, and the report."""
 
 from __future__ import annotations
 
@@ -57,8 +57,9 @@ class Judged:
 def judge(context: Context, built: Built, goal: Goal, selection: Evaluator) -> Judged:
     """Evaluate both files and hold them against the criterion."""
     pair, images = built.pair, context.images
-    formats = compare_formats(pair, context.batches(images.evaluation), threads=available_cpus())
-    baseline, models = _jury(context, goal, selection).judge((("int8", pair.int8), ("qdq", pair.qdq)))
+    with context.stages.stage("evaluate the written files"):
+        formats = compare_formats(pair, context.batches(images.evaluation), threads=available_cpus())
+        baseline, models = _jury(context, goal, selection).judge((("int8", pair.int8), ("qdq", pair.qdq)))
     verdict = verdict_section(
         goal,
         models,
@@ -71,22 +72,25 @@ def judge(context: Context, built: Built, goal: Goal, selection: Evaluator) -> J
 
 
 def finish(
-    context: Context, built: Built, goal: Goal, selection: Evaluator, others: Mapping[str, ModelArtifact] = _NO_OTHERS
+    context: Context,
+    built: Built,
+    judged: Judged,
+    goal: Goal,
+    selection: Evaluator,
+    others: Mapping[str, ModelArtifact] = _NO_OTHERS,
 ) -> RunReport:
-    """Judge and measure the written files, and return what was found.
+    """Measure the written files and return what was found.
 
     Args:
         context: The run; its model and preprocessing are those of the written files' input.
         built: The files and what they come from.
+        judged: What ``judge`` found for them.
         goal: What was asked.
         selection: Evaluates on the images that trials saw.
         others: Name to models that are timed beside them.
     """
     stages, images = context.stages, context.images
     found, rewritten, chosen, pair = built.found, built.rewritten, built.chosen, built.pair
-    with stages.stage("evaluate the written files"):
-        judged = judge(context, built, goal, selection)
-        formats = judged.formats
     with stages.stage("benchmark"):
         measurement = _measure(context, pair, others)
     with stages.stage("memory and operators"):
@@ -109,7 +113,7 @@ def finish(
         preprocessing=preprocessing_section(images),
         baseline=judged.baseline,
         models=judged.models,
-        formats=formats,
+        formats=judged.formats,
         chosen=chosen,
         rewrites=tuple(rewrite_section(record) for record in rewritten.records),
         trials=found.sections,

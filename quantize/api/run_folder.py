@@ -20,12 +20,14 @@ class RunFolder:
         int8: The QLinear model.
         qdq: The QDQ model.
         fp32: The fp32 model with the input that was asked for; None where the input stays as it is.
+        engines: Engines that write models into a folder of their own here.
     """
 
     path: Path
     int8: Path
     qdq: Path
     fp32: Path | None = None
+    engines: tuple[str, ...] = ()
 
     @property
     def models(self) -> tuple[Path, ...]:
@@ -36,6 +38,12 @@ class RunFolder:
         """Return the same run with the models in a folder named after an engine."""
         place = self.path / engine
         return replace(self, int8=place / self.int8.name, qdq=place / self.qdq.name)
+
+    @property
+    def models_of_engines(self) -> tuple[Path, ...]:
+        """Return every model in the engines' own folders."""
+        places = [self.of_engine(engine) for engine in self.engines]
+        return tuple(path for place in places for path in (place.int8, place.qdq))
 
     @property
     def work(self) -> Path:
@@ -74,7 +82,14 @@ class RunFolder:
 
 
 def plan_run(
-    output: Path, *, stem: str, opset: int, first_format: str, overwrite: bool, input_contract: str = "as-is"
+    output: Path,
+    *,
+    stem: str,
+    opset: int,
+    first_format: str,
+    overwrite: bool,
+    input_contract: str = "as-is",
+    engines: tuple[str, ...] = (),
 ) -> RunFolder:
     """Decide where a run and its models go, and refuse to write over an earlier one.
 
@@ -85,6 +100,7 @@ def plan_run(
         first_format: ``qlinear`` or ``qdq``: the format that a ``.onnx`` output names.
         overwrite: Whether an existing run may be replaced.
         input_contract: What the models shall take; unless ``as-is``, an fp32 model that takes it is written too.
+        engines: Engines that write models into a folder of their own.
 
     Raises:
         RunError: There is a run already, or something else is in the way.
@@ -104,6 +120,7 @@ def plan_run(
     if input_contract != "as-is":
         fp32_name = f"{name}-{max(13, opset)}-fp32-{input_contract}.onnx"
         run = replace(run, fp32=_not(beside / fp32_name, output))
+    run = replace(run, engines=engines)
     _refuse_to_write_over(run, overwrite=overwrite)
     return run
 
@@ -173,7 +190,7 @@ def _refuse_to_write_over(run: RunFolder, *, overwrite: bool) -> None:
             expected="a folder, or nothing yet",
             advice="name another place with --output_model",
         )
-    in_the_way = [path for path in (run.report, run.journal, *run.models) if path.exists()]
+    in_the_way = [path for path in (run.report, run.journal, *run.models, *run.models_of_engines) if path.exists()]
     if in_the_way and not overwrite:
         raise RunError(
             "there is something already that this run would write over",

@@ -8,9 +8,8 @@ from quantize.api.context import Context
 from quantize.api.run_folder import RunFolder
 from quantize.api.run_request import write_request
 from quantize.errors import RunError
-from quantize.files import write_text
+from quantize.files import remove_if_empty, write_text
 from quantize.provenance import fingerprint, sha256_file
-from quantize.report.engines import ENGINES
 from quantize.report.storage import read_report
 from quantize.tuning.journal import Journal
 
@@ -31,12 +30,14 @@ def open_journal(context: Context) -> Journal:
         folder.markdown,
         folder.html,
         *folder.models,
-        *(path for engine in ENGINES for path in (folder.of_engine(engine).int8, folder.of_engine(engine).qdq)),
+        *folder.models_of_engines,
     )
     resume = request.resume is not None
     if not resume:
         earlier = [path for path in _models_of_an_earlier_run(folder) if not path.samefile(context.asked.model)]
         _remove(*outputs, *earlier, folder.journal, folder.work / NATIVE_JOURNAL)
+        for place in {path.parent for path in earlier} - {folder.path}:
+            remove_if_empty(place)  # an engine's own folder
     configuration = {
         "settings": fingerprint(context.config.model_dump(mode="json", exclude={"notes"})),
         "criterion": request.criterion,
@@ -59,7 +60,9 @@ def _models_of_an_earlier_run(folder: RunFolder) -> list[Path]:
         report = read_report(folder.report)
     except RunError:  # no report, or none that can be read: nothing says which files are that run's
         return []
-    written = report.models if report.input_contract is None else (*report.models, report.baseline)
+    written = [*report.models, *(model for engine in report.engines if not engine.written for model in engine.models)]
+    if report.input_contract is not None:
+        written.append(report.baseline)
     paths = [(folder.path / model.file, model.sha256) for model in written]
     return [path for path, sha256 in paths if path.is_file() and sha256_file(path) == sha256]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from quantize.api.run_folder import RunFolder
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.report.metadata import facts, stamped
@@ -18,6 +20,19 @@ def stamp_models(report: RunReport, run: RunFolder) -> RunReport:
     models = tuple(_stamp(report, section, run) for section in report.models)
     baseline = report.baseline if run.fp32 is None else _stamp(report, report.baseline, run)
     return report.model_copy(update={"models": models, "baseline": baseline})
+
+
+def stamp_both(report: RunReport, folder: RunFolder) -> RunReport:
+    """Write the facts into the models of the run and into the other engine's."""
+    stamped = stamp_models(report, folder)
+    engines = []
+    for engine in report.engines:
+        if engine.written:
+            models = stamped.models
+        else:
+            models = stamp_models(report.of_engine(engine), replace(folder, fp32=None)).models
+        engines.append(engine.model_copy(update={"models": models}))
+    return stamped.model_copy(update={"engines": tuple(engines)})
 
 
 def _stamp(report: RunReport, section: ModelSection, run: RunFolder) -> ModelSection:

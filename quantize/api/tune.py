@@ -24,6 +24,7 @@ from quantize.models.catalog import catalog_entry_for
 from quantize.models.prepare import prepare
 from quantize.models.refusals import refuse_unsuitable
 from quantize.progress import Progress, silent
+from quantize.report.engines import ENGINES
 from quantize.report.html import html
 from quantize.report.markdown import markdown
 from quantize.report.schema import RunReport
@@ -61,6 +62,7 @@ def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
             first_format="qdq" if config.model.framework == "onnxrt_qdq" else "qlinear",
             overwrite=request.overwrite or request.resume is not None,
             input_contract=config.input_contract,
+            engines=tuple(ENGINES) if config.tuning.engine == "both" and recorded is None else (),
         )
         refuse_to_write_over_the_input(folder, asked.model)
         refuse_unsuitable(source.proto(), str(asked.model))  # before what only a suitable model could be asked

@@ -11,7 +11,7 @@ from quantize.api.context import Context
 from quantize.api.engine_journal import once, recorded_once
 from quantize.api.engines import tune_with_inc, weighted_int8
 from quantize.api.evaluator import Evaluator
-from quantize.api.finishing import finish
+from quantize.api.finishing import finish, judge
 from quantize.api.input_contract import require_foldable
 from quantize.api.journal import TrialJournal
 from quantize.api.native_engine import NativeEngine
@@ -68,7 +68,8 @@ def run(context: Context) -> RunReport:
 
 def _finished(context: Context, found: Found, goal: Goal, selection: Evaluator, ratios: Ratios) -> RunReport:
     written = write(context, found, goal, selection, ratios)
-    report = finish(written.context, written.built, goal, written.selection).model_copy(
+    judged = judge(written.context, written.built, goal, written.selection)
+    report = finish(written.context, written.built, judged, goal, written.selection).model_copy(
         update={"layers": written.layers, "input_contract": written.contract}
     )
     return stamp_models(report, context.folder)

@@ -17,6 +17,7 @@ from quantize.errors import ExitCode, QuantizeError, RunError
 from quantize.gate.result import FAILING, Line, Verdict
 from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent
+from quantize.report.engines import ENGINES
 from quantize.report.metadata import facts, read_facts
 from quantize.report.models import ModelSection
 from quantize.report.schema import RunReport
@@ -64,7 +65,7 @@ def verify(request: VerifyRequest, *, progress: Progress = silent) -> Verificati
     artifact = ModelArtifact.load(request.model)
     place = find_run(request.report) / "report.json" if request.report is not None else report_of(request.model)
     report = read_report(place)
-    section = _section(report, artifact, request.model)
+    report, section = _found(report, place, artifact, request.model)
     lines = [*_file_lines(artifact, section, report)]
     if request.repeat:
         lines.append(_repeat(report, place, section.role, request.inputs, progress))
@@ -74,11 +75,19 @@ def verify(request: VerifyRequest, *, progress: Progress = silent) -> Verificati
 def report_of(model: Path) -> Path:
     """Return the report of the run that a model lies in: in its folder, or in ``NAME.run`` beside it.
 
+    A run of both engines keeps the other one's models one folder below its report.
+
     Raises:
         RunError: There is none, or there are several.
     """
     own = [model.parent / "report.json", model.with_suffix(".run") / "report.json"]
-    beside = [path for path in own if path.is_file()] or sorted(model.parent.glob("*.run/report.json"))
+    folder = model.absolute().parent
+    above = [folder.parent / "report.json"] if folder.name in ENGINES else []
+    beside = (
+        [path for path in own if path.is_file()]
+        or sorted(model.parent.glob("*.run/report.json"))
+        or [path for path in above if path.is_file()]
+    )
     if len(beside) != 1:
         raise RunError(
             "no report of this model's run" if not beside else "several runs lie beside this model",
@@ -90,22 +99,32 @@ def report_of(model: Path) -> Path:
     return beside[0]
 
 
-def _section(report: RunReport, artifact: ModelArtifact, path: Path) -> ModelSection:
-    # The fp32 model is the run's own file only where its input was changed.
-    sections = (*report.models, report.baseline) if report.input_contract is not None else report.models
-    same = [one for one in sections if one.graph_sha256 == artifact.graph_sha256]
-    said = read_facts(artifact.proto()).get("quantize.role")
-    named = [one for one in sections if Path(one.file).name == path.name or one.role == said]
-    found = same or named
-    if not found:
+def _found(report: RunReport, place: Path, artifact: ModelArtifact, path: Path) -> tuple[RunReport, ModelSection]:
+    """Return what is said of a file, and the report with the models of the engine that made it."""
+    views = [report, *(report.of_engine(engine) for engine in report.engines if not engine.written)]
+    said = [(view, section) for view in views for section in view.models]
+    if report.input_contract is not None:  # else the fp32 model is no file of the run's own
+        said.append((report, report.baseline))
+    role = read_facts(artifact.proto()).get("quantize.role")
+
+    def likeness(section: ModelSection) -> tuple[bool, ...]:
+        return (
+            (place.parent / section.file).resolve() == path.resolve(),
+            section.sha256 == artifact.sha256,
+            section.graph_sha256 == artifact.graph_sha256,
+            Path(section.file).name == path.name or section.role == role,
+        )
+
+    best = max(said, key=lambda one: likeness(one[1]))
+    if not any(likeness(best[1])):
         raise RunError(
             "the report does not speak of this model",
             where=str(path),
             found=f"graph {artifact.graph_sha256[:_SHORT]}",
-            expected=", ".join(f"{Path(one.file).name} ({one.graph_sha256[:_SHORT]})" for one in sections),
+            expected=", ".join(f"{section.file} ({section.graph_sha256[:_SHORT]})" for _, section in said),
             advice="name the report of this model's run with --report",
         )
-    return found[0]
+    return best
 
 
 def _file_lines(artifact: ModelArtifact, section: ModelSection, report: RunReport) -> Iterator[Line]:

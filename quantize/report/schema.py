@@ -81,6 +81,14 @@ class RunReport(Section):
     config: dict[str, object]
     notes: tuple[str, ...]
 
+    def of_engine(self, engine: EngineSection) -> RunReport:
+        """Return the report with one engine's models, what they were built from and their verdict in one word.
+
+        It is what the facts in that engine's files are drawn from; everything else stays the run's.
+        """
+        verdict = self.verdict.model_copy(update={"status": engine.status})
+        return self.model_copy(update={"models": engine.models, "chosen": engine.chosen, "verdict": verdict})
+
     def model(self, role: str) -> ModelSection:
         """Return the model of a role: ``fp32``, ``int8`` or ``qdq``.
 

@@ -30,15 +30,16 @@ def engines_table(report: RunReport) -> Table | None:
                 )
             )
     searches = "; ".join(_search(engine) for engine in report.engines)
-    metric = "agreement" if report.criterion.metric == "agreement" else "top-1"
+    metric = "top-1" if report.criterion.metric == "top1" else "agreement"
     return Table(
         "Engines side by side",
         ("model", "criterion", metric, "drop, 95 %", "speed-up, 95 %"),
         tuple(rows),
         (
             f"Search: {searches}.",
-            "* the models of this run: of those that meet the criterion, the faster ones, or the nearer to fp32 where "
-            "neither are measurably faster. The other engine's are in the folder named after it. Drop: points of "
+            "* the models of this run: met goes before inconclusive, inconclusive before not met. Among equals the "
+            "faster ones, or the nearer to fp32 (KL) where neither are measurably faster; where both miss the "
+            "criterion, the more accurate ones. The other engine's are in the folder named after it. Drop: points of "
             "top-1 against fp32. All were timed in one paired measurement.",
             "Memory: the largest resident set of the process that searched. Neural Compressor's is one of its own, "
             "beside the one that keeps the images and evaluates; the native engine does all in that one.",

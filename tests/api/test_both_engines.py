@@ -14,18 +14,24 @@ import onnx
 import pytest
 
 from quantize.api import both_engines, finishing, tuning_run
+from quantize.api.export import Pair, compare_formats
 from quantize.api.request import TuneRequest, TuneResult
 from quantize.api.tune import tune
+from quantize.api.verify import VerifyRequest, verify
 from quantize.config import load_config
 from quantize.errors import EngineError
+from quantize.files import write_text
 from quantize.models.identity import graph_sha256
+from quantize.report.engines import EngineSection
 from quantize.report.html import html
 from quantize.report.markdown import markdown
+from quantize.report.models import FormatsSection
 from quantize.report.schema import RunReport
+from quantize.report.search_tables import engines_table
 from quantize.report.storage import read_report
 from quantize.report.text import summary
 from quantize.rewrites import RatioInterval
-from tests.api.conftest import Configured
+from tests.api.conftest import Configured, EndedSearch
 
 pytestmark = pytest.mark.inc
 
@@ -77,6 +83,43 @@ def test_the_other_engines_models_lie_in_a_folder_of_its_name(both: TuneResult) 
     assert not (both.run / both.report.chosen.recipe.engine).exists()
 
 
+def _other(report: RunReport) -> EngineSection:
+    return next(engine for engine in report.engines if not engine.written)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_the_models_of_both_engines_are_those_of_their_report(
+    both: TuneResult, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    for section in (*both.report.models, *_other(both.report).models):
+        file = both.run / section.file
+        monkeypatch.chdir(file.parent)
+        request = VerifyRequest(Path(file.name), report=both.run if named else None, repeat=False)
+        assert {line.verdict for line in verify(request).lines} == {"pass"}, section.file
+
+
+def test_the_other_engines_model_is_repeated_bit_for_bit(both: TuneResult) -> None:
+    line = verify(VerifyRequest(both.run / _other(both.report).models[0].file)).lines[-1]
+    assert (line.name, line.verdict) == ("verify.repeat", "pass")
+
+
+def test_the_other_engines_model_in_the_place_of_the_better_one_is_told(both: TuneResult, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(both.run, tmp_path / "run", ignore=shutil.ignore_patterns("work")))
+    own, other = both.report.models[0], _other(both.report).models[0]
+    assert own.graph_sha256 != other.graph_sha256
+    shutil.copy(run / other.file, run / own.file)
+    verdicts = {line.name: line.verdict for line in verify(VerifyRequest(run / own.file, repeat=False)).lines}
+    assert (verdicts["verify.file"], verdicts["verify.metadata"]) == ("fail", "fail")
+
+
+@pytest.mark.parametrize(("metric", "heading"), [("top1", "top-1"), ("agreement", "agreement"), ("none", "agreement")])
+def test_the_column_is_named_by_what_it_holds(both: TuneResult, metric: str, heading: str) -> None:
+    criterion = both.report.criterion.model_copy(update={"metric": metric})
+    table = engines_table(both.report.model_copy(update={"criterion": criterion}))
+    assert table is not None
+    assert table.columns[2] == heading
+
+
 @pytest.mark.parametrize("draw", [markdown, html, summary])
 def test_every_report_compares_the_engines(both: TuneResult, draw: Callable[[RunReport], str]) -> None:
     text = draw(both.report)
@@ -111,8 +154,27 @@ def test_the_journal_holds_the_end_of_each_search(both: TuneResult) -> None:
     assert len(steps) == len(set(steps))
 
 
+@pytest.mark.parametrize("changed", [False, True])
+def test_overwriting_takes_away_the_other_engines_models_unless_they_were_changed_since(
+    both: TuneResult,
+    colour_model: Path,
+    configured: Configured,
+    tmp_path: Path,
+    ended_search: EndedSearch,
+    changed: bool,
+) -> None:
+    run = Path(shutil.copytree(both.run, tmp_path / "out"))
+    first, second = (run / section.file for section in _other(both.report).models)
+    if changed:
+        second.write_bytes(b"another model under the same name")
+    ended_search()
+    tune(TuneRequest(configured(), input_model=colour_model, output_model=run, overwrite=True, workers=1))
+    assert not first.exists()
+    assert second.exists() is second.parent.exists() is changed
+
+
 @pytest.mark.usefixtures("brief")
-def test_a_killed_run_goes_on_without_searching_again(
+def test_a_killed_run_goes_on_without_searching_again_and_keeps_what_else_lies_there(
     both: TuneResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "out"
@@ -120,11 +182,23 @@ def test_a_killed_run_goes_on_without_searching_again(
     (run / "report.json").unlink()
     journal = run / "trials.jsonl"
     before = journal.read_text()
+    mine = [run / engine / "mine.txt" for engine in ("inc", "native")]
+    for file in mine:
+        write_text(file, "the user's own")
+    judged: list[Path] = []
+
+    def counted(pair: Pair, *given: Any, **named: Any) -> FormatsSection:
+        judged.append(pair.int8.path)
+        return compare_formats(pair, *given, **named)
+
+    monkeypatch.setattr(finishing, "compare_formats", counted)
     request = run / "work" / "request.json"
     request.write_text(request.read_text().replace(str(both.run), str(run)))
     monkeypatch.setattr(tuning_run, "tune_with_inc", lambda *_: pytest.fail("Neural Compressor searched again"))
     again = tune(TuneRequest(load_config(run / "config.yaml", {}), resume=run, workers=1))
     assert journal.read_text() == before
+    assert [file.read_text() for file in mine] == ["the user's own"] * 2
+    assert judged == [run / engine / both.report.models[0].file for engine in ("inc", "native")]
     assert again.report.chosen == both.report.chosen
     for first, second in zip(both.report.engines, again.report.engines, strict=True):
         assert [model.graph_sha256 for model in first.models] == [model.graph_sha256 for model in second.models]
@@ -167,6 +241,9 @@ def _side(engine: str, status: str, *, kl: float, top1: float) -> Any:
         (("met", "met"), (0.99, 1.02), "inc", "nearer to fp32's scores"),
         (("inconclusive", "met"), (0.5, 0.6), "native", "alone meet"),
         (("inconclusive", "not met"), (1.5, 1.6), "inc", "miss"),
+        (("inconclusive", "inconclusive"), (0.92, 0.95), "inc", "faster"),
+        (("inconclusive", "inconclusive"), (0.99, 1.02), "inc", "nearer to fp32's scores"),
+        (("not asked", "not asked"), (1.02, 1.05), "native", "faster"),
         (("not met", "not met"), (0.5, 0.6), "native", "nearer to it"),
     ],
 )

@@ -51,6 +51,17 @@ def test_an_existing_run_is_not_written_over_unless_asked(tmp_path: Path, name: 
     assert plan(tmp_path, overwrite=True).path == tmp_path
 
 
+def test_a_model_in_an_engines_folder_is_in_the_way_of_a_run_that_writes_there(tmp_path: Path):
+    own = tmp_path / "native" / "squeezenet1.0-12-int8.onnx"
+    own.parent.mkdir()
+    own.write_text("of another run")
+    assert plan(tmp_path).models_of_engines == ()
+    with pytest.raises(RunError, match="write over") as caught:
+        plan(tmp_path, engines=("inc", "native"))
+    assert str(own) in str(caught.value)
+    assert own in plan(tmp_path, engines=("inc", "native"), overwrite=True).models_of_engines
+
+
 def test_a_file_in_the_folders_place_is_refused(tmp_path: Path):
     (tmp_path / "out").write_text("x")
     with pytest.raises(RunError, match="a file is where"):
