@@ -76,19 +76,20 @@ def prediction_table(report: RunReport) -> Table | None:
     return Table(
         "Candidates of the native search",
         ("trial", "step", "predicted", "measured", "error", "speed-up", "images seen", "Pareto set"),
-        tuple(_candidate(one) for one in search.candidates),
+        tuple(_candidate(one, chosen=report.chosen.trial) for one in search.candidates),
         (
             _errors(search),
             f"Images seen: of {search.images:,}; fewer where the verdict was certain before. Without a trial: timed, "
-            "and neither faster nor as fast (within 2 %) and nearer to fp32. Chosen: of those as fast as the fastest "
-            "that meets the criterion, the nearest to fp32.",
+            "and neither faster nor as fast (within 2 %) and nearer to fp32. *: chosen, of those that meet the "
+            "criterion and are as fast as the fastest the nearest to fp32.",
         ),
     )
 
 
-def _candidate(one: CandidateSection) -> tuple[str, ...]:
+def _candidate(one: CandidateSection, *, chosen: int) -> tuple[str, ...]:
+    trial = NOTHING if one.trial is None else str(one.trial)
     return (
-        NOTHING if one.trial is None else str(one.trial),
+        f"{trial} *" if one.trial == chosen else trial,
         one.step,
         milliseconds(one.predicted_ns) if one.predicted_ns is not None else NOTHING,
         milliseconds(one.measured_ns) if one.measured_ns is not None else NOTHING,
