@@ -39,7 +39,7 @@ class Built:
 
 
 def build(
-    context: Context, candidate: ModelArtifact, found: Found, goal: Goal, selection: Evaluator, ratios: Ratios
+    context: Context, candidate: ModelArtifact, found: Found, goal: Goal, selection: Evaluator, ratios: Ratios | None
 ) -> Built:
     """Rewrite the candidate, correct its scores and write both formats into the run's folder.
 
@@ -49,7 +49,7 @@ def build(
         found: The search that chose it.
         goal: What was asked.
         selection: Evaluates on the images that trials saw.
-        ratios: Speed ratios of rewrites.
+        ratios: Speed ratios of rewrites; None: nothing is timed, as a recorded decision is repeated.
     """
     with context.stages.stage("rewrite, and write both formats"):
         rewritten, corrections = _corrected(
@@ -59,7 +59,7 @@ def build(
         return Built(found, rewritten, _chosen(context, found, rewritten, corrections, pair), pair)
 
 
-def workshop(context: Context, goal: Goal, selection: Evaluator, ratios: Ratios) -> Workshop:
+def workshop(context: Context, goal: Goal, selection: Evaluator, ratios: Ratios | None) -> Workshop:
     """Return what rewrites and times quantized models on the run's images."""
     return Workshop(
         crops=context.images.evaluation,
@@ -73,7 +73,9 @@ def workshop(context: Context, goal: Goal, selection: Evaluator, ratios: Ratios)
     )
 
 
-def _rewrite(context: Context, candidate: ModelArtifact, goal: Goal, selection: Evaluator, ratios: Ratios) -> Rewritten:
+def _rewrite(
+    context: Context, candidate: ModelArtifact, goal: Goal, selection: Evaluator, ratios: Ratios | None
+) -> Rewritten:
     recorded, shop = context.recorded, workshop(context, goal, selection, ratios)
     names = context.config.rewrites if recorded is None else recorded.chosen.recipe.rewrites
     return shop.apply(candidate, select_rewrites(names), opset=context.qlinear_opset, timed=recorded is None)

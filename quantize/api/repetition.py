@@ -6,28 +6,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quantize.api.asked import Asked
+from quantize.api.built import build
 from quantize.api.context import Context
-from quantize.api.export import guarded
 from quantize.api.input_contract import contracted
 from quantize.api.inputs import load_images, preprocessing_for
 from quantize.api.rebuilding import build_again, require_same_inputs
 from quantize.api.request import TuneRequest
-from quantize.api.rewriting import Workshop
 from quantize.api.run_folder import RunFolder
-from quantize.api.score_correction import CORRECTION, with_corrected_scores
+from quantize.api.search import Found
 from quantize.api.stages import Stages
 from quantize.config.run_config import RunConfig
 from quantize.data.cache_folder import user_cache
 from quantize.data.demonstration import demonstration_data
 from quantize.data.images import open_images
-from quantize.engines.protocols import Goal
+from quantize.engines.protocols import Goal, Trial
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog import catalog_entry_for
-from quantize.models.identity import graph_sha256
 from quantize.models.prepare import prepare
 from quantize.progress import Progress
 from quantize.report.schema import RunReport
-from quantize.rewrites import select_rewrites
+
+_NOTHING_ASKED = Goal(metric="none")
 
 
 @dataclass(frozen=True)
@@ -65,26 +64,13 @@ def repeated_hashes(
     context = _context(report, inputs, scratch, cache, progress)
     require_same_inputs(report, context.source, context.images.calibration.fingerprint)
     recipe = report.chosen.recipe
-    built = build_again(context.model, recipe, context.batches(context.images.calibration), scratch)
-    folded = contracted(context, built, recipe)
-    context, built = folded.context, folded.candidate
-    images = context.images
-    workshop = Workshop(
-        crops=images.evaluation,
-        preprocessing=images.preprocessing,
-        evaluator=context.evaluator(images.evaluation, "evaluation"),
-        goal=Goal(metric="none", baseline=None, relative=None, absolute=None, minimum=None),
-        threads=1,
-        seed=context.config.tuning.random_seed,
-        progress=progress,
-    )
-    rewritten = workshop.apply(built, select_rewrites(recipe.rewrites), opset=context.qlinear_opset, timed=False)
-    if recipe.engine == "inc" and CORRECTION in recipe.corrections:
-        calibration = context.batches(context.images.calibration)
-        rewritten = with_corrected_scores(rewritten, context.model, calibration, good_enough=None) or rewritten
-    rewritten = guarded(rewritten)
-    hashes = {"int8": graph_sha256(rewritten.qlinear), "qdq": graph_sha256(rewritten.qdq)}
-    return {**hashes, "fp32": context.model.graph_sha256}
+    again = build_again(context.model, recipe, context.batches(context.images.calibration), scratch)
+    folded = contracted(context, again, recipe)
+    found = Found((), (), Trial(0, recipe, folded.candidate, None, 0.0), "built again", 0.0)
+    selection = folded.context.evaluator(folded.context.images.evaluation, "evaluation")
+    pair = build(folded.context, folded.candidate, found, _NOTHING_ASKED, selection, None).pair
+    hashes = {"int8": pair.int8.graph_sha256, "qdq": pair.qdq.graph_sha256}
+    return {**hashes, "fp32": folded.context.model.graph_sha256}
 
 
 def _context(report: RunReport, inputs: Inputs, scratch: Path, cache: Path, progress: Progress) -> Context:
