@@ -5,10 +5,13 @@ from __future__ import annotations
 from quantize.engines.protocols import Failure, Trial
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
-from quantize.tuning.recipe_choice import CHANCE, Measure, improves
+from quantize.tuning.recipe_choice import CHANCE, Measure, improves, mean_root
 from quantize.tuning.result import Candidate, Stage, Stopped, Timed, as_fast
 from quantize.tuning.settings import SearchSettings
 from quantize.tuning.workbench import Workbench
+
+_WORTH = 0.9
+"""A candidate that may be slower has to have at most this much of the other's divergence from fp32."""
 
 
 class BudgetSpentError(Exception):
@@ -86,7 +89,7 @@ class Candidates:
         """Return, of the candidates that meet the goal as fast as the fastest, the one nearest to fp32.
 
         Which one that is, images of the calibration set say that a candidate's statistics did not see; only one that is
-        nearer by more than chance takes the place of a faster one.
+        nearer by more than chance and by 10 % takes the place of a faster one.
 
         Args:
             compare: False goes by the comparisons that were made already: the budget may be spent.
@@ -98,13 +101,15 @@ class Candidates:
         return best
 
     def nearer(self, recipe: Recipe, other: Recipe) -> bool:
-        """Return whether a recipe's candidate is nearer to fp32 than another one's, by more than chance."""
+        """Return whether a recipe's candidate is nearer to fp32 than another one's, by more than chance and by 10 %."""
         return self._is_nearer(recipe, other, compare=True)
 
     def _is_nearer(self, recipe: Recipe, other: Recipe, *, compare: bool) -> bool:
         pair = recipe.id, other.id
         if pair not in self._nearer and compare:
-            self._nearer[pair] = improves(self._divergences(other), self._divergences(recipe), CHANCE)
+            far, near = self._divergences(other), self._divergences(recipe)
+            is_worth_it = mean_root(near) <= _WORTH * mean_root(far)
+            self._nearer[pair] = is_worth_it and improves(far, near, CHANCE)
         return self._nearer.get(pair, False)
 
     @property

@@ -52,6 +52,11 @@ def improves(before: Sequence[float], after: Sequence[float], errors: float) -> 
     return mean > errors * float(gains.std(ddof=1)) / math.sqrt(len(gains)) and mean > 0
 
 
+def mean_root(divergences: Sequence[float]) -> float:
+    """Return the mean of the divergences' roots, which grows with the scores' error."""
+    return float(np.sqrt(np.maximum(divergences, 0.0)).mean())
+
+
 def start(recipe: Recipe, measure: Measure) -> Chosen:
     """Return a recipe as the one to beat."""
     return Chosen(recipe, tuple(measure(recipe)))
