@@ -95,10 +95,8 @@ class AssignmentSearch:
                 measured += 1
                 nearer = self._is_nearer(moved, candidate, best.trial.recipe)
                 to_beat = fastest.speedup / AS_FAST if nearer else fastest.speedup * FASTER
-                predicted, found = (
-                    self._costs.time_ns(moved),
-                    self._bench.latency(artifact, beside=fastest.trial.artifact, to_beat=to_beat),
-                )
+                predicted = self._costs.time_ns(moved)
+                found = self._bench.latency(artifact, beside=fastest.trial.artifact, to_beat=to_beat)
                 if found.speedup <= to_beat:
                     one = Timed(candidate.id, stage, predicted, found.candidate_ns, found.speedup)
                     self._candidates.timed.append(one)

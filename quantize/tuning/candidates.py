@@ -96,15 +96,18 @@ class Candidates:
         """
         best: Candidate | None = None
         for one in as_fast(self.found):
-            if best is None or self._is_nearer(one.trial.recipe, best.trial.recipe, compare=compare):
+            if best is None or self.nearer(one.trial.recipe, best.trial.recipe, compare=compare):
                 best = one
         return best
 
-    def nearer(self, recipe: Recipe, other: Recipe) -> bool:
-        """Return whether a recipe's candidate is nearer to fp32 than another one's, by more than chance and by 10 %."""
-        return self._is_nearer(recipe, other, compare=True)
+    def nearer(self, recipe: Recipe, other: Recipe, *, compare: bool = True) -> bool:
+        """Return whether a recipe's candidate is nearer to fp32 than another one's, by more than chance and by 10 %.
 
-    def _is_nearer(self, recipe: Recipe, other: Recipe, *, compare: bool) -> bool:
+        Args:
+            recipe: The one that may be nearer.
+            other: The one to beat.
+            compare: False says no where they were not compared before.
+        """
         pair = recipe.id, other.id
         if pair not in self._nearer and compare:
             far, near = self._divergences(other), self._divergences(recipe)

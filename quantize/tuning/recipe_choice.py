@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from quantize.recipe import Recipe
 
@@ -44,8 +45,7 @@ class Chosen:
 
 def improves(before: Sequence[float], after: Sequence[float], errors: float) -> bool:
     """Return whether the mean root fell by more than so many standard errors of the paired differences."""
-    # Rounding may leave a divergence of nothing a little below it.
-    gains = np.sqrt(np.maximum(before, 0.0)) - np.sqrt(np.maximum(after, 0.0))
+    gains = _roots(before) - _roots(after)
     mean = float(gains.mean())
     if len(gains) < 2:
         return mean > 0
@@ -54,7 +54,13 @@ def improves(before: Sequence[float], after: Sequence[float], errors: float) -> 
 
 def mean_root(divergences: Sequence[float]) -> float:
     """Return the mean of the divergences' roots, which grows with the scores' error."""
-    return float(np.sqrt(np.maximum(divergences, 0.0)).mean())
+    return float(_roots(divergences).mean())
+
+
+def _roots(divergences: Sequence[float]) -> npt.NDArray[np.float64]:
+    # Rounding may leave a divergence of nothing a little below it.
+    roots: npt.NDArray[np.float64] = np.sqrt(np.maximum(divergences, 0.0))
+    return roots
 
 
 def start(recipe: Recipe, measure: Measure) -> Chosen:

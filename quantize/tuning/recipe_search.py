@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import cached_property
 
 from quantize.engines.native import CORRECTIONS
 from quantize.engines.native_equalization import equalizable
@@ -45,7 +46,7 @@ class RecipeSearch:
     def chosen(self) -> Chosen:
         """Return the recipe with the range rule and the corrections that are nearest to fp32."""
         settings, bench = self._settings, self._bench
-        recipe = self._first()
+        recipe = self._first
         bench.calibrate(recipe)
         chosen = choose_rule(start(recipe, self.divergences), settings.range_rules, self.divergences)
         wanted = [
@@ -72,6 +73,7 @@ class RecipeSearch:
                 found.append(other)
         return found[: self._settings.variants]
 
+    @cached_property
     def _first(self) -> Recipe:
         settings, proto = self._settings, self._bench.proto
         details = {
@@ -106,5 +108,5 @@ class RecipeSearch:
 
     def _described(self, recipe: Recipe) -> str:
         own = [f"{tensor}: {rule}" for tensor, rule in recipe.range_rules]
-        kept = sorted({*recipe.float_nodes} - {*self._first().float_nodes})
+        kept = sorted({*recipe.float_nodes} - {*self._first.float_nodes})
         return ", ".join([recipe.range_rule, *recipe.corrections, *own, *(f"{node}: fp32" for node in kept)])

@@ -96,7 +96,8 @@ class SearchResult:
         pareto: Those that no other beats in both metric and speed-up, fastest first.
         stopped: Why the search ended.
         sensitivity: What every op's quantization alone does; None where the search ended before.
-        fidelity: (step, mean KL to fp32 on the held-back images) of every range rule and correction tried.
+        fidelity: (step, mean KL to fp32 on the held-back images) of every range rule, correction and
+            assignment that was compared.
         seconds: Time by stage.
         timed: Candidates that were timed only.
     """
