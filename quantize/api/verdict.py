@@ -47,7 +47,10 @@ def verdict_section(
         status = "not met" if status == "met" else status
         reasons.append("Every op was put back to fp32: nothing is quantized, so nothing is gained.")
     if demonstration:
-        reasons.append("20 photographs prove that the machinery works, not how accurate the model is.")
+        reasons.append(
+            "The images are views of 20 photographs: they prove that the machinery works, not how accurate the model "
+            "is."
+        )
     return VerdictSection(
         status=status,
         text=_TEXTS[status],
