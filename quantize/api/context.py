@@ -17,6 +17,7 @@ from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog import CatalogEntry
 from quantize.progress import Progress
 from quantize.report.schema import RunReport
+from quantize.target import CpuClass
 
 _BATCH = 16
 
@@ -51,6 +52,11 @@ class Context:
     def config(self) -> RunConfig:
         """Return all settings."""
         return self.asked.request.config
+
+    @property
+    def target(self) -> CpuClass:
+        """Return the class of CPUs that the models are for."""
+        return self.config.quantization.cpus
 
     @property
     def qlinear_opset(self) -> int:

@@ -13,6 +13,7 @@ from quantize.api.inputs import Images
 from quantize.api.published import published_figures
 from quantize.api.request import TuneRequest
 from quantize.benchmark.cpu import isa_flags
+from quantize.benchmark.cpu_class import this_cpu_class
 from quantize.engines.protocols import Goal
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog import CatalogEntry
@@ -115,4 +116,5 @@ def provenance(request: TuneRequest, images: Images) -> Provenance:
         calibration_fingerprint=images.calibration.fingerprint,
         versions=versions(),
         isa=tuple(isa_flags() or ()),
+        cpu_class=this_cpu_class(),
     )

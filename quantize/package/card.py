@@ -139,7 +139,7 @@ def _calibration(report: RunReport) -> list[str]:
         f"- {data.calibration:,} images, {among} the {data.evaluation:,} evaluation images.",
         f"- Activations {recipe.activation_type}, range rule {escaped(recipe.range_rule)}; "
         f"weights {recipe.weight_type} ({widths}), one scale per {per}.",
-        f"- {escaped(report.chosen.cpus)}",
+        f"- {escaped(report.cpus)}",
         f"- Kept in fp32: {_listed((*recipe.float_op_types, *recipe.float_nodes))}.",
         f"- Rewrites: {_listed(recipe.rewrites)}. Corrections: {_listed(recipe.corrections)}.",
     ]

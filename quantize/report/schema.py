@@ -81,6 +81,19 @@ class RunReport(Section):
     config: dict[str, object]
     notes: tuple[str, ...]
 
+    @property
+    def measured_on_target(self) -> bool:
+        """Return whether the CPU that measured is of the class that the models are for, as far as the report says."""
+        return self.provenance.cpu_class in (None, self.chosen.target)
+
+    @property
+    def cpus(self) -> str:
+        """Return which CPUs the models are for, and what of the figures holds there, in sentences."""
+        here = self.provenance.cpu_class
+        if here is None or self.measured_on_target:
+            return self.chosen.cpus
+        return f"{self.chosen.cpus} Measured on a CPU of class {here}."
+
     def of_engine(self, engine: EngineSection) -> RunReport:
         """Return the report with one engine's models, what they were built from and their verdict in one word.
 
