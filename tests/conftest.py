@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ import pytest
 
 if TYPE_CHECKING:
     from quantize.api.request import TuneResult
+    from quantize.benchmark.machine.machine import Machine
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -44,6 +45,33 @@ def _quiet_logger() -> Iterator[None]:
     yield
     logger.handlers[:], logger.propagate = before[0], before[2]
     logger.setLevel(before[1])
+
+
+@pytest.fixture(scope="session")
+def recorded_machines() -> Mapping[str, Machine]:
+    """Return measurements of real CPUs by class, made with ``quantize machine --json --cores_per_instance 1``."""
+    from quantize.benchmark.machine.machine import Machine
+
+    names = {"vnni": "zen5_vnni", "avx2": "zen5_held_to_avx2"}
+    folder = Path(__file__).parent / "machines"
+    return {
+        cpu_class: Machine.model_validate_json((folder / f"{name}.json").read_text(encoding="utf-8"))
+        for cpu_class, name in names.items()
+    }
+
+
+@pytest.fixture(autouse=True)
+def _recorded_machine(monkeypatch: pytest.MonkeyPatch, recorded_machines: Mapping[str, Machine]) -> None:
+    """Give every test a recorded machine of this one's class in place of measuring it."""
+    from quantize.benchmark.cpu_class import this_cpu_class
+    from quantize.benchmark.machine import known
+
+    def recorded(threads: int = 1, *, again: bool = False) -> known.Known:
+        machine = recorded_machines["vnni" if this_cpu_class() == "vnni" else "avx2"]
+        several = None if threads == 1 else machine.single.model_copy(update={"threads": threads})
+        return known.Known(machine.model_copy(update={"several": several}), None)
+
+    monkeypatch.setattr(known, "this_machine", recorded)
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from quantize.benchmark.machine import known
 from quantize.benchmark.machine.expectation import Expectation, expected
-from quantize.benchmark.machine.known import this_machine
 from quantize.benchmark.machine.layer_gains import LayerGain, measured_gains
 from quantize.benchmark.machine.machine import Machine
 from quantize.benchmark.machine.model_layers import ModelLayer, model_layers
@@ -72,18 +72,18 @@ def examine_machine(model: Path | None = None, threads: int | None = None, *, ag
             advice="ask for fewer, or let the process run on more (taskset, container limits)",
         )
     layers = () if model is None else _layers(model)
-    known = this_machine(threads or cores, again=again)
+    here = known.this_machine(threads or cores, again=again)
     expectation = None
     gains: tuple[LayerGain, ...] = ()
     if model is not None:
         # Without a number of threads: one, as `tune` measures without one.
-        expectation = expected(model.stem, layers, known.machine, threads or 1)
+        expectation = expected(model.stem, layers, here.machine, threads or 1)
         times = partial(probe_times, rounds=_ROUNDS, max_seconds=_SECONDS)
-        gains = measured_gains(layers, known.machine.peaks(threads or 1), times)
+        gains = measured_gains(layers, here.machine.peaks(threads or 1), times)
     report = MachineReport(
-        machine=known.machine, from_cache=known.from_cache is not None, expectation=expectation, layers=gains
+        machine=here.machine, from_cache=here.from_cache is not None, expectation=expectation, layers=gains
     )
-    return Examined(report, known.from_cache)
+    return Examined(report, here.from_cache)
 
 
 def machine_report_text(found: Examined) -> str:

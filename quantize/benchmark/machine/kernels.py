@@ -63,8 +63,8 @@ def kernel_words(kernels: Sequence[Kernel], arithmetic: Arithmetic) -> str:
     if arithmetic == "fp32":
         return "the measure of the others"
     if own.saturates:
-        return "adds two products in 16 bits: saturates"
+        return "adds pairs in 16 bits: saturates"
     best = max(own.conv / fp32.conv, own.gemm / fp32.gemm)
     if best >= _DOT_PRODUCT:
-        return "dot product of four bytes: exact"
+        return "dot product of 4 bytes: exact"
     return "generic code: exact, slow" if best < _GENERIC else "exact"

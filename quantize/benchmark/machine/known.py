@@ -11,7 +11,7 @@ import onnxruntime
 from pydantic import ValidationError
 
 from quantize.benchmark import cpu
-from quantize.benchmark.cpu_class import this_cpu_class
+from quantize.benchmark.cpu_class import instruction_sets, this_cpu_class
 from quantize.benchmark.machine.machine import Machine
 from quantize.benchmark.machine.measuring import measure_machine
 from quantize.data.cache_folder import user_cache
@@ -58,7 +58,7 @@ def _place(threads: int) -> Path:
     key = {
         "version": _VERSION,
         "cpu": cpu.cpu_model(),
-        "flags": cpu.isa_flags(),
+        "flags": sorted(instruction_sets()),
         "class": this_cpu_class(),
         "architecture": platform.machine(),
         "cores": cpu.affinity(),

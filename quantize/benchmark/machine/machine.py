@@ -16,7 +16,7 @@ class Machine(BaseModel):
         cpu_class: Its class.
         cpu_model: The processor's name.
         architecture: For example ``x86_64``.
-        isa_flags: The instruction sets that matter to int8; None where the system does not tell.
+        instruction_sets: Those that matter to int8, sorted.
         cores: Cores that this process may use.
         onnxruntime: Its version.
         kernels: How each arithmetic is computed on one thread.
@@ -32,7 +32,7 @@ class Machine(BaseModel):
     cpu_class: CpuClass
     cpu_model: str
     architecture: str
-    isa_flags: tuple[str, ...] | None
+    instruction_sets: tuple[str, ...]
     cores: int
     onnxruntime: str
     kernels: tuple[Kernel, ...]

@@ -10,7 +10,7 @@ import onnxruntime
 
 from quantize.benchmark import cpu
 from quantize.benchmark.clock import Clock, monotonic
-from quantize.benchmark.cpu_class import this_cpu_class
+from quantize.benchmark.cpu_class import instruction_sets, this_cpu_class
 from quantize.benchmark.machine.kernels import measured_kernels
 from quantize.benchmark.machine.machine import Machine
 from quantize.benchmark.machine.peak_probes import measured_peaks
@@ -36,7 +36,7 @@ def measure_machine(threads: int, *, times: ProbeTimes = probe_times, clock: Clo
         cpu_class=this_cpu_class(),
         cpu_model=cpu.cpu_model(),
         architecture=platform.machine(),
-        isa_flags=cpu.isa_flags(),
+        instruction_sets=tuple(sorted(instruction_sets())),
         cores=len(cpu.affinity() or range(cpu.logical_cores())),
         onnxruntime=onnxruntime.__version__,
         kernels=measured_kernels(times),

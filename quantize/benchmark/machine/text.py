@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from quantize.benchmark.cpu_class import class_of
 from quantize.benchmark.machine.expectation import Expectation
 from quantize.benchmark.machine.kernels import kernel_words
 from quantize.benchmark.machine.layer_gains import LayerGain, surpassing_reason
@@ -17,7 +18,7 @@ from quantize.benchmark.machine.words import busy_words, estimate_words, expecta
 from quantize.benchmark.multiply_adds import ARITHMETIC_OPS
 
 _WIDTH = 80
-_NAME = 38
+_NAME, _SHORT = 38, 30
 _LISTED = 12
 
 
@@ -45,8 +46,10 @@ def machine_text(
 def _head(machine: Machine, from_cache: Path | None) -> str:
     cores = "1 core" if machine.cores == 1 else f"{machine.cores} cores"
     lines = [f"{machine.cpu_model}, {machine.architecture}, {cores}, onnxruntime {machine.onnxruntime}"]
-    flags = " ".join(machine.isa_flags or ())
-    lines.append(f"class {machine.cpu_class}" + (f" ({flags})" if flags else ""))
+    sets = frozenset(machine.instruction_sets)
+    # Where the class was named by hand, what the processor has says nothing of it.
+    told = f" ({' '.join(sorted(sets))})" if sets and class_of(machine.architecture, sets) == machine.cpu_class else ""
+    lines.append(f"class {machine.cpu_class}{told}")
     if from_cache is None:
         lines.append(f"measured now, in {machine.seconds:.1f} s")
     else:
@@ -59,14 +62,14 @@ def _head(machine: Machine, from_cache: Path | None) -> str:
 
 def _kernels(machine: Machine) -> str:
     fp32 = next(kernel for kernel in machine.kernels if kernel.arithmetic == "fp32")
-    lines = [f"{'kernels, 1 thread':<18}{'Conv 1x1':>9}{'':>7}{'Gemm':>9}{'':>7}"]
+    lines = [f"{'kernels, 1 thread':<21}{'Conv 1x1':>8}{'Gemm':>16}"]
     for kernel in machine.kernels:
         conv, gemm = kernel.conv / fp32.conv, kernel.gemm / fp32.gemm
         words = "" if kernel.arithmetic == "fp32" else "  " + kernel_words(machine.kernels, kernel.arithmetic)
         lines.append(
-            f"  {kernel.arithmetic:<16}{_rate(kernel.conv):>9}{conv:>6.2f}x{_rate(kernel.gemm):>9}{gemm:>6.2f}x{words}"
+            f"  {kernel.arithmetic:<12}{_rate(kernel.conv):>8}{conv:>6.2f}x{_rate(kernel.gemm):>9}{gemm:>6.2f}x{words}"
         )
-    lines.append(saturation_words(machine))
+    lines += textwrap.wrap(saturation_words(machine), _WIDTH)
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -100,6 +103,8 @@ def _expectation(expectation: Expectation, machine: Machine) -> str:
         count = f"{share.multiply_adds / 1e6:.1f} M"
         part = f"{share.fp32_ns / total:.0%}"
         lines.append(f"  {KIND_NAMES[share.kind]:<18}{share.layers:>8}{count:>15}{part:>14}{share.gain:>9.2f}x")
+    if any(share.gain < 1 for share in expectation.kinds):
+        lines.append("Where int8 gains nothing, layers are taken to stay in fp32.")
     lines += textwrap.wrap(
         "By table: " + "; ".join(estimate_words(estimate) for estimate in expectation.elsewhere) + ".", _WIDTH
     )
@@ -108,7 +113,8 @@ def _expectation(expectation: Expectation, machine: Machine) -> str:
 
 def _layers(layers: Sequence[LayerGain], peaks: Peaks, memory_rate: float) -> str:
     best = max(layers, key=lambda layer: layer.gain)
-    lines = [f"The layer that gains most: {_short(best.name)}, {best.gain:.2f}x of {best.expected:.2f}x expected."]
+    name = _short(best.name, _SHORT)
+    lines = [f"Gains most: {name}, {best.gain:.2f}x where {best.expected:.2f}x is expected."]
     more = sorted((layer for layer in layers if layer.surpasses), key=lambda layer: -layer.gain / layer.expected)
     if not more:
         return "\n".join([*lines, "No layer gains over 10 % more than expected."])
