@@ -149,7 +149,9 @@ class NativeEngine:
         (gain,) = speedups(measurement)
         found = latency(measurement, "baseline")
         baseline_ns = float(found.p50_ns or found.minimum_ns)
-        return PairedLatency(baseline_ns=baseline_ns, candidate_ns=baseline_ns / gain.ratio)
+        return PairedLatency(
+            baseline_ns=baseline_ns, candidate_ns=baseline_ns / gain.ratio, low=gain.low, high=gain.high
+        )
 
     def _profile(self, candidate: ModelArtifact, recipe: Recipe) -> Profile:
         plan = self._plan(candidate, self._context.model)
