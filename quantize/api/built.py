@@ -113,7 +113,7 @@ def _chosen(
 ) -> ChosenSection:
     kept = tuple(record.name for record in rewritten.records if record.kept)
     recipe = found.chosen.recipe.but(rewrites=kept, corrections=corrections)
-    int8, _ = weighted_int8(recipe, context.model.proto())
+    int8, weighted = weighted_int8(recipe, context.model.proto())
     return ChosenSection(
         trial=found.chosen.index,
         recipe_id=recipe.id,
@@ -121,6 +121,8 @@ def _chosen(
         all_fp32=int8 == 0,
         target=context.config.quantization.target,
         saturating_layers=_saturating(context, pair),
+        layers=weighted,
+        int8_layers=int8,
     )
 
 

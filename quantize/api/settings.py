@@ -56,6 +56,7 @@ class Settings(PreprocessingSettings, total=False):
     absolute: float
     agreement: float
     confidence: float
+    min_speedup: float
     timeout: int
     max_trials: int
     certification: float

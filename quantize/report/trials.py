@@ -55,6 +55,8 @@ class ChosenSection(Section):
         all_fp32: Whether nothing is left in int8: then the criterion is met by not quantizing.
         target: CPUs that the files are for. ``avx2`` and ``any``: no sum of integer products saturates without VNNI.
         saturating_layers: Layers of the int8 file whose sums can saturate without VNNI; None where nobody looked.
+        layers: Layers of the fp32 model that have weights; None in earlier reports.
+        int8_layers: Those that compute in int8; None in earlier reports.
     """
 
     trial: int
@@ -63,6 +65,8 @@ class ChosenSection(Section):
     all_fp32: bool
     target: Literal["vnni", "avx2", "any"] = "vnni"
     saturating_layers: int | None = None
+    layers: int | None = None
+    int8_layers: int | None = None
 
     @property
     def cpus(self) -> str:
