@@ -44,10 +44,11 @@ def compare_engines(
 ) -> RunReport:
     """Write and judge what both engines found, keep the better one's files as the run's, and return the report.
 
-    Criteria that are met (or none asked) go before inconclusive ones, and those before ones that are not met; the
-    speed-up over fp32 is judged by a short paired measurement of its own here. Of two that miss it the more accurate one is better; of two other equals the faster one, by a paired measurement
-    that is journaled, or the one nearer to fp32's scores (KL) where its interval holds 1. The other's files lie in a
-    folder named after it.
+    Criteria that are met (or none asked) go before inconclusive ones, and those before ones that are not met; speed is
+    judged here by a short paired measurement against fp32 that is journaled. Of two that miss the criterion on accuracy
+    the more accurate one is better; of two other equals the faster one, by a paired measurement that is journaled too,
+    or the one nearer to fp32's scores (KL) where its interval holds 1. The other's files lie in a folder named after
+    it.
 
     Args:
         context: The run.
@@ -173,9 +174,7 @@ def _moved(side: _Side, folder: RunFolder) -> _Side:
     )
 
 
-def _section(
-    side: _Side, verdict: VerdictSection, *, written: bool, names: Mapping[Role, str]
-) -> EngineSection:
+def _section(side: _Side, verdict: VerdictSection, *, written: bool, names: Mapping[Role, str]) -> EngineSection:
     found, built = side.written.built.found, side.written.built
     return EngineSection(
         engine=side.engine,

@@ -13,6 +13,7 @@ from quantize.report.models import Role
 from quantize.report.speed import FileSpeed, SpeedStatus, SpeedVerdict
 from quantize.target import CpuClass
 
+
 def speed_criterion(tuning: TuningBlock) -> SpeedCriterion:
     """Return what speed is asked for, with the certainty that the criterion on accuracy has."""
     return SpeedCriterion(

@@ -56,9 +56,7 @@ def text(facts: Facts) -> str:
     sentences = []
     if "accuracy" in missed:
         also = f", and are NOT as fast as asked ({_asked(speed)})" if speed is not None and "speed" in missed else ""
-        sentences.append(
-            f"The int8 models do NOT meet the accuracy criterion{also}; the best candidate was written."
-        )
+        sentences.append(f"The int8 models do NOT meet the accuracy criterion{also}; the best candidate was written.")
     elif speed is not None and "speed" in missed:
         sentences.append(f"The int8 models are NOT as fast as asked ({_asked(speed)}).")
     if "agreement of the formats" in missed:

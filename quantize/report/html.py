@@ -81,7 +81,7 @@ def html(report: RunReport) -> str:
 
 
 def _state(verdict: VerdictSection) -> str:
-    """Return the colour of a verdict: a model that is slower than fp32 is not shown as good, even where it was asked so."""
+    """Return the colour of a verdict: what is slower than fp32 is not shown as good, whatever was asked."""
     found = {"met": "good", "not met": "bad", "inconclusive": "open"}.get(verdict.status, "plain")
     slower = verdict.speed is not None and bool(verdict.speed.slower)
     return "open" if slower and found == "good" else found
