@@ -63,8 +63,7 @@ def package(
         lines = [f"{found.name}: {'whole' if found.answers else 'ANOTHER ANSWER'}"]
         lines += [f"  {name} ({size:,} bytes)" for name, size in found.files.items()]
         lines.append(
-            f"  largest difference on the sample: {found.largest_difference:.2g} "
-            f"(up to {found.tolerance:g} {kernels})"
+            f"  largest difference on the sample: {found.largest_difference:.2g} (up to {found.tolerance:g} {kernels})"
         )
         print_result("\n".join(lines))
         return ExitCode.DONE if found.answers else ExitCode.NOT_MET
