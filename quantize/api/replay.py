@@ -7,6 +7,7 @@ from pathlib import Path
 
 from quantize.api.request import TuneRequest
 from quantize.api.run_folder import find_run
+from quantize.api.target import with_recorded_target
 from quantize.config.run_config import RunConfig
 from quantize.config.tuning import SpeedCriterionBlock
 from quantize.data.cache_folder import user_cache
@@ -22,13 +23,14 @@ def replayed_request(request: TuneRequest) -> tuple[TuneRequest, RunReport | Non
     nothing is returned as it is.
 
     Raises:
+        ConfigError: Another target is asked for than the report's.
         RunError: The report is missing or of another schema.
     """
     if request.replay is None:
         return request, None
     place = request.replay
     report = read_report(find_run(place) / "report.json" if place.is_dir() else place)
-    config = request.config
+    config = with_recorded_target(request.config, report.chosen.target, run=str(place))
     if config.data.path is None:
         data = config.data.model_copy(update=_places(report))
         config = config.model_copy(update={"data": data})

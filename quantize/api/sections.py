@@ -13,6 +13,7 @@ from quantize.api.inputs import Images
 from quantize.api.published import published_figures
 from quantize.api.request import TuneRequest
 from quantize.benchmark.cpu import isa_flags
+from quantize.benchmark.cpu_class import this_cpu_class
 from quantize.config.tuning import TuningBlock
 from quantize.engines.protocols import Goal
 from quantize.models.artifact import ModelArtifact
@@ -117,4 +118,5 @@ def provenance(request: TuneRequest, images: Images) -> Provenance:
         calibration_fingerprint=images.calibration.fingerprint,
         versions=versions(),
         isa=tuple(isa_flags() or ()),
+        cpu_class=this_cpu_class(),
     )

@@ -56,8 +56,8 @@ def _sample(report: RunReport) -> list[str]:
     if report.chosen.saturating_layers == 0:
         return [f"{drawn}any CPU: no sum of integer products can saturate."]
     return [
-        f"{drawn}a CPU with the same int8 instructions. Without VNNI, products are summed in 16 bits, which can "
-        "saturate: scores within 0.05 are taken for the same answer there, and they can differ by more."
+        f"{drawn}a CPU with VNNI, or arm64. On others, products are summed in 16 bits, which can saturate: scores can "
+        "differ by more there, and the model is another one."
     ]
 
 
@@ -140,7 +140,7 @@ def _calibration(report: RunReport) -> list[str]:
         f"- {data.calibration:,} images, {among} the {data.evaluation:,} evaluation images.",
         f"- Activations {recipe.activation_type}, range rule {escaped(recipe.range_rule)}; "
         f"weights {recipe.weight_type} ({widths}), one scale per {per}.",
-        f"- {escaped(report.chosen.cpus)}",
+        f"- {escaped(report.cpus)}",
         f"- Kept in fp32: {_listed((*recipe.float_op_types, *recipe.float_nodes))}.",
         f"- Rewrites: {_listed(recipe.rewrites)}. Corrections: {_listed(recipe.corrections)}.",
     ]

@@ -75,7 +75,7 @@ def provenance_facts(report: RunReport) -> dict[str, str]:
         "made": origin.created,
         "model": f"{source.path}, sha256 {source.sha256}" + (f" ({source.catalog})" if source.catalog else ""),
         "recipe": f"{report.chosen.recipe_id}, engine {report.engine}",
-        "CPUs": report.chosen.cpus,
+        "CPUs": report.cpus,
         "data": f"{report.data.path}, fingerprint {origin.data_fingerprint[:16]}",
         "preprocessing": f"{preprocessing_name(report.preprocessing)}, "
         f"fingerprint {origin.preprocessing_fingerprint[:16]}",

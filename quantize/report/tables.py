@@ -151,7 +151,7 @@ def speed_table(report: RunReport) -> Table | None:
         (
             f"Batch {plan.batch_size}, {threads}, {measurement.environment.cpu_model}, "
             f"onnxruntime {measurement.environment.onnxruntime}; alternating blocks in one process.",
-            report.chosen.cpus,
+            report.cpus,
         ),
     )
 
