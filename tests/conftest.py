@@ -88,6 +88,7 @@ def squeezenet_run(shared: Path, squeezenet: Path, tmp_path_factory: pytest.Temp
         "data.labels": str(images / "val.txt"),
         "preprocessing.preset": "caffe",
         "evaluation.performance.iteration": 100,
+        "tuning.speed_criterion.min_speedup": 0,
         "rewrites": "none",
     }
     config = load_config(_ROOT / "configs" / "squeezenet.yaml", settings)

@@ -19,6 +19,7 @@ from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.report.trials import ChosenSection
 from quantize.rewrites import Rewritten, select_rewrites
+from quantize.target import must_not_saturate
 
 
 @dataclass(frozen=True)
@@ -113,20 +114,22 @@ def _chosen(
 ) -> ChosenSection:
     kept = tuple(record.name for record in rewritten.records if record.kept)
     recipe = found.chosen.recipe.but(rewrites=kept, corrections=corrections)
-    int8, _ = weighted_int8(recipe, context.model.proto())
+    int8, weighted = weighted_int8(recipe, context.model.proto())
     return ChosenSection(
         trial=found.chosen.index,
         recipe_id=recipe.id,
         recipe=recipe,
         all_fp32=int8 == 0,
-        target=context.config.quantization.target,
+        target=context.target,
         saturating_layers=_saturating(context, pair),
+        layers=weighted,
+        int8_layers=int8,
     )
 
 
 def _saturating(context: Context, pair: Pair) -> int:
     """Return how many layers can saturate without VNNI: none where the target says so, whatever made the weights."""
     layers = {file.path.name: saturating_layers(file.proto()) for file in (pair.int8, pair.qdq)}
-    if context.config.quantization.target != "vnni" and any(layers.values()):
+    if must_not_saturate(context.target) and any(layers.values()):
         raise RuntimeError(f"layers can saturate without VNNI in spite of the target: {layers}")
     return len(layers[pair.int8.path.name])

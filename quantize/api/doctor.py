@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from onnx import ModelProto
 
 from quantize.api.predict import model_preprocessing
+from quantize.api.target import with_target
 from quantize.config.run_config import RunConfig
 from quantize.data.cache_folder import user_cache
 from quantize.data.calibration_list import read_calibration_list
@@ -68,6 +69,7 @@ def doctor(request: DoctorRequest, *, progress: Progress = silent) -> DoctorRepo
     Raises:
         QuantizeError: Something is missing or cannot be read at all: see its children.
     """
+    request = replace(request, config=with_target(request.config))
     data = request.config.data
     if data.path is None:
         raise ConfigError(

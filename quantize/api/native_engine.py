@@ -126,6 +126,7 @@ class NativeEngine:
             lambda positions: list(context.batches(crops.subset(list(positions)))),
             seed=context.config.tuning.random_seed,
             threads=available_cpus(),
+            exact=evaluator.exact,
         )
 
     def _plan(self, candidate: ModelArtifact, baseline: ModelArtifact) -> tuple[Plan, Inputs]:

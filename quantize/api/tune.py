@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
 from pathlib import Path
 
 from quantize.api.asked import decide, refuse_to_write_over_the_input
@@ -13,6 +15,7 @@ from quantize.api.request import TuneRequest, TuneResult
 from quantize.api.run_folder import plan_run
 from quantize.api.run_request import resumed, write_request
 from quantize.api.stages import Stages
+from quantize.api.target import target_in_words, with_target
 from quantize.api.tuning_run import run
 from quantize.api.verdict import exit_code
 from quantize.data.crop_cache import remove_crops
@@ -33,6 +36,8 @@ from quantize.rewrites import select_rewrites
 
 __all__ = ["TuneRequest", "TuneResult", "tune"]
 
+_LOG = logging.getLogger("quantize")
+
 
 def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
     """Quantize a model so that it meets the accuracy criterion, and report what that gave.
@@ -48,6 +53,8 @@ def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
     if request.resume is not None and (request.resume / "report.json").is_file():
         return _result(request.resume, read_report(request.resume / "report.json"))
     request, recorded = replayed_request(request)
+    request = replace(request, config=with_target(request.config))
+    _LOG.info("%s", target_in_words(request.config))
     stages, config = Stages(), request.config
     select_rewrites(config.rewrites)  # a wrong name is told at once, not after the search
     if recorded is None and request.resume is None and config.tuning.engine != "native":

@@ -20,6 +20,7 @@ from quantize.report.search import SearchSection
 from quantize.report.section import Section
 from quantize.report.stages import StageSection
 from quantize.report.trials import ChosenSection, RewriteSection, TrialSection
+from quantize.target import computes_otherwise
 
 
 class RunReport(Section):
@@ -80,6 +81,22 @@ class RunReport(Section):
     provenance: Provenance
     config: dict[str, object]
     notes: tuple[str, ...]
+
+    @property
+    def measured_on_target(self) -> bool:
+        """Return whether the CPU that measured is of the class that the models are for, as far as the report says."""
+        return self.provenance.cpu_class in (None, self.chosen.target)
+
+    @property
+    def cpus(self) -> str:
+        """Return which CPUs the models are for, and what of the figures holds there, in sentences."""
+        here = self.provenance.cpu_class
+        if here is None or self.measured_on_target:
+            return self.chosen.cpus
+        text = f"{self.chosen.cpus} Measured on a CPU of class {here}"
+        if computes_otherwise(here, self.chosen.target):
+            text += "; accuracy in exact sessions, which compute as the target does"
+        return f"{text}."
 
     def of_engine(self, engine: EngineSection) -> RunReport:
         """Return the report with one engine's models, what they were built from and their verdict in one word.
