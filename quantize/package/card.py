@@ -134,7 +134,7 @@ def _fidelity(model: ModelSection) -> str:
 def _calibration(report: RunReport) -> list[str]:
     recipe, data = report.chosen.recipe, report.data
     among = "among" if data.calibration_in_evaluation else "not among"
-    widths = "7-bit" if recipe.reduce_range else "8-bit"
+    widths = "8-bit, 7-bit where sums could saturate" if recipe.reduce_range else "8-bit"
     per = "output channel" if recipe.per_channel else "tensor"
     return [
         f"- {data.calibration:,} images, {among} the {data.evaluation:,} evaluation images.",
