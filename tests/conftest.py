@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
     from quantize.api.request import TuneResult
+    from quantize.benchmark.machine.machine import Machine
 
     ExactSession = Callable[[ModelProto | Path], onnxruntime.InferenceSession]
 
@@ -62,6 +63,33 @@ def eight_bit_space_to_depth() -> None:
         open_session(model.SerializeToString())
     except MissingKernelError:
         pytest.skip(f"onnxruntime {onnxruntime.__version__} has no 8-bit SpaceToDepth")
+
+
+@pytest.fixture(scope="session")
+def recorded_machines() -> Mapping[str, Machine]:
+    """Return measurements of real CPUs by class, made with ``quantize machine --json --cores_per_instance 1``."""
+    from quantize.benchmark.machine.machine import Machine
+
+    names = {"vnni": "zen5_vnni", "avx2": "zen5_held_to_avx2"}
+    folder = Path(__file__).parent / "machines"
+    return {
+        cpu_class: Machine.model_validate_json((folder / f"{name}.json").read_text(encoding="utf-8"))
+        for cpu_class, name in names.items()
+    }
+
+
+@pytest.fixture(autouse=True)
+def _recorded_machine(monkeypatch: pytest.MonkeyPatch, recorded_machines: Mapping[str, Machine]) -> None:
+    """Give every test a recorded machine of this one's class in place of measuring it."""
+    from quantize.benchmark.cpu_class import this_cpu_class
+    from quantize.benchmark.machine import known
+
+    def recorded(threads: int = 1, *, again: bool = False) -> known.Known:
+        machine = recorded_machines["vnni" if this_cpu_class() == "vnni" else "avx2"]
+        several = None if threads == 1 else machine.single.model_copy(update={"threads": threads})
+        return known.Known(machine.model_copy(update={"several": several}), None)
+
+    monkeypatch.setattr(known, "this_machine", recorded)
 
 
 @pytest.fixture(scope="session")

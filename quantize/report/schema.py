@@ -13,6 +13,7 @@ from quantize.report.engines import EngineSection
 from quantize.report.flips import FlipsSection
 from quantize.report.input_contract import InputContractSection
 from quantize.report.layers import LayerErrorSection
+from quantize.report.machine import MachineSection
 from quantize.report.models import FormatsSection, ModelSection, SourceSection
 from quantize.report.provenance import Provenance
 from quantize.report.replay import ReplaySection
@@ -48,6 +49,7 @@ class RunReport(Section):
         flips: Images on which the int8 model's answer is another than fp32's; None where that was not looked at.
         input_contract: What the models' input was changed to; None where it is as it was.
         layers: Error of each layer; empty where it was not measured.
+        machine: The CPU and what int8 was expected to gain there; None in reports of earlier versions.
         replay: What this run repeats, and whether it gave the same models; None for a run of its own.
         stages: Where the time went.
         provenance: Hashes, versions, command.
@@ -74,6 +76,7 @@ class RunReport(Section):
     flips: FlipsSection | None = None
     input_contract: InputContractSection | None = None
     layers: tuple[LayerErrorSection, ...] = ()
+    machine: MachineSection | None = None
     replay: ReplaySection | None = None
     stages: tuple[StageSection, ...]
     search: SearchSection | None = None
