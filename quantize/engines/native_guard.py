@@ -33,20 +33,36 @@ def guard_float_layers(model: onnx.ModelProto) -> tuple[str, ...]:
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     guarded = []
     for node in list(model.graph.node):
-        if node.op_type not in _LAYERS or not _float_weights(node, constants):
+        if node.op_type not in _LAYERS or _float_weights(node, constants, makers) is None:
             continue
         dequantize = makers.get(node.input[0])
         if dequantize is None or dequantize.op_type != "DequantizeLinear" or dequantize.input[1] not in constants:
             continue
         if np.prod(constants[dequantize.input[1]].dims, dtype=np.int64) == 1 and _quantized_next(node, readers):
-            _by_channel(model, node, dequantize, constants)
+            weight = _float_weights(node, constants, makers)
+            assert weight is not None
+            _by_channel(model, node, dequantize, constants, weight)
             guarded.append(node.name)
     return tuple(guarded)
 
 
-def _float_weights(node: onnx.NodeProto, constants: dict[str, TensorProto]) -> bool:
-    weight = constants.get(node.input[1])
-    return weight is not None and weight.data_type == TensorProto.FLOAT
+def _float_weights(
+    node: onnx.NodeProto, constants: dict[str, TensorProto], makers: dict[str, onnx.NodeProto]
+) -> TensorProto | None:
+    """Return the constant with the shape of a layer's float weights; None where they are not float.
+
+    Weights that are stored in int8 under Cast and Mul are float weights once onnxruntime has folded them.
+    """
+    name, found = node.input[1], [node.input[1]]
+    for op_type in ("Mul", "Cast"):
+        maker = makers.get(name)
+        if maker is not None and maker.op_type == op_type:
+            name = maker.input[0]
+            found.append(name)
+    weight = constants.get(name)
+    if weight is None or (len(found) == 1 and weight.data_type != TensorProto.FLOAT) or len(found) == 2:
+        return None
+    return weight
 
 
 def _quantized_next(node: onnx.NodeProto, readers: dict[str, list[onnx.NodeProto]]) -> bool:
@@ -59,9 +75,13 @@ def _quantized_next(node: onnx.NodeProto, readers: dict[str, list[onnx.NodeProto
 
 
 def _by_channel(
-    model: onnx.ModelProto, node: onnx.NodeProto, dequantize: onnx.NodeProto, constants: dict[str, TensorProto]
+    model: onnx.ModelProto,
+    node: onnx.NodeProto,
+    dequantize: onnx.NodeProto,
+    constants: dict[str, TensorProto],
+    weight: TensorProto,
 ) -> None:
-    channels = _input_channels(node, constants[node.input[1]])
+    channels = _input_channels(node, weight)
     names = [dequantize.input[0]]
     for name in dequantize.input[1:]:
         repeated = np.full(channels, numpy_helper.to_array(constants[name]).reshape(()))
