@@ -43,7 +43,11 @@ def verdict_section(
             f"The two formats disagree: the same top-1 on {percent(formats.agreement)} of the images, "
             f"{percent(formats.required, 1)} are required."
         )
-    if chosen.all_fp32:
+    if chosen.all_fp32 and chosen.recipe.stored_nodes:
+        reasons.append("Everything computes in fp32, on weights stored in int8: smaller, not faster.")
+    elif chosen.all_fp32 and chosen.is_placed:
+        reasons.append("The model is fp32 itself: nothing is gained.")
+    elif chosen.all_fp32:
         status = "not met" if status == "met" else status
         reasons.append("Every op was put back to fp32: nothing is quantized, so nothing is gained.")
     if demonstration:

@@ -81,7 +81,8 @@ def stored_values(graph: Graph, name: str) -> NDArray[np.float32] | None:
     scales = graph.constant(product.input[1]) if product is not None and levels is not None else None
     if levels is None or scales is None or levels.dtype != np.int8:
         return None
-    return (levels.astype(np.float32) * scales).astype(np.float32)
+    values: NDArray[np.float32] = (levels.astype(np.float32) * scales).astype(np.float32)
+    return values
 
 
 def with_weights(model: ModelProto, weights: Mapping[str, Weights]) -> ModelProto:

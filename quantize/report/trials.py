@@ -30,6 +30,7 @@ class TrialSection(Section):
         seconds: Time spent on it.
         graph_sha256: The candidate's identity.
         failure: What went wrong, or None.
+        repeats: Index of the trial with the same graph, which was not run again; None for a graph of its own.
     """
 
     index: int
@@ -43,6 +44,7 @@ class TrialSection(Section):
     seconds: float
     graph_sha256: str | None
     failure: FailureSection | None
+    repeats: int | None = None
 
 
 class ChosenSection(Section):
@@ -63,6 +65,11 @@ class ChosenSection(Section):
     all_fp32: bool
     target: Literal["vnni", "avx2", "any"] = "vnni"
     saturating_layers: int | None = None
+
+    @property
+    def is_placed(self) -> bool:
+        """Return whether layers were put back to float by what they measured."""
+        return any(key == "placed" for key, _ in self.recipe.details)
 
     @property
     def cpus(self) -> str:

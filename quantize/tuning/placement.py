@@ -102,7 +102,7 @@ class PlacementSearch:
     """The choice of one tuned model's placement."""
 
     def __init__(
-        self, fp32: ModelProto, candidate: ModelProto, recipe: Recipe, bench: PlacementBench, criterion: SpeedCriterion
+        self, fp32: ModelProto, candidate: ModelProto, recipe: Recipe, bench: PlacementBench, min_speedup: float = 1.0
     ) -> None:
         """Set up.
 
@@ -111,9 +111,9 @@ class PlacementSearch:
             candidate: As Neural Compressor built it.
             recipe: As Neural Compressor found it.
             bench: Builds, times and judges.
-            criterion: The speed-up that is asked for.
+            min_speedup: The speed-up that is asked for; above 1 float arithmetic is no way to reach it.
         """
-        self._recipe, self._bench, self._criterion = recipe, bench, criterion
+        self._recipe, self._bench, self._min_speedup = recipe, bench, min_speedup
         self._graph: UnitGraph = unit_graph(fp32, op_types_of(recipe.but(engine="native", float_op_types=())))
         self._int8 = int8_nodes(candidate, fp32)
         self._borders = borders_of(fp32, self._graph)
@@ -131,7 +131,7 @@ class PlacementSearch:
             self._options.append(fastest)
             if fastest.met:
                 best = fastest
-        slow = best is not None and self._is_slow(best)
+        slow = best is not None and _is_slow(best)
         if best is not None and not slow and not self._float_is_smaller(best):
             return Placement(best, tuple(self._options), _reason(best))
         alone = self.in_float()
@@ -189,15 +189,10 @@ class PlacementSearch:
         metric, met = self._bench.judged(option.recipe)
         return replace(option, metric=metric, met=met, bytes=self._bench.built(option.recipe).bytes)
 
-    def _is_slow(self, option: Option) -> bool:
-        assert option.speedup is not None
-        speed = SpeedCriterion(min_speedup=min(self._criterion.min_speedup, 1.0))
-        return speed.outcome(option.speedup.ratio, option.speedup.low, option.speedup.high, None) == "not met"
-
     def _float_is_smaller(self, option: Option) -> bool:
         """Return whether float arithmetic is as fast and may be smaller: layers in float may hold fp32 weights."""
         assert option.speedup is not None
-        return option.speedup.ratio < AS_FAST and self._criterion.min_speedup <= 1.0
+        return option.speedup.ratio < AS_FAST and self._min_speedup <= 1.0
 
 
 def first_that_passes(option: Callable[[int], Option], most: int) -> Option:
@@ -220,6 +215,13 @@ def first_that_passes(option: Callable[[int], Option], most: int) -> Option:
         else:
             low = middle
     return found
+
+
+def _is_slow(option: Option) -> bool:
+    """Return whether a placement is slower than fp32, by the rule of the verdict."""
+    found = option.speedup
+    assert found is not None
+    return SpeedCriterion(min_speedup=1.0).outcome(found.ratio, found.low, found.high, None) == "not met"
 
 
 def _reason(best: Option) -> str:
