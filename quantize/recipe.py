@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict
 
 from quantize.provenance import fingerprint
 
+_LATER = frozenset({"stored_nodes", "uint8_nodes"})
+
 
 class Recipe(BaseModel):
     """One way to quantize one model: schemes, ranges, ops kept in fp32, corrections, rewrites.
@@ -51,9 +53,9 @@ class Recipe(BaseModel):
     @property
     def id(self) -> str:
         """Return twelve hexadecimal digits: the same fields, the same id."""
-        # Fields that came later are left out where they say nothing, so that recipes of earlier reports keep their id.
-        later = {name for name in ("stored_nodes", "uint8_nodes") if not getattr(self, name)}
-        return fingerprint(self.model_dump(mode="json", exclude=later))[:12]
+        fields = self.model_dump(mode="json")
+        # Ids in reports and latency tables that are older than a field hold where it says nothing.
+        return fingerprint({name: value for name, value in fields.items() if value or name not in _LATER})[:12]
 
     def but(self, **changes: Any) -> Recipe:
         """Return this recipe with some fields changed, checked again."""
