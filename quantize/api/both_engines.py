@@ -11,7 +11,7 @@ from quantize.api.built import workshop
 from quantize.api.context import Context
 from quantize.api.evaluator import Evaluator
 from quantize.api.export import Pair
-from quantize.api.finishing import Judged, final_verdict, finish, judge
+from quantize.api.finishing import Judged, final_verdict, finish
 from quantize.api.losses import with_losses
 from quantize.api.ratios import Ratios
 from quantize.api.run_folder import RunFolder
