@@ -14,7 +14,6 @@ from quantize.calibration.grid import Grid
 from quantize.calibration.second_moments import SecondMoments
 from quantize.calibration.statistics import CalibrationStatistics
 from quantize.engines.native_equalization import equalized
-from quantize.engines.native_guard import guard_float_layers
 from quantize.engines.native_placing import (
     BIAS,
     CORRECTIONS,
@@ -31,6 +30,7 @@ from quantize.engines.native_rewriting import rewritten
 from quantize.engines.native_scores import corrected_scores, logits
 from quantize.errors import EngineError
 from quantize.formats.exact import with_unsigned_weights
+from quantize.formats.guard import guard_float_layers
 from quantize.formats.stored import store_weights
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.nodes import default_opset

@@ -17,6 +17,7 @@ import onnxruntime
 from onnx import ModelProto, NodeProto
 
 from quantize.formats.graph import DEFAULT_DOMAIN, MICROSOFT, Graph, attribute
+from quantize.formats.guard import guard_float_layers
 from quantize.formats.operators.moving import moves_values
 from quantize.formats.parameters import is_dequantize
 from quantize.formats.saturation import is_depthwise
@@ -68,6 +69,9 @@ def open_exact_session(
 ) -> onnxruntime.InferenceSession:
     """Return a session that computes what the graph says, without saturation, whatever the CPU.
 
+    Layers of float weights stay float too: those that onnxruntime quantizes when a session opens (see
+    ``formats.guard``) get int8 weights, which saturate.
+
     Args:
         model: A model in any format, or its file.
         threads: Intra-op threads.
@@ -79,7 +83,9 @@ def open_exact_session(
     if isinstance(model, Path):
         where = where or str(model)
         model = read_model(model)
-    return open_session(with_unsigned_weights(model).SerializeToString(), threads=threads, where=where)
+    exact = with_unsigned_weights(model)
+    guard_float_layers(exact)
+    return open_session(exact.SerializeToString(), threads=threads, where=where)
 
 
 def _integer_operator(graph: Graph, unsigned: Unsigned, node: NodeProto) -> None:

@@ -272,3 +272,28 @@ def test_a_file_is_opened_as_its_model_is(tmp_path: Path) -> None:
     path.write_bytes(model.SerializeToString())
     found = open_exact_session(path).run(None, {"x": BRIGHT})[0]
     np.testing.assert_array_equal(found, _exact(model, {"x": BRIGHT}))
+
+
+@pytest.mark.parametrize("opset", [12, 13, 21])
+def test_float_layers_that_would_be_quantized_when_a_session_opens_stay_float(opset: int) -> None:
+    """onnxruntime puts their weights on int8, which saturate: then they are other sums than the graph's."""
+    random = np.random.default_rng(0)
+    constants = {
+        "s": np.float32(1),
+        "z": np.uint8(0),
+        "w": random.choice(np.array([-1, 1, 0.9], np.float32), (8, 16, 3, 3)),
+        "t": np.float32(50),
+    }
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["xq"]),
+        helper.make_node("DequantizeLinear", ["xq", "s", "z"], ["xd"]),
+        helper.make_node("Conv", ["xd", "w"], ["c"], name="layer"),
+        helper.make_node("QuantizeLinear", ["c", "t", "z"], ["cq"]),
+        helper.make_node("DequantizeLinear", ["cq", "t", "z"], ["y"]),
+    ]
+    model = _model(nodes, {"x": (TensorProto.FLOAT, [1, 16, 5, 5])}, TensorProto.FLOAT, constants, opset)
+    bright = {"x": random.uniform(100, 255, (1, 16, 5, 5)).astype(np.float32)}
+    expected = open_session(model, optimize=False, exact=False).run(None, bright)[0]
+    np.testing.assert_allclose(_exact(model, bright), expected, atol=50)
+    assert np.mean(_exact(model, bright) == expected) > 0.98
+    assert np.mean(_plain(model, bright) == expected) < 0.9
