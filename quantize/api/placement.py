@@ -20,7 +20,7 @@ from quantize.benchmark.measurement import speedups
 from quantize.benchmark.profile import profile
 from quantize.data.workers import available_cpus
 from quantize.engines.inc_placement import placed, stored_weights
-from quantize.engines.native_guard import guard_float_layers
+from quantize.formats.guard import guard_float_layers
 from quantize.engines.native_layers import arrays, layers
 from quantize.engines.native_rewriting import rewritten
 from quantize.engines.protocols import Goal, Trial
