@@ -25,6 +25,8 @@ SETTINGS: dict[str, object] = {
     "preprocessing.std": "1,1,1",
     "quantization.calibration.sampling_size": 24,
     "evaluation.performance.iteration": 20,
+    "evaluation.performance.max_seconds": 1,
+    "tuning.placement": "all-int8",
     "rewrites": "none",
 }
 
