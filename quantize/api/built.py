@@ -72,10 +72,9 @@ def build(
         bare = to_qlinear(candidate.proto(), opset=context.qlinear_opset)
         plain = _rewrite(context, candidate, goal, selection, ratios)
         rewritten, corrections = _corrected(context, found, goal, selection, plain)
-        recipe, target = found.chosen.recipe, context.target
-        pair = write_pair(finished(rewritten, recipe, target), context.folder)
+        pair = write_pair(finished(rewritten, context.target), context.folder)
         steps = tuple(
-            Step(name, finished_model(model, recipe, target))
+            Step(name, finished_model(model, context.target))
             for name, model in (
                 ("the candidate in its final input and format", bare),
                 ("the rewrites", plain.qlinear),

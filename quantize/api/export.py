@@ -16,7 +16,6 @@ from quantize.formats.exact import open_exact_session, with_unsigned_weights
 from quantize.formats.guard import guard_float_layers
 from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import ModelArtifact, save_model
-from quantize.recipe import Recipe
 from quantize.report.models import FormatsSection
 from quantize.rewrites import Rewritten
 from quantize.target import CpuClass, must_not_saturate
@@ -37,23 +36,23 @@ class Pair:
     qdq: ModelArtifact
 
 
-def finished(rewritten: Rewritten, recipe: Recipe, target: CpuClass) -> Rewritten:
+def finished(rewritten: Rewritten, target: CpuClass) -> Rewritten:
     """Return both formats as they are written: see ``finished_model``."""
-    qlinear, qdq = (finished_model(one, recipe, target) for one in (rewritten.qlinear, rewritten.qdq))
+    qlinear, qdq = (finished_model(one, target) for one in (rewritten.qlinear, rewritten.qdq))
     return replace(rewritten, qlinear=qlinear, qdq=qdq)
 
 
-def finished_model(model: onnx.ModelProto, recipe: Recipe, target: CpuClass) -> onnx.ModelProto:
+def finished_model(model: onnx.ModelProto, target: CpuClass) -> onnx.ModelProto:
     """Return a copy of a model with the last touches of its file.
 
-    Layers in fp32 stay so: onnxruntime would quantize them again on opening. Layers whose weights the recipe wants to
-    be uint8 have them; so have those whose sums could leave 16 bits where the target must not have any: rewrites and
-    the input's contract may have made such weights.
+    Layers in fp32 stay so: onnxruntime would quantize them again on opening. Layers whose sums could leave 16 bits get
+    weights of uint8 where the target must not have any: rewrites and the input's contract may have made such weights.
     """
     result = onnx.ModelProto.FromString(model.SerializeToString())
     guard_float_layers(result)
-    unsigned = {*recipe.uint8_nodes, *(saturating_layers(result) if must_not_saturate(target) else ())}
-    return with_unsigned_weights(result, unsigned) if unsigned else result
+    if must_not_saturate(target) and saturating_layers(result):
+        return with_unsigned_weights(result, only_saturating=True)
+    return result
 
 
 def write_pair(rewritten: Rewritten, run: RunFolder) -> Pair:

@@ -105,12 +105,13 @@ class NativeBuilder:
         """Return the quantized graph without writing it; see ``build``."""
         placement, activations = self.placed(model, recipe, evidence)
         quantized = insert_qdq(placement.model, recipe, op_types_of(recipe), activations, placement.grids)
+        # Before rewrites, which may give nodes other names.
+        if recipe.uint8_nodes:
+            quantized = with_unsigned_weights(quantized, recipe.uint8_nodes)
         if placement.stored:
             quantized = store_weights(quantized, placement.stored)
         quantized = rewritten(quantized, recipe.rewrites)
         guard_float_layers(quantized)
-        if recipe.uint8_nodes:
-            quantized = with_unsigned_weights(quantized, recipe.uint8_nodes)
         if SCORES not in recipe.corrections:
             return quantized
         if self._reference is None:

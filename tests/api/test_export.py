@@ -15,14 +15,12 @@ from quantize.formats.exact import open_exact_session
 from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import ModelArtifact
 from quantize.models.session import open_session
-from quantize.recipe import Recipe
 from quantize.rewrites import Rewritten
 from quantize.target import CpuClass
 
 if TYPE_CHECKING:
     from tests.conftest import ExactSession
 
-RECIPE = Recipe(engine="native")
 
 pytestmark = pytest.mark.inc
 
@@ -34,7 +32,7 @@ def pair(colour_run: TuneResult) -> Rewritten:
 
 
 def test_a_graph_without_fp32_layers_between_int8_ones_is_left_as_it_is(pair: Rewritten) -> None:
-    same = finished(pair, RECIPE, "vnni")
+    same = finished(pair, "vnni")
     assert same.qlinear == pair.qlinear
     assert same.qdq == pair.qdq
 
@@ -44,7 +42,7 @@ def test_for_a_target_that_must_not_saturate_every_layer_that_could_is_written_w
     pair: Rewritten, target: CpuClass, exact_session: ExactSession
 ) -> None:
     assert saturating_layers(pair.qlinear)
-    safe = finished(pair, RECIPE, target)
+    safe = finished(pair, target)
     images = np.random.default_rng(0).uniform(0, 255, (2, 3, 32, 32)).astype(np.float32)
     for model, given in ((safe.qlinear, pair.qlinear), (safe.qdq, pair.qdq)):
         assert saturating_layers(model) == ()
@@ -52,18 +50,8 @@ def test_for_a_target_that_must_not_saturate_every_layer_that_could_is_written_w
         assert np.array_equal(open_session(model.SerializeToString()).run(None, {"pixels": images})[0], exact)
 
 
-def test_layers_that_the_recipe_names_are_written_with_weights_of_uint8(pair: Rewritten) -> None:
-    name = saturating_layers(pair.qlinear)[0]
-    written = finished(pair, RECIPE.but(uint8_nodes=(name,)), "vnni")
-    for model in (written.qlinear, written.qdq):
-        assert name not in saturating_layers(model)
-        assert saturating_layers(model)
-
-
 def test_what_is_written_is_what_was_given_and_both_files_open(pair: Rewritten, tmp_path: Path) -> None:
-    written = write_pair(
-        finished(pair, RECIPE, "vnni"), RunFolder(tmp_path, tmp_path / "int8.onnx", tmp_path / "qdq.onnx")
-    )
+    written = write_pair(finished(pair, "vnni"), RunFolder(tmp_path, tmp_path / "int8.onnx", tmp_path / "qdq.onnx"))
     assert onnx.load(written.int8.path) == pair.qlinear
     images = np.random.default_rng(0).uniform(0, 255, (2, 3, 32, 32)).astype(np.float32)
     scores = [open_exact_session(model.path).run(None, {"pixels": images})[0] for model in (written.int8, written.qdq)]
