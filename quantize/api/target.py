@@ -5,7 +5,7 @@ from __future__ import annotations
 from quantize.benchmark.cpu_class import this_cpu_class
 from quantize.config.run_config import RunConfig
 from quantize.errors import ConfigError
-from quantize.target import CpuClass
+from quantize.target import CpuClass, computes_otherwise
 
 
 def with_target(config: RunConfig) -> RunConfig:
@@ -38,6 +38,23 @@ def with_recorded_target(config: RunConfig, recorded: CpuClass, *, run: str) -> 
             advice="leave --target out to repeat or continue that run, or tune anew for other CPUs",
         )
     return _for(config, recorded)
+
+
+def target_of(config: RunConfig, recorded: CpuClass | None) -> CpuClass:
+    """Return the CPUs that models to be measured are for: as asked, else as their run says, else this machine's.
+
+    Args:
+        config: All settings.
+        recorded: The target of the run that wrote them; None where no run says so.
+    """
+    if recorded is not None and config.quantization.target == "auto":
+        return recorded
+    return with_target(config).quantization.cpus
+
+
+def is_exact(target: CpuClass) -> bool:
+    """Return whether accuracy is measured in exact sessions: this machine may compute otherwise than the target."""
+    return computes_otherwise(this_cpu_class(), target)
 
 
 def target_in_words(config: RunConfig) -> str:

@@ -144,8 +144,10 @@ def speed_table(report: RunReport) -> Table | None:
         )
     plan = measurement.plan
     threads = f"{plan.threads} thread" + ("s" if plan.threads > 1 else "")
+    speed = report.verdict.speed
+    elsewhere = "" if speed is None or speed.for_target else f" (not measured for the target {speed.target})"
     return Table(
-        "Latency and size",
+        f"Latency and size{elsewhere}",
         ("model", "p50", "p90", "p99", "speed-up, 95 %", "size"),
         tuple(rows),
         (
