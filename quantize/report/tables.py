@@ -15,6 +15,7 @@ from quantize.report.machine import machine_table
 from quantize.report.models import AccuracySection
 from quantize.report.schema import RunReport
 from quantize.report.search_tables import engines_table, prediction_table, search_stages_table
+from quantize.report.stored import stored_sentence
 from quantize.report.table import NAMES, Table
 from quantize.report.trials import RewriteSection
 from quantize.report.wording import (
@@ -205,6 +206,8 @@ def resources_table(report: RunReport) -> Table | None:
     if not report.resources:
         return None
 
+    stored = stored_sentence(report)
+
     def added(size: float | None) -> str:
         return megabytes(None if size is None else round(size))
 
@@ -221,7 +224,9 @@ def resources_table(report: RunReport) -> Table | None:
             )
             for one in report.resources
         ),
-        ("Each model in processes of its own; medians of three.",),
+        tuple(
+            note for note in ("Each model in processes of its own; medians of three.", stored_sentence(report)) if note
+        ),
     )
 
 
