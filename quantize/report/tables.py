@@ -224,9 +224,7 @@ def resources_table(report: RunReport) -> Table | None:
             )
             for one in report.resources
         ),
-        tuple(
-            note for note in ("Each model in processes of its own; medians of three.", stored_sentence(report)) if note
-        ),
+        ("Each model in processes of its own; medians of three.", *([stored] if stored is not None else [])),
     )
 
 
