@@ -76,14 +76,18 @@ def test_exact_sums_are_those_of_the_integers(zero_points: tuple[str, ...]) -> N
     np.testing.assert_array_equal(_exact(model, {"x": given}), sums)
 
 
+PAIRS = 8
+PLAIN: dict[str, int] = {"vnni": 16 * 127 * 255, "arm64": 16 * 127 * 255, "avx2": PAIRS * np.iinfo(np.int16).max}
+"""What a plain session makes of 16 products of 127 and 255, by class; `any` may have kernels of either kind."""
+
+
 def test_plain_sessions_saturate_only_on_cpus_without_vnni() -> None:
     model = _matmul_integer(SATURATING.T.copy())
-    sums = BRIGHT.astype(np.int32) @ SATURATING.T.astype(np.int32)
-    np.testing.assert_array_equal(_exact(model, {"x": BRIGHT}), sums)
-    saturates = {"vnni": False, "arm64": False, "avx2": True}.get(this_cpu_class())
-    plain = _plain(model, {"x": BRIGHT})
-    assert saturates is None or bool((plain < sums).all()) is saturates
-    assert saturates is None or np.array_equal(plain, sums) is not saturates
+    assert set(_exact(model, {"x": BRIGHT}).ravel()) == {16 * 127 * 255}
+    cpu_class = this_cpu_class()
+    assert set(_plain(model, {"x": BRIGHT}).ravel()) <= (
+        {PLAIN[cpu_class]} if cpu_class in PLAIN else set(PLAIN.values())
+    )
 
 
 def _saturating_conv(group: int = 1, kernel: tuple[int, ...] = (3, 3)) -> ModelProto:
