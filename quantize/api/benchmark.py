@@ -13,6 +13,8 @@ from quantize.api.benchmark_subjects import BASELINE, Subjects, subjects
 from quantize.api.evaluator import Evaluator
 from quantize.api.goal import goal_for
 from quantize.api.latency import ROTATED_IMAGES, latency_plan, prepared_inputs
+from quantize.api.target import is_exact
+from quantize.benchmark.cpu_class import this_cpu_class
 from quantize.benchmark.instances import measure_instances
 from quantize.benchmark.measure import Inputs, measure
 from quantize.benchmark.plan import Plan
@@ -37,7 +39,6 @@ from quantize.report.models import AccuracySection
 
 __all__ = ["BenchmarkRequest", "BenchmarkResult", "benchmark"]
 
-_SECONDS = 120.0
 _STAGE_SECONDS = 20.0
 
 
@@ -72,7 +73,14 @@ def benchmark(request: BenchmarkRequest, *, progress: Progress = silent) -> Benc
 def _accuracy(
     request: BenchmarkRequest, found: Subjects, crops: Crops, scratch: Path, progress: Progress
 ) -> dict[str, AccuracySection]:
-    evaluator = Evaluator(crops, found.preprocessing, scratch / "scores", available_cpus(), progress=progress)
+    evaluator = Evaluator(
+        crops,
+        found.preprocessing,
+        scratch / "scores",
+        available_cpus(),
+        exact=is_exact(found.target),
+        progress=progress,
+    )
     first, *others = found.models
     baseline = evaluator.evaluate_baseline(found.models[first])
     sections = {first: baseline_accuracy(baseline)}
@@ -100,7 +108,7 @@ def _report(
         found.models,
         request.config.evaluation.performance,
         seed=request.config.tuning.random_seed,
-        max_seconds=request.max_seconds or _SECONDS,
+        max_seconds=request.config.evaluation.performance.max_seconds,
         precision=request.precision,
         baseline=BASELINE if found.compared else None,
     )
@@ -137,6 +145,8 @@ def _report(
         profile=_profiled(found, plan, inputs, progress) if speed and request.profile else None,
         stages=measure_stages(_brief(plan), _encoded(listed), _preparations(found), progress=progress) if speed else (),
         versions=versions(),
+        target=found.target,
+        cpu_class=this_cpu_class(),
         notes=request.config.notes,
     )
 

@@ -126,6 +126,7 @@ class NativeEngine:
             lambda positions: list(context.batches(crops.subset(list(positions)))),
             seed=context.config.tuning.random_seed,
             threads=available_cpus(),
+            exact=evaluator.exact,
         )
 
     def _plan(self, candidate: ModelArtifact, baseline: ModelArtifact) -> tuple[Plan, Inputs]:
@@ -149,7 +150,9 @@ class NativeEngine:
         (gain,) = speedups(measurement)
         found = latency(measurement, "baseline")
         baseline_ns = float(found.p50_ns or found.minimum_ns)
-        return PairedLatency(baseline_ns=baseline_ns, candidate_ns=baseline_ns / gain.ratio)
+        return PairedLatency(
+            baseline_ns=baseline_ns, candidate_ns=baseline_ns / gain.ratio, low=gain.low, high=gain.high
+        )
 
     def _profile(self, candidate: ModelArtifact, recipe: Recipe) -> Profile:
         plan = self._plan(candidate, self._context.model)

@@ -11,6 +11,7 @@ from quantize.config import RunConfig, load_config
 from quantize.config.nearest import nearest
 from quantize.config.schema import settings as every_setting
 from quantize.errors import ConfigError
+from quantize.target import Target
 
 PathLike = str | os.PathLike[str]
 
@@ -40,7 +41,7 @@ class Settings(PreprocessingSettings, total=False):
     approach: str
     sampling_size: int
     in_evaluation: bool
-    target: Literal["vnni", "avx2", "any"]
+    target: Target
     reduce_range: bool
     model_wise: Mapping[str, Any]
     optype_wise: Mapping[str, Any]
@@ -48,6 +49,7 @@ class Settings(PreprocessingSettings, total=False):
     topk: int
     warmup: int
     iteration: int
+    max_seconds: float
     cores_per_instance: int
     num_of_instance: int
     engine: Literal["inc", "native", "both"]
@@ -56,8 +58,11 @@ class Settings(PreprocessingSettings, total=False):
     absolute: float
     agreement: float
     confidence: float
+    min_speedup: float
     timeout: int
     max_trials: int
+    placement: Literal["measured", "all-int8"]
+    time_budget: float
     certification: float
     random_seed: int
     rewrites: str | Sequence[str]
