@@ -53,7 +53,7 @@ class NativeEngine:
         settings = SearchSettings(
             recipe=recipe if rule is None else recipe.but(range_rule=rule),
             max_trials=exit_policy.max_trials,
-            max_seconds=float(exit_policy.timeout) if exit_policy.timeout else None,
+            max_seconds=min(float(exit_policy.timeout or config.tuning.time_budget), config.tuning.time_budget),
             threads=available_cpus(),
         )
         if rule is not None:
