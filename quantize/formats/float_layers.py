@@ -154,7 +154,9 @@ def _ends(bounds: Bounds) -> tuple[tuple[str, float], tuple[str, float]]:
 
 def _float_nodes(graph: Graph, named: set[str], followers: Collection[str]) -> set[str]:
     """Return the names of all nodes that compute in float: the named, those that did, and what follows them."""
-    floats = named | {node.name for node in graph.nodes if not _is_border(node) and not _is_int8(graph, node)}
+    floats = named | {
+        node.name for node in graph.nodes if not _is_border(node) and not computes_on_integers(graph, node)
+    }
     left = [node for node in graph.sorted_nodes() if node.name in followers and node.name not in floats]
     changed = True
     while changed:
@@ -174,16 +176,28 @@ def _is_border(node: NodeProto) -> bool:
     return is_quantize(node) or is_dequantize(node)
 
 
-def _is_int8(graph: Graph, node: NodeProto) -> bool:
-    """Return whether onnxruntime may compute a node on integers: what it takes was dequantized."""
+def computes_on_integers(graph: Graph, node: NodeProto) -> bool:
+    """Return whether onnxruntime may compute a node on integers: between DequantizeLinear and QuantizeLinear."""
     data = [name for name in node.input if name and graph.constant(name) is None]
     if node.op_type in WEIGHTED:  # float weights make a float layer
         data = list(node.input[:2])
     if clip_bounds(graph, node) is not None:  # an activation belongs to the node before it
         maker = graph.producer(node.input[0])
         if maker is not None and not _is_border(maker):
-            return _is_int8(graph, maker)
-    return bool(data) and all(is_dequantize(graph.producer(name)) for name in data)
+            return computes_on_integers(graph, maker)
+    if not data or not all(is_dequantize(graph.producer(name)) for name in data):
+        return False
+    return node.op_type in ("Gemm", "MatMul") or all(_only_quantized(graph, name) for name in node.output if name)
+
+
+def _only_quantized(graph: Graph, name: str) -> bool:
+    readers = graph.consumers(name)
+    if graph.is_output(name):
+        return False
+    return all(
+        is_quantize(reader) or (clip_bounds(graph, reader) is not None and _only_quantized(graph, reader.output[0]))
+        for reader in readers
+    )
 
 
 def _made_in_float(graph: Graph, name: str, floats: set[str]) -> bool:

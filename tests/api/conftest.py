@@ -12,6 +12,7 @@ from PIL import Image
 
 from quantize.api import finishing, tuning_run
 from quantize.api.context import Context
+from quantize.api.engines import preferred
 from quantize.api.request import TuneRequest, TuneResult
 from quantize.api.search import Found, Search
 from quantize.api.tune import tune
@@ -113,7 +114,7 @@ def _search_of(candidates: tuple[onnx.ModelProto | BaseException, ...], run: Tun
                 metric = evaluate(artifact) if search.goal.metric != "none" else None
                 yield Trial(number, recipe, artifact, metric, 0.1)
 
-        return search.run(tune, lambda: (None, "these were all"))
+        return preferred(search.run(tune, lambda: (None, "these were all")), search.goal)
 
     return tune_with
 
