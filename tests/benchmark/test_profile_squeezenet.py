@@ -77,7 +77,9 @@ def test_of_the_convolutions_that_matter_conv1_alone_is_slower_in_int8(cpu_class
     heavy = 0.01 * recorded.baseline.run_ns  # operators that take less explain nothing
     convs = [gain for gain in gains(recorded) if gain.op_type == "Conv" and gain.baseline_ns > heavy]
     assert [gain.origin for gain in convs if gain.ratio < 1] == ["conv1"]
-    assert "conv1 (Conv, 3 input channels)" in profile_text(recorded)
+    text = profile_text(recorded)
+    assert "conv1 (Conv)" in text
+    assert "3 input channels" in text
 
 
 def test_each_product_has_its_kind_and_what_is_expected_of_it(profiled):
