@@ -158,6 +158,8 @@ def settings(data: Path, labels: Path | None, **changes: object) -> RunConfig:
         **({"data.labels": str(labels)} if labels else {}),
         "quantization.calibration.sampling_size": 20,
         "evaluation.performance.iteration": 20,
+        "evaluation.performance.max_seconds": 0.2,
+        "tuning.placement": "all-int8",
         "tuning.exit_policy.max_trials": 1,
         "rewrites": "none",
     }
