@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from quantize.provenance import fingerprint
 
-_LATER = frozenset({"stored_nodes"})
+_LATER = frozenset({"stored_nodes", "uint8_nodes"})
 
 
 class Recipe(BaseModel):
@@ -24,8 +24,9 @@ class Recipe(BaseModel):
         range_rule: The rule that turns a tensor's statistics into a range, where ``range_rules`` names no other.
         range_rules: (tensor, rule) for tensors with a rule of their own, sorted by tensor.
         float_nodes: Names of nodes kept in fp32, sorted.
-        stored_nodes: Those of ``float_nodes`` whose weights are stored in int8: fp32 arithmetic on them, sorted.
         float_op_types: Op types kept in fp32, sorted.
+        stored_nodes: Of the nodes kept in fp32, those whose weights are stored in int8 and computed in fp32, sorted.
+        uint8_nodes: Of the other nodes, those with weights of uint8, whose products cannot saturate, sorted.
         corrections: Corrections applied to the weights and biases, in order.
         rewrites: Names of the graph rewrites applied, in order.
         details: What an engine needs beyond that to build the model again, as sorted (key, JSON text) pairs.
@@ -42,8 +43,9 @@ class Recipe(BaseModel):
     range_rule: str = "minmax"
     range_rules: tuple[tuple[str, str], ...] = ()
     float_nodes: tuple[str, ...] = ()
-    stored_nodes: tuple[str, ...] = ()
     float_op_types: tuple[str, ...] = ()
+    stored_nodes: tuple[str, ...] = ()
+    uint8_nodes: tuple[str, ...] = ()
     corrections: tuple[str, ...] = ()
     rewrites: tuple[str, ...] = ()
     details: tuple[tuple[str, str], ...] = ()

@@ -13,6 +13,8 @@ from quantize.api.benchmark_subjects import BASELINE, Subjects, subjects
 from quantize.api.evaluator import Evaluator
 from quantize.api.goal import goal_for
 from quantize.api.latency import ROTATED_IMAGES, latency_plan, prepared_inputs
+from quantize.api.target import is_exact
+from quantize.benchmark.cpu_class import this_cpu_class
 from quantize.benchmark.instances import measure_instances
 from quantize.benchmark.measure import Inputs, measure
 from quantize.benchmark.plan import Plan
@@ -71,7 +73,14 @@ def benchmark(request: BenchmarkRequest, *, progress: Progress = silent) -> Benc
 def _accuracy(
     request: BenchmarkRequest, found: Subjects, crops: Crops, scratch: Path, progress: Progress
 ) -> dict[str, AccuracySection]:
-    evaluator = Evaluator(crops, found.preprocessing, scratch / "scores", available_cpus(), progress=progress)
+    evaluator = Evaluator(
+        crops,
+        found.preprocessing,
+        scratch / "scores",
+        available_cpus(),
+        exact=is_exact(found.target),
+        progress=progress,
+    )
     first, *others = found.models
     baseline = evaluator.evaluate_baseline(found.models[first])
     sections = {first: baseline_accuracy(baseline)}
@@ -136,6 +145,8 @@ def _report(
         profile=_profiled(found, plan, inputs, progress) if speed and request.profile else None,
         stages=measure_stages(_brief(plan), _encoded(listed), _preparations(found), progress=progress) if speed else (),
         versions=versions(),
+        target=found.target,
+        cpu_class=this_cpu_class(),
         notes=request.config.notes,
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from quantize.api.benchmark_request import BenchmarkRequest
 from quantize.api.model_preprocessing import input_of, model_preprocessing
 from quantize.api.run_folder import newest_run
+from quantize.api.target import target_of
 from quantize.config.preprocessing import PreprocessingBlock
 from quantize.data.preprocessing import Preprocessing
 from quantize.errors import ConfigError, ModelError
@@ -15,6 +16,7 @@ from quantize.models.artifact import ModelArtifact
 from quantize.recipe import Recipe
 from quantize.report.schema import RunReport
 from quantize.report.storage import read_report
+from quantize.target import CpuClass
 
 BASELINE = "fp32"
 
@@ -29,6 +31,7 @@ class Subjects:
         data: The images.
         labels: Their labels, or None.
         recipe: What the quantized models were built from, where a run says so.
+        target: The class of CPUs that they are for: what is asked for, else the run's, else this machine's.
     """
 
     models: dict[str, ModelArtifact]
@@ -36,6 +39,7 @@ class Subjects:
     data: Path
     labels: Path | None
     recipe: Recipe | None
+    target: CpuClass
 
     @property
     def compared(self) -> bool:
@@ -80,7 +84,8 @@ def subjects(request: BenchmarkRequest) -> Subjects:
     if settings.path is None and report is not None and report.data.labels is not None:
         labels = Path(report.data.labels)
     recipe = report.chosen.recipe if report is not None else None
-    return Subjects(models, _preprocessings(request, models, report), data, labels, recipe)
+    target = target_of(request.config, None if report is None else report.chosen.target)
+    return Subjects(models, _preprocessings(request, models, report), data, labels, recipe, target)
 
 
 def _models_of(folder: Path, report: RunReport, baseline: Path | None) -> dict[str, ModelArtifact]:

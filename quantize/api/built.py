@@ -9,18 +9,18 @@ from onnx import ModelProto
 from quantize.api.context import Context
 from quantize.api.engines import weighted_int8
 from quantize.api.evaluator import Evaluator, metric_of
-from quantize.api.export import Pair, guarded, write_pair
+from quantize.api.export import Pair, finished, finished_model, write_pair
 from quantize.api.ratios import Ratios
 from quantize.api.rewriting import Workshop
 from quantize.api.score_correction import CORRECTION, with_corrected_scores
 from quantize.api.search import Found
-from quantize.engines.native_guard import guard_float_layers
 from quantize.engines.protocols import Goal
 from quantize.formats import to_qlinear
 from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.report.trials import ChosenSection
 from quantize.rewrites import Rewritten, select_rewrites
+from quantize.target import must_not_saturate
 
 
 @dataclass(frozen=True)
@@ -72,20 +72,16 @@ def build(
         bare = to_qlinear(candidate.proto(), opset=context.qlinear_opset)
         plain = _rewrite(context, candidate, goal, selection, ratios)
         rewritten, corrections = _corrected(context, found, goal, selection, plain)
-        pair = write_pair(guarded(rewritten), context.folder)
-        steps = (
-            Step("the candidate in its final input and format", _guarded(bare)),
-            Step("the rewrites", _guarded(plain.qlinear)),
-            Step("the correction of the scores", _guarded(rewritten.qlinear)),
+        pair = write_pair(finished(rewritten, context.target), context.folder)
+        steps = tuple(
+            Step(name, finished_model(model, context.target))
+            for name, model in (
+                ("the candidate in its final input and format", bare),
+                ("the rewrites", plain.qlinear),
+                ("the correction of the scores", rewritten.qlinear),
+            )
         )
         return Built(found, rewritten, _chosen(context, found, rewritten, corrections, pair), pair, steps)
-
-
-def _guarded(model: ModelProto) -> ModelProto:
-    """Return a copy whose float layers stay float when a session opens, as in the files."""
-    copy = ModelProto.FromString(model.SerializeToString())
-    guard_float_layers(copy)
-    return copy
 
 
 def workshop(context: Context, goal: Goal, selection: Evaluator, ratios: Ratios | None) -> Workshop:
@@ -142,20 +138,22 @@ def _chosen(
 ) -> ChosenSection:
     kept = tuple(record.name for record in rewritten.records if record.kept)
     recipe = found.chosen.recipe.but(rewrites=kept, corrections=corrections)
-    int8, _ = weighted_int8(recipe, context.model.proto())
+    int8, weighted = weighted_int8(recipe, context.model.proto())
     return ChosenSection(
         trial=found.chosen.index,
         recipe_id=recipe.id,
         recipe=recipe,
         all_fp32=int8 == 0,
-        target=context.config.quantization.target,
+        target=context.target,
         saturating_layers=_saturating(context, pair),
+        layers=weighted,
+        int8_layers=int8,
     )
 
 
 def _saturating(context: Context, pair: Pair) -> int:
     """Return how many layers can saturate without VNNI: none where the target says so, whatever made the weights."""
     layers = {file.path.name: saturating_layers(file.proto()) for file in (pair.int8, pair.qdq)}
-    if context.config.quantization.target != "vnni" and any(layers.values()):
+    if must_not_saturate(context.target) and any(layers.values()):
         raise RuntimeError(f"layers can saturate without VNNI in spite of the target: {layers}")
     return len(layers[pair.int8.path.name])

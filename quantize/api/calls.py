@@ -232,6 +232,8 @@ def check(
     tolerances: PathLike | None = None,
     junit: PathLike | None = None,
     on_inconclusive: Literal["pass", "fail"] | None = None,
+    require: Sequence[str] = (),
+    limits_only: bool = False,
 ) -> GateResult:
     """Hold a run against an accepted baseline, or against limits alone, and write ``check.md`` beside its report.
 
@@ -246,13 +248,25 @@ def check(
         tolerances: A YAML file; None: the packaged ones.
         junit: Where JUnit XML goes; None: nowhere.
         on_inconclusive: What to make of inconclusive lines; None: they have an exit code of their own.
+        require: Figures that have to be compared: where they were not, their lines fail.
+        limits_only: Without a baseline: leave out what the tolerances say of one.
 
     Raises:
         QuantizeError: Something that the caller can mend: see its children.
     """
     from quantize.api.check import CheckRequest, check_run
 
-    return check_run(CheckRequest(Path(run), _path(baseline), _path(tolerances), _path(junit), on_inconclusive))
+    return check_run(
+        CheckRequest(
+            Path(run),
+            _path(baseline),
+            _path(tolerances),
+            _path(junit),
+            on_inconclusive,
+            require=tuple(require),
+            limits_only=limits_only,
+        )
+    )
 
 
 def _path(place: PathLike | None) -> Path | None:

@@ -9,6 +9,7 @@ from quantize.api.evaluator import Evaluator
 from quantize.api.inputs import Images
 from quantize.api.run_folder import RunFolder
 from quantize.api.stages import Stages
+from quantize.api.target import is_exact
 from quantize.config.run_config import RunConfig
 from quantize.data.batches import Batches
 from quantize.data.crops import Crops
@@ -17,6 +18,7 @@ from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog import CatalogEntry
 from quantize.progress import Progress
 from quantize.report.schema import RunReport
+from quantize.target import CpuClass
 
 _BATCH = 16
 
@@ -53,6 +55,16 @@ class Context:
         return self.asked.request.config
 
     @property
+    def target(self) -> CpuClass:
+        """Return the class of CPUs that the models are for."""
+        return self.config.quantization.cpus
+
+    @property
+    def exact(self) -> bool:
+        """Return whether accuracy is measured in exact sessions: this machine may compute otherwise than the target."""
+        return is_exact(self.target)
+
+    @property
     def qlinear_opset(self) -> int:
         """Return the opset of the QLinear file."""
         return max(12, self.source.opset)
@@ -65,6 +77,7 @@ class Context:
             scores=self.folder.work / f"{name}.scores",
             threads=available_cpus(),
             batch_size=_BATCH,
+            exact=self.exact,
             progress=self.progress,
         )
 

@@ -26,6 +26,7 @@ class Evaluator:
         scores: File of the fp32 model's scores, written by ``evaluate_baseline``.
         threads: Threads of the sessions.
         batch_size: Images a call.
+        exact: Whether models compute without saturation, see ``evaluate``.
         progress: Told after each batch.
     """
 
@@ -34,6 +35,7 @@ class Evaluator:
     scores: Path
     threads: int
     batch_size: int = 16
+    exact: bool = False
     progress: Progress = silent
     _store: ScoreStore | None = field(default=None, init=False)
     _known: dict[str, Evaluation] = field(default_factory=dict, init=False)
@@ -49,6 +51,7 @@ class Evaluator:
             threads=self.threads,
             store=self.scores,
             skipped=self.crops.skipped,
+            exact=self.exact,
             progress=self.progress,
         )
         self._store = ScoreStore.open(self.scores)
@@ -71,6 +74,7 @@ class Evaluator:
                 threads=self.threads,
                 baseline=self._store,
                 skipped=self.crops.skipped,
+                exact=self.exact,
                 progress=self.progress,
             )
         return self._known[model.graph_sha256]

@@ -20,11 +20,11 @@ from quantize.benchmark.measurement import speedups
 from quantize.benchmark.profile import profile
 from quantize.data.workers import available_cpus
 from quantize.engines.inc_placement import placed, stored_weights
-from quantize.engines.native_guard import guard_float_layers
 from quantize.engines.native_layers import arrays, layers
 from quantize.engines.native_rewriting import rewritten
 from quantize.engines.protocols import Goal, Trial
 from quantize.formats import to_qdq
+from quantize.formats.guard import guard_float_layers
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.recipe import Recipe
 from quantize.report.placement import PlacementOptionSection, PlacementSection, RatioSection

@@ -8,22 +8,24 @@ from pathlib import Path
 
 from quantize.api.asked import Asked
 from quantize.api.request import TuneRequest
+from quantize.api.target import with_recorded_target
 from quantize.errors import RunError
 from quantize.files import write_text
+from quantize.target import CPU_CLASSES
 
 _FILE = "request.json"
-_VERSION = 2
-_READ = (1, _VERSION)
-"""Version 1 says nothing of the images' place, a replay, recorded latencies and the removal of crops."""
+_VERSION = 3
+"""Earlier versions do not say for which CPUs the run is, and their trials were judged by other rules."""
 
 
 def write_request(asked: Asked, work: Path) -> None:
-    """Write what is not in the configuration: the model, the place, what is skipped, judged, repeated and recorded."""
+    """Write what the run was asked: the model, the place, the target, what is skipped, judged, repeated, recorded."""
     request = asked.request
     content = {
         "version": _VERSION,
         "input_model": str(asked.model.absolute()),
         "output_model": str(asked.output.absolute()),
+        "target": request.config.quantization.target,
         "criterion": request.criterion,
         "skip_unreadable": request.skip_unreadable,
         "demonstration": asked.demonstration_data,
@@ -40,6 +42,7 @@ def resumed(request: TuneRequest) -> TuneRequest:
     """Return the request of a run that is continued, with what the run was asked; ``resume`` names its folder then.
 
     Raises:
+        ConfigError: The run is for other CPUs than what is asked for.
         RunError: The folder holds no run, or one that another version began.
     """
     if request.resume is None:
@@ -48,10 +51,13 @@ def resumed(request: TuneRequest) -> TuneRequest:
     path = folder / "work" / _FILE
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content["version"] not in _READ:
-            raise ValueError(f"version {content['version']}")
+        if content["version"] < _VERSION:
+            raise _begun_before(folder)
+        if content["version"] != _VERSION or content["target"] not in CPU_CLASSES:
+            raise ValueError(f"version {content['version']}, target {content.get('target')}")
         return replace(
             request,
+            config=with_recorded_target(request.config, content["target"], run=str(folder)),
             input_model=None if content["demonstration"] else Path(content["input_model"]),
             output_model=Path(content["output_model"]),
             criterion=content["criterion"],
@@ -71,6 +77,16 @@ def resumed(request: TuneRequest) -> TuneRequest:
             expected="the folder of an interrupted run, with its work folder",
             advice="start the run again, with --overwrite if it left something behind",
         ) from None
+
+
+def _begun_before(folder: Path) -> RunError:
+    return RunError(
+        "an earlier version of quantize began this run",
+        where=str(folder),
+        expected="a run of this version: its trials are judged by other rules, and it names the CPUs that it is for",
+        advice="start it again with --overwrite (--target vnni is what it was for, unless it named another), or "
+        "continue it with the version that began it",
+    )
 
 
 def _absolute(place: Path | None) -> str | None:

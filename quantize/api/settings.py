@@ -11,6 +11,7 @@ from quantize.config import RunConfig, load_config
 from quantize.config.nearest import nearest
 from quantize.config.schema import settings as every_setting
 from quantize.errors import ConfigError
+from quantize.target import Target
 
 PathLike = str | os.PathLike[str]
 
@@ -18,7 +19,7 @@ PathLike = str | os.PathLike[str]
 class PreprocessingSettings(TypedDict, total=False):
     """How images become the model's input: a preset, and parts that replace the preset's."""
 
-    preset: Literal["caffe", "imagenet"]
+    preset: Literal["caffe", "imagenet", "efficientnet_lite"]
     resize: int
     resize_mode: Literal["square", "shorter"]
     crop: int
@@ -40,7 +41,7 @@ class Settings(PreprocessingSettings, total=False):
     approach: str
     sampling_size: int
     in_evaluation: bool
-    target: Literal["vnni", "avx2", "any"]
+    target: Target
     reduce_range: bool
     model_wise: Mapping[str, Any]
     optype_wise: Mapping[str, Any]
@@ -57,6 +58,7 @@ class Settings(PreprocessingSettings, total=False):
     absolute: float
     agreement: float
     confidence: float
+    min_speedup: float
     timeout: int
     max_trials: int
     placement: Literal["measured", "all-int8"]

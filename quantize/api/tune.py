@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
 from pathlib import Path
 
 from quantize.api.asked import decide, refuse_to_write_over_the_input
 from quantize.api.context import Context
+from quantize.api.expectation import machine_section
 from quantize.api.inputs import load_images, preprocessing_for
 from quantize.api.rebuilding import require_same_inputs
 from quantize.api.replay import replayed_request
@@ -13,6 +16,7 @@ from quantize.api.request import TuneRequest, TuneResult
 from quantize.api.run_folder import plan_run
 from quantize.api.run_request import resumed, write_request
 from quantize.api.stages import Stages
+from quantize.api.target import target_in_words, with_target
 from quantize.api.tuning_run import run
 from quantize.api.verdict import exit_code
 from quantize.data.crop_cache import remove_crops
@@ -33,6 +37,8 @@ from quantize.rewrites import select_rewrites
 
 __all__ = ["TuneRequest", "TuneResult", "tune"]
 
+_LOG = logging.getLogger("quantize")
+
 
 def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
     """Quantize a model so that it meets the accuracy criterion, and report what that gave.
@@ -48,6 +54,8 @@ def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
     if request.resume is not None and (request.resume / "report.json").is_file():
         return _result(request.resume, read_report(request.resume / "report.json"))
     request, recorded = replayed_request(request)
+    request = replace(request, config=with_target(request.config))
+    _LOG.info("%s", target_in_words(request.config))
     stages, config = Stages(), request.config
     select_rewrites(config.rewrites)  # a wrong name is told at once, not after the search
     if recorded is None and request.resume is None and config.tuning.engine != "native":
@@ -73,6 +81,10 @@ def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
             write_text(folder.config, config.to_yaml())
             write_request(asked, folder.work)
         model = prepare(asked.model, folder.work / "fp32.onnx", opset=13)
+    with stages.stage("measure what this CPU can gain"):
+        threads = config.evaluation.performance.configs.cores_per_instance
+        machine = machine_section(asked.model.stem, model, threads, config.quantization.cpus)
+    _LOG.info("%s", machine.line)
     with stages.stage("decode the images"):
         images = load_images(
             listed,
@@ -90,6 +102,7 @@ def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
     if recorded is not None:
         require_same_inputs(recorded, source, images.calibration.fingerprint)
     report = run(Context(asked, folder, source, entry, model, images, stages, progress, recorded))
+    report = report.model_copy(update={"machine": machine})
     write_text(folder.markdown, markdown(report))
     write_text(folder.html, html(report))
     if request.remove_crops:

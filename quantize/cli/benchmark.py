@@ -22,6 +22,7 @@ _SETTINGS = settings_below(
     "data",
     "preprocessing",
     "quantization.calibration",
+    "quantization.target",
     "tuning.accuracy_criterion",
     "tuning.random_seed",
     "evaluation",

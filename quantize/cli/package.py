@@ -55,12 +55,15 @@ def package(
 
         assert checked is not None
         found = verify_package(checked)
-        kernels = "the int8 instructions it was made with" if found.same_isa else "other int8 instructions"
+        kernels = "on a CPU with the int8 instructions it was made with"
+        if found.exact:
+            kernels = "where no sum saturates"
+        elif not found.same_isa:
+            kernels = "on a CPU with other int8 instructions"
         lines = [f"{found.name}: {'whole' if found.answers else 'ANOTHER ANSWER'}"]
         lines += [f"  {name} ({size:,} bytes)" for name, size in found.files.items()]
         lines.append(
-            f"  largest difference on the sample: {found.largest_difference:.2g} "
-            f"(up to {found.tolerance:g} on a CPU with {kernels})"
+            f"  largest difference on the sample: {found.largest_difference:.2g} (up to {found.tolerance:g} {kernels})"
         )
         print_result("\n".join(lines))
         return ExitCode.DONE if found.answers else ExitCode.NOT_MET

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from quantize.config.block import Block, Expected
 from quantize.config.values import Count, Switch
+from quantize.target import CpuClass, Target, must_not_saturate
 
 
 def _listed(value: Any) -> Any:
@@ -60,12 +61,14 @@ class QuantizationBlock(Block):
         default="post_training_static_quant", description="The kind of quantization."
     )
     calibration: CalibrationBlock = CalibrationBlock()
-    target: Literal["vnni", "avx2", "any"] = Field(
-        default="vnni",
-        description="CPUs to run on. avx2 and any: no sum of int8 products saturates without VNNI; never taken from "
-        "this machine.",
+    target: Target = Field(
+        default="auto",
+        description="CPUs to run on; auto: those of this machine's class. Only models for vnni may have sums of int8 "
+        "products that saturate on CPUs without it.",
     )
-    reduce_range: Switch = Field(default=False, description="Use 7 bits for weights, whatever the target.")
+    reduce_range: Switch = Field(
+        default=False, description="Use 7 bits for weights whose sums could saturate, whatever the target."
+    )
     model_wise: Annotated[
         OpConstraint, Expected("a constraint, such as {activation: {algorithm: [minmax, kl]}}", "YAML")
     ] = Field(default=OpConstraint(), description="What every op may become.")
@@ -77,6 +80,17 @@ class QuantizationBlock(Block):
     )
 
     @property
+    def cpus(self) -> CpuClass:
+        """The class of CPUs that the model is for.
+
+        Raises:
+            ValueError: The target is ``auto``: what that stands for has to be decided before.
+        """
+        if self.target == "auto":
+            raise ValueError("the target 'auto' has to be resolved to a class of CPUs first")
+        return self.target
+
+    @property
     def narrow_weights(self) -> bool:
         """Whether weights get 7 bits: two products of theirs stay within 16 bits."""
-        return self.reduce_range or self.target != "vnni"
+        return self.reduce_range or must_not_saturate(self.cpus)

@@ -113,6 +113,12 @@ Factor = Annotated[
     Field(gt=0.0),
     Expected("a number above 0, such as 1, or a quotient, such as 1/255", "NUMBER"),
 ]
+Speedup = Annotated[
+    float,
+    BeforeValidator(_no_boolean),
+    Field(ge=0.0),
+    Expected("a number from 0 up, such as 1 or 1.5", "NUMBER"),
+]
 _Number = Annotated[float, BeforeValidator(_no_boolean)]
 _Positive = Annotated[float, BeforeValidator(_no_boolean), Field(gt=0.0)]
 Seconds = Annotated[

@@ -53,7 +53,7 @@ class IncSettings:
         timeout: Seconds after which the search is ended, whatever it is doing; None or 0 for no limit.
         max_trials: Number of evaluated candidates after which the search is ended.
         random_seed: Seed of Python's and numpy's generators in the child process.
-        reduce_range: Weights use 7 bits; never taken from the machine that quantizes.
+        reduce_range: Weights use 7 bits where their sums could leave 16 bits without VNNI.
         op_wise: Constraint for each op name or regular expression over names; stronger than the other two.
         optype_wise: Constraint for each op type, or regular expression over op types; stronger than ``model_wise``.
         model_wise: Constraint for all ops.

@@ -19,6 +19,7 @@ from quantize.evaluation.fidelity import Fidelity, fidelity_of
 from quantize.evaluation.inference import scores_of
 from quantize.evaluation.outcomes import Outcomes, outcomes_of
 from quantize.evaluation.scores import ScoreStore, writing
+from quantize.formats.exact import open_exact_session
 from quantize.models.artifact import ModelArtifact
 from quantize.models.session import open_session
 from quantize.progress import Progress, silent
@@ -32,6 +33,7 @@ def evaluate(
     baseline: ScoreStore | None = None,
     store: Path | None = None,
     skipped: Sequence[Skipped] = (),
+    exact: bool = False,
     progress: Progress = silent,
 ) -> Evaluation:
     """Run the file at ``model.path`` once over ``batches`` and return what it answered.
@@ -43,13 +45,15 @@ def evaluate(
         baseline: The fp32 model's scores of (at least) these images; with it, fidelity is measured.
         store: Where to keep this model's scores for later candidates.
         skipped: Images that could not be read, carried into the result.
+        exact: Whether sums of integer products are computed without saturation, as a CPU with VNNI does, or as
+            this CPU does.
         progress: Told after each batch.
 
     Raises:
         DataError: No image, a label that is no class, or an image without fp32 scores.
         ModelError: NaN or infinite scores, or an output that is not one score a class.
     """
-    session = open_session(model.path, threads=threads)
+    session = (open_exact_session if exact else open_session)(model.path, threads=threads)
     total = len(batches) if isinstance(batches, Sized) else None
     outcomes: list[Outcomes] = []
     fidelity: list[Fidelity] = []

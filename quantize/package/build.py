@@ -112,9 +112,10 @@ def _provenance(report: RunReport, section: ModelSection, model: ModelProto, fil
         "graph_sha256": section.graph_sha256,
         "files": {name: sha256_bytes(content) for name, content in files.items()},
         "tolerance": {
-            "same_isa": allowed_difference(model, same_isa=True),
-            "other_isa": allowed_difference(model, same_isa=False),
+            "with_vnni": allowed_difference(model, same_sums=True),
+            "without_vnni": allowed_difference(model, same_sums=False),
         },
+        "exact": True,
         "isa": list(origin.isa),
         "source": report.source.model_dump(mode="json", exclude={"path", "published"}),
         "recipe": report.chosen.recipe.model_dump(mode="json"),

@@ -10,17 +10,18 @@ from onnx import ModelProto, TensorProto, numpy_helper
 from PIL import Image
 
 from quantize.data.preprocessing import Preprocessing
+from quantize.formats.exact import open_exact_session
 from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import ModelArtifact
 from quantize.models.input_form import in_form
 from quantize.models.session import open_session
 
-SAME_KERNELS = 1e-4
-"""Largest difference of a score, relative to the largest score where that exceeds 1, on a CPU with the same int8
-instructions: threads and library versions move less."""
+SAME_SUMS = 1e-4
+"""Largest difference of a score, relative to the largest score where that exceeds 1, where nothing saturates: threads,
+library versions and CPUs move less."""
 
-OTHER_KERNELS = 0.05
-"""The same on any other CPU, for a model that can saturate there: it may differ by more, and is another model then."""
+OTHER_SUMS = 0.05
+"""The same where sums can saturate on one of two CPUs: it may differ by more, and is another model then."""
 
 _COARSE = 9
 
@@ -38,18 +39,19 @@ class Sample:
     output: TensorProto
 
 
-def allowed_difference(model: ModelProto, *, same_isa: bool) -> float:
+def allowed_difference(model: ModelProto, *, same_sums: bool) -> float:
     """Return how far a score may lie from the sample's.
 
     Args:
         model: The model.
-        same_isa: Whether this CPU has the int8 instructions of the one that made the sample.
+        same_sums: Whether sums are known to be computed as they were for the sample: both without saturation, or both
+            with the same int8 instructions.
     """
-    return SAME_KERNELS if same_isa or not saturating_layers(model) else OTHER_KERNELS
+    return SAME_SUMS if same_sums or not saturating_layers(model) else OTHER_SUMS
 
 
 def make_sample(model: ModelArtifact, preprocessing: Preprocessing) -> Sample:
-    """Return a drawn picture, preprocessed as in the run, and the model's scores of it on this machine.
+    """Return a drawn picture, preprocessed as in the run, and the model's scores of it, computed without saturation.
 
     The picture is random colours, smoothed: the same every time, and nobody's photograph.
     """
@@ -65,7 +67,14 @@ def make_sample(model: ModelArtifact, preprocessing: Preprocessing) -> Sample:
     )
 
 
-def answer(model: ModelArtifact, image: NDArray[np.generic]) -> NDArray[np.float32]:
-    """Return the model's output, in its own shape, for an input of its own type and layout."""
-    (found,) = open_session(model.path).run([model.contract.output.name], {model.contract.input.name: image})
+def answer(model: ModelArtifact, image: NDArray[np.generic], *, exact: bool = True) -> NDArray[np.float32]:
+    """Return the model's output, in its own shape, for an input of its own type and layout.
+
+    Args:
+        model: The model.
+        image: The input.
+        exact: Whether sums are computed without saturation, so that every CPU gives the same, or as this CPU does.
+    """
+    session = (open_exact_session if exact else open_session)(model.path)
+    (found,) = session.run([model.contract.output.name], {model.contract.input.name: image})
     return np.asarray(found)

@@ -13,6 +13,7 @@ from quantize.benchmark.throughput import BatchThroughput
 from quantize.report.data import PreprocessingSection
 from quantize.report.models import AccuracySection
 from quantize.report.section import Section
+from quantize.target import CpuClass, computes_otherwise
 
 
 class BenchmarkedModel(Section):
@@ -54,6 +55,8 @@ class BenchmarkReport(Section):
         profile: Operators of the baseline beside the first other model; None where not asked for.
         stages: From the image file's bytes to the top-5.
         versions: Package name to version.
+        target: The class of CPUs that the models are for; None in earlier reports.
+        cpu_class: This machine's; None in earlier reports.
         notes: What of the settings was changed, such as cores that the machine does not have.
     """
 
@@ -72,4 +75,19 @@ class BenchmarkReport(Section):
     profile: Profile | None = None
     stages: tuple[StageTimes, ...]
     versions: dict[str, str]
+    target: CpuClass | None = None
+    cpu_class: CpuClass | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def elsewhere(self) -> str | None:
+        """Return what of the figures holds on the CPUs that the models are for, where they are other ones than this."""
+        if self.target is None or self.cpu_class in (None, self.target):
+            return None
+        says = []
+        if self.mode != "performance" and computes_otherwise(self.cpu_class, self.target):
+            says.append("accuracy is measured in exact sessions, which compute as the target does")
+        if self.mode != "accuracy":
+            says.append("latencies are this CPU's")
+        text = f"The models are for CPUs of class {self.target}, and this one is of class {self.cpu_class}"
+        return f"{text}{': ' if says else ''}{'; '.join(says)}."

@@ -44,8 +44,9 @@ def benchmark_text(report: BenchmarkReport) -> str:
         parts.append(drawn(_instances(report.instances)))
     if report.throughput:
         parts.append(drawn(_throughput(report.throughput)))
-    if report.notes:
-        parts.append("\n".join(wrapped(f"note: {note}", "  ") for note in report.notes))
+    notes = [*report.notes, *([report.elsewhere] if report.elsewhere is not None else [])]
+    if notes:
+        parts.append("\n".join(wrapped(f"note: {note}", "  ") for note in notes))
     if report.profile is not None:
         parts.append(profile_text(report.profile))
     return "\n\n".join(parts)

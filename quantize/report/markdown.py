@@ -19,9 +19,9 @@ _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_[]|
 def markdown(report: RunReport) -> str:
     """Return the whole report as GitHub-flavoured Markdown."""
     verdict = report.verdict
-    lines = [f"# {escaped(Path(report.source.path).name)}: {verdict.status}", "", escaped(verdict.text), ""]
+    lines = [f"# {escaped(Path(report.source.path).name)}: {escaped(verdict.headline)}", "", escaped(verdict.text), ""]
     lines += [f"- {escaped(reason)}" for reason in verdict.reasons]
-    lines += [f"- Tuning ended because {escaped(verdict.stopped_because)}.", ""]
+    lines += [f"- Tuning ended because {escaped(verdict.ended)}.", ""]
     if report.replay is not None:
         lines += [*(f"- {escaped(sentence)}" for sentence in replay_sentences(report.replay)), ""]
     for table in report_tables(report):
@@ -75,7 +75,7 @@ def provenance_facts(report: RunReport) -> dict[str, str]:
         "made": origin.created,
         "model": f"{source.path}, sha256 {source.sha256}" + (f" ({source.catalog})" if source.catalog else ""),
         "recipe": f"{report.chosen.recipe_id}, engine {report.engine}",
-        "CPUs": report.chosen.cpus,
+        "CPUs": report.cpus,
         "data": f"{report.data.path}, fingerprint {origin.data_fingerprint[:16]}",
         "preprocessing": f"{preprocessing_name(report.preprocessing)}, "
         f"fingerprint {origin.preprocessing_fingerprint[:16]}",

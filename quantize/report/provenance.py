@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from quantize.report.section import Section
+from quantize.target import CpuClass
 
 
 class Tool(Section):
@@ -33,6 +34,7 @@ class Provenance(Section):
         calibration_fingerprint: Hash over the calibration crops.
         versions: Package name to version.
         isa: Instruction sets that decide int8 kernels, sorted.
+        cpu_class: Class of the CPU that measured; None in earlier reports.
     """
 
     tool: Tool
@@ -44,3 +46,4 @@ class Provenance(Section):
     calibration_fingerprint: str
     versions: dict[str, str]
     isa: tuple[str, ...]
+    cpu_class: CpuClass | None = None

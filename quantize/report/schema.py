@@ -13,6 +13,7 @@ from quantize.report.engines import EngineSection
 from quantize.report.flips import FlipsSection
 from quantize.report.input_contract import InputContractSection
 from quantize.report.layers import LayerErrorSection
+from quantize.report.machine import MachineSection
 from quantize.report.models import FormatsSection, ModelSection, SourceSection
 from quantize.report.placement import LostSection, PlacementSection
 from quantize.report.provenance import Provenance
@@ -21,6 +22,7 @@ from quantize.report.search import SearchSection
 from quantize.report.section import Section
 from quantize.report.stages import StageSection
 from quantize.report.trials import ChosenSection, RewriteSection, TrialSection
+from quantize.target import computes_otherwise
 
 
 class RunReport(Section):
@@ -50,6 +52,7 @@ class RunReport(Section):
         placement: Where the layers of Neural Compressor's model compute; None where another engine decided.
         lost: Trials that met the criterion, and whose written files do not.
         layers: Error of each layer; empty where it was not measured.
+        machine: The CPU and what int8 was expected to gain there; None in reports of earlier versions.
         replay: What this run repeats, and whether it gave the same models; None for a run of its own.
         stages: Where the time went.
         provenance: Hashes, versions, command.
@@ -78,6 +81,7 @@ class RunReport(Section):
     placement: PlacementSection | None = None
     lost: tuple[LostSection, ...] = ()
     layers: tuple[LayerErrorSection, ...] = ()
+    machine: MachineSection | None = None
     replay: ReplaySection | None = None
     stages: tuple[StageSection, ...]
     search: SearchSection | None = None
@@ -85,6 +89,22 @@ class RunReport(Section):
     provenance: Provenance
     config: dict[str, object]
     notes: tuple[str, ...]
+
+    @property
+    def measured_on_target(self) -> bool:
+        """Return whether the CPU that measured is of the class that the models are for, as far as the report says."""
+        return self.provenance.cpu_class in (None, self.chosen.target)
+
+    @property
+    def cpus(self) -> str:
+        """Return which CPUs the models are for, and what of the figures holds there, in sentences."""
+        here = self.provenance.cpu_class
+        if here is None or self.measured_on_target:
+            return self.chosen.cpus
+        text = f"{self.chosen.cpus} Measured on a CPU of class {here}"
+        if computes_otherwise(here, self.chosen.target):
+            text += "; accuracy in exact sessions, which compute as the target does"
+        return f"{text}."
 
     def of_engine(self, engine: EngineSection) -> RunReport:
         """Return the report with one engine's models, what they were built from and their verdict in one word.

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from quantize.recipe import Recipe
 from quantize.report.section import Section
+from quantize.target import CpuClass
+
+_CPUS: Mapping[CpuClass, str] = MappingProxyType(
+    {
+        "vnni": "CPUs with VNNI",
+        "avx2": "x86 CPUs without VNNI",
+        "arm64": "arm64 CPUs",
+        "any": "any CPU",
+    }
+)
 
 
 class FailureSection(Section):
@@ -55,16 +66,20 @@ class ChosenSection(Section):
         recipe_id: Its identity.
         recipe: The whole of it, to build the model again.
         all_fp32: Whether nothing is left in int8: then the criterion is met by not quantizing.
-        target: CPUs that the files are for. ``avx2`` and ``any``: no sum of integer products saturates without VNNI.
+        target: The class of CPUs that the files are for. All but ``vnni``: no sum of integer products can saturate.
         saturating_layers: Layers of the int8 file whose sums can saturate without VNNI; None where nobody looked.
+        layers: Layers of the fp32 model that have weights; None in earlier reports.
+        int8_layers: Those that compute in int8; None in earlier reports.
     """
 
     trial: int
     recipe_id: str
     recipe: Recipe
     all_fp32: bool
-    target: Literal["vnni", "avx2", "any"] = "vnni"
+    target: CpuClass = "vnni"
     saturating_layers: int | None = None
+    layers: int | None = None
+    int8_layers: int | None = None
 
     @property
     def is_placed(self) -> bool:
@@ -74,12 +89,13 @@ class ChosenSection(Section):
     @property
     def cpus(self) -> str:
         """Return which CPUs the files are for, in a sentence."""
-        if self.saturating_layers == 0:
-            return "Made for any CPU: no sum of integer products can saturate, with VNNI or without."
+        made = f"Made for {_CPUS[self.target]}"
         if self.saturating_layers is None:
-            return "Made for CPUs with VNNI."
+            return f"{made}."
+        if self.saturating_layers == 0:
+            return f"{made}: no sum of integer products can saturate, so every CPU gives the same answers."
         return (
-            f"Made for CPUs with VNNI: without it, sums of products can saturate in {self.saturating_layers:,} layers, "
+            f"{made}: on x86 without it, sums of products can saturate in {self.saturating_layers:,} layers, "
             "and answers differ (--target any prevents it)."
         )
 

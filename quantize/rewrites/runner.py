@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from quantize.formats import canonical, to_qdq, to_qlinear
+from quantize.formats.exact import open_exact_session
 from quantize.formats.graph import Graph
 from quantize.models.input_form import filled
-from quantize.models.session import MissingKernelError, open_session
+from quantize.models.session import MissingKernelError
 from quantize.progress import Progress, silent
 from quantize.rewrites.movement import movement, within
 from quantize.rewrites.protocol import Evidence, Movement, RatioInterval, Rewrite
@@ -94,6 +95,8 @@ def rewrite(
 ) -> Rewritten:
     """Apply rewrites in order; leave out what breaks its declaration, does not pay, or fails the criterion.
 
+    Declarations are of the graph: scores are compared in exact sessions, so that no CPU's saturation breaks one.
+
     Args:
         model: A quantized model in any format.
         rewrites: What to try.
@@ -146,11 +149,11 @@ def rewrite(
 
 
 def scores(model: ModelProto, images: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Return a model's first output for batches of images, one row an image.
+    """Return a model's first output for batches of images, one row an image, computed without saturation.
 
     A batch that is smaller than the one that the model insists on is filled up with copies, which count for nothing.
     """
-    session = open_session(model.SerializeToString())
+    session = open_exact_session(model)
     given = session.get_inputs()[0]
     least = given.shape[0] if isinstance(given.shape[0], int) else 0
     found = []

@@ -34,6 +34,7 @@ class RaceJudge:
         confidence: float = 0.95,
         first_block: int = 64,
         threads: int = 1,
+        exact: bool = False,
     ) -> None:
         """Set up.
 
@@ -46,11 +47,12 @@ class RaceJudge:
             confidence: Of a rejection before the end.
             first_block: Images of the first block; every further one doubles what was seen.
             threads: Of the sessions.
+            exact: Whether they compute without saturation, see ``evaluate``.
         """
         self._goal, self._scores, self._batches_of = goal, scores, batches_of
         self._order = race_order(baseline.n, seed)
         self._blocks = race_blocks(baseline.n, first=first_block)
-        self._confidence, self._threads = confidence, threads
+        self._confidence, self._threads, self._exact = confidence, threads, exact
         self._baseline = (
             _chances(baseline)[self._order] if goal.metric == "top1" else np.ones(baseline.n, dtype=np.float64)
         )
@@ -63,7 +65,7 @@ class RaceJudge:
         seen = np.zeros(0)
         for block in self._blocks:
             images = self._batches_of(self._order[block].tolist())
-            found = evaluate(candidate, images, threads=self._threads, baseline=self._scores)
+            found = evaluate(candidate, images, threads=self._threads, baseline=self._scores, exact=self._exact)
             seen = np.concatenate([seen, self._values(found)])
             state = decide(self._baseline, seen, floor, confidence=self._confidence)
             if state.outcome != "continue":

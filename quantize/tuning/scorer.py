@@ -11,6 +11,7 @@ import onnx
 from quantize.data.batch import Batch
 from quantize.evaluation.fidelity import Fidelity, fidelity_of
 from quantize.evaluation.inference import scores_of
+from quantize.formats.exact import with_unsigned_weights
 from quantize.models.artifact import ModelArtifact
 from quantize.models.scores import score_kind
 from quantize.tuning.runner import Runner
@@ -40,8 +41,8 @@ class Scorer:
         self.reference = self._scores(proto.SerializeToString())
 
     def fidelity(self, candidate: onnx.ModelProto) -> Fidelity:
-        """Return the fidelity of a candidate with the fp32 model's contract."""
-        return self.fidelity_of(self._scores(candidate.SerializeToString()))
+        """Return the fidelity of a candidate with the fp32 model's contract, computed without saturation."""
+        return self.fidelity_of(self._scores(with_unsigned_weights(candidate).SerializeToString()))
 
     def fidelity_of(self, scores: npt.NDArray[np.float32]) -> Fidelity:
         """Return the fidelity of scores, float32 (N, classes), of the images."""

@@ -226,7 +226,7 @@ def test_where_one_engine_gives_no_model_the_run_is_the_others_and_says_so(
 
 def _side(engine: str, status: str, *, kl: float, top1: float) -> Any:
     found = Stand(fidelity=Stand(mean_kl=kl), top1=Stand(expected=top1))
-    judged = Stand(verdict=Stand(status=status), models=[Stand(deciding=Stand(evaluation=found))])
+    judged = Stand(verdict=Stand(status=status, accuracy=status), models=[Stand(deciding=Stand(evaluation=found))])
     written = Stand(context=None, selection=None, built=Stand(pair=Stand(int8=engine, qdq=engine)))
     return Stand(engine=engine, written=written, judged=judged)
 

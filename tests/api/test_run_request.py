@@ -15,7 +15,7 @@ from quantize.api.request import TuneRequest, TuneResult
 from quantize.api.run_request import resumed, write_request
 from quantize.api.tune import tune
 from quantize.config import load_config
-from quantize.errors import ExitCode, RunError
+from quantize.errors import ConfigError, ExitCode, RunError
 from quantize.report.replay import ReplaySection
 from quantize.report.storage import read_report, write_report
 from tests.api.conftest import Configured
@@ -24,7 +24,7 @@ from tests.api.conftest import Configured
 def begun(place: Path, configured: Configured, **asked: Any) -> Path:
     """Return the folder of a run that has just begun."""
     run = place / "out"
-    request = TuneRequest(configured(), **asked)
+    request = TuneRequest(configured({"quantization.target": "avx2"}), **asked)
     images, labels = Path("val"), Path("val.txt")
     write_request(Asked(request, Path("net.onnx"), images, labels, None, run, demonstration_data=False), run / "work")
     return run
@@ -45,6 +45,7 @@ def test_a_resumed_run_is_asked_what_it_was_asked_first_wherever_it_is_resumed(
     assert found.replay == here / "before" / "report.json"
     assert found.latency_table == here / "table.json"
     assert (found.remove_crops, found.skip_unreadable, found.criterion) == (True, True, "none")
+    assert found.config.quantization.target == "avx2"
 
 
 def test_a_run_that_repeats_nothing_is_resumed_as_a_search(configured: Configured, tmp_path: Path) -> None:
@@ -59,18 +60,33 @@ def test_what_is_said_when_a_run_is_resumed_is_not_lost(configured: Configured, 
     assert resumed(moved).remove_crops
 
 
-def test_a_run_of_the_version_before_can_be_resumed_and_one_of_a_later_one_cannot(
-    configured: Configured, tmp_path: Path
+def test_a_run_for_other_cpus_than_asked_for_is_not_resumed(configured: Configured, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="for other CPUs"):
+        resumed(TuneRequest(configured({"quantization.target": "vnni"}), resume=begun(tmp_path, configured)))
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_run_that_an_earlier_version_began_is_refused_with_what_to_do(
+    configured: Configured, tmp_path: Path, version: int
 ) -> None:
     run = begun(tmp_path, configured)
     path = run / "work" / "request.json"
     content = json.loads(path.read_text())
-    for name in ("replay", "latency_table", "remove_crops"):
-        del content[name]
-    path.write_text(json.dumps(content | {"version": 1}))
-    found = resumed(TuneRequest(configured(), resume=run))
-    assert (found.output_model, found.replay, found.remove_crops) == (run, None, False)
-    path.write_text(json.dumps(content | {"version": 3}))
+    del content["target"]
+    path.write_text(json.dumps(content | {"version": version}))
+    with pytest.raises(RunError, match="an earlier version of quantize began this run") as caught:
+        resumed(TuneRequest(configured(), resume=run))
+    assert "--overwrite" in str(caught.value)
+    assert "--target vnni" in str(caught.value)
+
+
+@pytest.mark.parametrize("changed", [{"version": 4}, {"target": "armv7"}, {"target": None}])
+def test_a_run_that_this_version_cannot_have_begun_is_refused(
+    configured: Configured, tmp_path: Path, changed: dict[str, object]
+) -> None:
+    run = begun(tmp_path, configured)
+    path = run / "work" / "request.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
     with pytest.raises(RunError, match="no run here that can be continued"):
         resumed(TuneRequest(configured(), resume=run))
 

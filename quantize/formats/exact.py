@@ -1,0 +1,152 @@
+"""The same sums on every x86 CPU: int8 weights written as uint8, and sessions that compute with them.
+
+Without VNNI, onnxruntime adds two neighbouring products of uint8 activations and int8 weights in 16 bits, where they
+can saturate (see ``formats.saturation``). An int8 weight and its zero point raised by 128 stand for the same real
+number in uint8, and products of uint8 with uint8 are added in 32 bits: the bits that a CPU with VNNI gives.
+onnxruntime's option ``session.x64quantprecision`` does the same when a session opens, but 1.32 fails to open some
+graphs with it ("Attempt to replace the existing tensor").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from onnx import ModelProto, NodeProto
+
+from quantize.formats.graph import DEFAULT_DOMAIN, MICROSOFT, Graph, attribute
+from quantize.formats.guard import guard_float_layers
+from quantize.formats.operators.moving import moves_values
+from quantize.formats.parameters import is_dequantize
+from quantize.formats.saturation import is_depthwise, weights_can_saturate
+from quantize.formats.signedness import integer_type
+from quantize.formats.unsigned import Unsigned
+from quantize.models.reading import read_model
+from quantize.models.saturating_sums import sums_saturate
+from quantize.models.session import open_session
+
+_PLACES = {
+    (DEFAULT_DOMAIN, "QLinearConv"): (0, 2, 3, 5),
+    (MICROSOFT, "QLinearConv"): (0, 2, 3, 5),
+    (DEFAULT_DOMAIN, "QLinearMatMul"): (0, 2, 3, 5),
+    (MICROSOFT, "QGemm"): (0, 2, 3, 5),
+    (DEFAULT_DOMAIN, "ConvInteger"): (0, 2, 1, 3),
+    (DEFAULT_DOMAIN, "MatMulInteger"): (0, 2, 1, 3),
+    (MICROSOFT, "MatMulIntegerToFloat"): (0, 4, 1, 5),
+    (MICROSOFT, "DynamicQuantizeMatMul"): (None, None, 1, 3),
+}
+"""Inputs of the operators that multiply integers: activations, their zero point, weights, theirs. The last operator
+takes float activations, which it quantizes to uint8 by itself."""
+
+
+def with_unsigned_weights(
+    model: ModelProto, nodes: Collection[str] | None = None, *, only_saturating: bool = False
+) -> ModelProto:
+    """Return a copy of a model in which int8 weights that are multiplied with uint8 activations are uint8.
+
+    Scales, biases and results are the same: a zero point is subtracted from its weight before anything is multiplied.
+    Zero points that are equal across channels, as onnxruntime wants them, stay so: 128 where they were 0. Depthwise
+    layers stay as they are: their kernel, which takes signed weights only, adds in 32 bits. Layers of int8 activations
+    stay too, since no kernel multiplies those with uint8.
+
+    Args:
+        model: In any format; a float model comes back as it is.
+        nodes: The names of the nodes to write so; None: all. Names that the graph does not have count for nothing.
+        only_saturating: Leave out layers whose sums stay within 16 bits whatever the input is.
+    """
+    graph = Graph(model)
+    unsigned = Unsigned(graph)
+    for node in graph.sorted_nodes():
+        if nodes is not None and node.name not in nodes:
+            continue
+        if (node.domain, node.op_type) in _PLACES:
+            _integer_operator(graph, unsigned, node, only_saturating=only_saturating)
+        elif not node.domain and node.op_type in ("Conv", "Gemm", "MatMul"):
+            _float_operator(graph, unsigned, node, only_saturating=only_saturating)
+    return graph.model()
+
+
+def open_exact_session(
+    model: ModelProto | Path, *, threads: int = 1, where: str | None = None
+) -> onnxruntime.InferenceSession:
+    """Return a session that computes what the graph says, without saturation, whatever the CPU.
+
+    Layers of float weights stay float too: those that onnxruntime quantizes when a session opens (see
+    ``formats.guard``) get int8 weights, which saturate.
+
+    Args:
+        model: A model in any format, or its file.
+        threads: Intra-op threads.
+        where: The model's name in errors; by default its path.
+
+    Raises:
+        ModelError: The file is no readable model, or onnxruntime cannot load it.
+    """
+    if isinstance(model, Path):
+        where = where or str(model)
+        model = read_model(model)
+    exact = ModelProto()
+    # Where nothing saturates, the model itself gives the same bits, and int8 weights have the faster kernels.
+    exact.CopyFrom(with_unsigned_weights(model) if sums_saturate() else model)
+    guard_float_layers(exact)
+    return open_session(exact.SerializeToString(), threads=threads, where=where)
+
+
+def _integer_operator(graph: Graph, unsigned: Unsigned, node: NodeProto, *, only_saturating: bool) -> None:
+    activations, their_zero_point, weights, zero_point = _PLACES[node.domain, node.op_type]
+    names = [*node.input, *[""] * (zero_point + 1 - len(node.input))]
+    if activations is not None and their_zero_point is not None:
+        given = names[their_zero_point] if their_zero_point < len(names) else ""
+        if integer_type(graph, names[activations], given) != np.uint8:
+            return
+    if integer_type(graph, names[weights], names[zero_point]) != np.int8:
+        return
+    if node.op_type == "QLinearConv" and _is_depthwise(graph, node, names[weights]):
+        return
+    if only_saturating and not _can_saturate(graph, node, names[weights]):
+        return
+    raised = unsigned.zero_point(names[zero_point], shape=())
+    if raised is None:
+        return
+    node.input.extend([""] * (zero_point + 1 - len(node.input)))
+    graph.set_input(node, weights, unsigned.integers(names[weights]))
+    graph.set_input(node, zero_point, raised)
+
+
+def _float_operator(graph: Graph, unsigned: Unsigned, node: NodeProto, *, only_saturating: bool) -> None:
+    activations, weights = (_dequantize_behind(graph, name) for name in node.input[:2])
+    if activations is None or weights is None:
+        return
+    if _type_behind(graph, activations) != np.uint8 or _type_behind(graph, weights) != np.int8:
+        return
+    if node.op_type == "Conv" and _is_depthwise(graph, node, weights.input[0]):
+        return
+    if only_saturating and not _can_saturate(graph, node, weights.input[0]):
+        return
+    raised = unsigned.reals(node.input[1])
+    if raised is not None:
+        graph.set_input(node, 1, raised)
+
+
+def _dequantize_behind(graph: Graph, name: str) -> NodeProto | None:
+    """Return the DequantizeLinear that a float tensor comes from, through operators that only move its values."""
+    node = graph.producer(name)
+    while node is not None and moves_values(node):
+        node = graph.producer(node.input[0])
+    return node if node is not None and is_dequantize(node) else None
+
+
+def _type_behind(graph: Graph, dequantize: NodeProto) -> np.dtype[np.generic] | None:
+    return integer_type(graph, dequantize.input[0], dequantize.input[2] if len(dequantize.input) > 2 else "")
+
+
+def _is_depthwise(graph: Graph, node: NodeProto, weights: str) -> bool:
+    values = graph.constant(weights)
+    return values is not None and is_depthwise(values.shape, attribute(node, "group", 1))
+
+
+def _can_saturate(graph: Graph, node: NodeProto, weights: str) -> bool:
+    values = graph.constant(weights)
+    return values is None or weights_can_saturate(node, values)  # None: weights that only the input decides
