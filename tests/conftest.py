@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import onnxruntime
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     ExactSession = Callable[[ModelProto | Path], onnxruntime.InferenceSession]
 
 _ROOT = Path(__file__).resolve().parent.parent
+
+# A slow or busy machine is no reason to fail.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 @pytest.hookimpl(tryfirst=True)

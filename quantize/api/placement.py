@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from onnx import ModelProto, numpy_helper
 
 from quantize.api.context import Context
@@ -113,11 +112,19 @@ class Bench:
 
     def sensitivity(self) -> Mapping[str, float]:
         """Return the mean KL from fp32's scores, in nats, where one layer's weights alone are stored in int8."""
+
+        def compute() -> dict[str, float]:
+            return dict(self._sensitivity())
+
+        found: dict[str, float] = self._ratios.journal.step("sensitivity of stored weights", compute)
+        return found
+
+    def _sensitivity(self) -> Mapping[str, float]:
         context, values = self._context, arrays(self.fp32)
         constants = {}
         for layer in layers(self.fp32):
             stored = stored_weights(layer, values[layer.weight])
-            content = (stored.levels.astype(np.float32) * stored.aligned_scales).astype(np.float32)
+            content = stored.values
             constants[layer.weight] = numpy_helper.from_array(content, layer.weight)
         calibration = context.batches(context.images.calibration)
         found = measure_sensitivity(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from quantize.report.criterion import Status
 from quantize.report.speed import SpeedVerdict
-from quantize.report.wording import times
+from quantize.report.wording import percent, times
 
 _FORMATS: Mapping[str, str] = {"int8": "QLinear", "qdq": "QDQ"}
 
@@ -64,6 +64,11 @@ def text(facts: Facts) -> str:
     if speed is not None and speed.slower:
         figures = ", ".join(f"{_FORMATS[one.role]} {times(one.ratio)}" for one in speed.slower)
         sentences.append(f"Slower than fp32: {figures}.")
+    if speed is not None and speed.within_noise:
+        sentences.append(
+            f"What they lack of the speed that is asked for ({_asked(speed)}) is within the noise of the measurement, "
+            f"{percent(speed.noise_floor, 1)}."
+        )
     if missed and met:
         sentences.append(met)
     if facts.accuracy == "inconclusive":

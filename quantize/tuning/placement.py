@@ -127,11 +127,10 @@ class PlacementSearch:
     def chosen(self) -> Placement:
         """Return the placement to take: the fastest by measurement that meets the goal, float where int8 is slower."""
         tuned = self._judged(Option("as tuned", self._recipe, speedup=self._bench.ratio(None, self._recipe)))
-        self._options.append(tuned)
-        best = tuned if tuned.met else None
         costs = self._costs({})
         tuned = replace(tuned, predicted_ns=costs.time_ns(costs.fixed))
-        self._options[0] = tuned
+        self._options.append(tuned)
+        best = tuned if tuned.met else None
         fastest = self._fastest(costs, met=bool(tuned.met))
         if fastest is not None:
             self._options.append(fastest)

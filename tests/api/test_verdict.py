@@ -260,6 +260,7 @@ def test_verdicts_are_worded_as_before(evaluated: Evaluated) -> None:
     speeds: dict[str, SpeedVerdict | None] = {
         "not timed": None,
         "fast": timed("met", 2.86),
+        "slower within the noise": timed("met", 0.98),
         "slow": timed("not met", 0.73, slower=True),
         "slow, half asked": timed("met", 0.73, asked=0.5, slower=True),
         "too slow for what is asked": timed("not met", 1.2, asked=1.5),
