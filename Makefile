@@ -1,6 +1,6 @@
 # Uses .venv, and makes it (with the inc and dev extras) when it is missing or pyproject.toml changed.
 # check-core: `pip install .` alone, in an environment of its own that is removed again.
-.PHONY: check check-core test test-portable format environment
+.PHONY: check check-core test test-portable baseline format environment
 SHELL := /bin/bash
 export PYTHONPATH :=
 BIN := .venv/bin
@@ -34,6 +34,10 @@ $(PORTABLE)/node_modules/onnxruntime-web:
 $(PORTABLE)/run/report.json:
 	$(BIN)/quantize tune --data_path $(SHARED)/imagenet/val --label_path $(SHARED)/imagenet/val.txt \
 	  --output_model $(PORTABLE)/run --overwrite --iteration 50 || test -f $@
+
+# Accept a run on this machine as the baseline of its class of CPUs; RUN names one that is there.
+baseline: environment
+	@bash scripts/baseline.sh
 
 format: environment
 	$(BIN)/ruff check --fix .

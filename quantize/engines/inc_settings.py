@@ -58,6 +58,7 @@ class IncSettings:
         optype_wise: Constraint for each op type, or regular expression over op types; stronger than ``model_wise``.
         model_wise: Constraint for all ops.
         batch_size: Images in a calibration batch; 1 for models whose batch dimension is 1.
+        time_budget: Seconds for this search, whatever its timeout; one trial is finished in any case. None: no bound.
         stop_when_met: End with the strategy's first success; False goes on, until time or trials run out.
     """
 
@@ -74,6 +75,7 @@ class IncSettings:
     model_wise: OpConstraint = field(default_factory=dict)
     batch_size: int = 1
     stop_when_met: bool = True
+    time_budget: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what Neural Compressor cannot do on an ONNX image classifier.
