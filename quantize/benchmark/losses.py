@@ -105,7 +105,7 @@ def _remedy(
         return ", ".join(filter(None, ("in fp32", gain.reason))), "keep what follows it in fp32 as well", None
     if gain.op_type == "MaxPool":
         name = POOL_BEFORE_ACTIVATION.name
-        return "generic code in int8", f"rewrite {name}: quantize behind it", name
+        return "generic code in int8", f"rewrite {name}", name
     return "slower in int8", "leave it in fp32, with what stands beside it", None
 
 

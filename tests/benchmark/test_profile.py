@@ -311,9 +311,7 @@ def test_the_pool_of_a_real_float_stem_comes_first():
     assert max(map(len, lines)) <= 80
     table = next(place for place, line in enumerate(lines) if line.startswith("what costs most of the difference"))
     assert lines[table + 1].split()[0] == "pool1"
-    assert lines[table + 2].strip() == (
-        "generic code in int8; to do: rewrite pool-before-activation: quantize behind it"
-    )
+    assert lines[table + 2].strip() == ("generic code in int8; to do: rewrite pool-before-activation")
 
 
 @pytest.fixture
