@@ -18,6 +18,7 @@ _SHARE_THAT_MATTERS = 0.01
 # The operator, or part of the names of those that stand for it in QDQ.
 _SPACE_TO_DEPTH_OP = "SpaceToDepth"
 _SHORT = 22
+_ACTIVATIONS = ("Relu", "Clip", "LeakyRelu")
 
 
 @dataclass(frozen=True)
@@ -104,9 +105,22 @@ def _remedy(
     if gain.kind == "fp32":
         return ", ".join(filter(None, ("in fp32", gain.reason))), "keep what follows it in fp32 as well", None
     if gain.op_type == "MaxPool":
-        name = POOL_BEFORE_ACTIVATION.name
-        return "generic code in int8", f"rewrite {name}", name
+        if _behind_a_float_product(profile, gain.origin):
+            name = POOL_BEFORE_ACTIVATION.name
+            return "generic code in int8", f"rewrite {name}", name
+        return "generic code in int8", "leave it and what it reads in fp32, or both in int8", None
     return "slower in int8", "leave it in fp32, with what stands beside it", None
+
+
+def _behind_a_float_product(profile: Profile, origin: str) -> bool:
+    """Return whether what ran before an operator, but for conversions and activations, is a product in fp32."""
+    before = []
+    for node in profile.candidate.operators:
+        if node.origin == origin:
+            break
+        if node.kind != "conversion" and (node.origin_op or node.op_type) not in _ACTIVATIONS:
+            before.append(node)
+    return bool(before) and before[-1].kind == "fp32" and before[-1].origin_op in ARITHMETIC_OPS
 
 
 def _product_remedy(gain: Gain, profile: Profile, *, slower: bool, rewritten: bool) -> tuple[str, str, str | None]:

@@ -295,7 +295,11 @@ def test_a_pool_that_int8_makes_many_times_slower_comes_first(profiled):
     after = (operator("pool1", "MaxPool", "int8", 8600, **pool),)
     found = losses(_with(profiled, before, after))[0]
     assert (found.what, found.fp32_ns, found.int8_ns, found.lost_ns) == ("pool1 (MaxPool)", 300e3, 8600e3, 8300e3)
-    assert found.rewrite == "pool-before-activation"
+    assert found.rewrite is None, "Softmax stands before it"
+    stem = conv("stem", "fp32", 100, 1000)
+    quantize = operator("q", "QuantizeLinear", "conversion", 20)
+    found = losses(_with(profiled, (stem, *before), (stem, quantize, *after)))[0]
+    assert (found.what, found.rewrite) == ("pool1 (MaxPool)", "pool-before-activation")
 
 
 def test_the_pool_of_a_real_float_stem_comes_first():
