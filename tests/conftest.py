@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
     from quantize.api.request import TuneResult
+    from quantize.benchmark.machine.machine import Machine
 
     ExactSession = Callable[[ModelProto | Path], onnxruntime.InferenceSession]
 
@@ -70,6 +71,33 @@ def eight_bit_space_to_depth() -> None:
 
 
 @pytest.fixture(scope="session")
+def recorded_machines() -> Mapping[str, Machine]:
+    """Return measurements of real CPUs by class, made with ``quantize machine --json --cores_per_instance 1``."""
+    from quantize.benchmark.machine.machine import Machine
+
+    names = {"vnni": "zen5_vnni", "avx2": "zen5_held_to_avx2"}
+    folder = Path(__file__).parent / "machines"
+    return {
+        cpu_class: Machine.model_validate_json((folder / f"{name}.json").read_text(encoding="utf-8"))
+        for cpu_class, name in names.items()
+    }
+
+
+@pytest.fixture(autouse=True)
+def _recorded_machine(monkeypatch: pytest.MonkeyPatch, recorded_machines: Mapping[str, Machine]) -> None:
+    """Give every test a recorded machine of this one's class in place of measuring it."""
+    from quantize.benchmark.cpu_class import this_cpu_class
+    from quantize.benchmark.machine import known
+
+    def recorded(threads: int = 1, *, again: bool = False) -> known.Known:
+        machine = recorded_machines["vnni" if this_cpu_class() == "vnni" else "avx2"]
+        several = None if threads == 1 else machine.single.model_copy(update={"threads": threads})
+        return known.Known(machine.model_copy(update={"several": several}), None)
+
+    monkeypatch.setattr(known, "this_machine", recorded)
+
+
+@pytest.fixture(scope="session")
 def shared() -> Path:
     """Return the folder of real models and images, or skip."""
     folder = Path(os.environ.get("QUANTIZE_SHARED", _ROOT.parent / "shared"))
@@ -99,9 +127,10 @@ def squeezenet_run(shared: Path, squeezenet: Path, tmp_path_factory: pytest.Temp
 
     Nothing is rewritten and little is timed, which saves a minute: figures of speed mean nothing here. The target is
     named: the same model, and in exact sessions the same accuracy, on every CPU.
+    Nothing is rewritten and little is timed, which saves a minute: figures of speed mean nothing here, so that no layer
+    is placed by them.
     """
     pytest.importorskip("neural_compressor")
-    from quantize.api import finishing
     from quantize.api.request import TuneRequest
     from quantize.api.tune import tune
     from quantize.config import load_config
@@ -113,10 +142,11 @@ def squeezenet_run(shared: Path, squeezenet: Path, tmp_path_factory: pytest.Temp
         "preprocessing.preset": "caffe",
         "quantization.target": "vnni",
         "evaluation.performance.iteration": 100,
+        "tuning.speed_criterion.min_speedup": 0,
+        "evaluation.performance.max_seconds": 5,
+        "tuning.placement": "all-int8",
         "rewrites": "none",
     }
     config = load_config(_ROOT / "configs" / "squeezenet.yaml", settings)
     output = tmp_path_factory.mktemp("squeezenet") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(finishing, "_BENCHMARK_SECONDS", 5.0)
-        return tune(TuneRequest(config, input_model=squeezenet, output_model=output))
+    return tune(TuneRequest(config, input_model=squeezenet, output_model=output))

@@ -11,16 +11,21 @@ from quantize.api.built import workshop
 from quantize.api.context import Context
 from quantize.api.evaluator import Evaluator
 from quantize.api.export import Pair
-from quantize.api.finishing import Judged, finish, judge
+from quantize.api.finishing import Judged, final_verdict, finish
+from quantize.api.losses import with_losses
 from quantize.api.ratios import Ratios
 from quantize.api.run_folder import RunFolder
 from quantize.api.search import Found
+from quantize.api.settling import GoOn, Settled, Settling
+from quantize.api.speed import speed_criterion
 from quantize.api.stamping import stamp_both
-from quantize.api.written import Written, write
+from quantize.api.written import Written
+from quantize.benchmark.cpu_class import this_cpu_class
 from quantize.engines.protocols import Goal
+from quantize.evaluation.verdict import overall
 from quantize.files import remove_if_empty
 from quantize.models.artifact import ModelArtifact, save_model
-from quantize.report.criterion import Status
+from quantize.report.criterion import Status, VerdictSection
 from quantize.report.engines import EngineSection
 from quantize.report.models import Role
 from quantize.report.schema import RunReport
@@ -32,36 +37,45 @@ _RANKS: Mapping[Status, int] = {"met": 2, "not asked": 2, "inconclusive": 1, "no
 @dataclass(frozen=True)
 class _Side:
     engine: Engine
+    settled: Settled
     written: Written
     judged: Judged
 
 
 def compare_engines(
-    context: Context, found: Mapping[Engine, Found], goal: Goal, selection: Evaluator, ratios: Ratios
+    context: Context,
+    found: Mapping[Engine, Found],
+    go_on: GoOn,
+    goal: Goal,
+    selection: Evaluator,
+    ratios: Ratios,
 ) -> RunReport:
     """Write and judge what both engines found, keep the better one's files as the run's, and return the report.
 
-    A criterion that is met (or none asked) goes before one that is inconclusive, and that before one that is not met.
-    Of two that miss it the more accurate one is better; of two other equals the faster one, by a paired measurement
-    that is journaled, or the one nearer to fp32's scores (KL) where its interval holds 1. The other's files lie in a
-    folder named after it.
+    Criteria that are met (or none asked) go before inconclusive ones, and those before ones that are not met; speed is
+    judged here by a short paired measurement against fp32 that is journaled. Of two that miss the criterion on accuracy
+    the more accurate one is better; of two other equals the faster one, by a paired measurement that is journaled too,
+    or the one nearer to fp32's scores (KL) where its interval holds 1. The other's files lie in a folder named after
+    it.
 
     Args:
         context: The run.
         found: The search of each engine.
+        go_on: Searches on where every candidate's files missed the criterion.
         goal: What was asked.
         selection: Evaluates on the images that trials saw.
         ratios: Speed ratios that decide.
     """
     sides = []
     for engine, one in found.items():
-        written = write(context, one, goal, selection, ratios, context.folder.of_engine(engine))
-        sides.append(_Side(engine, written, judge(written.context, written.built, goal, written.selection)))
+        settled = Settling(context, goal, selection, ratios, context.folder.of_engine(engine)).settle(one, go_on)
+        sides.append(_Side(engine, settled, settled.written, settled.judged))
     with context.stages.stage("compare the engines"):
+        sides = [_with_speed(side, context, goal, ratios) for side in sides]
         best, why = _better(context, sides, goal, ratios)
     (other,) = (side for side in sides if side is not best)
     best = _moved(best, context.folder)
-    names = {role: f"{other.engine} {role}" for role in ("int8", "qdq")}
+    names: dict[Role, str] = {"int8": f"{other.engine} int8", "qdq": f"{other.engine} qdq"}
     written, pair = best.written, other.written.built.pair
     report = finish(
         written.context,
@@ -71,20 +85,44 @@ def compare_engines(
         written.selection,
         {names["int8"]: pair.int8, names["qdq"]: pair.qdq},
     )
+    assert report.measurement is not None
+    verdicts = {
+        best.engine: report.verdict,
+        other.engine: final_verdict(
+            other.written.context, other.written.built, other.judged, goal, report.measurement, names
+        ),
+    }
     reason = f"The models are those of the engine '{best.engine}': {why}."
     sections = {
-        best.engine: _section(best, written=True, names={}),
-        other.engine: _section(other, written=False, names=names),
+        best.engine: _section(best, verdicts[best.engine], written=True, names={}),
+        other.engine: _section(other, verdicts[other.engine], written=False, names=names),
     }
     report = report.model_copy(
         update={
             "layers": written.layers,
             "input_contract": written.contract,
+            "placement": best.settled.placement,
+            "lost": best.settled.lost,
             "verdict": report.verdict.model_copy(update={"reasons": (*report.verdict.reasons, reason)}),
             "engines": tuple(sections[engine] for engine in found),
         }
     )
-    return stamp_both(report, context.folder)
+    return stamp_both(with_losses(report), context.folder)
+
+
+def _with_speed(side: _Side, context: Context, goal: Goal, ratios: Ratios) -> _Side:
+    """Return a side whose status tells of its speed too, where speed is asked for on this machine's class of CPUs."""
+    verdict, criterion = side.judged.verdict, speed_criterion(context.config.tuning)
+    written = side.written
+    judged = criterion.min_speedup > 0 and written.built.chosen.target == this_cpu_class()
+    if goal.metric == "none" or not judged or verdict.status == "not met" or verdict.status == "not asked":
+        return side
+    shop = workshop(written.context, goal, written.selection, ratios)
+    pair = {"before": written.context.model, "after": _file(side, _role(context))}
+    found = ratios.of(pair["before"], pair["after"], lambda: shop.ratio(pair))
+    status = overall([verdict.status, criterion.outcome(found.ratio, found.low, found.high, None)])
+    judged_anew = replace(side.judged, verdict=verdict.model_copy(update={"status": status}))
+    return replace(side, judged=judged_anew)
 
 
 def _better(context: Context, sides: list[_Side], goal: Goal, ratios: Ratios) -> tuple[_Side, str]:
@@ -94,7 +132,7 @@ def _better(context: Context, sides: list[_Side], goal: Goal, ratios: Ratios) ->
         best = first if ranks[0] > ranks[1] else second
         alone = best.judged.verdict.status == "met"
         return best, "they alone meet the criterion" if alone else "the others miss the criterion"
-    if ranks[0] == 0:
+    if ranks[0] == 0 and any(side.judged.verdict.accuracy == "not met" for side in sides):
         return max(reversed(sides), key=_accuracy), "neither engine's meet the criterion, and they are nearer to it"
     role = _role(context)
     shop = workshop(first.written.context, goal, first.written.selection, ratios)
@@ -147,19 +185,21 @@ def _moved(side: _Side, folder: RunFolder) -> _Side:
     )
 
 
-def _section(side: _Side, *, written: bool, names: Mapping[str, str]) -> EngineSection:
+def _section(side: _Side, verdict: VerdictSection, *, written: bool, names: Mapping[Role, str]) -> EngineSection:
     found, built = side.written.built.found, side.written.built
     return EngineSection(
         engine=side.engine,
         written=written,
-        status=side.judged.verdict.status,
-        reasons=side.judged.verdict.reasons,
-        stopped_because=found.stopped_because,
+        status=verdict.status,
+        reasons=verdict.reasons,
+        stopped_because=verdict.ended,
         chosen=built.chosen,
         models=side.judged.models,
-        measured={role: names.get(role, role) for role in ("int8", "qdq")},
+        measured={"int8": names.get("int8", "int8"), "qdq": names.get("qdq", "qdq")},
         trials=found.sections,
         search=found.search,
         seconds=found.seconds,
         peak_bytes=found.peak_bytes,
+        placement=side.settled.placement,
+        lost=side.settled.lost,
     )

@@ -85,7 +85,6 @@ def benchmark(
     mode: Literal["accuracy", "performance", "both"] = "both",
     config: PathLike | None = None,
     output_dir: PathLike | None = None,
-    max_seconds: float | None = None,
     batch_sizes: Sequence[int] | None = None,
     skip_unreadable: bool = False,
     workers: int | None = None,
@@ -106,7 +105,6 @@ def benchmark(
         mode: What to measure.
         config: A configuration file; the other arguments win over it.
         output_dir: Where ``benchmark.json`` and ``benchmark.txt`` go; None: nowhere.
-        max_seconds: Time for the latencies; None: 120.
         batch_sizes: Batch sizes to measure throughput at; None: none.
         skip_unreadable: Leave unreadable images out, and list them.
         workers: Processes that decode images; None: one a core.
@@ -125,7 +123,6 @@ def benchmark(
         baseline_model=_path(baseline_model),
         mode=mode,
         output_dir=_path(output_dir),
-        max_seconds=max_seconds,
         batch_sizes=None if batch_sizes is None else tuple(batch_sizes),
         skip_unreadable=skip_unreadable,
         workers=workers,
@@ -235,6 +232,8 @@ def check(
     tolerances: PathLike | None = None,
     junit: PathLike | None = None,
     on_inconclusive: Literal["pass", "fail"] | None = None,
+    require: Sequence[str] = (),
+    limits_only: bool = False,
 ) -> GateResult:
     """Hold a run against an accepted baseline, or against limits alone, and write ``check.md`` beside its report.
 
@@ -249,13 +248,25 @@ def check(
         tolerances: A YAML file; None: the packaged ones.
         junit: Where JUnit XML goes; None: nowhere.
         on_inconclusive: What to make of inconclusive lines; None: they have an exit code of their own.
+        require: Figures that have to be compared: where they were not, their lines fail.
+        limits_only: Without a baseline: leave out what the tolerances say of one.
 
     Raises:
         QuantizeError: Something that the caller can mend: see its children.
     """
     from quantize.api.check import CheckRequest, check_run
 
-    return check_run(CheckRequest(Path(run), _path(baseline), _path(tolerances), _path(junit), on_inconclusive))
+    return check_run(
+        CheckRequest(
+            Path(run),
+            _path(baseline),
+            _path(tolerances),
+            _path(junit),
+            on_inconclusive,
+            require=tuple(require),
+            limits_only=limits_only,
+        )
+    )
 
 
 def _path(place: PathLike | None) -> Path | None:

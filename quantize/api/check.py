@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from quantize.api.run_folder import find_run
-from quantize.errors import ModelError
+from quantize.errors import ConfigError, ModelError
 from quantize.files import write_text
 from quantize.gate.baseline import read_baseline
 from quantize.gate.check import check
@@ -29,11 +29,13 @@ class CheckRequest:
 
     Attributes:
         run: The run's folder, or its ``report.json``.
-        baseline: The accepted baseline; None where the tolerances compare with none.
+        baseline: The accepted baseline; None where the tolerances compare with none, or ``limits_only``.
         tolerances: A YAML file; None: those of ``configs/tolerances.yaml``.
         junit: Where JUnit XML goes; None: nowhere.
         on_inconclusive: What to make of inconclusive lines; None: they have an exit code of their own.
         write: Whether ``check.md`` is written beside the report.
+        require: Figures that have to be compared, by name.
+        limits_only: Leave out what the tolerances say of a baseline.
     """
 
     run: Path
@@ -42,6 +44,8 @@ class CheckRequest:
     junit: Path | None = None
     on_inconclusive: OnInconclusive | None = None
     write: bool = True
+    require: tuple[str, ...] = ()
+    limits_only: bool = False
 
 
 def check_run(request: CheckRequest) -> GateResult:
@@ -53,13 +57,22 @@ def check_run(request: CheckRequest) -> GateResult:
     """
     folder = find_run(request.run)
     document = read_document(folder / "report.json")
+    tolerances = read_tolerances(request.tolerances) if request.tolerances is not None else default_tolerances()
+    if request.baseline is None and not request.limits_only and tolerances.against_baseline:
+        raise ConfigError(
+            "these tolerances compare with a baseline, and none is named",
+            where="--baseline",
+            expected="a file that `quantize baseline accept` wrote, or `none`: limits against fp32 alone",
+            advice="accept a run first, or say --baseline none",
+        )
     result = check(
         document,
         read_baseline(request.baseline) if request.baseline is not None else None,
-        read_tolerances(request.tolerances) if request.tolerances is not None else default_tolerances(),
+        tolerances,
         files_of(document, folder),
         run=str(request.run),
         on_inconclusive=request.on_inconclusive,
+        require=request.require,
     )
     if request.write:
         write_text(folder / "check.md", check_markdown(result))

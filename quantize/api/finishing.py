@@ -23,17 +23,17 @@ from quantize.api.sections import (
     provenance,
     source_section,
 )
+from quantize.api.speed import speed_criterion, speed_verdict
 from quantize.api.verdict import verdict_section
 from quantize.benchmark.measurement import Measurement
 from quantize.data.workers import available_cpus
 from quantize.engines.protocols import Goal
 from quantize.models.artifact import ModelArtifact
 from quantize.report.criterion import VerdictSection
-from quantize.report.models import FormatsSection, ModelSection
+from quantize.report.models import FormatsSection, ModelSection, Role
 from quantize.report.replay import ReplaySection
 from quantize.report.schema import RunReport
 
-_BENCHMARK_SECONDS = 120.0
 _NO_OTHERS: Mapping[str, ModelArtifact] = MappingProxyType({})
 
 
@@ -45,7 +45,7 @@ class Judged:
         baseline: The fp32 model.
         models: The files.
         formats: Whether they agree.
-        verdict: On both together.
+        verdict: On both together, as far as it can be told before they are timed: on accuracy.
     """
 
     baseline: ModelSection
@@ -67,8 +67,44 @@ def judge(context: Context, built: Built, goal: Goal, selection: Evaluator) -> J
         built.chosen,
         stopped_because=built.found.stopped_because,
         demonstration=context.asked.demonstration_data,
+        fp32_bytes=baseline.bytes,
     )
     return Judged(baseline, models, formats, verdict)
+
+
+def final_verdict(
+    context: Context, built: Built, judged: Judged, goal: Goal, measurement: Measurement, names: Mapping[Role, str]
+) -> VerdictSection:
+    """Return the verdict on a pair of files that has been timed.
+
+    Args:
+        context: The run.
+        built: The files and what they come from.
+        judged: What ``judge`` found for them.
+        goal: What was asked.
+        measurement: Holds both files and fp32.
+        names: Role of each file to its name in the measurement.
+    """
+    speed = speed_verdict(
+        measurement,
+        names,
+        speed_criterion(context.config.tuning),
+        built.chosen.target,
+        asked=goal.metric != "none",
+    )
+    search = built.found.search
+    met = [one.speedup for one in search.candidates if one.met and one.speedup is not None] if search else []
+    return verdict_section(
+        goal,
+        judged.models,
+        judged.formats,
+        built.chosen,
+        stopped_because=built.found.stopped_because,
+        demonstration=context.asked.demonstration_data,
+        fp32_bytes=judged.baseline.bytes,
+        speed=speed,
+        fastest=max(met, default=None),
+    )
 
 
 def finish(
@@ -105,8 +141,8 @@ def finish(
         )
     config, asked = context.config, context.asked
     return RunReport(
-        verdict=judged.verdict,
-        criterion=criterion_section(goal, config.tuning.accuracy_criterion.confidence),
+        verdict=final_verdict(context, built, judged, goal, measurement, {"int8": "int8", "qdq": "qdq"}),
+        criterion=criterion_section(goal, config.tuning),
         engine=config.tuning.engine,
         source=source_section(asked.model, context.source, context.entry),
         data=data_section(images, asked),
@@ -155,7 +191,7 @@ def _measure(context: Context, pair: Pair, others: Mapping[str, ModelArtifact]) 
         models,
         context.config.evaluation.performance,
         seed=context.config.tuning.random_seed,
-        max_seconds=_BENCHMARK_SECONDS,
+        max_seconds=context.config.evaluation.performance.max_seconds,
     )
     images = context.images
     return measure_models(models, images.evaluation, images.preprocessing, plan, progress=context.progress)

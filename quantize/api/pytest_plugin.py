@@ -52,15 +52,18 @@ class CheckedRun:
 
         return read_report(find_run(self.path) / "report.json")
 
-    def check(self) -> Checked:
+    def check(self, require: tuple[str, ...] = ()) -> Checked:
         """Return the outcome of ``quantize check``.
+
+        Args:
+            require: Figures that have to be compared: where they were not, their lines fail.
 
         Raises:
             QuantizeError: The run, the baseline or the tolerances cannot be read.
         """
         from quantize.api.check import CheckRequest, check_run
 
-        return Checked(check_run(CheckRequest(self.path, self.baseline, self.tolerances, write=False)))
+        return Checked(check_run(CheckRequest(self.path, self.baseline, self.tolerances, write=False, require=require)))
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class Checked:
         from quantize.gate.text import lines_text
 
         if self.result.exit_code != 0:
-            lines = [one for one in self.result.lines if one.verdict in ("fail", "missing", "inconclusive")]
+            lines = [one for one in self.result.lines if self.result.failing(one) or one.verdict == "inconclusive"]
             pytest.fail(f"{self.result.headline}\n{lines_text(lines)}", pytrace=False)
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from quantize.api.request import TuneRequest
 from quantize.api.run_folder import find_run
 from quantize.api.target import with_recorded_target
+from quantize.config.run_config import RunConfig
+from quantize.config.tuning import SpeedCriterionBlock
 from quantize.data.cache_folder import user_cache
 from quantize.data.demonstration import demonstration_data
 from quantize.report.schema import RunReport
@@ -32,6 +34,8 @@ def replayed_request(request: TuneRequest) -> tuple[TuneRequest, RunReport | Non
     if config.data.path is None:
         data = config.data.model_copy(update=_places(report))
         config = config.model_copy(update={"data": data})
+    if report.criterion.min_speedup is None and not config.tuning.speed_criterion.model_fields_set:
+        config = _without_speed(config)
     model = request.input_model or Path(report.source.path)
     changed = replace(
         request,
@@ -41,6 +45,12 @@ def replayed_request(request: TuneRequest) -> tuple[TuneRequest, RunReport | Non
         criterion="none" if report.criterion.metric == "none" else request.criterion,
     )
     return changed, report
+
+
+def _without_speed(config: RunConfig) -> RunConfig:
+    """Return the settings without a criterion on speed: a run of an earlier version had none, and is repeated."""
+    none = SpeedCriterionBlock(min_speedup=0.0)
+    return config.model_copy(update={"tuning": config.tuning.model_copy(update={"speed_criterion": none})})
 
 
 def _places(report: RunReport) -> dict[str, Path | None]:

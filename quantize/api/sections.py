@@ -14,6 +14,7 @@ from quantize.api.published import published_figures
 from quantize.api.request import TuneRequest
 from quantize.benchmark.cpu import isa_flags
 from quantize.benchmark.cpu_class import this_cpu_class
+from quantize.config.tuning import TuningBlock
 from quantize.engines.protocols import Goal
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog import CatalogEntry
@@ -64,15 +65,16 @@ def model_section(
     )
 
 
-def criterion_section(goal: Goal, confidence: float | None) -> CriterionSection:
+def criterion_section(goal: Goal, tuning: TuningBlock) -> CriterionSection:
     """Return what was asked for."""
     return CriterionSection(
         metric=goal.metric,
         relative=goal.relative,
         absolute=goal.absolute,
         minimum=goal.minimum,
-        confidence=confidence,
+        confidence=tuning.accuracy_criterion.confidence,
         floor=goal.floor(),
+        min_speedup=tuning.speed_criterion.min_speedup,
     )
 
 

@@ -49,6 +49,7 @@ class Settings(PreprocessingSettings, total=False):
     topk: int
     warmup: int
     iteration: int
+    max_seconds: float
     cores_per_instance: int
     num_of_instance: int
     engine: Literal["inc", "native", "both"]
@@ -57,8 +58,11 @@ class Settings(PreprocessingSettings, total=False):
     absolute: float
     agreement: float
     confidence: float
+    min_speedup: float
     timeout: int
     max_trials: int
+    placement: Literal["measured", "all-int8"]
+    time_budget: float
     certification: float
     random_seed: int
     rewrites: str | Sequence[str]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from quantize.api.verdict_words import Facts, summary, text
 from quantize.engines.protocols import Goal
 from quantize.errors import ExitCode
 from quantize.evaluation.verdict import Outcome, Verdict, overall
 from quantize.report.criterion import Status, VerdictSection
 from quantize.report.models import FormatsSection, ModelSection
 from quantize.report.replay import ReplaySection
+from quantize.report.speed import SpeedVerdict
 from quantize.report.trials import ChosenSection
-from quantize.report.wording import percent
+from quantize.report.wording import bounds, percent, times
 
 _FEW = 10
 """Images below which a verdict by the point estimate may hang on one or two of them."""
@@ -27,8 +29,23 @@ def verdict_section(
     *,
     stopped_because: str,
     demonstration: bool,
+    fp32_bytes: int,
+    speed: SpeedVerdict | None = None,
+    fastest: float | None = None,
 ) -> VerdictSection:
-    """Return the verdict on both written files together."""
+    """Return the verdict on both written files together.
+
+    Args:
+        goal: What accuracy was asked for.
+        models: The files.
+        formats: Whether they agree.
+        chosen: What they were built from.
+        stopped_because: Why tuning ended.
+        demonstration: The images are those of the demonstration.
+        fp32_bytes: Size of the fp32 model.
+        speed: On the files' speed; None: nothing was timed yet.
+        fastest: Largest speed-up of a candidate that meets the criterion on accuracy; None: none was timed.
+    """
     reasons = [sentence for model in models if (sentence := _sentence(model)) is not None]
     worth = _tolerance_images(models)
     if worth is not None:
@@ -36,36 +53,70 @@ def verdict_section(
     outcomes: list[Outcome] = [
         model.deciding.judgement.deciding.outcome for model in models if model.deciding.judgement is not None
     ]
-    status: Status = overall(outcomes) if outcomes and goal.metric != "none" else "not asked"
-    if formats is not None and formats.agreement < formats.required:
-        status = "not met"
+    accuracy: Status = overall(outcomes) if outcomes and goal.metric != "none" else "not asked"
+    agree = formats is None or formats.agreement >= formats.required
+    if formats is not None and not agree:
         reasons.append(
             f"The two formats disagree: the same top-1 on {percent(formats.agreement)} of the images, "
             f"{percent(formats.required, 1)} are required."
         )
-    if chosen.all_fp32:
-        status = "not met" if status == "met" else status
-        reasons.append("Every op was put back to fp32: nothing is quantized, so nothing is gained.")
+    if speed is not None:
+        reasons += speed_sentences(speed)
+        if speed.status == "not met" and speed.min_speedup > 1 and fastest is not None:
+            reasons.append(
+                f"What this CPU ({speed.measured_on}) allows: {times(fastest)}, by the fastest candidate that meets "
+                "the accuracy criterion."
+            )
+    if chosen.layers is not None and chosen.int8_layers is not None and 0 < chosen.int8_layers < chosen.layers:
+        reasons.append(f"{chosen.int8_layers:,} of {chosen.layers:,} layers compute in int8.")
     if demonstration:
         reasons.append(
             "The images are views of 20 photographs: they prove that the machinery works, not how accurate the model "
             "is."
         )
+    facts = Facts(
+        accuracy=accuracy,
+        formats=agree,
+        speed=speed,
+        layers=chosen.layers or 0,
+        int8_layers=0 if chosen.all_fp32 else chosen.int8_layers or 1,
+        smaller=all(model.bytes < fp32_bytes for model in models),
+    )
     return VerdictSection(
-        status=status,
-        text=_TEXTS[status],
+        status=_status(accuracy, speed, agree=agree),
+        text=text(facts),
         reasons=tuple(reasons),
         stopped_because=stopped_because,
         tolerance_images=worth,
+        accuracy=accuracy if agree else "not met",
+        speed=speed,
+        summary=summary(facts),
     )
 
 
-_TEXTS: dict[Status, str] = {
-    "met": "The int8 models meet the accuracy criterion.",
-    "not met": "The int8 models do NOT meet the accuracy criterion; the best candidate was written.",
-    "inconclusive": "The images do not settle whether the accuracy criterion is met.",
-    "not asked": "No accuracy was asked for.",
-}
+def _status(accuracy: Status, speed: SpeedVerdict | None, *, agree: bool) -> Status:
+    outcomes: list[Outcome] = [] if agree else ["not met"]
+    outcomes += [] if accuracy == "not asked" else [accuracy]
+    if speed is not None and speed.outcome is not None:
+        outcomes.append(speed.outcome)
+    return overall(outcomes) if outcomes else "not asked"
+
+
+def speed_sentences(speed: SpeedVerdict) -> Iterator[str]:
+    """Yield what was measured of each file's speed and what that means."""
+    for one in speed.files:
+        interval = f" {bounds(one.low, one.high)}" if one.low is not None and one.high is not None else ""
+        measured = f"{_NAMES[one.role]} runs at {times(one.ratio)}{interval} of fp32's speed"
+        if not speed.for_target:
+            yield f"{measured} on this machine, which says nothing of the target {speed.target}."
+        elif one.outcome is None:
+            yield f"{measured}: none was asked for."
+        else:
+            yield f"{measured} (at least {times(speed.min_speedup)} asked{_noise(speed)}): {one.outcome}."
+
+
+def _noise(speed: SpeedVerdict) -> str:
+    return f", noise {percent(speed.noise_floor, 1)}" if speed.noise_floor is not None else ""
 
 
 def exit_code(section: VerdictSection, replay: ReplaySection | None) -> ExitCode:

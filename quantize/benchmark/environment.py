@@ -10,7 +10,9 @@ import onnxruntime
 from pydantic import BaseModel, ConfigDict
 
 from quantize.benchmark import container, cpu
+from quantize.benchmark.cpu_class import this_cpu_class
 from quantize.benchmark.plan import Plan
+from quantize.target import CpuClass
 
 _ROOT = Path("/")
 
@@ -50,6 +52,7 @@ class Environment(BaseModel):
         batch_size: Images a run.
         spinning: Whether waiting threads spin; None is onnxruntime's default.
         optimization: Graph optimization level.
+        cpu_class: Class of the processor; None in earlier measurements.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,6 +74,7 @@ class Environment(BaseModel):
     batch_size: int
     spinning: bool | None
     optimization: str
+    cpu_class: CpuClass | None = None
 
     @property
     def usable_cores(self) -> int:
@@ -104,6 +108,7 @@ def read_environment(plan: Plan, root: Path = _ROOT) -> Environment:
         batch_size=plan.batch_size,
         spinning=plan.spinning,
         optimization=plan.optimization,
+        cpu_class=this_cpu_class(),
     )
 
 

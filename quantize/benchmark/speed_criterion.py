@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+from quantize.benchmark.speedup import Speedup
 from quantize.evaluation.verdict import Outcome
 
 
@@ -39,3 +40,12 @@ class SpeedCriterion(BaseModel):
         if self.confidence is None or (low is not None and low >= self.min_speedup):
             return "met"
         return "inconclusive"
+
+    def outcome_of(self, found: Speedup, noise_floor: float | None) -> Outcome:
+        """Return whether a measured speed-up is enough, see ``outcome``."""
+        return self.outcome(found.ratio, found.low, found.high, noise_floor)
+
+
+def is_slower(found: Speedup, noise_floor: float | None) -> bool:
+    """Return whether a model is slower than fp32, by the same rule: more than the noise of the measurement."""
+    return SpeedCriterion(min_speedup=1.0).outcome_of(found, noise_floor) == "not met"

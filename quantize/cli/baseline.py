@@ -35,6 +35,8 @@ def accept(
 
         accepted = accept_run(place, destination)
         print_result(f"{destination}: recipe {accepted.recipe_id}, {accepted.images:,} images, of {accepted.created}")
+        if accepted.verdict is not None and accepted.verdict.warning is not None:
+            print_result(accepted.verdict.warning)
         return ExitCode.DONE
 
     return begin

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from quantize.config.block import Block, Expected, Flag
-from quantize.config.values import Confidence, Count, CountOrZero, Fraction, Seed, Share
+from quantize.config.values import Confidence, Count, CountOrZero, Fraction, Seconds, Seed, Share, Speedup
 
 _DEFAULT_RELATIVE = 0.01
 
@@ -46,6 +46,15 @@ class CriterionBlock(Block):
         return given if losses else {**given, "relative": _DEFAULT_RELATIVE}
 
 
+class SpeedCriterionBlock(Block):
+    """How fast a quantized model must be, where it is made for CPUs of this machine's class."""
+
+    min_speedup: Speedup = Field(
+        default=1.0,
+        description="Least speed-up over fp32 of either file, one image at a time; 0 asks for none.",
+    )
+
+
 class ExitPolicyBlock(Block):
     """When tuning stops."""
 
@@ -61,7 +70,16 @@ class TuningBlock(Block):
     )
     strategy: StrategyBlock = StrategyBlock()
     accuracy_criterion: CriterionBlock = CriterionBlock.model_validate({})
+    speed_criterion: SpeedCriterionBlock = SpeedCriterionBlock()
     exit_policy: ExitPolicyBlock = ExitPolicyBlock()
+    placement: Literal["measured", "all-int8"] = Field(
+        default="measured",
+        description="Layers that measure slower in int8 on this machine go back to float (measured), or stay as Neural "
+        "Compressor decided (all-int8). Engine inc.",
+    )
+    time_budget: Seconds = Field(
+        default=1800, description="Time for each engine's search; then the best so far is finished."
+    )
     certification: Fraction | None = Field(
         default=None,
         description="Share of evaluation images kept from every trial, to certify the chosen model. "

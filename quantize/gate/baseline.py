@@ -13,7 +13,9 @@ from quantize.errors import RunError
 from quantize.files import write_text
 from quantize.gate.document import ROLES, ReportDocument
 from quantize.gate.figures import DROPS, FIGURES
-from quantize.gate.machine import Machine, machine_of
+from quantize.gate.machine import Machine, machine_of, target_of
+from quantize.gate.verdicts import RunVerdict, verdict_of
+from quantize.target import CpuClass
 
 _DIGITS = 6
 
@@ -53,6 +55,8 @@ class Baseline(_Block):
         versions: Package name to version.
         run: Figures of the run as a whole.
         models: Role (``fp32``, ``int8``, ``qdq``) to model.
+        target: Class of CPUs that the models are for; earlier baselines do not say so: for CPUs with VNNI.
+        verdict: Whether the run met its own criterion; None in earlier baselines.
     """
 
     schema_version: Literal[1] = 1
@@ -68,6 +72,15 @@ class Baseline(_Block):
     versions: dict[str, str]
     run: dict[str, float]
     models: dict[str, AcceptedModel]
+    target: CpuClass = "vnni"
+    verdict: RunVerdict | None = None
+
+    def figure(self, role: str, name: str) -> float | None:
+        """Return a figure, see ``FIGURES``, of a model or of the ``run``; None where the baseline does not have it."""
+        if role == "run":
+            return self.run.get(name)
+        model = self.models.get(role)
+        return model.figures.get(name) if model is not None else None
 
 
 def accepted(document: ReportDocument, *, where: str) -> Baseline:
@@ -92,6 +105,8 @@ def accepted(document: ReportDocument, *, where: str) -> Baseline:
         "images": document.deciding("int8").at("evaluation", "n"),
         "labelled": document.at("data", "labelled"),
         "machine": machine_of(document),
+        "target": target_of(document),
+        "verdict": verdict_of(document),
         "versions": document.at("provenance", "versions"),
         "run": {"tuning_time": _rounded(total)} if total is not None else {},
         "models": {

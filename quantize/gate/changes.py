@@ -6,13 +6,15 @@ import math
 from collections.abc import Callable, Iterator
 
 from quantize.evaluation.intervals import Interval, wilson
+from quantize.gate.accepted import is_unchanged
 from quantize.gate.baseline import Baseline
 from quantize.gate.document import ROLES, ReportDocument
-from quantize.gate.figures import FIGURES, Figure
-from quantize.gate.limits import not_applicable, title_of
-from quantize.gate.machine import machine_of, unlikeness
+from quantize.gate.figures import ACCURACY, FIGURES, Figure
+from quantize.gate.limits import not_applicable, title_of, unbound
+from quantize.gate.machine import machine_of, not_for_target, target_of, unlikeness
 from quantize.gate.result import Line, Verdict
 from quantize.gate.tolerances import Change, Tolerances
+from quantize.target import saturates
 
 _ROUNDING = 1e-5  # a baseline's values have six digits
 _FRACTIONS = ("top1", "top5", "top1_drop", "top5_drop", "agreement", "tie_share", "integer_share")
@@ -31,7 +33,7 @@ def change_lines(document: ReportDocument, baseline: Baseline, tolerances: Toler
 def _line(
     document: ReportDocument, baseline: Baseline, figure: Figure, change: Change, role: str, unlike: str | None
 ) -> Line:
-    before, now = _accepted(baseline, role, figure.name), document.figure(role, figure.name)
+    before, now = baseline.figure(role, figure.name), document.figure(role, figure.name)
 
     def line(verdict: Verdict, note: str | None = None) -> Line:
         return Line(
@@ -45,24 +47,66 @@ def _line(
         )
 
     why_not = not_applicable(document, role, figure)
-    if why_not is not None and not baseline.labelled:
-        return line("not applicable", why_not)
+    unbinding = unbound(document, change.classes)
+    if unbinding is not None or (why_not is not None and not baseline.labelled):
+        return line("not applicable", unbinding or why_not)
+    if before is None:
+        return line("not in the baseline", None if now is None else "accept a run again to have it compared")
     if now is None:
         return line("missing", "the report does not have it")
-    if figure.of_machine and unlike is not None:
-        return line("not comparable", unlike)
-    if before is None:
-        return line("missing", "the baseline does not have it: accept a run again")
+    apart = incomparable(document, baseline, figure, role, unlike)
+    if apart is not None:
+        return line("not comparable", apart)
     allowed = change.points if change.points is not None else (change.relative or 0.0) * abs(before)
     worse = before - now if figure.better == "higher" else now - before
     slack = _ROUNDING * max(abs(before), abs(now))
-    if change.confidence is not None:
+    if change.confidence is not None and not is_unchanged(document, baseline, role):
         return _confident(document, baseline, role, change.confidence, allowed, (before, now), line)
     if worse > allowed + slack:
         return line("fail")
     if -worse > allowed + slack:
         return line("better", "better than the baseline, accept it?")
     return line("pass")
+
+
+def incomparable(
+    document: ReportDocument, baseline: Baseline, figure: Figure, role: str, unlike: str | None
+) -> str | None:
+    """Return why a figure that both runs have is not compared, or None where it is.
+
+    Args:
+        document: The run's report.
+        baseline: The accepted run.
+        figure: The figure.
+        role: The model, or ``run``.
+        unlike: Why times of the two machines are not compared; None where they are.
+    """
+    if figure.of_target and (elsewhere := not_for_target(document)) is not None:
+        return elsewhere
+    if figure.of_machine:
+        return unlike
+    here, target = machine_of(document), target_of(document)
+    if here.known_class == baseline.machine.known_class or role not in baseline.models:
+        return None
+    if document.model(role).text("graph_sha256") != baseline.models[role].graph_sha256:
+        return (
+            None if target == baseline.target else f"another file: for {target}, the baseline's for {baseline.target}"
+        )
+    return saturated(document) if figure.name in ACCURACY and role != "fp32" else None
+
+
+def saturated(document: ReportDocument) -> str | None:
+    """Return why the accuracy of a run is not what exact sums give, or None where it is, or nobody can tell.
+
+    Runs that record the class of their CPU measure accuracy as the target computes; earlier ones took the machine's
+    own sums, which saturate on some.
+    """
+    here = machine_of(document)
+    layers = document.at("chosen", "saturating_layers")
+    own_sums = here.cpu_class is None and here.known_class is not None and saturates(here.known_class)
+    if own_sums and isinstance(layers, int) and layers > 0:
+        return f"sums may have saturated in {layers} layers: measured by an earlier version on class {here.known_class}"
+    return None
 
 
 def _confident(
@@ -99,13 +143,6 @@ def difference(first: float, first_n: int, second: float, second_n: int, confide
         high=middle + math.hypot(one.high - first, second - other.low),
         confidence=confidence,
     )
-
-
-def _accepted(baseline: Baseline, role: str, name: str) -> float | None:
-    if role == "run":
-        return baseline.run.get(name)
-    model = baseline.models.get(role)
-    return model.figures.get(name) if model is not None else None
 
 
 def _allowed(figure: Figure, change: Change) -> str:

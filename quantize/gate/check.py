@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from quantize.config.nearest import nearest
 from quantize.errors import ConfigError
 from quantize.gate.baseline import Baseline
 from quantize.gate.changes import change_lines
@@ -10,8 +13,9 @@ from quantize.gate.document import ReportDocument
 from quantize.gate.identity import Files, identity_lines
 from quantize.gate.limits import limit_lines
 from quantize.gate.machine import isa_note, machine_of
-from quantize.gate.result import GateResult, OnInconclusive
+from quantize.gate.result import GateResult, Line, OnInconclusive
 from quantize.gate.tolerances import Tolerances
+from quantize.gate.verdicts import verdict_line
 
 
 def check(
@@ -22,39 +26,59 @@ def check(
     *,
     run: str,
     on_inconclusive: OnInconclusive | None = None,
+    require: Sequence[str] = (),
 ) -> GateResult:
-    """Return a line a tolerance.
+    """Return a line a tolerance, and one on whether the run meets its own criterion.
 
     Args:
         document: The run's report.
-        baseline: The accepted run; None where the tolerances ask for no comparison with one.
+        baseline: The accepted run; None: limits against fp32 alone.
         tolerances: What is checked.
         files: The model files beside the report.
         run: What to call the run.
         on_inconclusive: What to make of inconclusive lines.
+        require: Figures that have to be compared; ``criterion`` is the run's own.
 
     Raises:
-        ConfigError: The tolerances need a baseline and there is none.
+        ConfigError: A figure is required that these tolerances do not look at.
     """
-    if baseline is None and tolerances.against_baseline:
-        raise ConfigError(
-            "these tolerances compare with a baseline, and none is named",
-            where="--baseline",
-            expected="a file that `quantize baseline accept` wrote",
-            advice="accept a run first, or take the block against_baseline out of the tolerances",
-        )
-    lines = [*identity_lines(document, baseline, tolerances, files), *limit_lines(document, tolerances)]
+    accepted = baseline.verdict if baseline is not None else None
+    lines = [
+        *identity_lines(document, baseline, tolerances, files),
+        verdict_line(document, accepted, tolerances, has_baseline=baseline is not None),
+        *limit_lines(document, tolerances, baseline),
+    ]
     notes = []
+    if baseline is None and tolerances.against_baseline:
+        notes.append("No baseline: limits against fp32 alone.")
     if baseline is not None:
         lines += change_lines(document, baseline, tolerances)
         note = isa_note(baseline.machine, machine_of(document))
         notes += [note] if note is not None else []
     if any(line.verdict == "better" for line in lines):
         notes.append("Some figures are better than the baseline, accept it? (quantize baseline accept RUN)")
+    _require_known(require, lines)
     return GateResult(
         run=run,
         lines=tuple(lines),
         differences=differences(document, baseline) if baseline is not None else (),
         notes=tuple(notes),
         on_inconclusive=on_inconclusive,
+        require=tuple(require),
     )
+
+
+def _require_known(require: Sequence[str], lines: Sequence[Line]) -> None:
+    looked_at = list(dict.fromkeys(line.figure for line in lines))
+    for name in require:
+        if name not in looked_at:
+            meant = nearest(name, looked_at)
+            raise ConfigError(
+                "nothing here looks at a figure that is required",
+                where="--require",
+                found=name,
+                expected="some of " + ", ".join(looked_at),
+                advice=f"did you mean {meant}?"
+                if meant
+                else "name it among the tolerances, or compare with a baseline",
+            )

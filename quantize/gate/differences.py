@@ -8,8 +8,9 @@ from quantize.gate.baseline import AcceptedModel, Baseline
 from quantize.gate.document import ROLES, ReportDocument
 from quantize.gate.figures import FIGURES, Figure
 from quantize.gate.limits import title_of
-from quantize.gate.machine import machine_of
+from quantize.gate.machine import machine_of, target_of
 from quantize.gate.result import Difference
+from quantize.gate.verdicts import verdict_of
 from quantize.report.tables import NAMES
 from quantize.report.wording import NOTHING
 
@@ -21,6 +22,10 @@ def differences(document: ReportDocument, baseline: Baseline) -> tuple[Differenc
     """Return everything that is not as in the baseline."""
     found = [*_versions(document, baseline), *_machine(document, baseline)]
     found += _texts("recipe", baseline.recipe_id, document.text("chosen", "recipe_id"))
+    now = verdict_of(document)
+    if baseline.verdict is not None and now is not None:
+        found += _texts("what was asked", baseline.verdict.asked, now.asked)
+        found += _texts("verdict", baseline.verdict.headline, now.headline)
     for role in ("fp32", *ROLES):
         accepted = baseline.models.get(role)
         if accepted is not None:
@@ -41,6 +46,8 @@ def _versions(document: ReportDocument, baseline: Baseline) -> Iterator[Differen
 def _machine(document: ReportDocument, baseline: Baseline) -> Iterator[Difference]:
     here, there = machine_of(document), baseline.machine
     yield from _texts("instruction sets", ", ".join(there.isa), ", ".join(here.isa))
+    yield from _texts("class of CPUs", str(there.known_class), str(here.known_class))
+    yield from _texts("target", baseline.target, target_of(document))
     for field, title in (("cpu_model", "processor"), ("logical_cores", "cores"), ("threads", "threads")):
         yield from _texts(title, str(getattr(there, field)), str(getattr(here, field)))
 

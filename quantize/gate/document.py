@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from quantize.benchmark.measurement import Measurement, speedups
+from quantize.benchmark.measurement import Measurement, measured_noise_floor, speedups
 from quantize.benchmark.percentiles import percentile_ns
 from quantize.benchmark.resources import Resources
 from quantize.benchmark.speedup import Speedup
@@ -110,6 +110,11 @@ class ReportDocument:
     def gains(self) -> Mapping[str, Speedup]:
         """Each candidate's speed-up over fp32; empty where nothing was measured."""
         return {gain.candidate: gain for gain in speedups(self.measurement)} if self.measurement is not None else {}
+
+    @cached_property
+    def noise_floor(self) -> float | None:
+        """The largest relative difference of fp32 from itself, a fraction; None where it was not measured."""
+        return measured_noise_floor(self.measurement) if self.measurement is not None else None
 
     @cached_property
     def _runs(self) -> Mapping[str, list[int]]:

@@ -20,6 +20,7 @@ class Figure:
         better: Which way is better.
         shown: The value as text.
         of_machine: It depends on the machine: only like machines are compared.
+        of_target: It says nothing on CPUs that the models are not for.
         needs_labels: It does not exist without labels.
         of_run: It belongs to the run, not to each model.
     """
@@ -29,6 +30,7 @@ class Figure:
     better: Literal["higher", "lower"]
     shown: Callable[[float], str]
     of_machine: bool = False
+    of_target: bool = False
     needs_labels: bool = False
     of_run: bool = False
 
@@ -45,9 +47,9 @@ _FIGURES = (
     Figure("agreement", "agreement with fp32", "higher", percent),
     Figure("kl", "KL(fp32 || model)", "lower", number),
     Figure("tie_share", "images with tied top scores", "lower", percent),
-    Figure("speedup", "speed-up over fp32", "higher", times, of_machine=True),
-    Figure("latency_p50", "latency, p50", "lower", milliseconds, of_machine=True),
-    Figure("latency_p99", "latency, p99", "lower", milliseconds, of_machine=True),
+    Figure("speedup", "speed-up over fp32", "higher", times, of_machine=True, of_target=True),
+    Figure("latency_p50", "latency, p50", "lower", milliseconds, of_machine=True, of_target=True),
+    Figure("latency_p99", "latency, p99", "lower", milliseconds, of_machine=True, of_target=True),
     Figure("size", "file size", "lower", _bytes),
     Figure("peak_memory", "memory added at its peak", "lower", _bytes, of_machine=True),
     Figure("integer_share", "multiply-adds in int8", "higher", percent),
@@ -56,6 +58,9 @@ _FIGURES = (
 
 FIGURES: Mapping[str, Figure] = MappingProxyType({figure.name: figure for figure in _FIGURES})
 """Every figure by name, in the order in which a check lists them."""
+
+ACCURACY = ("top1", "top5", "top1_drop", "top5_drop", "agreement", "kl", "tie_share")
+"""Figures of a model's answers: sums that saturate change them."""
 
 DROPS = ("top1_drop", "top5_drop")
 """Figures that are differences from fp32 already."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 
-from quantize.gate.result import GateResult, Line
+from quantize.gate.result import NEUTRAL, GateResult, Line
 from quantize.report.characters import bounded
 
 
@@ -41,7 +41,9 @@ def _is_open(result: GateResult, line: Line) -> bool:
 
 
 def _skip(result: GateResult, line: Line) -> str | None:
-    if line.verdict in ("not comparable", "not applicable"):
+    if result.failing(line):
+        return None
+    if line.verdict in NEUTRAL:
         return line.note or line.verdict
     if line.verdict == "inconclusive" and result.on_inconclusive == "pass":
         return line.note or line.verdict

@@ -2,30 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
+from quantize.benchmark.speed_criterion import SpeedCriterion
 from quantize.errors import DataError
 from quantize.evaluation.intervals import Interval, wilson
 from quantize.evaluation.judge import verdict as judged
 from quantize.evaluation.verdict import Tolerance
+from quantize.gate.accepted import missed_before
+from quantize.gate.baseline import Baseline
 from quantize.gate.document import ROLES, ReportDocument
 from quantize.gate.figures import DROPS, FIGURES, Figure
+from quantize.gate.machine import not_for_target, target_of
 from quantize.gate.result import Line, Verdict
 from quantize.gate.tolerances import Limit, Tolerances
 from quantize.report.tables import NAMES
 from quantize.report.wording import percent, points
+from quantize.target import CpuClass
 
 _ROUNDING = 1e-9
 _VERDICTS: dict[str, Verdict] = {"met": "pass", "not met": "fail", "inconclusive": "inconclusive"}
 
 
-def limit_lines(document: ReportDocument, tolerances: Tolerances) -> Iterator[Line]:
-    """Yield a line for each limit and each model that it speaks of."""
+def limit_lines(document: ReportDocument, tolerances: Tolerances, baseline: Baseline | None = None) -> Iterator[Line]:
+    """Yield a line for each limit and each model that it speaks of.
+
+    Args:
+        document: The run's report.
+        tolerances: The limits.
+        baseline: An accepted run: what it missed as well is accepted.
+    """
     for figure in FIGURES.values():
         limit = tolerances.against_fp32.get(figure.name)
-        if limit is not None:
-            for role in ("run",) if figure.of_run else ROLES:
-                yield _line(document, figure, limit, role)
+        if limit is None:
+            continue
+        for role in ("run",) if figure.of_run else ROLES:
+            line = _line(document, figure, limit, role)
+            missed = line.verdict in ("fail", "inconclusive")
+            if missed and baseline is not None and missed_before(document, baseline, tolerances, role, figure, limit):
+                note = "the accepted run misses it too, and this one is not worse"
+                line = line.model_copy(update={"verdict": "accepted", "note": note})
+            yield line
 
 
 def not_applicable(document: ReportDocument, role: str, figure: Figure) -> str | None:
@@ -36,6 +53,14 @@ def not_applicable(document: ReportDocument, role: str, figure: Figure) -> str |
     if figure.name.startswith("top5") and isinstance(classes, int) and classes <= 5:
         return "the model has five classes or fewer"
     return None
+
+
+def unbound(document: ReportDocument, classes: Sequence[CpuClass] | None) -> str | None:
+    """Return why a tolerance for some classes of CPUs does not bind for this run, or None where it does."""
+    target = target_of(document)
+    if classes is None or target in classes:
+        return None
+    return f"binds for {', '.join(classes)} only: this run's models are for {target}"
 
 
 def title_of(role: str, figure: Figure) -> str:
@@ -55,7 +80,7 @@ def _line(document: ReportDocument, figure: Figure, limit: Limit, role: str) -> 
             note=note,
         )
 
-    why_not = not_applicable(document, role, figure)
+    why_not = not_applicable(document, role, figure) or unbound(document, limit.classes)
     if why_not is not None:
         return line("not applicable", None, why_not)
     if figure.name in DROPS:
@@ -63,6 +88,11 @@ def _line(document: ReportDocument, figure: Figure, limit: Limit, role: str) -> 
     value = document.figure(role, figure.name)
     if value is None:
         return line("missing", None, "the report does not have it")
+    elsewhere = not_for_target(document) if figure.of_target else None
+    if elsewhere is not None:
+        return line("not comparable", figure.shown(value), elsewhere)
+    if figure.name == "speedup" and limit.at_least is not None:
+        return _speed(document, limit.at_least, limit.confidence, role, line)
     if limit.relative is not None:
         whole = document.figure("fp32", figure.name)
         if not whole:
@@ -76,6 +106,20 @@ def _line(document: ReportDocument, figure: Figure, limit: Limit, role: str) -> 
     found = f"{figure.shown(value)} [{figure.shown(interval.low)}, {figure.shown(interval.high)}]"
     ends = [_holds(limit, interval.low), _holds(limit, interval.high)]
     return line("pass" if all(ends) else "inconclusive" if any(ends) else "fail", found)
+
+
+def _speed(
+    document: ReportDocument, at_least: float, confidence: float | None, role: str, line: Callable[..., Line]
+) -> Line:
+    """Hold a speed-up against what is asked by the rule that the search and the run's verdict have."""
+    gain, show = document.gains[role], FIGURES["speedup"].shown
+    found = show(gain.ratio)
+    if gain.low is not None and gain.high is not None:
+        found += f" [{show(gain.low)}, {show(gain.high)}]"
+    elif confidence is not None:
+        return line("missing", found, "the report has no interval of it")
+    outcome = SpeedCriterion(min_speedup=at_least, confidence=confidence).outcome_of(gain, document.noise_floor)
+    return line(_VERDICTS[outcome], found)
 
 
 def _drop(document: ReportDocument, figure: Figure, limit: Limit, role: str, line: Callable[..., Line]) -> Line:

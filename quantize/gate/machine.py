@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+from quantize.benchmark.cpu_class import class_of
 from quantize.gate.document import ReportDocument
+from quantize.target import CPU_CLASSES, CpuClass
 
 _INT8_FLAGS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
 
@@ -17,6 +19,7 @@ class Machine(BaseModel):
         cpu_model: The processor's name; None where nothing was measured.
         logical_cores: Its cores; None where nothing was measured.
         threads: Intra-op threads; None where nothing was measured.
+        cpu_class: Its class of CPUs; None in earlier files: the instruction sets tell it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -25,6 +28,15 @@ class Machine(BaseModel):
     cpu_model: str | None
     logical_cores: int | None
     threads: int | None
+    cpu_class: CpuClass | None = None
+
+    @property
+    def known_class(self) -> CpuClass | None:
+        """Return its class of CPUs; None where neither a class nor instruction sets were recorded."""
+        if self.cpu_class is not None or not self.isa:
+            return self.cpu_class
+        arm = {"asimd", "asimddp", "i8mm", "sve"} & set(self.isa)
+        return class_of("aarch64" if arm else "x86_64", frozenset(self.isa))
 
 
 def machine_of(document: ReportDocument) -> Machine:
@@ -36,11 +48,37 @@ def machine_of(document: ReportDocument) -> Machine:
         cpu_model=environment.cpu_model if environment else None,
         logical_cores=environment.logical_cores if environment else None,
         threads=environment.threads if environment else None,
+        cpu_class=recorded_class(document),
     )
+
+
+def recorded_class(document: ReportDocument) -> CpuClass | None:
+    """Return the class of CPUs that a run says it was measured on; None in earlier reports."""
+    environment = document.measurement.environment if document.measurement is not None else None
+    timed_on = environment.cpu_class if environment is not None else None
+    said = timed_on or document.at("provenance", "cpu_class")
+    return next((known for known in CPU_CLASSES if known == said), None)
+
+
+def target_of(document: ReportDocument) -> CpuClass:
+    """Return the class of CPUs that a run's models are for; earlier reports that do not say so are for VNNI."""
+    said = document.text("chosen", "target")
+    return next((known for known in CPU_CLASSES if known == said), "vnni")
+
+
+def not_for_target(document: ReportDocument) -> str | None:
+    """Return why a run's times say nothing of the CPUs that its models are for, or None where they do."""
+    here, target = recorded_class(document), target_of(document)
+    if here is None or here == target:
+        return None
+    return f"not measured for the target {target}: this machine's class of CPUs is {here}"
 
 
 def unlikeness(baseline: Machine, here: Machine) -> str | None:
     """Return why times of two machines are not compared, or None where they are alike."""
+    if baseline.known_class != here.known_class:
+        classes = [one.known_class or "unknown" for one in (here, baseline)]
+        return f"measured on CPUs of class {classes[0]}, the baseline on {classes[1]}"
     if baseline.isa != here.isa:
         return "another instruction set than the baseline's"
     for field, name in (("cpu_model", "processor"), ("logical_cores", "number of cores"), ("threads", "threads")):

@@ -8,10 +8,23 @@ from pydantic import BaseModel, ConfigDict
 
 from quantize.errors import ExitCode
 
-Verdict = Literal["pass", "fail", "missing", "inconclusive", "better", "not comparable", "not applicable"]
+Verdict = Literal[
+    "pass",
+    "fail",
+    "missing",
+    "inconclusive",
+    "better",
+    "accepted",
+    "not in the baseline",
+    "not comparable",
+    "not applicable",
+]
+"""``accepted``: a limit is missed, as it was in the run that was accepted."""
 OnInconclusive = Literal["pass", "fail"]
 
 FAILING: tuple[Verdict, ...] = ("fail", "missing")
+NEUTRAL: tuple[Verdict, ...] = ("not in the baseline", "not comparable", "not applicable")
+"""Nothing was compared: neither good nor bad, unless the figure is required."""
 
 
 class Line(BaseModel):
@@ -37,6 +50,13 @@ class Line(BaseModel):
     verdict: Verdict
     note: str | None = None
 
+    @property
+    def figure(self) -> str:
+        """Return what ``--require`` calls the line: ``agreement``, ``fp32_top1``, ``criterion``."""
+        role, _, rest = self.name.partition(".")
+        figure = rest.partition(".")[0]
+        return f"fp32_{figure}" if role == "fp32" else figure
+
 
 class Difference(BaseModel):
     """Something that is not as in the baseline, whether or not a tolerance speaks of it."""
@@ -57,6 +77,7 @@ class GateResult(BaseModel):
         differences: What changed since the baseline.
         notes: What a reader has to know.
         on_inconclusive: What to make of inconclusive lines; None: they have an exit code of their own.
+        require: Figures that have to be compared: where they were not, the line fails.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,9 +87,12 @@ class GateResult(BaseModel):
     differences: tuple[Difference, ...]
     notes: tuple[str, ...]
     on_inconclusive: OnInconclusive | None = None
+    require: tuple[str, ...] = ()
 
     def failing(self, line: Line) -> bool:
         """Return whether a line makes the check fail."""
+        if line.verdict in NEUTRAL:
+            return line.figure in self.require
         return line.verdict in FAILING or (line.verdict == "inconclusive" and self.on_inconclusive == "fail")
 
     @property
@@ -88,6 +112,12 @@ class GateResult(BaseModel):
         if failed:
             return f"{_count(failed)} of {len(self.lines)} not held."
         text = f"{_count(len(self.lines))} checked, none broken."
+        known = sum(line.verdict == "accepted" for line in self.lines)
+        if known:
+            text += f" {known} missed, as in the accepted run."
+        apart = sum(line.verdict in ("not in the baseline", "not comparable") for line in self.lines)
+        if apart:
+            text += f" {apart} not compared."
         if open_:
             text += f" {open_} inconclusive: more images would settle them."
         return text + (f" {better} better than the baseline, accept it?" if better else "")

@@ -8,7 +8,7 @@ from quantize.gate.result import GateResult, Line
 from quantize.report.text import wrapped
 from quantize.report.wording import NOTHING
 
-_VERDICT = 14
+_VERDICT = 19
 
 
 def check_text(result: GateResult) -> str:

@@ -14,6 +14,7 @@ from quantize.config.problem import Problem, dotted, error_of, in_file_order, sh
 from quantize.config.validation import what_is_wrong
 from quantize.config.yaml_file import read_document
 from quantize.gate.figures import DROPS, FIGURES
+from quantize.target import CpuClass
 
 _CONFIDENT = (*DROPS, "agreement", "speedup", "top1", "top5")
 
@@ -31,7 +32,9 @@ class Limit(_Block):
         relative: For drops: the largest share of fp32's accuracy that may be lost. For the size: the largest share of
             the fp32 file's size.
         points: For drops: the largest loss as a fraction of the images.
-        confidence: One-sided certainty that the limit holds; None: the point estimate decides.
+        confidence: One-sided certainty that the limit holds; None: the point estimate decides. A speed-up has to miss
+            it by more than the noise of the measurement.
+        classes: Classes of CPUs that it binds for; None: all.
     """
 
     at_least: float | None = None
@@ -39,6 +42,7 @@ class Limit(_Block):
     relative: float | None = None
     points: float | None = None
     confidence: float | None = Field(default=None, gt=0.5, lt=1)
+    classes: tuple[CpuClass, ...] | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _is_one_limit(self) -> Limit:
@@ -55,11 +59,13 @@ class Change(_Block):
         relative: As a share of the baseline's value.
         points: As a difference in the figure's own unit, for fractions a fraction of 1.
         confidence: One-sided certainty, for top1 and top5 only; the two runs' images are taken as unpaired.
+        classes: Classes of CPUs that it binds for; None: all.
     """
 
     relative: float | None = Field(default=None, ge=0)
     points: float | None = Field(default=None, ge=0)
     confidence: float | None = Field(default=None, gt=0.5, lt=1)
+    classes: tuple[CpuClass, ...] | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _is_one_change(self) -> Change:
@@ -93,12 +99,15 @@ class Tolerances(_Block):
     Attributes:
         version: Of this form.
         identity: What must be the same.
+        criterion: Where no baseline says what was accepted, ``met``: the run must meet its own criterion; ``any``: its
+            verdict is told only.
         against_fp32: Figure to limit.
         against_baseline: Figure to change; the figures of fp32 itself are called ``fp32_top1`` and ``fp32_top5``.
     """
 
     version: Literal[1] = 1
     identity: Identity = Identity()
+    criterion: Literal["met", "any"] = "any"
     against_fp32: Mapping[str, Limit] = {}
     against_baseline: Mapping[str, Change] = {}
 

@@ -77,14 +77,15 @@ def _table(report: RunReport, title: str) -> list[str]:
 
 def _sentences(report: RunReport, title: str) -> list[str]:
     gains = {} if report.measurement is None else {gain.candidate: gain for gain in speedups(report.measurement)}
-    lines = []
+    speed, lines = report.verdict.speed, []
     for model in report.models:
         figures = []
         for name, paired in (("Top-1", model.deciding.top1), ("Top-5", model.deciding.top5)):
             if paired is not None and paired.relative_drop is not None:
                 figures.append(f"{name} accuracy drop ratio is {percent(paired.relative_drop)}")
-        if (gain := gains.get(model.role)) is not None:
-            figures.append(f"performance improvement is {times(gain.ratio)}")
+        if (gain := gains.get(model.role)) is not None and (speed is None or speed.for_target):
+            slower = speed is not None and bool(speed.slower)
+            figures.append(f"{'speed' if slower else 'performance improvement'} is {times(gain.ratio)}")
         if figures:
             listed = " and ".join([", ".join(figures[:-1]), figures[-1]] if len(figures) > 1 else figures)
             lines.append(f"Compared with the fp32 {escaped(title)}, {escaped(title)}{_KINDS[model.role]}'s {listed}.")
@@ -133,7 +134,7 @@ def _fidelity(model: ModelSection) -> str:
 def _calibration(report: RunReport) -> list[str]:
     recipe, data = report.chosen.recipe, report.data
     among = "among" if data.calibration_in_evaluation else "not among"
-    widths = "7-bit" if recipe.reduce_range else "8-bit"
+    widths = "8-bit, 7-bit where sums could saturate" if recipe.reduce_range else "8-bit"
     per = "output channel" if recipe.per_channel else "tensor"
     return [
         f"- {data.calibration:,} images, {among} the {data.evaluation:,} evaluation images.",

@@ -11,7 +11,9 @@ from quantize.report.charts.accuracy_latency import accuracy_latency_chart
 from quantize.report.charts.latency import latency_chart
 from quantize.report.charts.layers import layers_chart
 from quantize.report.charts.operators import operator_nodes_chart, operator_types_chart
+from quantize.report.criterion import VerdictSection
 from quantize.report.flips import FlipSection
+from quantize.report.machine import machine_table
 from quantize.report.markdown import provenance_facts
 from quantize.report.page import page
 from quantize.report.replay import replay_sentences
@@ -53,12 +55,19 @@ def html(report: RunReport) -> str:
     flips = report.flips
     return page(
         "report.html.jinja",
-        title=f"{Path(report.source.path).name}: {report.verdict.status}",
+        title=f"{Path(report.source.path).name}: {report.verdict.headline}",
+        model=Path(report.source.path).name,
         report=report,
-        state={"met": "good", "not met": "bad", "inconclusive": "open"}.get(report.verdict.status, "plain"),
+        state=_state(report.verdict),
         replay=replay_sentences(report.replay) if report.replay is not None else (),
         accuracy=_there(accuracy_table(report), drop_table(report)),
-        speed=_there(speed_table(report), engines_table(report), doubts_table(report), resources_table(report)),
+        speed=_there(
+            speed_table(report),
+            machine_table(report.machine),
+            engines_table(report),
+            doubts_table(report),
+            resources_table(report),
+        ),
         charts=charts(report),
         flips_table=flips_table(report),
         pictured=[flip for flip in (flips.shown if flips is not None else ()) if thumbnail(flip) is not None],
@@ -76,6 +85,13 @@ def html(report: RunReport) -> str:
         command=shlex.join(report.provenance.command),
         replay_command="quantize tune --replay report.json --output_model replayed",
     )
+
+
+def _state(verdict: VerdictSection) -> str:
+    """Return the colour of a verdict: what is slower than fp32 is not shown as good, whatever was asked."""
+    found = {"met": "good", "not met": "bad", "inconclusive": "open"}.get(verdict.status, "plain")
+    slower = verdict.speed is not None and bool(verdict.speed.slower)
+    return "open" if slower and found == "good" else found
 
 
 def charts(report: RunReport) -> list[Chart]:

@@ -19,9 +19,9 @@ _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_[]|
 def markdown(report: RunReport) -> str:
     """Return the whole report as GitHub-flavoured Markdown."""
     verdict = report.verdict
-    lines = [f"# {escaped(Path(report.source.path).name)}: {verdict.status}", "", escaped(verdict.text), ""]
+    lines = [f"# {escaped(Path(report.source.path).name)}: {escaped(verdict.headline)}", "", escaped(verdict.text), ""]
     lines += [f"- {escaped(reason)}" for reason in verdict.reasons]
-    lines += [f"- Tuning ended because {escaped(verdict.stopped_because)}.", ""]
+    lines += [f"- Tuning ended because {escaped(verdict.ended)}.", ""]
     if report.replay is not None:
         lines += [*(f"- {escaped(sentence)}" for sentence in replay_sentences(report.replay)), ""]
     for table in report_tables(report):

@@ -11,6 +11,7 @@ from quantize.benchmark.speedup import Speedup
 from quantize.evaluation.paired import PairedComparison
 from quantize.evaluation.summary import EvaluationSummary
 from quantize.report.flips import FlipsSection
+from quantize.report.machine import machine_table
 from quantize.report.models import AccuracySection
 from quantize.report.schema import RunReport
 from quantize.report.search_tables import engines_table, prediction_table, search_stages_table
@@ -38,6 +39,7 @@ def report_tables(report: RunReport) -> tuple[Table, ...]:
         accuracy_table(report),
         drop_table(report),
         speed_table(report),
+        machine_table(report.machine),
         engines_table(report),
         doubts_table(report),
         resources_table(report),
@@ -142,8 +144,10 @@ def speed_table(report: RunReport) -> Table | None:
         )
     plan = measurement.plan
     threads = f"{plan.threads} thread" + ("s" if plan.threads > 1 else "")
+    speed = report.verdict.speed
+    elsewhere = "" if speed is None or speed.for_target else f" (not measured for the target {speed.target})"
     return Table(
-        "Latency and size",
+        f"Latency and size{elsewhere}",
         ("model", "p50", "p90", "p99", "speed-up, 95 %", "size"),
         tuple(rows),
         (

@@ -28,6 +28,7 @@ class TrendEntry:
         speedup: Over fp32; None where nothing was measured.
         size: In bytes.
         cpu: The processor; None where nothing was measured.
+        verdict: In a few words.
     """
 
     run: str
@@ -38,6 +39,7 @@ class TrendEntry:
     speedup: dict[str, float | None]
     size: dict[str, int]
     cpu: str | None
+    verdict: str
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,10 @@ def trend_table(trend: Trend) -> Table:
                     percent(entry.agreement[role]),
                     times(entry.speedup[role]),
                     megabytes(entry.size[role]),
+                    entry.verdict,
                 )
             )
-    columns = ("run", "date", "commit", "top-1 drop", "agreement", "speed-up", "size")
+    columns = ("run", "date", "commit", "top-1 drop", "agreement", "speed-up", "size", "verdict")
     notes = ("Drop: percentage points lost against fp32 in the same run.", *trend.notes)
     return Table("Trend", columns, tuple(rows), notes)
 
@@ -131,4 +134,5 @@ def _entry(name: str, report: RunReport) -> TrendEntry:
         speedup={role: gains.get(role) for role in roles},
         size={role: model.bytes for role, model in roles.items()},
         cpu=report.measurement.environment.cpu_model if report.measurement else None,
+        verdict=report.verdict.headline,
     )

@@ -41,6 +41,7 @@ class TrialSection(Section):
         seconds: Time spent on it.
         graph_sha256: The candidate's identity.
         failure: What went wrong, or None.
+        repeats: Index of the trial with the same graph, which was not run again; None for a graph of its own.
     """
 
     index: int
@@ -54,6 +55,7 @@ class TrialSection(Section):
     seconds: float
     graph_sha256: str | None
     failure: FailureSection | None
+    repeats: int | None = None
 
 
 class ChosenSection(Section):
@@ -66,6 +68,8 @@ class ChosenSection(Section):
         all_fp32: Whether nothing is left in int8: then the criterion is met by not quantizing.
         target: The class of CPUs that the files are for. All but ``vnni``: no sum of integer products can saturate.
         saturating_layers: Layers of the int8 file whose sums can saturate without VNNI; None where nobody looked.
+        layers: Layers of the fp32 model that have weights; None in earlier reports.
+        int8_layers: Those that compute in int8; None in earlier reports.
     """
 
     trial: int
@@ -74,6 +78,13 @@ class ChosenSection(Section):
     all_fp32: bool
     target: CpuClass = "vnni"
     saturating_layers: int | None = None
+    layers: int | None = None
+    int8_layers: int | None = None
+
+    @property
+    def is_placed(self) -> bool:
+        """Return whether layers were put back to float by what they measured."""
+        return any(key == "placed" for key, _ in self.recipe.details)
 
     @property
     def cpus(self) -> str:

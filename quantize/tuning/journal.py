@@ -11,7 +11,8 @@ from typing import Any
 from quantize.errors import RunError
 from quantize.provenance import fingerprint
 
-_VERSION = 1
+_VERSION = 2
+"""Steps of version 1 were judged on accuracy alone, by another target."""
 
 
 class Journal:
@@ -78,6 +79,14 @@ class Journal:
             raise RunError(
                 "the journal is damaged", where=str(self._path), found=str(error), advice="overwrite the run"
             ) from error
+        if entries and entries[0].get("journal") != _VERSION:
+            raise RunError(
+                "another version of quantize began this run",
+                where=str(self._path),
+                found=f"journal version {entries[0].get('journal')}",
+                expected=f"version {_VERSION}: trials are judged on speed too, for this machine's class of CPUs",
+                advice="start it again with --overwrite, or continue it with the version that began it",
+            )
         if entries and entries[0].get("configuration") != header["configuration"]:
             raise RunError(
                 "the journal is of another configuration",

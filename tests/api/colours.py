@@ -25,6 +25,9 @@ SETTINGS: dict[str, object] = {
     "preprocessing.std": "1,1,1",
     "quantization.calibration.sampling_size": 24,
     "evaluation.performance.iteration": 20,
+    "tuning.speed_criterion.min_speedup": 0,  # so small a model has no speed to gain: tests of speed ask for one
+    "evaluation.performance.max_seconds": 1,
+    "tuning.placement": "all-int8",
     "rewrites": "none",
 }
 

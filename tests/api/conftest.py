@@ -73,15 +73,13 @@ def colour_run(colour_model: Path, configured: Configured, tmp_path_factory: pyt
     (place / "here").mkdir()
     request = TuneRequest(configured(), input_model=colour_model, output_model=place / "out", workers=1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(finishing, "_BENCHMARK_SECONDS", 1.0)
         patch.chdir(place / "here")
         return tune(request)
 
 
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the timing short and leave memory and operators out, where neither is the subject."""
-    monkeypatch.setattr(finishing, "_BENCHMARK_SECONDS", 0.2)
+    """Leave memory and operators out, where they are not the subject."""
     monkeypatch.setattr(finishing, "measure_anatomy", lambda *_, **__: ((), None))
 
 

@@ -9,6 +9,7 @@ import pytest
 from quantize.api.accuracy import baseline_accuracy
 from quantize.api.request import TuneResult
 from quantize.api.sections import criterion_section, model_section, source_section
+from quantize.config import load_config
 from quantize.engines.protocols import Goal
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog import catalog_entry_for
@@ -45,7 +46,9 @@ def test_a_models_file_is_relative_to_the_run_even_beside_it(evaluated: Evaluate
     ],
 )
 def test_the_criterion_is_told_with_the_lowest_value_that_passes(goal: Goal, floor: float | None) -> None:
-    found = criterion_section(goal, 0.9)
+    tuning = load_config(None, {"tuning.accuracy_criterion.confidence": 0.9, "tuning.speed_criterion.min_speedup": 1.5})
+    found = criterion_section(goal, tuning.tuning)
+    assert found.min_speedup == 1.5
     assert (found.metric, found.relative, found.absolute) == (goal.metric, goal.relative, goal.absolute)
     assert (found.minimum, found.confidence) == (goal.minimum, 0.9)
     assert found.floor == (pytest.approx(floor) if floor is not None else None)

@@ -234,6 +234,28 @@ def test_reduced_range_takes_a_bit_off_the_weights_and_leaves_activations_whole(
     assert image_scale(reduced) == image_scale(whole)
 
 
+@pytest.mark.parametrize("granularity", ["per_channel", "per_tensor"])
+def test_reduced_range_leaves_weights_whole_whose_sums_cannot_saturate(granularity: str, tmp_path: Path):
+    mixed = tiny(12)
+    weights = {tensor.name: tensor for tensor in mixed.graph.initializer}
+    conv2 = next(node for node in mixed.graph.node if node.name == "conv2")
+    conv2.attribute.append(helper.make_attribute("group", 8))
+    depthwise = np.random.default_rng(5).normal(0, 0.3, (8, 1, 3, 3)).astype(np.float32)
+    weights["conv2_w"].CopyFrom(numpy_helper.from_array(depthwise, "conv2_w"))
+    settings = IncSettings(reduce_range=True, model_wise={"weight": {"granularity": [granularity]}})
+    tuner = IncTuner(settings, tmp_path / "work")
+    source = save_model(mixed, tmp_path / "mixed-12.onnx")
+    artifact = next(iter(tuner.tune(source, ANYTHING, never, batches()))).artifact
+    assert artifact is not None
+    most = {
+        tensor.name: int(np.abs(numpy_helper.to_array(tensor).astype(np.int32)).max())
+        for tensor in artifact.proto().graph.initializer
+        if tensor.name.endswith("_w_quantized")
+    }
+    assert most == {"conv1_w_quantized": 64, "conv2_w_quantized": 127, "conv3_w_quantized": 64}
+    assert saturating_layers(artifact.proto()) == ()
+
+
 def test_qdq_below_opset_13_is_refused(model: ModelArtifact, tmp_path: Path):
     tuner = IncTuner(IncSettings(framework="onnxrt_qdq"), tmp_path / "work")
     with pytest.raises(EngineError, match="opset 13"):

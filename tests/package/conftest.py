@@ -47,5 +47,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         preset="imagenet",
         sampling_size=10,
         iteration=5,
+        min_speedup=0,
         workers=1,
     ).run

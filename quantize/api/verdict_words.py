@@ -1,0 +1,116 @@
+"""A verdict in words: what was not met first, then whether it is slower than fp32, then the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from quantize.report.criterion import Status
+from quantize.report.speed import SpeedVerdict
+from quantize.report.wording import times
+
+_FORMATS: Mapping[str, str] = {"int8": "QLinear", "qdq": "QDQ"}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a verdict is told from.
+
+    Attributes:
+        accuracy: On accuracy alone.
+        formats: The two formats agree with each other.
+        speed: On speed; None: nothing was timed.
+        layers: Layers of the fp32 model that have weights.
+        int8_layers: Those that compute in int8.
+        smaller: Both files are smaller than the fp32 model.
+    """
+
+    accuracy: Status
+    formats: bool
+    speed: SpeedVerdict | None
+    layers: int
+    int8_layers: int
+    smaller: bool
+
+
+def summary(facts: Facts) -> str:
+    """Return the verdict in a few words, such as ``accuracy not met, slower than fp32``."""
+    speed, missed, gained = facts.speed, _missed(facts), _gained(facts)
+    unsettled = ["accuracy"] if facts.accuracy == "inconclusive" else []
+    unsettled += ["speed"] if speed is not None and speed.status == "inconclusive" else []
+    words = [f"{' and '.join(missed)} not met"] if missed else []
+    if not missed and not unsettled:
+        words.append("not asked" if facts.accuracy == "not asked" else "met")
+    words += ["slower than fp32"] if speed is not None and speed.slower else []
+    words += [f"{' and '.join(unsettled)} inconclusive"] if unsettled else []
+    words += [f"speed {speed.status}"] if speed is not None and not speed.for_target else []
+    return ", ".join([*words, gained] if gained is not None else words)
+
+
+def text(facts: Facts) -> str:
+    """Return the same in sentences."""
+    speed, missed = facts.speed, _missed(facts)
+    sentences = []
+    if "accuracy" in missed:
+        also = f", and are NOT as fast as asked ({_asked(speed)})" if speed is not None and "speed" in missed else ""
+        sentences.append(f"The int8 models do NOT meet the accuracy criterion{also}; the best candidate was written.")
+    elif speed is not None and "speed" in missed:
+        sentences.append(f"The int8 models are NOT as fast as asked ({_asked(speed)}).")
+    if "agreement of the formats" in missed:
+        sentences.append("The two formats do NOT give the same answers.")
+    met = _met(facts, "They" if missed else "The int8 models")
+    if not missed and met:
+        sentences.append(met)
+    if speed is not None and speed.slower:
+        figures = ", ".join(f"{_FORMATS[one.role]} {times(one.ratio)}" for one in speed.slower)
+        sentences.append(f"Slower than fp32: {figures}.")
+    if missed and met:
+        sentences.append(met)
+    if facts.accuracy == "inconclusive":
+        sentences.append("The images do not settle whether the accuracy criterion is met.")
+    if speed is not None and speed.status == "inconclusive":
+        sentences.append(f"The measurement does not settle whether they are as fast as asked ({_asked(speed)}).")
+    if facts.accuracy == "not asked":
+        sentences.append("No accuracy was asked for.")
+    if speed is not None and not speed.for_target:
+        sentences.append(
+            f"Speed was not measured for the target {speed.target}: this machine's class of CPUs is "
+            f"{speed.measured_on}."
+        )
+    gained = _gained(facts)
+    if gained:
+        sentences.append(f"{gained[0].upper()}{gained[1:]}.")
+    return " ".join(sentences)
+
+
+def _missed(facts: Facts) -> Sequence[str]:
+    found = ["accuracy"] if facts.accuracy == "not met" else []
+    found += ["speed"] if facts.speed is not None and facts.speed.status == "not met" else []
+    return found if facts.formats else [*found, "agreement of the formats"]
+
+
+def _met(facts: Facts, subject: str) -> str | None:
+    names = ["accuracy"] if facts.accuracy == "met" else []
+    names += ["speed"] if facts.speed is not None and facts.speed.status == "met" else []
+    if not names:
+        return None
+    return f"{subject} meet the {' and the '.join(f'{name} criterion' for name in names)}."
+
+
+def _asked(speed: SpeedVerdict) -> str:
+    slowest = min(speed.files, key=lambda one: one.ratio, default=None)
+    measured = f"{times(slowest.ratio)} of fp32's speed, " if slowest is not None else ""
+    return f"{measured}at least {times(speed.min_speedup)} asked"
+
+
+def _gained(facts: Facts) -> str | None:
+    """Return what a model that computes in fp32 throughout is good for; None for one that computes in int8."""
+    if facts.int8_layers:
+        return None
+    speed = facts.speed if facts.speed is not None and facts.speed.for_target else None
+    files, noise = (speed.files, speed.noise_floor or 0.0) if speed is not None else ((), 0.0)
+    faster = bool(files) and all(one.low is not None and one.low > 1.0 + noise for one in files)
+    if not facts.smaller and not faster:
+        return "nothing gained"
+    gains = (["smaller"] if facts.smaller else []) + (["not faster"] if files and not faster else [])
+    return f"0 of {facts.layers:,} layers compute in int8" + (f": {', '.join(gains)}" if gains else "")
