@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict
 
 from quantize.provenance import fingerprint
 
+_LATER = frozenset({"stored_nodes", "uint8_nodes"})
+
 
 class Recipe(BaseModel):
     """One way to quantize one model: schemes, ranges, ops kept in fp32, corrections, rewrites.
@@ -23,6 +25,8 @@ class Recipe(BaseModel):
         range_rules: (tensor, rule) for tensors with a rule of their own, sorted by tensor.
         float_nodes: Names of nodes kept in fp32, sorted.
         float_op_types: Op types kept in fp32, sorted.
+        stored_nodes: Of the nodes kept in fp32, those whose weights are stored in int8 and computed in fp32, sorted.
+        uint8_nodes: Of the other nodes, those with weights of uint8, whose products cannot saturate, sorted.
         corrections: Corrections applied to the weights and biases, in order.
         rewrites: Names of the graph rewrites applied, in order.
         details: What an engine needs beyond that to build the model again, as sorted (key, JSON text) pairs.
@@ -40,6 +44,8 @@ class Recipe(BaseModel):
     range_rules: tuple[tuple[str, str], ...] = ()
     float_nodes: tuple[str, ...] = ()
     float_op_types: tuple[str, ...] = ()
+    stored_nodes: tuple[str, ...] = ()
+    uint8_nodes: tuple[str, ...] = ()
     corrections: tuple[str, ...] = ()
     rewrites: tuple[str, ...] = ()
     details: tuple[tuple[str, str], ...] = ()
@@ -47,7 +53,9 @@ class Recipe(BaseModel):
     @property
     def id(self) -> str:
         """Return twelve hexadecimal digits: the same fields, the same id."""
-        return fingerprint(self.model_dump(mode="json"))[:12]
+        fields = self.model_dump(mode="json")
+        # Ids in reports and latency tables that are older than a field hold where it says nothing.
+        return fingerprint({name: value for name, value in fields.items() if value or name not in _LATER})[:12]
 
     def but(self, **changes: Any) -> Recipe:
         """Return this recipe with some fields changed, checked again."""

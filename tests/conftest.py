@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import onnxruntime
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
+
     from quantize.api.request import TuneResult
+    from quantize.benchmark.machine.machine import Machine
+
+    ExactSession = Callable[[ModelProto | Path], onnxruntime.InferenceSession]
 
 _ROOT = Path(__file__).resolve().parent.parent
+
+# A slow or busy machine is no reason to fail.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -23,17 +33,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip tests marked ``inc`` in an environment without Neural Compressor."""
     if item.get_closest_marker("inc") and find_spec("neural_compressor") is None:
         pytest.skip("the extra inc is not installed")
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """Skip where onnxruntime is too old for 8-bit SpaceToDepth, as on Python 3.10."""
-    try:
-        return (yield)
-    except Exception as error:
-        if "Could not find an implementation for SpaceToDepth" not in f"{error} {error.__context__}":
-            raise
-        pytest.skip(f"onnxruntime {onnxruntime.__version__} has no 8-bit SpaceToDepth")
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +43,58 @@ def _quiet_logger() -> Iterator[None]:
     yield
     logger.handlers[:], logger.propagate = before[0], before[2]
     logger.setLevel(before[1])
+
+
+@pytest.fixture(scope="session")
+def exact_session() -> ExactSession:
+    """Return what opens a model so that it computes exactly on every CPU: a test of exactness is of the graph."""
+    from quantize.formats.exact import open_exact_session
+
+    return open_exact_session
+
+
+@pytest.fixture(scope="session")
+def eight_bit_space_to_depth() -> None:
+    """Skip where onnxruntime has no SpaceToDepth of uint8, as on Python 3.10: asked of it, by opening one node."""
+    from onnx import TensorProto, helper
+
+    from quantize.models.session import MissingKernelError, open_session
+
+    node = helper.make_node("SpaceToDepth", ["x"], ["y"], blocksize=2)
+    values = [helper.make_tensor_value_info(name, TensorProto.UINT8, None) for name in "xy"]
+    graph = helper.make_graph([node], "folding", values[:1], values[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
+    try:
+        open_session(model.SerializeToString())
+    except MissingKernelError:
+        pytest.skip(f"onnxruntime {onnxruntime.__version__} has no 8-bit SpaceToDepth")
+
+
+@pytest.fixture(scope="session")
+def recorded_machines() -> Mapping[str, Machine]:
+    """Return measurements of real CPUs by class, made with ``quantize machine --json --cores_per_instance 1``."""
+    from quantize.benchmark.machine.machine import Machine
+
+    names = {"vnni": "zen5_vnni", "avx2": "zen5_held_to_avx2"}
+    folder = Path(__file__).parent / "machines"
+    return {
+        cpu_class: Machine.model_validate_json((folder / f"{name}.json").read_text(encoding="utf-8"))
+        for cpu_class, name in names.items()
+    }
+
+
+@pytest.fixture(autouse=True)
+def _recorded_machine(monkeypatch: pytest.MonkeyPatch, recorded_machines: Mapping[str, Machine]) -> None:
+    """Give every test a recorded machine of this one's class in place of measuring it."""
+    from quantize.benchmark.cpu_class import this_cpu_class
+    from quantize.benchmark.machine import known
+
+    def recorded(threads: int = 1, *, again: bool = False) -> known.Known:
+        machine = recorded_machines["vnni" if this_cpu_class() == "vnni" else "avx2"]
+        several = None if threads == 1 else machine.single.model_copy(update={"threads": threads})
+        return known.Known(machine.model_copy(update={"several": several}), None)
+
+    monkeypatch.setattr(known, "this_machine", recorded)
 
 
 @pytest.fixture(scope="session")
@@ -74,10 +125,12 @@ def efficientnet(shared: Path) -> Path:
 def squeezenet_run(shared: Path, squeezenet: Path, tmp_path_factory: pytest.TempPathFactory) -> TuneResult:
     """Return Neural Compressor's run on SqueezeNet and the 500 images, with preset ``caffe``; do not write into it.
 
-    Nothing is rewritten and little is timed, which saves a minute: figures of speed mean nothing here.
+    Nothing is rewritten and little is timed, which saves a minute: figures of speed mean nothing here. The target is
+    named: the same model, and in exact sessions the same accuracy, on every CPU.
+    Nothing is rewritten and little is timed, which saves a minute: figures of speed mean nothing here, so that no layer
+    is placed by them.
     """
     pytest.importorskip("neural_compressor")
-    from quantize.api import finishing
     from quantize.api.request import TuneRequest
     from quantize.api.tune import tune
     from quantize.config import load_config
@@ -87,12 +140,13 @@ def squeezenet_run(shared: Path, squeezenet: Path, tmp_path_factory: pytest.Temp
         "data.path": str(images / "val"),
         "data.labels": str(images / "val.txt"),
         "preprocessing.preset": "caffe",
+        "quantization.target": "vnni",
         "evaluation.performance.iteration": 100,
         "tuning.speed_criterion.min_speedup": 0,
+        "evaluation.performance.max_seconds": 5,
+        "tuning.placement": "all-int8",
         "rewrites": "none",
     }
     config = load_config(_ROOT / "configs" / "squeezenet.yaml", settings)
     output = tmp_path_factory.mktemp("squeezenet") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(finishing, "_BENCHMARK_SECONDS", 5.0)
-        return tune(TuneRequest(config, input_model=squeezenet, output_model=output))
+    return tune(TuneRequest(config, input_model=squeezenet, output_model=output))

@@ -39,7 +39,6 @@ from quantize.report.models import AccuracySection
 
 __all__ = ["BenchmarkRequest", "BenchmarkResult", "benchmark"]
 
-_SECONDS = 120.0
 _STAGE_SECONDS = 20.0
 
 
@@ -109,7 +108,7 @@ def _report(
         found.models,
         request.config.evaluation.performance,
         seed=request.config.tuning.random_seed,
-        max_seconds=request.max_seconds or _SECONDS,
+        max_seconds=request.config.evaluation.performance.max_seconds,
         precision=request.precision,
         baseline=BASELINE if found.compared else None,
     )

@@ -23,7 +23,6 @@ class BenchmarkRequest:
         output_dir: Where ``benchmark.json`` and ``benchmark.txt`` go; None: nowhere.
         runs_dir: Where runs are looked for.
         precision: Width of the speed-up's interval, relative to it, that ends the measurement.
-        max_seconds: Time for the latencies; None: 120.
         profile: Show the time of every operator.
         batch_sizes: Batch sizes to measure throughput at; None: none.
         skip_unreadable: Leave unreadable images out, and list them.
@@ -37,7 +36,6 @@ class BenchmarkRequest:
     output_dir: Path | None = None
     runs_dir: Path = Path("runs")
     precision: float = 0.02
-    max_seconds: float | None = None
     profile: bool = False
     batch_sizes: tuple[int, ...] | None = None
     skip_unreadable: bool = False

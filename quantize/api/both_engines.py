@@ -11,13 +11,15 @@ from quantize.api.built import workshop
 from quantize.api.context import Context
 from quantize.api.evaluator import Evaluator
 from quantize.api.export import Pair
-from quantize.api.finishing import Judged, final_verdict, finish, judge
+from quantize.api.finishing import Judged, final_verdict, finish
+from quantize.api.losses import with_losses
 from quantize.api.ratios import Ratios
 from quantize.api.run_folder import RunFolder
 from quantize.api.search import Found
+from quantize.api.settling import GoOn, Settled, Settling
 from quantize.api.speed import speed_criterion
 from quantize.api.stamping import stamp_both
-from quantize.api.written import Written, write
+from quantize.api.written import Written
 from quantize.benchmark.cpu_class import this_cpu_class
 from quantize.engines.protocols import Goal
 from quantize.evaluation.verdict import overall
@@ -35,12 +37,18 @@ _RANKS: Mapping[Status, int] = {"met": 2, "not asked": 2, "inconclusive": 1, "no
 @dataclass(frozen=True)
 class _Side:
     engine: Engine
+    settled: Settled
     written: Written
     judged: Judged
 
 
 def compare_engines(
-    context: Context, found: Mapping[Engine, Found], goal: Goal, selection: Evaluator, ratios: Ratios
+    context: Context,
+    found: Mapping[Engine, Found],
+    go_on: GoOn,
+    goal: Goal,
+    selection: Evaluator,
+    ratios: Ratios,
 ) -> RunReport:
     """Write and judge what both engines found, keep the better one's files as the run's, and return the report.
 
@@ -53,14 +61,15 @@ def compare_engines(
     Args:
         context: The run.
         found: The search of each engine.
+        go_on: Searches on where every candidate's files missed the criterion.
         goal: What was asked.
         selection: Evaluates on the images that trials saw.
         ratios: Speed ratios that decide.
     """
     sides = []
     for engine, one in found.items():
-        written = write(context, one, goal, selection, ratios, context.folder.of_engine(engine))
-        sides.append(_Side(engine, written, judge(written.context, written.built, goal, written.selection)))
+        settled = Settling(context, goal, selection, ratios, context.folder.of_engine(engine)).settle(one, go_on)
+        sides.append(_Side(engine, settled, settled.written, settled.judged))
     with context.stages.stage("compare the engines"):
         sides = [_with_speed(side, context, goal, ratios) for side in sides]
         best, why = _better(context, sides, goal, ratios)
@@ -92,11 +101,13 @@ def compare_engines(
         update={
             "layers": written.layers,
             "input_contract": written.contract,
+            "placement": best.settled.placement,
+            "lost": best.settled.lost,
             "verdict": report.verdict.model_copy(update={"reasons": (*report.verdict.reasons, reason)}),
             "engines": tuple(sections[engine] for engine in found),
         }
     )
-    return stamp_both(report, context.folder)
+    return stamp_both(with_losses(report), context.folder)
 
 
 def _with_speed(side: _Side, context: Context, goal: Goal, ratios: Ratios) -> _Side:
@@ -189,4 +200,6 @@ def _section(side: _Side, verdict: VerdictSection, *, written: bool, names: Mapp
         search=found.search,
         seconds=found.seconds,
         peak_bytes=found.peak_bytes,
+        placement=side.settled.placement,
+        lost=side.settled.lost,
     )

@@ -9,12 +9,13 @@ from onnx import ModelProto
 from quantize.api.context import Context
 from quantize.api.engines import weighted_int8
 from quantize.api.evaluator import Evaluator, metric_of
-from quantize.api.export import Pair, guarded, write_pair
+from quantize.api.export import Pair, finished, finished_model, write_pair
 from quantize.api.ratios import Ratios
 from quantize.api.rewriting import Workshop
 from quantize.api.score_correction import CORRECTION, with_corrected_scores
 from quantize.api.search import Found
 from quantize.engines.protocols import Goal
+from quantize.formats import to_qlinear
 from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.report.trials import ChosenSection
@@ -31,12 +32,27 @@ class Built:
         rewritten: Both formats, and what each rewrite did.
         chosen: What they were built from.
         pair: The files.
+        steps: The models on the way to them, in order.
     """
 
     found: Found
     rewritten: Rewritten
     chosen: ChosenSection
     pair: Pair
+    steps: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """A model on the way from a candidate to its files.
+
+    Attributes:
+        name: What made it of the one before, in a few words.
+        model: The model.
+    """
+
+    name: str
+    model: ModelProto
 
 
 def build(
@@ -53,11 +69,19 @@ def build(
         ratios: Speed ratios of rewrites; None: nothing is timed, as a recorded decision is repeated.
     """
     with context.stages.stage("rewrite, and write both formats"):
-        rewritten, corrections = _corrected(
-            context, found, goal, selection, _rewrite(context, candidate, goal, selection, ratios)
+        bare = to_qlinear(candidate.proto(), opset=context.qlinear_opset)
+        plain = _rewrite(context, candidate, goal, selection, ratios)
+        rewritten, corrections = _corrected(context, found, goal, selection, plain)
+        pair = write_pair(finished(rewritten, context.target), context.folder)
+        steps = tuple(
+            Step(name, finished_model(model, context.target))
+            for name, model in (
+                ("the candidate in its final input and format", bare),
+                ("the rewrites", plain.qlinear),
+                ("the correction of the scores", rewritten.qlinear),
+            )
         )
-        pair = write_pair(guarded(rewritten), context.folder)
-        return Built(found, rewritten, _chosen(context, found, rewritten, corrections, pair), pair)
+        return Built(found, rewritten, _chosen(context, found, rewritten, corrections, pair), pair, steps)
 
 
 def workshop(context: Context, goal: Goal, selection: Evaluator, ratios: Ratios | None) -> Workshop:

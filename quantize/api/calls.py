@@ -85,7 +85,6 @@ def benchmark(
     mode: Literal["accuracy", "performance", "both"] = "both",
     config: PathLike | None = None,
     output_dir: PathLike | None = None,
-    max_seconds: float | None = None,
     batch_sizes: Sequence[int] | None = None,
     skip_unreadable: bool = False,
     workers: int | None = None,
@@ -106,7 +105,6 @@ def benchmark(
         mode: What to measure.
         config: A configuration file; the other arguments win over it.
         output_dir: Where ``benchmark.json`` and ``benchmark.txt`` go; None: nowhere.
-        max_seconds: Time for the latencies; None: 120.
         batch_sizes: Batch sizes to measure throughput at; None: none.
         skip_unreadable: Leave unreadable images out, and list them.
         workers: Processes that decode images; None: one a core.
@@ -125,7 +123,6 @@ def benchmark(
         baseline_model=_path(baseline_model),
         mode=mode,
         output_dir=_path(output_dir),
-        max_seconds=max_seconds,
         batch_sizes=None if batch_sizes is None else tuple(batch_sizes),
         skip_unreadable=skip_unreadable,
         workers=workers,

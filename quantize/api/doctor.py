@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from onnx import ModelProto
 
+from quantize.api.expectation import machine_section
 from quantize.api.predict import model_preprocessing
 from quantize.api.target import with_target
 from quantize.config.run_config import RunConfig
@@ -25,6 +26,7 @@ from quantize.doctor.calibration import examine_calibration
 from quantize.doctor.finding import DoctorReport, Examined, not_checked
 from quantize.doctor.fit import Fit, examine_labels, examine_preprocessing, examine_published
 from quantize.doctor.graph import examine_batch, examine_format, examine_operators, examine_scores, examine_weights
+from quantize.doctor.machine_check import examine_cpu
 from quantize.doctor.orders import readings
 from quantize.doctor.saturation import saturation
 from quantize.doctor.saturation_check import examine_saturation, with_rounded_weights
@@ -36,6 +38,7 @@ from quantize.models.catalog import catalog_entry_for
 from quantize.models.prepare import prepare
 from quantize.models.reading import read_model
 from quantize.progress import Progress, silent
+from quantize.report.machine import MachineSection
 
 __all__ = ["DoctorReport", "DoctorRequest", "doctor"]
 
@@ -84,6 +87,7 @@ def doctor(request: DoctorRequest, *, progress: Progress = silent) -> DoctorRepo
         model = prepare(request.model, Path(scratch) / "fp32.onnx")
         clean = model.proto()
         found += [examine_scores(clean, model.contract), examine_batch(model.contract), examine_operators(clean)]
+        found.append(examine_cpu(_machine(request, model)))
         images = open_images(data.path, data.labels, classes=None, progress=progress)
         parts = _split(request, images)
         found.append(
@@ -101,6 +105,12 @@ def doctor(request: DoctorRequest, *, progress: Progress = silent) -> DoctorRepo
         few = images.subset(parts.calibration[:_CALIBRATION_IMAGES])
         found.append(_examine_saturation(request, clean, asked, few, trials, Path(scratch)))
     return _report(request, data.path, len(rows), found)
+
+
+def _machine(request: DoctorRequest, model: ModelArtifact) -> MachineSection:
+    config = request.config
+    threads = config.evaluation.performance.configs.cores_per_instance
+    return machine_section(request.model.stem, model, threads, config.quantization.cpus)
 
 
 def _examine_fit(

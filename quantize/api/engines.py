@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from onnx import ModelProto
@@ -14,13 +14,17 @@ from quantize.benchmark.memory import peak_resident_bytes
 from quantize.config.run_config import RunConfig
 from quantize.engines.inc import IncTuner
 from quantize.engines.inc_kept import kept_int8
+from quantize.engines.inc_outcome import Result, in_order_of_preference
+from quantize.engines.inc_placement import placed_nodes
+from quantize.engines.inc_search import Measured
 from quantize.engines.inc_settings import IncSettings
-from quantize.engines.protocols import EvaluateCallback, Trial
+from quantize.engines.protocols import EvaluateCallback, Goal, Trial
 from quantize.recipe import Recipe
 
 _STOPPED = {
     "met": "a candidate met the criterion",
     "timeout": "the time was used up",
+    "time_budget": "the time budget was used up",
     "max_trials": "the number of trials was used up",
     "exhausted": "Neural Compressor had nothing more to try",
     "failed": "Neural Compressor failed",
@@ -50,11 +54,17 @@ def inc_settings(config: RunConfig, calibration_images: int) -> IncSettings:
         optype_wise={name: constraint.lists() for name, constraint in quantization.optype_wise.items()},
         model_wise=quantization.model_wise.lists(),
         stop_when_met=timeout == 0,
+        time_budget=tuning.time_budget,
     )
 
 
-def tune_with_inc(context: Context, search: Search) -> Found:
+def tune_with_inc(context: Context, search: Search, rejected: Collection[str] = ()) -> Found:
     """Search with Neural Compressor.
+
+    Args:
+        context: The run.
+        search: Its goal, and the trials that were finished before.
+        rejected: Ids of recipes that do not count as met: their files missed the criterion.
 
     Raises:
         EngineError: It is missing or failed, or gave no model at all.
@@ -72,24 +82,52 @@ def tune_with_inc(context: Context, search: Search) -> Found:
         if peak is not None:
             peaks.append(peak)
 
+    graphs = {
+        recorded.trial.artifact.graph_sha256: Measured(recorded.trial.recipe.id, recorded.trial.metric)
+        for recorded in reversed(search.earlier)
+        if recorded.trial.artifact is not None
+    }
+    earlier = sum(recorded.trial.seconds for recorded in search.earlier)
     settings = inc_settings(context.config, len(calibration.crops))
-    tuner = IncTuner(settings, context.folder.work, known, watch)
+    if settings.time_budget is not None:
+        settings = replace(settings, time_budget=max(settings.time_budget - earlier, 0.0))
+    tuner = IncTuner(settings, context.folder.work, known, watch, graphs, rejected)
 
     def tune(evaluate: EvaluateCallback) -> Iterator[Trial]:
         return tuner.tune(context.model, search.goal, evaluate, calibration)
 
     def choice() -> tuple[str | None, str]:
-        outcome = tuner.outcome
-        return (outcome.chosen or outcome.best, _STOPPED[outcome.stopped]) if outcome else (None, _STOPPED[None])
+        return None, _STOPPED[tuner.outcome.stopped if tuner.outcome else None]
 
-    found = search.run(tune, choice)
-    earlier = sum(recorded.trial.seconds for recorded in search.earlier)
-    return replace(found, seconds=found.seconds + earlier, peak_bytes=max(peaks, default=None))
+    found = preferred(search.run(tune, choice), search.goal, rejected)
+    return replace(
+        found,
+        seconds=found.seconds + earlier,
+        peak_bytes=max(peaks, default=None),
+        may_go_on=settings.stop_when_met and tuner.outcome is not None and tuner.outcome.stopped == "met",
+    )
+
+
+def preferred(found: Found, goal: Goal, rejected: Collection[str] = ()) -> Found:
+    """Return a search with the trial that this engine prefers as its choice, and the next ones behind it.
+
+    Args:
+        found: The search.
+        goal: What is good enough.
+        rejected: Ids of recipes that do not count as met.
+    """
+    trials = {trial.recipe.id: trial for trial in found.trials if trial.artifact is not None and trial.repeats is None}
+    results = [
+        Result(trial.recipe, trial.metric, met=goal.met(trial.metric) and trial.recipe.id not in rejected)
+        for trial in trials.values()
+    ]
+    order = [trials[result.recipe.id] for result in in_order_of_preference(results)]
+    return replace(found, chosen=order[0], others=tuple(order[1:])) if order else found
 
 
 def weighted_int8(recipe: Recipe, model: ModelProto) -> tuple[int, int]:
     """Return how many of a model's ops with weights a recipe runs in int8, and how many there are."""
-    if recipe.engine == "inc":
+    if recipe.engine == "inc" and placed_nodes(recipe) is None:
         kept = kept_int8(recipe)
         return kept.weighted, kept.all_weighted
     nodes = weighted_nodes(model)

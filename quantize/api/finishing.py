@@ -34,7 +34,6 @@ from quantize.report.models import FormatsSection, ModelSection, Role
 from quantize.report.replay import ReplaySection
 from quantize.report.schema import RunReport
 
-_BENCHMARK_SECONDS = 120.0
 _NO_OTHERS: Mapping[str, ModelArtifact] = MappingProxyType({})
 
 
@@ -192,7 +191,7 @@ def _measure(context: Context, pair: Pair, others: Mapping[str, ModelArtifact]) 
         models,
         context.config.evaluation.performance,
         seed=context.config.tuning.random_seed,
-        max_seconds=_BENCHMARK_SECONDS,
+        max_seconds=context.config.evaluation.performance.max_seconds,
     )
     images = context.images
     return measure_models(models, images.evaluation, images.preprocessing, plan, progress=context.progress)

@@ -64,8 +64,12 @@ class TrialJournal:
             except ModelError:
                 continue
             if artifact.graph_sha256 == section.graph_sha256:
-                trial = Trial(len(found), recipe, artifact, section.metric, section.seconds)
-                found.append(RecordedTrial(trial, section.model_copy(update={"index": len(found)})))
+                first = next((one for one in found if one.section.graph_sha256 == section.graph_sha256), None)
+                same = None if first is None else first.trial
+                repeats = None if same is None else same.recipe.id
+                trial = Trial(len(found), recipe, artifact, section.metric, section.seconds, repeats=repeats)
+                numbers = {"index": len(found), "repeats": None if same is None else same.index}
+                found.append(RecordedTrial(trial, section.model_copy(update=numbers)))
         return tuple(found)
 
 

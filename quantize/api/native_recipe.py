@@ -7,6 +7,7 @@ import re
 from onnx import ModelProto
 
 from quantize.config.quantization import OpConstraint, QuantizationBlock
+from quantize.engines.native_placing import NARROW_WHERE_NEEDED
 from quantize.errors import ConfigError
 from quantize.recipe import Recipe
 
@@ -38,6 +39,7 @@ def constrained_recipe(model: ModelProto, settings: QuantizationBlock, rewrites:
     return Recipe(
         engine="native",
         reduce_range=settings.narrow_weights,
+        details=((NARROW_WHERE_NEEDED, "true"),) if settings.narrow_weights else (),
         float_nodes=tuple(sorted(nodes)),
         float_op_types=tuple(sorted(settings.optype_wise)),
         rewrites=rewrites,

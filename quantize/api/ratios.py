@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from quantize.models.artifact import ModelArtifact
 from quantize.rewrites import RatioInterval
 from quantize.tuning.journal import Journal
+from quantize.tuning.profiled_times import ProfiledTimes
 
 Triple = tuple[float, float, float]
 
@@ -19,12 +20,16 @@ class Ratios:
     Attributes:
         journal: The run's journal.
         recorded: Ratios of a recorded latency table, which stand in place of measuring.
+        profiles: Recorded profiles by recipe id, which stand in place of measuring.
         used: Every ratio that was asked for: low, ratio, high.
+        used_profiles: Every profile that was asked for, by recipe id.
     """
 
     journal: Journal
     recorded: Mapping[str, Triple]
+    profiles: Mapping[str, ProfiledTimes] = field(default_factory=dict)
     used: dict[str, Triple] = field(default_factory=dict)
+    used_profiles: dict[str, ProfiledTimes] = field(default_factory=dict)
 
     def of(self, before: ModelArtifact, after: ModelArtifact, measured: Callable[[], RatioInterval]) -> RatioInterval:
         """Return how much faster ``after`` is than ``before``."""

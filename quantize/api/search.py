@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from quantize.api.evaluator import Evaluator, metric_of
@@ -29,6 +29,8 @@ class Found:
         stopped_because: Why the search ended.
         seconds: How long it took.
         search: How it went, where the native engine searched.
+        others: Further trials that met the criterion, in the engine's order of preference.
+        may_go_on: The search ended because a trial met the criterion, and can go on without it.
         peak_bytes: Largest resident set of the process that searched; None where the system does not tell.
     """
 
@@ -39,6 +41,8 @@ class Found:
     seconds: float
     search: SearchSection | None = None
     peak_bytes: int | None = None
+    others: tuple[Trial, ...] = ()
+    may_go_on: bool = False
 
 
 @dataclass
@@ -82,7 +86,7 @@ class Search:
         sections = [recorded.section for recorded in self.earlier]
         for found in tune(self.evaluate):
             trials.append(renumbered(found, len(trials)))
-            sections.append(self.section(trials[-1]))
+            sections.append(self.section(trials[-1], trials))
             self.journal.record(trials[-1], sections[-1])
         chosen_id, stopped = choice()
         chosen = self._chosen(trials, chosen_id)
@@ -94,8 +98,13 @@ class Search:
             seconds=time.monotonic() - start,
         )
 
-    def section(self, trial: Trial) -> TrialSection:
-        """Return what the report says of a trial."""
+    def section(self, trial: Trial, trials: Sequence[Trial] = ()) -> TrialSection:
+        """Return what the report says of a trial.
+
+        Args:
+            trial: The trial.
+            trials: All up to it.
+        """
         seen = self._seen(trial)
         fidelity = seen.fidelity if seen is not None else None
         failure = trial.failure
@@ -111,6 +120,7 @@ class Search:
             seconds=trial.seconds,
             graph_sha256=trial.artifact.graph_sha256 if trial.artifact else None,
             failure=FailureSection(stage=failure.stage, error=failure.error) if failure else None,
+            repeats=next((one.index for one in trials if one.recipe.id == trial.repeats), None),
         )
 
     def _seen(self, trial: Trial) -> Evaluation | None:

@@ -19,7 +19,7 @@ PathLike = str | os.PathLike[str]
 class PreprocessingSettings(TypedDict, total=False):
     """How images become the model's input: a preset, and parts that replace the preset's."""
 
-    preset: Literal["caffe", "imagenet"]
+    preset: Literal["caffe", "imagenet", "efficientnet_lite"]
     resize: int
     resize_mode: Literal["square", "shorter"]
     crop: int
@@ -49,6 +49,7 @@ class Settings(PreprocessingSettings, total=False):
     topk: int
     warmup: int
     iteration: int
+    max_seconds: float
     cores_per_instance: int
     num_of_instance: int
     engine: Literal["inc", "native", "both"]
@@ -60,6 +61,8 @@ class Settings(PreprocessingSettings, total=False):
     min_speedup: float
     timeout: int
     max_trials: int
+    placement: Literal["measured", "all-int8"]
+    time_budget: float
     certification: float
     random_seed: int
     rewrites: str | Sequence[str]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from quantize.api.asked import decide, refuse_to_write_over_the_input
 from quantize.api.context import Context
+from quantize.api.expectation import machine_section
 from quantize.api.inputs import load_images, preprocessing_for
 from quantize.api.rebuilding import require_same_inputs
 from quantize.api.replay import replayed_request
@@ -80,6 +81,10 @@ def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
             write_text(folder.config, config.to_yaml())
             write_request(asked, folder.work)
         model = prepare(asked.model, folder.work / "fp32.onnx", opset=13)
+    with stages.stage("measure what this CPU can gain"):
+        threads = config.evaluation.performance.configs.cores_per_instance
+        machine = machine_section(asked.model.stem, model, threads, config.quantization.cpus)
+    _LOG.info("%s", machine.line)
     with stages.stage("decode the images"):
         images = load_images(
             listed,
@@ -97,6 +102,7 @@ def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
     if recorded is not None:
         require_same_inputs(recorded, source, images.calibration.fingerprint)
     report = run(Context(asked, folder, source, entry, model, images, stages, progress, recorded))
+    report = report.model_copy(update={"machine": machine})
     write_text(folder.markdown, markdown(report))
     write_text(folder.html, html(report))
     if request.remove_crops:

@@ -53,8 +53,13 @@ def class_of(architecture: str, flags: frozenset[str]) -> CpuClass:
 
 
 @cache
-def _own_class() -> CpuClass:
+def instruction_sets() -> frozenset[str]:
+    """Return which of the instruction sets that matter to int8 the processor has, named as Linux names them."""
     execute = cpuid()
     # Where CPUID cannot be executed, nothing emulates it either: the system's own words are as good.
-    flags = frozenset(cpu.isa_flags() or ()) if execute is None else x86_flags(execute)
-    return class_of(platform.machine(), flags)
+    return frozenset(cpu.isa_flags() or ()) if execute is None else x86_flags(execute)
+
+
+@cache
+def _own_class() -> CpuClass:
+    return class_of(platform.machine(), instruction_sets())

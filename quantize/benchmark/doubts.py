@@ -76,7 +76,7 @@ def machine_doubts(environment: Environment, *, asked_threads: int | None = None
         yield Doubt(
             name="no int8 instructions",
             text="this processor has no int8 dot product: int8 gains little here, and U8S8 sums can saturate",
-            advice="measure on the processor that will serve; quantize with reduce_range for this one",
+            advice="measure on the processor that will serve; tune for this one with --target auto, the default",
         )
     if "Debug" in environment.onnxruntime_build:
         yield Doubt(name="debug build", text="onnxruntime is a debug build", advice="install the released package")

@@ -14,7 +14,7 @@ from quantize.cli.flag_values import flag_value
 from quantize.cli.progress import drawn_progress
 from quantize.cli.setting_flags import FILES, RUN, settings_below, with_settings
 from quantize.cli.terminal import print_notes, print_result
-from quantize.config.values import Count, Counts, Factor, Fraction, Place
+from quantize.config.values import Count, Counts, Fraction, Place
 from quantize.errors import ExitCode
 
 _SETTINGS = settings_below(
@@ -74,12 +74,6 @@ def benchmark(
             help="Stop when the speed-up's interval is narrower than this.",
         ),
     ] = "2%",
-    max_seconds: Annotated[
-        str | None,
-        typer.Option(
-            "--max_seconds", metavar="NUMBER", rich_help_panel=RUN, help="Stop measuring speed after this long."
-        ),
-    ] = None,
     batch_sizes: Annotated[
         str | None,
         typer.Option(
@@ -114,7 +108,6 @@ def benchmark(
     reports: Path | None = flag_value("--output_dir", output_dir, Place)
     measured: _Mode = flag_value("--mode", mode, _Mode)
     width: float = flag_value("--precision", precision, Fraction)
-    seconds: float | None = flag_value("--max_seconds", max_seconds, Factor)
     sizes: tuple[int, ...] | None = flag_value("--batch_sizes", batch_sizes, Counts)
     processes: int | None = flag_value("--workers", workers, Count)
     file: Path | None = flag_value("--config", config, Place)
@@ -134,7 +127,6 @@ def benchmark(
             mode=measured,
             output_dir=reports,
             precision=width,
-            max_seconds=seconds,
             profile=profile,
             batch_sizes=sizes,
             skip_unreadable=skip_unreadable,

@@ -21,6 +21,7 @@ from quantize.cli.data import data
 from quantize.cli.doctor import doctor
 from quantize.cli.fetch import fetch
 from quantize.cli.inspect import inspect as inspect_model
+from quantize.cli.machine import machine
 from quantize.cli.package import package
 from quantize.cli.predict import predict
 from quantize.cli.report import report
@@ -68,7 +69,10 @@ def _quantize(
     return None
 
 
-for _command in (tune, benchmark, report, check, inspect_model, verify, predict, doctor, package, fetch, zoo, schema):
+for _command in (
+    *(tune, benchmark, report, check, inspect_model, verify, predict, doctor, machine),
+    *(package, fetch, zoo, schema),
+):
     # Typer keeps the line breaks of a docstring within its paragraphs.
     app.command(help=re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(_command) or ""))(_command)
 app.add_typer(baseline)

@@ -14,20 +14,27 @@ from quantize.errors import ExitCode
 
 def schema(
     kind: Annotated[
-        str | None, typer.Argument(metavar="KIND", help="report, benchmark, baseline or check. (default: report)")
+        str | None,
+        typer.Argument(metavar="KIND", help="report, benchmark, baseline, check or machine. (default: report)"),
     ] = None,
 ) -> Callable[[], ExitCode]:
-    """Print the JSON Schema of a report, benchmark, baseline or check."""
-    asked: str = flag_value("KIND", kind, Literal["report", "benchmark", "baseline", "check"]) or "report"
+    """Print the JSON Schema of a report, benchmark, baseline, check or machine."""
+    asked: str = flag_value("KIND", kind, Literal["report", "benchmark", "baseline", "check", "machine"]) or "report"
 
     def begin() -> ExitCode:
         from pydantic import BaseModel
 
+        from quantize.api.machine import MachineReport
         from quantize.gate.baseline import Baseline
         from quantize.gate.result import GateResult
         from quantize.report.json_schemas import SCHEMAS, json_schema
 
-        models: dict[str, type[BaseModel]] = {**SCHEMAS, "baseline": Baseline, "check": GateResult}
+        models: dict[str, type[BaseModel]] = {
+            **SCHEMAS,
+            "baseline": Baseline,
+            "check": GateResult,
+            "machine": MachineReport,
+        }
         print_result(json_schema(models[asked]))
         return ExitCode.DONE
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from quantize.config.block import Block, Expected
-from quantize.config.values import Count, CountOrZero
+from quantize.config.values import Count, CountOrZero, Seconds
 
 
 class MetricBlock(Block):
@@ -36,6 +36,7 @@ class PerformanceBlock(Block):
 
     warmup: CountOrZero = Field(default=10, description="Inferences before timing starts.")
     iteration: Count = Field(default=1000, description="Timed inferences, at least.")
+    max_seconds: Seconds = Field(default=120, description="Stop measuring speed after this long.")
     configs: InstanceBlock = InstanceBlock()
 
 

@@ -66,7 +66,9 @@ class QuantizationBlock(Block):
         description="CPUs to run on; auto: those of this machine's class. Only models for vnni may have sums of int8 "
         "products that saturate on CPUs without it.",
     )
-    reduce_range: Switch = Field(default=False, description="Use 7 bits for weights, whatever the target.")
+    reduce_range: Switch = Field(
+        default=False, description="Use 7 bits for weights whose sums could saturate, whatever the target."
+    )
     model_wise: Annotated[
         OpConstraint, Expected("a constraint, such as {activation: {algorithm: [minmax, kl]}}", "YAML")
     ] = Field(default=OpConstraint(), description="What every op may become.")

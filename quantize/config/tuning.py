@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from quantize.config.block import Block, Expected, Flag
-from quantize.config.values import Confidence, Count, CountOrZero, Fraction, Seed, Share, Speedup
+from quantize.config.values import Confidence, Count, CountOrZero, Fraction, Seconds, Seed, Share, Speedup
 
 _DEFAULT_RELATIVE = 0.01
 
@@ -72,6 +72,14 @@ class TuningBlock(Block):
     accuracy_criterion: CriterionBlock = CriterionBlock.model_validate({})
     speed_criterion: SpeedCriterionBlock = SpeedCriterionBlock()
     exit_policy: ExitPolicyBlock = ExitPolicyBlock()
+    placement: Literal["measured", "all-int8"] = Field(
+        default="measured",
+        description="Layers that measure slower in int8 on this machine go back to float (measured), or stay as Neural "
+        "Compressor decided (all-int8). Engine inc.",
+    )
+    time_budget: Seconds = Field(
+        default=1800, description="Time for each engine's search; then the best so far is finished."
+    )
     certification: Fraction | None = Field(
         default=None,
         description="Share of evaluation images kept from every trial, to certify the chosen model. "

@@ -12,6 +12,8 @@ from quantize.config.block import Expected
 
 _PERCENT = re.compile(r"\s*([-+]?[0-9.]+)\s*%\s*")
 _QUOTIENT = re.compile(r"\s*([0-9.]+)\s*/\s*([0-9.]+)\s*")
+_DURATION = re.compile(r"\s*([0-9.]+)\s*(s|sec|seconds?|m|min|minutes?|h|hours?)\s*")
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _SEPARATOR = re.compile(r"[\s,]+")
 
 
@@ -36,6 +38,12 @@ def _quotient(value: Any) -> Any:
     if float(match[2]) == 0.0:
         raise ValueError("divides by zero")
     return float(match[1]) / float(match[2])
+
+
+def _duration(value: Any) -> Any:
+    """Read ``90s``, ``30 min`` and ``1.5h`` as seconds."""
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    return value if match is None else float(match[1]) * _UNITS[match[2][0]]
 
 
 def _split(value: Any) -> Any:
@@ -113,6 +121,13 @@ Speedup = Annotated[
 ]
 _Number = Annotated[float, BeforeValidator(_no_boolean)]
 _Positive = Annotated[float, BeforeValidator(_no_boolean), Field(gt=0.0)]
+Seconds = Annotated[
+    float,
+    BeforeValidator(_no_boolean),
+    BeforeValidator(_duration),
+    Field(gt=0.0, le=10**9),
+    Expected("seconds above 0, such as 90, or a time with its unit, such as 30min", "TIME"),
+]
 Triple = Annotated[
     tuple[_Number, _Number, _Number],
     BeforeValidator(_triple),

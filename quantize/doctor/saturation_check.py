@@ -52,7 +52,7 @@ def examine_saturation(
             advice="Tune for the same target: its weights have 7 bits and cannot saturate. Rounded so and no more, the "
             f"model agrees with fp32's top-1 on {percent(seven, 1)} of the images ({percent(eight, 1)} with 8 bits); "
             "--engine native loses less.",
-            command="--reduce_range" if settings.target == "vnni" else f"--target {settings.target}",
+            command=f"--target {'any' if settings.cpus == 'vnni' else settings.cpus}",
         ),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,11 +20,12 @@ from quantize.engines.inc_job import (
     write_images,
 )
 from quantize.engines.inc_outcome import IncOutcome
+from quantize.engines.inc_placement import placed, placed_nodes
 from quantize.engines.inc_process import WorkerProcess
-from quantize.engines.inc_search import Search
+from quantize.engines.inc_search import Measured, Search
 from quantize.engines.inc_settings import IncSettings
 from quantize.engines.protocols import EvaluateCallback, Goal, Trial
-from quantize.models.artifact import ModelArtifact
+from quantize.models.artifact import ModelArtifact, save_model
 from quantize.recipe import Recipe
 
 _LOG = "neural_compressor.log"
@@ -42,6 +43,8 @@ class IncTuner:
         work: The run's work folder.
         known: Metric of recipes that were measured before (a resumed run): they are not measured or yielded again.
         watch: Called with the child's process id each time that it has built a candidate.
+        graphs: What was measured before, by the candidate's ``graph_sha256``: such a graph is not run again.
+        rejected: Ids of recipes that do not count as met: what was written from them missed the goal.
 
     Attributes:
         outcome: Why the last search ended and what it chose; None before one ended.
@@ -53,11 +56,14 @@ class IncTuner:
         work: Path,
         known: Mapping[str, float] | None = None,
         watch: Callable[[int], None] | None = None,
+        graphs: Mapping[str, Measured] | None = None,
+        rejected: Collection[str] = (),
     ) -> None:
         self._settings = settings
         self._watch = watch
         self._work = work
         self._known = dict(known or {})
+        self._graphs, self._rejected = graphs, rejected
         self.outcome: IncOutcome | None = None
 
     def tune(
@@ -77,7 +83,16 @@ class IncTuner:
         require_neural_compressor()
         self.outcome = None
         container = container_for(self._settings, model)
-        search = Search(self._settings, goal, evaluate, container, self._work / _CANDIDATES, self._known)
+        search = Search(
+            self._settings,
+            goal,
+            evaluate,
+            container,
+            self._work / _CANDIDATES,
+            self._known,
+            self._graphs,
+            self._rejected,
+        )
         try:
             with _scratch(self._work) as folder:
                 images = write_images(batches, folder / "images.f32", self._settings.sampling_size)
@@ -99,7 +114,7 @@ class IncBuilder:
         self._work = work
 
     def build(self, model: ModelArtifact, recipe: Recipe, batches: Iterable[Batch], /) -> ModelArtifact:
-        """Return the model that a trial's recipe led to: the same graph, from the same calibration set.
+        """Return the model that a recipe led to, its placement included: the same graph, from the same calibration set.
 
         Args:
             model: The prepared fp32 model, the same as in the search.
@@ -117,7 +132,10 @@ class IncBuilder:
             job = building_job(model, recipe, images)
             with WorkerProcess(folder, self._work / _LOG) as worker:
                 message = Conversation(worker, job).next_event(deadline=None)
-            return keep_candidate(Path(message["path"]), self._work / _CANDIDATES, recipe.id)
+            built = keep_candidate(Path(message["path"]), self._work / _CANDIDATES, recipe.id)
+        if placed_nodes(recipe) is None:
+            return built
+        return save_model(placed(built.proto(), model.proto(), recipe), built.path)
 
 
 @contextmanager

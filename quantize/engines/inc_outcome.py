@@ -9,7 +9,7 @@ from typing import Literal
 from quantize.engines.inc_kept import kept_int8
 from quantize.recipe import Recipe
 
-StopReason = Literal["met", "timeout", "max_trials", "exhausted", "failed", "abandoned"]
+StopReason = Literal["met", "timeout", "time_budget", "max_trials", "exhausted", "failed", "abandoned"]
 
 
 @dataclass(frozen=True)
@@ -17,9 +17,9 @@ class IncOutcome:
     """Why a search ended, and which recipe it chose.
 
     Attributes:
-        stopped: ``met`` (the strategy is content), ``timeout``, ``max_trials``, ``exhausted`` (the strategy has nothing
-            left and nothing met the goal), ``failed`` (an error was raised) or ``abandoned`` (interrupted, or nobody
-            asked for more trials).
+        stopped: ``met`` (the strategy is content), ``timeout``, ``time_budget``, ``max_trials``, ``exhausted`` (the
+            strategy has nothing left and nothing met the goal), ``failed`` (an error was raised) or ``abandoned``
+            (interrupted, or nobody asked for more trials).
         chosen: Id of the recipe that met the goal with most ops in int8, then with the best metric, then first; None
             where none met it.
         best: Id of the recipe with the best metric, whether or not it met the goal; None where none was measured.
@@ -51,10 +51,15 @@ def outcome_of(stopped: StopReason, results: Sequence[Result]) -> IncOutcome:
     Neural Compressor itself prefers the candidate whose evaluation took the least time, which is another one each
     time; the share of ops in int8 stands for speed here.
     """
-    chosen = max((result for result in results if result.met), key=_most_int8, default=None)
+    chosen = next(iter(in_order_of_preference(results)), None)
     measured = [(result.metric, result) for result in results if result.metric is not None]
     best = max(measured, key=lambda pair: pair[0], default=None)
     return IncOutcome(stopped, chosen.recipe.id if chosen else None, best[1].recipe.id if best else None)
+
+
+def in_order_of_preference(results: Sequence[Result]) -> list[Result]:
+    """Return the results that met the goal: those with most ops in int8 first, then by metric, then as they came."""
+    return sorted((result for result in results if result.met), key=_most_int8, reverse=True)
 
 
 def _most_int8(result: Result) -> tuple[int, int, float]:

@@ -53,11 +53,12 @@ class IncSettings:
         timeout: Seconds after which the search is ended, whatever it is doing; None or 0 for no limit.
         max_trials: Number of evaluated candidates after which the search is ended.
         random_seed: Seed of Python's and numpy's generators in the child process.
-        reduce_range: Weights use 7 bits; never taken from the machine that quantizes.
+        reduce_range: Weights use 7 bits where their sums could leave 16 bits without VNNI.
         op_wise: Constraint for each op name or regular expression over names; stronger than the other two.
         optype_wise: Constraint for each op type, or regular expression over op types; stronger than ``model_wise``.
         model_wise: Constraint for all ops.
         batch_size: Images in a calibration batch; 1 for models whose batch dimension is 1.
+        time_budget: Seconds for this search, whatever its timeout; one trial is finished in any case. None: no bound.
         stop_when_met: End with the strategy's first success; False goes on, until time or trials run out.
     """
 
@@ -74,6 +75,7 @@ class IncSettings:
     model_wise: OpConstraint = field(default_factory=dict)
     batch_size: int = 1
     stop_when_met: bool = True
+    time_budget: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what Neural Compressor cannot do on an ONNX image classifier.

@@ -24,6 +24,7 @@ class Layer:
         bias: Name of the bias' initializer, or None.
         channel_axis: The axis of the weights' output channels.
         group: Groups of a Conv, else 1.
+        kernel: The sizes of a Conv's kernel, else ().
     """
 
     node: str
@@ -34,6 +35,7 @@ class Layer:
     bias: str | None
     channel_axis: int
     group: int
+    kernel: tuple[int, ...] = ()
 
     def rows(self, weights: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return the weights as (output channels, inputs of one of them)."""
@@ -68,6 +70,7 @@ def layers(model: onnx.ModelProto) -> Iterator[Layer]:
             bias=bias if bias in constants and uses[bias] == 1 else None,
             channel_axis=axis,
             group=_attribute(node, "group", 1),
+            kernel=tuple(constants[node.input[1]].dims[2:]) if node.op_type == "Conv" else (),
         )
 
 

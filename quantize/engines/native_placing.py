@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,12 @@ from quantize.engines.native_layers import Layer, arrays, layers, replace_initia
 from quantize.engines.native_qdq import WeightGrid
 from quantize.engines.native_rounding import RoundingProblem, least_squares_levels
 from quantize.engines.native_weights import greatest_level, nearest_levels, scales_by_maximum, scales_by_mse
+from quantize.formats.saturation import can_saturate
+from quantize.formats.stored import StoredWeights, stored
 from quantize.recipe import Recipe
+
+NARROW_WHERE_NEEDED = "narrow_where_needed"
+"""Recipe detail, "true" or absent: with ``reduce_range``, layers that cannot saturate keep weights of 8 bits."""
 
 EQUALIZATION, WEIGHT_MSE, ROUNDING, BIAS, SCORES = "equalization", "weight_mse", "rounding", "bias", "scores"
 CORRECTIONS = (EQUALIZATION, WEIGHT_MSE, ROUNDING, BIAS, SCORES)
@@ -33,14 +39,16 @@ class Placement:
     """A model whose weights lie on their grids but are still stored as float32.
 
     Attributes:
-        model: The model; layers that stay in fp32 are untouched.
-        grids: Grids by initializer.
+        model: The model; layers that stay in fp32 are untouched, unless they are stored in int8.
+        grids: Grids by initializer, of layers in int8.
         added_biases: (node, initializer) for layers that got a bias by correction.
+        stored: By initializer, weights that are stored in int8 and computed in fp32.
     """
 
     model: onnx.ModelProto
     grids: Mapping[str, WeightGrid]
     added_biases: Mapping[str, str]
+    stored: Mapping[str, StoredWeights] = field(default_factory=dict)
 
 
 class WeightPlacer:
@@ -68,7 +76,7 @@ class WeightPlacer:
         activations: Mapping[str, Grid],
         statistics: CalibrationStatistics,
     ) -> Placement:
-        """Return ``model`` with the weights of all layers that the recipe quantizes on their grids.
+        """Return ``model`` with the weights of all layers that the recipe quantizes or stores in int8 on their grids.
 
         Args:
             model: The fp32 model, equalized where the recipe says so; not changed.
@@ -81,27 +89,37 @@ class WeightPlacer:
         placed.CopyFrom(model)
         values = arrays(placed)
         grids: dict[str, WeightGrid] = {}
+        stored_weights: dict[str, StoredWeights] = {}
         added: dict[str, str] = {}
         for layer in list(layers(placed)):
-            if layer.op_type not in op_types or layer.node in recipe.float_nodes or layer.input not in activations:
+            is_stored = layer.node in recipe.stored_nodes
+            is_int8 = layer.op_type in op_types and layer.node not in recipe.float_nodes and layer.input in activations
+            if not is_stored and not is_int8:
                 continue
             weights = values[layer.weight]
             rows = layer.rows(weights)
             bias = values[layer.bias] if layer.bias is not None else None
-            scales = _scales(rows, bias, activations[layer.input].scale, recipe)
-            on_grid = self._rounded(layer, rows, scales, recipe) * scales[:, None]
-            replace_initializer(placed, layer.weight, layer.shaped(on_grid, weights.shape))
+            level = greatest_level(reduce_range=not is_stored and is_narrow(layer, rows, recipe))
+            # A layer that computes in fp32 has a bias in fp32, whatever its weights' scales.
+            least = None if is_stored or bias is None else _least_scales(bias, activations[layer.input].scale)
+            scales = _scales(rows, level, least, recipe)
+            on_grid = self._rounded(layer, rows, scales, level, recipe) * scales[:, None]
+            shaped = layer.shaped(on_grid, weights.shape)
+            replace_initializer(placed, layer.weight, shaped)
             axis = layer.channel_axis if recipe.per_channel else None
-            grids[layer.weight] = WeightGrid(axis, scales if recipe.per_channel else scales[:1])
+            of_channels = scales if recipe.per_channel else scales[:1]
+            if is_stored:
+                stored_weights[layer.weight] = stored(shaped, of_channels, axis)
+            else:
+                grids[layer.weight] = WeightGrid(axis, of_channels)
             means = statistics.tensors[layer.input].means if layer.input in statistics.tensors else None
             if BIAS in recipe.corrections and means is not None:
                 name = _shift_bias(placed, layer, bias, bias_shift(layer, rows - on_grid, means.mean()))
                 if name is not None:
                     added[layer.node] = name
-        return Placement(placed, grids, added)
+        return Placement(placed, grids, added, stored_weights)
 
-    def _rounded(self, layer: Layer, rows: Floats, scales: Floats, recipe: Recipe) -> Floats:
-        level = greatest_level(reduce_range=recipe.reduce_range)
+    def _rounded(self, layer: Layer, rows: Floats, scales: Floats, level: int, recipe: Recipe) -> Floats:
         if ROUNDING not in recipe.corrections or layer.node not in self._moments:
             return nearest_levels(rows, scales, level)
         # With the mean's change taken up by the bias, only the deviations from the mean are left to be minimized.
@@ -119,16 +137,51 @@ class WeightPlacer:
         return self._problems[node, central]
 
 
-def _scales(rows: Floats, bias: Floats | None, input_scale: float, recipe: Recipe) -> Floats:
-    level = greatest_level(reduce_range=recipe.reduce_range)
+def is_narrow(layer: Layer, rows: Floats, recipe: Recipe) -> bool:
+    """Return whether a layer in int8 gets weights of 7 bits.
+
+    Where the recipe says so, only a layer whose products can saturate at 8 bits does; a layer of uint8 weights never.
+
+    Args:
+        layer: The layer.
+        rows: float32 (output channels, inputs of one), its weights.
+        recipe: The recipe.
+    """
+    if not recipe.reduce_range or layer.node in recipe.uint8_nodes:
+        return False
+    if dict(recipe.details).get(NARROW_WHERE_NEEDED) != "true":
+        return True
+    if rows.shape[1] < 2 or (layer.group == len(rows) and rows.shape[1] == math.prod(layer.kernel)):
+        return False  # depthwise layers have a kernel that adds in 32 bits
+    level = greatest_level(reduce_range=False)
+    return can_saturate(nearest_levels(rows, scales_by_maximum(rows, level), level).astype(np.int8))
+
+
+def narrow_layers(model: onnx.ModelProto, recipe: Recipe) -> tuple[str, ...]:
+    """Return the names of the layers in int8 that a recipe gives weights of 7 bits, in the graph's order."""
+    values = arrays(model)
+    return tuple(
+        layer.node
+        for layer in layers(model)
+        if layer.node not in recipe.float_nodes and is_narrow(layer, layer.rows(values[layer.weight]), recipe)
+    )
+
+
+def _scales(rows: Floats, level: int, least: npt.NDArray[np.float64] | None, recipe: Recipe) -> Floats:
     channels = rows if recipe.per_channel else rows.reshape(1, -1)
     measure = scales_by_mse if WEIGHT_MSE in recipe.corrections else scales_by_maximum
     scales = np.broadcast_to(measure(channels, level), (len(rows),)).copy()
-    if bias is None:
+    if least is None:
         return scales
-    # The bias is stored as int32 in units of input_scale * scale, and must fit in with room to spare.
-    least = np.abs(bias).astype(np.float64) * 4 / _INT32 / input_scale
     return np.maximum(scales, least if recipe.per_channel else least.max()).astype(np.float32)
+
+
+def _least_scales(bias: Floats, input_scale: float) -> npt.NDArray[np.float64]:
+    """Return float64 (channels,), the least scales of weights with which the bias fits in 32 bits.
+
+    It is stored as int32 in units of ``input_scale * scale``, and must fit in with room to spare.
+    """
+    return np.abs(bias).astype(np.float64) * 4 / _INT32 / input_scale
 
 
 def _shift_bias(

@@ -102,6 +102,8 @@ class Trial:
         metric: The goal's metric, a fraction; None where nothing was measured.
         seconds: Time spent on it: calibrating, quantizing and evaluating.
         failure: The stage and the error, or None.
+        repeats: Id of an earlier trial's recipe that gave the same graph, which was not run again; None for a graph of
+            its own.
     """
 
     index: int
@@ -110,6 +112,7 @@ class Trial:
     metric: float | None
     seconds: float
     failure: Failure | None = None
+    repeats: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a trial that has neither a candidate nor a failure, or a metric that is no number."""

@@ -84,13 +84,28 @@ class Graph:
         return list(self._initializers)
 
     def constant(self, name: str) -> NDArray[Any] | None:
-        """Return an initializer's values (do not change them in place), or None for any other tensor."""
+        """Return an initializer's values (do not change them in place), or None for any other tensor.
+
+        Weights that are stored in int8 and computed in fp32 count as what they are computed as.
+        """
         if name not in self._arrays:
             tensor = self._initializers.get(name)
             if tensor is None:
-                return None
+                return self._stored_weights(name)
             self._arrays[name] = numpy_helper.to_array(tensor)
         return self._arrays[name]
+
+    def _stored_weights(self, name: str) -> NDArray[Any] | None:
+        """Return the product of a Cast int8 initializer and a float one, or None for any other tensor."""
+        mul = self._producers.get(name)
+        cast = self._producers.get(mul.input[0]) if mul is not None and mul.op_type == "Mul" else None
+        if mul is None or cast is None or cast.op_type != "Cast" or cast.input[0] not in self._initializers:
+            return None
+        integers, scales = self.constant(cast.input[0]), self.constant(mul.input[1])
+        if integers is None or scales is None or integers.dtype != np.int8 or scales.dtype != np.float32:
+            return None
+        values: NDArray[Any] = integers.astype(np.float32) * scales
+        return values
 
     # -- changes ------------------------------------------------------------------------------------------------
 

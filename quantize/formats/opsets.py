@@ -14,11 +14,12 @@ import onnx
 from onnx import ModelProto, NodeProto
 
 from quantize.errors import ModelError
-from quantize.formats.graph import Graph, attribute, attributes
+from quantize.formats.graph import MICROSOFT, Graph, attribute, attributes
 
 PER_AXIS_SOFTMAX = 13
 AXES_AS_INPUT = {"Squeeze": "axes", "Unsqueeze": "axes", "ReduceSum": "axes", "Split": "split"}
 NORMALIZING = ("Softmax", "LogSoftmax", "Hardmax")
+LINEAR = ("QuantizeLinear", "DequantizeLinear")
 
 
 def raise_to_13(graph: Graph) -> None:
@@ -58,6 +59,8 @@ def lower_to_12(graph: Graph) -> None:
                     advice="keep the model at opset 13",
                 )
             _replace(graph, node, list(node.input[:1]), {**attributes(node), name: [int(v) for v in values.ravel()]})
+        elif not node.domain and node.op_type in LINEAR:
+            _without_axis(graph, node)
     for node in normalizing:
         _trailing_axes(graph, node, shapes.get(node.input[0]))
 
@@ -75,6 +78,19 @@ def infer_shapes(model: ModelProto) -> dict[str, tuple[int | None, ...]]:
 def _replace(graph: Graph, node: NodeProto, inputs: Sequence[str], kept: dict[str, Any]) -> None:
     graph.remove([node])
     graph.add(node.op_type, inputs, list(node.output), name=node.name, **kept)
+
+
+def _without_axis(graph: Graph, node: NodeProto) -> None:
+    """Give a QuantizeLinear or DequantizeLinear, which know no axis before opset 13, a form without it.
+
+    One scale for the whole tensor needs no axis; by channel, onnxruntime's own operator has one at every opset.
+    """
+    scale = graph.constant(node.input[1])
+    if scale is None or scale.size > 1:
+        node.domain = MICROSOFT
+        return
+    for entry in [entry for entry in node.attribute if entry.name == "axis"]:
+        node.attribute.remove(entry)
 
 
 def _one_axis(graph: Graph, node: NodeProto, shape: tuple[int | None, ...] | None) -> None:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from quantize.report.criterion import Status
 from quantize.report.models import ModelSection
+from quantize.report.placement import LostSection, PlacementSection
 from quantize.report.search import SearchSection
 from quantize.report.section import Section
 from quantize.report.trials import ChosenSection, TrialSection
@@ -30,6 +31,8 @@ class EngineSection(Section):
         seconds: How long its search took.
         peak_bytes: Largest resident set of the process that searched: Neural Compressor's is one beside this tool's,
             which keeps the images and evaluates; None where the system does not tell.
+        placement: Where its layers compute, and why; None for the native engine, whose search decides that.
+        lost: Trials that met the criterion, and whose written files do not.
     """
 
     engine: Literal["inc", "native"]
@@ -44,3 +47,5 @@ class EngineSection(Section):
     search: SearchSection | None
     seconds: float
     peak_bytes: int | None
+    placement: PlacementSection | None = None
+    lost: tuple[LostSection, ...] = ()

@@ -13,6 +13,7 @@ from quantize.report.charts.layers import layers_chart
 from quantize.report.charts.operators import operator_nodes_chart, operator_types_chart
 from quantize.report.criterion import VerdictSection
 from quantize.report.flips import FlipSection
+from quantize.report.machine import machine_table
 from quantize.report.markdown import provenance_facts
 from quantize.report.page import page
 from quantize.report.replay import replay_sentences
@@ -60,7 +61,13 @@ def html(report: RunReport) -> str:
         state=_state(report.verdict),
         replay=replay_sentences(report.replay) if report.replay is not None else (),
         accuracy=_there(accuracy_table(report), drop_table(report)),
-        speed=_there(speed_table(report), engines_table(report), doubts_table(report), resources_table(report)),
+        speed=_there(
+            speed_table(report),
+            machine_table(report.machine),
+            engines_table(report),
+            doubts_table(report),
+            resources_table(report),
+        ),
         charts=charts(report),
         flips_table=flips_table(report),
         pictured=[flip for flip in (flips.shown if flips is not None else ()) if thumbnail(flip) is not None],

@@ -13,7 +13,9 @@ from quantize.report.engines import EngineSection
 from quantize.report.flips import FlipsSection
 from quantize.report.input_contract import InputContractSection
 from quantize.report.layers import LayerErrorSection
+from quantize.report.machine import MachineSection
 from quantize.report.models import FormatsSection, ModelSection, SourceSection
+from quantize.report.placement import LostSection, PlacementSection
 from quantize.report.provenance import Provenance
 from quantize.report.replay import ReplaySection
 from quantize.report.search import SearchSection
@@ -47,7 +49,10 @@ class RunReport(Section):
         profile: Time of every operator, fp32 against int8; None where it was not measured.
         flips: Images on which the int8 model's answer is another than fp32's; None where that was not looked at.
         input_contract: What the models' input was changed to; None where it is as it was.
+        placement: Where the layers of Neural Compressor's model compute; None where another engine decided.
+        lost: Trials that met the criterion, and whose written files do not.
         layers: Error of each layer; empty where it was not measured.
+        machine: The CPU and what int8 was expected to gain there; None in reports of earlier versions.
         replay: What this run repeats, and whether it gave the same models; None for a run of its own.
         stages: Where the time went.
         provenance: Hashes, versions, command.
@@ -73,7 +78,10 @@ class RunReport(Section):
     profile: Profile | None = None
     flips: FlipsSection | None = None
     input_contract: InputContractSection | None = None
+    placement: PlacementSection | None = None
+    lost: tuple[LostSection, ...] = ()
     layers: tuple[LayerErrorSection, ...] = ()
+    machine: MachineSection | None = None
     replay: ReplaySection | None = None
     stages: tuple[StageSection, ...]
     search: SearchSection | None = None

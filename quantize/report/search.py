@@ -15,7 +15,7 @@ class CandidateSection(Section):
     Attributes:
         trial: Index of its trial; None for one that was timed only: neither faster, nor as fast and nearer to fp32.
         recipe_id: What it was built from.
-        step: Where it came from: ``ladder``, ``variant`` or ``neighbour``.
+        step: Where it came from: ``ladder``, ``variant``, ``neighbour`` or ``stored``.
         predicted_ns: Its predicted time for one run; None where there was no prediction.
         measured_ns: Its measured time, in alternation with fp32 or the fastest candidate; None where it was not
             measured.
@@ -27,7 +27,7 @@ class CandidateSection(Section):
 
     trial: int | None
     recipe_id: str
-    step: Literal["ladder", "variant", "neighbour"]
+    step: Literal["ladder", "variant", "neighbour", "stored"]
     predicted_ns: float | None
     measured_ns: float | None
     speedup: float | None

@@ -11,9 +11,11 @@ from quantize.benchmark.speedup import Speedup
 from quantize.evaluation.paired import PairedComparison
 from quantize.evaluation.summary import EvaluationSummary
 from quantize.report.flips import FlipsSection
+from quantize.report.machine import machine_table
 from quantize.report.models import AccuracySection
 from quantize.report.schema import RunReport
 from quantize.report.search_tables import engines_table, prediction_table, search_stages_table
+from quantize.report.stored import stored_sentence
 from quantize.report.table import NAMES, Table
 from quantize.report.trials import RewriteSection
 from quantize.report.wording import (
@@ -38,6 +40,7 @@ def report_tables(report: RunReport) -> tuple[Table, ...]:
         accuracy_table(report),
         drop_table(report),
         speed_table(report),
+        machine_table(report.machine),
         engines_table(report),
         doubts_table(report),
         resources_table(report),
@@ -203,6 +206,8 @@ def resources_table(report: RunReport) -> Table | None:
     if not report.resources:
         return None
 
+    stored = stored_sentence(report)
+
     def added(size: float | None) -> str:
         return megabytes(None if size is None else round(size))
 
@@ -219,7 +224,7 @@ def resources_table(report: RunReport) -> Table | None:
             )
             for one in report.resources
         ),
-        ("Each model in processes of its own; medians of three.",),
+        ("Each model in processes of its own; medians of three.", *([stored] if stored is not None else [])),
     )
 
 

@@ -34,6 +34,8 @@ def summary(report: RunReport) -> str:
     parts += [wrapped(reason, "  ") for reason in report.verdict.reasons]
     if report.replay is not None:
         parts += [wrapped(sentence, "  ") for sentence in replay_sentences(report.replay)]
+    if report.machine is not None:
+        parts.append(wrapped(report.machine.line + ".", "  "))
     for table in (accuracy_table(report), drop_table(report), speed_table(report), engines_table(report)):
         if table is not None:
             parts.append("\n" + drawn(table))

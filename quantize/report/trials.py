@@ -41,6 +41,7 @@ class TrialSection(Section):
         seconds: Time spent on it.
         graph_sha256: The candidate's identity.
         failure: What went wrong, or None.
+        repeats: Index of the trial with the same graph, which was not run again; None for a graph of its own.
     """
 
     index: int
@@ -54,6 +55,7 @@ class TrialSection(Section):
     seconds: float
     graph_sha256: str | None
     failure: FailureSection | None
+    repeats: int | None = None
 
 
 class ChosenSection(Section):
@@ -78,6 +80,11 @@ class ChosenSection(Section):
     saturating_layers: int | None = None
     layers: int | None = None
     int8_layers: int | None = None
+
+    @property
+    def is_placed(self) -> bool:
+        """Return whether layers were put back to float by what they measured."""
+        return any(key == "placed" for key, _ in self.recipe.details)
 
     @property
     def cpus(self) -> str:

@@ -12,11 +12,12 @@ from quantize.data.preprocessing import PRESETS
 from quantize.formats.bias import bias_scale, rounded_bias
 from quantize.formats.graph import Graph
 from quantize.formats.parameters import Parameters, add_dequantize, add_quantize, new_parameters
+from quantize.formats.saturation import can_saturate
 from quantize.formats.unit import quantized_input
 from quantize.rewrites.channel_affine import ChannelAffine, InputContract
 from quantize.rewrites.first_conv import conv_bias, replace_conv
 
-_SEVEN_BITS = 64
+_EIGHT_BITS, _SEVEN_BITS = 127, 63
 
 
 def fold_quantized(
@@ -54,11 +55,9 @@ def fold_quantized(
     else:
         weight = reference if reference is not None and reference.shape == old.shape else found.by.dequantize(old)
         new, _ = affine.folded(weight)
-        largest = np.abs(new).reshape(len(new), -1).max(axis=1)
-        # As wide as the integers that they replace: 7 bits do not saturate on CPUs without VNNI.
-        most = 127 if np.abs(old.astype(np.int32)).max() > _SEVEN_BITS else _SEVEN_BITS - 1
-        scale = np.maximum(largest / most, np.finfo(np.float32).tiny).astype(np.float32)
-        integers_new = np.clip(np.rint(new / scale.reshape(-1, 1, 1, 1)), -most, most).astype(np.int8)
+        integers_new, scale = _rounded(new, _EIGHT_BITS)
+        if not _saturates(old) and _saturates(integers_new):  # what cannot saturate on any CPU shall not begin to
+            integers_new, scale = _rounded(new, _SEVEN_BITS)
     by_w = new_parameters(
         graph, f"{conv.name}_weight", scale, np.zeros(scale.shape, integers_new.dtype), 0 if scale.ndim else None
     )
@@ -73,6 +72,17 @@ def fold_quantized(
     bias_name = graph.add_constant(f"{conv.name}_bias", rounded_bias(bias, bias_steps))
     inputs = [value, add_dequantize(graph, weight_name, by_w), add_dequantize(graph, bias_name, by_b)]
     replace_conv(graph, conv, inputs)
+
+
+def _rounded(weight: NDArray[Any], most: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Return a weight, output channels first, as integers of at most ``most``, and one scale a channel."""
+    largest = np.abs(weight).reshape(len(weight), -1).max(axis=1)
+    scale = np.maximum(largest / most, np.finfo(np.float32).tiny).astype(np.float32)
+    return np.clip(np.rint(weight / scale.reshape(-1, 1, 1, 1)), -most, most).astype(np.int8), scale
+
+
+def _saturates(integers: NDArray[Any]) -> bool:
+    return integers.dtype == np.int8 and can_saturate(integers.reshape(len(integers), -1))
 
 
 def _input_parameters(

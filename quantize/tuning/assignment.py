@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -22,6 +22,8 @@ from quantize.tuning.units import UnitGraph
 
 _NEVER = math.inf
 _UNCUT = 1 << 29
+_AS_FAST = 1.02
+"""Weights of uint8 are taken where their layer takes at most this much longer: their sums are exact."""
 _MOST = 1 << 22
 """Capacities are whole: the greatest finite cost becomes this many, one that must not be cut ``_UNCUT``."""
 
@@ -37,6 +39,8 @@ class Costs:
         weights: Sensitivity of units' weights, by unit.
         tensors: Sensitivity of tensors, by tensor.
         fixed: Units that stay in fp32 whatever they cost.
+        uint8_ns: Times of units whose weights may be uint8 in place of int8, with those, in nanoseconds.
+        uint8_weights: Sensitivity of those weights, by unit.
     """
 
     graph: UnitGraph
@@ -45,6 +49,30 @@ class Costs:
     weights: Mapping[str, float]
     tensors: Mapping[str, float]
     fixed: frozenset[str] = frozenset()
+    uint8_ns: Mapping[str, float] = field(default_factory=dict)
+    uint8_weights: Mapping[str, float] = field(default_factory=dict)
+
+    def uint8_units(self, price: float) -> frozenset[str]:
+        """Return the units whose weights are better uint8 than int8 where they compute on integers.
+
+        Args:
+            price: Nanoseconds for one nat.
+        """
+
+        def gain(name: str) -> float:
+            less = self.weights.get(name, 0.0) - self.uint8_weights.get(name, 0.0)
+            return _AS_FAST * self.latency.int8_ns[name] - self.uint8_ns[name] + price * less
+
+        return frozenset(name for name in self.uint8_ns if gain(name) >= 0)
+
+    def with_uint8(self, units: frozenset[str]) -> Costs:
+        """Return the costs with the weights of these units uint8, and the choice made."""
+        if not self.uint8_ns:
+            return self
+        times = {name: self.uint8_ns[name] for name in units}
+        latency = replace(self.latency, int8_ns={**self.latency.int8_ns, **times})
+        weights = {**self.weights, **{name: self.uint8_weights.get(name, 0.0) for name in units}}
+        return replace(self, latency=latency, weights=weights, uint8_ns={}, uint8_weights={})
 
     def sensitivity(self, float_units: frozenset[str]) -> float:
         """Return the summed sensitivity of an assignment: of all int8 units' weights and all tensors on a grid."""

@@ -1,4 +1,7 @@
-"""Which ops stay in fp32: up the ladder of assignments to the first that passes, then to what is near it."""
+"""Which ops stay in fp32: up the ladder of assignments to the first that passes, then to what is near it.
+
+Layers that compute in fp32 have their weights stored in int8, but for those that ``Storage`` keeps in fp32.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,11 @@ from quantize.tuning.assignment import Costs
 from quantize.tuning.bisect import Bisection
 from quantize.tuning.candidates import Candidates
 from quantize.tuning.effect import effective
-from quantize.tuning.ladder import ladder
+from quantize.tuning.ladder import Rung, ladder
 from quantize.tuning.neighbours import neighbours
 from quantize.tuning.result import AS_FAST, FASTER, Stage, Timed, fastest_met
 from quantize.tuning.settings import SearchSettings
+from quantize.tuning.storage import Storage, placed
 from quantize.tuning.workbench import Workbench
 
 _NEAR = 1.08
@@ -24,7 +28,9 @@ _NEAR = 1.08
 class AssignmentSearch:
     """Goes through assignments of one recipe's ops to fp32 and int8."""
 
-    def __init__(self, bench: Workbench, settings: SearchSettings, candidates: Candidates, costs: Costs) -> None:
+    def __init__(
+        self, bench: Workbench, settings: SearchSettings, candidates: Candidates, costs: Costs, storage: Storage
+    ) -> None:
         """Set up.
 
         Args:
@@ -32,9 +38,13 @@ class AssignmentSearch:
             settings: How many rungs and neighbours there are.
             candidates: Evaluates candidates, and keeps them.
             costs: Times and sensitivities.
+            storage: Which weights are stored in int8 where layers compute in fp32.
         """
-        self._bench, self._settings, self._candidates, self._costs = bench, settings, candidates, costs
+        self._bench, self._settings, self._candidates, self._storage = bench, settings, candidates, storage
         self._rungs = ladder(costs, settings.rungs)
+        self._fixed = costs.fixed
+        self._costs = costs
+        self._uint8: dict[str, frozenset[str]] = {}
 
     def climb(self, recipe: Recipe, variants: Sequence[Recipe]) -> Iterator[Trial]:
         """Bisect over the ladder; near the tolerance, where chance decides, go on to what was passed over.
@@ -47,13 +57,12 @@ class AssignmentSearch:
         while (index := bisection.next) is not None:
             tried.add(index)
             rung = rungs[index]
-            units = frozenset(rung.float_units)
-            found = self._candidates.evaluated(self._with_float(recipe, units), rung.time_ns, "ladder")
+            found = self._candidates.evaluated(self._of_rung(recipe, rung), rung.time_ns, "ladder")
             yield found.trial
             passed = found.met
             if index == 0 and not passed:
                 for variant in variants:
-                    found = self._candidates.evaluated(self._with_float(variant, units), rung.time_ns, "variant")
+                    found = self._candidates.evaluated(self._of_rung(variant, rung), rung.time_ns, "variant")
                     yield found.trial
                     if found.met:
                         return
@@ -62,8 +71,7 @@ class AssignmentSearch:
             return
         left = [rung for index, rung in enumerate(rungs) if index not in tried]
         for rung in left[: self._settings.neighbours]:
-            candidate = self._with_float(recipe, frozenset(rung.float_units))
-            found = self._candidates.evaluated(candidate, rung.time_ns, "ladder")
+            found = self._candidates.evaluated(self._of_rung(recipe, rung), rung.time_ns, "ladder")
             yield found.trial
             if found.met:
                 return
@@ -79,8 +87,11 @@ class AssignmentSearch:
             best, fastest = self._candidates.preferred(), fastest_met(self._candidates.found)
             if best is None or fastest is None or fastest.speedup is None:
                 return
-            for moved, stage in self._near(frozenset(best.trial.recipe.float_nodes)):
-                candidate = self._with_float(best.trial.recipe, moved)
+            recipe = best.trial.recipe
+            uint8 = self._uint8.get(recipe.id, frozenset(recipe.uint8_nodes))
+            costs = self._costs.with_uint8(uint8 & self._costs.uint8_ns.keys())
+            for moved, stage in self._near(costs, frozenset(recipe.float_nodes)):
+                candidate = self._with_float(recipe, moved, uint8)
                 if candidate.id in tried:
                     continue
                 if measured >= self._settings.neighbours:
@@ -93,9 +104,9 @@ class AssignmentSearch:
                     continue
                 graphs.add(artifact.graph_sha256)
                 measured += 1
-                nearer = self._is_nearer(moved, candidate, best.trial.recipe)
+                nearer = self._is_nearer(costs, moved, candidate, recipe)
                 to_beat = fastest.speedup / AS_FAST if nearer else fastest.speedup * FASTER
-                predicted = self._costs.time_ns(moved)
+                predicted = costs.time_ns(moved)
                 found = self._bench.latency(artifact, beside=fastest.trial.artifact, to_beat=to_beat)
                 if found.speedup <= to_beat:
                     one = Timed(candidate.id, stage, predicted, found.candidate_ns, found.speedup)
@@ -107,28 +118,34 @@ class AssignmentSearch:
                     improved = True
                     break
 
-    def _near(self, float_units: frozenset[str]) -> Iterator[tuple[frozenset[str], Stage]]:
+    def _near(self, costs: Costs, float_units: frozenset[str]) -> Iterator[tuple[frozenset[str], Stage]]:
         """Yield, in turns, assignments that may be faster and those that may be as fast and are less sensitive."""
-        faster, safer = neighbours(self._costs, float_units), self._safer(float_units)
+        faster, safer = neighbours(costs, float_units), self._safer(costs, float_units)
         for pair in zip_longest(((moved, "neighbour") for moved in faster), ((moved, "ladder") for moved in safer)):
             yield from (one for one in pair if one is not None)
 
-    def _safer(self, float_units: frozenset[str]) -> Iterator[frozenset[str]]:
+    def _safer(self, costs: Costs, float_units: frozenset[str]) -> Iterator[frozenset[str]]:
         """Yield rungs, and rungs but for one unit, that are less sensitive; the fastest by prediction come first.
 
         Predictions err, so that a rung with one unit less in fp32 may be the faster one after all.
         """
-        most, sensitivity = _NEAR * self._costs.time_ns(float_units), self._costs.sensitivity(float_units)
+        most, sensitivity = _NEAR * costs.time_ns(float_units), costs.sensitivity(float_units)
         rungs = [frozenset(rung.float_units) for rung in self._rungs if rung.time_ns <= most]
-        fewer = [effective(self._costs, rung - {unit}) for rung in rungs for unit in rung - self._costs.fixed]
-        for moved in sorted({*rungs, *fewer}, key=lambda units: (self._costs.time_ns(units), sorted(units))):
-            if self._costs.time_ns(moved) <= most and self._costs.sensitivity(moved) < sensitivity:
+        fewer = [effective(costs, rung - {unit}) for rung in rungs for unit in rung - costs.fixed]
+        for moved in sorted({*rungs, *fewer}, key=lambda units: (costs.time_ns(units), sorted(units))):
+            if costs.time_ns(moved) <= most and costs.sensitivity(moved) < sensitivity:
                 yield moved
 
-    def _is_nearer(self, moved: frozenset[str], candidate: Recipe, best: Recipe) -> bool:
+    def _is_nearer(self, costs: Costs, moved: frozenset[str], candidate: Recipe, best: Recipe) -> bool:
         """Return whether an assignment's candidate is nearer to fp32; a more sensitive one is not asked."""
-        now = self._costs.sensitivity(frozenset(best.float_nodes))
-        return self._costs.sensitivity(moved) < now and self._candidates.nearer(candidate, best)
+        now = costs.sensitivity(frozenset(best.float_nodes))
+        return costs.sensitivity(moved) < now and self._candidates.nearer(candidate, best)
 
-    def _with_float(self, recipe: Recipe, units: frozenset[str]) -> Recipe:
-        return recipe.but(float_nodes=tuple(sorted(units | self._costs.fixed)))
+    def _of_rung(self, recipe: Recipe, rung: Rung) -> Recipe:
+        return self._with_float(recipe, frozenset(rung.float_units), frozenset(rung.uint8_units))
+
+    def _with_float(self, recipe: Recipe, units: frozenset[str], uint8: frozenset[str]) -> Recipe:
+        """Return a recipe with these units in fp32, and those of uint8 weights that are not among them."""
+        found = placed(recipe, units | self._fixed, self._storage.choices(units)[0], uint8)
+        self._uint8[found.id] = uint8
+        return found

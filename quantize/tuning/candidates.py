@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from quantize.engines.protocols import Failure, Trial
+from quantize.errors import ModelError
+from quantize.evaluation.verdict import Outcome
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
+from quantize.tuning.latency_table import PairedLatency
 from quantize.tuning.recipe_choice import CHANCE, Measure, improves, mean_root
-from quantize.tuning.result import Candidate, Stage, Stopped, Timed, as_fast
+from quantize.tuning.result import Candidate, Stage, Stopped, Timed, as_fast, smallest
 from quantize.tuning.settings import SearchSettings
 from quantize.tuning.workbench import Workbench
 
@@ -51,25 +56,38 @@ class Candidates:
         """Return the seconds of all steps so far."""
         return sum(self._bench.seconds.values())
 
-    def evaluated(self, recipe: Recipe, predicted_ns: float, stage: Stage, *, since: float | None = None) -> Candidate:
+    def evaluated(
+        self,
+        recipe: Recipe,
+        predicted_ns: float | None,
+        stage: Stage,
+        *,
+        since: float | None = None,
+        bounded: bool = True,
+    ) -> Candidate:
         """Build, judge and, where that may matter, time a candidate.
 
         Args:
             recipe: What to build.
-            predicted_ns: Its predicted time for one run, in nanoseconds.
+            predicted_ns: Its predicted time for one run, in nanoseconds; None where there is no prediction.
             stage: The step of the search that it comes from.
             since: ``spent`` when work on it began; None: now.
+            bounded: False evaluates it although the budget is spent.
 
         Raises:
             BudgetSpentError: There is no trial or time left.
         """
-        self.check_budget()
+        if bounded:
+            self.check_budget()
         before = self.spent if since is None else since
         artifact = self._bench.built(recipe)
         if isinstance(artifact, str):
             return self.failed(recipe, artifact, stage, predicted_ns)
-        judged = self._bench.judged(artifact)
-        timed = self._bench.latency(artifact) if judged.met or judged.complete else None
+        try:
+            judged = self._bench.judged(artifact)
+            timed = self._bench.latency(artifact) if judged.met or judged.complete else None
+        except ModelError as error:  # onnxruntime does not open it: a fact about this candidate, not about the run
+            return self.failed(recipe, str(error), stage, predicted_ns, during="evaluate")
         seconds = self.spent - before
         candidate = Candidate(
             trial=Trial(len(self.found), recipe, artifact, judged.metric, seconds),
@@ -80,13 +98,24 @@ class Candidates:
             stage=stage,
             images=judged.images,
             complete=judged.complete,
+            speed=None if timed is None else self._speed(timed),
         )
         self.found.append(candidate)
         self._progress("search", len(self.found), self._settings.max_trials)
         return candidate
 
+    def _speed(self, timed: PairedLatency) -> Outcome:
+        """Return whether a candidate is as fast as was asked; the noise floor is measured only where it may decide."""
+        criterion = self._settings.speed
+        if criterion is None:
+            return "met"
+        outcome = criterion.outcome(timed.speedup, timed.low, timed.high, None)
+        if outcome != "not met":
+            return outcome
+        return criterion.outcome(timed.speedup, timed.low, timed.high, self._bench.noise_floor())
+
     def preferred(self, *, compare: bool = True) -> Candidate | None:
-        """Return, of the candidates that meet the goal as fast as the fastest, the one nearest to fp32.
+        """Return, of the candidates that meet the goal as fast as the fastest, the smallest, then the nearest to fp32.
 
         Which one that is, images of the calibration set say that a candidate's statistics did not see; only one that is
         nearer by more than chance and by 10 % takes the place of a faster one.
@@ -95,7 +124,7 @@ class Candidates:
             compare: False goes by the comparisons that were made already: the budget may be spent.
         """
         best: Candidate | None = None
-        for one in as_fast(self.found):
+        for one in smallest(as_fast(self.found)):
             if best is None or self.nearer(one.trial.recipe, best.trial.recipe, compare=compare):
                 best = one
         return best
@@ -120,9 +149,17 @@ class Candidates:
         """Return ``graph_sha256`` of all that were built."""
         return {one.trial.artifact.graph_sha256 for one in self.found if one.trial.artifact is not None}
 
-    def failed(self, recipe: Recipe, error: str, stage: Stage, predicted_ns: float | None = None) -> Candidate:
-        """Record a candidate that could not be built."""
-        trial = Trial(len(self.found), recipe, None, None, 0.0, Failure("quantize", error))
+    def failed(
+        self,
+        recipe: Recipe,
+        error: str,
+        stage: Stage,
+        predicted_ns: float | None = None,
+        *,
+        during: Literal["quantize", "profile", "evaluate"] = "quantize",
+    ) -> Candidate:
+        """Record a candidate that could not be built or opened."""
+        trial = Trial(len(self.found), recipe, None, None, 0.0, Failure(during, error))
         candidate = Candidate(
             trial=trial,
             met=False,

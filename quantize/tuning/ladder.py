@@ -19,54 +19,55 @@ class Rung:
         float_units: Units that stay in fp32, sorted.
         time_ns: Predicted time, in nanoseconds.
         sensitivity: Summed sensitivity, in nats: the bound within which nothing on the ladder is faster.
+        uint8_units: Units whose weights are uint8 where they are not in fp32, sorted.
     """
 
     float_units: tuple[str, ...]
     time_ns: float
     sensitivity: float
+    uint8_units: tuple[str, ...] = ()
 
 
 def ladder(costs: Costs, most: int = 24) -> tuple[Rung, ...]:
     """Return at most ``most`` rungs, the fastest first; sensitivity falls and time rises from rung to rung.
 
     The first rung is the fastest assignment whatever its sensitivity: ops that are faster in fp32 are in fp32 there.
-    The last ones come near fp32 throughout, which itself is never on the ladder: where it is predicted to be fastest,
-    the all-int8 assignment is the only rung. Where the lower convex hull of time against sensitivity has more corners,
-    those with the largest steps of sensitivity between them are kept.
+    The last one has all ops in fp32. Where the lower convex hull of time against sensitivity has more corners, those
+    with the largest steps of sensitivity between them are kept.
     """
     everything = frozenset(unit.name for unit in costs.graph.units)
-    fastest, safest = best_assignment(costs, 0.0), everything
+    fastest, safest = _best(costs, 0.0), _rung(costs.with_uint8(costs.uint8_units(0.0)), everything, ())
     found = {fastest, safest}
     _between(costs, fastest, safest, found, _DEPTH)
-    found.discard(everything)
-    found = {effective(costs, units) for units in found}
-    if not found:
-        # fp32 is predicted to be the fastest of all; whether it is, one measured candidate has to show.
-        found.add(costs.fixed)
-    rungs = sorted(
-        (Rung(tuple(sorted(units)), costs.time_ns(units), costs.sensitivity(units)) for units in found),
-        key=lambda rung: (rung.time_ns, rung.sensitivity, rung.float_units),
-    )
+    rungs = sorted(found, key=lambda rung: (rung.time_ns, rung.sensitivity, rung.float_units))
     falling: list[Rung] = []
     for rung in rungs:
         if not falling or rung.sensitivity < falling[-1].sensitivity:
             falling.append(rung)
-    while len(falling) > most:
-        steps = [falling[at - 1].sensitivity - falling[at].sensitivity for at in range(1, len(falling))]
+    while len(falling) > max(most, 2):
+        steps = [falling[at - 1].sensitivity - falling[at].sensitivity for at in range(1, len(falling) - 1)]
         del falling[steps.index(min(steps)) + 1]
     return tuple(falling)
 
 
-def _between(
-    costs: Costs, faster: frozenset[str], safer: frozenset[str], found: set[frozenset[str]], depth: int
-) -> None:
+def _best(costs: Costs, price: float) -> Rung:
+    """Return the rung that costs least at a price."""
+    uint8 = costs.uint8_units(price)
+    decided = costs.with_uint8(uint8)
+    return _rung(decided, effective(decided, best_assignment(decided, price)), tuple(sorted(uint8)))
+
+
+def _rung(costs: Costs, float_units: frozenset[str], uint8_units: tuple[str, ...]) -> Rung:
+    return Rung(tuple(sorted(float_units)), costs.time_ns(float_units), costs.sensitivity(float_units), uint8_units)
+
+
+def _between(costs: Costs, faster: Rung, safer: Rung, found: set[Rung], depth: int) -> None:
     """Add the corners of the hull between two of them."""
-    gained = costs.sensitivity(faster) - costs.sensitivity(safer)
-    lost = costs.time_ns(safer) - costs.time_ns(faster)
+    gained, lost = faster.sensitivity - safer.sensitivity, safer.time_ns - faster.time_ns
     if gained <= 0 or lost <= 0 or depth == 0 or not math.isfinite(lost / gained):
         return
     # At this price both ends cost the same; a corner between them costs less.
-    corner = best_assignment(costs, lost / gained)
+    corner = _best(costs, lost / gained)
     if corner in found:
         return
     found.add(corner)

@@ -13,17 +13,39 @@ from quantize.tuning.profiled_times import ProfiledTimes
 
 
 class PairedLatency(BaseModel):
-    """Median times of a baseline (mostly fp32) and of a candidate, in nanoseconds, measured in alternation."""
+    """Median times of a baseline (mostly fp32) and of a candidate, in nanoseconds, measured in alternation.
+
+    Attributes:
+        baseline_ns: The baseline's.
+        candidate_ns: The candidate's.
+        low: Lower end of the speed-up's 95 % interval; None where there were too few rounds for one.
+        high: Its upper end.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     baseline_ns: float
     candidate_ns: float
+    low: float | None = None
+    high: float | None = None
 
     @property
     def speedup(self) -> float:
         """Return the baseline's time over the candidate's: above 1 is faster."""
         return self.baseline_ns / self.candidate_ns
+
+    def times(self, other: PairedLatency) -> PairedLatency:
+        """Return this candidate's time with that of another one that was measured in alternation with it.
+
+        Args:
+            other: The other candidate, with this one as its baseline.
+        """
+        return PairedLatency(
+            baseline_ns=self.baseline_ns,
+            candidate_ns=self.candidate_ns / other.speedup,
+            low=None if self.low is None or other.low is None else self.low * other.low,
+            high=None if self.high is None or other.high is None else self.high * other.high,
+        )
 
 
 class LatencyTable(BaseModel):
@@ -33,6 +55,7 @@ class LatencyTable(BaseModel):
         model: ``graph_sha256`` of the fp32 model.
         profiles: By recipe id: profile of the fp32 model and of that recipe's candidate.
         measured: By the candidate's ``graph_sha256``: paired times.
+        noise_floor: Largest relative difference that fp32 showed from itself, a fraction; None where nobody looked.
         rewrites: By the graphs' hashes before and after: low, ratio and high of a rewrite's paired speed ratio.
     """
 
@@ -41,6 +64,7 @@ class LatencyTable(BaseModel):
     model: str
     profiles: dict[str, ProfiledTimes] = {}
     measured: dict[str, PairedLatency] = {}
+    noise_floor: float | None = None
     rewrites: dict[str, tuple[float, float, float]] = {}
 
     @classmethod

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from quantize.engines.protocols import Trial
+from quantize.evaluation.verdict import Outcome
 from quantize.tuning.sensitivity import Sensitivity
 
 FASTER = 1.01
 """A candidate is taken to be faster than another one if its lower measurement of two is faster by this."""
 AS_FAST = 1.02
 """Candidates whose speed-ups differ by no more than this are as fast: one graph measured anew differs by as much."""
-Stage = Literal["ladder", "variant", "neighbour"]
+AS_SMALL = 1.02
+"""Files that differ by no more than this are as small: names and scales take as much."""
+Stage = Literal["ladder", "variant", "neighbour", "stored"]
 Stopped = Literal["search finished", "trial budget spent", "time budget spent"]
 
 
@@ -53,6 +56,7 @@ class Candidate:
         stage: The step of the search that it came from.
         images: Images that its evaluation took.
         complete: Those were all, so that its metric can be compared.
+        speed: Whether it is as fast as was asked; None where it was not measured.
     """
 
     trial: Trial
@@ -63,6 +67,7 @@ class Candidate:
     stage: Stage
     images: int
     complete: bool
+    speed: Outcome | None = None
 
 
 @dataclass(frozen=True)
@@ -90,9 +95,10 @@ class SearchResult:
 
     Attributes:
         candidates: All that were evaluated, in order.
-        chosen: The fastest that meets the goal and is faster than fp32, or the nearest to fp32 of those that are as
-            fast; None where nothing meets it.
-        best: The chosen one, or else the one nearest to the goal; None where nothing was evaluated.
+        chosen: The fastest that meets the goal and is as fast as was asked, or of those as fast the smallest and then
+            the nearest to fp32; None where nothing meets both.
+        best: The chosen one, or else the fastest that meets the goal, or else the one nearest to it; None where nothing
+            was evaluated.
         pareto: Those that no other beats in both metric and speed-up, fastest first.
         stopped: Why the search ended.
         sensitivity: What every op's quantization alone does; None where the search ended before.
@@ -114,15 +120,36 @@ class SearchResult:
 
 
 def fastest_met(candidates: Sequence[Candidate]) -> Candidate | None:
-    """Return the fastest candidate that meets the goal and is faster than fp32 by measurement."""
+    """Return the fastest candidate that meets the goal and is as fast as was asked by measurement."""
     return next(iter(as_fast(candidates)), None)
 
 
 def as_fast(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """Return the fastest candidate that meets the goal, if faster than fp32, and those as fast, the fastest first."""
-    passing = [(one.speedup, one) for one in candidates if one.met and one.speedup is not None and one.speedup > 1.0]
-    passing.sort(key=lambda pair: (-pair[0], pair[1].trial.recipe.id))
-    return tuple(one for speedup, one in passing if speedup >= passing[0][0] / AS_FAST)
+    """Return the fastest candidate that meets the goal and is fast enough, and those as fast, the fastest first.
+
+    Where none is fast enough with the certainty that was asked for, those count of which that is not settled.
+    """
+    passing = [(one.speedup, one) for one in candidates if one.met and one.speedup is not None]
+    enough = [pair for pair in passing if pair[1].speed == "met"]
+    settled = enough or [pair for pair in passing if pair[1].speed == "inconclusive"]
+    settled.sort(key=lambda pair: (-pair[0], pair[1].trial.recipe.id))
+    return tuple(one for speedup, one in settled if speedup >= settled[0][0] / AS_FAST)
+
+
+def smallest(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Return the candidates whose files are as small as the smallest one's, in their order."""
+    sizes = [one.trial.artifact.bytes for one in candidates if one.trial.artifact is not None]
+    return tuple(
+        one
+        for one in candidates
+        if one.trial.artifact is not None and one.trial.artifact.bytes <= AS_SMALL * min(sizes)
+    )
+
+
+def best_of(candidates: Sequence[Candidate]) -> Candidate | None:
+    """Return the fastest candidate that meets the goal however slow it is, or else the nearest to the goal."""
+    passing = [one for one in candidates if one.met and one.speedup is not None]
+    return max(passing, key=lambda one: one.speedup or 0.0, default=None) or nearest(candidates)
 
 
 def nearest(candidates: Sequence[Candidate]) -> Candidate | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from quantize.benchmark.speed_criterion import SpeedCriterion
 from quantize.recipe import Recipe
 
 
@@ -21,6 +22,8 @@ class SearchSettings(BaseModel):
         rungs: Most rungs of the ladder.
         variants: Other recipes to try where the fastest assignment fails, at most.
         neighbours: Most candidates near the best one that are measured.
+        min_speedup: fp32's time over a candidate's, at least; None: this machine's times do not count.
+        confidence: Certainty that the speed-up must be shown with; None: a candidate must not be shown to be slower.
         max_trials: Candidates evaluated at most; None for no bound.
         max_seconds: Time for the whole search, what was spent before a resumption included; None for no bound.
         threads: Cores that may be used.
@@ -37,6 +40,20 @@ class SearchSettings(BaseModel):
     rungs: int = Field(default=24, ge=1)
     variants: int = Field(default=3, ge=0)
     neighbours: int = Field(default=4, ge=0)
+    min_speedup: float | None = Field(default=1.0, gt=0.0)
+    confidence: float | None = Field(default=None, gt=0.5, lt=1.0)
     max_trials: int | None = Field(default=None, ge=1)
     max_seconds: float | None = Field(default=None, gt=0.0)
     threads: int = Field(default=2, ge=1)
+
+    @property
+    def speed(self) -> SpeedCriterion | None:
+        """Return what a candidate's speed-up is held against; None where this machine's times do not count."""
+        if self.min_speedup is None:
+            return None
+        return SpeedCriterion(min_speedup=self.min_speedup, confidence=self.confidence)
+
+    @property
+    def may_end_in_fp32(self) -> bool:
+        """Return whether the fp32 model itself is fast enough."""
+        return self.min_speedup is None or self.min_speedup <= 1.0

@@ -16,6 +16,8 @@ MeasureLatency = Callable[[ModelArtifact, ModelArtifact], PairedLatency]
 """Times a candidate in alternation with a baseline: the fp32 model, or another candidate."""
 ProfileCandidate = Callable[[ModelArtifact, Recipe], Profile]
 """Profiles the fp32 model and a candidate, op by op."""
+_LEAST_NOISE = 0.01
+"""One graph measured anew differs by so much, however narrow the interval of one measurement is."""
 
 
 class Stopwatch:
@@ -42,11 +44,17 @@ class Stopwatch:
         self._measure, self._profile = measure, profile
         self._profiles: dict[str, ProfiledTimes] = {}
         self._measured: dict[str, PairedLatency] = {}
+        self._noise_floor = recorded.noise_floor
 
     @property
     def table(self) -> LatencyTable:
         """Return all times that were used."""
-        return LatencyTable(model=self._recorded.model, profiles=self._profiles, measured=self._measured)
+        return LatencyTable(
+            model=self._recorded.model,
+            profiles=self._profiles,
+            measured=self._measured,
+            noise_floor=self._noise_floor,
+        )
 
     def latency(
         self, artifact: ModelArtifact, *, beside: ModelArtifact | None = None, to_beat: float | None = None
@@ -76,8 +84,20 @@ class Stopwatch:
     def _timed(self, artifact: ModelArtifact, beside: ModelArtifact | None) -> PairedLatency:
         if beside is None:
             return self._measure(artifact, self._model)
-        known, found = self._measured[beside.graph_sha256], self._measure(artifact, beside)
-        return known.model_copy(update={"candidate_ns": known.candidate_ns / found.speedup})
+        return self._measured[beside.graph_sha256].times(self._measure(artifact, beside))
+
+    def noise_floor(self) -> float:
+        """Return the largest relative difference that fp32 shows from itself, a fraction; it is measured once."""
+
+        def compute() -> float:
+            if self._recorded.noise_floor is not None:
+                return self._recorded.noise_floor
+            found = self._measure(self._model, self._model)
+            ends = [end for end in (found.low, found.high) if end is not None] or [found.speedup]
+            return max(_LEAST_NOISE, *(abs(end - 1.0) for end in ends))
+
+        self._noise_floor = float(self._steps.step("measure", "noise floor", compute))
+        return self._noise_floor
 
     def profile(self, recipe: Recipe, artifact: ModelArtifact) -> ProfiledTimes:
         """Return the fp32 model's and a candidate's time op by op, recorded or measured."""

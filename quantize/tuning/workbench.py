@@ -86,8 +86,14 @@ class Workbench:
         key = f"divergences:{recipe.id}"
         return tuple(self._steps.step("choose recipe", key, lambda: self._held_back.divergences(recipe)))
 
-    def sensitivity(self, recipe: Recipe, graph: UnitGraph) -> Sensitivity:
-        """Return what the quantization of every unit alone does to the scores."""
+    def sensitivity(self, recipe: Recipe, graph: UnitGraph, *, weights_only: bool = False) -> Sensitivity:
+        """Return what the quantization of every unit alone does to the scores.
+
+        Args:
+            recipe: Of the all-quantized candidate.
+            graph: The model as units.
+            weights_only: Leave out what units' outputs on their grids do.
+        """
 
         def compute() -> dict[str, Any]:
             source, statistics = self.source(recipe), self._graphs.of(recipe).statistics("all")
@@ -97,7 +103,7 @@ class Workbench:
                 source,
                 graph,
                 QuantizedWeights.of(source, placement),
-                grids,
+                {} if weights_only else grids,
                 self._held_back.scorer("all", self._settings.sensitivity_images),
                 fixed_batch=self._model.contract.fixed_batch,
                 progress=self._progress,
@@ -140,6 +146,10 @@ class Workbench:
     ) -> PairedLatency:
         """Return a candidate's time beside the fp32 model's; see ``Stopwatch.latency``."""
         return self._watch.latency(artifact, beside=beside, to_beat=to_beat)
+
+    def noise_floor(self) -> float:
+        """Return the largest relative difference that fp32 shows from itself, a fraction; see ``Stopwatch``."""
+        return self._watch.noise_floor()
 
     def profile(self, recipe: Recipe, artifact: ModelArtifact) -> ProfiledTimes:
         """Return the fp32 model's and a candidate's time op by op."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from quantize.api.request import TuneRequest, TuneResult
+from quantize.api.target import with_target
 from quantize.api.tune import tune
 from quantize.config import load_config
 from quantize.data.split import split
@@ -104,7 +105,7 @@ def test_the_reported_accuracy_is_that_of_the_written_file_run_again(
 @pytest.mark.inc
 def test_the_written_configuration_loads_to_the_same_settings(colour_run: TuneResult, configured: Configured) -> None:
     again = load_config(colour_run.run / "config.yaml", {})
-    assert again.model_dump(exclude={"notes"}) == configured().model_dump(exclude={"notes"})
+    assert again.model_dump(exclude={"notes"}) == with_target(configured()).model_dump(exclude={"notes"})
     assert again.model_dump(mode="json")["evaluation"] == colour_run.report.config["evaluation"]
 
 

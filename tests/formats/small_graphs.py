@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from quantize.formats.exact import with_unsigned_weights
+
 MICROSOFT = "com.microsoft"
 
 
@@ -203,7 +205,7 @@ class QLinearGraph:
 
 
 def run(model: ModelProto, feeds: dict[str, NDArray[Any]], *, optimize: bool = True) -> list[NDArray[Any]]:
-    """Return the outputs of a model on onnxruntime, one thread."""
+    """Return the outputs of a model on onnxruntime, one thread, computed without saturation whatever the CPU."""
     session = open_session(model, optimize=optimize)
     return list(session.run(None, feeds))
 
@@ -215,7 +217,18 @@ def with_output_shape(model: ModelProto, feeds: dict[str, NDArray[Any]]) -> Mode
     return model
 
 
-def open_session(model: ModelProto, *, optimize: bool = True, optimized: str = "") -> onnxruntime.InferenceSession:
+def open_session(
+    model: ModelProto, *, optimize: bool = True, optimized: str = "", exact: bool = True
+) -> onnxruntime.InferenceSession:
+    """Return a session of one thread.
+
+    Args:
+        model: The model.
+        optimize: Whether onnxruntime optimizes the graph.
+        optimized: A file to write the optimized graph to.
+        exact: Whether it computes without saturation, or as this CPU does.
+    """
+    model = with_unsigned_weights(model) if exact else model
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3

@@ -6,35 +6,15 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
-import pytest
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, helper
+from onnx import ModelProto
 
 from quantize.formats import canonical, to_qdq, to_qlinear
 from quantize.formats.graph import Graph
-from quantize.models.session import MissingKernelError, open_session
 from quantize.rewrites.protocol import Rewrite
 from tests.formats.small_graphs import run
 
 Feeds = dict[str, NDArray[Any]]
-
-
-def _moves_integers() -> bool:
-    node = helper.make_node("SpaceToDepth", ["x"], ["y"], blocksize=2)
-    values = [helper.make_tensor_value_info(name, TensorProto.UINT8, None) for name in "xy"]
-    graph = helper.make_graph([node], "g", values[:1], values[1:])
-    try:
-        open_session(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)]).SerializeToString())
-    except MissingKernelError:
-        return False
-    return True
-
-
-NEEDS_INTEGER_STEM = pytest.mark.skipif(
-    not _moves_integers(), reason=f"onnxruntime {onnxruntime.__version__} has no 8-bit SpaceToDepth"
-)
-"""For tests in which that rewrite must be kept; Python 3.10 has no onnxruntime that is new enough."""
 
 
 def apply(rewrite: Rewrite, model: ModelProto) -> tuple[list[str], ModelProto]:

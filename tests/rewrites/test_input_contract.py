@@ -22,7 +22,6 @@ from quantize.rewrites.contract_check import check_input_contract, compare_contr
 from quantize.rewrites.input_contract import fold_input_contract
 from tests.formats.plain_quantizer import quantized
 from tests.formats.small_graphs import run
-from tests.rewrites.checks import NEEDS_INTEGER_STEM
 
 SIDE = 13
 
@@ -125,7 +124,7 @@ def test_a_quantized_model_moves_by_rounding_only_and_formats_stay_equal(
     assert after < max(2 * before, 0.1 if padded else 0.03)  # a border of two pixels around 13 is a large share
 
 
-@NEEDS_INTEGER_STEM
+@pytest.mark.usefixtures("eight_bit_space_to_depth")
 @pytest.mark.parametrize("contract", ["uint8-nchw", "uint8-nhwc"])
 @pytest.mark.parametrize("side", [13, 16, 24])
 def test_raw_pixels_go_through_the_other_rewrites(contract: InputContract, side: int) -> None:

@@ -17,7 +17,6 @@ from quantize.models.prepare import prepare
 from quantize.rewrites import check_input_contract, contract_input, fold_input_contract, rewrite, select_rewrites
 from quantize.rewrites.runner import scores
 from tests.formats.plain_quantizer import quantized
-from tests.rewrites.checks import NEEDS_INTEGER_STEM
 
 pytestmark = pytest.mark.real
 COUNT = 48
@@ -41,7 +40,7 @@ def _agreement(model: ModelProto, images: NDArray[np.generic], reference: NDArra
     return float(np.mean(scores(model, _batches(images)).argmax(axis=1) == reference.argmax(axis=1)))
 
 
-@NEEDS_INTEGER_STEM
+@pytest.mark.usefixtures("eight_bit_space_to_depth")
 def test_squeezenet_keeps_its_answers_in_both_formats_and_loses_its_ties(shared: Path, squeezenet: Path) -> None:
     fp32 = onnx.load(squeezenet)
     preprocessing = PRESETS["caffe"].for_input_size(224, 224)
@@ -65,7 +64,7 @@ def test_squeezenet_keeps_its_answers_in_both_formats_and_loses_its_ties(shared:
     assert _agreement(done.qlinear, images, reference) >= _agreement(source, images, reference) - 1 / COUNT
 
 
-@NEEDS_INTEGER_STEM
+@pytest.mark.usefixtures("eight_bit_space_to_depth")
 def test_efficientnet_takes_raw_pixels_with_the_same_answers(shared: Path, efficientnet: Path, tmp_path: Path) -> None:
     fp32 = prepare(efficientnet, tmp_path / "prepared.onnx").proto()
     preprocessing = PRESETS["imagenet"].for_input_size(224, 224)

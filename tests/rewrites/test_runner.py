@@ -19,7 +19,6 @@ from quantize.rewrites.protocol import not_shown_slower
 from quantize.rewrites.redundant import REDUNDANT
 from quantize.rewrites.space_to_depth import SPACE_TO_DEPTH
 from tests.formats.small_graphs import QLinearGraph, run
-from tests.rewrites.checks import NEEDS_INTEGER_STEM
 
 FASTER = RatioInterval(1.1, 1.2, 1.3)
 UNSURE = RatioInterval(0.9, 1.0, 1.1)
@@ -42,7 +41,7 @@ def images() -> list[NDArray[np.float32]]:
     return [np.random.default_rng(seed).normal(0, 1.5, (2, 3, 15, 15)).astype(np.float32) for seed in (0, 1)]
 
 
-@NEEDS_INTEGER_STEM
+@pytest.mark.usefixtures("eight_bit_space_to_depth")
 def test_the_default_changes_the_model_and_says_how(source: ModelProto, images: list[NDArray[np.float32]]) -> None:
     done = rewrite(source, select_rewrites("default"), images=images)
     records = {record.name: record for record in done.records}
@@ -84,7 +83,7 @@ def test_no_rewrites_give_the_same_scores(source: ModelProto, images: list[NDArr
     assert done.records == ()
 
 
-@NEEDS_INTEGER_STEM
+@pytest.mark.usefixtures("eight_bit_space_to_depth")
 def test_a_slower_one_is_left_out_and_both_formats_are_timed(
     source: ModelProto, images: list[NDArray[np.float32]]
 ) -> None:
@@ -109,7 +108,7 @@ def test_what_runs_as_before_is_not_timed(source: ModelProto, images: list[NDArr
     assert done.records[0].speed == ()
 
 
-@NEEDS_INTEGER_STEM
+@pytest.mark.usefixtures("eight_bit_space_to_depth")
 @pytest.mark.parametrize(("measured", "exact", "rounding"), [(FASTER, True, True), (UNSURE, True, False)])
 def test_what_moves_scores_must_be_shown_not_slower(
     source: ModelProto, images: list[NDArray[np.float32]], measured: RatioInterval, exact: bool, rounding: bool
@@ -118,14 +117,14 @@ def test_what_moves_scores_must_be_shown_not_slower(
     assert [record.kept for record in found.records] == [exact, rounding]
 
 
-@NEEDS_INTEGER_STEM
+@pytest.mark.usefixtures("eight_bit_space_to_depth")
 def test_one_that_breaks_the_criterion_is_left_out(source: ModelProto, images: list[NDArray[np.float32]]) -> None:
     done = rewrite(source, [SPACE_TO_DEPTH, COMMON_SCALES], images=images, criterion=lambda model: False)
     assert done.records[0].kept  # no score moved, so there is nothing to ask
     assert done.records[1].reason == "the criterion is no longer met with it"
 
 
-@NEEDS_INTEGER_STEM
+@pytest.mark.usefixtures("eight_bit_space_to_depth")
 def test_the_agreement_it_moved_is_recorded(source: ModelProto, images: list[NDArray[np.float32]]) -> None:
     agreements = iter([0.95, 0.93])
     done = rewrite(source, [SPACE_TO_DEPTH, COMMON_SCALES], images=images, agreement=lambda model: next(agreements))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -81,9 +82,31 @@ def test_no_assignment_within_a_rungs_bound_and_on_the_hull_is_faster(float_ns, 
         assert times[0] <= given_costs.time_ns(fastest) * 1.001 + 0.01 or len(rungs) == 1
 
 
-def test_fp32_throughout_is_never_on_the_ladder():
+def test_fp32_throughout_is_the_last_rung_and_the_only_one_where_integers_are_slower():
     slow_int8 = costs([1] * 5, [100] * 5, [1] * 5, [1] * 5, 1.0)
-    assert [rung.float_units for rung in ladder(slow_int8)] == [()]
+    assert [rung.float_units for rung in ladder(slow_int8)] == [tuple(NAMES)]
+    fast_int8 = costs([100] * 5, [1] * 5, [1] * 5, [1] * 5, 1.0)
+    assert ladder(fast_int8)[0].float_units == ()
+    assert ladder(fast_int8)[-1].float_units == tuple(NAMES)
+    assert ladder(fast_int8, most=2)[-1].float_units == tuple(NAMES)
+
+
+def test_weights_of_uint8_are_taken_where_they_are_as_fast_or_worth_their_time():
+    given_costs = replace(
+        costs([1000] * 5, [100] * 5, [0.4] * 5, [0] * 5, 0.01),
+        uint8_ns=dict(zip(NAMES, [101, 150, 300, 300, 300], strict=True)),
+        uint8_weights=dict.fromkeys(NAMES, 0.1),
+    )
+    assert given_costs.uint8_units(0.0) == {"a"}
+    assert given_costs.uint8_units(400.0) == {"a", "b"}
+    assert given_costs.uint8_units(1000.0) == set(NAMES)
+    rungs = ladder(given_costs)
+    assert rungs[0].uint8_units == ("a",)
+    assert any(set(rung.uint8_units) > {"a"} for rung in rungs)
+    for rung in rungs:
+        decided = given_costs.with_uint8(frozenset(rung.uint8_units))
+        assert rung.time_ns == decided.time_ns(frozenset(rung.float_units))
+        assert rung.sensitivity == decided.sensitivity(frozenset(rung.float_units))
 
 
 def test_an_op_that_is_faster_in_fp32_is_in_fp32_whatever_its_sensitivity():

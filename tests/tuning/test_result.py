@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from quantize.engines.protocols import Failure, Trial
 from quantize.recipe import Recipe
-from quantize.tuning.result import AS_FAST, Candidate, as_fast, fastest_met, nearest, pareto
+from quantize.tuning.result import AS_FAST, Candidate, as_fast, best_of, fastest_met, nearest, pareto
 
 
-def candidate(index, metric, speedup, *, met=True, measured_ns=None, predicted_ns=None):
+def candidate(index, metric, speedup, *, met=True, speed="met", measured_ns=None, predicted_ns=None):
     trial = Trial(
         index, Recipe(engine="native", range_rule=f"r{index}"), None, metric, 1.0, Failure("quantize", "none")
     )
@@ -23,6 +23,7 @@ def candidate(index, metric, speedup, *, met=True, measured_ns=None, predicted_n
         stage="ladder",
         images=10,
         complete=True,
+        speed=None if speedup is None else speed,
     )
 
 
@@ -31,8 +32,23 @@ def test_the_fastest_that_meets_the_goal_is_chosen():
     assert fastest_met(candidates) is candidates[2]
 
 
-def test_neither_the_unmeasured_nor_the_slower_than_fp32_is_chosen():
-    assert fastest_met([candidate(0, 0.99, None), candidate(1, 0.99, 0.9), candidate(2, 0.99, 1.0)]) is None
+def test_neither_the_unmeasured_nor_what_is_too_slow_is_chosen():
+    slow = [candidate(0, 0.99, None), candidate(1, 0.99, 0.9, speed="not met")]
+    assert fastest_met(slow) is None
+    same = candidate(2, 0.99, 0.998)
+    assert fastest_met([*slow, same]) is same
+
+
+def test_what_is_not_certainly_fast_enough_is_chosen_only_where_nothing_is():
+    certain, uncertain = candidate(0, 0.99, 1.2), candidate(1, 0.99, 1.5, speed="inconclusive")
+    assert fastest_met([certain, uncertain]) is certain
+    assert fastest_met([uncertain]) is uncertain
+
+
+def test_of_the_best_that_there_is_one_that_meets_the_goal_goes_before_a_more_accurate_one():
+    slow, fast, nearer = candidate(0, 0.95, 1.1), candidate(1, 0.95, 1.3), candidate(2, 0.97, 2.0, met=False)
+    assert best_of([slow, fast, nearer]) is fast
+    assert best_of([nearer]) is nearer
 
 
 def test_the_nearest_to_the_goal_is_the_one_with_the_highest_metric():

@@ -5,9 +5,13 @@ import json
 
 import numpy as np
 import pytest
+from onnx import TensorProto
 
+from quantize.engines.native_placing import NARROW_WHERE_NEEDED
 from quantize.engines.protocols import Goal
-from quantize.errors import EngineError, RunError
+from quantize.errors import EngineError, ModelError, RunError
+from quantize.formats.saturation import saturating_layers
+from quantize.formats.stored import stored_layers
 from quantize.recipe import Recipe
 from quantize.tuning.result import Judged
 from quantize.tuning.settings import SearchSettings
@@ -78,14 +82,109 @@ def test_a_goal_that_nothing_meets_has_no_chosen_candidate_but_a_best_one(
     assert all(one.trial.recipe.float_nodes != ("everything",) for one in result.candidates)
 
 
-def test_a_candidate_slower_than_fp32_is_never_chosen(tuner_in, clock, model, goal, agreement, batches, tmp_path):
+def slow_integers(clock):
+    """Integer arithmetic takes twice as long as fp32's, in the profile and by the clock."""
+
+    def time_ns(artifact):
+        quantized = any(node.op_type == "DequantizeLinear" for node in artifact.proto().graph.node)
+        return 2000.0 if quantized else 1000.0
+
+    clock.time_ns = time_ns
+    clock.profile = lambda *_: made_profile({"stem": (300, 600), "left": (100, 200), "right": (200, 400)})
+
+
+def stored_in(artifact):
+    return set(stored_layers(artifact.proto()))
+
+
+def test_where_integers_are_slower_the_model_computes_in_fp32_on_weights_stored_in_int8(
+    tuner_in, clock, model, goal, agreement, batches, tmp_path
+):
+    slow_integers(clock)
+    _, result = finished(tuner_in(tmp_path), model, goal, agreement, batches)
+    assert result.chosen.speedup == 1.0
+    assert stored_in(result.chosen.trial.artifact) == {"stem", "left", "right", "last"}
+    assert goal.met(agreement(result.chosen.trial.artifact))
+    assert all(node.op_type != "DequantizeLinear" for node in result.chosen.trial.artifact.proto().graph.node)
+
+
+def test_weights_that_break_the_goal_are_kept_in_fp32_the_most_sensitive_first(
+    tuner_in, clock, model, goal, batches, tmp_path
+):
+    slow_integers(clock)
+
+    def judge(candidate):
+        met = len(stored_in(candidate)) <= 2
+        return Judged(metric=0.95 if met else 0.1, met=met, images=40, total=40)
+
+    _, result = finished(tuner_in(tmp_path, judge=judge), model, goal, None, batches)
+    sensitivity = result.sensitivity.weights
+    passing = [stored_in(one.trial.artifact) for one in result.candidates if one.met]
+    assert max(passing, key=len) == set(sorted(sensitivity, key=sensitivity.get)[:2])
+
+
+def test_at_last_there_is_the_fp32_model_itself(tuner_in, clock, model, goal, batches, tmp_path):
+    def judge(candidate):
+        met = all(tensor.data_type != TensorProto.INT8 for tensor in candidate.proto().graph.initializer)
+        return Judged(metric=0.95 if met else 0.1, met=met, images=40, total=40)
+
+    _, result = finished(tuner_in(tmp_path, judge=judge), model, goal, None, batches)
+    assert result.chosen is not None
+    assert result.chosen.stage == "stored"
+    assert result.chosen.trial.recipe.stored_nodes == ()
+
+
+def test_a_spent_budget_still_ends_with_a_model_that_meets_the_goal(
+    tuner_in, clock, model, goal, agreement, batches, tmp_path
+):
+    slow_integers(clock)
+    clock.profile = lambda *_: made_profile({"stem": (300, 100), "left": (100, 40), "right": (200, 80)})
+    trials, result = finished(tuner_in(tmp_path, max_trials=1), model, goal, agreement, batches)
+    assert result.stopped == "trial budget spent"
+    assert len(trials) <= 3
+    assert result.chosen.speedup == 1.0
+
+
+def test_what_is_asked_beyond_this_machine_is_not_met_and_the_fastest_that_is_accurate_is_the_best(
+    tuner_in, model, goal, agreement, batches, tmp_path
+):
+    _, result = finished(tuner_in(tmp_path, min_speedup=3.0), model, goal, agreement, batches)
+    assert result.chosen is None
+    assert result.best.met
+    assert result.best.speedup == pytest.approx(2.5)
+
+
+def test_where_this_machines_times_do_not_count_the_fastest_is_chosen_however_slow(
+    tuner_in, clock, model, goal, agreement, batches, tmp_path
+):
     slow = clock.measure
     clock.measure = lambda *models: slow(*models).model_copy(update={"baseline_ns": 100.0})
-    tuner = tuner_in(tmp_path)
-    tuner._measure = clock.measure
-    _, result = finished(tuner, model, goal, agreement, batches)
-    assert result.chosen is None
-    assert result.best is not None
+    _, result = finished(tuner_in(tmp_path, min_speedup=None), model, goal, agreement, batches)
+    assert result.chosen.speedup == pytest.approx(0.25)
+
+
+def test_a_layer_that_is_as_fast_with_weights_of_uint8_gets_them(
+    tuner_in, clock, model, goal, agreement, batches, tmp_path
+):
+    narrow = Recipe(engine="native", reduce_range=True, details=((NARROW_WHERE_NEEDED, "true"),))
+    times = {"stem": (300, 100), "left": (100, 40), "right": (200, 80), "last": (150, 60)}
+
+    def profile(artifact, recipe):
+        slower = {name: (fp32, int8 * 2) for name, (fp32, int8) in times.items() if name != "right"}
+        return made_profile({**times, **slower} if recipe.uint8_nodes else times)
+
+    clock.profile = profile
+    _, result = finished(tuner_in(tmp_path, recipe=narrow), model, goal, agreement, batches)
+    assert result.chosen.trial.recipe.uint8_nodes == ("right",)
+    unsigned = {
+        tensor.name.removesuffix("_quantized")
+        for tensor in result.chosen.trial.artifact.proto().graph.initializer
+        if tensor.data_type == TensorProto.UINT8 and len(tensor.dims) == 4
+    }
+    assert len(unsigned) == 1
+    assert saturating_layers(result.chosen.trial.artifact.proto()) == ("right",) or not saturating_layers(
+        result.chosen.trial.artifact.proto()
+    )
 
 
 def test_a_failing_fast_candidate_makes_the_search_climb_to_a_safer_one(tuner_in, model, goal, batches, tmp_path):
@@ -101,7 +200,7 @@ def test_a_failing_fast_candidate_makes_the_search_climb_to_a_safer_one(tuner_in
 
 
 def test_the_trial_budget_ends_the_search_with_a_result(tuner_in, model, agreement, batches, tmp_path):
-    tuner = tuner_in(tmp_path, max_trials=1)
+    tuner = tuner_in(tmp_path, max_trials=1, min_speedup=2.0)
     trials, result = finished(tuner, model, Goal("agreement", minimum=1.1), agreement, batches)
     assert len(trials) == 1
     assert result.stopped == "trial budget spent"
@@ -109,7 +208,7 @@ def test_the_trial_budget_ends_the_search_with_a_result(tuner_in, model, agreeme
 
 
 def test_the_time_budget_lets_at_least_one_candidate_through(tuner_in, model, agreement, batches, tmp_path):
-    tuner = tuner_in(tmp_path, max_seconds=1e-6)
+    tuner = tuner_in(tmp_path, max_seconds=1e-6, min_speedup=2.0)
     trials, result = finished(tuner, model, Goal("agreement", minimum=1.1), agreement, batches)
     assert len(trials) == 1
     assert result.stopped == "time budget spent"
@@ -176,27 +275,43 @@ def test_a_journal_of_another_goal_is_refused(tuner_in, model, goal, agreement, 
         finished(tuner_in(tmp_path, resume=True), model, Goal("agreement", minimum=0.8), agreement, batches)
 
 
-def test_a_candidate_that_cannot_be_built_is_a_failed_trial(tuner_in, model, goal, agreement, batches, tmp_path):
-    tuner = tuner_in(tmp_path)
-    trials = tuner.tune(model, goal, agreement, batches)
-    tuner_built = []
-
-    def broken(recipe):
-        tuner_built.append(recipe)
-        raise EngineError("no kernel")
-
+@pytest.mark.parametrize("stage", ["quantize", "profile"])
+def test_where_no_integers_can_be_had_the_search_goes_on_in_fp32(
+    tuner_in, clock, model, goal, agreement, batches, tmp_path, monkeypatch, stage
+):
     from quantize.tuning.workbench import Workbench
 
     original = Workbench._build
-    try:
-        Workbench._build = lambda self, recipe: broken(recipe)
-        found = list(trials)
-    finally:
-        Workbench._build = original
-    assert len(tuner_built) == 1
-    assert [trial.failure.stage for trial in found] == ["quantize"]
+
+    def broken(self, recipe):
+        if len(recipe.float_nodes) < 8:
+            raise EngineError("no kernel")
+        return original(self, recipe)
+
+    def not_opened(*_):
+        raise ModelError("no kernel")
+
+    if stage == "quantize":
+        monkeypatch.setattr(Workbench, "_build", broken)
+    else:
+        clock.profile = not_opened
+    tuner = tuner_in(tmp_path)
+    found, result = finished(tuner, model, goal, agreement, batches)
+    assert found[0].failure.stage == stage
     assert "no kernel" in found[0].failure.error
-    assert tuner.search.result.chosen is None
+    assert result.chosen is not None
+    assert result.chosen.stage == "stored"
+
+
+def test_a_candidate_that_onnxruntime_does_not_open_is_a_failed_trial(tuner_in, model, goal, batches, tmp_path):
+    def judge(candidate):
+        if any(node.op_type == "DequantizeLinear" for node in candidate.proto().graph.node):
+            raise ModelError("onnxruntime cannot load it")
+        return Judged(metric=0.95, met=True, images=40, total=40)
+
+    found, result = finished(tuner_in(tmp_path, judge=judge), model, goal, None, batches)
+    assert {trial.failure.stage for trial in found if trial.failure} == {"evaluate"}
+    assert result.chosen is not None
 
 
 def test_the_journal_says_what_the_search_decided_by(tuner_in, model, goal, agreement, batches, tmp_path):

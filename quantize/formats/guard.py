@@ -12,6 +12,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from quantize.formats.stored import stored_initializers
+
 _LAYERS = frozenset({"Conv", "ConvTranspose", "Gemm"})
 _BOUNDS = frozenset({"Relu", "Clip"})
 _MICROSOFT = "com.microsoft"
@@ -31,22 +33,27 @@ def guard_float_layers(model: onnx.ModelProto) -> tuple[str, ...]:
         for name in node.input:
             readers.setdefault(name, []).append(node)
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    stored = stored_initializers(model)
     guarded = []
     for node in list(model.graph.node):
-        if node.op_type not in _LAYERS or not _float_weights(node, constants):
+        weight = _float_weights(node, constants, stored) if node.op_type in _LAYERS else None
+        if weight is None:
             continue
         dequantize = makers.get(node.input[0])
         if dequantize is None or dequantize.op_type != "DequantizeLinear" or dequantize.input[1] not in constants:
             continue
         if np.prod(constants[dequantize.input[1]].dims, dtype=np.int64) == 1 and _quantized_next(node, readers):
-            _by_channel(model, node, dequantize, constants)
+            _by_channel(model, node, weight, dequantize, constants)
             guarded.append(node.name)
     return tuple(guarded)
 
 
-def _float_weights(node: onnx.NodeProto, constants: dict[str, TensorProto]) -> bool:
+def _float_weights(
+    node: onnx.NodeProto, constants: dict[str, TensorProto], stored: dict[str, TensorProto]
+) -> TensorProto | None:
+    """Return the tensor that holds a layer's weights where it computes on floats: fp32, or stored in int8."""
     weight = constants.get(node.input[1])
-    return weight is not None and weight.data_type == TensorProto.FLOAT
+    return weight if weight is not None and weight.data_type == TensorProto.FLOAT else stored.get(node.input[1])
 
 
 def _quantized_next(node: onnx.NodeProto, readers: dict[str, list[onnx.NodeProto]]) -> bool:
@@ -59,9 +66,13 @@ def _quantized_next(node: onnx.NodeProto, readers: dict[str, list[onnx.NodeProto
 
 
 def _by_channel(
-    model: onnx.ModelProto, node: onnx.NodeProto, dequantize: onnx.NodeProto, constants: dict[str, TensorProto]
+    model: onnx.ModelProto,
+    node: onnx.NodeProto,
+    weight: TensorProto,
+    dequantize: onnx.NodeProto,
+    constants: dict[str, TensorProto],
 ) -> None:
-    channels = _input_channels(node, constants[node.input[1]])
+    channels = _input_channels(node, weight)
     names = [dequantize.input[0]]
     for name in dequantize.input[1:]:
         repeated = np.full(channels, numpy_helper.to_array(constants[name]).reshape(()))

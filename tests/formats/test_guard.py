@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from quantize.engines.native_guard import guard_float_layers
+from quantize.formats.guard import guard_float_layers
 from quantize.models.session import open_session
 
 

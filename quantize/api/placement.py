@@ -1,0 +1,241 @@
+"""Where the layers of Neural Compressor's model compute: measured on this machine, journaled, told in the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from onnx import ModelProto, numpy_helper
+
+from quantize.api.context import Context
+from quantize.api.engines import weighted_int8
+from quantize.api.evaluator import Evaluator, metric_of
+from quantize.api.latency import latency_plan, prepared_inputs
+from quantize.api.ratios import Ratios
+from quantize.benchmark.cpu_class import this_cpu_class
+from quantize.benchmark.measure import measure
+from quantize.benchmark.measurement import speedups
+from quantize.benchmark.profile import profile
+from quantize.data.workers import available_cpus
+from quantize.engines.inc_placement import placed, stored_weights
+from quantize.engines.native_layers import arrays, layers
+from quantize.engines.native_rewriting import rewritten
+from quantize.engines.protocols import Goal, Trial
+from quantize.formats import to_qdq
+from quantize.formats.guard import guard_float_layers
+from quantize.models.artifact import ModelArtifact, save_model
+from quantize.recipe import Recipe
+from quantize.report.placement import PlacementOptionSection, PlacementSection, RatioSection
+from quantize.rewrites import RatioInterval, select_rewrites
+from quantize.tuning.placement import Option, Placement, PlacementSearch
+from quantize.tuning.profiled_times import ProfiledTimes
+from quantize.tuning.quantized_weights import QuantizedWeights
+from quantize.tuning.scorer import Scorer
+from quantize.tuning.sensitivity import measure_sensitivity
+from quantize.tuning.units import unit_graph
+
+_SECONDS = 10.0
+_RUNS = 60
+_PROFILED_RUNS = 30
+_SENSITIVITY_IMAGES = 64
+
+
+@dataclass(frozen=True)
+class PlacedTrial:
+    """A trial after its placement was chosen.
+
+    Attributes:
+        trial: The trial, with the recipe and the model of the placement.
+        met: Whether that model meets the goal.
+        section: What the report says of the choice.
+    """
+
+    trial: Trial
+    met: bool
+    section: PlacementSection
+
+
+class Bench:
+    """Builds, times and judges placements of one trial's model.
+
+    Attributes:
+        fp32: The prepared fp32 model.
+        candidate: The trial's model, as Neural Compressor built it.
+    """
+
+    def __init__(self, context: Context, trial: Trial, goal: Goal, selection: Evaluator, ratios: Ratios) -> None:
+        assert trial.artifact is not None
+        self._context, self._trial, self._goal = context, trial, goal
+        self._selection, self._ratios = selection, ratios
+        self.fp32, self.candidate = context.model.proto(), trial.artifact.proto()
+        self._rewrites = tuple(one.name for one in select_rewrites(context.config.rewrites))
+        self._built: dict[str, ModelArtifact] = {}
+
+    def bare(self, recipe: Recipe) -> ModelProto:
+        """Return a placement's model before its rewrites, which are applied and timed one by one afterwards."""
+        return placed(self.candidate, self.fp32, recipe)
+
+    def built(self, recipe: Recipe, /) -> ModelArtifact:
+        """Return a placement's model as it would be written, with all rewrites."""
+        if recipe.id not in self._built:
+            model = to_qdq(rewritten(to_qdq(self.bare(recipe)), self._rewrites))
+            guard_float_layers(model)
+            self._built[recipe.id] = save_model(model, self._context.folder.work / "placed" / f"{recipe.id}.onnx")
+        return self._built[recipe.id]
+
+    def profile(self, recipe: Recipe, /) -> ProfiledTimes:
+        """Return the time of fp32 and of a placement's model, op by op: recorded, or measured once."""
+
+        def compute() -> Any:
+            recorded = self._ratios.profiles.get(recipe.id)
+            return (recorded or self._profiled(recipe)).model_dump(mode="json")
+
+        found = ProfiledTimes.model_validate(self._ratios.journal.step(f"profile {recipe.id}", compute))
+        self._ratios.used_profiles[recipe.id] = found
+        return found
+
+    def ratio(self, before: Recipe | None, after: Recipe, /) -> RatioInterval:
+        """Return how much faster a placement's model is, recorded or measured in alternation."""
+        first = self._context.model if before is None else self.built(before)
+        second = self.built(after)
+        if first.graph_sha256 == second.graph_sha256:
+            return RatioInterval(1.0, 1.0, 1.0)
+        return self._ratios.of(first, second, lambda: self._measured(first, second))
+
+    def judged(self, recipe: Recipe, /) -> tuple[float | None, bool]:
+        """Return a placement's metric, and whether it meets the goal: before its rewrites, as for every trial."""
+        if self._goal.metric == "none":
+            return None, True
+        metric = self._trial.metric if recipe == self._trial.recipe else self._metric(recipe)
+        return metric, self._goal.met(metric)
+
+    def sensitivity(self) -> Mapping[str, float]:
+        """Return the mean KL from fp32's scores, in nats, where one layer's weights alone are stored in int8."""
+
+        def compute() -> dict[str, float]:
+            return dict(self._sensitivity())
+
+        found: dict[str, float] = self._ratios.journal.step("sensitivity of stored weights", compute)
+        return found
+
+    def _sensitivity(self) -> Mapping[str, float]:
+        context, values = self._context, arrays(self.fp32)
+        constants = {}
+        for layer in layers(self.fp32):
+            stored = stored_weights(layer, values[layer.weight])
+            content = (stored.levels.astype(np.float32) * stored.aligned_scales).astype(np.float32)
+            constants[layer.weight] = numpy_helper.from_array(content, layer.weight)
+        calibration = context.batches(context.images.calibration)
+        found = measure_sensitivity(
+            self.fp32,
+            unit_graph(self.fp32, ("Conv", "Gemm", "MatMul")),
+            QuantizedWeights(constants, {}),
+            {},
+            Scorer(context.model, calibration, most=_SENSITIVITY_IMAGES, threads=available_cpus()),
+            fixed_batch=context.model.contract.fixed_batch,
+            progress=context.progress,
+        )
+        return found.weights
+
+    def _metric(self, recipe: Recipe) -> float:
+        model = to_qdq(self.bare(recipe))
+        guard_float_layers(model)
+        judged = save_model(model, self._context.folder.work / "placed" / f"{recipe.id}-bare.onnx")
+        return metric_of(self._selection.evaluate(judged), self._goal)
+
+    def _profiled(self, recipe: Recipe) -> ProfiledTimes:
+        models = {"baseline": self._context.model, "candidate": self.built(recipe)}
+        plan = self._plan(models)
+        return ProfiledTimes.of(profile(plan, self._inputs(models), "candidate", runs=_PROFILED_RUNS, recipe=recipe))
+
+    def _measured(self, before: ModelArtifact, after: ModelArtifact) -> RatioInterval:
+        models = {"baseline": before, "candidate": after}
+        (found,) = speedups(measure(self._plan(models), self._inputs(models)))
+        # Without an interval the ratio itself decides, as in the verdict.
+        low, high = (found.ratio if end is None else end for end in (found.low, found.high))
+        return RatioInterval(low=low, ratio=found.ratio, high=high)
+
+    def _plan(self, models: Mapping[str, ModelArtifact]) -> Any:
+        return latency_plan(
+            models,
+            self._context.config.evaluation.performance,
+            seed=self._context.config.tuning.random_seed,
+            max_seconds=_SECONDS,
+            precision=0.01,
+            baseline="baseline",
+        ).model_copy(update={"control": False, "iteration": _RUNS})
+
+    def _inputs(self, models: Mapping[str, ModelArtifact]) -> dict[str, Any]:
+        images = self._context.images
+        return {name: prepared_inputs(images.evaluation, images.preprocessing, model) for name, model in models.items()}
+
+
+def choose_placement(context: Context, trial: Trial, goal: Goal, selection: Evaluator, ratios: Ratios) -> PlacedTrial:
+    """Return a trial of Neural Compressor with its layers where they are fastest on this machine.
+
+    Nothing is changed where that was not asked for, or where this machine is not what the model is made for.
+
+    Args:
+        context: The run.
+        trial: The trial.
+        goal: What is good enough.
+        selection: Evaluates on the images that trials saw.
+        ratios: Journal of the run, recorded and measured times.
+    """
+    mode, target = context.config.tuning.placement, context.config.quantization.target
+    met = goal.met(trial.metric)
+    if mode == "all-int8":
+        return PlacedTrial(trial, met, PlacementSection(mode=mode, reason="as Neural Compressor decided"))
+    if target != this_cpu_class():
+        reason = f"as Neural Compressor decided: nothing is measured for the target {target} on this machine"
+        return PlacedTrial(trial, met, PlacementSection(mode=mode, reason=reason))
+    with context.stages.stage("place the layers"):
+        bench = Bench(context, trial, goal, selection, ratios)
+        search = PlacementSearch(bench.fp32, bench.candidate, trial.recipe, bench)
+        return _taken(context, bench, trial, search.chosen())
+
+
+def in_float(context: Context, trial: Trial, goal: Goal, selection: Evaluator, ratios: Ratios) -> PlacedTrial:
+    """Return float arithmetic throughout, with as many weights stored in int8 as the goal bears."""
+    with context.stages.stage("place the layers"):
+        bench = Bench(context, trial, goal, selection, ratios)
+        option = PlacementSearch(bench.fp32, bench.candidate, trial.recipe, bench).in_float()
+        why = "no written file with int8 arithmetic meets the criterion: everything computes in float"
+        return _taken(context, bench, trial, Placement(option, (option,), why))
+
+
+def _taken(context: Context, bench: Bench, trial: Trial, found: Placement) -> PlacedTrial:
+    recipe = found.chosen.recipe
+    sections = tuple(_section(context, option, taken=option is found.chosen) for option in found.options)
+    section = PlacementSection(mode="measured", reason=found.reason, options=sections)
+    met = bool(found.chosen.met)
+    if recipe == trial.recipe:
+        return PlacedTrial(trial, met, section)
+    artifact = save_model(bench.bare(recipe), context.folder.work / "candidates" / f"{recipe.id}.onnx")
+    return PlacedTrial(replace(trial, recipe=recipe, artifact=artifact, metric=found.chosen.metric), met, section)
+
+
+def _section(context: Context, option: Option, *, taken: bool) -> PlacementOptionSection:
+    int8, weighted = weighted_int8(option.recipe, context.model.proto())
+    return PlacementOptionSection(
+        kind=option.kind,
+        recipe_id=option.recipe.id,
+        taken=taken,
+        int8_layers=int8,
+        layers=weighted,
+        stored_layers=len(option.recipe.stored_nodes),
+        predicted_ns=option.predicted_ns,
+        speedup=_ratio(option.speedup),
+        gain=_ratio(option.gain),
+        metric=option.metric,
+        met=option.met,
+        bytes=option.bytes,
+    )
+
+
+def _ratio(found: RatioInterval | None) -> RatioSection | None:
+    if found is None:
+        return None
+    return RatioSection(ratio=found.ratio, low=found.low, high=found.high if found.high < 1e9 else None)

@@ -1,0 +1,233 @@
+"""Taking layers of a quantized graph back to float arithmetic, their weights in fp32 or stored in int8.
+
+The integers of "stored in int8, computed in fp32" stand under Cast and Mul: onnxruntime folds both when a session
+opens, so that the graph that runs is fp32's own, fused and in its layouts. Under DequantizeLinear it folds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto, TensorProto
+
+from quantize.formats.clipping import Bounds, clip_bounds
+from quantize.formats.graph import Graph
+from quantize.formats.parameters import is_dequantize, is_quantize
+from quantize.formats.unit import quantized_input
+
+WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+
+
+@dataclass(frozen=True, eq=False)
+class StoredWeights:
+    """Weights as levels of an int8 grid with one scale a channel: ``levels * scales``.
+
+    Attributes:
+        levels: int8, of the weights' shape.
+        scales: float32 (channels,).
+        axis: The axis of the channels.
+    """
+
+    levels: NDArray[np.int8]
+    scales: NDArray[np.float32]
+    axis: int
+
+    @property
+    def aligned_scales(self) -> NDArray[np.float32]:
+        """Return the scales in a shape that is multiplied with the levels as it is."""
+        shape = [1] * self.levels.ndim
+        shape[self.axis] = -1
+        return self.scales.reshape(shape)
+
+
+Weights = NDArray[np.float32] | StoredWeights
+
+
+@dataclass(frozen=True, eq=False)
+class FloatLayer:
+    """What a node computes with in float.
+
+    Attributes:
+        weights: Its weights; None: those that it has, dequantized once.
+        bias: float32 (channels,); None: what it has, dequantized once.
+        bounds: What its activation confines the result to; None: there is none.
+    """
+
+    weights: Weights | None = None
+    bias: NDArray[np.float32] | None = None
+    bounds: Bounds | None = None
+
+
+def put_weights(graph: Graph, hint: str, weights: Weights) -> str:
+    """Add weights to a graph and return the name of the float tensor that holds them."""
+    if not isinstance(weights, StoredWeights):
+        return graph.add_constant(hint, weights)
+    levels = graph.add_constant(f"{hint}_stored", weights.levels)
+    scales = graph.add_constant(f"{hint}_stored_scale", weights.aligned_scales)
+    cast, product = graph.fresh(f"{hint}_stored_float"), graph.fresh(hint)
+    graph.add("Cast", [levels], [cast], name=f"{hint}_Cast", to=TensorProto.FLOAT)
+    graph.add("Mul", [cast, scales], [product], name=f"{hint}_Mul")
+    return product
+
+
+def stored_values(graph: Graph, name: str) -> NDArray[np.float32] | None:
+    """Return the float values of a tensor that ``put_weights`` stored in int8; None for any other."""
+    product = graph.producer(name)
+    cast = graph.producer(product.input[0]) if product is not None and product.op_type == "Mul" else None
+    levels = graph.constant(cast.input[0]) if cast is not None and cast.op_type == "Cast" else None
+    scales = graph.constant(product.input[1]) if product is not None and levels is not None else None
+    if levels is None or scales is None or levels.dtype != np.int8:
+        return None
+    values: NDArray[np.float32] = (levels.astype(np.float32) * scales).astype(np.float32)
+    return values
+
+
+def with_weights(model: ModelProto, weights: Mapping[str, Weights]) -> ModelProto:
+    """Return a float model with other weights.
+
+    Args:
+        model: fp32.
+        weights: By the name of the initializer that they take the place of.
+    """
+    graph = Graph(model)
+    for name, given in weights.items():
+        graph.replace_uses(name, put_weights(graph, f"{name}_weights", given))
+    return graph.model()
+
+
+def take_to_float(model: ModelProto, layers: Mapping[str, FloatLayer], followers: Collection[str] = ()) -> ModelProto:
+    """Return a model whose named nodes compute in float; nothing is rounded any more between two of them.
+
+    Args:
+        model: In canonical form (QDQ around every operator).
+        layers: By node name: what it computes with.
+        followers: Nodes without a wish of their own: they become float where all that they take, or all that takes
+            their result, is float.
+    """
+    graph = Graph(model)
+    for node in graph.sorted_nodes():
+        if node.name in layers:
+            _with_float_parts(graph, node, layers[node.name])
+    floats = _float_nodes(graph, set(layers), followers)
+    for node in [node for node in graph.sorted_nodes() if is_quantize(node)]:
+        _bypass(graph, node, floats)
+    return graph.model()
+
+
+def _with_float_parts(graph: Graph, node: NodeProto, layer: FloatLayer) -> None:
+    given = (None, layer.weights, layer.bias)
+    for position in range(1, len(node.input) if node.op_type in WEIGHTED else 0):
+        own = quantized_input(graph, node.input[position])
+        integers = graph.constant(own.integers) if own is not None else None
+        values = given[position] if position < len(given) else None
+        if values is None and own is not None and integers is not None:
+            values = own.by.dequantize(integers)
+        if values is not None:
+            hint = f"{node.name}_{'weights' if position == 1 else 'bias'}"
+            graph.set_input(node, position, put_weights(graph, hint, values))
+    if layer.bounds is not None:
+        _confine(graph, node, layer.bounds)
+
+
+def _confine(graph: Graph, node: NodeProto, bounds: Bounds) -> None:
+    """Put the activation behind a node that its QuantizeLinear stood for, unless it is there."""
+    readers = graph.consumers(node.output[0])
+    if any(clip_bounds(graph, reader) is not None for reader in readers) or graph.is_output(node.output[0]):
+        return
+    inner = graph.fresh(f"{node.output[0]}_unbounded")
+    output = node.output[0]
+    graph.set_output(node, 0, inner)
+    if bounds == Bounds(0.0, np.inf):
+        graph.add("Relu", [inner], [output], name=f"{node.name}_Relu")
+        return
+    ends = [graph.add_constant(f"{node.name}_{end}", np.array(value, np.float32)) for end, value in _ends(bounds)]
+    graph.add("Clip", [inner, *ends], [output], name=f"{node.name}_Clip")
+
+
+def _ends(bounds: Bounds) -> tuple[tuple[str, float], tuple[str, float]]:
+    most = float(np.finfo(np.float32).max)
+    return ("low", max(bounds.low, -most)), ("high", min(bounds.high, most))
+
+
+def _float_nodes(graph: Graph, named: set[str], followers: Collection[str]) -> set[str]:
+    """Return the names of all nodes that compute in float: the named, those that did, and what follows them."""
+    floats = named | {
+        node.name for node in graph.nodes if not _is_border(node) and not computes_on_integers(graph, node)
+    }
+    left = [node for node in graph.sorted_nodes() if node.name in followers and node.name not in floats]
+    changed = True
+    while changed:
+        changed = False
+        for node in left:
+            if node.name in floats:
+                continue
+            makers = [_made_in_float(graph, name, floats) for name in node.input if graph.constant(name) is None]
+            takers = [taker.name in floats for name in node.output for taker in _takers(graph, name)]
+            if (makers and all(makers)) or (takers and all(takers)):
+                floats.add(node.name)
+                changed = True
+    return floats
+
+
+def _is_border(node: NodeProto) -> bool:
+    return is_quantize(node) or is_dequantize(node)
+
+
+def computes_on_integers(graph: Graph, node: NodeProto) -> bool:
+    """Return whether onnxruntime may compute a node on integers: between DequantizeLinear and QuantizeLinear."""
+    data = [name for name in node.input if name and graph.constant(name) is None]
+    if node.op_type in WEIGHTED:  # float weights make a float layer
+        data = list(node.input[:2])
+    if clip_bounds(graph, node) is not None:  # an activation belongs to the node before it
+        maker = graph.producer(node.input[0])
+        if maker is not None and not _is_border(maker):
+            return computes_on_integers(graph, maker)
+    if not data or not all(is_dequantize(graph.producer(name)) for name in data):
+        return False
+    return node.op_type in ("Gemm", "MatMul") or all(_only_quantized(graph, name) for name in node.output if name)
+
+
+def _only_quantized(graph: Graph, name: str) -> bool:
+    readers = graph.consumers(name)
+    if graph.is_output(name):
+        return False
+    return all(
+        is_quantize(reader) or (clip_bounds(graph, reader) is not None and _only_quantized(graph, reader.output[0]))
+        for reader in readers
+    )
+
+
+def _made_in_float(graph: Graph, name: str, floats: set[str]) -> bool:
+    """Return whether a tensor's values were computed in float, whatever stands between them and the tensor."""
+    maker = graph.producer(name)
+    while maker is not None and _is_border(maker):
+        maker = graph.producer(maker.input[0])
+    if maker is not None and clip_bounds(graph, maker) is not None and maker.name not in floats:
+        maker = graph.producer(maker.input[0])
+    return maker is None or maker.name in floats
+
+
+def _takers(graph: Graph, name: str) -> list[NodeProto]:
+    """Return the nodes that compute with a tensor, past its QuantizeLinear and DequantizeLinear."""
+    found = []
+    for reader in graph.consumers(name):
+        found += _takers(graph, reader.output[0]) if _is_border(reader) else [reader]
+    return found
+
+
+def _bypass(graph: Graph, quantize: NodeProto, floats: set[str]) -> None:
+    """Let float nodes read what a float node made, past the QuantizeLinear and DequantizeLinear between them."""
+    values = quantize.input[0]
+    if not _made_in_float(graph, values, floats):
+        return
+    for dequantize in [reader for reader in graph.consumers(quantize.output[0]) if is_dequantize(reader)]:
+        if graph.is_output(dequantize.output[0]):
+            continue
+        for taker in graph.consumers(dequantize.output[0]):
+            if taker.name in floats:
+                for position, name in enumerate(taker.input):
+                    if name == dequantize.output[0]:
+                        graph.set_input(taker, position, values)
