@@ -113,12 +113,13 @@ def _remedy(
 
 
 def _behind_a_float_product(profile: Profile, origin: str) -> bool:
-    """Return whether what ran before an operator, but for conversions and activations, is a product in fp32."""
+    """Return whether what ran before an operator, but for what was added and activations, is a product in fp32."""
     before = []
     for node in profile.candidate.operators:
         if node.origin == origin:
             break
-        if node.kind != "conversion" and (node.origin_op or node.op_type) not in _ACTIVATIONS:
+        added = node.kind == "conversion" and node.origin is None
+        if not added and (node.origin_op or node.op_type) not in _ACTIVATIONS:
             before.append(node)
     return bool(before) and before[-1].kind == "fp32" and before[-1].origin_op in ARITHMETIC_OPS
 
