@@ -24,6 +24,7 @@ from quantize.formats.saturation import is_depthwise, weights_can_saturate
 from quantize.formats.signedness import integer_type
 from quantize.formats.unsigned import Unsigned
 from quantize.models.reading import read_model
+from quantize.models.saturating_sums import sums_saturate
 from quantize.models.session import open_session
 
 _PLACES = {
@@ -86,7 +87,9 @@ def open_exact_session(
     if isinstance(model, Path):
         where = where or str(model)
         model = read_model(model)
-    exact = with_unsigned_weights(model)
+    exact = ModelProto()
+    # Where nothing saturates, the model itself gives the same bits, and int8 weights have the faster kernels.
+    exact.CopyFrom(with_unsigned_weights(model) if sums_saturate() else model)
     guard_float_layers(exact)
     return open_session(exact.SerializeToString(), threads=threads, where=where)
 
