@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from onnx import ModelProto, numpy_helper
 
 from quantize.api.context import Context
@@ -125,7 +124,7 @@ class Bench:
         constants = {}
         for layer in layers(self.fp32):
             stored = stored_weights(layer, values[layer.weight])
-            content = (stored.levels.astype(np.float32) * stored.aligned_scales).astype(np.float32)
+            content = stored.values
             constants[layer.weight] = numpy_helper.from_array(content, layer.weight)
         calibration = context.batches(context.images.calibration)
         found = measure_sensitivity(

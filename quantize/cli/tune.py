@@ -62,7 +62,7 @@ def tune(
             "--latency_table",
             metavar="FILE",
             rich_help_panel=RUN,
-            help="Latencies recorded by an earlier run, in place of measuring (engine native).",
+            help="Latencies recorded by an earlier run, in place of measuring.",
         ),
     ] = None,
     criterion: Annotated[

@@ -20,12 +20,11 @@ from quantize.formats.clipping import Bounds, clip_bounds
 from quantize.formats.float_layers import (
     WEIGHTED,
     FloatLayer,
-    StoredWeights,
     computes_on_integers,
     take_to_float,
-    with_weights,
 )
 from quantize.formats.graph import Graph
+from quantize.formats.stored import StoredWeights, with_weights
 from quantize.recipe import Recipe
 
 PLACED = "placed"

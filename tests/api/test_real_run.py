@@ -159,6 +159,8 @@ def settings(data: Path, labels: Path | None, **changes: object) -> RunConfig:
         "quantization.target": "vnni",
         "quantization.calibration.sampling_size": 20,
         "evaluation.performance.iteration": 20,
+        "evaluation.performance.max_seconds": 0.2,
+        "tuning.placement": "all-int8",
         "tuning.exit_policy.max_trials": 1,
         "rewrites": "none",
     }

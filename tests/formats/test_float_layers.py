@@ -11,15 +11,9 @@ from onnx import ModelProto
 
 from quantize.formats import canonical, to_qdq, to_qlinear
 from quantize.formats.clipping import Bounds
-from quantize.formats.float_layers import (
-    FloatLayer,
-    StoredWeights,
-    put_weights,
-    stored_values,
-    take_to_float,
-    with_weights,
-)
+from quantize.formats.float_layers import FloatLayer, take_to_float
 from quantize.formats.graph import Graph
+from quantize.formats.stored import StoredWeights, put_weights, with_weights
 from quantize.models.session import open_session
 from tests.formats.plain_quantizer import quantized
 from tests.tuning.conftest import classifier_graph
@@ -170,6 +164,6 @@ def test_the_values_of_stored_weights_are_those_that_onnxruntime_computes(seed: 
     name = put_weights(graph, "w", weights)
     graph.add("Identity", [name], ["y"])
     session = onnxruntime.InferenceSession(graph.model().SerializeToString(), providers=["CPUExecutionProvider"])
-    values = stored_values(graph, name)
+    values = graph.constant(name)
     assert values is not None
     np.testing.assert_array_equal(values, session.run(None, {})[0])
