@@ -14,7 +14,9 @@ def needed(names: list[str]) -> set[str]:
     found: set[str] = set()
     while names:
         wanted = [Requirement(line) for line in requires(names.pop()) or ()]
-        new = {canonicalize_name(one.name) for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})}
+        new = {
+            canonicalize_name(one.name) for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})
+        }
         names += new - found
         found |= new
     return found

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import onnxruntime
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     ExactSession = Callable[[ModelProto | Path], onnxruntime.InferenceSession]
 
 _ROOT = Path(__file__).resolve().parent.parent
+
+# No test fails for its time: not on a busy machine, nor on an emulated CPU.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 @pytest.hookimpl(tryfirst=True)
