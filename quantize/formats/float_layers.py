@@ -1,8 +1,4 @@
-"""Taking layers of a quantized graph back to float arithmetic, their weights in fp32 or stored in int8.
-
-The integers of "stored in int8, computed in fp32" stand under Cast and Mul: onnxruntime folds both when a session
-opens, so that the graph that runs is fp32's own, fused and in its layouts. Under DequantizeLinear it folds nothing.
-"""
+"""Taking layers of a quantized graph back to float arithmetic, their weights in fp32 or stored in int8 (stored.py)."""
 
 from __future__ import annotations
 
@@ -16,31 +12,10 @@ from onnx import ModelProto, NodeProto, TensorProto
 from quantize.formats.clipping import Bounds, clip_bounds
 from quantize.formats.graph import Graph
 from quantize.formats.parameters import is_dequantize, is_quantize
+from quantize.formats.stored import StoredWeights
 from quantize.formats.unit import quantized_input
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-
-
-@dataclass(frozen=True, eq=False)
-class StoredWeights:
-    """Weights as levels of an int8 grid with one scale a channel: ``levels * scales``.
-
-    Attributes:
-        levels: int8, of the weights' shape.
-        scales: float32 (channels,).
-        axis: The axis of the channels.
-    """
-
-    levels: NDArray[np.int8]
-    scales: NDArray[np.float32]
-    axis: int
-
-    @property
-    def aligned_scales(self) -> NDArray[np.float32]:
-        """Return the scales in a shape that is multiplied with the levels as it is."""
-        shape = [1] * self.levels.ndim
-        shape[self.axis] = -1
-        return self.scales.reshape(shape)
 
 
 Weights = NDArray[np.float32] | StoredWeights
@@ -65,8 +40,8 @@ def put_weights(graph: Graph, hint: str, weights: Weights) -> str:
     """Add weights to a graph and return the name of the float tensor that holds them."""
     if not isinstance(weights, StoredWeights):
         return graph.add_constant(hint, weights)
-    levels = graph.add_constant(f"{hint}_stored", weights.levels)
-    scales = graph.add_constant(f"{hint}_stored_scale", weights.aligned_scales)
+    levels = graph.add_constant(f"{hint}_stored", weights.integers)
+    scales = graph.add_constant(f"{hint}_stored_scale", weights.scales)
     cast, product = graph.fresh(f"{hint}_stored_float"), graph.fresh(hint)
     graph.add("Cast", [levels], [cast], name=f"{hint}_Cast", to=TensorProto.FLOAT)
     graph.add("Mul", [cast, scales], [product], name=f"{hint}_Mul")
@@ -83,19 +58,6 @@ def stored_values(graph: Graph, name: str) -> NDArray[np.float32] | None:
         return None
     values: NDArray[np.float32] = (levels.astype(np.float32) * scales).astype(np.float32)
     return values
-
-
-def with_weights(model: ModelProto, weights: Mapping[str, Weights]) -> ModelProto:
-    """Return a float model with other weights.
-
-    Args:
-        model: fp32.
-        weights: By the name of the initializer that they take the place of.
-    """
-    graph = Graph(model)
-    for name, given in weights.items():
-        graph.replace_uses(name, put_weights(graph, f"{name}_weights", given))
-    return graph.model()
 
 
 def take_to_float(model: ModelProto, layers: Mapping[str, FloatLayer], followers: Collection[str] = ()) -> ModelProto:
