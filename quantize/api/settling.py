@@ -10,7 +10,7 @@ from quantize.api.context import Context
 from quantize.api.evaluator import Evaluator, metric_of
 from quantize.api.finishing import Judged, judge
 from quantize.api.losses import lost_by
-from quantize.api.placement import PlacedTrial, choose_placement, in_float
+from quantize.api.placement import PlacedTrial, choose_placement, in_float, slower_file
 from quantize.api.ratios import Ratios
 from quantize.api.run_folder import RunFolder
 from quantize.api.search import Found
@@ -108,15 +108,29 @@ class Settling:
         if not met:
             return result  # nothing was promised, so nothing was lost
         lost = lost_by(result.written, result.judged, self._goal)
-        if lost is None:
+        speedup = self._slower(result, place) if lost is None else None
+        if lost is None and speedup is None:
             return result
-        metric, by = lost
-        promised = now.chosen.metric
+        metric, by = lost or (None, "rewrites that had been timed and are not in the files")
         self._lost.append(
-            LostSection(trial=trial.index, recipe_id=now.chosen.recipe.id, trial_metric=promised, metric=metric, by=by)
+            LostSection(
+                trial=trial.index,
+                recipe_id=now.chosen.recipe.id,
+                trial_metric=now.chosen.metric,
+                metric=metric,
+                by=by,
+                speedup=speedup,
+            )
         )
         _LOG.warning("trial %d met the criterion, its written files do not: lost by %s", trial.index + 1, by)
         return None
+
+    def _slower(self, result: Settled, place: PlacedTrial | None) -> float | None:
+        """Return the speed-up of a file that is slower than fp32, where its placement was measured and was not."""
+        asked = self._context.config.tuning.speed_criterion.min_speedup
+        if place is None or not _may_be_in_float(place) or not 0 < asked <= 1:
+            return None
+        return slower_file(result.written, self._ratios)
 
     def _after_all(self, found: Found, missed: list[_Missed]) -> Settled:
         measured = next((one.place for one in missed if one.place is not None and _may_be_in_float(one.place)), None)
