@@ -1,6 +1,6 @@
 # Uses .venv, and makes it (with the inc and dev extras) when it is missing or pyproject.toml changed.
 # check-core: `pip install .` alone, in an environment of its own that is removed again.
-.PHONY: check check-core test test-portable test-arm64 test-haswell format environment
+.PHONY: check check-core test test-portable test-arm64 test-haswell baseline format environment
 SHELL := /bin/bash
 export PYTHONPATH :=
 BIN := .venv/bin
@@ -51,6 +51,10 @@ test-haswell: environment
 	bash scripts/haswell_python.sh $(HASWELL)
 	$(BIN)/python -m tests.emulated.agree build/emulated/haswell --python $(HASWELL)/bin/python
 	$(HASWELL)/bin/python -m pytest -p no:cacheprovider -m "not real" $(NUMERIC) $(PYTEST_ARGS)
+
+# Accept a run on this machine as the baseline of its class of CPUs; RUN names one that is there.
+baseline: environment
+	@bash scripts/baseline.sh
 
 format: environment
 	$(BIN)/ruff check --fix .

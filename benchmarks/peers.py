@@ -2,7 +2,7 @@
 
     pip install '.[inc,peers]'
     python benchmarks/peers.py --data_path VAL --label_path VAL.txt \
-        [--network efficientnet_lite0.onnx imagenet …] [--seconds 60] [--folder runs/peers] [--output PEERS.md]
+        [--network efficientnet_lite0.onnx efficientnet_lite …] [--seconds 60] [--folder runs/peers] [--output PEERS.md]
 
 SqueezeNet 1.0 (preset caffe) is always there, other networks are named with their preset. All calibrate on the same
 100 images and are judged on the others. The contenders:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import onnxruntime
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _ROOT = Path(__file__).resolve().parent.parent
 
-# No test fails for its time: not on a busy machine, nor on an emulated CPU.
-settings.register_profile("unhurried", deadline=None)
+# A slow or busy machine is no reason to fail.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 
 
@@ -125,10 +125,12 @@ def efficientnet(shared: Path) -> Path:
 def squeezenet_run(shared: Path, squeezenet: Path, tmp_path_factory: pytest.TempPathFactory) -> TuneResult:
     """Return Neural Compressor's run on SqueezeNet and the 500 images, with preset ``caffe``; do not write into it.
 
-    Nothing is rewritten and little is timed, which saves a minute: figures of speed mean nothing here.
+    Nothing is rewritten and little is timed, which saves a minute: figures of speed mean nothing here. The target is
+    named: the same model, and in exact sessions the same accuracy, on every CPU.
+    Nothing is rewritten and little is timed, which saves a minute: figures of speed mean nothing here, so that no layer
+    is placed by them.
     """
     pytest.importorskip("neural_compressor")
-    from quantize.api import finishing
     from quantize.api.request import TuneRequest
     from quantize.api.tune import tune
     from quantize.config import load_config
@@ -138,12 +140,13 @@ def squeezenet_run(shared: Path, squeezenet: Path, tmp_path_factory: pytest.Temp
         "data.path": str(images / "val"),
         "data.labels": str(images / "val.txt"),
         "preprocessing.preset": "caffe",
+        "quantization.target": "vnni",
         "evaluation.performance.iteration": 100,
         "tuning.speed_criterion.min_speedup": 0,
+        "evaluation.performance.max_seconds": 5,
+        "tuning.placement": "all-int8",
         "rewrites": "none",
     }
     config = load_config(_ROOT / "configs" / "squeezenet.yaml", settings)
     output = tmp_path_factory.mktemp("squeezenet") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(finishing, "_BENCHMARK_SECONDS", 5.0)
-        return tune(TuneRequest(config, input_model=squeezenet, output_model=output))
+    return tune(TuneRequest(config, input_model=squeezenet, output_model=output))

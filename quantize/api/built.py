@@ -9,12 +9,11 @@ from onnx import ModelProto
 from quantize.api.context import Context
 from quantize.api.engines import weighted_int8
 from quantize.api.evaluator import Evaluator, metric_of
-from quantize.api.export import Pair, guarded, write_pair
+from quantize.api.export import Pair, finished, finished_model, write_pair
 from quantize.api.ratios import Ratios
 from quantize.api.rewriting import Workshop
 from quantize.api.score_correction import CORRECTION, with_corrected_scores
 from quantize.api.search import Found
-from quantize.engines.native_guard import guard_float_layers
 from quantize.engines.protocols import Goal
 from quantize.formats import to_qlinear
 from quantize.formats.saturation import saturating_layers
@@ -73,20 +72,16 @@ def build(
         bare = to_qlinear(candidate.proto(), opset=context.qlinear_opset)
         plain = _rewrite(context, candidate, goal, selection, ratios)
         rewritten, corrections = _corrected(context, found, goal, selection, plain)
-        pair = write_pair(guarded(rewritten), context.folder)
-        steps = (
-            Step("the candidate in its final input and format", _guarded(bare)),
-            Step("the rewrites", _guarded(plain.qlinear)),
-            Step("the correction of the scores", _guarded(rewritten.qlinear)),
+        pair = write_pair(finished(rewritten, context.target), context.folder)
+        steps = tuple(
+            Step(name, finished_model(model, context.target))
+            for name, model in (
+                ("the candidate in its final input and format", bare),
+                ("the rewrites", plain.qlinear),
+                ("the correction of the scores", rewritten.qlinear),
+            )
         )
         return Built(found, rewritten, _chosen(context, found, rewritten, corrections, pair), pair, steps)
-
-
-def _guarded(model: ModelProto) -> ModelProto:
-    """Return a copy whose float layers stay float when a session opens, as in the files."""
-    copy = ModelProto.FromString(model.SerializeToString())
-    guard_float_layers(copy)
-    return copy
 
 
 def workshop(context: Context, goal: Goal, selection: Evaluator, ratios: Ratios | None) -> Workshop:

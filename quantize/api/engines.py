@@ -99,7 +99,7 @@ def tune_with_inc(context: Context, search: Search, rejected: Collection[str] = 
     def choice() -> tuple[str | None, str]:
         return None, _STOPPED[tuner.outcome.stopped if tuner.outcome else None]
 
-    found = _preferred(search.run(tune, choice), search.goal, rejected)
+    found = preferred(search.run(tune, choice), search.goal, rejected)
     return replace(
         found,
         seconds=found.seconds + earlier,
@@ -108,8 +108,14 @@ def tune_with_inc(context: Context, search: Search, rejected: Collection[str] = 
     )
 
 
-def _preferred(found: Found, goal: Goal, rejected: Collection[str]) -> Found:
-    """Return a search with the trial that the engine prefers as its choice, and those that met behind it."""
+def preferred(found: Found, goal: Goal, rejected: Collection[str] = ()) -> Found:
+    """Return a search with the trial that this engine prefers as its choice, and the next ones behind it.
+
+    Args:
+        found: The search.
+        goal: What is good enough.
+        rejected: Ids of recipes that do not count as met.
+    """
     trials = {trial.recipe.id: trial for trial in found.trials if trial.artifact is not None and trial.repeats is None}
     results = [
         Result(trial.recipe, trial.metric, met=goal.met(trial.metric) and trial.recipe.id not in rejected)

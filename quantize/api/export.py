@@ -11,12 +11,14 @@ import onnx
 
 from quantize.api.run_folder import RunFolder
 from quantize.data.batches import Batches
-from quantize.engines.native_guard import guard_float_layers
 from quantize.evaluation.inference import scores_of
-from quantize.formats.exact import open_exact_session
+from quantize.formats.exact import open_exact_session, with_unsigned_weights
+from quantize.formats.guard import guard_float_layers
+from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.report.models import FormatsSection
 from quantize.rewrites import Rewritten
+from quantize.target import CpuClass, must_not_saturate
 
 REQUIRED_AGREEMENT = 0.995
 
@@ -34,12 +36,23 @@ class Pair:
     qdq: ModelArtifact
 
 
-def guarded(rewritten: Rewritten) -> Rewritten:
-    """Return both formats with their fp32 layers kept in fp32: onnxruntime would quantize them again on opening."""
-    qlinear, qdq = (onnx.ModelProto.FromString(one.SerializeToString()) for one in (rewritten.qlinear, rewritten.qdq))
-    for model in (qlinear, qdq):
-        guard_float_layers(model)
+def finished(rewritten: Rewritten, target: CpuClass) -> Rewritten:
+    """Return both formats as they are written: see ``finished_model``."""
+    qlinear, qdq = (finished_model(one, target) for one in (rewritten.qlinear, rewritten.qdq))
     return replace(rewritten, qlinear=qlinear, qdq=qdq)
+
+
+def finished_model(model: onnx.ModelProto, target: CpuClass) -> onnx.ModelProto:
+    """Return a copy of a model with the last touches of its file.
+
+    Layers in fp32 stay so: onnxruntime would quantize them again on opening. Layers whose sums could leave 16 bits get
+    weights of uint8 where the target must not have any: rewrites and the input's contract may have made such weights.
+    """
+    result = onnx.ModelProto.FromString(model.SerializeToString())
+    guard_float_layers(result)
+    if must_not_saturate(target) and saturating_layers(result):
+        return with_unsigned_weights(result, only_saturating=True)
+    return result
 
 
 def write_pair(rewritten: Rewritten, run: RunFolder) -> Pair:

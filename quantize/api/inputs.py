@@ -60,7 +60,7 @@ def preprocessing_for(model: ModelArtifact, settings: PreprocessingBlock, entry:
     """
     given = settings.given()
     if "preset" not in given and entry is not None and entry.preset is not None:
-        given = {"preset": entry.preset, **given}
+        given = {**entry.preprocessing, **given}
     if not given:
         raise ConfigError(
             "no preprocessing is named, and this model's weights are not known",

@@ -5,13 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from quantize.api.export import op_counts
+from quantize.benchmark.plan import Plan
+from quantize.benchmark.resources import Resources, measure_resources
 from quantize.formats import quantized_format
+from quantize.formats.stored import stored_layers
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog import catalog_entry_for
 from quantize.report.characters import one_line
 from quantize.report.integer_share import Arithmetic, arithmetic_of
 from quantize.report.metadata import PREFIX, read_facts
+from quantize.report.stored import STORED, opening
 from quantize.report.tables import Table
 from quantize.report.text import drawn
 from quantize.report.wording import NOTHING, megabytes, percent
@@ -28,6 +34,8 @@ class Inspection:
         ops: Op type to number of nodes.
         arithmetic: Multiply-adds, and those in int8.
         facts: What this tool wrote into it, key (without prefix) to text; empty for other models.
+        stored: Layers that are stored in int8 and computed in fp32.
+        opening: What opening the model takes, where there are such layers; None where there are none.
     """
 
     model: ModelArtifact
@@ -36,6 +44,8 @@ class Inspection:
     ops: dict[str, int]
     arithmetic: Arithmetic
     facts: dict[str, str]
+    stored: tuple[str, ...] = ()
+    opening: Resources | None = None
 
 
 def inspect_model(path: Path) -> Inspection:
@@ -48,6 +58,7 @@ def inspect_model(path: Path) -> Inspection:
     proto = artifact.proto()
     kind = quantized_format(proto)
     entry = catalog_entry_for(proto, sha256=artifact.sha256)
+    stored = stored_layers(proto)
     return Inspection(
         model=artifact,
         format=kind,
@@ -55,7 +66,18 @@ def inspect_model(path: Path) -> Inspection:
         ops=op_counts(path),
         arithmetic=arithmetic_of(proto),
         facts={key.removeprefix(PREFIX): value for key, value in read_facts(proto).items()},
+        stored=stored,
+        opening=_opened(artifact) if stored else None,
     )
+
+
+def _opened(model: ModelArtifact) -> Resources:
+    """Return what opening a model takes, in a process of its own."""
+    given = model.contract.input
+    shape = tuple(size if isinstance(size, int) else 1 for size in given.shape)
+    plan = Plan(models={"model": model.path}, baseline=None, control=False)
+    (found,) = measure_resources(plan, {"model": np.zeros(shape, given.dtype)}, repeats=1, runs=1)
+    return found
 
 
 def inspection_text(found: Inspection) -> str:
@@ -75,6 +97,8 @@ def inspection_text(found: Inspection) -> str:
         if arithmetic.total
         else "not known: no shape of a product is",
     }
+    if found.opening is not None:
+        known["weights"] = f"{len(found.stored):,} layers {STORED}; opening it takes {opening(found.opening)}"
     lines = [f"{name + ':':<15}{one_line(text)}" for name, text in known.items()]
     lines += ["", drawn(Table("Operators", ("op", "nodes"), tuple((op, str(n)) for op, n in found.ops.items())))]
     if not found.facts:

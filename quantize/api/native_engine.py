@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from quantize.api.context import Context
@@ -11,6 +12,8 @@ from quantize.api.native_recipe import constrained_recipe, range_rule
 from quantize.api.run_journal import NATIVE_JOURNAL
 from quantize.api.search import Found, Search
 from quantize.api.search_section import search_section, with_verdicts
+from quantize.api.speed import speed_criterion
+from quantize.benchmark.cpu_class import this_cpu_class
 from quantize.benchmark.measure import Inputs, measure
 from quantize.benchmark.measurement import latency, speedups
 from quantize.benchmark.memory import forget_peak, peak_resident_bytes
@@ -50,10 +53,14 @@ class NativeEngine:
         recipe = constrained_recipe(context.model.proto(), config.quantization, self._rewrites)
         rule = range_rule(config.quantization)
         exit_policy = config.tuning.exit_policy
+        speed = speed_criterion(config.tuning)
         settings = SearchSettings(
             recipe=recipe if rule is None else recipe.but(range_rule=rule),
+            # On CPUs of another class than the target's, times say nothing about it.
+            min_speedup=speed.min_speedup if speed.min_speedup > 0 and context.target == this_cpu_class() else None,
+            confidence=speed.confidence,
             max_trials=exit_policy.max_trials,
-            max_seconds=float(exit_policy.timeout) if exit_policy.timeout else None,
+            max_seconds=min(config.tuning.time_budget, exit_policy.timeout or math.inf),
             threads=available_cpus(),
         )
         if rule is not None:
@@ -94,15 +101,38 @@ class NativeEngine:
             search=search_section(result, len(context.images.evaluation)),
             peak_bytes=peak_resident_bytes() if forgotten else None,
         )
-        bare = found.chosen.recipe.but(rewrites=())
+        return replace(found, chosen=self._bare(found.chosen))
+
+    def after(self, found: Found, rejected: Collection[str]) -> Found | None:
+        """Return the search with the next candidate as its choice, or None where there is none.
+
+        After the last one comes the fp32 model itself, where it is fast enough.
+
+        Args:
+            found: The search.
+            rejected: Ids of recipes without rewrites, whose files missed the criterion.
+        """
+        assert self._tuner.search is not None
+        for recipe in self._tuner.search.in_order_of_preference():
+            if recipe.but(rewrites=()).id not in rejected:
+                known = next((trial for trial in found.trials if trial.recipe.id == recipe.id), None)
+                trial = known or replace(found.chosen, recipe=recipe, metric=None)
+                return replace(found, chosen=self._bare(trial))
+        return None
+
+    def _bare(self, trial: Trial) -> Trial:
+        """Return a trial built again without its rewrites."""
+        context = self._context
+        calibration = context.batches(context.images.calibration)
+        recipe = trial.recipe.but(rewrites=())
         artifact = rebuilt(
             context.model,
-            bare,
+            recipe,
             Calibration(calibration, context.images.calibration.fingerprint),
             context.folder.work,
             threads=available_cpus(),
         )
-        return replace(found, chosen=replace(found.chosen, recipe=bare, artifact=artifact))
+        return replace(trial, recipe=recipe, artifact=artifact)
 
     @property
     def latency_table(self) -> LatencyTable:

@@ -39,8 +39,7 @@ def constrained_recipe(model: ModelProto, settings: QuantizationBlock, rewrites:
     return Recipe(
         engine="native",
         reduce_range=settings.narrow_weights,
-        # Asked for by name, 7 bits are for every layer.
-        details=() if settings.reduce_range else ((NARROW_WHERE_NEEDED, "true"),),
+        details=((NARROW_WHERE_NEEDED, "true"),) if settings.narrow_weights else (),
         float_nodes=tuple(sorted(nodes)),
         float_op_types=tuple(sorted(settings.optype_wise)),
         rewrites=rewrites,

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from onnx import ModelProto, numpy_helper
 
 from quantize.api.context import Context
@@ -20,11 +19,11 @@ from quantize.benchmark.measurement import speedups
 from quantize.benchmark.profile import profile
 from quantize.data.workers import available_cpus
 from quantize.engines.inc_placement import placed, stored_weights
-from quantize.engines.native_guard import guard_float_layers
 from quantize.engines.native_layers import arrays, layers
 from quantize.engines.native_rewriting import rewritten
 from quantize.engines.protocols import Goal, Trial
 from quantize.formats import to_qdq
+from quantize.formats.guard import guard_float_layers
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.recipe import Recipe
 from quantize.report.placement import PlacementOptionSection, PlacementSection, RatioSection
@@ -36,8 +35,8 @@ from quantize.tuning.scorer import Scorer
 from quantize.tuning.sensitivity import measure_sensitivity
 from quantize.tuning.units import unit_graph
 
-_SECONDS = 4.0
-_RUNS = 100
+_SECONDS = 10.0
+_RUNS = 60
 _PROFILED_RUNS = 30
 _SENSITIVITY_IMAGES = 64
 
@@ -58,19 +57,24 @@ class PlacedTrial:
 
 
 class Bench:
-    """Builds, times and judges placements of one trial's model."""
+    """Builds, times and judges placements of one trial's model.
+
+    Attributes:
+        fp32: The prepared fp32 model.
+        candidate: The trial's model, as Neural Compressor built it.
+    """
 
     def __init__(self, context: Context, trial: Trial, goal: Goal, selection: Evaluator, ratios: Ratios) -> None:
         assert trial.artifact is not None
         self._context, self._trial, self._goal = context, trial, goal
         self._selection, self._ratios = selection, ratios
-        self._fp32, self._candidate = context.model.proto(), trial.artifact.proto()
+        self.fp32, self.candidate = context.model.proto(), trial.artifact.proto()
         self._rewrites = tuple(one.name for one in select_rewrites(context.config.rewrites))
         self._built: dict[str, ModelArtifact] = {}
 
     def bare(self, recipe: Recipe) -> ModelProto:
         """Return a placement's model before its rewrites, which are applied and timed one by one afterwards."""
-        return placed(self._candidate, self._fp32, recipe)
+        return placed(self.candidate, self.fp32, recipe)
 
     def built(self, recipe: Recipe, /) -> ModelArtifact:
         """Return a placement's model as it would be written, with all rewrites."""
@@ -108,16 +112,24 @@ class Bench:
 
     def sensitivity(self) -> Mapping[str, float]:
         """Return the mean KL from fp32's scores, in nats, where one layer's weights alone are stored in int8."""
-        context, values = self._context, arrays(self._fp32)
+
+        def compute() -> dict[str, float]:
+            return dict(self._sensitivity())
+
+        found: dict[str, float] = self._ratios.journal.step("sensitivity of stored weights", compute)
+        return found
+
+    def _sensitivity(self) -> Mapping[str, float]:
+        context, values = self._context, arrays(self.fp32)
         constants = {}
-        for layer in layers(self._fp32):
+        for layer in layers(self.fp32):
             stored = stored_weights(layer, values[layer.weight])
-            content = (stored.levels.astype(np.float32) * stored.aligned_scales).astype(np.float32)
+            content = stored.values
             constants[layer.weight] = numpy_helper.from_array(content, layer.weight)
         calibration = context.batches(context.images.calibration)
         found = measure_sensitivity(
-            self._fp32,
-            unit_graph(self._fp32, ("Conv", "Gemm", "MatMul")),
+            self.fp32,
+            unit_graph(self.fp32, ("Conv", "Gemm", "MatMul")),
             QuantizedWeights(constants, {}),
             {},
             Scorer(context.model, calibration, most=_SENSITIVITY_IMAGES, threads=available_cpus()),
@@ -140,8 +152,9 @@ class Bench:
     def _measured(self, before: ModelArtifact, after: ModelArtifact) -> RatioInterval:
         models = {"baseline": before, "candidate": after}
         (found,) = speedups(measure(self._plan(models), self._inputs(models)))
-        low = found.low if found.low is not None else 0.0
-        return RatioInterval(low=low, ratio=found.ratio, high=found.high if found.high is not None else float("inf"))
+        # Without an interval the ratio itself decides, as in the verdict.
+        low, high = (found.ratio if end is None else end for end in (found.low, found.high))
+        return RatioInterval(low=low, ratio=found.ratio, high=high)
 
     def _plan(self, models: Mapping[str, ModelArtifact]) -> Any:
         return latency_plan(
@@ -179,7 +192,7 @@ def choose_placement(context: Context, trial: Trial, goal: Goal, selection: Eval
         return PlacedTrial(trial, met, PlacementSection(mode=mode, reason=reason))
     with context.stages.stage("place the layers"):
         bench = Bench(context, trial, goal, selection, ratios)
-        search = PlacementSearch(bench._fp32, bench._candidate, trial.recipe, bench)
+        search = PlacementSearch(bench.fp32, bench.candidate, trial.recipe, bench)
         return _taken(context, bench, trial, search.chosen())
 
 
@@ -187,7 +200,7 @@ def in_float(context: Context, trial: Trial, goal: Goal, selection: Evaluator, r
     """Return float arithmetic throughout, with as many weights stored in int8 as the goal bears."""
     with context.stages.stage("place the layers"):
         bench = Bench(context, trial, goal, selection, ratios)
-        option = PlacementSearch(bench._fp32, bench._candidate, trial.recipe, bench).in_float()
+        option = PlacementSearch(bench.fp32, bench.candidate, trial.recipe, bench).in_float()
         why = "no written file with int8 arithmetic meets the criterion: everything computes in float"
         return _taken(context, bench, trial, Placement(option, (option,), why))
 

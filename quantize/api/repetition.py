@@ -11,6 +11,7 @@ from quantize.api.context import Context
 from quantize.api.input_contract import contracted
 from quantize.api.inputs import load_images, preprocessing_for
 from quantize.api.rebuilding import build_again, require_same_inputs
+from quantize.api.replay import with_recorded_preprocessing
 from quantize.api.request import TuneRequest
 from quantize.api.run_folder import RunFolder
 from quantize.api.search import Found
@@ -78,6 +79,7 @@ def _context(report: RunReport, inputs: Inputs, scratch: Path, cache: Path, prog
     config = with_recorded_target(
         inputs.config or RunConfig.model_validate(report.config), report.chosen.target, run="the report"
     )
+    config = with_recorded_preprocessing(config, report)
     source = ModelArtifact.load(inputs.model or Path(report.source.path))
     entry = catalog_entry_for(source.proto())
     data, labels, calibration_list = _places(report, inputs, config, progress)

@@ -8,6 +8,7 @@ from pathlib import Path
 from quantize.api.request import TuneRequest
 from quantize.api.run_folder import find_run
 from quantize.api.target import with_recorded_target
+from quantize.config.preprocessing import PreprocessingBlock
 from quantize.config.run_config import RunConfig
 from quantize.config.tuning import SpeedCriterionBlock
 from quantize.data.cache_folder import user_cache
@@ -31,6 +32,7 @@ def replayed_request(request: TuneRequest) -> tuple[TuneRequest, RunReport | Non
     place = request.replay
     report = read_report(find_run(place) / "report.json" if place.is_dir() else place)
     config = with_recorded_target(request.config, report.chosen.target, run=str(place))
+    config = with_recorded_preprocessing(config, report)
     if config.data.path is None:
         data = config.data.model_copy(update=_places(report))
         config = config.model_copy(update={"data": data})
@@ -51,6 +53,18 @@ def _without_speed(config: RunConfig) -> RunConfig:
     """Return the settings without a criterion on speed: a run of an earlier version had none, and is repeated."""
     none = SpeedCriterionBlock(min_speedup=0.0)
     return config.model_copy(update={"tuning": config.tuning.model_copy(update={"speed_criterion": none})})
+
+
+def with_recorded_preprocessing(config: RunConfig, report: RunReport) -> RunConfig:
+    """Return the settings with a run's own preprocessing where none is named: the catalog may have learned another.
+
+    The report of a run with an input contract tells how its written files are fed; then the settings stay as they are.
+    """
+    given = config.preprocessing.given()
+    if "preset" in given or report.input_contract is not None:
+        return config
+    own = PreprocessingBlock.model_validate({**report.preprocessing.model_dump(), **given})
+    return config.model_copy(update={"preprocessing": own})
 
 
 def _places(report: RunReport) -> dict[str, Path | None]:

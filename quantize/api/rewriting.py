@@ -19,6 +19,8 @@ from quantize.benchmark.plan import Plan
 from quantize.data.crops import Crops
 from quantize.data.preprocessing import Preprocessing
 from quantize.engines.protocols import Goal
+from quantize.evaluation.evaluation import Evaluation
+from quantize.formats.guard import guard_float_layers
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.input_form import in_form
 from quantize.progress import Progress
@@ -73,21 +75,23 @@ class Workshop:
 
             def faster(before: ModelProto, after: ModelProto) -> RatioInterval:
                 models = {
-                    name: save_model(proto, Path(folder) / f"{name}.onnx")
+                    name: save_model(_as_written(proto), Path(folder) / f"{name}.onnx")
                     for name, proto in (("before", before), ("after", after))
                 }
                 if self.ratios is None:
                     return self.ratio(models)
                 return self.ratios.of(models["before"], models["after"], lambda: self.ratio(models))
 
+            def evaluated(candidate: ModelProto) -> Evaluation:
+                return self.evaluator.evaluate(save_model(_as_written(candidate), Path(folder) / "candidate.onnx"))
+
             def agreement(candidate: ModelProto) -> float:
-                fidelity = self.evaluator.evaluate(save_model(candidate, Path(folder) / "candidate.onnx")).fidelity
+                fidelity = evaluated(candidate).fidelity
                 assert fidelity is not None
                 return fidelity.agreement
 
             def criterion(candidate: ModelProto) -> bool:
-                found = self.evaluator.evaluate(save_model(candidate, Path(folder) / "candidate.onnx"))
-                return self.goal.met(metric_of(found, self.goal))
+                return self.goal.met(metric_of(evaluated(candidate), self.goal))
 
             judged = self.goal.metric != "none"
             return rewrite(
@@ -122,6 +126,14 @@ class Workshop:
         low = found.low if found.low is not None else 0.0
         high = found.high if found.high is not None else float("inf")
         return RatioInterval(low=low, ratio=found.ratio, high=high)
+
+
+def _as_written(model: ModelProto) -> ModelProto:
+    """Return a model as it will be written: with its float layers kept from being quantized when a session opens."""
+    written = ModelProto()
+    written.CopyFrom(model)
+    guard_float_layers(written)
+    return written
 
 
 def rewrite_section(record: RewriteRecord) -> RewriteSection:

@@ -19,7 +19,7 @@ PathLike = str | os.PathLike[str]
 class PreprocessingSettings(TypedDict, total=False):
     """How images become the model's input: a preset, and parts that replace the preset's."""
 
-    preset: Literal["caffe", "imagenet"]
+    preset: Literal["caffe", "imagenet", "efficientnet_lite"]
     resize: int
     resize_mode: Literal["square", "shorter"]
     crop: int

@@ -57,15 +57,20 @@ def run(context: Context) -> RunReport:
 
     ratios = Ratios(journal, table.rewrites, table.profiles)
 
+    engines: dict[str, NativeEngine] = {}
+
     def go_on(found: Found, rejected: frozenset[str]) -> Found | None:
+        native = engines.get(found.chosen.recipe.engine)
+        if native is not None:
+            return native.after(found, rejected)
         return _searched_on(context, found, search, rejected)
 
     engine = context.config.tuning.engine
     if engine == "both" and context.recorded is None:
-        report, used = _both(context, goal, selection, ratios, search, go_on, table, journal)
+        report, used = _both(context, goal, selection, ratios, search, go_on, table, journal, engines)
     else:
         with context.stages.stage("tune"):
-            one, used = _found(context, search(engine), table)
+            one, used = _found(context, search(engine), table, engines)
         report = _finished(context, one, go_on, goal, selection, ratios)
     profiles = {**used.profiles, **ratios.used_profiles}
     used.model_copy(update={"rewrites": ratios.used, "profiles": profiles}).save(context.folder.latency_table)
@@ -109,6 +114,7 @@ def _both(
     go_on: GoOn,
     table: LatencyTable,
     journal: Journal,
+    engines: dict[str, NativeEngine],
 ) -> tuple[RunReport, LatencyTable]:
     """Search with both engines; where one of them gives no model, the run is the other's, and says so."""
     found: dict[Engine, Found] = {}
@@ -121,7 +127,7 @@ def _both(
             failed["inc"] = error
     with context.stages.stage("tune with the native engine"):
         try:
-            native, used = _native(context, search("native"), table)
+            native, used = _native(context, search("native"), table, engines)
             found["native"] = recorded_once(journal, "native", native)
         except EngineError as error:
             failed["native"] = error
@@ -138,18 +144,23 @@ def _both(
     return report.model_copy(update={"verdict": verdict}), used
 
 
-def _found(context: Context, search: Search, table: LatencyTable) -> tuple[Found, LatencyTable]:
+def _found(
+    context: Context, search: Search, table: LatencyTable, engines: dict[str, NativeEngine]
+) -> tuple[Found, LatencyTable]:
     calibration = context.batches(context.images.calibration)
     if context.recorded is not None:
         return found_again(context.recorded, context.model, calibration, search, context.folder.work), table
     if context.config.tuning.engine == "native":
-        return _native(context, search, table)
+        return _native(context, search, table, engines)
     return tune_with_inc(context, search), LatencyTable(model=context.model.graph_sha256)
 
 
-def _native(context: Context, search: Search, table: LatencyTable) -> tuple[Found, LatencyTable]:
+def _native(
+    context: Context, search: Search, table: LatencyTable, engines: dict[str, NativeEngine]
+) -> tuple[Found, LatencyTable]:
+    """Search with the native engine, which is kept in ``engines``: it knows the candidates behind its choice."""
     recorded = None if context.asked.request.latency_table is None else table
-    engine = NativeEngine(context, search, recorded)
+    engine = engines["native"] = NativeEngine(context, search, recorded)
     found = engine.run()
     return found, engine.latency_table
 

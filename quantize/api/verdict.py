@@ -112,7 +112,8 @@ def speed_sentences(speed: SpeedVerdict) -> Iterator[str]:
         elif one.outcome is None:
             yield f"{measured}: none was asked for."
         else:
-            yield f"{measured} (at least {times(speed.min_speedup)} asked{_noise(speed)}): {one.outcome}."
+            barely = ", as it lacks no more than the noise" if one in speed.within_noise else ""
+            yield f"{measured} (at least {times(speed.min_speedup)} asked{_noise(speed)}): {one.outcome}{barely}."
 
 
 def _noise(speed: SpeedVerdict) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from quantize.report.criterion import Status
 from quantize.report.speed import SpeedVerdict
-from quantize.report.wording import times
+from quantize.report.wording import percent, times
 
 _FORMATS: Mapping[str, str] = {"int8": "QLinear", "qdq": "QDQ"}
 
@@ -36,18 +36,15 @@ class Facts:
 def summary(facts: Facts) -> str:
     """Return the verdict in a few words, such as ``accuracy not met, slower than fp32``."""
     speed, missed, gained = facts.speed, _missed(facts), _gained(facts)
-    first = [f"{' and '.join(missed)} not met"] if missed else []
-    slower = ["slower than fp32"] if speed is not None and speed.slower else []
-    rest = [gained] if gained is not None else []
-    if speed is not None and speed.status == "not measured for the target":
-        rest.append(f"speed {speed.status}")
     unsettled = ["accuracy"] if facts.accuracy == "inconclusive" else []
     unsettled += ["speed"] if speed is not None and speed.status == "inconclusive" else []
-    if unsettled:
-        rest.append(f"{' and '.join(unsettled)} inconclusive")
-    if missed or unsettled:
-        return ", ".join(first + slower + rest)
-    return ", ".join(["not asked" if facts.accuracy == "not asked" else "met", *slower, *rest])
+    words = [f"{' and '.join(missed)} not met"] if missed else []
+    if not missed and not unsettled:
+        words.append("not asked" if facts.accuracy == "not asked" else "met")
+    words += ["slower than fp32"] if speed is not None and speed.slower else []
+    words += [f"{' and '.join(unsettled)} inconclusive"] if unsettled else []
+    words += [f"speed {speed.status}"] if speed is not None and not speed.for_target else []
+    return ", ".join([*words, gained] if gained is not None else words)
 
 
 def text(facts: Facts) -> str:
@@ -61,12 +58,17 @@ def text(facts: Facts) -> str:
         sentences.append(f"The int8 models are NOT as fast as asked ({_asked(speed)}).")
     if "agreement of the formats" in missed:
         sentences.append("The two formats do NOT give the same answers.")
-    met = _met(facts)
+    met = _met(facts, "They" if missed else "The int8 models")
     if not missed and met:
         sentences.append(met)
     if speed is not None and speed.slower:
         figures = ", ".join(f"{_FORMATS[one.role]} {times(one.ratio)}" for one in speed.slower)
         sentences.append(f"Slower than fp32: {figures}.")
+    if speed is not None and speed.within_noise:
+        sentences.append(
+            f"What they lack of the speed that is asked for ({_asked(speed)}) is within the noise of the measurement, "
+            f"{percent(speed.noise_floor, 1)}."
+        )
     if missed and met:
         sentences.append(met)
     if facts.accuracy == "inconclusive":
@@ -75,14 +77,14 @@ def text(facts: Facts) -> str:
         sentences.append(f"The measurement does not settle whether they are as fast as asked ({_asked(speed)}).")
     if facts.accuracy == "not asked":
         sentences.append("No accuracy was asked for.")
-    gained = _gained(facts)
-    if gained:
-        sentences.append(f"{gained[0].upper()}{gained[1:]}.")
-    if speed is not None and speed.status == "not measured for the target":
+    if speed is not None and not speed.for_target:
         sentences.append(
             f"Speed was not measured for the target {speed.target}: this machine's class of CPUs is "
             f"{speed.measured_on}."
         )
+    gained = _gained(facts)
+    if gained:
+        sentences.append(f"{gained[0].upper()}{gained[1:]}.")
     return " ".join(sentences)
 
 
@@ -92,12 +94,12 @@ def _missed(facts: Facts) -> Sequence[str]:
     return found if facts.formats else [*found, "agreement of the formats"]
 
 
-def _met(facts: Facts) -> str | None:
+def _met(facts: Facts, subject: str) -> str | None:
     names = ["accuracy"] if facts.accuracy == "met" else []
     names += ["speed"] if facts.speed is not None and facts.speed.status == "met" else []
     if not names:
         return None
-    return f"The int8 models meet the {' and the '.join(f'{name} criterion' for name in names)}."
+    return f"{subject} meet the {' and the '.join(f'{name} criterion' for name in names)}."
 
 
 def _asked(speed: SpeedVerdict) -> str:
@@ -110,9 +112,10 @@ def _gained(facts: Facts) -> str | None:
     """Return what a model that computes in fp32 throughout is good for; None for one that computes in int8."""
     if facts.int8_layers:
         return None
-    if not facts.smaller:
+    speed = facts.speed if facts.speed is not None and facts.speed.for_target else None
+    files, noise = (speed.files, speed.noise_floor or 0.0) if speed is not None else ((), 0.0)
+    faster = bool(files) and all(one.low is not None and one.low > 1.0 + noise for one in files)
+    if not facts.smaller and not faster:
         return "nothing gained"
-    computed = f"0 of {facts.layers:,} layers compute in int8"
-    files = facts.speed.files if facts.speed is not None else ()
-    faster = bool(files) and all(one.low is not None and one.low > 1.0 for one in files)
-    return f"{computed}: smaller" if faster else f"{computed}: smaller, not faster"
+    gains = (["smaller"] if facts.smaller else []) + (["not faster"] if files and not faster else [])
+    return f"0 of {facts.layers:,} layers compute in int8" + (f": {', '.join(gains)}" if gains else "")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantize.benchmark.kinds import Kind
+from quantize.benchmark.machine.layer_shapes import LayerKind
 from quantize.benchmark.multiply_adds import ARITHMETIC_OPS
 from quantize.benchmark.operator_times import ModelProfile, OperatorTime, Profile
 
@@ -25,8 +26,13 @@ class Gain:
         baseline_ns: Its time in the fp32 model.
         candidate_ns: Its time in the quantized model.
         kind: What it is in the quantized model.
-        lost_ns: Time that it takes beyond what it would take if it gained like the typical product.
+        expected_ns: What it is expected to take in int8: a product what its kind gains at the peaks, and at most its
+            fp32 time, for it can stay in fp32; anything else its fp32 time.
         shape_note: What in its shape makes int8 gain little, if anything.
+        layer: What kind of layer a product is, where that is known.
+        multiply_adds: Of a product, where they are known.
+        fp32_bytes: Of a product's weights, input and result, where they are known.
+        reason: Why it is in fp32 in the quantized model, or requantizes; None for others.
     """
 
     origin: str
@@ -34,8 +40,17 @@ class Gain:
     baseline_ns: float
     candidate_ns: float
     kind: str
-    lost_ns: float
+    expected_ns: float
     shape_note: str | None
+    layer: LayerKind | None = None
+    multiply_adds: int | None = None
+    fp32_bytes: int | None = None
+    reason: str | None = None
+
+    @property
+    def lost_ns(self) -> float:
+        """Return the time beyond what is expected, at least zero."""
+        return max(0.0, self.candidate_ns - self.expected_ns)
 
     @property
     def ratio(self) -> float:
@@ -101,10 +116,39 @@ def gains(profile: Profile) -> tuple[Gain, ...]:
         baseline, candidate = (sum(node.time_ns for node in side) for side in (nodes, after[origin]))
         if candidate <= 0 or baseline <= 0:
             continue
-        lost = max(0.0, candidate - baseline / typical) if typical is not None else 0.0
-        kind, op_type = after[origin][0].kind, nodes[0].origin_op or nodes[0].op_type
-        found.append(Gain(origin, op_type, baseline, candidate, kind, lost, nodes[0].shape_note))
+        first, last = nodes[0], after[origin][0]
+        op_type = first.origin_op or first.op_type
+        gain = _expected_gain(profile, first, typical) if op_type in ARITHMETIC_OPS else 1.0
+        found.append(
+            Gain(
+                origin,
+                op_type,
+                baseline,
+                candidate,
+                last.kind,
+                baseline / gain,
+                first.shape_note,
+                first.layer,
+                first.multiply_adds,
+                first.fp32_bytes,
+                last.reason,
+            )
+        )
     return tuple(found)
+
+
+def expected_gain(profile: Profile) -> float | None:
+    """Return what the products of both models are expected to gain together; None without products in common."""
+    products = [gain for gain in gains(profile) if gain.op_type in ARITHMETIC_OPS]
+    expected = sum(gain.expected_ns for gain in products)
+    return sum(gain.baseline_ns for gain in products) / expected if products else None
+
+
+def _expected_gain(profile: Profile, operator: OperatorTime, typical: float | None) -> float:
+    """Return what a product is expected to gain: by the peaks, in older profiles as the typical product does."""
+    if profile.peaks is not None and operator.layer is not None:
+        return max(1.0, profile.peaks.of(operator.layer).gain)
+    return typical or 1.0
 
 
 def product_gains(profile: Profile) -> tuple[Gain, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from quantize.benchmark.kinds import Kind
+from quantize.benchmark.machine.layer_shapes import LayerKind
+from quantize.benchmark.machine.peaks import Peaks
 from quantize.benchmark.peak import Peak
 
 
@@ -21,6 +23,8 @@ class OperatorTime(BaseModel):
         multiply_adds: That the fp32 model's node needs; None where it is no product or the shapes are not known.
         reason: Why a node of a quantized model is in fp32 or requantizes; None for others.
         shape_note: What in a product's shape makes int8 gain little (few input channels, depthwise); None for others.
+        layer: What kind of layer a product is; None for others, and in reports of earlier versions.
+        fp32_bytes: Of a product's weights, input and result in fp32; None where its shape is not known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,6 +38,8 @@ class OperatorTime(BaseModel):
     multiply_adds: int | None
     reason: str | None
     shape_note: str | None
+    layer: LayerKind | None = None
+    fp32_bytes: int | None = None
 
 
 class ModelProfile(BaseModel):
@@ -72,6 +78,8 @@ class Profile(BaseModel):
         baseline: The fp32 model's.
         candidate: The quantized model's.
         peak: Multiply-adds a second at best.
+        peaks: The same by kind of layer; None in reports of earlier versions.
+        memory_rate: Bytes a second that one thread copies in memory; None in reports of earlier versions.
         runs: Profiled runs of each.
         threads: Intra-op threads.
     """
@@ -81,5 +89,7 @@ class Profile(BaseModel):
     baseline: ModelProfile
     candidate: ModelProfile
     peak: Peak
+    peaks: Peaks | None = None
+    memory_rate: float | None = None
     runs: int
     threads: int

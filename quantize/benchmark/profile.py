@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,14 +16,17 @@ from scipy import stats
 from quantize.benchmark.float_reasons import float_reason
 from quantize.benchmark.interleave import collector_paused
 from quantize.benchmark.kinds import kind_of, requantizing_concats
+from quantize.benchmark.machine import known
+from quantize.benchmark.machine.model_layers import layer_kinds
 from quantize.benchmark.multiply_adds import multiply_adds
 from quantize.benchmark.operator_times import ModelProfile, OperatorTime, Profile
 from quantize.benchmark.origins import find_origins, weight_shapes
-from quantize.benchmark.peak import measure_peak
+from quantize.benchmark.peak import highest
 from quantize.benchmark.plan import Plan
 from quantize.benchmark.schedule import round_order
 from quantize.benchmark.shape_notes import shape_notes
 from quantize.benchmark.trace import NodeTrace, Trace, read_trace
+from quantize.models.inference import Shape
 from quantize.models.names import name_nodes
 from quantize.models.reading import read_model
 from quantize.models.session import open_session
@@ -35,6 +39,7 @@ _RUNS_A_BLOCK = 5
 _WARMUP = 2
 # The outer quarters are left out on either side: what disturbs a run hits few of its nodes.
 _TRIM = 0.25
+_FLOAT_BYTES = 4
 
 
 def profile(
@@ -73,8 +78,16 @@ def profile(
         _model_profile(name, trace, graph, reference, counts, saved if name == candidate else None, recipe)
         for name, trace, graph in zip(names, traces, graphs, strict=True)
     ]
+    machine = known.this_machine(plan.threads).machine
+    peaks = machine.peaks(plan.threads)
     return Profile(
-        baseline=models[0], candidate=models[1], peak=measure_peak(plan.threads), runs=runs, threads=plan.threads
+        baseline=models[0],
+        candidate=models[1],
+        peak=highest(peaks),
+        peaks=peaks,
+        memory_rate=machine.memory_rate,
+        runs=runs,
+        threads=plan.threads,
     )
 
 
@@ -139,6 +152,7 @@ def _model_profile(
     requantizing = requantizing_concats(optimized)
     operators = {node.name: node.op_type for node in reference.graph.node}
     notes = shape_notes(reference)
+    layers, weights = layer_kinds(reference), weight_shapes(reference)
     found = []
     origins = find_origins(reference, trace.nodes, weight_shapes(optimized))
     for node, origin in zip(trace.nodes, origins, strict=True):
@@ -160,11 +174,21 @@ def _model_profile(
                 multiply_adds=None if origin is None else counts.get(origin),
                 reason=reason,
                 shape_note=None if origin is None else notes.get(origin),
+                layer=None if origin is None else layers.get(origin),
+                fp32_bytes=None if origin is None else _fp32_bytes(node, weights.get(origin)),
             )
         )
     inside = np.sum([node.runs_ns for node in trace.nodes], axis=0)
     outside = float(np.median(np.array(trace.runs_ns) - inside))
     return ModelProfile(name=name, operators=tuple(found), outside_ns=max(0.0, outside))
+
+
+def _fp32_bytes(node: NodeTrace, weight: Shape | None) -> int | None:
+    """Return the bytes in fp32 of a product's weights, input and result; None where a size is not known."""
+    sizes = [size for size in weight or () if isinstance(size, int)]
+    if not weight or len(sizes) < len(weight) or not node.inputs or not node.outputs:
+        return None
+    return _FLOAT_BYTES * (math.prod(sizes) + math.prod(node.inputs[0][1]) + math.prod(node.outputs[0][1]))
 
 
 def _middle(runs_ns: Sequence[int]) -> float:

@@ -7,21 +7,22 @@ from collections.abc import Sequence
 
 from quantize.benchmark.gains import (
     Cost,
-    Gain,
     Reached,
     conversions,
+    expected_gain,
     gains,
-    product_gains,
     reached,
     short_name,
     stayed_float,
 )
 from quantize.benchmark.kinds import Kind
 from quantize.benchmark.losses import losses
+from quantize.benchmark.machine.layer_gains import LayerGain, surpassing_reason
+from quantize.benchmark.multiply_adds import ARITHMETIC_OPS
 from quantize.benchmark.operator_times import Profile
 from quantize.benchmark.summary import WIDTH, milliseconds, shortened
 
-_ROWS = 7
+_ROWS = 6
 _OTHER_ROWS = 2
 _OTHERS_FROM = 0.005
 _NOTE_LINES = 3
@@ -36,8 +37,8 @@ def profile_text(profile: Profile) -> str:
     """Return at most 40 lines of 80 columns: where the time goes and what would make the model faster."""
     lines = [f"Why is {shortened(profile.candidate.name, 30)} not faster?"]
     lines += _totals(profile)
-    lines += ["", *_losses(profile)]
-    lines += ["", *_least_gains(profile)]
+    lines += ["", *_expected(profile), *_losses(profile)]
+    lines += _surpassing(profile)
     lines += ["", *_roofline(profile)]
     lines += ["", *_note("conversion", conversions(profile.candidate), profile)]
     lines += _note("in fp32", stayed_float(profile.candidate), profile)
@@ -56,44 +57,73 @@ def _totals(profile: Profile) -> list[str]:
     return lines
 
 
+def _expected(profile: Profile) -> list[str]:
+    """Return what this CPU lets the products gain, and what they gain."""
+    products = [gain for gain in gains(profile) if gain.op_type in ARITHMETIC_OPS]
+    expected = expected_gain(profile)
+    if expected is None:
+        return []
+    found = sum(gain.baseline_ns for gain in products) / sum(gain.candidate_ns for gain in products)
+    source = "this CPU's peaks" if profile.peaks is not None else "its typical product"
+    return [f"Its products gain {found:.2f}x; by {source} {expected:.2f}x is expected of them."]
+
+
 def _losses(profile: Profile) -> list[str]:
-    run = profile.candidate.run_ns
-    lines = [f"{'loses':>9}  {'(0.5x of 3x: its gain of the typical one)':<45} {'rewrite':<15}{'without':>8}"]
-    for loss in losses(profile)[:_ROWS]:
-        words = f"{shortened(loss.what, 43 - len(loss.why))}: {loss.why}"
-        without = profile.baseline.run_ns / (run - loss.time_ns)
-        lines.append(f"{milliseconds(loss.time_ns):>9}  {words:<45} {loss.rewrite or '':<15}{without:>7.2f}x")
-    return lines if len(lines) > 1 else ["Nothing beside the int8 operators costs 1 % of the time."]
-
-
-def _least_gains(profile: Profile) -> list[str]:
-    products = product_gains(profile)
-    lines = [f"{'operators that gain least':<47}{'fp32':>11}{'int8':>11}{'gain':>8}"]
-    lines += [_gain_row(gain) for gain in products[:_ROWS]]
-    lines += [_gain_row(gain) for gain in _slower_others(profile)[:_OTHER_ROWS]]
-    if len(products) > _ROWS:
-        most = products[-1]
-        lines.append(f"  … most: {shortened(short_name(most.origin, most.op_type), 50)}, {most.ratio:.2f}x")
+    found = losses(profile)
+    if not found:
+        return ["No operator takes 1 % of the time more than expected."]
+    lines = [f"{'what costs most of the difference':<39}{'fp32':>10}{'int8':>10}{'expected':>10}{'lost':>11}"]
+    for loss in found[:_ROWS]:
+        times = (loss.fp32_ns, loss.int8_ns, loss.expected_ns, loss.lost_ns)
+        words = "".join(f"{_micro(time):>10}" for time in times)
+        lines.append(f"  {shortened(loss.what, 36):<37}{words:>41}")
+        lines += textwrap.wrap(
+            f"{loss.why}; to do: {loss.advice}",
+            WIDTH,
+            initial_indent="    ",
+            subsequent_indent="      ",
+            max_lines=1,
+            placeholder=" …",
+        )
+    if len(found) > _ROWS:
+        rest = found[_ROWS:]
+        lines.append(f"  … {len(rest)} more lose {milliseconds(sum(loss.lost_ns for loss in rest))}")
     return lines
 
 
-def _slower_others(profile: Profile) -> list[Gain]:
-    """Return the operators that are no products and take longer in int8, by what they take longer."""
-    products = {gain.origin for gain in product_gains(profile)}
-    longer = [gain for gain in gains(profile) if gain.origin not in products]
-    longer.sort(key=lambda gain: gain.baseline_ns - gain.candidate_ns)
-    return [g for g in longer if g.candidate_ns - g.baseline_ns >= _OTHERS_FROM * profile.candidate.run_ns]
-
-
-def _gain_row(gain: Gain) -> str:
-    detail = f" ({gain.op_type})" if gain.shape_note is None else f" ({gain.op_type}, {gain.shape_note})"
-    name = shortened(short_name(gain.origin, gain.op_type), 44 - len(detail)) + detail
-    return f"  {name:<45}{_micro(gain.baseline_ns):>11}{_micro(gain.candidate_ns):>11}{gain.ratio:>7.2f}x"
+def _surpassing(profile: Profile) -> list[str]:
+    """Return the products that gain over 10 % more than expected, with the reason."""
+    peaks, rate = profile.peaks, profile.memory_rate
+    if peaks is None or rate is None:
+        return []
+    least = _OTHERS_FROM * profile.baseline.run_ns
+    more = []
+    for gain in gains(profile):
+        if gain.layer is not None and gain.multiply_adds and gain.kind == "int8" and gain.baseline_ns >= least:
+            layer = LayerGain(
+                name=gain.origin,
+                kind=gain.layer,
+                multiply_adds=gain.multiply_adds,
+                fp32_bytes=gain.fp32_bytes,
+                fp32_ns=gain.baseline_ns,
+                int8_ns=gain.candidate_ns,
+                expected=gain.baseline_ns / gain.expected_ns,
+            )
+            more += [(gain, layer)] if layer.surpasses else []
+    more.sort(key=lambda pair: -pair[1].gain / pair[1].expected)
+    lines = ["gain over 10 % more than expected"] if more else []
+    for gain, layer in more[:_OTHER_ROWS]:
+        name = shortened(short_name(gain.origin, gain.op_type), 30)
+        words = f"{name}, {layer.gain:.2f}x of {layer.expected:.2f}x: {surpassing_reason(layer, peaks, rate)}"
+        lines += textwrap.wrap(words, WIDTH, initial_indent="  ", subsequent_indent="    ")[:2]
+    if len(more) > _OTHER_ROWS:
+        lines.append(f"  … {len(more) - _OTHER_ROWS} more")
+    return lines
 
 
 def _roofline(profile: Profile) -> list[str]:
     threads = "1 thread" if profile.threads == 1 else f"{profile.threads} threads"
-    lines = [f"roofline, {threads} (peak: onnxruntime's best matrix product on this core)"]
+    lines = [f"roofline, {threads} (peak: the best layer of any kind, measured on this CPU)"]
     sides = (reached(profile, profile.candidate).get("int8"), reached(profile, profile.baseline).get("fp32"))
     for kind, found in zip(("int8", "fp32"), sides, strict=True):
         if found is not None:
@@ -124,4 +154,4 @@ def _time(nanoseconds: float) -> str:
 
 
 def _micro(nanoseconds: float) -> str:
-    return f"{nanoseconds / 1e3:.0f} us"
+    return f"{nanoseconds / 1e3:.0f} us" if nanoseconds else "-"

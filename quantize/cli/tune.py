@@ -62,7 +62,7 @@ def tune(
             "--latency_table",
             metavar="FILE",
             rich_help_panel=RUN,
-            help="Latencies recorded by an earlier run, in place of measuring (engine native).",
+            help="Latencies recorded by an earlier run, in place of measuring.",
         ),
     ] = None,
     criterion: Annotated[
@@ -99,13 +99,13 @@ def tune(
         ),
     ] = None,
 ) -> Callable[[], ExitCode]:
-    """Quantize a model under an accuracy criterion, and write int8 and QDQ models and a report.
+    """Quantize a model under criteria of accuracy and speed, and write int8 and QDQ models and a report.
 
     Flags take their value as --key=value or --key value, with underscores or dashes. Each setting of the
     configuration file has a flag of the same last name. Without --input_model and --data_path: a demonstration on
     20 photographs.
 
-    Exit codes: 0 criterion met, 1 not met, 2 something to fix, 3 inconclusive, 70 a bug, 130 interrupted.
+    Exit codes: 0 criteria met, 1 not met, 2 something to fix, 3 inconclusive, 70 a bug, 130 interrupted.
     """
     model: Path | None = flag_value("--input_model", input_model, Place)
     output: Path | None = flag_value("--output_model", output_model, Place)

@@ -16,7 +16,7 @@ class PreprocessingBlock(Block):
     A pixel becomes ``(value * scale - mean) / std``, channels in RGB order, value 0-255; the swap to BGR comes last.
     """
 
-    preset: Literal["caffe", "imagenet"] | None = Field(
+    preset: Literal["caffe", "imagenet", "efficientnet_lite"] | None = Field(
         default=None, description="Named preprocessing; where it is left out, the one of a known model."
     )
     resize: Count | None = Field(default=None, description="Pixels of the side that is resized to.")

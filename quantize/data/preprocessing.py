@@ -190,6 +190,16 @@ PRESETS: Mapping[str, Preprocessing] = MappingProxyType(
             mean=(0.485, 0.456, 0.406),
             std=(0.229, 0.224, 0.225),
         ),
+        # Values from -1 to 1. Source: tensorflow/tpu, models/official/efficientnet/lite (MEAN_RGB 127, STDDEV_RGB 128).
+        "efficientnet_lite": Preprocessing(
+            preset="efficientnet_lite",
+            resize_mode="shorter",
+            interpolation="bilinear",
+            channel_order="RGB",
+            scale=1.0,
+            mean=(127.0, 127.0, 127.0),
+            std=(128.0, 128.0, 128.0),
+        ),
     }
 )
 

@@ -17,9 +17,14 @@ from quantize.engines.native_layers import Layer, arrays, layers
 from quantize.engines.native_weights import greatest_level, nearest_levels, scales_by_mse
 from quantize.formats import canonical
 from quantize.formats.clipping import Bounds, clip_bounds
-from quantize.formats.float_layers import WEIGHTED, FloatLayer, StoredWeights, take_to_float, with_weights
+from quantize.formats.float_layers import (
+    WEIGHTED,
+    FloatLayer,
+    computes_on_integers,
+    take_to_float,
+)
 from quantize.formats.graph import Graph
-from quantize.formats.unit import quantized_input
+from quantize.formats.stored import StoredWeights, with_weights
 from quantize.recipe import Recipe
 
 PLACED = "placed"
@@ -92,12 +97,9 @@ def int8_nodes(candidate: ModelProto, fp32: ModelProto) -> frozenset[str]:
     """Return the names of the fp32 model's nodes that a candidate computes on integers."""
     graph = Graph(canonical(candidate))
     twins = _twins(Graph(fp32), graph.model())
-    found = set()
-    for node in graph.nodes:
-        data = [name for name in node.input[: 2 if node.op_type in WEIGHTED else None] if graph.constant(name) is None]
-        if node.name in twins and data and all(quantized_input(graph, name) is not None for name in data):
-            found.add(twins[node.name])
-    return frozenset(found)
+    return frozenset(
+        twins[node.name] for node in graph.nodes if node.name in twins and computes_on_integers(graph, node)
+    )
 
 
 def _twins(reference: Graph, candidate: ModelProto) -> dict[str, str]:

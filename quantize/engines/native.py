@@ -14,7 +14,6 @@ from quantize.calibration.grid import Grid
 from quantize.calibration.second_moments import SecondMoments
 from quantize.calibration.statistics import CalibrationStatistics
 from quantize.engines.native_equalization import equalized
-from quantize.engines.native_guard import guard_float_layers
 from quantize.engines.native_placing import (
     BIAS,
     CORRECTIONS,
@@ -31,7 +30,8 @@ from quantize.engines.native_rewriting import rewritten
 from quantize.engines.native_scores import corrected_scores, logits
 from quantize.errors import EngineError
 from quantize.formats.exact import with_unsigned_weights
-from quantize.formats.stored import store_weights
+from quantize.formats.guard import guard_float_layers
+from quantize.formats.stored import with_weights
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.nodes import default_opset
 from quantize.models.opsets.raising import raise_opset
@@ -105,12 +105,13 @@ class NativeBuilder:
         """Return the quantized graph without writing it; see ``build``."""
         placement, activations = self.placed(model, recipe, evidence)
         quantized = insert_qdq(placement.model, recipe, op_types_of(recipe), activations, placement.grids)
-        if placement.stored:
-            quantized = store_weights(quantized, placement.stored)
-        quantized = rewritten(quantized, recipe.rewrites)
-        guard_float_layers(quantized)
+        # Before rewrites, which may give nodes other names.
         if recipe.uint8_nodes:
             quantized = with_unsigned_weights(quantized, recipe.uint8_nodes)
+        if placement.stored:
+            quantized = with_weights(quantized, placement.stored)
+        quantized = rewritten(quantized, recipe.rewrites)
+        guard_float_layers(quantized)
         if SCORES not in recipe.corrections:
             return quantized
         if self._reference is None:

@@ -17,12 +17,14 @@ import onnxruntime
 from onnx import ModelProto, NodeProto
 
 from quantize.formats.graph import DEFAULT_DOMAIN, MICROSOFT, Graph, attribute
+from quantize.formats.guard import guard_float_layers
 from quantize.formats.operators.moving import moves_values
 from quantize.formats.parameters import is_dequantize
-from quantize.formats.saturation import is_depthwise
+from quantize.formats.saturation import is_depthwise, weights_can_saturate
 from quantize.formats.signedness import integer_type
 from quantize.formats.unsigned import Unsigned
 from quantize.models.reading import read_model
+from quantize.models.saturating_sums import sums_saturate
 from quantize.models.session import open_session
 
 _PLACES = {
@@ -39,7 +41,9 @@ _PLACES = {
 takes float activations, which it quantizes to uint8 by itself."""
 
 
-def with_unsigned_weights(model: ModelProto, nodes: Collection[str] | None = None) -> ModelProto:
+def with_unsigned_weights(
+    model: ModelProto, nodes: Collection[str] | None = None, *, only_saturating: bool = False
+) -> ModelProto:
     """Return a copy of a model in which int8 weights that are multiplied with uint8 activations are uint8.
 
     Scales, biases and results are the same: a zero point is subtracted from its weight before anything is multiplied.
@@ -50,6 +54,7 @@ def with_unsigned_weights(model: ModelProto, nodes: Collection[str] | None = Non
     Args:
         model: In any format; a float model comes back as it is.
         nodes: The names of the nodes to write so; None: all. Names that the graph does not have count for nothing.
+        only_saturating: Leave out layers whose sums stay within 16 bits whatever the input is.
     """
     graph = Graph(model)
     unsigned = Unsigned(graph)
@@ -57,9 +62,9 @@ def with_unsigned_weights(model: ModelProto, nodes: Collection[str] | None = Non
         if nodes is not None and node.name not in nodes:
             continue
         if (node.domain, node.op_type) in _PLACES:
-            _integer_operator(graph, unsigned, node)
+            _integer_operator(graph, unsigned, node, only_saturating=only_saturating)
         elif not node.domain and node.op_type in ("Conv", "Gemm", "MatMul"):
-            _float_operator(graph, unsigned, node)
+            _float_operator(graph, unsigned, node, only_saturating=only_saturating)
     return graph.model()
 
 
@@ -67,6 +72,9 @@ def open_exact_session(
     model: ModelProto | Path, *, threads: int = 1, where: str | None = None
 ) -> onnxruntime.InferenceSession:
     """Return a session that computes what the graph says, without saturation, whatever the CPU.
+
+    Layers of float weights stay float too: those that onnxruntime quantizes when a session opens (see
+    ``formats.guard``) get int8 weights, which saturate.
 
     Args:
         model: A model in any format, or its file.
@@ -79,10 +87,14 @@ def open_exact_session(
     if isinstance(model, Path):
         where = where or str(model)
         model = read_model(model)
-    return open_session(with_unsigned_weights(model).SerializeToString(), threads=threads, where=where)
+    exact = ModelProto()
+    # Where nothing saturates, the model itself gives the same bits, and int8 weights have the faster kernels.
+    exact.CopyFrom(with_unsigned_weights(model) if sums_saturate() else model)
+    guard_float_layers(exact)
+    return open_session(exact.SerializeToString(), threads=threads, where=where)
 
 
-def _integer_operator(graph: Graph, unsigned: Unsigned, node: NodeProto) -> None:
+def _integer_operator(graph: Graph, unsigned: Unsigned, node: NodeProto, *, only_saturating: bool) -> None:
     activations, their_zero_point, weights, zero_point = _PLACES[node.domain, node.op_type]
     names = [*node.input, *[""] * (zero_point + 1 - len(node.input))]
     if activations is not None and their_zero_point is not None:
@@ -93,6 +105,8 @@ def _integer_operator(graph: Graph, unsigned: Unsigned, node: NodeProto) -> None
         return
     if node.op_type == "QLinearConv" and _is_depthwise(graph, node, names[weights]):
         return
+    if only_saturating and not _can_saturate(graph, node, names[weights]):
+        return
     raised = unsigned.zero_point(names[zero_point], shape=())
     if raised is None:
         return
@@ -101,13 +115,15 @@ def _integer_operator(graph: Graph, unsigned: Unsigned, node: NodeProto) -> None
     graph.set_input(node, zero_point, raised)
 
 
-def _float_operator(graph: Graph, unsigned: Unsigned, node: NodeProto) -> None:
+def _float_operator(graph: Graph, unsigned: Unsigned, node: NodeProto, *, only_saturating: bool) -> None:
     activations, weights = (_dequantize_behind(graph, name) for name in node.input[:2])
     if activations is None or weights is None:
         return
     if _type_behind(graph, activations) != np.uint8 or _type_behind(graph, weights) != np.int8:
         return
     if node.op_type == "Conv" and _is_depthwise(graph, node, weights.input[0]):
+        return
+    if only_saturating and not _can_saturate(graph, node, weights.input[0]):
         return
     raised = unsigned.reals(node.input[1])
     if raised is not None:
@@ -129,3 +145,8 @@ def _type_behind(graph: Graph, dequantize: NodeProto) -> np.dtype[np.generic] | 
 def _is_depthwise(graph: Graph, node: NodeProto, weights: str) -> bool:
     values = graph.constant(weights)
     return values is not None and is_depthwise(values.shape, attribute(node, "group", 1))
+
+
+def _can_saturate(graph: Graph, node: NodeProto, weights: str) -> bool:
+    values = graph.constant(weights)
+    return values is None or weights_can_saturate(node, values)  # None: weights that only the input decides

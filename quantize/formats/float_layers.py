@@ -1,8 +1,4 @@
-"""Taking layers of a quantized graph back to float arithmetic, their weights in fp32 or stored in int8.
-
-The integers of "stored in int8, computed in fp32" stand under Cast and Mul: onnxruntime folds both when a session
-opens, so that the graph that runs is fp32's own, fused and in its layouts. Under DequantizeLinear it folds nothing.
-"""
+"""Taking layers of a quantized graph back to float arithmetic, their weights in fp32 or stored in int8."""
 
 from __future__ import annotations
 
@@ -11,39 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TensorProto
+from onnx import ModelProto, NodeProto
 
 from quantize.formats.clipping import Bounds, clip_bounds
 from quantize.formats.graph import Graph
 from quantize.formats.parameters import is_dequantize, is_quantize
+from quantize.formats.stored import Weights, put_weights
 from quantize.formats.unit import quantized_input
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-
-
-@dataclass(frozen=True, eq=False)
-class StoredWeights:
-    """Weights as levels of an int8 grid with one scale a channel: ``levels * scales``.
-
-    Attributes:
-        levels: int8, of the weights' shape.
-        scales: float32 (channels,).
-        axis: The axis of the channels.
-    """
-
-    levels: NDArray[np.int8]
-    scales: NDArray[np.float32]
-    axis: int
-
-    @property
-    def aligned_scales(self) -> NDArray[np.float32]:
-        """Return the scales in a shape that is multiplied with the levels as it is."""
-        shape = [1] * self.levels.ndim
-        shape[self.axis] = -1
-        return self.scales.reshape(shape)
-
-
-Weights = NDArray[np.float32] | StoredWeights
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,43 +31,6 @@ class FloatLayer:
     weights: Weights | None = None
     bias: NDArray[np.float32] | None = None
     bounds: Bounds | None = None
-
-
-def put_weights(graph: Graph, hint: str, weights: Weights) -> str:
-    """Add weights to a graph and return the name of the float tensor that holds them."""
-    if not isinstance(weights, StoredWeights):
-        return graph.add_constant(hint, weights)
-    levels = graph.add_constant(f"{hint}_stored", weights.levels)
-    scales = graph.add_constant(f"{hint}_stored_scale", weights.aligned_scales)
-    cast, product = graph.fresh(f"{hint}_stored_float"), graph.fresh(hint)
-    graph.add("Cast", [levels], [cast], name=f"{hint}_Cast", to=TensorProto.FLOAT)
-    graph.add("Mul", [cast, scales], [product], name=f"{hint}_Mul")
-    return product
-
-
-def stored_values(graph: Graph, name: str) -> NDArray[np.float32] | None:
-    """Return the float values of a tensor that ``put_weights`` stored in int8; None for any other."""
-    product = graph.producer(name)
-    cast = graph.producer(product.input[0]) if product is not None and product.op_type == "Mul" else None
-    levels = graph.constant(cast.input[0]) if cast is not None and cast.op_type == "Cast" else None
-    scales = graph.constant(product.input[1]) if product is not None and levels is not None else None
-    if levels is None or scales is None or levels.dtype != np.int8:
-        return None
-    values: NDArray[np.float32] = (levels.astype(np.float32) * scales).astype(np.float32)
-    return values
-
-
-def with_weights(model: ModelProto, weights: Mapping[str, Weights]) -> ModelProto:
-    """Return a float model with other weights.
-
-    Args:
-        model: fp32.
-        weights: By the name of the initializer that they take the place of.
-    """
-    graph = Graph(model)
-    for name, given in weights.items():
-        graph.replace_uses(name, put_weights(graph, f"{name}_weights", given))
-    return graph.model()
 
 
 def take_to_float(model: ModelProto, layers: Mapping[str, FloatLayer], followers: Collection[str] = ()) -> ModelProto:
@@ -154,7 +89,9 @@ def _ends(bounds: Bounds) -> tuple[tuple[str, float], tuple[str, float]]:
 
 def _float_nodes(graph: Graph, named: set[str], followers: Collection[str]) -> set[str]:
     """Return the names of all nodes that compute in float: the named, those that did, and what follows them."""
-    floats = named | {node.name for node in graph.nodes if not _is_border(node) and not _is_int8(graph, node)}
+    floats = named | {
+        node.name for node in graph.nodes if not _is_border(node) and not computes_on_integers(graph, node)
+    }
     left = [node for node in graph.sorted_nodes() if node.name in followers and node.name not in floats]
     changed = True
     while changed:
@@ -174,16 +111,28 @@ def _is_border(node: NodeProto) -> bool:
     return is_quantize(node) or is_dequantize(node)
 
 
-def _is_int8(graph: Graph, node: NodeProto) -> bool:
-    """Return whether onnxruntime may compute a node on integers: what it takes was dequantized."""
+def computes_on_integers(graph: Graph, node: NodeProto) -> bool:
+    """Return whether onnxruntime may compute a node on integers: between DequantizeLinear and QuantizeLinear."""
     data = [name for name in node.input if name and graph.constant(name) is None]
     if node.op_type in WEIGHTED:  # float weights make a float layer
         data = list(node.input[:2])
     if clip_bounds(graph, node) is not None:  # an activation belongs to the node before it
         maker = graph.producer(node.input[0])
         if maker is not None and not _is_border(maker):
-            return _is_int8(graph, maker)
-    return bool(data) and all(is_dequantize(graph.producer(name)) for name in data)
+            return computes_on_integers(graph, maker)
+    if not data or not all(is_dequantize(graph.producer(name)) for name in data):
+        return False
+    return node.op_type in ("Gemm", "MatMul") or all(_only_quantized(graph, name) for name in node.output if name)
+
+
+def _only_quantized(graph: Graph, name: str) -> bool:
+    readers = graph.consumers(name)
+    if graph.is_output(name):
+        return False
+    return all(
+        is_quantize(reader) or (clip_bounds(graph, reader) is not None and _only_quantized(graph, reader.output[0]))
+        for reader in readers
+    )
 
 
 def _made_in_float(graph: Graph, name: str, floats: set[str]) -> bool:

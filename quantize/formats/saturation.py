@@ -48,6 +48,21 @@ def can_saturate(rows: NDArray[np.integer[Any]]) -> bool:
     return bool(most > _HIGHEST or least < _LOWEST)
 
 
+def weights_can_saturate(node: NodeProto, values: NDArray[np.integer[Any]]) -> bool:
+    """Return whether two products of uint8 activations and a layer's int8 weights can leave 16 bits.
+
+    Args:
+        node: A convolution or a matrix product, on floats or on integers.
+        values: int8, its weights.
+    """
+    if node.op_type.endswith(("Conv", "ConvInteger")):
+        depthwise = is_depthwise(values.shape, attribute(node, "group", 1))
+        return not depthwise and can_saturate(values.reshape(len(values), -1))
+    transposed = node.op_type.endswith("Gemm") and attribute(node, "transB", 0)
+    across = values if transposed or values.ndim < 2 else np.moveaxis(values, -2, -1)
+    return can_saturate(across.reshape(-1, across.shape[-1]))
+
+
 def is_depthwise(shape: tuple[int, ...], group: int) -> bool:
     """Return whether a Conv has one input and one output channel a group.
 
@@ -69,9 +84,4 @@ def _can_saturate(graph: Graph, node: NodeProto) -> bool:
         return False
     if values is None:  # weights that only the input decides
         return True
-    if node.op_type == "Conv":
-        return not is_depthwise(values.shape, attribute(node, "group", 1)) and can_saturate(
-            values.reshape(len(values), -1)
-        )
-    across = values if node.op_type == "Gemm" and attribute(node, "transB", 0) else np.moveaxis(values, -2, -1)
-    return can_saturate(across.reshape(-1, across.shape[-1]))
+    return weights_can_saturate(node, values)

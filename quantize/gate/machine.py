@@ -55,7 +55,8 @@ def machine_of(document: ReportDocument) -> Machine:
 def recorded_class(document: ReportDocument) -> CpuClass | None:
     """Return the class of CPUs that a run says it was measured on; None in earlier reports."""
     environment = document.measurement.environment if document.measurement is not None else None
-    said = document.at("provenance", "cpu_class") if environment is None else environment.cpu_class
+    timed_on = environment.cpu_class if environment is not None else None
+    said = timed_on or document.at("provenance", "cpu_class")
     return next((known for known in CPU_CLASSES if known == said), None)
 
 

@@ -10,6 +10,7 @@ from quantize.benchmark.measurement import speedups
 from quantize.report.markdown import escaped
 from quantize.report.models import ModelSection
 from quantize.report.schema import RunReport
+from quantize.report.stored import stored_sentence
 from quantize.report.wording import percent, times
 
 _COLUMNS = (
@@ -136,12 +137,14 @@ def _calibration(report: RunReport) -> list[str]:
     among = "among" if data.calibration_in_evaluation else "not among"
     widths = "8-bit, 7-bit where sums could saturate" if recipe.reduce_range else "8-bit"
     per = "output channel" if recipe.per_channel else "tensor"
+    stored = stored_sentence(report)
     return [
         f"- {data.calibration:,} images, {among} the {data.evaluation:,} evaluation images.",
         f"- Activations {recipe.activation_type}, range rule {escaped(recipe.range_rule)}; "
         f"weights {recipe.weight_type} ({widths}), one scale per {per}.",
         f"- {escaped(report.cpus)}",
         f"- Kept in fp32: {_listed((*recipe.float_op_types, *recipe.float_nodes))}.",
+        *([f"- {stored}"] if stored is not None else []),
         f"- Rewrites: {_listed(recipe.rewrites)}. Corrections: {_listed(recipe.corrections)}.",
     ]
 

@@ -16,6 +16,7 @@ from quantize.report.flips import FlipSection
 from quantize.report.machine import machine_table
 from quantize.report.markdown import provenance_facts
 from quantize.report.page import page
+from quantize.report.placement_table import placement_table
 from quantize.report.replay import replay_sentences
 from quantize.report.schema import RunReport
 from quantize.report.search_tables import engines_table, prediction_table, search_stages_table
@@ -75,6 +76,7 @@ def html(report: RunReport) -> str:
         thumbnail=thumbnail,
         details=_there(
             trials_table(report),
+            placement_table(report),
             prediction_table(report),
             search_stages_table(report),
             rewrites_table(report),

@@ -25,7 +25,8 @@ class PlacementOptionSection(Section):
     """One placement of a tuned model's layers.
 
     Attributes:
-        kind: As Neural Compressor decided, the fastest assignment by prediction, or float arithmetic throughout.
+        kind: As Neural Compressor decided, the fastest assignment by prediction, one with more layers in float where
+            that misses the goal, or float arithmetic throughout.
         recipe_id: What builds it.
         taken: Whether the run's models have it.
         int8_layers: Layers with weights that compute in int8.
@@ -39,7 +40,7 @@ class PlacementOptionSection(Section):
         bytes: Size of its model, the rewrites included.
     """
 
-    kind: Literal["as tuned", "fastest", "float"]
+    kind: Literal["as tuned", "fastest", "safer", "float"]
     recipe_id: str
     taken: bool
     int8_layers: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from quantize.benchmark.doubts import doubts
@@ -13,10 +13,12 @@ from quantize.evaluation.summary import EvaluationSummary
 from quantize.report.flips import FlipsSection
 from quantize.report.machine import machine_table
 from quantize.report.models import AccuracySection
+from quantize.report.placement_table import placement_table
 from quantize.report.schema import RunReport
 from quantize.report.search_tables import engines_table, prediction_table, search_stages_table
+from quantize.report.stored import stored_sentence
 from quantize.report.table import NAMES, Table
-from quantize.report.trials import RewriteSection
+from quantize.report.trials import RewriteSection, TrialSection
 from quantize.report.wording import (
     NOTHING,
     bounds,
@@ -45,6 +47,7 @@ def report_tables(report: RunReport) -> tuple[Table, ...]:
         resources_table(report),
         flips_table(report),
         trials_table(report),
+        placement_table(report),
         prediction_table(report),
         search_stages_table(report),
         rewrites_table(report),
@@ -205,6 +208,8 @@ def resources_table(report: RunReport) -> Table | None:
     if not report.resources:
         return None
 
+    stored = stored_sentence(report)
+
     def added(size: float | None) -> str:
         return megabytes(None if size is None else round(size))
 
@@ -221,12 +226,13 @@ def resources_table(report: RunReport) -> Table | None:
             )
             for one in report.resources
         ),
-        ("Each model in processes of its own; medians of three.",),
+        ("Each model in processes of its own; medians of three.", *([stored] if stored is not None else [])),
     )
 
 
 def trials_table(report: RunReport) -> Table:
     """Return every trial in order."""
+    lost = {one.trial for one in report.lost}
     rows = tuple(
         (
             f"{trial.index}{' *' if trial.index == report.chosen.trial else ''}",
@@ -235,7 +241,7 @@ def trials_table(report: RunReport) -> Table:
             percent(trial.agreement),
             percent(trial.integer_share, 0),
             seconds(trial.seconds),
-            "met" if trial.met else (f"failed: {trial.failure.stage}" if trial.failure else "not met"),
+            _outcome(trial, lost),
         )
         for trial in report.trials
     )
@@ -246,6 +252,13 @@ def trials_table(report: RunReport) -> Table:
         rows,
         ("* the one that the files were built from.",),
     )
+
+
+def _outcome(trial: TrialSection, lost: Collection[int]) -> str:
+    text = "met" if trial.met else (f"failed: {trial.failure.stage}" if trial.failure else "not met")
+    if trial.index in lost:
+        text += ", its files not"
+    return text if trial.repeats is None else f"{text} (the graph of {trial.repeats}, not run again)"
 
 
 def rewrites_table(report: RunReport) -> Table | None:

@@ -24,12 +24,14 @@ from quantize.rewrites import RatioInterval
 from quantize.tuning.assignment import Costs, best_assignment
 from quantize.tuning.borders import borders_of
 from quantize.tuning.effect import effective
+from quantize.tuning.ladder import ladder
 from quantize.tuning.latency import latency_model
 from quantize.tuning.profiled_times import ProfiledTimes
 from quantize.tuning.result import AS_FAST, FASTER
 from quantize.tuning.units import UnitGraph, unit_graph
 
-Kind = Literal["as tuned", "fastest", "float"]
+Kind = Literal["as tuned", "fastest", "safer", "float"]
+_RUNGS = 8
 _SMALLER = 0.98
 """A file that has at most this share of another's bytes is smaller."""
 
@@ -63,7 +65,8 @@ class Option:
     """One placement that was looked at.
 
     Attributes:
-        kind: As Neural Compressor decided, the fastest assignment by prediction, or float arithmetic throughout.
+        kind: As Neural Compressor decided, the fastest assignment by prediction, one with more layers in float where
+            that misses the goal, or float arithmetic throughout.
         recipe: What builds it.
         predicted_ns: Its predicted time for one run; None where nothing was predicted.
         speedup: fp32's time over its own; None where it was not measured.
@@ -124,13 +127,15 @@ class PlacementSearch:
     def chosen(self) -> Placement:
         """Return the placement to take: the fastest by measurement that meets the goal, float where int8 is slower."""
         tuned = self._judged(Option("as tuned", self._recipe, speedup=self._bench.ratio(None, self._recipe)))
+        costs = self._costs({})
+        tuned = replace(tuned, predicted_ns=costs.time_ns(costs.fixed))
         self._options.append(tuned)
         best = tuned if tuned.met else None
-        fastest = self._fastest(tuned)
+        fastest = self._fastest(costs, met=bool(tuned.met))
         if fastest is not None:
             self._options.append(fastest)
-            if fastest.met:
-                best = fastest
+            best = fastest if fastest.met else best
+        best = best or self._safer()
         slow = best is not None and _is_slow(best)
         if best is not None and not slow and not self._float_is_smaller(best):
             return Placement(best, tuple(self._options), _reason(best))
@@ -144,33 +149,56 @@ class PlacementSearch:
 
     def in_float(self) -> Option:
         """Return float arithmetic throughout, with as many weights stored in int8 as the goal bears."""
-        everything = [*self._weighted, *(unit.name for unit in self._graph.units)]
-        stored = [name for name in self._weighted if name in self._storable]
-        option = self._with_weights("float", everything, stored)
+        everything = frozenset([*self._weighted, *(unit.name for unit in self._graph.units)])
+        option = self._with_weights("float", everything, self._stored(everything))
         option = replace(option, speedup=self._bench.ratio(None, option.recipe))
         self._options.append(option)
         return option
 
-    def _fastest(self, tuned: Option) -> Option | None:
-        """Return the assignment with the least predicted time, where it measures faster than the model as tuned."""
+    def _costs(self, sensitivity: Mapping[str, float]) -> Costs:
+        """Return the predicted time of every assignment; what Neural Compressor left in float stays there."""
         latency = latency_model(self._bench.profile(self._recipe), self._graph, self._borders)
         fixed = frozenset(unit.name for unit in self._graph.units if unit.name not in self._int8)
-        costs = Costs(self._graph, self._borders, latency, {}, {}, fixed)
+        return Costs(self._graph, self._borders, latency, sensitivity, {}, fixed)
+
+    def _fastest(self, costs: Costs, *, met: bool) -> Option | None:
+        """Return the assignment with the least predicted time, judged where it measures faster than the model as tuned.
+
+        Where that one misses the goal, another that is no faster may still meet it.
+        """
         units = effective(costs, best_assignment(costs, 0.0))
-        before, after = costs.time_ns(fixed), costs.time_ns(units)
-        self._options[0] = replace(tuned, predicted_ns=before)
+        before, after = costs.time_ns(costs.fixed), costs.time_ns(units)
         if set(self._weighted) <= units or before < after * FASTER:
             return None
-        moved, in_float = units - fixed, [name for name in self._weighted if name in units]
-        stored = [name for name in in_float if name in self._storable]
-        whole = with_placement(self._recipe, moved, stored)
+        whole = with_placement(self._recipe, units - costs.fixed, self._stored(units))
         gain = self._bench.ratio(self._recipe, whole)
-        if gain.ratio < FASTER or gain.low <= 1.0:
+        if met and (gain.ratio < FASTER or gain.low <= 1.0):
             return Option("fastest", whole, after, gain=gain, bytes=self._bench.built(whole).bytes)
-        option = self._with_weights("fastest", moved, stored)
+        option = self._with_weights("fastest", units - costs.fixed, self._stored(units))
         return replace(option, predicted_ns=after, gain=gain, speedup=self._bench.ratio(None, option.recipe))
 
-    def _with_weights(self, kind: Kind, nodes: list[str] | frozenset[str], stored: list[str]) -> Option:
+    def _safer(self) -> Option | None:
+        """Return the fastest rung from int8 to float that meets the goal, its weights in float stored in int8."""
+        costs = self._costs(self._bench.sensitivity())
+        rungs = [rung for rung in ladder(costs, _RUNGS) if not set(self._weighted) <= set(rung.float_units)]
+        if not rungs:
+            return None
+
+        def option(number: int) -> Option:
+            rung = rungs[number - 1]
+            units = frozenset(rung.float_units)
+            recipe = with_placement(self._recipe, units - costs.fixed, self._stored(units))
+            return replace(self._judged(Option("safer", recipe)), predicted_ns=rung.time_ns)
+
+        found = first_that_passes(option, len(rungs))
+        found = replace(found, speedup=self._bench.ratio(None, found.recipe) if found.met else None)
+        self._options.append(found)
+        return found if found.met else None
+
+    def _stored(self, float_units: frozenset[str]) -> list[str]:
+        return [name for name in self._weighted if name in float_units and name in self._storable]
+
+    def _with_weights(self, kind: Kind, nodes: frozenset[str], stored: list[str]) -> Option:
         """Return a placement with all weights in float stored in int8, but for the most sensitive where that misses."""
 
         def option(kept: int) -> Option:
@@ -227,6 +255,8 @@ def _is_slow(option: Option) -> bool:
 def _reason(best: Option) -> str:
     if best.kind == "as tuned":
         return "no layer measures slower in int8 here"
+    if best.kind == "safer":
+        return "layers compute in float that int8 would take too far from fp32"
     return "layers that measure slower in int8 here compute in float"
 
 

@@ -22,7 +22,7 @@ from quantize.tuning.recipe_search import RecipeSearch
 from quantize.tuning.result import SearchResult, Stopped, best_of, fastest_met, pareto
 from quantize.tuning.sensitivity import Sensitivity
 from quantize.tuning.settings import SearchSettings
-from quantize.tuning.storage import Storage, storage_of
+from quantize.tuning.storage import Storage, placed, storage_of
 from quantize.tuning.units import UnitGraph, unit_graph
 from quantize.tuning.workbench import Workbench
 
@@ -58,6 +58,22 @@ class Search:
         if self._result is None:
             raise ValueError("the search has not come to its end")
         return self._result
+
+    def in_order_of_preference(self) -> Iterator[Recipe]:
+        """Yield the recipes that meet the goal and are fast enough, and at last fp32 itself where that is fast enough.
+
+        The chosen one comes first, then the fastest.
+
+        Raises:
+            ValueError: If ``trials`` has not been exhausted.
+        """
+        chosen = self.result.chosen
+        fast = [one for one in self._candidates.found if one.met and one.speed in ("met", "inconclusive")]
+        fast.sort(key=lambda one: (one is not chosen, one.speed != "met", -(one.speedup or 0.0)))
+        yield from (one.trial.recipe for one in fast)
+        if fast and self._settings.may_end_in_fp32:
+            recipe = fast[0].trial.recipe
+            yield placed(recipe, self._everything(recipe), frozenset())
 
     def trials(self) -> Iterator[Trial]:
         """Search, and yield every evaluated candidate as a trial."""
@@ -100,9 +116,12 @@ class Search:
         """Fall back to fp32 arithmetic where nothing else is good enough, and that is fast enough."""
         if not self._settings.may_end_in_fp32 or fastest_met(self._candidates.found) is not None:
             return
+        units, storage = self._everything(recipe), self._storage(recipe)
+        yield from in_fp32(self._candidates, recipe, units, storage, bounded=bounded)
+
+    def _everything(self, recipe: Recipe) -> frozenset[str]:
         graph = unit_graph(self._bench.source(recipe), op_types_of(recipe))
-        units = frozenset(unit.name for unit in graph.units) | frozenset(recipe.float_nodes)
-        yield from in_fp32(self._candidates, recipe, units, self._storage(recipe), bounded=bounded)
+        return frozenset(unit.name for unit in graph.units) | frozenset(recipe.float_nodes)
 
     def _storage(self, recipe: Recipe) -> Storage:
         """Return which weights may be stored; those that the configuration keeps in fp32 may not."""

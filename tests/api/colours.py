@@ -26,6 +26,8 @@ SETTINGS: dict[str, object] = {
     "quantization.calibration.sampling_size": 24,
     "evaluation.performance.iteration": 20,
     "tuning.speed_criterion.min_speedup": 0,  # so small a model has no speed to gain: tests of speed ask for one
+    "evaluation.performance.max_seconds": 1,
+    "tuning.placement": "all-int8",
     "rewrites": "none",
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -12,6 +13,8 @@ from PIL import Image
 
 from quantize.api import finishing, tuning_run
 from quantize.api.context import Context
+from quantize.api.engines import preferred
+from quantize.api.native_engine import NativeEngine
 from quantize.api.request import TuneRequest, TuneResult
 from quantize.api.search import Found, Search
 from quantize.api.tune import tune
@@ -20,8 +23,11 @@ from quantize.engines.protocols import EvaluateCallback, Trial
 from quantize.evaluation.evaluation import Evaluation
 from quantize.evaluation.fidelity import Fidelity
 from quantize.evaluation.outcomes import Outcomes
-from quantize.models.artifact import save_model
+from quantize.models.artifact import ModelArtifact, save_model
+from quantize.recipe import Recipe
+from quantize.tuning.latency_table import PairedLatency
 from tests.api.colours import COLOURS, SETTINGS, SIDE, chosen_candidate, colours
+from tests.tuning.conftest import made_profile
 
 Configured = Callable[..., RunConfig]
 EndedSearch = Callable[..., None]
@@ -73,15 +79,13 @@ def colour_run(colour_model: Path, configured: Configured, tmp_path_factory: pyt
     (place / "here").mkdir()
     request = TuneRequest(configured(), input_model=colour_model, output_model=place / "out", workers=1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(finishing, "_BENCHMARK_SECONDS", 1.0)
         patch.chdir(place / "here")
         return tune(request)
 
 
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the timing short and leave memory and operators out, where neither is the subject."""
-    monkeypatch.setattr(finishing, "_BENCHMARK_SECONDS", 0.2)
+    """Leave memory and operators out, where they are not the subject."""
     monkeypatch.setattr(finishing, "measure_anatomy", lambda *_, **__: ((), None))
 
 
@@ -115,7 +119,7 @@ def _search_of(candidates: tuple[onnx.ModelProto | BaseException, ...], run: Tun
                 metric = evaluate(artifact) if search.goal.metric != "none" else None
                 yield Trial(number, recipe, artifact, metric, 0.1)
 
-        return search.run(tune, lambda: (None, "these were all"))
+        return preferred(search.run(tune, lambda: (None, "these were all")), search.goal)
 
     return tune_with
 
@@ -145,3 +149,22 @@ def evaluated() -> Evaluated:
         return Evaluation("f" * 64, classes, outcomes, (), fidelity, constant_output=False)
 
     return make
+
+
+@pytest.fixture
+def fast_integers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the native engine times by which integers are faster: by the clock, so small a model gains nothing."""
+
+    def time_ns(model: ModelArtifact) -> float:
+        on_integers = any(node.op_type == "DequantizeLinear" for node in model.proto().graph.node)
+        return 400.0 if on_integers else 1000.0
+
+    def measured(_: NativeEngine, candidate: ModelArtifact, baseline: ModelArtifact) -> PairedLatency:
+        return PairedLatency(baseline_ns=time_ns(baseline), candidate_ns=time_ns(candidate))
+
+    def profiled(engine: NativeEngine, candidate: ModelArtifact, recipe: Recipe) -> SimpleNamespace:
+        names = [node.name for node in colours().graph.node]
+        return made_profile(dict.fromkeys(names, (100.0, 40.0)), conversion=1.0)
+
+    monkeypatch.setattr(NativeEngine, "_measure", measured)
+    monkeypatch.setattr(NativeEngine, "_profile", profiled)

@@ -142,7 +142,7 @@ def test_a_run_is_accepted_and_checked_from_the_command_line(
     del values["models"][0]["selection"]["evaluation"]["fidelity"]["agreement"]
     (run / "report.json").write_text(json.dumps(values))
     assert main(words) is ExitCode.NOT_MET
-    assert "missing        int8 (QLinear): agreement with fp32" in capsys.readouterr().out
+    assert "missing             int8 (QLinear): agreement with fp32" in capsys.readouterr().out
 
 
 def test_a_report_is_drawn_again_from_json_alone(

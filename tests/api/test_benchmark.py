@@ -38,7 +38,7 @@ def runs(colour_run: TuneResult, tmp_path: Path) -> Path:
 @pytest.fixture
 def nothing_given() -> RunConfig:
     """Return settings that name neither images nor preprocessing."""
-    return load_config(None, {"evaluation.performance.iteration": 20})
+    return load_config(None, {"evaluation.performance.iteration": 20, "evaluation.performance.max_seconds": 0.3})
 
 
 def test_without_a_model_the_newest_run_is_measured_in_every_respect_and_both_reports_are_written(
@@ -48,7 +48,6 @@ def test_without_a_model_the_newest_run_is_measured_in_every_respect_and_both_re
         nothing_given,
         runs_dir=runs,
         output_dir=tmp_path / "new" / "reports",
-        max_seconds=0.3,
         batch_sizes=(1, 4),
         workers=1,
     )
@@ -124,7 +123,6 @@ def test_speed_alone_evaluates_nothing_and_takes_a_sample_of_the_images(
         input_model=colour_run.run / "colours-13-int8.onnx",
         baseline_model=colour_model,
         mode="performance",
-        max_seconds=0.3,
         workers=1,
     )
     result = benchmark(request)

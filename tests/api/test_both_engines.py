@@ -41,9 +41,7 @@ def both(colour_model: Path, configured: Configured, tmp_path_factory: pytest.Te
     pytest.importorskip("neural_compressor")
     run = tmp_path_factory.mktemp("both") / "out"
     request = TuneRequest(configured({"tuning.engine": "both"}), input_model=colour_model, output_model=run, workers=1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(finishing, "_BENCHMARK_SECONDS", 1.0)
-        return tune(request)
+    return tune(request)
 
 
 def test_both_engines_are_in_the_report_under_one_criterion(both: TuneResult) -> None:

@@ -1,18 +1,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
 import pytest
 
-from quantize.api.export import guarded, write_pair
+from quantize.api.export import finished, write_pair
 from quantize.api.request import TuneResult
 from quantize.api.run_folder import RunFolder
 from quantize.formats import to_qdq, to_qlinear
+from quantize.formats.exact import open_exact_session
+from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import ModelArtifact
 from quantize.models.session import open_session
 from quantize.rewrites import Rewritten
+from quantize.target import CpuClass
+
+if TYPE_CHECKING:
+    from tests.conftest import ExactSession
+
 
 pytestmark = pytest.mark.inc
 
@@ -24,13 +32,27 @@ def pair(colour_run: TuneResult) -> Rewritten:
 
 
 def test_a_graph_without_fp32_layers_between_int8_ones_is_left_as_it_is(pair: Rewritten) -> None:
-    assert guarded(pair).qlinear == pair.qlinear
-    assert guarded(pair).qdq == pair.qdq
+    same = finished(pair, "vnni")
+    assert same.qlinear == pair.qlinear
+    assert same.qdq == pair.qdq
+
+
+@pytest.mark.parametrize("target", ["avx2", "arm64", "any"])
+def test_for_a_target_that_must_not_saturate_every_layer_that_could_is_written_with_weights_of_uint8(
+    pair: Rewritten, target: CpuClass, exact_session: ExactSession
+) -> None:
+    assert saturating_layers(pair.qlinear)
+    safe = finished(pair, target)
+    images = np.random.default_rng(0).uniform(0, 255, (2, 3, 32, 32)).astype(np.float32)
+    for model, given in ((safe.qlinear, pair.qlinear), (safe.qdq, pair.qdq)):
+        assert saturating_layers(model) == ()
+        exact = exact_session(given).run(None, {"pixels": images})[0]
+        assert np.array_equal(open_session(model.SerializeToString()).run(None, {"pixels": images})[0], exact)
 
 
 def test_what_is_written_is_what_was_given_and_both_files_open(pair: Rewritten, tmp_path: Path) -> None:
-    written = write_pair(guarded(pair), RunFolder(tmp_path, tmp_path / "int8.onnx", tmp_path / "qdq.onnx"))
+    written = write_pair(finished(pair, "vnni"), RunFolder(tmp_path, tmp_path / "int8.onnx", tmp_path / "qdq.onnx"))
     assert onnx.load(written.int8.path) == pair.qlinear
     images = np.random.default_rng(0).uniform(0, 255, (2, 3, 32, 32)).astype(np.float32)
-    scores = [open_session(model.path).run(None, {"pixels": images})[0] for model in (written.int8, written.qdq)]
+    scores = [open_exact_session(model.path).run(None, {"pixels": images})[0] for model in (written.int8, written.qdq)]
     assert np.array_equal(*scores)

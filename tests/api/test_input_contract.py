@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from PIL import Image
 
-from quantize.api import finishing, native_engine, rewriting
+from quantize.api import native_engine, rewriting
 from quantize.api.benchmark import BenchmarkRequest, benchmark
 from quantize.api.inspect import inspect_model
 from quantize.api.package import PackageRequest, package, verify_package
@@ -39,7 +39,6 @@ pytestmark = pytest.mark.inc
 @pytest.fixture(scope="module", autouse=True)
 def quick(tmp_path_factory: pytest.TempPathFactory) -> object:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(finishing, "_BENCHMARK_SECONDS", 0.2)
         patch.setattr(rewriting, "_SECONDS", 0.2)
         patch.setattr(native_engine, "_LATENCY_SECONDS", 0.2)
         patch.setenv("QUANTIZE_CACHE", str(tmp_path_factory.mktemp("cache")))
@@ -62,6 +61,8 @@ def _config(images: tuple[Path, Path], contract: str, engine: str) -> RunConfig:
         "preprocessing.interpolation": "nearest",
         "quantization.calibration.sampling_size": 24,
         "evaluation.performance.iteration": 20,
+        "evaluation.performance.max_seconds": 0.2,
+        "tuning.placement": "all-int8",
         "tuning.exit_policy.max_trials": 2,
         "tuning.engine": engine,
         "rewrites": "default",
@@ -219,7 +220,7 @@ def test_benchmark_feeds_each_model_as_its_file_says(
     own = {"preprocessing.preset": "caffe", "preprocessing.interpolation": "nearest"} if original else {}
     config = load_config(None, {**own, "data.path": str(colour_images[0]), "data.labels": str(colour_images[1])})
     baseline = caffe_model if original else _file(run, "fp32")
-    request = BenchmarkRequest(config, _file(run, "qdq"), baseline, max_seconds=0.2, workers=1)
+    request = BenchmarkRequest(config, _file(run, "qdq"), baseline, workers=1)
     found = benchmark(request).report
     accuracy = [model.accuracy for model in found.models]
     for section in accuracy:

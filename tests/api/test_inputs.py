@@ -38,6 +38,18 @@ def test_known_weights_bring_their_preset_and_what_is_asked_wins(artifact: Model
     assert (changed.channel_order, changed.mean) == ("RGB", CAFFE.mean)
 
 
+def test_known_weights_bring_the_parts_that_differ_from_their_preset_unless_another_one_is_named(
+    artifact: ModelArtifact,
+) -> None:
+    known = load_catalog().named("efficientnet_lite2")
+    entry = known.model_copy(update={"preprocessing": {**known.preprocessing, "resize": 36, "crop": 32}})
+    found = preprocessing_for(artifact, block(), entry)
+    assert (found.preset, found.resize, found.crop, found.interpolation) == ("efficientnet_lite", 36, 32, "bicubic")
+    assert preprocessing_for(artifact, block(resize=40), entry).resize == 40
+    other = preprocessing_for(artifact, block(preset="imagenet"), entry)
+    assert other == PRESETS["imagenet"].for_input_size(32, 32)
+
+
 def test_unknown_weights_without_a_preprocessing_are_refused_with_the_presets(artifact: ModelArtifact) -> None:
     with pytest.raises(ConfigError) as caught:
         preprocessing_for(artifact, block(), None)

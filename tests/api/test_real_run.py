@@ -108,7 +108,7 @@ def test_the_default_rewrites_keep_every_convolution_and_fp32s_answers(
         skip_unreadable=False,
         workers=1,
     )
-    evaluator = Evaluator(images.evaluation, preprocessing, tmp_path / "scores", threads=2)
+    evaluator = Evaluator(images.evaluation, preprocessing, tmp_path / "scores", threads=2, exact=True)
     evaluator.evaluate_baseline(ModelArtifact.load(work / "fp32.onnx"))
     workshop = Workshop(images.evaluation, preprocessing, evaluator, Goal("none"), threads=1, seed=0, progress=silent)
     candidate = ModelArtifact.load(next((work / "candidates").glob("*.onnx")))
@@ -156,8 +156,11 @@ def settings(data: Path, labels: Path | None, **changes: object) -> RunConfig:
     given = {
         "data.path": str(data),
         **({"data.labels": str(labels)} if labels else {}),
+        "quantization.target": "vnni",
         "quantization.calibration.sampling_size": 20,
         "evaluation.performance.iteration": 20,
+        "evaluation.performance.max_seconds": 0.2,
+        "tuning.placement": "all-int8",
         "tuning.exit_policy.max_trials": 1,
         "rewrites": "none",
     }
@@ -188,10 +191,11 @@ def test_the_zoos_own_preprocessing_is_refused_with_the_one_that_fits(
 def test_a_second_real_model_goes_the_same_way(
     efficientnet: Path, few: tuple[Path, Path], tmp_path: Path, brief: None
 ) -> None:
-    config = settings(*few, preprocessing__preset="imagenet")
+    config = settings(*few, preprocessing__preset=None)
     result = tune(TuneRequest(config, input_model=efficientnet, output_model=tmp_path / "run"))
     report = result.report
-    assert top1_of(report.baseline) > 0.7
+    assert report.preprocessing.preset == "efficientnet_lite"
+    assert top1_of(report.baseline) > 0.8
     assert [model.file for model in report.models] == [
         "efficientnet_lite0-13-int8.onnx",
         "efficientnet_lite0-13-qdq.onnx",

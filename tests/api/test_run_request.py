@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from quantize.api import tuning_run
+from quantize.api import settling, tuning_run
 from quantize.api.asked import Asked
 from quantize.api.request import TuneRequest, TuneResult
 from quantize.api.run_request import resumed, write_request
@@ -103,7 +103,7 @@ def test_an_interrupted_replay_goes_on_as_the_replay_that_it_was(
 
     with monkeypatch.context() as patch:
         patch.chdir(colour_run.run.parent)
-        patch.setattr(tuning_run, "write", interrupted)
+        patch.setattr(settling, "write", interrupted)
         with pytest.raises(KeyboardInterrupt):
             tune(TuneRequest(configured(), replay=Path(colour_run.run.name), output_model=run, workers=1))
     monkeypatch.setattr(tuning_run, "tune_with_inc", lambda *_: pytest.fail("searched instead of replayed"))

@@ -9,6 +9,7 @@ import pytest
 from quantize.api.accuracy import baseline_accuracy
 from quantize.api.request import TuneResult
 from quantize.api.sections import criterion_section, model_section, source_section
+from quantize.api.target import with_target
 from quantize.config import load_config
 from quantize.engines.protocols import Goal
 from quantize.models.artifact import ModelArtifact
@@ -57,7 +58,7 @@ def test_the_criterion_is_told_with_the_lowest_value_that_passes(goal: Goal, flo
 @pytest.mark.inc
 def test_the_provenance_of_a_run_names_what_decided_it(colour_run: TuneResult, configured: Configured) -> None:
     found = colour_run.report.provenance
-    assert found.config_fingerprint == fingerprint(configured().model_dump(mode="json"))
+    assert found.config_fingerprint == fingerprint(with_target(configured()).model_dump(mode="json"))
     assert found.data_fingerprint != found.calibration_fingerprint
     assert {"onnx", "onnxruntime", "numpy"} <= set(found.versions)
     age = datetime.now(timezone.utc) - datetime.fromisoformat(found.created)

@@ -127,8 +127,8 @@ def test_a_quota_limits_the_usable_cores(recorded):
 
 def test_every_field_is_of_the_machine_the_software_or_the_settings():
     known = set(MACHINE + SOFTWARE + SETTINGS)
-    # The cores' numbers do not matter, only how many there are.
-    assert set(Environment.model_fields) - known == {"affinity"}
+    # The cores' numbers do not matter, only how many there are; the instruction sets tell the class of the CPU.
+    assert set(Environment.model_fields) - known == {"affinity", "cpu_class"}
     assert known - set(Environment.model_fields) == {"usable_cores"}
 
 

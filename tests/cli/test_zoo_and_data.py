@@ -28,7 +28,9 @@ def test_the_zoo_lists_all_nine_files_of_the_squeezenet_page(capsys: pytest.Capt
     assert max(map(len, out.splitlines())) <= 80
     rows = {line.split()[0]: line.split() for line in out.splitlines()[3:] if line[:1].isalpha()}
     assert set(_NINE) <= set(rows)
-    assert rows["squeezenet1.0-12"][1:] == ["12", "4.95", "caffe", "56.85/79.87", "Apache-2.0", "either"]
+    assert rows["squeezenet1.0-12"][1:] == ["12", "4.95", "caffe", "56.85/79.87", "either"]
+    assert rows["efficientnet_lite0"][3] == "efficientnet_lite"
+    assert "Licences: Apache-2.0 for all." in out
     assert rows["squeezenet1.0-12-int8"][-1] == "download"
     assert "cannot be rebuilt" in out
 
@@ -45,7 +47,9 @@ def test_entries_of_the_users_own_are_listed_first(
     (tmp_path / "own.yaml").write_text("models: {mine-1: {title: Mine, opset: 13}}\n")
     monkeypatch.setenv("QUANTIZE_CATALOG", str(tmp_path / "own.yaml"))
     assert main(["zoo"]) is ExitCode.DONE
-    assert capsys.readouterr().out.splitlines()[3].startswith("mine-1")
+    out = capsys.readouterr().out
+    assert out.splitlines()[3].startswith("mine-1")
+    assert "Licences: not said for mine-1; Apache-2.0 for the others." in out
 
 
 def test_an_entry_of_the_users_own_is_fetched_from_the_mirror_that_is_named(

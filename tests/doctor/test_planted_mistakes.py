@@ -121,13 +121,19 @@ def test_a_crop_in_place_of_a_squash_is_found(examine: Examine) -> None:
 
 
 def test_a_squash_in_place_of_a_crop_is_found(examine: Examine, efficientnet: Path) -> None:
-    settings: dict[str, Any] = {"preprocessing__preset": "imagenet", "preprocessing__resize_mode": "square"}
+    settings: dict[str, Any] = {"preprocessing__preset": "efficientnet_lite", "preprocessing__resize_mode": "square"}
     found = _only(examine(model=efficientnet, images=24, **settings), "preprocessing")
     assert "resize_mode square for shorter" in found
 
 
 def test_the_preset_that_the_zoo_documents_for_squeezenet_is_found_wrong(examine: Examine) -> None:
     assert "--preset caffe" in _only(examine(preprocessing__preset="imagenet"), "preprocessing")
+
+
+def test_efficientnet_lite_is_known_to_need_values_from_minus_one_to_one(examine: Examine, efficientnet: Path) -> None:
+    found = _only(examine(model=efficientnet, images=24, preprocessing__preset="imagenet"), "preprocessing")
+    assert "--preset efficientnet_lite" in found
+    assert "certain" in found
 
 
 def test_labels_off_by_one_are_found(examine: Examine, true_labels: list[int]) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from quantize.engines.inc_candidate import cleaned
 from quantize.engines.inc_process import TimeIsUpError
-from quantize.engines.inc_search import Search
+from quantize.engines.inc_search import Measured, Search
 from quantize.engines.inc_settings import IncSettings
 from quantize.engines.protocols import Goal, Trial
 from quantize.errors import EngineError, ModelError
@@ -39,8 +39,17 @@ def classifier(value: float) -> onnx.ModelProto:
 class Compressor:
     """Stands in for the child process: tries one configuration after another, and remembers the answers."""
 
-    def __init__(self, folder: Path, configurations: list[dict[str, Any]], *, ending: str = "finished") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        configurations: list[dict[str, Any]],
+        *,
+        ending: str = "finished",
+        graphs: list[float] | None = None,
+    ) -> None:
         self.stage = "search"
+        self.deadlines: list[float | None] = []
+        self._graphs = graphs or [float(index) for index in range(len(configurations))]
         self.answers: list[tuple[bool, float]] = []
         self._folder = folder
         self._events = self._script(configurations, ending)
@@ -52,20 +61,30 @@ class Compressor:
                 self.stage = "calibrate"
                 raise EngineError("it died")
             path = self._folder / f"captured-{index}.onnx"
-            onnx.save(classifier(float(index)), path)
+            onnx.save(classifier(self._graphs[index]), path)
             yield {"kind": "candidate", "path": str(path)}
         if ending == "silence":
             raise TimeIsUpError
         yield {"kind": "finished"}
 
     def next_event(self, deadline: float | None) -> dict[str, Any]:
+        self.deadlines.append(deadline)
         return next(self._events)
 
     def answer(self, *, met: bool, margin: float) -> None:
         self.answers.append((met, margin))
 
 
-def search(tmp_path: Path, values: Any, *, known: dict[str, float] | None = None, goal: Goal = GOAL, **limits: Any):
+def search(
+    tmp_path: Path,
+    values: Any,
+    *,
+    known: dict[str, float] | None = None,
+    goal: Goal = GOAL,
+    graphs: dict[str, Measured] | None = None,
+    rejected: Collection[str] = (),
+    **limits: Any,
+):
     metrics = iter(values)
 
     def evaluate(artifact: ModelArtifact) -> float:
@@ -74,7 +93,8 @@ def search(tmp_path: Path, values: Any, *, known: dict[str, float] | None = None
             raise value
         return float(value)
 
-    return Search(IncSettings(**limits), goal, evaluate, "qlinear", tmp_path / "candidates", known or {})
+    settings, candidates = IncSettings(**limits), tmp_path / "candidates"
+    return Search(settings, goal, evaluate, "qlinear", candidates, known or {}, graphs, rejected)
 
 
 ALL, HALF, NONE = {"a": INT8, "b": INT8}, {"a": INT8, "b": FP32}, {"a": FP32, "b": FP32}
@@ -183,3 +203,62 @@ def test_unused_opset_imports_are_removed():
     model.graph.node.append(helper.make_node("QLinearAdd", [], ["z"], domain="com.microsoft"))
     assert [(opset.domain, opset.version) for opset in cleaned(model).opset_import] == [("", 13), ("com.microsoft", 1)]
     assert len(model.opset_import) == 3
+
+
+def test_a_graph_that_was_tried_before_is_not_run_again_and_the_trial_says_so(tmp_path: Path):
+    compressor = Compressor(tmp_path, [ALL, HALF, NONE], graphs=[1.0, 2.0, 1.0])
+    trials = list(search(tmp_path, [0.4, 0.5]).trials(compressor))
+    assert [trial.metric for trial in trials] == [0.4, 0.5, 0.4]
+    assert [trial.repeats for trial in trials] == [None, None, trials[0].recipe.id]
+    assert compressor.answers[0] == compressor.answers[2]
+
+
+def test_a_graph_that_could_not_be_run_is_not_run_again_either(tmp_path: Path):
+    compressor = Compressor(tmp_path, [ALL, HALF], graphs=[1.0, 1.0])
+    trials = list(search(tmp_path, [ModelError("no kernel")]).trials(compressor))
+    assert trials[1].failure == trials[0].failure
+    assert trials[1].repeats == trials[0].recipe.id
+
+
+def test_a_graph_that_was_measured_before_a_resumption_is_not_run_again(tmp_path: Path):
+    (first,) = search(tmp_path, [0.75]).trials(Compressor(tmp_path, [ALL]))
+    assert first.artifact is not None
+    graphs = {first.artifact.graph_sha256: Measured(first.recipe.id, first.metric)}
+    tuning = search(tmp_path, [], graphs=graphs)
+    (again,) = tuning.trials(Compressor(tmp_path, [HALF]))
+    assert (again.metric, again.repeats) == (0.75, first.recipe.id)
+
+
+def test_a_recipe_whose_files_missed_the_goal_does_not_end_the_search_nor_does_its_graph(tmp_path: Path):
+    (first,) = search(tmp_path, [0.8]).trials(Compressor(tmp_path, [ALL]))
+    compressor = Compressor(tmp_path, [ALL, HALF, NONE], graphs=[0.0, 0.0, 2.0])
+    assert first.artifact is not None
+    graphs = {first.artifact.graph_sha256: Measured(first.recipe.id, 0.8)}
+    tuning = search(tmp_path, [0.75], known={first.recipe.id: 0.8}, graphs=graphs, rejected={first.recipe.id})
+    trials = list(tuning.trials(compressor))
+    assert [met for met, _ in compressor.answers] == [False, False, True]
+    assert all(margin < 0 for met, margin in compressor.answers if not met)
+    assert tuning.outcome().chosen == trials[-1].recipe.id
+
+
+def test_the_time_budget_ends_the_search_with_the_best_so_far(tmp_path: Path):
+    tuning = search(tmp_path, itertools.repeat(0.4), time_budget=1e-9)
+    compressor = Compressor(tmp_path, [ALL, HALF])
+    assert len(list(tuning.trials(compressor))) == 1
+    assert tuning.outcome().stopped == "time_budget"
+    assert tuning.outcome().best is not None
+
+
+def test_the_time_budget_leaves_time_for_one_candidate_and_the_time_out_does_not(tmp_path: Path):
+    compressor = Compressor(tmp_path, [ALL])
+    list(search(tmp_path, [0.4], time_budget=1e-9).trials(compressor))
+    assert compressor.deadlines[0] is None
+    hurried = Compressor(tmp_path, [ALL])
+    list(search(tmp_path, [0.4], timeout=3600, time_budget=1e-9).trials(hurried))
+    assert hurried.deadlines[0] is not None
+
+
+def test_a_success_behind_the_time_budget_is_a_success(tmp_path: Path):
+    tuning = search(tmp_path, [0.8], time_budget=1e-9)
+    list(tuning.trials(Compressor(tmp_path, [ALL])))
+    assert tuning.outcome().stopped == "met"

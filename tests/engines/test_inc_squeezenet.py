@@ -19,8 +19,8 @@ from quantize.engines.inc import IncTuner
 from quantize.engines.inc_kept import kept_int8
 from quantize.engines.inc_settings import IncSettings
 from quantize.engines.protocols import Goal
+from quantize.formats.exact import open_exact_session
 from quantize.models.artifact import ModelArtifact
-from quantize.models.session import open_session
 
 pytestmark = [
     pytest.mark.real,
@@ -47,7 +47,7 @@ class Scores:
 
 
 def scores(model: ModelArtifact, images: Batches) -> Scores:
-    session = open_session(model.path, threads=1)
+    session = open_exact_session(model.path)
     name = model.contract.input.name
     values, labels = [], []
     for batch in images:

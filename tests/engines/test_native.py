@@ -16,9 +16,9 @@ from quantize.engines.native_qdq import FLOAT_OUTPUTS
 from quantize.engines.native_ranges import COMMON_GRIDS
 from quantize.engines.native_windows import windows
 from quantize.errors import EngineError
+from quantize.formats.exact import open_exact_session
 from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import save_model
-from quantize.models.session import open_session
 from quantize.recipe import Recipe
 
 RECIPE = Recipe(engine="native")
@@ -92,7 +92,7 @@ def quantize_graph(model, recipe, statistics, moments=None):
 
 
 def scores(model):
-    return open_session(model.SerializeToString()).run(None, {"x": IMAGES})[0]
+    return open_exact_session(model).run(None, {"x": IMAGES})[0]
 
 
 def error(model, candidate):

@@ -4,14 +4,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from hypothesis import settings
 
 from quantize.evaluation.evaluation import Evaluation
 from quantize.evaluation.outcomes import Outcomes
-
-# a busy machine is no reason to fail
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
 
 Making = Callable[..., Evaluation]
 

@@ -61,8 +61,8 @@ def test_an_independent_parser_reads_the_junit_file(policy: str | None, tmp_path
 
 def test_the_terminal_lines_the_verdicts_up(new_run: Any, baseline: Path) -> None:
     text = check_text(check_run(CheckRequest(new_run().folder, baseline)))
-    assert "\npass           int8 (QLinear): top-1 drop against fp32\n               baseline 67.75 %, found" in text
-    assert text.startswith("45 tolerances checked, none broken.")
+    assert "\npass                int8 (QLinear): top-1 drop against fp32\n                    baseline 67.75 %" in text
+    assert text.startswith("46 tolerances checked, none broken.")
 
 
 def test_check_md_names_what_failed_and_what_changed(new_run: Any, baseline: Path) -> None:
@@ -96,9 +96,22 @@ def test_a_baseline_is_of_its_schema_and_changes_a_line_a_value(new_run: Any, tm
     assert read_baseline(tmp_path / "b.json").models["int8"].figures["agreement"] == 0.5
 
 
-def test_the_projects_own_baseline_is_read() -> None:
-    own = read_baseline(Path(__file__).resolve().parents[1] / "baselines" / "squeezenet.json")
-    assert own.models["int8"].figures["top1_drop"] < 0.0065
+_OWN = sorted((Path(__file__).resolve().parents[1] / "baselines").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", _OWN, ids=lambda path: path.stem)
+def test_the_projects_own_baselines_name_their_class_their_cpu_and_the_commit(path: Path) -> None:
+    own = read_baseline(path)
+    network, cpu_class = path.stem.split(".")
+    assert (network, own.machine.known_class) == ("squeezenet", cpu_class)
+    assert own.target == cpu_class
+    assert own.machine.cpu_model is not None
+    assert own.commit is not None
+    assert own.models["int8"].figures["top1_drop"] <= 0.01
+
+
+def test_the_project_has_a_baseline_for_cpus_with_vnni() -> None:
+    assert "squeezenet.vnni.json" in {path.name for path in _OWN}
 
 
 @given(

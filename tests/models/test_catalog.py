@@ -65,7 +65,7 @@ def test_efficientnet_is_recognised_as_given_and_as_prepared(efficientnet: Path,
     for model in (onnx.load(efficientnet), prepared):
         entry = catalog_entry_for(model)
         assert entry is not None
-        assert (entry.name, entry.preset) == ("efficientnet_lite0", "imagenet")
+        assert (entry.name, entry.preset) == ("efficientnet_lite0", "efficientnet_lite")
 
 
 def test_unknown_weights_are_not_recognised(classifier: Classifier) -> None:

@@ -21,8 +21,8 @@ from quantize.data.crops import crop_images
 from quantize.data.images import open_images
 from quantize.data.preprocessing import Preprocessing
 from quantize.evaluation.inference import scores_of
+from quantize.formats.exact import open_exact_session
 from quantize.models.artifact import ModelArtifact
-from quantize.models.session import open_session
 from quantize.report.storage import read_report
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
@@ -50,7 +50,7 @@ def main() -> int:
         place.write_bytes(images.astype("<f4").tobytes())
         for section in report.models:
             model = ModelArtifact.load(asked.run / section.file)
-            scores = scores_of(open_session(model.path), model.contract, images)
+            scores = scores_of(open_exact_session(model.path), model.contract, images)
             other = _elsewhere(asked.modules, model, place, images)
             own = scores.argmax(axis=1)
             same = own == other

@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from quantize.data.batch import Batch
 from quantize.engines.protocols import Goal
+from quantize.formats.exact import open_exact_session
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.session import open_session
 from quantize.recipe import Recipe
@@ -91,7 +92,7 @@ def agreement(images: np.ndarray, fp32_scores: np.ndarray):
     """Agreement of a candidate with fp32, on all images."""
 
     def measured(candidate: ModelArtifact) -> float:
-        scores = open_session(candidate.path).run(None, {"x": images})[0]
+        scores = open_exact_session(candidate.path).run(None, {"x": images})[0]
         return float((scores.argmax(axis=1) == fp32_scores.argmax(axis=1)).mean())
 
     return measured

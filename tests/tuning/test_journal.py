@@ -87,3 +87,14 @@ def test_a_result_that_is_no_number_is_a_bug(tmp_path):
     journal = Journal(tmp_path / "trials.jsonl", CONFIGURATION, resume=False)
     with pytest.raises(ValueError, match="JSON"):
         journal.step("a", lambda: float("nan"))
+
+
+def test_the_journal_of_an_earlier_version_is_refused_with_what_to_do(tmp_path):
+    path = tmp_path / "trials.jsonl"
+    Journal(path, CONFIGURATION, resume=False).step("a", lambda: 1)
+    lines = path.read_text().splitlines()
+    header = json.loads(lines[0])
+    path.write_text("\n".join([json.dumps({**header, "journal": 1}), *lines[1:]]) + "\n")
+    with pytest.raises(RunError, match="another version of quantize began this run") as raised:
+        Journal(path, CONFIGURATION, resume=True)
+    assert "--overwrite" in str(raised.value)

@@ -46,6 +46,28 @@ def model_layers(model: ModelProto) -> tuple[ModelLayer, ...]:
     return tuple(found)
 
 
+def layer_kinds(model: ModelProto) -> dict[str, LayerKind]:
+    """Return the kind of each product by node name, told by its weights alone; those of unknown weights are left out.
+
+    Args:
+        model: The fp32 model, its nodes named.
+    """
+    shapes = inferred_shapes(model)
+    found: dict[str, LayerKind] = {}
+    for node in model.graph.node:
+        if node.op_type not in ARITHMETIC_OPS or node.domain:
+            continue
+        weight = _sizes(shapes.get(node.input[1]))
+        if node.op_type in ("Gemm", "MatMul"):
+            found[node.name] = "gemm"
+        elif weight is not None:
+            transposed = node.op_type == "ConvTranspose"
+            found[node.name] = (
+                "spatial" if transposed else conv_kind(weight[1], weight[2:], attribute(node, "group", 1))
+            )
+    return found
+
+
 def _layer(
     node: NodeProto,
     data: tuple[int, ...] | None,

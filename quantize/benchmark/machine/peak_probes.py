@@ -21,8 +21,8 @@ SHAPES: Mapping[LayerKind, tuple[Shape, ...]] = {
         ConvShape(64, 256, (3, 3), (13, 13), pads=(1, 1, 1, 1)),
     ),
     "depthwise": (
-        ConvShape(144, 144, (3, 3), (28, 28), pads=(1, 1, 1, 1), group=144),
         ConvShape(240, 240, (5, 5), (28, 28), pads=(2, 2, 2, 2), group=240),
+        ConvShape(672, 672, (5, 5), (14, 14), pads=(2, 2, 2, 2), group=672),
     ),
     "first": (ConvShape(3, 64, (3, 3), (112, 112), strides=(2, 2), pads=(1, 1, 1, 1)),),
     "gemm": (GemmShape(128, 512, 256),),

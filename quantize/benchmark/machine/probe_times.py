@@ -65,6 +65,11 @@ def probe_times(
     )
 
 
+def counted_runs(threads: int) -> int:
+    """Return how many runs of each turn are counted."""
+    return _RUNS_A_TURN - _WARMUP if threads == 1 else _LONE_RUNS - _LONE_WARMUP
+
+
 def _rounds(most: int, max_seconds: float, clock: Clock) -> Iterator[int]:
     """Yield round after round until there are enough, or time is up after two."""
     end = clock() + int(max_seconds * 1e9)
