@@ -153,6 +153,11 @@ def evaluated() -> Evaluated:
 
 @pytest.fixture
 def fast_integers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the native engine times by which integers are faster."""
+    make_integers_fast(monkeypatch)
+
+
+def make_integers_fast(patch: pytest.MonkeyPatch) -> None:
     """Give the native engine times by which integers are faster: by the clock, so small a model gains nothing."""
 
     def time_ns(model: ModelArtifact) -> float:
@@ -166,5 +171,5 @@ def fast_integers(monkeypatch: pytest.MonkeyPatch) -> None:
         names = [node.name for node in colours().graph.node]
         return made_profile(dict.fromkeys(names, (100.0, 40.0)), conversion=1.0)
 
-    monkeypatch.setattr(NativeEngine, "_measure", measured)
-    monkeypatch.setattr(NativeEngine, "_profile", profiled)
+    patch.setattr(NativeEngine, "_measure", measured)
+    patch.setattr(NativeEngine, "_profile", profiled)
