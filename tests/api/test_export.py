@@ -8,26 +8,25 @@ import onnx
 import pytest
 
 from quantize.api.export import finished, write_pair
-from quantize.api.request import TuneResult
 from quantize.api.run_folder import RunFolder
 from quantize.formats import to_qdq, to_qlinear
 from quantize.formats.exact import open_exact_session
 from quantize.formats.saturation import saturating_layers
-from quantize.models.artifact import ModelArtifact
 from quantize.models.session import open_session
 from quantize.rewrites import Rewritten
 from quantize.target import CpuClass
+from tests.api.colours import SIDE, colours
+from tests.formats.plain_quantizer import quantized
 
 if TYPE_CHECKING:
     from tests.conftest import ExactSession
 
 
-pytestmark = pytest.mark.inc
-
-
 @pytest.fixture
-def pair(colour_run: TuneResult) -> Rewritten:
-    model = ModelArtifact.load(colour_run.run / "colours-13-qdq.onnx").proto()
+def pair() -> Rewritten:
+    """Return both formats of a model with weights of 8 bits, whatever this machine's class."""
+    images = np.random.default_rng(1).uniform(0, 255, (8, 3, SIDE, SIDE)).astype(np.float32)
+    model = quantized(colours(), images, float_ops=("GlobalAveragePool", "Flatten", "Softmax"))
     return Rewritten(to_qlinear(model, opset=13), to_qdq(model), ())
 
 

@@ -138,7 +138,8 @@ def test_pixels_are_not_quantized_again(run: TuneResult, role: str) -> None:
     for node in graph.node:
         if reached & set(node.input):
             readers.append(node.op_type)
-            if node.op_type in ("Reshape", "Transpose", "Pad", "SpaceToDepth"):
+            # What only moves values; which of them stand here depends on which rewrites pay on this machine.
+            if node.op_type in ("Reshape", "Transpose", "Pad", "SpaceToDepth", "Split", "Concat"):
                 reached |= set(node.output)
     quantized = graph.input[0].type.tensor_type.elem_type == TensorProto.UINT8
     assert ("QuantizeLinear" in readers) == (not quantized)
