@@ -13,7 +13,9 @@ from quantize.engines.protocols import Goal
 from quantize.models.artifact import save_model
 from quantize.report.placement import LostSection, PlacementSection
 from quantize.report.schema import RunReport
-from quantize.report.wording import percent
+from quantize.report.wording import percent, times
+
+_NEXT = "The next candidate was tried."
 
 
 def lost_by(written: Written, judged: Judged, goal: Goal) -> tuple[float | None, str] | None:
@@ -46,7 +48,7 @@ def with_losses(report: RunReport) -> RunReport:
         reasons.append(_placement(report.placement))
     verdict = report.verdict
     stopped = verdict.stopped_because
-    if report.lost and verdict.status == "not met":
+    if report.lost and verdict.accuracy == "not met":
         stopped = f"{stopped}, but what was written from it does not"
     found = verdict.model_copy(update={"reasons": (*verdict.reasons, *reasons), "stopped_because": stopped})
     return report.model_copy(update={"verdict": found})
@@ -55,8 +57,10 @@ def with_losses(report: RunReport) -> RunReport:
 def _sentence(report: RunReport, lost: LostSection) -> str:
     met = "" if lost.trial_metric is None else f" ({percent(lost.trial_metric)})"
     missed = "" if lost.metric is None else f" ({percent(lost.metric)})"
+    if lost.speedup is not None:
+        missed = f" ({times(lost.speedup)} of fp32's speed)"
     text = f"Trial {lost.trial + 1} met the criterion{met}, its written files did not{missed}: lost by {lost.by}."
-    return text if report.chosen.recipe_id == lost.recipe_id else f"{text} The next candidate was tried."
+    return text if report.chosen.trial == lost.trial and not report.chosen.is_placed else f"{text} {_NEXT}"
 
 
 def _placement(found: PlacementSection) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from onnx import ModelProto, numpy_helper
@@ -11,19 +12,22 @@ from onnx import ModelProto, numpy_helper
 from quantize.api.context import Context
 from quantize.api.engines import weighted_int8
 from quantize.api.evaluator import Evaluator, metric_of
+from quantize.api.export import finished_model
 from quantize.api.latency import latency_plan, prepared_inputs
 from quantize.api.ratios import Ratios
+from quantize.api.written import Written
 from quantize.benchmark.cpu_class import this_cpu_class
-from quantize.benchmark.measure import measure
+from quantize.benchmark.measure import Inputs, measure
 from quantize.benchmark.measurement import speedups
+from quantize.benchmark.plan import Plan
 from quantize.benchmark.profile import profile
+from quantize.benchmark.speed_criterion import SpeedCriterion
 from quantize.data.workers import available_cpus
 from quantize.engines.inc_placement import placed, stored_weights
 from quantize.engines.native_layers import arrays, layers
 from quantize.engines.native_rewriting import rewritten
 from quantize.engines.protocols import Goal, Trial
 from quantize.formats import to_qdq
-from quantize.formats.guard import guard_float_layers
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.recipe import Recipe
 from quantize.report.placement import PlacementOptionSection, PlacementSection, RatioSection
@@ -79,8 +83,7 @@ class Bench:
     def built(self, recipe: Recipe, /) -> ModelArtifact:
         """Return a placement's model as it would be written, with all rewrites."""
         if recipe.id not in self._built:
-            model = to_qdq(rewritten(to_qdq(self.bare(recipe)), self._rewrites))
-            guard_float_layers(model)
+            model = self._finished(rewritten(to_qdq(self.bare(recipe)), self._rewrites))
             self._built[recipe.id] = save_model(model, self._context.folder.work / "placed" / f"{recipe.id}.onnx")
         return self._built[recipe.id]
 
@@ -101,7 +104,7 @@ class Bench:
         second = self.built(after)
         if first.graph_sha256 == second.graph_sha256:
             return RatioInterval(1.0, 1.0, 1.0)
-        return self._ratios.of(first, second, lambda: self._measured(first, second))
+        return self._ratios.of(first, second, lambda: measured_ratio(self._context, first, second))
 
     def judged(self, recipe: Recipe, /) -> tuple[float | None, bool]:
         """Return a placement's metric, and whether it meets the goal: before its rewrites, as for every trial."""
@@ -124,8 +127,7 @@ class Bench:
         constants = {}
         for layer in layers(self.fp32):
             stored = stored_weights(layer, values[layer.weight])
-            content = stored.values
-            constants[layer.weight] = numpy_helper.from_array(content, layer.weight)
+            constants[layer.weight] = numpy_helper.from_array(stored.values, layer.weight)
         calibration = context.batches(context.images.calibration)
         found = measure_sensitivity(
             self.fp32,
@@ -138,37 +140,66 @@ class Bench:
         )
         return found.weights
 
+    def _finished(self, model: ModelProto) -> ModelProto:
+        return finished_model(to_qdq(model), self._context.target)
+
     def _metric(self, recipe: Recipe) -> float:
-        model = to_qdq(self.bare(recipe))
-        guard_float_layers(model)
+        model = self._finished(self.bare(recipe))
         judged = save_model(model, self._context.folder.work / "placed" / f"{recipe.id}-bare.onnx")
         return metric_of(self._selection.evaluate(judged), self._goal)
 
     def _profiled(self, recipe: Recipe) -> ProfiledTimes:
         models = {"baseline": self._context.model, "candidate": self.built(recipe)}
-        plan = self._plan(models)
-        return ProfiledTimes.of(profile(plan, self._inputs(models), "candidate", runs=_PROFILED_RUNS, recipe=recipe))
+        plan, inputs = _plan(self._context, models), _inputs(self._context, models)
+        return ProfiledTimes.of(profile(plan, inputs, "candidate", runs=_PROFILED_RUNS, recipe=recipe))
 
-    def _measured(self, before: ModelArtifact, after: ModelArtifact) -> RatioInterval:
-        models = {"baseline": before, "candidate": after}
-        (found,) = speedups(measure(self._plan(models), self._inputs(models)))
-        # Without an interval the ratio itself decides, as in the verdict.
-        low, high = (found.ratio if end is None else end for end in (found.low, found.high))
-        return RatioInterval(low=low, ratio=found.ratio, high=high)
 
-    def _plan(self, models: Mapping[str, ModelArtifact]) -> Any:
-        return latency_plan(
-            models,
-            self._context.config.evaluation.performance,
-            seed=self._context.config.tuning.random_seed,
-            max_seconds=_SECONDS,
-            precision=0.01,
-            baseline="baseline",
-        ).model_copy(update={"control": False, "iteration": _RUNS})
+def measured_ratio(context: Context, before: ModelArtifact, after: ModelArtifact) -> RatioInterval:
+    """Return how much faster a model is than another one, measured in alternation.
 
-    def _inputs(self, models: Mapping[str, ModelArtifact]) -> dict[str, Any]:
-        images = self._context.images
-        return {name: prepared_inputs(images.evaluation, images.preprocessing, model) for name, model in models.items()}
+    Args:
+        context: The run; its images are those that the models take.
+        before: The one to compare with.
+        after: The one that may be faster.
+    """
+    models = {"baseline": before, "candidate": after}
+    (found,) = speedups(measure(_plan(context, models), _inputs(context, models)))
+    # Without an interval the ratio itself decides, as in the verdict.
+    low, high = (found.ratio if end is None else end for end in (found.low, found.high))
+    return RatioInterval(low=low, ratio=found.ratio, high=high)
+
+
+def slower_file(written: Written, ratios: Ratios) -> float | None:
+    """Return the speed-up of a written file that is slower than fp32 by the rule of the verdict, or None.
+
+    Rewrites that were timed before may have been left out of the files.
+
+    Args:
+        written: The files.
+        ratios: Journal of the run, recorded and measured times.
+    """
+    context, pair = written.context, written.built.pair
+    for model in (pair.int8, pair.qdq):
+        found = ratios.of(context.model, model, partial(measured_ratio, context, context.model, model))
+        if SpeedCriterion(min_speedup=1.0).outcome(found.ratio, found.low, found.high, None) == "not met":
+            return found.ratio
+    return None
+
+
+def _plan(context: Context, models: Mapping[str, ModelArtifact]) -> Plan:
+    return latency_plan(
+        models,
+        context.config.evaluation.performance,
+        seed=context.config.tuning.random_seed,
+        max_seconds=_SECONDS,
+        precision=0.01,
+        baseline="baseline",
+    ).model_copy(update={"control": False, "iteration": _RUNS})
+
+
+def _inputs(context: Context, models: Mapping[str, ModelArtifact]) -> Inputs:
+    images = context.images
+    return {name: prepared_inputs(images.evaluation, images.preprocessing, model) for name, model in models.items()}
 
 
 def choose_placement(context: Context, trial: Trial, goal: Goal, selection: Evaluator, ratios: Ratios) -> PlacedTrial:
@@ -183,7 +214,7 @@ def choose_placement(context: Context, trial: Trial, goal: Goal, selection: Eval
         selection: Evaluates on the images that trials saw.
         ratios: Journal of the run, recorded and measured times.
     """
-    mode, target = context.config.tuning.placement, context.config.quantization.target
+    mode, target = context.config.tuning.placement, context.target
     met = goal.met(trial.metric)
     if mode == "all-int8":
         return PlacedTrial(trial, met, PlacementSection(mode=mode, reason="as Neural Compressor decided"))
@@ -192,7 +223,8 @@ def choose_placement(context: Context, trial: Trial, goal: Goal, selection: Eval
         return PlacedTrial(trial, met, PlacementSection(mode=mode, reason=reason))
     with context.stages.stage("place the layers"):
         bench = Bench(context, trial, goal, selection, ratios)
-        search = PlacementSearch(bench.fp32, bench.candidate, trial.recipe, bench)
+        asked = context.config.tuning.speed_criterion.min_speedup
+        search = PlacementSearch(bench.fp32, bench.candidate, trial.recipe, bench, asked)
         return _taken(context, bench, trial, search.chosen())
 
 

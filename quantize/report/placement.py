@@ -81,8 +81,9 @@ class LostSection(Section):
         trial: Its index.
         recipe_id: What the files were built from.
         trial_metric: The trial's metric, a fraction.
-        metric: That of the written file that misses the criterion; None where the two formats disagree.
+        metric: That of the written file that misses the criterion; None where something else was lost.
         by: What lost it, in a few words.
+        speedup: fp32's time over that of the written file that is slower; None where something else was lost.
     """
 
     trial: int
@@ -90,3 +91,4 @@ class LostSection(Section):
     trial_metric: float | None
     metric: float | None
     by: str
+    speedup: float | None = None

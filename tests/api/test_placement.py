@@ -8,6 +8,8 @@ from pathlib import Path
 import onnx
 import pytest
 
+from quantize.api import placement, settling
+from quantize.api.context import Context
 from quantize.api.placement import Bench
 from quantize.api.request import TuneRequest, TuneResult
 from quantize.api.tune import tune
@@ -55,12 +57,12 @@ def tuned(
     pytest.importorskip("neural_compressor")
 
     def made(recorded: Recorded, name: str = "out", **changes: object) -> TuneResult:
-        def ratio(_: Bench, before: ModelArtifact, after: ModelArtifact) -> RatioInterval:
+        def ratio(_: Context, before: ModelArtifact, after: ModelArtifact) -> RatioInterval:
             found = time_of(recorded, before) / time_of(recorded, after)
             return RatioInterval(0.99 * found, found, 1.01 * found)
 
         monkeypatch.setenv(CPU_CLASS, "vnni")
-        monkeypatch.setattr(Bench, "_measured", ratio)
+        monkeypatch.setattr(placement, "measured_ratio", ratio)
         monkeypatch.setattr(Bench, "_profiled", lambda _bench, _recipe: profile_of(recorded))
         config = configured({"tuning.placement": "measured", "quantization.target": "vnni", **changes})
         return tune(TuneRequest(config, input_model=colour_model, output_model=tmp_path / name, workers=1))
@@ -90,7 +92,7 @@ def test_where_int8_loses_everything_computes_in_float_on_weights_stored_in_int8
         assert {"Cast", "Mul", "Conv"} <= {node.op_type for node in graph.node}
         assert sum(one.data_type == onnx.TensorProto.INT8 for one in graph.initializer) == 2
         assert top1_of(model) > 0.95
-    assert "Everything computes in fp32, on weights stored in int8: smaller, not faster." in report.verdict.reasons
+    assert report.verdict.summary.endswith("0 of 2 layers compute in int8: smaller, not faster")
     assert "## Placement" in markdown(report)
 
 
@@ -99,7 +101,7 @@ def test_a_replay_builds_a_placement_again_bit_for_bit_without_measuring(
 ) -> None:
     run = tuned(SLOWER).run
     monkeypatch.setattr(Bench, "_profiled", lambda *_: pytest.fail("measured"))
-    monkeypatch.setattr(Bench, "_measured", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(placement, "measured_ratio", lambda *_: pytest.fail("measured"))
     again = tune(TuneRequest(configured(), replay=run / "report.json", output_model=tmp_path / "again", workers=1))
     assert again.report.replay is not None
     assert again.report.replay.outcome == "same"
@@ -124,7 +126,7 @@ def test_the_times_that_decided_are_in_the_latency_table_and_decide_again(
 ) -> None:
     run = tuned(SLOWER).run
     monkeypatch.setattr(Bench, "_profiled", lambda *_: pytest.fail("measured"))
-    monkeypatch.setattr(Bench, "_measured", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(placement, "measured_ratio", lambda *_: pytest.fail("measured"))
     request = TuneRequest(
         configured({"tuning.placement": "measured"}),
         input_model=colour_model,
@@ -140,3 +142,18 @@ def test_the_first_conv_takes_an_input_contract_although_its_weights_are_stored(
     assert result.exit_code is ExitCode.DONE
     assert result.report.input_contract is not None
     assert result.report.chosen.recipe.stored_nodes == ("first", "second")
+
+
+def test_files_that_lack_a_rewrite_and_are_slower_than_fp32_give_way_to_float_arithmetic(
+    tuned: Tuned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = iter([0.8])
+    monkeypatch.setattr(settling, "slower_file", lambda *_: next(slow, None))
+    report = tuned(FASTER, **{"tuning.speed_criterion.min_speedup": 1}).report
+    (lost,) = report.lost
+    assert (lost.trial, lost.metric, lost.speedup) == (0, None, 0.8)
+    assert report.placement is not None
+    assert report.placement.taken is not None
+    assert report.placement.taken.kind == "float"
+    (sentence,) = (reason for reason in report.verdict.reasons if "lost by" in reason)
+    assert "(0.80x of fp32's speed)" in sentence

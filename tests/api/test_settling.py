@@ -20,6 +20,7 @@ from quantize.errors import ExitCode
 from quantize.models.artifact import save_model
 from quantize.report.markdown import markdown
 from quantize.rewrites import Rewritten
+from quantize.target import CpuClass
 from tests.api.colours import chosen_candidate, forgetful
 from tests.api.conftest import Configured, EndedSearch
 
@@ -31,18 +32,18 @@ Spoil = Callable[[int], None]
 @pytest.fixture
 def spoiled(monkeypatch: pytest.MonkeyPatch) -> Spoil:
     """Return what lets the files of the first so many candidates forget a colour when they are written."""
-    write = built.guarded
+    write = built.finished
 
     def spoil(count: int) -> None:
         left = iter(range(count))
 
-        def damaged(rewritten: Rewritten) -> Rewritten:
-            whole = write(rewritten)
+        def damaged(rewritten: Rewritten, target: CpuClass) -> Rewritten:
+            whole = write(rewritten, target)
             if next(left, None) is None:
                 return whole
             return replace(whole, qlinear=forgetful(whole.qlinear, 1), qdq=forgetful(whole.qdq, 1))
 
-        monkeypatch.setattr(built, "guarded", damaged)
+        monkeypatch.setattr(built, "finished", damaged)
 
     return spoil
 
