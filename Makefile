@@ -1,6 +1,6 @@
 # Uses .venv, and makes it (with the inc and dev extras) when it is missing or pyproject.toml changed.
 # check-core: `pip install .` alone, in an environment of its own that is removed again.
-.PHONY: check check-core test test-portable baseline format environment
+.PHONY: check check-core test test-portable test-arm64 test-haswell baseline format environment
 SHELL := /bin/bash
 export PYTHONPATH :=
 BIN := .venv/bin
@@ -34,6 +34,23 @@ $(PORTABLE)/node_modules/onnxruntime-web:
 $(PORTABLE)/run/report.json:
 	$(BIN)/quantize tune --data_path $(SHARED)/imagenet/val --label_path $(SHARED)/imagenet/val.txt \
 	  --output_model $(PORTABLE)/run --overwrite --iteration 50 || test -f $@
+
+# On other CPUs, emulated (Debian: apt-get install qemu-user debootstrap): the numeric tests, and models made here and
+# there that must answer as exact sessions do here. ARM64_CPU is in qemu's words.
+NUMERIC := tests/formats tests/rewrites $(wildcard tests/engines/test_native*.py) tests/benchmark/test_cpu_class.py
+ARM64 := build/arm64
+ARM64_CPU := neoverse-n1
+HASWELL := build/haswell
+
+test-arm64: environment
+	bash scripts/arm64_python.sh $(ARM64) $(ARM64_CPU)
+	$(BIN)/python -m tests.emulated.agree build/emulated/$(ARM64_CPU) --python $(ARM64)/bin/python
+	$(ARM64)/bin/python -m pytest -p no:cacheprovider -m "not real" $(NUMERIC) $(PYTEST_ARGS)
+
+test-haswell: environment
+	bash scripts/haswell_python.sh $(HASWELL)
+	$(BIN)/python -m tests.emulated.agree build/emulated/haswell --python $(HASWELL)/bin/python
+	$(HASWELL)/bin/python -m pytest -p no:cacheprovider -m "not real" $(NUMERIC) $(PYTEST_ARGS)
 
 # Accept a run on this machine as the baseline of its class of CPUs; RUN names one that is there.
 baseline: environment

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import textwrap
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -106,11 +107,12 @@ def model_table(path: Path, machine: Machine, threads: int, rounds: int) -> list
     best = max((gain for gain in gains if gain.kind != "gemm"), key=lambda gain: gain.gain)
     more = sorted((gain for gain in gains if gain.surpasses), key=lambda gain: -gain.gain / gain.expected)
     whole = "" if expectation is None else f"{expectation.gain:.2f}x expected in its products. "
-    lines = [
+    lines = textwrap.wrap(
         f"{path.stem}: {whole}The Conv that gains most: {best.name}, {best.gain:.2f}x, where "
         f"{best.expected:.2f}x is expected of its kind. {len(more)} of {len(gains)} shapes gain over 10 % more than "
         "expected" + (":" if more else "."),
-    ]
+        120,
+    )
     if not more:
         return lines
     lines += ["", "| layer | kind | gains | expected | reason |", "|---|---|---:|---:|---|"]

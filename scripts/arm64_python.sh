@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes PLACE/bin/python: a Python of Debian for arm64 on an emulated CPU, with the arm64 wheels of what .venv has.
 #
-#   scripts/arm64_python.sh PLACE [CPU]     CPU in qemu's words, default neoverse-n1: a dot product of bytes, no i8mm
+#   scripts/arm64_python.sh PLACE [CPU]     neoverse-n1 (default: a dot product of bytes), or cortex-a72 (none)
 #
 # PLACE keeps the root and the wheels (800 MB, a minute); they are made again when .venv has other versions. Python
 # takes PLACE for an environment of its own: the processes that a program starts by sys.executable are emulated too.
@@ -31,19 +31,20 @@ arm64_root() { # Debian's packages, unpacked; the system's own folders stay thos
   for package in "$made"/var/cache/apt/archives/*.deb; do dpkg-deb -x "$package" "$debian" || return; done
   (cd "$debian" && rm -rf boot dev home media mnt proc root run srv sys tmp var)
   rm -rf "$made"
-  # onnxruntime reads this on being imported, and ends the process where it finds the host's x86 lines.
-  mkdir "$debian/proc"
-  cat >"$debian/proc/cpuinfo" <<'LINES'
-processor	: 0
-BogoMIPS	: 243.75
-Features	: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp
-CPU implementer	: 0x41
-CPU architecture: 8
-CPU variant	: 0x3
-CPU part	: 0xd0c
-CPU revision	: 1
+}
 
-LINES
+arm64_cpuinfo() { # what /proc/cpuinfo says there: onnxruntime reads it, and ends the process on the host's x86 lines
+  local part features="fp asimd evtstrm aes pmull sha1 sha2 crc32 cpuid"
+  # What it says must be what the emulator has: onnxruntime takes its kernels by it.
+  case "$cpu" in
+    cortex-a72) part=0xd08 ;;
+    neoverse-n1) part=0xd0c features="$features atomics fphp asimdhp asimdrdm lrcpc dcpop asimddp" ;;
+    *) environment_fail "error: nothing is known of this CPU" "  found:    $cpu" \
+      "  expected: cortex-a72 (no dot product) or neoverse-n1" ;;
+  esac
+  mkdir -p "$debian/proc"
+  printf '%s\t: %s\n' processor 0 BogoMIPS 243.75 Features "$features" "CPU implementer" 0x41 \
+    "CPU architecture" 8 "CPU variant" 0x3 "CPU part" "$part" "CPU revision" 1 >"$debian/proc/cpuinfo"
 }
 
 arm64_wheels() { # the same versions as here, so that nothing but the CPU differs
@@ -67,4 +68,5 @@ if ! cmp -s "$place/stamp.new" "$place/stamp"; then
   fi
   cp "$place/stamp.new" "$place/stamp"
 fi
+arm64_cpuinfo
 emulated_python "$place" "$debian/usr/bin/python$version" "$place/python" qemu-aarch64 -cpu "$cpu" -L "$debian"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto
 
 from quantize.engines.native_layers import Layer, arrays, layers
-from quantize.engines.native_weights import greatest_level, scales_by_mse
+from quantize.engines.native_weights import greatest_level, nearest_levels, scales_by_mse
 from quantize.formats import canonical
 from quantize.formats.clipping import Bounds, clip_bounds
 from quantize.formats.float_layers import (
@@ -24,8 +24,7 @@ from quantize.formats.float_layers import (
     take_to_float,
 )
 from quantize.formats.graph import Graph
-from quantize.formats.stored import StoredWeights, store_weights
-from quantize.formats.stored import stored as on_grid
+from quantize.formats.stored import StoredWeights, with_weights
 from quantize.recipe import Recipe
 
 PLACED = "placed"
@@ -73,7 +72,7 @@ def placed(candidate: ModelProto, fp32: ModelProto, recipe: Recipe) -> ModelProt
     values = arrays(fp32)
     stored = {name: stored_weights(own[name], values[own[name].weight]) for name in recipe.stored_nodes if name in own}
     if {node.name for node in fp32.graph.node if node.op_type in WEIGHTED} <= set(nodes):
-        return store_weights(fp32, {own[name].weight: weights for name, weights in stored.items()})
+        return with_weights(fp32, {own[name].weight: weights for name, weights in stored.items()})
     graph = canonical(candidate)
     reference = Graph(fp32)
     twins = _twins(reference, graph)
@@ -90,7 +89,8 @@ def stored_weights(layer: Layer, weights: NDArray[np.float32]) -> StoredWeights:
     rows = layer.rows(weights)
     level = greatest_level(reduce_range=False)  # nothing saturates: the products are those of floats
     scales = scales_by_mse(rows, level)
-    return on_grid(weights, scales, layer.channel_axis)
+    levels = layer.shaped(nearest_levels(rows, scales, level), weights.shape).astype(np.int8)
+    return StoredWeights(levels, scales, layer.channel_axis)
 
 
 def int8_nodes(candidate: ModelProto, fp32: ModelProto) -> frozenset[str]:
@@ -140,7 +140,7 @@ def _float_layer(
     assert weights is not None
     given = weights if stored is None else stored
     if turned:
-        given = weights.T if stored is None else StoredWeights(stored.integers.T, stored.scales.T)
+        given = weights.T if stored is None else StoredWeights(stored.levels.T, stored.scales, 1)
     bias = reference.constant(layer.bias) if layer.bias is not None and len(twin.input) > 2 else None
     return FloatLayer(given, bias, bounds)
 

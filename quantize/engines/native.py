@@ -31,7 +31,7 @@ from quantize.engines.native_scores import corrected_scores, logits
 from quantize.errors import EngineError
 from quantize.formats.exact import with_unsigned_weights
 from quantize.formats.guard import guard_float_layers
-from quantize.formats.stored import store_weights
+from quantize.formats.stored import with_weights
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.nodes import default_opset
 from quantize.models.opsets.raising import raise_opset
@@ -109,7 +109,7 @@ class NativeBuilder:
         if recipe.uint8_nodes:
             quantized = with_unsigned_weights(quantized, recipe.uint8_nodes)
         if placement.stored:
-            quantized = store_weights(quantized, placement.stored)
+            quantized = with_weights(quantized, placement.stored)
         quantized = rewritten(quantized, recipe.rewrites)
         guard_float_layers(quantized)
         if SCORES not in recipe.corrections:

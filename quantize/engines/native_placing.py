@@ -109,7 +109,7 @@ class WeightPlacer:
             axis = layer.channel_axis if recipe.per_channel else None
             of_channels = scales if recipe.per_channel else scales[:1]
             if is_stored:
-                stored_weights[layer.weight] = stored(shaped, of_channels, axis)
+                stored_weights[layer.weight] = stored(shaped, of_channels, layer.channel_axis)
             else:
                 grids[layer.weight] = WeightGrid(axis, of_channels)
             means = statistics.tensors[layer.input].means if layer.input in statistics.tensors else None

@@ -1,4 +1,4 @@
-"""Taking layers of a quantized graph back to float arithmetic, their weights in fp32 or stored in int8 (stored.py)."""
+"""Taking layers of a quantized graph back to float arithmetic, their weights in fp32 or stored in int8."""
 
 from __future__ import annotations
 
@@ -7,18 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TensorProto
+from onnx import ModelProto, NodeProto
 
 from quantize.formats.clipping import Bounds, clip_bounds
 from quantize.formats.graph import Graph
 from quantize.formats.parameters import is_dequantize, is_quantize
-from quantize.formats.stored import StoredWeights
+from quantize.formats.stored import Weights, put_weights
 from quantize.formats.unit import quantized_input
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-
-
-Weights = NDArray[np.float32] | StoredWeights
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,30 +31,6 @@ class FloatLayer:
     weights: Weights | None = None
     bias: NDArray[np.float32] | None = None
     bounds: Bounds | None = None
-
-
-def put_weights(graph: Graph, hint: str, weights: Weights) -> str:
-    """Add weights to a graph and return the name of the float tensor that holds them."""
-    if not isinstance(weights, StoredWeights):
-        return graph.add_constant(hint, weights)
-    levels = graph.add_constant(f"{hint}_stored", weights.integers)
-    scales = graph.add_constant(f"{hint}_stored_scale", weights.scales)
-    cast, product = graph.fresh(f"{hint}_stored_float"), graph.fresh(hint)
-    graph.add("Cast", [levels], [cast], name=f"{hint}_Cast", to=TensorProto.FLOAT)
-    graph.add("Mul", [cast, scales], [product], name=f"{hint}_Mul")
-    return product
-
-
-def stored_values(graph: Graph, name: str) -> NDArray[np.float32] | None:
-    """Return the float values of a tensor that ``put_weights`` stored in int8; None for any other."""
-    product = graph.producer(name)
-    cast = graph.producer(product.input[0]) if product is not None and product.op_type == "Mul" else None
-    levels = graph.constant(cast.input[0]) if cast is not None and cast.op_type == "Cast" else None
-    scales = graph.constant(product.input[1]) if product is not None and levels is not None else None
-    if levels is None or scales is None or levels.dtype != np.int8:
-        return None
-    values: NDArray[np.float32] = (levels.astype(np.float32) * scales).astype(np.float32)
-    return values
 
 
 def take_to_float(model: ModelProto, layers: Mapping[str, FloatLayer], followers: Collection[str] = ()) -> ModelProto:

@@ -12,78 +12,86 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto
 
-_STORED, _SCALE, _CAST = "_stored", "_stored_scale", "_stored_cast"
+from quantize.formats.graph import Graph
+
+_LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StoredWeights:
-    """One weight tensor as it is stored.
+    """Weights as levels of an int8 grid: ``levels * scales``.
 
     Attributes:
-        integers: int8, of the weights' shape.
-        scales: float32, one value a channel, in a shape that broadcasts against the weights'.
+        levels: int8, of the weights' shape.
+        scales: float32 (channels,), or (1,) for all channels.
+        axis: The axis of the channels.
     """
 
-    integers: NDArray[np.int8]
+    levels: NDArray[np.int8]
     scales: NDArray[np.float32]
+    axis: int
+
+    @property
+    def aligned_scales(self) -> NDArray[np.float32]:
+        """Return the scales in a shape that is multiplied with the levels as it is."""
+        shape = [1] * self.levels.ndim
+        shape[self.axis] = -1
+        return self.scales.reshape(shape)
 
     @property
     def values(self) -> NDArray[np.float32]:
         """Return the weights that are computed with, float32."""
-        values: NDArray[np.float32] = self.integers.astype(np.float32) * self.scales
+        values: NDArray[np.float32] = self.levels.astype(np.float32) * self.aligned_scales
         return values
 
 
-def stored(weights: NDArray[np.float32], scales: NDArray[np.float32], axis: int | None) -> StoredWeights:
+Weights = NDArray[np.float32] | StoredWeights
+
+
+def stored(weights: NDArray[np.float32], scales: NDArray[np.float32], axis: int) -> StoredWeights:
     """Return weights on the grid that these scales make, as int8.
 
     Args:
         weights: float32, on the grid or near it; levels beyond -127 and 127 are clipped.
         scales: float32 (channels,) or (1,).
-        axis: The axis of the channels; None with one scale.
+        axis: The axis of the channels.
     """
-    shape = [1] * weights.ndim
-    if axis is not None:
-        shape[axis] = -1
-    spread = scales.reshape(shape).astype(np.float32)
-    return StoredWeights(np.clip(np.rint(weights / spread), -127, 127).astype(np.int8), spread)
+    grid = StoredWeights(np.empty(weights.shape, np.int8), scales.astype(np.float32), axis)
+    levels = np.clip(np.rint(weights / grid.aligned_scales), -127, 127).astype(np.int8)
+    return StoredWeights(levels, grid.scales, axis)
 
 
-def store_weights(model: ModelProto, weights: Mapping[str, StoredWeights]) -> ModelProto:
-    """Return a copy of ``model`` whose named initializers are stored in int8, behind a Cast and a Mul.
+def put_weights(graph: Graph, hint: str, weights: Weights) -> str:
+    """Add weights to a graph and return the name of the float tensor that holds them."""
+    if not isinstance(weights, StoredWeights):
+        return graph.add_constant(hint, weights)
+    levels = graph.add_constant(f"{hint}_stored", weights.levels)
+    scales = graph.add_constant(f"{hint}_stored_scale", weights.aligned_scales)
+    cast, product = graph.fresh(f"{hint}_stored_float"), graph.fresh(hint)
+    graph.add("Cast", [levels], [cast], name=f"{hint}_Cast", to=TensorProto.FLOAT)
+    graph.add("Mul", [cast, scales], [product], name=f"{hint}_Mul")
+    return product
+
+
+def with_weights(model: ModelProto, weights: Mapping[str, Weights]) -> ModelProto:
+    """Return a model with other weights.
 
     Args:
         model: Any model.
-        weights: By initializer.
+        weights: By the name of the initializer that they take the place of.
 
     Raises:
         KeyError: There is no initializer of a name.
     """
-    result = ModelProto()
-    result.CopyFrom(model)
-    graph = result.graph
-    missing = set(weights) - {tensor.name for tensor in graph.initializer}
+    graph = Graph(model)
+    missing = weights.keys() - set(graph.constants)
     if missing:
         raise KeyError(f"no initializers: {', '.join(sorted(missing))}")
-    kept = [tensor for tensor in graph.initializer if tensor.name not in weights]
-    nodes = list(graph.node)
-    added = []
-    for name, found in sorted(weights.items()):
-        kept += [
-            numpy_helper.from_array(found.integers, name + _STORED),
-            numpy_helper.from_array(found.scales, name + _SCALE),
-        ]
-        added += [
-            helper.make_node("Cast", [name + _STORED], [name + _CAST], name + _CAST, to=TensorProto.FLOAT),
-            helper.make_node("Mul", [name + _CAST, name + _SCALE], [name], name + _STORED),
-        ]
-    declared = [value for value in graph.input if value.name not in weights]
-    for field, values in ((graph.initializer, kept), (graph.node, [*added, *nodes]), (graph.input, declared)):
-        del field[:]
-        field.extend(values)
-    return result
+    for name, given in weights.items():
+        graph.replace_uses(name, put_weights(graph, f"{name}_weights", given))
+    return graph.model()
 
 
 def stored_initializers(model: ModelProto) -> dict[str, TensorProto]:
@@ -95,20 +103,19 @@ def stored_initializers(model: ModelProto) -> dict[str, TensorProto]:
         cast = makers.get(node.input[0]) if node.op_type == "Mul" and len(node.input) == 2 else None
         if cast is None or cast.op_type != "Cast" or node.domain or cast.domain:
             continue
-        integers, scales = constants.get(cast.input[0]), constants.get(node.input[1])
-        if integers is None or scales is None:
+        levels, scales = constants.get(cast.input[0]), constants.get(node.input[1])
+        if levels is None or scales is None:
             continue
-        if integers.data_type == TensorProto.INT8 and scales.data_type == TensorProto.FLOAT:
-            found[node.output[0]] = integers
+        if levels.data_type == TensorProto.INT8 and scales.data_type == TensorProto.FLOAT:
+            found[node.output[0]] = levels
     return found
 
 
 def stored_layers(model: ModelProto) -> tuple[str, ...]:
     """Return the names of the layers that compute in fp32 on weights stored in int8, in the graph's order."""
     weights = stored_initializers(model)
-    layers = ("Conv", "ConvTranspose", "Gemm", "MatMul")
     return tuple(
         node.name
         for node in model.graph.node
-        if node.op_type in layers and len(node.input) > 1 and node.input[1] in weights
+        if node.op_type in _LAYERS and len(node.input) > 1 and node.input[1] in weights
     )

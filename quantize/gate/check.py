@@ -58,13 +58,13 @@ def check(
     if any(line.verdict == "better" for line in lines):
         notes.append("Some figures are better than the baseline, accept it? (quantize baseline accept RUN)")
     _require_known(require, lines)
+    lines = [line.required() if line.figure in require else line for line in lines]
     return GateResult(
         run=run,
         lines=tuple(lines),
         differences=differences(document, baseline) if baseline is not None else (),
         notes=tuple(notes),
         on_inconclusive=on_inconclusive,
-        require=tuple(require),
     )
 
 

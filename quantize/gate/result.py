@@ -24,7 +24,7 @@ OnInconclusive = Literal["pass", "fail"]
 
 FAILING: tuple[Verdict, ...] = ("fail", "missing")
 NEUTRAL: tuple[Verdict, ...] = ("not in the baseline", "not comparable", "not applicable")
-"""Nothing was compared: neither good nor bad, unless the figure is required."""
+"""Nothing was compared: neither good nor bad."""
 
 
 class Line(BaseModel):
@@ -57,6 +57,13 @@ class Line(BaseModel):
         figure = rest.partition(".")[0]
         return f"fp32_{figure}" if role == "fp32" else figure
 
+    def required(self) -> Line:
+        """Return the line as it is where the figure has to be compared: what was not compared fails."""
+        if self.verdict not in NEUTRAL:
+            return self
+        note = f"required, and {self.verdict}" + (f": {self.note}" if self.note else "")
+        return self.model_copy(update={"verdict": "fail", "note": note})
+
 
 class Difference(BaseModel):
     """Something that is not as in the baseline, whether or not a tolerance speaks of it."""
@@ -77,7 +84,6 @@ class GateResult(BaseModel):
         differences: What changed since the baseline.
         notes: What a reader has to know.
         on_inconclusive: What to make of inconclusive lines; None: they have an exit code of their own.
-        require: Figures that have to be compared: where they were not, the line fails.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -87,12 +93,9 @@ class GateResult(BaseModel):
     differences: tuple[Difference, ...]
     notes: tuple[str, ...]
     on_inconclusive: OnInconclusive | None = None
-    require: tuple[str, ...] = ()
 
     def failing(self, line: Line) -> bool:
         """Return whether a line makes the check fail."""
-        if line.verdict in NEUTRAL:
-            return line.figure in self.require
         return line.verdict in FAILING or (line.verdict == "inconclusive" and self.on_inconclusive == "fail")
 
     @property

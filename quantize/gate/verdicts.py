@@ -76,8 +76,9 @@ def verdict_line(
 ) -> Line:
     """Return the line on whether the run meets its own criterion.
 
-    With a baseline, the verdict may not be worse than the accepted one. Without one, or where the baseline does not
-    tell its verdict, it is told only, unless the tolerances ask for ``criterion: met``.
+    With a baseline, the verdict may not be worse than the accepted one; a miss that was accepted is accepted again.
+    Without one, or where the baseline does not tell its verdict, it is told only, unless the tolerances ask for
+    ``criterion: met``.
     """
     now = verdict_of(document)
     verdict, note = _compared(now, accepted) if accepted is not None else _alone(now, tolerances, has_baseline)
@@ -103,7 +104,7 @@ def _compared(now: RunVerdict | None, accepted: RunVerdict) -> tuple[Verdict, st
             ("speed", now.speed, accepted.speed),
         )
     ]
-    order: list[Verdict] = ["fail", "missing", "inconclusive", "not comparable", "better", "pass"]
+    order: list[Verdict] = ["fail", "missing", "inconclusive", "not comparable", "accepted", "better", "pass"]
     return min(outcomes, key=lambda one: order.index(one[0]))
 
 
@@ -117,7 +118,7 @@ def _part(name: str, now: str | None, accepted: str | None) -> tuple[Verdict, st
     if _RANKS[now] > _RANKS[accepted]:
         return "better", f"{name}: {now}, accepted as {accepted}"
     if _RANKS[now] == _RANKS[accepted]:
-        return "pass", None
+        return ("pass", None) if now == "met" else ("accepted", f"{name}: {now}, as in the accepted run")
     return "inconclusive" if now == "inconclusive" else "fail", f"{name}: {now}, accepted as {accepted}"
 
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from onnx import NodeProto
 
 from quantize.errors import ModelError
-from quantize.formats.float_layers import stored_values
 from quantize.formats.graph import Graph, attribute, attributes
 from quantize.formats.opsets import infer_shapes
 from quantize.formats.parameters import is_dequantize, is_quantize
@@ -36,8 +35,6 @@ def conv_weight(graph: Graph, conv: NodeProto) -> NDArray[Any] | None:
     """Return the float weight of a Conv on 3 channels, whether it is quantized or not."""
     found = quantized_input(graph, conv.input[1])
     integers = graph.constant(found.integers if found is not None else conv.input[1])
-    if integers is None:
-        integers = stored_values(graph, conv.input[1])
     if integers is None or integers.ndim != 4 or integers.shape[1] != CHANNELS:
         return None
     return integers if found is None else found.by.dequantize(integers)

@@ -11,6 +11,7 @@ from quantize.rewrites.common_scales import COMMON_SCALES
 from quantize.rewrites.float_head import FLOAT_HEAD
 from quantize.rewrites.mean_as_product import MEAN_AS_PRODUCT
 from quantize.rewrites.output_padding import OUTPUT_PADDING
+from quantize.rewrites.pool_before_activation import POOL_BEFORE_ACTIVATION
 from quantize.rewrites.protocol import Rewrite
 from quantize.rewrites.redundant import REDUNDANT
 from quantize.rewrites.space_to_depth import SPACE_TO_DEPTH
@@ -18,6 +19,7 @@ from quantize.rewrites.stem_by_rows import STEM_BY_ROWS
 
 REWRITES: tuple[Rewrite, ...] = (
     REDUNDANT,
+    POOL_BEFORE_ACTIVATION,
     SPACE_TO_DEPTH,
     STEM_BY_ROWS,
     OUTPUT_PADDING,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from quantize.api.inputs import preprocessing_for
 from quantize.api.replay import with_recorded_preprocessing
 from quantize.api.request import TuneResult
@@ -11,6 +13,8 @@ from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog import load_catalog
 from quantize.report.data import PreprocessingSection
 from quantize.report.input_contract import InputContractSection
+
+pytestmark = pytest.mark.inc
 
 
 def test_a_run_keeps_its_preprocessing_when_the_catalog_has_learned_another(colour_run: TuneResult) -> None:

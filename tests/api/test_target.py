@@ -23,6 +23,7 @@ from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import ModelArtifact
 from quantize.report.text import summary
 from quantize.target import CPU_CLASSES, CpuClass
+from tests.api.colours import chosen_candidate
 from tests.api.conftest import Configured, EndedSearch
 
 pytestmark = pytest.mark.inc
@@ -181,7 +182,12 @@ def test_accuracy_of_a_model_for_other_cpus_is_said_to_be_theirs(colour_run: Tun
 def test_whatever_made_a_candidate_that_could_saturate_its_files_for_such_cpus_cannot(
     colour_model: Path, configured: Configured, ended_search: EndedSearch, tmp_path: Path
 ) -> None:
-    ended_search()  # the candidate was made for CPUs with VNNI
+    for_vnni = TuneRequest(
+        configured({"quantization.target": "vnni"}), input_model=colour_model, output_model=tmp_path / "vnni", workers=1
+    )
+    candidate = chosen_candidate(tune(for_vnni))
+    assert saturating_layers(candidate)
+    ended_search(candidate)
     config = configured({"quantization.target": "any"})
     result = tune(TuneRequest(config, input_model=colour_model, output_model=tmp_path / "run", workers=1))
     assert result.report.chosen.saturating_layers == 0

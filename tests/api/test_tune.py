@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 from collections.abc import Callable
@@ -26,6 +27,40 @@ from tests.api.colours import bytes_of, chosen_candidate, colours, colours_of_ca
 from tests.api.conftest import Configured, EndedSearch
 
 WRITTEN = ("colours-13-int8.onnx", "colours-13-qdq.onnx")
+
+
+@pytest.mark.inc
+def test_a_run_begins_with_what_int8_is_expected_to_gain_on_this_cpu(
+    colour_model: Path,
+    configured: Configured,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class BegunError(Exception):
+        """Raised where the search would begin."""
+
+    def begun(*_: object) -> None:
+        raise BegunError
+
+    monkeypatch.setattr(importlib.import_module("quantize.api.tune"), "run", begun)
+    request = TuneRequest(configured(), input_model=colour_model, output_model=tmp_path / "out", workers=1)
+    with caplog.at_level("INFO", logger="quantize"), pytest.raises(BegunError):
+        tune(request)
+    told = [record.getMessage() for record in caplog.records]
+    target = next(place for place, line in enumerate(told) if line.startswith("target: "))
+    gain = next(place for place, line in enumerate(told) if "x expected here" in line)
+    assert target < gain < told.index("decode the images")
+    assert told[gain].startswith(f"{colour_model.stem}: ")
+
+
+@pytest.mark.inc
+def test_the_report_holds_the_cpu_and_its_expectation(colour_run: TuneResult) -> None:
+    machine = colour_run.report.machine
+    assert machine is not None
+    assert machine.expectation is not None
+    assert machine.line.startswith(machine.expectation.model)
+    assert "What this CPU can gain" in (colour_run.run / "report.md").read_text("utf-8")
 
 
 @pytest.mark.inc

@@ -17,7 +17,7 @@ _DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 def _commands() -> Iterator[tuple[str, str]]:
     """Yield (file, command line) for each line in a code block that begins with `quantize`."""
-    for page in ("imagenet.md", "tutorial.md", "zoo.md"):
+    for page in ("cpus.md", "imagenet.md", "tutorial.md", "zoo.md"):
         for block in re.findall(r"```\w*\n(.*?)```", (_DOCS / page).read_text(), re.S):
             yield from ((page, line) for line in block.splitlines() if line.startswith("quantize "))
 
@@ -29,7 +29,7 @@ def test_every_command_in_the_documentation_is_one(page: str, line: str) -> None
     assert normalized(words, syntax)[0] in syntax.commands
 
 
-@pytest.mark.parametrize("page", ["imagenet.md", "tutorial.md", "zoo.md"])
+@pytest.mark.parametrize("page", ["cpus.md", "imagenet.md", "tutorial.md", "zoo.md"])
 def test_every_flag_and_link_in_the_documentation_is_there(page: str) -> None:
     lines = (_DOCS / page).read_text().splitlines()
     text = "\n".join(line for line in lines if "python benchmarks/" not in line)

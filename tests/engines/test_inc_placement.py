@@ -142,6 +142,6 @@ def test_stored_weights_are_off_by_half_a_level_at_most_where_nothing_is_clipped
     weights = Graph(fp32).constant("w")
     assert weights is not None
     found = stored_weights(layer, weights)
-    assert np.abs(found.integers).max() <= 127
-    error = np.abs(found.values - weights)
-    assert np.all(error <= found.scales * 0.5 * (1 + 1e-5) + np.abs(weights) * (np.abs(found.integers) == 127))
+    assert np.abs(found.levels).max() <= 127
+    error = np.abs(found.levels * found.aligned_scales - weights)
+    assert np.all(error <= found.aligned_scales * 0.5 * (1 + 1e-5) + np.abs(weights) * (np.abs(found.levels) == 127))

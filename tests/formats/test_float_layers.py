@@ -11,14 +11,9 @@ from onnx import ModelProto
 
 from quantize.formats import canonical, to_qdq, to_qlinear
 from quantize.formats.clipping import Bounds
-from quantize.formats.float_layers import (
-    FloatLayer,
-    put_weights,
-    stored_values,
-    take_to_float,
-)
+from quantize.formats.float_layers import FloatLayer, take_to_float
 from quantize.formats.graph import Graph
-from quantize.formats.stored import StoredWeights
+from quantize.formats.stored import StoredWeights, put_weights, with_weights
 from quantize.models.session import open_session
 from tests.formats.plain_quantizer import quantized
 from tests.tuning.conftest import classifier_graph
@@ -129,18 +124,46 @@ def test_without_other_weights_a_layer_computes_with_those_that_it_has(int8: Mod
     np.testing.assert_array_equal(own, integers.astype(np.float32) * scale[:, None, None, None])
 
 
+def stored(weights: NDArray[np.float32]) -> StoredWeights:
+    scales = (np.abs(weights).max(axis=(1, 2, 3)) / 127).astype(np.float32)
+    return StoredWeights(np.rint(weights / scales[:, None, None, None]).astype(np.int8), scales, 0)
+
+
+def test_onnxruntime_folds_stored_weights_so_that_fp32s_own_graph_runs(fp32: ModelProto, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    graph = Graph(fp32)
+    weights = {name: stored(values) for name, _ in LAYERS.values() if (values := graph.constant(name)) is not None}
+    model = with_weights(fp32, weights)
+    assert {"Cast", "Mul"} <= set(op_types(model))
+    for name, one in (("fp32", fp32), ("stored", model)):
+        open_session(one.SerializeToString(), optimized_path=tmp_path / f"{name}.onnx")
+    assert op_types(onnx.load(tmp_path / "stored.onnx")) == op_types(onnx.load(tmp_path / "fp32.onnx"))
+
+
+def test_stored_weights_take_a_quarter_of_the_bytes_and_give_what_their_values_give(
+    fp32: ModelProto, pixels: NDArray[np.float32]
+) -> None:
+    weights = {name: stored(Graph(fp32).constant(name)) for name in ("w0", "w2")}  # type: ignore[arg-type]
+    model = with_weights(fp32, weights)
+    names = {tensor.name: tensor for tensor in model.graph.initializer}
+    assert sum(tensor.data_type == onnx.TensorProto.INT8 for tensor in names.values()) == 2
+    assert not {"w0", "w2"} & set(names)
+    plain = with_weights(fp32, {name: one.levels * one.aligned_scales for name, one in weights.items()})
+    np.testing.assert_array_equal(scores(model, pixels), scores(plain, pixels))
+
+
 @given(seed=st.integers(0, 2**32 - 1), channels=st.integers(1, 6), axis=st.integers(0, 1))
 def test_the_values_of_stored_weights_are_those_that_onnxruntime_computes(seed: int, channels: int, axis: int) -> None:
     random = np.random.default_rng(seed)
-    shape, spread = ((channels, 3), (channels, 1)) if axis == 0 else ((3, channels), (1, channels))
-    scales = random.uniform(1e-6, 1, spread).astype(np.float32)
-    weights = StoredWeights(random.integers(-127, 128, shape).astype(np.int8), scales)
+    shape = (channels, 3) if axis == 0 else (3, channels)
+    weights = StoredWeights(
+        random.integers(-127, 128, shape).astype(np.int8), random.uniform(1e-6, 1, channels).astype(np.float32), axis
+    )
     value = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, shape)
     empty = onnx.helper.make_graph([], "weights", [], [value])
     graph = Graph(onnx.helper.make_model(empty, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8))
     name = put_weights(graph, "w", weights)
     graph.add("Identity", [name], ["y"])
     session = onnxruntime.InferenceSession(graph.model().SerializeToString(), providers=["CPUExecutionProvider"])
-    values = stored_values(graph, name)
+    values = graph.constant(name)
     assert values is not None
     np.testing.assert_array_equal(values, session.run(None, {})[0])

@@ -5,7 +5,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from quantize.formats import to_qdq, to_qlinear
 from quantize.formats.guard import guard_float_layers
+from quantize.formats.stored import stored, with_weights
 from quantize.models.session import open_session
 
 
@@ -79,3 +81,28 @@ def test_a_second_guard_changes_nothing():
     before = model.SerializeToString()
     assert guard_float_layers(model) == ()
     assert model.SerializeToString() == before
+
+
+@pytest.mark.parametrize("guard", [True, False])
+def test_a_guarded_model_of_opset_13_is_written_at_opset_12(guard):
+    model = sandwich(13)
+    plain = output(model, "none")
+    if guard:
+        guard_float_layers(model)
+    written = to_qlinear(model, opset=12)
+    onnx.checker.check_model(written, full_check=True)
+    by_channel = [node for node in written.graph.node if any(entry.name == "axis" for entry in node.attribute)]
+    assert {node.domain for node in by_channel} == ({"com.microsoft"} if guard else set())
+    assert np.array_equal(output(written, "none"), plain)
+    # And back: the domain that knows channels at opset 12 is not needed any more.
+    assert all(not node.domain for node in to_qdq(written).graph.node)
+
+
+def test_a_layer_whose_weights_are_stored_in_int8_is_guarded_too():
+    model = sandwich(13)
+    weights = numpy_helper.to_array(model.graph.initializer[3])
+    scales = np.abs(weights).max(axis=(1, 2, 3)) / np.float32(127)
+    model = with_weights(model, {"w": stored(weights, scales, 0)})
+    plain = output(model, "none")
+    assert guard_float_layers(model) == ("layer",)
+    assert output(model, "all") == pytest.approx(plain, abs=1.5e-4)

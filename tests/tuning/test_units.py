@@ -23,7 +23,7 @@ def test_an_activation_belongs_to_the_op_before_it(model):
 
 
 def test_ops_that_only_move_values_are_told_apart(model):
-    graph = unit_graph(model.proto(), OP_TYPES)
+    graph = unit_graph(model.proto(), (*OP_TYPES, "Flatten"))  # which onnxruntime 1.23 and older do not quantize
     assert {unit.name for unit in graph.units if unit.moving} == {"concat", "pool", "flatten"}
 
 

@@ -91,6 +91,14 @@ def test_a_kernel_that_saturates_is_called_that_however_fast(recorded_machines):
     assert kernel_words(kernels, "u8s8 7 bits") == "exact"
 
 
+def test_no_kernel_is_called_a_dot_product_where_sums_saturate_however_fast_an_emulator_makes_it(recorded_machines):
+    fast = tuple(
+        kernel.model_copy(update={"conv": 100 * kernel.conv}) for kernel in recorded_machines["avx2"].kernels[1:]
+    )
+    kernels = (recorded_machines["avx2"].kernels[0], *fast)
+    assert {kernel_words(kernels, arithmetic) for arithmetic in ("u8s8 7 bits", "u8u8", "s8s8")} == {"exact"}
+
+
 def test_this_machine_is_measured_on_one_thread_and_on_several(timed):
     machine = measure_machine(3, times=timed(_at(100, 300)))
     assert machine.several is not None
