@@ -1,14 +1,15 @@
-"""What an int8 model answers on a CPU without VNNI, on one that has it: qemu's user mode stands in for the other CPU.
+"""What an int8 model answers on a CPU without VNNI, or on arm64: qemu's user mode stands in for the other CPU.
 
+    bash scripts/haswell_python.sh build/haswell        # or scripts/arm64_python.sh build/arm64
     python benchmarks/without_vnni.py INT8.onnx --data_path IMAGES --label_path LABELS.txt [--images 100]
 
-Needs qemu-x86_64 (Debian: qemu-user) on an x86-64 machine. Models made with `--target avx2` or `any` must answer the
-same on both; exit code 1 where a top-1 differs.
+Models made with `--target avx2`, `arm64` or `any` must answer the same on both; exit code 1 where a top-1 differs.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,8 @@ from quantize.models.artifact import ModelArtifact
 from quantize.models.session import open_session
 from quantize.report.wording import percent
 
+_ROOT = Path(__file__).resolve().parent.parent
+
 
 def scored(model: Path, images: Path, scores: Path) -> None:
     """Run a model on images in a file, and write its scores, (N, classes)."""
@@ -42,7 +45,7 @@ def main() -> int:
     parser.add_argument("--label_path", type=Path)
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--preset")
-    parser.add_argument("--cpu", default="Haswell", help="in qemu's words; Haswell has AVX2 and no VNNI")
+    parser.add_argument("--python", type=Path, default=_ROOT / "build/haswell/bin/python", help="runs on the other CPU")
     parser.add_argument("--scores", type=Path, nargs=2, metavar=("IMAGES", "SCORES"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.scores:
@@ -59,19 +62,20 @@ def main() -> int:
         images, here, there = (Path(folder, f"{name}.npy") for name in ("images", "here", "there"))
         np.save(images, preprocessing.normalize(crops.array[0 : len(crops)]))
         scored(given.model, images, here)
-        command = ["qemu-x86_64", "-cpu", given.cpu, sys.executable, __file__, str(given.model)]
-        run = subprocess.run([*command, "--scores", str(images), str(there)], capture_output=True, text=True)
+        command = [given.python, __file__, given.model, "--scores", images, there]
+        environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
+        run = subprocess.run(command, env=environment, capture_output=True, text=True)
         if run.returncode:
             print(run.stderr[-2000:], file=sys.stderr)
             return 2
         own, other = np.load(here), np.load(there)
     same = own.argmax(axis=1) == other.argmax(axis=1)
     print(f"{given.model.name}: {len(saturating_layers(model.proto()))} layers can saturate without VNNI")
-    print(f"the same top-1 here and on {given.cpu}: {percent(float(same.mean()), 1)} of {len(own)} images")
+    print(f"the same top-1 here and there: {percent(float(same.mean()), 1)} of {len(own)} images")
     print(f"largest difference of a score: {np.abs(own - other).max():.2g}")
     if crops.labels is not None:
         right = [percent(float((scores.argmax(axis=1) == crops.labels).mean()), 1) for scores in (own, other)]
-        print(f"top-1 here {right[0]}, on {given.cpu} {right[1]}")
+        print(f"top-1 here {right[0]}, there {right[1]}")
     return 0 if same.all() else 1
 
 

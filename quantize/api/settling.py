@@ -46,8 +46,13 @@ class _Missed:
     """A candidate whose files missed the criterion: the lower metric of both, and where its layers compute."""
 
     metric: float
-    trial: Trial
+    own: Trial
     place: PlacedTrial | None
+
+    def trial(self, found: Found) -> Trial:
+        """Return what was written, with its number in a search that may have gone on since."""
+        index = _index(found, self.own.recipe.id, self.own.index)
+        return replace(self.own if self.place is None else self.place.trial, index=index)
 
 
 class Settling:
@@ -67,7 +72,7 @@ class Settling:
         """
         self._context, self._goal, self._selection, self._ratios = context, goal, selection, ratios
         self._folder = folder
-        self._lost: list[LostSection] = []
+        self._lost: dict[str, LostSection] = {}
 
     def settle(self, found: Found, go_on: GoOn) -> Settled:
         """Return the files of the first candidate that hold what its trial promised.
@@ -92,7 +97,7 @@ class Settling:
                 settled = self._settled(found, trial, place)
                 if settled is not None:
                     return settled
-                missed.append(_Missed(self._accuracy(), trial if place is None else place.trial, place))
+                missed.append(_Missed(self._accuracy(), trial, place))
             more = go_on(found, frozenset(tried))
             if more is None:
                 break
@@ -112,15 +117,13 @@ class Settling:
         if lost is None and speedup is None:
             return result
         metric, by = lost or (None, "rewrites that had been timed and are not in the files")
-        self._lost.append(
-            LostSection(
-                trial=trial.index,
-                recipe_id=now.chosen.recipe.id,
-                trial_metric=now.chosen.metric,
-                metric=metric,
-                by=by,
-                speedup=speedup,
-            )
+        self._lost[trial.recipe.id] = LostSection(
+            trial=trial.index,
+            recipe_id=now.chosen.recipe.id,
+            trial_metric=now.chosen.metric,
+            metric=metric,
+            by=by,
+            speedup=speedup,
         )
         _LOG.warning("trial %d met the criterion, its written files do not: lost by %s", trial.index + 1, by)
         return None
@@ -133,15 +136,15 @@ class Settling:
         return slower_file(result.written, self._ratios)
 
     def _after_all(self, found: Found, missed: list[_Missed]) -> Settled:
-        measured = next((one.place for one in missed if one.place is not None and _may_be_in_float(one.place)), None)
+        measured = next((one for one in missed if one.place is not None and _may_be_in_float(one.place)), None)
         if measured is not None:
-            own = next(trial for trial in found.trials if trial.index == measured.trial.index)
+            own = replace(measured.own, index=_index(found, measured.own.recipe.id, measured.own.index))
             place = in_float(self._context, own, self._goal, self._selection, self._ratios)
             return self._written(replace(found, chosen=place.trial), place)
         best = max(missed, key=lambda one: one.metric)
         if best is missed[-1]:
-            return replace(self._last, lost=tuple(self._lost))
-        return self._written(replace(found, chosen=best.trial), best.place)
+            return replace(self._last, lost=self._losses(found))
+        return self._written(replace(found, chosen=best.trial(found)), best.place)
 
     def _placed(self, trial: Trial) -> PlacedTrial | None:
         if trial.recipe.engine != "inc":
@@ -151,7 +154,13 @@ class Settling:
     def _written(self, found: Found, place: PlacedTrial | None) -> Settled:
         written = write(self._context, found, self._goal, self._selection, self._ratios, self._folder)
         judged = judge(written.context, written.built, self._goal, written.selection)
-        return Settled(written, judged, None if place is None else place.section, tuple(self._lost))
+        return Settled(written, judged, None if place is None else place.section, self._losses(found))
+
+    def _losses(self, found: Found) -> tuple[LostSection, ...]:
+        return tuple(
+            lost.model_copy(update={"trial": _index(found, recipe_id, lost.trial)})
+            for recipe_id, lost in self._lost.items()
+        )
 
     def _accuracy(self) -> float:
         if self._goal.metric == "none":
@@ -159,6 +168,17 @@ class Settling:
         written = self._last.written
         pair = written.built.pair
         return min(metric_of(written.selection.evaluate(model), self._goal) for model in (pair.int8, pair.qdq))
+
+
+def _index(found: Found, recipe_id: str, known: int) -> int:
+    """Return a trial's number: a search that went on counts those anew that could be used again.
+
+    Args:
+        found: The search.
+        recipe_id: What was tried.
+        known: Its number before; it stays where the trial was built anew, from a recipe of another id.
+    """
+    return next((section.index for section in found.sections if section.recipe_id == recipe_id), known)
 
 
 def _may_be_in_float(place: PlacedTrial) -> bool:

@@ -108,7 +108,7 @@ def _remedy(
         if _behind_a_float_product(profile, gain.origin):
             name = POOL_BEFORE_ACTIVATION.name
             return "generic code in int8", f"rewrite {name}", name
-        return "generic code in int8", "leave it and what it reads in fp32, or both in int8", None
+        return "generic code in int8", "leave it in fp32, with what it reads", None
     return "slower in int8", "leave it in fp32, with what stands beside it", None
 
 

@@ -34,7 +34,8 @@ class SpeedCriterion(BaseModel):
             high: Upper end.
             noise_floor: Largest relative difference that fp32 shows from itself, a fraction; None: not measured.
         """
-        least = self.min_speedup * (1.0 - (noise_floor or 0.0))
+        # A noise floor is a factor less 1, as far up as down: one of 100 % tells nothing below half of what is asked.
+        least = self.min_speedup / (1.0 + (noise_floor or 0.0))
         if (ratio if high is None else high) < least:
             return "not met"
         if self.confidence is None or (low is not None and low >= self.min_speedup):

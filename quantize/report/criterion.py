@@ -65,6 +65,12 @@ class VerdictSection(Section):
         return self.summary or self.status
 
     @property
+    def brief(self) -> str:
+        """Return the status, and whether the models are slower than fp32: the headline where there is little room."""
+        slower = self.speed is not None and bool(self.speed.slower)
+        return f"{self.status}, slower than fp32" if slower else self.status
+
+    @property
     def ended(self) -> str:
         """Return why tuning ended, in words that are true of the written files too."""
         if self.stopped_because != _MET:

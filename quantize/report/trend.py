@@ -28,7 +28,7 @@ class TrendEntry:
         speedup: Over fp32; None where nothing was measured.
         size: In bytes.
         cpu: The processor; None where nothing was measured.
-        verdict: In a few words.
+        verdict: In a word or two.
     """
 
     run: str
@@ -134,5 +134,5 @@ def _entry(name: str, report: RunReport) -> TrendEntry:
         speedup={role: gains.get(role) for role in roles},
         size={role: model.bytes for role, model in roles.items()},
         cpu=report.measurement.environment.cpu_model if report.measurement else None,
-        verdict=report.verdict.headline,
+        verdict=report.verdict.brief,
     )

@@ -107,7 +107,9 @@ class AssignmentSearch:
                 nearer = self._is_nearer(costs, moved, candidate, recipe)
                 to_beat = fastest.speedup / AS_FAST if nearer else fastest.speedup * FASTER
                 predicted = costs.time_ns(moved)
-                found = self._bench.latency(artifact, beside=fastest.trial.artifact, to_beat=to_beat)
+                found = self._bench.latency(
+                    artifact, recipe=candidate.id, beside=fastest.trial.artifact, to_beat=to_beat
+                )
                 if found.speedup <= to_beat:
                     one = Timed(candidate.id, stage, predicted, found.candidate_ns, found.speedup)
                     self._candidates.timed.append(one)

@@ -85,7 +85,7 @@ class Candidates:
             return self.failed(recipe, artifact, stage, predicted_ns)
         try:
             judged = self._bench.judged(artifact)
-            timed = self._bench.latency(artifact) if judged.met or judged.complete else None
+            timed = self._bench.latency(artifact, recipe=recipe.id) if judged.met or judged.complete else None
         except ModelError as error:  # onnxruntime does not open it: a fact about this candidate, not about the run
             return self.failed(recipe, str(error), stage, predicted_ns, during="evaluate")
         seconds = self.spent - before

@@ -55,6 +55,8 @@ class LatencyTable(BaseModel):
         model: ``graph_sha256`` of the fp32 model.
         profiles: By recipe id: profile of the fp32 model and of that recipe's candidate.
         measured: By the candidate's ``graph_sha256``: paired times.
+        graphs: By recipe id: the ``graph_sha256`` that its candidate had. On another CPU the same recipe gives a graph
+            whose weights and scales differ in their last bits; its times are those of this one.
         noise_floor: Largest relative difference that fp32 showed from itself, a fraction; None where nobody looked.
         rewrites: By the graphs' hashes before and after: low, ratio and high of a rewrite's paired speed ratio.
     """
@@ -64,8 +66,13 @@ class LatencyTable(BaseModel):
     model: str
     profiles: dict[str, ProfiledTimes] = {}
     measured: dict[str, PairedLatency] = {}
+    graphs: dict[str, str] = {}
     noise_floor: float | None = None
     rewrites: dict[str, tuple[float, float, float]] = {}
+
+    def latency(self, graph: str, recipe: str | None) -> PairedLatency | None:
+        """Return a candidate's times by its graph, else by the id of its recipe; None where there are none."""
+        return self.measured.get(graph) or self.measured.get(self.graphs.get(recipe or "", ""))
 
     @classmethod
     def load(cls, path: Path, model: str) -> LatencyTable:

@@ -135,7 +135,8 @@ class PlacementSearch:
         if fastest is not None:
             self._options.append(fastest)
             best = fastest if fastest.met else best
-        best = best or self._safer()
+        if best is None or _is_slow(best):
+            best = self._safer() or best
         slow = best is not None and _is_slow(best)
         if best is not None and not slow and not self._float_is_smaller(best):
             return Placement(best, tuple(self._options), _reason(best))
@@ -193,7 +194,7 @@ class PlacementSearch:
         found = first_that_passes(option, len(rungs))
         found = replace(found, speedup=self._bench.ratio(None, found.recipe) if found.met else None)
         self._options.append(found)
-        return found if found.met else None
+        return found if found.met and not _is_slow(found) else None
 
     def _stored(self, float_units: frozenset[str]) -> list[str]:
         return [name for name in self._weighted if name in float_units and name in self._storable]

@@ -41,7 +41,7 @@ class SearchSettings(BaseModel):
     variants: int = Field(default=3, ge=0)
     neighbours: int = Field(default=4, ge=0)
     min_speedup: float | None = Field(default=1.0, gt=0.0)
-    confidence: float | None = Field(default=None, gt=0.5, lt=1.0)
+    confidence: float | None = Field(default=None, ge=0.5, lt=1.0)
     max_trials: int | None = Field(default=None, ge=1)
     max_seconds: float | None = Field(default=None, gt=0.0)
     threads: int = Field(default=2, ge=1)

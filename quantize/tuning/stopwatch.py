@@ -44,6 +44,7 @@ class Stopwatch:
         self._measure, self._profile = measure, profile
         self._profiles: dict[str, ProfiledTimes] = {}
         self._measured: dict[str, PairedLatency] = {}
+        self._graphs: dict[str, str] = {}
         self._noise_floor = recorded.noise_floor
 
     @property
@@ -53,16 +54,23 @@ class Stopwatch:
             model=self._recorded.model,
             profiles=self._profiles,
             measured=self._measured,
+            graphs=self._graphs,
             noise_floor=self._noise_floor,
         )
 
     def latency(
-        self, artifact: ModelArtifact, *, beside: ModelArtifact | None = None, to_beat: float | None = None
+        self,
+        artifact: ModelArtifact,
+        *,
+        recipe: str | None = None,
+        beside: ModelArtifact | None = None,
+        to_beat: float | None = None,
     ) -> PairedLatency:
         """Return a candidate's time beside the fp32 model's, recorded or measured; the same graph is measured once.
 
         Args:
             artifact: The candidate.
+            recipe: The id of its recipe, by which a time that was recorded on another CPU is found.
             beside: A candidate whose time is known: the two are measured in alternation, as both against fp32 would
                 add the errors of two measurements to what tells them apart. None: the fp32 model.
             to_beat: A speed-up; a candidate that seems faster is measured again, and the lower speed-up counts: of
@@ -71,13 +79,15 @@ class Stopwatch:
         graph = artifact.graph_sha256
 
         def compute() -> dict[str, float]:
-            found = self._recorded.measured.get(graph)
+            found = self._recorded.latency(graph, recipe)
             if found is None:
                 found = self._timed(artifact, beside)
                 if to_beat is not None and found.speedup > to_beat:
                     found = min(found, self._timed(artifact, beside), key=lambda one: one.speedup)
             return found.model_dump(mode="json")
 
+        if recipe is not None:
+            self._graphs[recipe] = graph
         self._measured[graph] = PairedLatency(**self._steps.step("measure", f"latency:{graph}", compute))
         return self._measured[graph]
 

@@ -142,10 +142,15 @@ class Workbench:
         return Judged(**self._steps.step("evaluate", f"judged:{artifact.graph_sha256}", compute))
 
     def latency(
-        self, artifact: ModelArtifact, *, beside: ModelArtifact | None = None, to_beat: float | None = None
+        self,
+        artifact: ModelArtifact,
+        *,
+        recipe: str | None = None,
+        beside: ModelArtifact | None = None,
+        to_beat: float | None = None,
     ) -> PairedLatency:
         """Return a candidate's time beside the fp32 model's; see ``Stopwatch.latency``."""
-        return self._watch.latency(artifact, beside=beside, to_beat=to_beat)
+        return self._watch.latency(artifact, recipe=recipe, beside=beside, to_beat=to_beat)
 
     def noise_floor(self) -> float:
         """Return the largest relative difference that fp32 shows from itself, a fraction; see ``Stopwatch``."""

@@ -15,13 +15,16 @@ import pytest
 
 from quantize.api import both_engines, finishing, tuning_run
 from quantize.api.export import Pair, compare_formats
+from quantize.api.finishing import Judged
 from quantize.api.request import TuneRequest, TuneResult
 from quantize.api.tune import tune
 from quantize.api.verify import VerifyRequest, verify
 from quantize.config import load_config
+from quantize.engines.protocols import Goal
 from quantize.errors import EngineError
 from quantize.files import write_text
 from quantize.models.identity import graph_sha256
+from quantize.report.criterion import VerdictSection
 from quantize.report.engines import EngineSection
 from quantize.report.html import html
 from quantize.report.markdown import markdown
@@ -257,3 +260,33 @@ def test_the_better_models_are_chosen_by_criterion_then_speed_then_nearness_to_f
     found, reason = both_engines._better(context, sides, goal, ratios)
     assert found.engine == best
     assert why in reason
+
+
+@pytest.mark.parametrize(
+    ("cpu_class", "least", "status", "measured", "expected"),
+    [
+        ("vnni", 1.0, "met", 0.7, "not met"),
+        ("vnni", 1.0, "met", 1.3, "met"),
+        ("vnni", 1.0, "inconclusive", 0.7, "not met"),
+        ("vnni", 2.0, "met", 1.3, "not met"),
+        ("vnni", 0.0, "met", 0.7, "met"),  # no speed is asked for
+        ("avx2", 1.0, "met", 0.7, "met"),  # nor on CPUs that the models are not for
+        ("vnni", 1.0, "not met", 1.3, "not met"),
+    ],
+)
+def test_an_engine_whose_models_are_slower_than_fp32_misses_the_criterion(
+    monkeypatch: pytest.MonkeyPatch, cpu_class: str, least: float, status: str, measured: float, expected: str
+) -> None:
+    monkeypatch.setenv("QUANTIZE_CPU_CLASS", cpu_class)
+    monkeypatch.setattr(both_engines, "workshop", lambda *_: None)
+    ratios: Any = Stand(of=lambda *_: RatioInterval(low=measured - 0.01, ratio=measured, high=measured + 0.01))
+    tuning = Stand(speed_criterion=Stand(min_speedup=least), accuracy_criterion=Stand(confidence=None))
+    context: Any = Stand(config=Stand(tuning=tuning, model=Stand(framework="onnxrt_qlinearops")), model="fp32")
+    verdict = VerdictSection.model_validate({"status": status, "text": "", "reasons": (), "stopped_because": ""})
+    nothing: Any = None
+    written: Any = Stand(
+        context=context, selection=None, built=Stand(chosen=Stand(target="vnni"), pair=Stand(int8="int8", qdq="qdq"))
+    )
+    side = both_engines._Side("inc", nothing, written, Judged(nothing, (), nothing, verdict))
+    found = both_engines._with_speed(side, context, Goal("top1", baseline=0.8, relative=0.01), ratios)
+    assert found.judged.verdict.status == expected

@@ -64,6 +64,7 @@ def _config(images: tuple[Path, Path], contract: str, engine: str) -> RunConfig:
         "quantization.calibration.sampling_size": 24,
         "evaluation.performance.iteration": 20,
         "evaluation.performance.max_seconds": 0.2,
+        "tuning.speed_criterion.min_speedup": 0,
         "tuning.placement": "all-int8",
         "tuning.exit_policy.max_trials": 2,
         "tuning.engine": engine,

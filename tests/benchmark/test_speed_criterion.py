@@ -17,6 +17,8 @@ from quantize.benchmark.speed_criterion import SpeedCriterion
         (0.97, 0.96, 0.98, None, "not met"),
         (0.99, None, None, 0.02, "met"),  # too few rounds for an interval: the ratio decides
         (0.9, None, None, 0.02, "not met"),
+        (0.45, 0.4, 0.49, 1.0, "not met"),  # fp32 seems twice as fast as itself: less than half is still slower
+        (0.55, 0.5, 0.6, 1.0, "met"),
     ],
 )
 def test_a_model_is_too_slow_only_where_that_is_shown(ratio, low, high, floor, outcome):

@@ -7,7 +7,6 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from quantize.formats.stored import store_weights, stored
 from quantize.report.integer_share import arithmetic_of
 
 _CONV = 4 * 6 * 6 * 3 * 3 * 3
@@ -68,16 +67,20 @@ def test_squeezenet_needs_349_million(squeezenet: Path) -> None:
 
 
 def test_a_layer_that_is_stored_in_int8_computes_in_fp32() -> None:
-    weights = np.random.default_rng(1).normal(size=(8, 3, 3, 3)).astype(np.float32)
+    weights = np.random.default_rng(1).integers(-127, 128, (8, 3, 3, 3)).astype(np.int8)
     graph = helper.make_graph(
-        [helper.make_node("Conv", ["x", "w"], ["y"], "conv")],
+        [
+            helper.make_node("Cast", ["w8"], ["wc"], to=TensorProto.FLOAT),
+            helper.make_node("Mul", ["wc", "ws"], ["w"]),
+            helper.make_node("Conv", ["x", "w"], ["y"], "conv"),
+        ],
         "stored",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, 10, 10])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
-        [numpy_helper.from_array(weights, "w")],
+        [
+            numpy_helper.from_array(weights, "w8"),
+            numpy_helper.from_array(np.full((8, 1, 1, 1), 0.01, np.float32), "ws"),
+        ],
     )
-    plain = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    scales = np.abs(weights).reshape(8, -1).max(axis=1).astype(np.float32) / 127
-    found = arithmetic_of(store_weights(plain, {"w": stored(weights, scales, 0)}))
-    assert (found.total, found.int8) == (arithmetic_of(plain).total, 0)
-    assert found.total == 8 * 8 * weights.size
+    found = arithmetic_of(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8))
+    assert (found.total, found.int8) == (8 * 8 * weights.size, 0)

@@ -76,7 +76,7 @@ class Recorded:
         return 0.7 - lost, lost <= 0.01
 
     def sensitivity(self) -> Mapping[str, float]:
-        return self.accuracy
+        return {name: max(lost, 0.0) for name, lost in self.accuracy.items()}
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +157,16 @@ def test_where_the_tuned_model_misses_the_criterion_the_fastest_rung_that_meets_
     assert "right" in found.chosen.recipe.float_nodes
     assert "last" not in found.chosen.recipe.float_nodes
     assert found.chosen.speedup.ratio > 1
+
+
+def test_where_the_tuned_model_is_slow_and_the_fastest_misses_by_chance_a_rung_between_them_is_taken(bench) -> None:  # type: ignore[no-untyped-def]
+    slow = {**SLOW_STEM, "stem": (600, 2500)}
+    found = choose(bench(slow, {"right": 0.012, "stem": -0.005}))
+    assert [option.met for option in found.options[:2]] == [True, False]
+    assert found.options[0].speedup.high < 1
+    assert found.chosen.kind == "safer"
+    assert set(WEIGHTED) & set(found.chosen.recipe.float_nodes) == {"stem", "right"}
+    assert found.chosen.speedup.low > 1
 
 
 def test_a_model_that_is_no_faster_than_fp32_and_larger_gives_way_to_the_smaller_one(fp32, candidate, bench) -> None:  # type: ignore[no-untyped-def]

@@ -36,6 +36,17 @@ def test_a_table_stands_in_place_of_measuring(watch, clock, model, tmp_path):
     assert clock.measured == []
 
 
+def test_a_recipe_whose_graph_differs_in_its_last_bits_keeps_its_recorded_times(watch, clock, model, tmp_path):
+    found = watch.latency(model, recipe="abc")
+    clock.measured.clear()
+    steps = Steps(Journal(tmp_path / "another.jsonl", {}, resume=False))
+    again = Stopwatch(model, steps, clock.measure, clock.profile, watch.table)
+    assert again.latency(replace(model, graph_sha256="of another CPU"), recipe="abc") == found
+    assert clock.measured == []
+    again.latency(replace(model, graph_sha256="of another recipe"), recipe="def")
+    assert len(clock.measured) == 1
+
+
 def test_a_candidate_is_timed_beside_another_one_and_told_beside_fp32(watch, clock, model, tmp_path):
     times = {"fp32": 900.0, "first": 300.0, "second": 200.0}
     clock.time_ns = lambda artifact: times[artifact.path.stem] * drift[0]
