@@ -144,7 +144,8 @@ def test_pixels_are_not_quantized_again(run: TuneResult, role: str) -> None:
             if node.op_type in ("Reshape", "Transpose", "Pad", "SpaceToDepth"):
                 reached |= set(node.output)
     quantized = graph.input[0].type.tensor_type.elem_type == TensorProto.UINT8
-    assert ("QuantizeLinear" in readers) == (not quantized)
+    in_float = "first" in run.report.chosen.recipe.float_nodes  # what is faster here, the native search decides
+    assert ("QuantizeLinear" in readers) == (not quantized and not in_float)
 
 
 def test_the_report_says_how_far_the_scores_moved_within_what_is_declared(run: TuneResult) -> None:
