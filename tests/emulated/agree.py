@@ -30,6 +30,8 @@ from tests.emulated.tuned import class_of, same_decisions, tune
 
 _ROUNDING = 1e-5
 """Of the largest score: an int8 step, which is what an integer off by one would show, is hundreds of times that."""
+_TURNED = 1e-3
+"""The same for tuned files, whose fp32 layers can turn a step of a few values before the mean over an image."""
 
 
 def main() -> int:
@@ -72,7 +74,7 @@ def _compared(cases: Path, *, may_saturate: bool) -> int:
             plainly = _apart(here["exact"], there["plain"])
             saturating += can and may_saturate
             plain = plain if can and may_saturate else max(plain, plainly)
-        good = max(exact, plain) <= _ROUNDING
+        good = max(exact, plain) <= (_TURNED if "tuned" in group else _ROUNDING)
         failed += not good
         sys.stdout.write(
             f"{group}: {len(members)} files, apart by {exact:.1e} of the largest score in exact sessions, {plain:.1e}"
