@@ -131,11 +131,13 @@ class PlacementSearch:
         tuned = replace(tuned, predicted_ns=costs.time_ns(costs.fixed))
         self._options.append(tuned)
         best = tuned if tuned.met else None
-        fastest = self._fastest(costs, met=bool(tuned.met))
+        units = effective(costs, best_assignment(costs, 0.0))
+        pays = not set(self._weighted) <= units  # int8 arithmetic does anywhere, by prediction
+        fastest = self._fastest(costs, units, met=bool(tuned.met)) if pays else None
         if fastest is not None:
             self._options.append(fastest)
             best = fastest if fastest.met else best
-        if best is None or _is_slow(best):
+        if pays and (best is None or _is_slow(best)):
             best = self._safer() or best
         slow = best is not None and _is_slow(best)
         if best is not None and not slow and not self._float_is_smaller(best):
@@ -162,14 +164,13 @@ class PlacementSearch:
         fixed = frozenset(unit.name for unit in self._graph.units if unit.name not in self._int8)
         return Costs(self._graph, self._borders, latency, sensitivity, {}, fixed)
 
-    def _fastest(self, costs: Costs, *, met: bool) -> Option | None:
+    def _fastest(self, costs: Costs, units: frozenset[str], *, met: bool) -> Option | None:
         """Return the assignment with the least predicted time, judged where it measures faster than the model as tuned.
 
         Where that one misses the goal, another that is no faster may still meet it.
         """
-        units = effective(costs, best_assignment(costs, 0.0))
         before, after = costs.time_ns(costs.fixed), costs.time_ns(units)
-        if set(self._weighted) <= units or before < after * FASTER:
+        if before < after * FASTER:
             return None
         whole = with_placement(self._recipe, units - costs.fixed, self._stored(units))
         gain = self._bench.ratio(self._recipe, whole)
