@@ -70,7 +70,7 @@ def _placement(found: PlacementSection) -> str:
     if taken.stored_layers:
         text += f", {taken.stored_layers} in fp32 on weights stored in int8"
     speed = found.options[0].speedup
-    if taken.kind != "as tuned" and speed is not None:
+    if taken.kind not in ("as tuned", "smaller") and speed is not None:
         text += f" (as Neural Compressor decided: {speed.ratio:.2f}x)"
     return f"{text}."
 

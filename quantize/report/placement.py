@@ -25,8 +25,9 @@ class PlacementOptionSection(Section):
     """One placement of a tuned model's layers.
 
     Attributes:
-        kind: As Neural Compressor decided, the fastest assignment by prediction, one with more layers in float where
-            that misses the goal, or float arithmetic throughout.
+        kind: As Neural Compressor decided, the same with the weights of its float layers stored in int8, the fastest
+            assignment by prediction, one with more layers in float where that misses the goal, or float arithmetic
+            throughout.
         recipe_id: What builds it.
         taken: Whether the run's models have it.
         int8_layers: Layers with weights that compute in int8.
@@ -40,7 +41,7 @@ class PlacementOptionSection(Section):
         bytes: Size of its model, the rewrites included.
     """
 
-    kind: Literal["as tuned", "fastest", "safer", "float"]
+    kind: Literal["as tuned", "smaller", "fastest", "safer", "float"]
     recipe_id: str
     taken: bool
     int8_layers: int

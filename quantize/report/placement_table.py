@@ -9,6 +9,7 @@ from quantize.report.wording import NOTHING, bounds, megabytes, percent, times
 
 _KINDS = {
     "as tuned": "as Neural Compressor decided",
+    "smaller": "the same, float weights stored",
     "fastest": "fastest by prediction",
     "safer": "more layers in float",
     "float": "all in float",

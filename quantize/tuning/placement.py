@@ -30,7 +30,7 @@ from quantize.tuning.profiled_times import ProfiledTimes
 from quantize.tuning.result import AS_FAST, FASTER
 from quantize.tuning.units import UnitGraph, unit_graph
 
-Kind = Literal["as tuned", "fastest", "safer", "float"]
+Kind = Literal["as tuned", "smaller", "fastest", "safer", "float"]
 _RUNGS = 8
 _SMALLER = 0.98
 """A file that has at most this share of another's bytes is smaller."""
@@ -65,8 +65,9 @@ class Option:
     """One placement that was looked at.
 
     Attributes:
-        kind: As Neural Compressor decided, the fastest assignment by prediction, one with more layers in float where
-            that misses the goal, or float arithmetic throughout.
+        kind: As Neural Compressor decided, the same with the weights of its float layers stored in int8, the fastest
+            assignment by prediction, one with more layers in float where that misses the goal, or float arithmetic
+            throughout.
         recipe: What builds it.
         predicted_ns: Its predicted time for one run; None where nothing was predicted.
         speedup: fp32's time over its own; None where it was not measured.
@@ -131,12 +132,16 @@ class PlacementSearch:
         tuned = replace(tuned, predicted_ns=costs.time_ns(costs.fixed))
         self._options.append(tuned)
         best = tuned if tuned.met else None
-        fastest = self._fastest(costs, met=bool(tuned.met))
+        units = effective(costs, best_assignment(costs, 0.0))
+        pays = not set(self._weighted) <= units  # int8 arithmetic does anywhere, by prediction
+        fastest = self._fastest(costs, units, met=bool(tuned.met)) if pays else None
         if fastest is not None:
             self._options.append(fastest)
             best = fastest if fastest.met else best
-        if best is None or _is_slow(best):
+        if pays and (best is None or _is_slow(best)):
             best = self._safer() or best
+        if best is tuned:
+            best = self._smaller(tuned) or tuned
         slow = best is not None and _is_slow(best)
         if best is not None and not slow and not self._float_is_smaller(best):
             return Placement(best, tuple(self._options), _reason(best))
@@ -162,14 +167,13 @@ class PlacementSearch:
         fixed = frozenset(unit.name for unit in self._graph.units if unit.name not in self._int8)
         return Costs(self._graph, self._borders, latency, sensitivity, {}, fixed)
 
-    def _fastest(self, costs: Costs, *, met: bool) -> Option | None:
+    def _fastest(self, costs: Costs, units: frozenset[str], *, met: bool) -> Option | None:
         """Return the assignment with the least predicted time, judged where it measures faster than the model as tuned.
 
         Where that one misses the goal, another that is no faster may still meet it.
         """
-        units = effective(costs, best_assignment(costs, 0.0))
         before, after = costs.time_ns(costs.fixed), costs.time_ns(units)
-        if set(self._weighted) <= units or before < after * FASTER:
+        if before < after * FASTER:
             return None
         whole = with_placement(self._recipe, units - costs.fixed, self._stored(units))
         gain = self._bench.ratio(self._recipe, whole)
@@ -177,6 +181,19 @@ class PlacementSearch:
             return Option("fastest", whole, after, gain=gain, bytes=self._bench.built(whole).bytes)
         option = self._with_weights("fastest", units - costs.fixed, self._stored(units))
         return replace(option, predicted_ns=after, gain=gain, speedup=self._bench.ratio(None, option.recipe))
+
+    def _smaller(self, tuned: Option) -> Option | None:
+        """Return the model as tuned with the weights stored in int8 that Neural Compressor left in fp32, if it meets.
+
+        It is as fast: the same layers compute in the same way.
+        """
+        stored = self._stored(frozenset(self._weighted) - self._int8)
+        if not stored:
+            return None
+        recipe = with_placement(self._recipe, (), stored)
+        found = replace(self._judged(Option("smaller", recipe, tuned.predicted_ns)), speedup=tuned.speedup)
+        self._options.append(found)
+        return found if found.met and found.bytes < tuned.bytes else None
 
     def _safer(self) -> Option | None:
         """Return the fastest rung from int8 to float that meets the goal, its weights in float stored in int8."""
@@ -256,6 +273,8 @@ def _is_slow(option: Option) -> bool:
 def _reason(best: Option) -> str:
     if best.kind == "as tuned":
         return "no layer measures slower in int8 here"
+    if best.kind == "smaller":
+        return "no layer measures slower in int8 here, and layers in float keep their weights in int8"
     if best.kind == "safer":
         return "layers compute in float that int8 would take too far from fp32"
     return "layers that measure slower in int8 here compute in float"

@@ -8,10 +8,10 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from quantize.engines.inc_placement import int8_nodes, placed, placed_nodes, stored_weights, with_placement
 from quantize.engines.native_layers import layers
 from quantize.formats import canonical, to_qlinear
+from quantize.formats.exact import open_exact_session
 from quantize.formats.graph import Graph
 from quantize.formats.parameters import add_dequantize, new_parameters
 from quantize.models.identity import graph_sha256
-from quantize.models.session import open_session
 from quantize.recipe import Recipe
 from tests.formats.plain_quantizer import quantized
 
@@ -76,7 +76,7 @@ def _only(graph: Graph, op_type: str) -> NodeProto:
 
 
 def scores(model: ModelProto, images: NDArray[np.float32]) -> NDArray[np.float32]:
-    found: NDArray[np.float32] = open_session(model.SerializeToString()).run(None, {"x": images})[0]
+    found: NDArray[np.float32] = open_exact_session(model).run(None, {"x": images})[0]
     return found
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from onnx import ModelProto
 
-from quantize.engines.inc_placement import placed, placed_nodes
+from quantize.engines.inc_placement import placed, placed_nodes, with_placement
 from quantize.formats import canonical
 from quantize.formats.graph import Graph
 from quantize.models.artifact import ModelArtifact, save_model
@@ -197,3 +197,20 @@ def test_the_least_number_that_passes_is_found(least: int) -> None:
 def test_where_none_passes_the_last_is_given() -> None:
     found = first_that_passes(lambda number: Option("float", Recipe(engine="inc"), met=False, bytes=number), 5)
     assert (found.met, found.bytes) == (False, 5)
+
+
+@pytest.mark.parametrize(("lost", "kind"), [(0.0, "smaller"), (0.2, "as tuned")])
+def test_weights_that_neural_compressor_left_in_fp32_are_stored_where_the_criterion_holds(
+    fp32: ModelProto,
+    candidate: ModelProto,
+    bench,
+    lost: float,
+    kind: str,  # type: ignore[no-untyped-def]
+) -> None:
+    recorded = bench({**WITH_VNNI, "right": (290, 300)}, {"right": lost})
+    recorded.candidate = placed(candidate, fp32, with_placement(Recipe(engine="inc"), ["right"], []))
+    own = Recipe(engine="inc", float_nodes=("right",))
+    found = PlacementSearch(fp32, recorded.candidate, own, recorded).chosen()
+    assert found.chosen.kind == kind
+    assert found.chosen.recipe.stored_nodes == (("right",) if kind == "smaller" else ())
+    assert found.chosen.bytes == min(option.bytes for option in found.options if option.met)
