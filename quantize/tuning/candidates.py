@@ -7,6 +7,7 @@ from typing import Literal
 from quantize.engines.protocols import Failure, Trial
 from quantize.errors import ModelError
 from quantize.evaluation.verdict import Outcome
+from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
 from quantize.tuning.latency_table import PairedLatency
@@ -98,16 +99,21 @@ class Candidates:
             stage=stage,
             images=judged.images,
             complete=judged.complete,
-            speed=None if timed is None else self._speed(timed),
+            speed=None if timed is None else self._speed(artifact, timed),
         )
         self.found.append(candidate)
         self._progress("search", len(self.found), self._settings.max_trials)
         return candidate
 
-    def _speed(self, timed: PairedLatency) -> Outcome:
-        """Return whether a candidate is as fast as was asked; the noise floor is measured only where it may decide."""
+    def _speed(self, artifact: ModelArtifact, timed: PairedLatency) -> Outcome:
+        """Return whether a candidate is as fast as was asked; the noise floor is measured only where it may decide.
+
+        What computes in fp32 throughout runs fp32's own graph: it is as fast, whatever one measurement says.
+        """
         criterion = self._settings.speed
         if criterion is None:
+            return "met"
+        if criterion.confidence is None and self._settings.may_end_in_fp32 and not _on_integers(artifact):
             return "met"
         outcome = criterion.outcome(timed.speedup, timed.low, timed.high, None)
         if outcome != "not met":
@@ -186,3 +192,7 @@ class Candidates:
         # There is always a result: the first candidate is evaluated whatever the time.
         if seconds is not None and self.found and self._bench.elapsed >= seconds:
             raise BudgetSpentError("time budget spent")
+
+
+def _on_integers(artifact: ModelArtifact) -> bool:
+    return any(node.op_type in ("QuantizeLinear", "DequantizeLinear") for node in artifact.proto().graph.node)

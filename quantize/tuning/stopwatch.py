@@ -16,8 +16,6 @@ MeasureLatency = Callable[[ModelArtifact, ModelArtifact], PairedLatency]
 """Times a candidate in alternation with a baseline: the fp32 model, or another candidate."""
 ProfileCandidate = Callable[[ModelArtifact, Recipe], Profile]
 """Profiles the fp32 model and a candidate, op by op."""
-_LEAST_NOISE = 0.01
-"""One graph measured anew differs by so much, however narrow the interval of one measurement is."""
 
 
 class Stopwatch:
@@ -104,7 +102,7 @@ class Stopwatch:
                 return self._recorded.noise_floor
             found = self._measure(self._model, self._model)
             ends = [end for end in (found.low, found.high) if end is not None] or [found.speedup]
-            return max(_LEAST_NOISE, *(abs(end - 1.0) for end in ends))
+            return max(abs(end - 1.0) for end in ends)
 
         self._noise_floor = float(self._steps.step("measure", "noise floor", compute))
         return self._noise_floor

@@ -19,10 +19,12 @@ def test_every_preset_is_tried_and_the_best_comes_first(colour_images: tuple[Pat
     onnx.save(colours_of_caffe(), tmp_path / "net.onnx")
     listed = open_images(*colour_images, classes=6)
     model = ModelArtifact.load(tmp_path / "net.onnx")
-    best, other = probe_presets(model, listed, tmp_path / "crops", threads=1, workers=1)
+    best, *others = probe_presets(model, listed, tmp_path / "crops", threads=1, workers=1)
     assert (best.preset, best.images, best.believable) == ("caffe", 96, True)
-    assert (other.preset, other.images, other.believable) == ("imagenet", 96, False)
-    assert best.top1 > 0.95 > other.top1
+    assert {other.preset for other in others} == {"imagenet", "efficientnet_lite"}
+    for other in others:
+        assert (other.images, other.believable) == (96, False)
+        assert best.top1 > 0.95 > other.top1
 
 
 def refusal(evaluated: Evaluated, asked_for: str | None, *fits: PresetFit) -> str:
