@@ -2,8 +2,8 @@
 
     python benchmarks/exact_and_plain.py INT8.onnx … --data_path IMAGES --label_path LABELS.txt [--preset caffe]
 
-Models made with `--target avx2`, `arm64` or `any` must, on every CPU; exit code 1 where a top-1 differs. The hash is one
-over all answers, to be compared between machines. `benchmarks/held_to_avx2` runs it on AVX2 kernels where there is VNNI.
+Models made with `--target avx2`, `arm64` or `any` must, on every CPU; exit code 1 where a top-1 differs. The hash is
+over all answers, to be compared between machines. `benchmarks/held_to_avx2` runs it on AVX2 kernels on any x86-64.
 """
 
 from __future__ import annotations
