@@ -11,6 +11,7 @@ from onnx import ModelProto
 
 from quantize.formats import canonical, to_qdq, to_qlinear
 from quantize.formats.graph import Graph
+from quantize.formats.parameters import is_dequantize
 from quantize.rewrites.protocol import Rewrite
 from tests.formats.small_graphs import run
 
@@ -45,16 +46,25 @@ def assert_declared(rewrite: Rewrite, before: ModelProto, after: ModelProto, fee
         assert [value.name for value in new.graph.input] == [value.name for value in old.graph.input]
         assert new.graph.output == old.graph.output
         for expected, found in zip(*(run(model, feeds) for model in (old, new)), strict=True):
-            _assert_declared(rewrite, expected, found)
+            _assert_declared(rewrite, expected, found, step=_largest_scale(old))
 
 
-def _assert_declared(rewrite: Rewrite, expected: NDArray[Any], found: NDArray[Any]) -> None:
+def _largest_scale(model: ModelProto) -> float:
+    """Return the largest step of a model's outputs that are dequantized; 0.01 where none is."""
+    graph = Graph(model)
+    makers = [graph.producer(name) for name in graph.outputs]
+    scales = [graph.constant(node.input[1]) for node in makers if is_dequantize(node) and node is not None]
+    return max((float(np.max(scale)) for scale in scales if scale is not None), default=0.01)
+
+
+def _assert_declared(rewrite: Rewrite, expected: NDArray[Any], found: NDArray[Any], *, step: float) -> None:
     if rewrite.declares.kind == "exact":
         np.testing.assert_array_equal(found, expected)
     else:
-        # Scores of a few 8-bit steps in all are noise already: no share of them can be promised.
+        # Scores of a few 8-bit steps in all are noise already: no share of them can be promised. How large a step is
+        # tells the graph: scores that are all rounded to one value do not.
         steps = np.diff(np.unique(expected))
-        size = max(float(np.sqrt(np.mean(expected**2))), 10 * float(steps.min(initial=0.1)))
+        size = max(float(np.sqrt(np.mean(expected**2))), 10 * float(steps.min(initial=0.1)), 10 * step)
         assert np.sqrt(np.mean((found - expected) ** 2)) <= rewrite.declares.within * size
 
 
