@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from quantize.api.context import Context
-from quantize.api.latency import latency_plan, prepared_inputs
 from quantize.api.native_recipe import constrained_recipe, range_rule
 from quantize.api.run_journal import NATIVE_JOURNAL
 from quantize.api.search import Found, Search
 from quantize.api.search_section import search_section, with_verdicts
+from quantize.api.short_pair import short_pair
 from quantize.api.speed import speed_criterion
 from quantize.benchmark.cpu_class import this_cpu_class
 from quantize.benchmark.measure import Inputs, measure
@@ -160,20 +160,7 @@ class NativeEngine:
         )
 
     def _plan(self, candidate: ModelArtifact, baseline: ModelArtifact) -> tuple[Plan, Inputs]:
-        context = self._context
-        models = {"baseline": baseline, "candidate": candidate}
-        plan = latency_plan(
-            models,
-            context.config.evaluation.performance,
-            seed=context.config.tuning.random_seed,
-            max_seconds=_LATENCY_SECONDS,
-            precision=0.01,
-            baseline="baseline",
-        ).model_copy(update={"control": False, "iteration": _LATENCY_RUNS})
-        images = context.images
-        return plan, {
-            name: prepared_inputs(images.evaluation, images.preprocessing, model) for name, model in models.items()
-        }
+        return short_pair(self._context, baseline, candidate, seconds=_LATENCY_SECONDS, runs=_LATENCY_RUNS)
 
     def _measure(self, candidate: ModelArtifact, baseline: ModelArtifact) -> PairedLatency:
         measurement = measure(*self._plan(candidate, baseline))

@@ -13,8 +13,8 @@ from quantize.api.context import Context
 from quantize.api.engines import weighted_int8
 from quantize.api.evaluator import Evaluator, metric_of
 from quantize.api.export import finished_model
-from quantize.api.latency import latency_plan, prepared_inputs
 from quantize.api.ratios import Ratios
+from quantize.api.short_pair import short_pair
 from quantize.api.written import Written
 from quantize.benchmark.cpu_class import this_cpu_class
 from quantize.benchmark.measure import Inputs, measure
@@ -149,8 +149,7 @@ class Bench:
         return metric_of(self._selection.evaluate(judged), self._goal)
 
     def _profiled(self, recipe: Recipe) -> ProfiledTimes:
-        models = {"baseline": self._context.model, "candidate": self.built(recipe)}
-        plan, inputs = _plan(self._context, models), _inputs(self._context, models)
+        plan, inputs = _pair(self._context, self._context.model, self.built(recipe))
         return ProfiledTimes.of(profile(plan, inputs, "candidate", runs=_PROFILED_RUNS, recipe=recipe))
 
 
@@ -162,11 +161,14 @@ def measured_ratio(context: Context, before: ModelArtifact, after: ModelArtifact
         before: The one to compare with.
         after: The one that may be faster.
     """
-    models = {"baseline": before, "candidate": after}
-    (found,) = speedups(measure(_plan(context, models), _inputs(context, models)))
+    (found,) = speedups(measure(*_pair(context, before, after)))
     # Without an interval the ratio itself decides, as in the verdict.
     low, high = (found.ratio if end is None else end for end in (found.low, found.high))
     return RatioInterval(low=low, ratio=found.ratio, high=high)
+
+
+def _pair(context: Context, before: ModelArtifact, after: ModelArtifact) -> tuple[Plan, Inputs]:
+    return short_pair(context, before, after, seconds=_SECONDS, runs=_RUNS)
 
 
 def slower_file(written: Written, ratios: Ratios) -> float | None:
@@ -184,22 +186,6 @@ def slower_file(written: Written, ratios: Ratios) -> float | None:
         if SpeedCriterion(min_speedup=1.0).outcome(found.ratio, found.low, found.high, None) == "not met":
             return found.ratio
     return None
-
-
-def _plan(context: Context, models: Mapping[str, ModelArtifact]) -> Plan:
-    return latency_plan(
-        models,
-        context.config.evaluation.performance,
-        seed=context.config.tuning.random_seed,
-        max_seconds=_SECONDS,
-        precision=0.01,
-        baseline="baseline",
-    ).model_copy(update={"control": False, "iteration": _RUNS})
-
-
-def _inputs(context: Context, models: Mapping[str, ModelArtifact]) -> Inputs:
-    images = context.images
-    return {name: prepared_inputs(images.evaluation, images.preprocessing, model) for name, model in models.items()}
 
 
 def choose_placement(context: Context, trial: Trial, goal: Goal, selection: Evaluator, ratios: Ratios) -> PlacedTrial:
