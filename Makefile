@@ -37,7 +37,7 @@ $(PORTABLE)/run/report.json:
 
 # On other CPUs, emulated (Debian: apt-get install qemu-user debootstrap): the numeric tests, and models made here and
 # there that must answer as exact sessions do here. ARM64_CPU is in qemu's words.
-NUMERIC := tests/formats tests/rewrites $(wildcard tests/engines/test_native*.py) tests/benchmark/test_cpu_class.py
+NUMERIC := tests/formats tests/rewrites $(wildcard tests/engines/native/builder/test_*.py) tests/measurement/machine/test_cpu_class.py
 ARM64 := build/arm64
 ARM64_CPU := neoverse-n1
 HASWELL := build/haswell

@@ -15,9 +15,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from images import prepared
 
-from quantize.benchmark.measure import measure
-from quantize.benchmark.measurement import speedups
-from quantize.benchmark.plan import Plan
+from quantize.measurement.timing.measure import measure
+from quantize.measurement.timing.measurement import speedups
+from quantize.measurement.timing.plan import Plan
 
 _WANTED = 35 / 40
 

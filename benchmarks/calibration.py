@@ -25,7 +25,7 @@ from onnx import TensorProto, helper
 
 from quantize.calibration.collect import collect
 from quantize.data.batches import batches
-from quantize.data.crops import crop_images
+from quantize.data.crops.crops import crop_images
 from quantize.data.images import open_images
 from quantize.data.preprocessing import PRESETS
 from quantize.models.prepare import prepare

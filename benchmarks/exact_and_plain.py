@@ -18,14 +18,14 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from quantize.api.model_preprocessing import model_preprocessing
-from quantize.benchmark.cpu_class import this_cpu_class
+from quantize.commands.model_preprocessing import model_preprocessing
 from quantize.config import load_config
 from quantize.data.batches import Batches
-from quantize.data.crops import crop_images
+from quantize.data.crops.crops import crop_images
 from quantize.data.images import open_images
 from quantize.evaluation.inference import scores_of
 from quantize.formats.exact import open_exact_session
+from quantize.measurement.machine.cpu_class import this_cpu_class
 from quantize.models.artifact import ModelArtifact
 from quantize.models.session import open_session
 from quantize.report.wording import percent

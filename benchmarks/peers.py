@@ -32,21 +32,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from quantize.benchmark.environment import read_environment
-from quantize.benchmark.interleave import OpenSession, Run, interleave
-from quantize.benchmark.pairing import paired_log_ratios, round_levels
-from quantize.benchmark.plan import Plan
-from quantize.benchmark.speedup import Speedup, speedup
-from quantize.benchmark.stopping import precise_enough
-from quantize.data.crops import Crops, crop_images
+from quantize.data.crops.crops import Crops, crop_images
 from quantize.data.images import open_images
 from quantize.data.preprocessing import PRESETS, Preprocessing
 from quantize.data.split import split
 from quantize.evaluation.evaluation import Evaluation
 from quantize.evaluation.fidelity import fidelity_of
 from quantize.evaluation.outcomes import outcomes_of
+from quantize.measurement.machine.environment import read_environment
+from quantize.measurement.timing.interleave import OpenSession, Run, interleave
+from quantize.measurement.timing.pairing import paired_log_ratios, round_levels
+from quantize.measurement.timing.plan import Plan
+from quantize.measurement.timing.speedup import Speedup, speedup
+from quantize.measurement.timing.stopping import precise_enough
 from quantize.models.artifact import ModelArtifact
-from quantize.models.fetch import fetch
+from quantize.models.download.fetch import fetch
 from quantize.models.prepare import prepare
 from quantize.models.scores import score_kind
 from quantize.models.session import open_session

@@ -18,10 +18,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from images import prepared
 
-from quantize.benchmark.measure import measure
-from quantize.benchmark.measurement import speedups
-from quantize.benchmark.plan import Plan
-from quantize.benchmark.summary import summary
+from quantize.measurement.timing.measure import measure
+from quantize.measurement.timing.measurement import speedups
+from quantize.measurement.timing.plan import Plan
+from quantize.measurement.timing.summary import summary
 
 _SPIN = "while True:\n    pass"
 # Walks through more memory than the caches hold: takes bandwidth and shared cache too, and so really changes times.

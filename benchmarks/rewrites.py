@@ -27,20 +27,20 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 from PIL import Image
 
-from quantize.benchmark.interleave import Run, interleave
-from quantize.benchmark.measure import measure
-from quantize.benchmark.measurement import latency, speedups
-from quantize.benchmark.pairing import paired_log_ratios, round_levels
-from quantize.benchmark.plan import Plan
-from quantize.benchmark.speedup import speedup
-from quantize.benchmark.stopping import precise_enough
 from quantize.data.batches import Batches
-from quantize.data.crops import Crops, crop_images
+from quantize.data.crops.crops import Crops, crop_images
 from quantize.data.images import open_images
 from quantize.data.preprocessing import PRESETS, Preprocessing
 from quantize.evaluation.evaluate import evaluate
 from quantize.evaluation.scores import ScoreStore
 from quantize.formats import to_qdq, to_qlinear
+from quantize.measurement.timing.interleave import Run, interleave
+from quantize.measurement.timing.measure import measure
+from quantize.measurement.timing.measurement import latency, speedups
+from quantize.measurement.timing.pairing import paired_log_ratios, round_levels
+from quantize.measurement.timing.plan import Plan
+from quantize.measurement.timing.speedup import speedup
+from quantize.measurement.timing.stopping import precise_enough
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.session import open_session
 from quantize.rewrites import (

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from quantize.api.model_preprocessing import model_preprocessing
+from quantize.commands.model_preprocessing import model_preprocessing
 from quantize.config import load_config
-from quantize.data.crops import crop_images
+from quantize.data.crops.crops import crop_images
 from quantize.data.images import open_images
 from quantize.evaluation.inference import scores_of
 from quantize.formats.saturation import saturating_layers

@@ -28,18 +28,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 import quantize
-from quantize.api.request import TuneResult
-from quantize.benchmark.measurement import speedups
 from quantize.data.batches import batches
-from quantize.data.crops import crop_images
+from quantize.data.crops.crops import crop_images
 from quantize.data.images import open_images
 from quantize.evaluation.inference import scores_of
+from quantize.measurement.timing.measurement import speedups
 from quantize.models.artifact import ModelArtifact
-from quantize.models.catalog import Catalog, CatalogEntry, load_catalog
-from quantize.models.fetch import fetch
+from quantize.models.catalog.catalog import Catalog, CatalogEntry, load_catalog
+from quantize.models.download.fetch import fetch
 from quantize.models.session import open_session
 from quantize.report.wording import percent, times
 from quantize.rewrites import REWRITES
+from quantize.run.request import TuneResult
 
 _COLUMNS = (
     "model",

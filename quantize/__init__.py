@@ -8,16 +8,16 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from quantize.api.calls import benchmark, check, evaluate, predict, tune
     from quantize.data.dataloader import CalibrationDataLoader
     from quantize.errors import QuantizeError
+    from quantize.public import benchmark, check, evaluate, predict, tune
 
 __all__ = ["CalibrationDataLoader", "QuantizeError", "benchmark", "check", "evaluate", "predict", "tune"]
 
 _HOMES = {
     "CalibrationDataLoader": "quantize.data.dataloader",
     "QuantizeError": "quantize.errors",
-    **dict.fromkeys(("benchmark", "check", "evaluate", "predict", "tune"), "quantize.api.calls"),
+    **dict.fromkeys(("benchmark", "check", "evaluate", "predict", "tune"), "quantize.public"),
 }
 
 
@@ -36,7 +36,7 @@ def __dir__() -> list[str]:
 class _Package(ModuleType):
     """The package itself, in which ``benchmark`` is the function and not the room of the same name.
 
-    Importing a module below ``quantize.benchmark`` makes Python set the attribute to that room.
+    Importing a module below ``quantize.measurement`` makes Python set the attribute to that room.
     """
 
     def __setattr__(self, name: str, value: object) -> None:

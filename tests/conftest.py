@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-    from quantize.api.request import TuneResult
-    from quantize.benchmark.machine.machine import Machine
+    from quantize.measurement.machine.machine import Machine
+    from quantize.run.request import TuneResult
 
     ExactSession = Callable[[ModelProto | Path], onnxruntime.InferenceSession]
 
@@ -73,7 +73,7 @@ def eight_bit_space_to_depth() -> None:
 @pytest.fixture(scope="session")
 def recorded_machines() -> Mapping[str, Machine]:
     """Return measurements of real CPUs by class, made with ``quantize machine --json --cores_per_instance 1``."""
-    from quantize.benchmark.machine.machine import Machine
+    from quantize.measurement.machine.machine import Machine
 
     names = {"vnni": "zen5_vnni", "avx2": "zen5_held_to_avx2"}
     folder = Path(__file__).parent / "machines"
@@ -86,8 +86,8 @@ def recorded_machines() -> Mapping[str, Machine]:
 @pytest.fixture(autouse=True)
 def _recorded_machine(monkeypatch: pytest.MonkeyPatch, recorded_machines: Mapping[str, Machine]) -> None:
     """Give every test a recorded machine of this one's class in place of measuring it."""
-    from quantize.benchmark.cpu_class import this_cpu_class
-    from quantize.benchmark.machine import known
+    from quantize.measurement.machine import known
+    from quantize.measurement.machine.cpu_class import this_cpu_class
 
     def recorded(threads: int = 1, *, again: bool = False) -> known.Known:
         machine = recorded_machines["vnni" if this_cpu_class() == "vnni" else "avx2"]
@@ -109,7 +109,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def squeezenet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the zoo's SqueezeNet 1.0 at opset 12, rebuilt from its published weights."""
-    from quantize.models.fetch import fetch
+    from quantize.models.download.fetch import fetch
 
     destination = tmp_path_factory.mktemp("model") / "squeezenet1.0-12.onnx"
     return fetch("squeezenet1.0-12", destination, source="rebuilt").path
@@ -131,9 +131,9 @@ def squeezenet_run(shared: Path, squeezenet: Path, tmp_path_factory: pytest.Temp
     is placed by them.
     """
     pytest.importorskip("neural_compressor")
-    from quantize.api.request import TuneRequest
-    from quantize.api.tune import tune
     from quantize.config import load_config
+    from quantize.run.request import TuneRequest
+    from quantize.run.tune import tune
 
     images = shared / "imagenet"
     settings = {

@@ -13,11 +13,11 @@ import onnx
 
 from quantize.calibration.channel_means import ChannelMeans
 from quantize.calibration.exposure import Exposure, expose
-from quantize.calibration.histogram import CODES, Histogram, codes_of
 from quantize.calibration.one_image import OneImage
 from quantize.calibration.statistics import CalibrationStatistics, TensorStatistics
 from quantize.data.batch import Batch
 from quantize.errors import DataError, ModelError
+from quantize.grid.histogram import CODES, Histogram, codes_of
 from quantize.models.session import open_session
 from quantize.progress import Progress, silent
 

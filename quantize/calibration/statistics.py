@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from quantize.calibration.channel_means import ChannelMeans
-from quantize.calibration.histogram import Histogram
+from quantize.grid.histogram import Histogram
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from quantize.calibration.channel_means import ChannelMeans
-from quantize.calibration.histogram import Histogram
 from quantize.calibration.statistics import CalibrationStatistics, TensorStatistics
 from quantize.files import replaced
+from quantize.grid.histogram import Histogram
 from quantize.provenance import fingerprint
 
 VERSION = 1

@@ -31,7 +31,7 @@ def accept(
     place, destination = flag_value("RUN", run, Place), flag_value("--output", output, Place)
 
     def begin() -> ExitCode:
-        from quantize.api.baseline import accept_run
+        from quantize.commands.baseline import accept_run
 
         accepted = accept_run(place, destination)
         print_result(f"{destination}: recipe {accepted.recipe_id}, {accepted.images:,} images, of {accepted.created}")

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from quantize.api.run_folder import newest_run
 from quantize.cli.configuration import configuration
 from quantize.cli.flag_values import flag_value
 from quantize.cli.progress import drawn_progress
@@ -16,6 +15,7 @@ from quantize.cli.setting_flags import FILES, RUN, settings_below, with_settings
 from quantize.cli.terminal import print_notes, print_result
 from quantize.config.values import Count, Counts, Fraction, Place
 from quantize.errors import ExitCode
+from quantize.run.folder import newest_run
 
 _SETTINGS = settings_below(
     "model.framework",
@@ -116,8 +116,8 @@ def benchmark(
     run_config = configuration(file, overrides, run=run, demonstration=False)
 
     def begin() -> ExitCode:
-        from quantize.api.benchmark import benchmark as benchmark_models
-        from quantize.api.benchmark_request import BenchmarkRequest
+        from quantize.commands.benchmark import benchmark as benchmark_models
+        from quantize.commands.benchmark_request import BenchmarkRequest
 
         print_notes(run_config.notes)
         request = BenchmarkRequest(

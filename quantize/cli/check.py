@@ -58,7 +58,7 @@ def check(
     policy: Literal["pass", "fail"] | None = flag_value("--on_inconclusive", on_inconclusive, Literal["pass", "fail"])
 
     def begin() -> ExitCode:
-        from quantize.api.check import CheckRequest, check_run
+        from quantize.commands.check import CheckRequest, check_run
         from quantize.gate.github import append_summary, workflow_commands
         from quantize.gate.text import check_text
 

@@ -57,7 +57,7 @@ def check(
     processes: int | None = flag_value("--workers", workers, Count)
 
     def begin() -> ExitCode:
-        from quantize.api.data_check import DataCheckRequest, check_images, data_check_json, data_check_text
+        from quantize.commands.data_check import DataCheckRequest, check_images, data_check_json, data_check_text
 
         if sheet is not None and sheet.exists() and not overwrite:
             raise RunError(

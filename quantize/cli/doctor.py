@@ -62,8 +62,8 @@ def doctor(
     settings = load_config(flag_value("--config", config, Place), overrides)
 
     def begin() -> ExitCode:
-        from quantize.api.doctor import DoctorRequest
-        from quantize.api.doctor import doctor as examine
+        from quantize.commands.doctor import DoctorRequest
+        from quantize.commands.doctor import doctor as examine
         from quantize.doctor.text import doctor_text
 
         print_notes(settings.notes)

@@ -34,7 +34,7 @@ def fetch(
     destination: Path = flag_value("--output", output, Place) or Path(f"{name}.onnx")
 
     def begin() -> ExitCode:
-        from quantize.models.fetch import fetch as fetch_model
+        from quantize.models.download.fetch import fetch as fetch_model
 
         if destination.exists() and not overwrite:
             raise RunError(

@@ -20,7 +20,7 @@ def inspect(
     path = flag_value("MODEL", model, Place)
 
     def begin() -> ExitCode:
-        from quantize.api.inspect import inspect_model, inspection_text
+        from quantize.commands.inspect import inspect_model, inspection_text
 
         print_result(inspection_text(inspect_model(path)))
         return ExitCode.DONE

@@ -40,7 +40,7 @@ def machine(
     threads: int | None = flag_value("--cores_per_instance", cores_per_instance, Count)
 
     def begin() -> ExitCode:
-        from quantize.api.machine import examine_machine, machine_report_text
+        from quantize.commands.machine import examine_machine, machine_report_text
 
         found = examine_machine(path, threads, again=measure_again)
         print_result(found.report.model_dump_json(indent=1) if json else machine_report_text(found))

@@ -42,8 +42,8 @@ def package(
         raise ConfigError("name a run to pack, or a package to check", expected="RUN, or --check FILE")
 
     def pack() -> ExitCode:
-        from quantize.api.package import PackageRequest
-        from quantize.api.package import package as package_run
+        from quantize.commands.package import PackageRequest
+        from quantize.commands.package import package as package_run
 
         assert folder is not None
         written = package_run(PackageRequest(folder, target, licence, overwrite))
@@ -51,7 +51,7 @@ def package(
         return ExitCode.DONE
 
     def verify() -> ExitCode:
-        from quantize.api.package import verify_package
+        from quantize.commands.package import verify_package
 
         assert checked is not None
         found = verify_package(checked)

@@ -72,8 +72,8 @@ def predict(
     asked = load_config(None, overrides).preprocessing
 
     def begin() -> ExitCode:
-        from quantize.api.predict import PredictRequest
-        from quantize.api.predict import predict as predict_images
+        from quantize.commands.predict import PredictRequest
+        from quantize.commands.predict import predict as predict_images
         from quantize.prediction.text import predict_text
 
         request = PredictRequest(

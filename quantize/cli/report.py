@@ -26,7 +26,7 @@ def report(
     destination: Path | None = flag_value("--output", output, Place)
 
     def begin() -> ExitCode:
-        from quantize.api.report import draw_reports
+        from quantize.commands.report import draw_reports
         from quantize.report.text import drawn as table_text
         from quantize.report.text import summary
         from quantize.report.trend import trend_table

@@ -24,7 +24,7 @@ def schema(
     def begin() -> ExitCode:
         from pydantic import BaseModel
 
-        from quantize.api.machine import MachineReport
+        from quantize.commands.machine import MachineReport
         from quantize.gate.baseline import Baseline
         from quantize.gate.result import GateResult
         from quantize.report.json_schemas import SCHEMAS, json_schema

@@ -119,9 +119,9 @@ def tune(
     )
 
     def begin() -> ExitCode:
-        from quantize.api.request import TuneRequest
-        from quantize.api.tune import tune as tune_model
         from quantize.report.text import summary
+        from quantize.run.request import TuneRequest
+        from quantize.run.tune import tune as tune_model
 
         print_notes(run_config.notes)
         request = TuneRequest(

@@ -43,10 +43,10 @@ def verify(
     data, labels = flag_value("--data_path", data_path, Place), flag_value("--label_path", label_path, Place)
 
     def begin() -> ExitCode:
-        from quantize.api.repetition import Inputs
-        from quantize.api.verify import VerifyRequest
-        from quantize.api.verify import verify as verify_model
+        from quantize.commands.verify import VerifyRequest
+        from quantize.commands.verify import verify as verify_model
         from quantize.gate.text import lines_text
+        from quantize.run.repeat import Inputs
 
         request = VerifyRequest(path, run, repeat=not file_only, inputs=Inputs(source, data, labels))
         with drawn_progress() as progress:

@@ -20,8 +20,8 @@ def zoo(
     """
 
     def begin() -> ExitCode:
-        from quantize.api.zoo import zoo_json, zoo_text
-        from quantize.models.catalog import load_catalog
+        from quantize.commands.zoo import zoo_json, zoo_text
+        from quantize.models.catalog.catalog import load_catalog
 
         catalog = load_catalog()
         print_result(zoo_json(catalog) if json else zoo_text(catalog))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from quantize.data.batch import Batch
-from quantize.data.crops import Crops
+from quantize.data.crops.crops import Crops
 from quantize.data.preprocessing import Preprocessing
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from quantize.data.chunks import in_storage_order
-from quantize.data.crops import Skipped
+from quantize.data.crops.crops import Skipped
 from quantize.data.image_set import ImageSet
 from quantize.data.inspection import Inspection, InspectionJob
 from quantize.data.workers import in_workers, worth_workers

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
+from quantize.data.containers.source import Locator
 from quantize.data.image_set import ImageSet
-from quantize.data.source import Locator
 
 _IMAGES_PER_CHUNK = 16
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from quantize.data.decode import decode_image
+from quantize.data.decoding.decode import decode_image
+from quantize.data.decoding.unreadable import UnreadableImageError
 from quantize.data.image_set import ImageRecord, ImageSet
-from quantize.data.unreadable import UnreadableImageError
 from quantize.files import replaced
 
 _PICTURE = 128

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from quantize.data.batches import Batches, batches
 from quantize.data.cache_folder import user_cache
-from quantize.data.crops import crop_images
+from quantize.data.crops.crops import crop_images
 from quantize.data.images import open_images
 from quantize.data.preprocessing import Preprocessing, choose_preprocessing
 from quantize.data.split import split

@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock
 from PIL import __version__ as pillow_version
 
-from quantize.data.decode import decode_image
+from quantize.data.decoding.decode import decode_image
 from quantize.data.photographs import Photograph, photographs
 from quantize.data.views import views
 from quantize.progress import Progress, silent

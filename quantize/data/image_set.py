@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from quantize.data.source import ImageSource, Locator
+from quantize.data.containers.source import ImageSource, Locator
 from quantize.provenance import fingerprint, sha256_bytes
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from quantize.data.archive import open_archives
-from quantize.data.folder import images_only, list_files
-from quantize.data.image_folder import open_labelled_folder, open_unlabelled_folder
+from quantize.data.containers.archive import open_archives
+from quantize.data.containers.folder import images_only, list_files
+from quantize.data.containers.image_folder import open_labelled_folder, open_unlabelled_folder
+from quantize.data.containers.shards import find_shards
+from quantize.data.containers.tables import open_tables
 from quantize.data.image_set import ImageRecord, ImageSet
-from quantize.data.shards import find_shards
-from quantize.data.tables import open_tables
 from quantize.progress import Progress, silent
 
 __all__ = ["ImageRecord", "ImageSet", "open_images"]

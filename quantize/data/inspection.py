@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from quantize.data.decode import decode_image
-from quantize.data.source import ImageSource, Locator
-from quantize.data.unreadable import UnreadableImageError
+from quantize.data.containers.source import ImageSource, Locator
+from quantize.data.decoding.decode import decode_image
+from quantize.data.decoding.unreadable import UnreadableImageError
 from quantize.provenance import sha256_bytes
 
 _ORIENTATION = 0x0112

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from quantize.data.resize import Interpolation, crop_center, resize_shorter, resize_square
-from quantize.data.rgb import to_rgb
+from quantize.data.decoding.resize import Interpolation, crop_center, resize_shorter, resize_square
+from quantize.data.decoding.rgb import to_rgb
 from quantize.errors import ConfigError
 from quantize.provenance import fingerprint
 

@@ -15,7 +15,7 @@ from quantize.doctor.orders import AS_GIVEN, Reading
 from quantize.doctor.trying import Tried
 from quantize.doctor.variants import Variant, differences, flags
 from quantize.evaluation.chance import believable_rate
-from quantize.models.catalog import CatalogEntry
+from quantize.models.catalog.catalog import CatalogEntry
 from quantize.report.wording import percent
 
 Labels = NDArray[np.int64]

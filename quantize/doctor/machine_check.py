@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from quantize.benchmark.machine.words import busy_words, saturation_words
 from quantize.doctor.finding import Examined, Finding, right
+from quantize.measurement.machine.words import busy_words, saturation_words
 from quantize.report.machine import MachineSection
 from quantize.target import saturates
 

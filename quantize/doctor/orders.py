@@ -10,7 +10,7 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
-from quantize.data.synsets import class_names, labels_by_wordnet_id
+from quantize.data.labels.synsets import class_names, labels_by_wordnet_id
 
 Labels = NDArray[np.int64]
 AS_GIVEN = "as given"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from quantize.formats.saturation import is_depthwise
-from quantize.models.nodes import attribute
+from quantize.graph.nodes import attribute
 from quantize.models.session import open_session
 
 _HIGHEST, _LOWEST = 32767, -32768

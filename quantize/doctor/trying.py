@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantize.data.batches import Batches
-from quantize.data.crops import crop_images
+from quantize.data.crops.crops import crop_images
 from quantize.data.image_set import ImageSet
 from quantize.data.preprocessing import Preprocessing
 from quantize.evaluation.inference import scores_of

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantize.data.batch import Batch
-from quantize.data.crops import Skipped
+from quantize.data.crops.crops import Skipped
 from quantize.errors import DataError, ModelError
 from quantize.evaluation import fidelity as fidelities
 from quantize.evaluation import outcomes as outcome_parts

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from quantize.data.crops import Skipped
+from quantize.data.crops.crops import Skipped
 from quantize.errors import DataError
 from quantize.evaluation.fidelity import Fidelity
 from quantize.evaluation.outcomes import Outcomes

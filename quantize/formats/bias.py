@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quantize.formats.graph import Graph
 from quantize.formats.parameters import Parameters, add_dequantize, new_parameters
 from quantize.formats.unit import quantized_input
+from quantize.graph.view import Graph
 
 
 def bias_scale(by_x: Parameters, by_w: Parameters, factor: float = 1.0) -> NDArray[np.float32]:

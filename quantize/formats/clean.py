@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from onnx import NodeProto
 
-from quantize.formats.graph import Graph
 from quantize.formats.parameters import is_dequantize, is_quantize, node_parameters
+from quantize.graph.view import Graph
 
 
 def merge_duplicates(graph: Graph) -> None:

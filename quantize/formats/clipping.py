@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import NodeProto
 
-from quantize.formats.graph import Graph, attribute
 from quantize.formats.parameters import Parameters
+from quantize.graph.view import Graph, attribute
 
 
 @dataclass(frozen=True)

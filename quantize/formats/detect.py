@@ -6,9 +6,9 @@ from typing import Literal
 
 from onnx import ModelProto
 
-from quantize.formats.graph import Graph
 from quantize.formats.operators import QLINEAR_OPERATORS
 from quantize.formats.parameters import is_dequantize, is_quantize
+from quantize.graph.view import Graph
 
 COMPUTING = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 

@@ -16,13 +16,13 @@ import numpy as np
 import onnxruntime
 from onnx import ModelProto, NodeProto
 
-from quantize.formats.graph import DEFAULT_DOMAIN, MICROSOFT, Graph, attribute
 from quantize.formats.guard import guard_float_layers
 from quantize.formats.operators.moving import moves_values
 from quantize.formats.parameters import is_dequantize
 from quantize.formats.saturation import is_depthwise, weights_can_saturate
 from quantize.formats.signedness import integer_type
 from quantize.formats.unsigned import Unsigned
+from quantize.graph.view import DEFAULT_DOMAIN, MICROSOFT, Graph, attribute
 from quantize.models.reading import read_model
 from quantize.models.saturating_sums import sums_saturate
 from quantize.models.session import open_session

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto
 
 from quantize.formats.clipping import Bounds, clip_bounds
-from quantize.formats.graph import Graph
 from quantize.formats.parameters import is_dequantize, is_quantize
 from quantize.formats.stored import Weights, put_weights
 from quantize.formats.unit import quantized_input
+from quantize.graph.view import Graph
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 

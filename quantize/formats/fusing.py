@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from onnx import NodeProto
 
-from quantize.formats.graph import Graph, attribute
 from quantize.formats.operators import clip, moving
 from quantize.formats.parameters import is_dequantize, is_quantize
 from quantize.formats.unit import Unit, unit_of
+from quantize.graph.view import Graph, attribute
 
 NOT_FUSED = ("DepthToSpace", "Pad", "SpaceToDepth", "Transpose")
 

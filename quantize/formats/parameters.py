@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto
 
-from quantize.formats.graph import MICROSOFT, Graph, attribute
+from quantize.graph.view import MICROSOFT, Graph, attribute
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,10 +6,10 @@ from onnx import ModelProto
 
 from quantize.formats.clean import merge_duplicates, remove_idle
 from quantize.formats.fusing import on_integers_where_not_fused
-from quantize.formats.graph import DEFAULT_DOMAIN, MICROSOFT, Graph
 from quantize.formats.operators import QLINEAR_OPERATORS, concat, moving
-from quantize.formats.opsets import raise_to_13
 from quantize.formats.parameters import is_dequantize, is_quantize
+from quantize.graph.opsets.twelve_thirteen import raise_to_13
+from quantize.graph.view import DEFAULT_DOMAIN, MICROSOFT, Graph
 
 
 def to_qdq(model: ModelProto, *, opset: int = 13) -> ModelProto:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from onnx import ModelProto, NodeProto
 
 from quantize.formats.clipping import clip_bounds
-from quantize.formats.graph import Graph
 from quantize.formats.operators import FLOAT_OPERATORS, FLOAT_OUTPUTS, clip, moving
-from quantize.formats.opsets import lower_to_12
 from quantize.formats.parameters import is_dequantize, node_parameters
 from quantize.formats.qdq import canonical
 from quantize.formats.unit import unit_of
+from quantize.graph.opsets.twelve_thirteen import lower_to_12
+from quantize.graph.view import Graph
 
 
 def to_qlinear(model: ModelProto, *, opset: int = 12) -> ModelProto:

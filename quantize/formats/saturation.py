@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto
 
-from quantize.formats.graph import Graph, attribute
 from quantize.formats.qdq import canonical
 from quantize.formats.unit import quantized_input
+from quantize.graph.view import Graph, attribute
 
 _HIGHEST, _LOWEST = 32767, -32768
 _LARGEST_ACTIVATION = 255

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from onnx import helper
 
-from quantize.formats.graph import Graph
 from quantize.formats.operators.moving import moves_values
 from quantize.formats.parameters import is_quantize
+from quantize.graph.view import Graph
 
 
 def integer_type(graph: Graph, name: str, zero_point: str = "") -> np.dtype[Any] | None:

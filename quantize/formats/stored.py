@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto
 
-from quantize.formats.graph import Graph
+from quantize.graph.view import Graph
 
 _LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 

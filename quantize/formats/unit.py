@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from onnx import NodeProto
 
 from quantize.formats.clipping import Bounds, clip_bounds
-from quantize.formats.graph import Graph
 from quantize.formats.parameters import Parameters, is_dequantize, is_quantize, node_parameters
+from quantize.graph.view import Graph
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from onnx import NodeProto, TensorProto
 
-from quantize.formats.graph import Graph, attribute, attributes
 from quantize.formats.operators.moving import moves_values
 from quantize.formats.parameters import is_dequantize, is_quantize
+from quantize.graph.view import Graph, attribute, attributes
 
 OFFSET = 128
 

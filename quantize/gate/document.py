@@ -12,12 +12,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from quantize.benchmark.measurement import Measurement, measured_noise_floor, speedups
-from quantize.benchmark.percentiles import percentile_ns
-from quantize.benchmark.resources import Resources
-from quantize.benchmark.speedup import Speedup
 from quantize.errors import RunError
 from quantize.evaluation.paired import PairedComparison
+from quantize.measurement.machine.resources import Resources
+from quantize.measurement.timing.measurement import Measurement, measured_noise_floor, speedups
+from quantize.measurement.timing.percentiles import percentile_ns
+from quantize.measurement.timing.speedup import Speedup
 
 ROLES = ("int8", "qdq")
 """The written models."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from quantize.benchmark.speed_criterion import SpeedCriterion
 from quantize.errors import DataError
 from quantize.evaluation.intervals import Interval, wilson
 from quantize.evaluation.judge import verdict as judged
@@ -16,6 +15,7 @@ from quantize.gate.figures import DROPS, FIGURES, Figure
 from quantize.gate.machine import not_for_target, target_of
 from quantize.gate.result import Line, Verdict
 from quantize.gate.tolerances import Limit, Tolerances
+from quantize.measurement.speed_criterion import SpeedCriterion
 from quantize.report.tables import NAMES
 from quantize.report.wording import percent, points
 from quantize.target import CpuClass

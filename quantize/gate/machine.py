@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from quantize.benchmark.cpu_class import class_of
 from quantize.gate.document import ReportDocument
+from quantize.measurement.machine.cpu_class import class_of
 from quantize.target import CPU_CLASSES, CpuClass
 
 _INT8_FLAGS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")

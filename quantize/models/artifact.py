@@ -8,9 +8,9 @@ from pathlib import Path
 from onnx import ModelProto
 
 from quantize.files import write_bytes
+from quantize.graph.identity import graph_sha256
+from quantize.graph.nodes import default_opset
 from quantize.models.contract import ModelContract, TensorContract, model_contract
-from quantize.models.identity import graph_sha256
-from quantize.models.nodes import default_opset
 from quantize.models.reading import read_model
 from quantize.provenance import sha256_bytes
 

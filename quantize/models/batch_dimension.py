@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from onnx import ModelProto
 
-from quantize.models.nodes import is_op
-from quantize.models.wiring import Wiring
+from quantize.graph.nodes import is_op
+from quantize.graph.wiring import Wiring
 
 SYMBOL = "N"
 

@@ -8,7 +8,7 @@ from onnx import ModelProto, TensorProto
 from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
 from quantize.errors import ModelError
-from quantize.models.nodes import all_tensors
+from quantize.graph.nodes import all_tensors
 
 
 def load_external_data(model: ModelProto, path: Path, room: int) -> None:

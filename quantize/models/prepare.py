@@ -13,21 +13,22 @@ from numpy.typing import NDArray
 from onnx import ModelProto, helper
 
 from quantize.errors import ModelError
-from quantize.models.affine import fold_affine
+from quantize.graph.affine import fold_affine
+from quantize.graph.constants import store_constants
+from quantize.graph.dead_code import declare_opsets, remove_dead_code
+from quantize.graph.fixed_shapes import declare_output_shape, fix_reshapes
+from quantize.graph.initializers import free_initializers
+from quantize.graph.names import name_nodes
+from quantize.graph.nodes import default_opset
+from quantize.graph.opsets.raising import raise_opset
+from quantize.graph.padding import merge_padding
+from quantize.graph.pass_through import remove_pass_through, rename_sums
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.batch_dimension import SYMBOL, keep_batch_in_reshapes, set_batch
-from quantize.models.constants import fold_constants, store_constants
-from quantize.models.dead_code import declare_opsets, remove_dead_code
 from quantize.models.equivalence import RUN_ERRORS, Scorer, check_images, largest_difference
-from quantize.models.initializers import free_initializers
-from quantize.models.names import name_nodes
-from quantize.models.nodes import default_opset
-from quantize.models.opsets.raising import raise_opset
-from quantize.models.padding import merge_padding
-from quantize.models.pass_through import remove_pass_through, rename_sums
+from quantize.models.folding import fold_constants
 from quantize.models.reading import read_model
 from quantize.models.refusals import refuse_unsuitable
-from quantize.models.shapes import declare_output_shape, fix_reshapes
 
 LOWEST_PREPARED_OPSET = 12
 """QLinear models are of this opset or the input's, whichever is newer (QDQ: 13, which ``raise_opset`` gives)."""

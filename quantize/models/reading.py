@@ -8,8 +8,8 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import GraphProto, ModelProto
 
 from quantize.errors import ModelError
+from quantize.graph.nodes import all_nodes, all_tensors
 from quantize.models.external_data import load_external_data
-from quantize.models.nodes import all_nodes, all_tensors
 
 LARGEST_BYTES = 2**31 - 1
 """A serialized protocol buffer holds at most 2 GiB less one byte."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from onnx import ModelProto, NodeProto, TensorProto
 
 from quantize.errors import ModelError
+from quantize.graph.nodes import all_nodes, all_tensors, attribute, is_op
 from quantize.models.contract import describe, model_contract, real_inputs
-from quantize.models.nodes import all_nodes, all_tensors, attribute, is_op
 
 _QUANTIZED = frozenset(
     {

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
-from quantize.benchmark.measurement import speedups
+from quantize.measurement.timing.measurement import speedups
 from quantize.report.markdown import escaped
 from quantize.report.models import ModelSection
 from quantize.report.schema import RunReport

@@ -15,8 +15,8 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
-from quantize.benchmark.cpu import isa_flags
 from quantize.errors import DataError
+from quantize.measurement.machine.cpu import isa_flags
 from quantize.models.artifact import ModelArtifact
 from quantize.models.session import RUNTIME_ERRORS
 from quantize.package.build import CARD, INPUT, MODEL, OUTPUT, PROVENANCE

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from quantize.data import synsets
-from quantize.data.text_lines import read_lines
+from quantize.data.labels import synsets
+from quantize.data.labels.text_lines import read_lines
 from quantize.errors import DataError
 
 _WORDNET_ID = re.compile(r"^n\d{8}\s+(?=\S)")

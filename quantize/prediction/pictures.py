@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from quantize.data.folder import images_only, list_files
+from quantize.data.containers.folder import images_only, list_files
 from quantize.errors import DataError
 
 STANDARD_INPUT = "-"

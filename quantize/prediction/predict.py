@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from quantize.data.decode import decode_image
+from quantize.data.decoding.decode import decode_image
+from quantize.data.decoding.unreadable import UnreadableImageError
 from quantize.data.preprocessing import Preprocessing
-from quantize.data.unreadable import UnreadableImageError
 from quantize.errors import DataError
 from quantize.evaluation.inference import scores_of
 from quantize.evaluation.probabilities import log_probabilities

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from quantize.benchmark.instances import InstanceMeasurement
-from quantize.benchmark.measurement import Measurement
-from quantize.benchmark.profile import Profile
-from quantize.benchmark.resources import Resources
-from quantize.benchmark.stages import StageTimes
-from quantize.benchmark.throughput import BatchThroughput
+from quantize.measurement.instances.instances import InstanceMeasurement
+from quantize.measurement.machine.resources import Resources
+from quantize.measurement.operators.profile import Profile
+from quantize.measurement.timing.measurement import Measurement
+from quantize.measurement.timing.stages import StageTimes
+from quantize.measurement.timing.throughput import BatchThroughput
 from quantize.report.data import PreprocessingSection
 from quantize.report.models import AccuracySection
 from quantize.report.section import Section

@@ -5,14 +5,14 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from quantize.benchmark.instance_figures import images_per_second, instance_latency, throughput_speedups
-from quantize.benchmark.instances import InstanceMeasurement
-from quantize.benchmark.measurement import latency
-from quantize.benchmark.profile_text import profile_text
-from quantize.benchmark.resources import Resources
-from quantize.benchmark.stages import StageTimes, end_to_end_speedup
-from quantize.benchmark.summary import summary
-from quantize.benchmark.throughput import BatchThroughput
+from quantize.measurement.instances.figures import images_per_second, instance_latency, throughput_speedups
+from quantize.measurement.instances.instances import InstanceMeasurement
+from quantize.measurement.machine.resources import Resources
+from quantize.measurement.operators.profile_text import profile_text
+from quantize.measurement.timing.measurement import latency
+from quantize.measurement.timing.stages import StageTimes, end_to_end_speedup
+from quantize.measurement.timing.summary import summary
+from quantize.measurement.timing.throughput import BatchThroughput
 from quantize.report.benchmark import BenchmarkReport
 from quantize.report.data import preprocessing_name
 from quantize.report.tables import Table, accuracy_rows, drop_rows

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from onnx import ModelProto, NodeProto
 
 from quantize.formats import canonical
-from quantize.models.inference import Shape, inferred_shapes
-from quantize.models.nodes import attribute
+from quantize.graph.nodes import attribute
+from quantize.graph.shape_inference import Shape, inferred_shapes
 
 _PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _FUSED_OUTPUTS = ("Relu", "Clip")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from quantize.benchmark.machine.expectation import Expectation
-from quantize.benchmark.machine.layer_shapes import KIND_NAMES
-from quantize.benchmark.machine.machine import Machine
-from quantize.benchmark.machine.words import expectation_line, saturation_words
+from quantize.measurement.machine.expectation import Expectation
+from quantize.measurement.machine.layer_shapes import KIND_NAMES
+from quantize.measurement.machine.machine import Machine
+from quantize.measurement.machine.words import expectation_line, saturation_words
 from quantize.report.section import Section
 from quantize.report.table import Table
 from quantize.report.wording import NOTHING, percent, times

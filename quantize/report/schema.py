@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from quantize.benchmark.measurement import Measurement
-from quantize.benchmark.profile import Profile
-from quantize.benchmark.resources import Resources
+from quantize.measurement.machine.resources import Resources
+from quantize.measurement.operators.profile import Profile
+from quantize.measurement.timing.measurement import Measurement
 from quantize.report.criterion import CriterionSection, VerdictSection
 from quantize.report.data import DataSection, PreprocessingSection
 from quantize.report.engines import EngineSection

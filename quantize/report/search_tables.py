@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quantize.benchmark.measurement import speedups
+from quantize.measurement.timing.measurement import speedups
 from quantize.report.engines import ENGINES, EngineSection
 from quantize.report.models import ModelSection
 from quantize.report.schema import RunReport

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quantize.benchmark.resources import Resources
+from quantize.measurement.machine.resources import Resources
 from quantize.report.schema import RunReport
 from quantize.report.wording import megabytes, milliseconds
 

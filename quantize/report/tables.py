@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from quantize.benchmark.doubts import doubts
-from quantize.benchmark.measurement import Latency, latency, speedups
-from quantize.benchmark.speedup import Speedup
 from quantize.evaluation.paired import PairedComparison
 from quantize.evaluation.summary import EvaluationSummary
+from quantize.measurement.timing.doubts import doubts
+from quantize.measurement.timing.measurement import Latency, latency, speedups
+from quantize.measurement.timing.speedup import Speedup
 from quantize.report.flips import FlipsSection
 from quantize.report.machine import machine_table
 from quantize.report.models import AccuracySection

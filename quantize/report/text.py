@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from quantize.benchmark.doubts import doubts
+from quantize.measurement.timing.doubts import doubts
 from quantize.report.characters import one_line
 from quantize.report.replay import replay_sentences
 from quantize.report.schema import RunReport

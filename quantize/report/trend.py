@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from quantize.benchmark.measurement import speedups
+from quantize.measurement.timing.measurement import speedups
 from quantize.report.charts.canvas import COLOURS, DASHES, INK, MARKERS, drawing, label
 from quantize.report.page import page
 from quantize.report.schema import RunReport

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 from onnx import NodeProto
 
-from quantize.formats.graph import Graph, attribute
 from quantize.formats.parameters import add_dequantize
 from quantize.formats.unit import quantized_input
+from quantize.graph.view import Graph, attribute
 from quantize.rewrites.moves import add_move
 from quantize.rewrites.protocol import Declaration, Rewrite, not_shown_slower
 

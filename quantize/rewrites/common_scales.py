@@ -18,7 +18,6 @@ from onnx import NodeProto
 
 from quantize.formats.bias import bias_scale, rounded_bias
 from quantize.formats.clipping import Bounds
-from quantize.formats.graph import Graph
 from quantize.formats.operators.moving import moves_values
 from quantize.formats.parameters import (
     Parameters,
@@ -30,6 +29,7 @@ from quantize.formats.parameters import (
     node_parameters,
 )
 from quantize.formats.unit import quantized_input, unit_of
+from quantize.graph.view import Graph
 from quantize.rewrites.protocol import Declaration, Rewrite, shown_not_slower
 
 BIASED = ("Conv", "Gemm")

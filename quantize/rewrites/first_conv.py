@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from onnx import NodeProto
 
 from quantize.errors import ModelError
-from quantize.formats.graph import Graph, attribute, attributes
-from quantize.formats.opsets import infer_shapes
 from quantize.formats.parameters import is_dequantize, is_quantize
 from quantize.formats.unit import quantized_input
+from quantize.graph.opsets.twelve_thirteen import infer_shapes
+from quantize.graph.view import Graph, attribute, attributes
 from quantize.rewrites.channel_affine import CHANNELS
 from quantize.rewrites.padding import explicit_pads
 

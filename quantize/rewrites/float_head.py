@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from onnx import NodeProto
 
-from quantize.formats.graph import Graph
 from quantize.formats.parameters import is_dequantize, is_quantize, node_parameters
+from quantize.graph.view import Graph
 from quantize.rewrites.gemm_from_matmul import gemm_from_matmul
 from quantize.rewrites.protocol import Declaration, Evidence, Rewrite
 

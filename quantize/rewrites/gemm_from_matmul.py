@@ -10,10 +10,10 @@ import numpy as np
 from onnx import NodeProto
 
 from quantize.formats.bias import bias_scale, rounded_bias
-from quantize.formats.graph import Graph
-from quantize.formats.opsets import infer_shapes
 from quantize.formats.parameters import add_dequantize, new_parameters
 from quantize.formats.unit import quantized_input
+from quantize.graph.opsets.twelve_thirteen import infer_shapes
+from quantize.graph.view import Graph
 
 COLUMNS = 1
 

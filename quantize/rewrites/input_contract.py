@@ -16,7 +16,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper
 from quantize.data.preprocessing import Preprocessing
 from quantize.errors import ModelError
 from quantize.formats import canonical, quantized_format
-from quantize.formats.graph import Graph
+from quantize.graph.view import Graph
 from quantize.rewrites.channel_affine import ChannelAffine, InputContract
 from quantize.rewrites.first_conv import conv_bias, conv_pads, conv_weight, first_conv, replace_conv
 from quantize.rewrites.input_contract_quantized import fold_quantized

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from quantize.formats.graph import Graph
+from quantize.graph.view import Graph
 from quantize.rewrites.channel_affine import CHANNELS
 
 

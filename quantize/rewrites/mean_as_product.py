@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 from onnx import NodeProto
 
-from quantize.formats.graph import Graph
-from quantize.formats.opsets import infer_shapes
 from quantize.formats.parameters import add_dequantize, is_quantize, new_parameters
 from quantize.formats.unit import quantized_input
+from quantize.graph.opsets.twelve_thirteen import infer_shapes
+from quantize.graph.view import Graph
 from quantize.rewrites.moves import add_move
 from quantize.rewrites.protocol import Declaration, Rewrite, not_shown_slower
 

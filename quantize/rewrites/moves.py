@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from quantize.formats.graph import Graph
 from quantize.formats.parameters import Parameters, add_dequantize, add_quantize
+from quantize.graph.view import Graph
 
 
 def add_move(

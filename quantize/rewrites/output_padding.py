@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto
 
-from quantize.formats.graph import Graph, attribute
 from quantize.formats.parameters import Parameters, add_dequantize, is_dequantize, new_parameters
 from quantize.formats.unit import QuantizedInput, output_quantization, quantized_input
+from quantize.graph.view import Graph, attribute
 from quantize.rewrites.protocol import Declaration, Rewrite, not_shown_slower
 
 FEWEST = 16

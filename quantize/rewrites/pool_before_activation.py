@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 from onnx import NodeProto
 
-from quantize.formats.graph import Graph, attribute
 from quantize.formats.parameters import Parameters, is_dequantize, is_quantize, node_parameters
 from quantize.formats.unit import quantized_input
+from quantize.graph.view import Graph, attribute
 from quantize.rewrites.protocol import Declaration, Rewrite, not_shown_slower
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from quantize.formats.graph import Graph
+from quantize.graph.view import Graph
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from onnx import ModelProto
 
 from quantize.formats import canonical, to_qdq, to_qlinear
 from quantize.formats.exact import open_exact_session
-from quantize.formats.graph import Graph
+from quantize.graph.view import Graph
 from quantize.models.input_form import filled
 from quantize.models.session import MissingKernelError
 from quantize.progress import Progress, silent

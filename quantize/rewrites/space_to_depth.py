@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto
 
-from quantize.formats.graph import Graph, attribute
-from quantize.formats.opsets import infer_shapes
 from quantize.formats.parameters import Parameters, add_dequantize, add_quantize, node_parameters
 from quantize.formats.unit import QuantizedInput, quantized_input
+from quantize.graph.opsets.twelve_thirteen import infer_shapes
+from quantize.graph.view import Graph, attribute
 from quantize.rewrites.padding import explicit_pads
 from quantize.rewrites.protocol import Declaration, Rewrite, not_shown_slower
 

@@ -20,10 +20,10 @@ from collections.abc import Sequence
 import numpy as np
 from onnx import NodeProto
 
-from quantize.formats.graph import Graph, attribute
-from quantize.formats.opsets import infer_shapes
 from quantize.formats.parameters import add_dequantize, is_dequantize, is_quantize
 from quantize.formats.unit import quantized_input
+from quantize.graph.opsets.twelve_thirteen import infer_shapes
+from quantize.graph.view import Graph, attribute
 from quantize.rewrites.moves import add_move
 from quantize.rewrites.protocol import Declaration, Rewrite, not_shown_slower
 

@@ -6,8 +6,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from quantize.calibration.collect import collect
-from quantize.calibration.histogram import Histogram
 from quantize.errors import DataError, ModelError
+from quantize.grid.histogram import Histogram
 from quantize.models.session import open_session
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quantize.data.batches import Batches, batches
-from quantize.data.crops import Crops
+from quantize.data.crops.crops import Crops
 from quantize.data.preprocessing import PRESETS
 
 SMALL = PRESETS["imagenet"].for_input_size(8, 8)

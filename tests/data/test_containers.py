@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from quantize.data.crops import crop_images
+from quantize.data.crops.crops import crop_images
 from quantize.data.images import ImageSet, open_images
 from quantize.data.preprocessing import PRESETS
 from quantize.errors import DataError

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from quantize.data.decode import decode_image
-from quantize.data.unreadable import UnreadableImageError
+from quantize.data.decoding.decode import decode_image
+from quantize.data.decoding.unreadable import UnreadableImageError
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:

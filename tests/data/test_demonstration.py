@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from quantize.data.calibration_list import read_calibration_list
 from quantize.data.demonstration import demonstration_data
 from quantize.data.images import open_images
+from quantize.data.labels.calibration_list import read_calibration_list
 from quantize.data.photographs import photographs
 from quantize.errors import DataError
 

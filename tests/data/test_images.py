@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from quantize.data.images import open_images
-from quantize.data.synsets import class_names, wordnet_ids
+from quantize.data.labels.synsets import class_names, wordnet_ids
 from quantize.errors import DataError
 
 Flat = Callable[[int], tuple[Path, Path]]

@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 
 from quantize.data.batches import batches
-from quantize.data.crops import Crops, crop_images
+from quantize.data.crops.crops import Crops, crop_images
 from quantize.data.images import open_images
 from quantize.data.preprocessing import PRESETS
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from quantize.benchmark.machine.expectation import expected
-from quantize.benchmark.machine.model_layers import ModelLayer
 from quantize.doctor.machine_check import examine_cpu
 from quantize.doctor.saturation import LayerSaturation
 from quantize.doctor.saturation_check import examine_saturation
+from quantize.measurement.machine.expectation import expected
+from quantize.measurement.machine.model_layers import ModelLayer
 from quantize.report.machine import MachineSection
 
 _LAYERS = (ModelLayer("stem", "first", 20_000_000, None), ModelLayer("wide", "pointwise", 300_000_000, None))

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from quantize.data.labels.synsets import wordnet_ids
 from quantize.data.preprocessing import PRESETS
-from quantize.data.synsets import wordnet_ids
 from quantize.doctor.orders import AS_GIVEN, alphabetical_order, devkit_order, readings
 from quantize.doctor.variants import differences, flags, variants
 

@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import ModelProto, helper, numpy_helper
 
-from quantize.api.doctor import DoctorRequest, doctor
+from quantize.commands.doctor import DoctorRequest, doctor
 from quantize.config import load_config
 from quantize.doctor.finding import DoctorReport
 from quantize.doctor.orders import devkit_order

@@ -21,7 +21,7 @@ import onnx
 from numpy.typing import NDArray
 
 from quantize.formats.saturation import saturating_layers
-from quantize.models.fetch import fetch
+from quantize.models.download.fetch import fetch
 from quantize.target import saturates
 from tests.emulated.answers import models, read_answers, write_answers
 from tests.emulated.cases import write_generated, write_run, write_squeezenet

@@ -9,7 +9,7 @@ from quantize.report.storage import read_report
 from quantize.target import CPU_CLASSES, CpuClass
 from tests.emulated.small_network import PIXELS, PRESET, SmallNetwork
 
-_CLASS = "from quantize.benchmark.cpu_class import this_cpu_class; print(this_cpu_class())"
+_CLASS = "from quantize.measurement.machine.cpu_class import this_cpu_class; print(this_cpu_class())"
 
 
 def class_of(python: Path) -> CpuClass:

@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from quantize.data.batch import Batch
-from quantize.data.crops import Skipped
+from quantize.data.crops.crops import Skipped
 from quantize.errors import DataError, ModelError
 from quantize.evaluation.evaluate import evaluate
 from quantize.evaluation.scores import ScoreStore

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from quantize.data.batches import batches
-from quantize.data.crops import Crops, crop_images
+from quantize.data.crops.crops import Crops, crop_images
 from quantize.data.images import open_images
 from quantize.data.preprocessing import PRESETS, Preprocessing
 from quantize.evaluation.chance import near_chance

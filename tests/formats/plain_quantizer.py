@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from onnx import ModelProto, helper
 
 from quantize.formats.bias import rounded_bias
-from quantize.formats.graph import Graph
-from quantize.formats.opsets import raise_to_13
 from quantize.formats.parameters import add_dequantize, add_quantize, new_parameters
+from quantize.graph.opsets.twelve_thirteen import raise_to_13
+from quantize.graph.view import Graph
 
 WEIGHTED = ("Conv", "Gemm")
 

@@ -12,11 +12,11 @@ from hypothesis import given
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from quantize.benchmark.cpu_class import this_cpu_class
 from quantize.formats import exact, to_qdq, to_qlinear
 from quantize.formats.exact import open_exact_session, with_unsigned_weights
-from quantize.formats.graph import Graph
 from quantize.formats.saturation import saturating_layers
+from quantize.graph.view import Graph
+from quantize.measurement.machine.cpu_class import this_cpu_class
 from quantize.models.saturating_sums import sums_saturate
 from tests.formats.small_graphs import MICROSOFT, QLinearGraph, open_session, qlinear_graphs
 

@@ -12,11 +12,11 @@ from onnx import ModelProto
 from quantize.formats import canonical, to_qdq, to_qlinear
 from quantize.formats.clipping import Bounds
 from quantize.formats.float_layers import FloatLayer, take_to_float
-from quantize.formats.graph import Graph
 from quantize.formats.stored import StoredWeights, put_weights, with_weights
+from quantize.graph.view import Graph
 from quantize.models.session import open_session
+from tests.engines.native.search.conftest import classifier_graph
 from tests.formats.plain_quantizer import quantized
-from tests.tuning.conftest import classifier_graph
 
 RELU, RELU6 = Bounds(0.0, np.inf), Bounds(0.0, 6.0)
 BOUNDS = {"stem": RELU, "left": RELU, "right": RELU, "last": RELU6}

@@ -12,10 +12,10 @@ from hypothesis.extra.numpy import arrays
 from onnx import numpy_helper
 
 from quantize.formats import canonical, to_qdq, to_qlinear
-from quantize.formats.graph import Graph
 from quantize.formats.stored import stored, stored_initializers, stored_layers, with_weights
+from quantize.graph.view import Graph
 from quantize.models.session import open_session
-from tests.tuning.conftest import classifier_graph
+from tests.engines.native.search.conftest import classifier_graph
 
 ROWS = arrays(np.float32, (4, 9), elements=st.floats(-2, 2, width=32))
 

@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from quantize.models.identity import graph_sha256
+from quantize.graph.identity import graph_sha256
 from quantize.report.integer_share import arithmetic_of
 
 Array = npt.NDArray[Any]
@@ -123,7 +123,7 @@ def models() -> dict[str, Callable[..., onnx.ModelProto]]:
 @pytest.fixture
 def baseline(new_run: Callable[..., Run], tmp_path: Path) -> Path:
     """A baseline of the run ``accepted``, whose figures are those of ``new_run``."""
-    from quantize.api.baseline import accept_run
+    from quantize.commands.baseline import accept_run
 
     accept_run(new_run("accepted").folder, tmp_path / "baseline.json")
     return tmp_path / "baseline.json"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from quantize.api.check import CheckRequest, check_run
+from quantize.commands.check import CheckRequest, check_run
 from quantize.errors import ExitCode
 from quantize.gate.machine import Machine
 from quantize.gate.result import Line

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from quantize.api.check import default_tolerances
+from quantize.commands.check import default_tolerances
 from quantize.errors import ConfigError
 from quantize.gate.figures import FIGURES
 from quantize.gate.tolerances import changeable, read_tolerances

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from quantize.api.baseline import accept_run
-from quantize.api.check import CheckRequest, check_run
+from quantize.commands.baseline import accept_run
+from quantize.commands.check import CheckRequest, check_run
 from quantize.errors import ConfigError, ExitCode
 from quantize.gate.result import GateResult
 

@@ -11,9 +11,9 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from quantize.api.check import CheckRequest, check_run
+from quantize.commands.check import CheckRequest, check_run
 from quantize.data.batches import Batches
-from quantize.data.crops import Crops
+from quantize.data.crops.crops import Crops
 from quantize.data.preprocessing import PRESETS
 from quantize.errors import ExitCode
 from quantize.evaluation.evaluate import evaluate

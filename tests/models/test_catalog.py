@@ -9,8 +9,8 @@ from onnx import ModelProto
 
 from quantize.data.preprocessing import PRESETS
 from quantize.errors import ConfigError, ModelError
-from quantize.models.catalog import CATALOG_VARIABLE, catalog_entry_for, load_catalog
-from quantize.models.identity import weights_sha256
+from quantize.graph.identity import weights_sha256
+from quantize.models.catalog.catalog import CATALOG_VARIABLE, catalog_entry_for, load_catalog
 from quantize.models.prepare import prepare
 
 Classifier = Callable[..., ModelProto]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from quantize.models.download import NotDownloadedError, download
-from quantize.models.patience import Patience
+from quantize.models.download.download import NotDownloadedError, download
+from quantize.models.download.patience import Patience
 from quantize.provenance import sha256_bytes
 
 CONTENT = b"\x08" + bytes(range(256)) * 2000

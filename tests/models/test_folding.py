@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from quantize.models.affine import fold_affine
-from quantize.models.dead_code import remove_dead_code
-from quantize.models.padding import merge_padding
-from quantize.models.pass_through import remove_pass_through
+from quantize.graph.affine import fold_affine
+from quantize.graph.dead_code import remove_dead_code
+from quantize.graph.padding import merge_padding
+from quantize.graph.pass_through import remove_pass_through
 from quantize.models.session import open_session
 
 Array = NDArray[np.float32]

@@ -12,8 +12,8 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from PIL import Image
 
 from quantize.errors import ModelError
+from quantize.graph.opsets.raising import raise_opset
 from quantize.models.artifact import ModelArtifact
-from quantize.models.opsets.raising import raise_opset
 from quantize.models.prepare import prepare
 from quantize.models.session import open_session
 

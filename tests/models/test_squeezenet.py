@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from quantize.models.artifact import ModelArtifact
-from quantize.models.fetch import fetch
+from quantize.models.download.fetch import fetch
 from quantize.models.prepare import prepare
 from quantize.models.session import open_session
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from quantize.api.package import PackageRequest, package, verify_package
 from quantize.cli.main import main
+from quantize.commands.package import PackageRequest, package, verify_package
 from quantize.errors import DataError, ExitCode, RunError
 from quantize.package.archive import write_archive
 from quantize.package.build import licence_of

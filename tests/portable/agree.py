@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from quantize.data.crops import crop_images
+from quantize.data.crops.crops import crop_images
 from quantize.data.images import open_images
 from quantize.data.preprocessing import Preprocessing
 from quantize.evaluation.inference import scores_of

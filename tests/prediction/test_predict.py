@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from quantize.api.predict import PredictRequest, predict
+from quantize.commands.predict import PredictRequest, predict
 from quantize.config.preprocessing import PreprocessingBlock
 from quantize.data.preprocessing import PRESETS
 from quantize.errors import ConfigError, DataError, ModelError

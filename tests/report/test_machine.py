@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from quantize.benchmark.machine.expectation import expected
-from quantize.benchmark.machine.model_layers import ModelLayer
+from quantize.measurement.machine.expectation import expected
+from quantize.measurement.machine.model_layers import ModelLayer
 from quantize.report.html import html
 from quantize.report.machine import MachineSection, machine_table
 from quantize.report.markdown import markdown

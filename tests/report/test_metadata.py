@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from quantize.models.identity import graph_sha256
+from quantize.graph.identity import graph_sha256
 from quantize.report.metadata import PREFIX, facts, read_facts, stamped
 from quantize.report.schema import RunReport
 

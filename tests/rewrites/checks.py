@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from quantize.formats import canonical, to_qdq, to_qlinear
-from quantize.formats.graph import Graph
 from quantize.formats.parameters import is_dequantize
+from quantize.graph.view import Graph
 from quantize.rewrites.protocol import Rewrite
 from tests.formats.small_graphs import run
 

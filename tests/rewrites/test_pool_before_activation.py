@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from quantize.engines.native_rewriting import rewritten
+from quantize.engines.native.builder.rewriting import rewritten
 from quantize.formats import canonical, to_qdq, to_qlinear
-from quantize.formats.graph import Graph
+from quantize.graph.view import Graph
 from quantize.models.session import open_session
 from quantize.rewrites.pool_before_activation import POOL_BEFORE_ACTIVATION
 from quantize.rewrites.redundant import REDUNDANT

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from onnx import ModelProto, helper, numpy_helper
 
 from quantize.formats import canonical, to_qdq
-from quantize.formats.graph import Graph
 from quantize.formats.parameters import add_dequantize, is_dequantize, is_quantize, node_parameters
+from quantize.graph.view import Graph
 from quantize.rewrites.redundant import REDUNDANT
 from tests.formats.small_graphs import QLinearGraph, qlinear_graphs
 from tests.rewrites.checks import Feeds, apply, assert_declared, assert_untouched, integer_types

@@ -11,7 +11,7 @@ from onnx import ModelProto
 
 from quantize.errors import ConfigError
 from quantize.formats import to_qlinear
-from quantize.formats.graph import Graph
+from quantize.graph.view import Graph
 from quantize.models.session import MissingKernelError
 from quantize.rewrites import REWRITES, Declaration, RatioInterval, Rewrite, rewrite, runner, select_rewrites
 from quantize.rewrites.common_scales import COMMON_SCALES

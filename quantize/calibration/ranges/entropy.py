@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from quantize.calibration.histogram import Histogram
 from quantize.calibration.statistics import TensorStatistics
+from quantize.grid.histogram import Histogram
 
 _BINS = 2048
 _STEP = 16

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from quantize.calibration.grid import Grid, squared_error
 from quantize.calibration.statistics import TensorStatistics
+from quantize.grid.grid import Grid, squared_error
 
 _COARSE = np.geomspace(0.02, 1.0, 48)
 _NEGLIGIBLE = 2.0**-13

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from quantize.calibration.histogram import Histogram
 from quantize.calibration.statistics import TensorStatistics
+from quantize.grid.histogram import Histogram
 
 
 def percentile(statistics: TensorStatistics, percent: float) -> tuple[float, float]:

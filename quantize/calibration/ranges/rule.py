@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from quantize.calibration.grid import Grid, squared_error
 from quantize.calibration.ranges.entropy import entropy
 from quantize.calibration.ranges.minmax import minmax
 from quantize.calibration.ranges.mse import mse
 from quantize.calibration.ranges.percentile import percentile
 from quantize.calibration.statistics import TensorStatistics
 from quantize.errors import ConfigError
+from quantize.grid.grid import Grid, squared_error
 
 _PERCENTILE = "percentile:"
 _DEFAULT_PERCENTILE = 99.999

@@ -7,9 +7,9 @@ from types import ModuleType
 
 from onnx import NodeProto
 
-from quantize.formats.graph import DEFAULT_DOMAIN, MICROSOFT, Graph
 from quantize.formats.operators import binary, concat, conv, gemm, matmul, softmax, unary, where
 from quantize.formats.unit import Unit
+from quantize.graph.view import DEFAULT_DOMAIN, MICROSOFT, Graph
 
 _ROWS: tuple[tuple[str, str, str, ModuleType], ...] = (
     (DEFAULT_DOMAIN, "QLinearConv", "Conv", conv),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from onnx import NodeProto
 
 from quantize.formats.clipping import clip_bounds, clip_integers
-from quantize.formats.graph import Graph
 from quantize.formats.unit import unit_of
+from quantize.graph.view import Graph
 
 
 def to_qlinear(graph: Graph, node: NodeProto) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from onnx import NodeProto
 
 from quantize.formats.clipping import clip_integers
-from quantize.formats.graph import MICROSOFT, Graph, attribute
 from quantize.formats.parameters import add_dequantize, add_quantize, is_quantize, node_parameters, parameters
 from quantize.formats.unit import Unit
+from quantize.graph.view import MICROSOFT, Graph, attribute
 
 
 def to_qdq(graph: Graph, node: NodeProto) -> bool:

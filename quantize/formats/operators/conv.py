@@ -6,9 +6,9 @@ from onnx import NodeProto
 
 from quantize.formats.bias import dequantize_bias, integer_bias
 from quantize.formats.clipping import clip_integers
-from quantize.formats.graph import Graph, attribute, attributes
 from quantize.formats.parameters import add_dequantize, add_quantize, parameters
 from quantize.formats.unit import Unit
+from quantize.graph.view import Graph, attribute, attributes
 
 OUTPUT_CHANNELS = 0
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from onnx import NodeProto
 
 from quantize.formats.clipping import clip_integers
-from quantize.formats.graph import MICROSOFT, Graph
 from quantize.formats.parameters import Parameters, add_dequantize, add_quantize, parameters
 from quantize.formats.unit import QuantizedInput, Unit, quantized_input
+from quantize.graph.view import MICROSOFT, Graph
 
 
 def to_qdq(graph: Graph, node: NodeProto) -> bool:

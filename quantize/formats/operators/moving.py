@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto
 
-from quantize.formats.graph import Graph, attribute, attributes
 from quantize.formats.parameters import Parameters, add_dequantize, add_quantize, is_quantize, node_parameters
 from quantize.formats.unit import quantized_input
+from quantize.graph.view import Graph, attribute, attributes
 
 MOVING = (
     *("DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Identity", "MaxPool", "Pad"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from onnx import NodeProto
 
-from quantize.formats.graph import MICROSOFT, Graph, attribute
-from quantize.formats.opsets import PER_AXIS_SOFTMAX
 from quantize.formats.parameters import add_dequantize, add_quantize, parameters
 from quantize.formats.unit import Unit
+from quantize.graph.opsets.twelve_thirteen import PER_AXIS_SOFTMAX
+from quantize.graph.view import MICROSOFT, Graph, attribute
 
 
 def to_qdq(graph: Graph, node: NodeProto) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from onnx import NodeProto
 
 from quantize.formats.clipping import clip_integers
-from quantize.formats.graph import MICROSOFT, Graph
 from quantize.formats.parameters import add_dequantize, add_quantize, parameters
 from quantize.formats.unit import Unit
+from quantize.graph.view import MICROSOFT, Graph
 
 
 def to_qdq(graph: Graph, node: NodeProto) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from quantize.benchmark.measurement import latency
+from quantize.measurement.timing.measurement import latency
 from quantize.report.charts.canvas import COLOURS, FAINT, INK, LIMIT, MARKERS, SIZES, TRIAL, drawing
 from quantize.report.schema import RunReport
 from quantize.report.tables import NAMES

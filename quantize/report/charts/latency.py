@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from quantize.benchmark.measurement import Measurement
+from quantize.measurement.timing.measurement import Measurement
 from quantize.report.charts.canvas import COLOURS, DASHES, INK, drawing
 from quantize.report.tables import NAMES
 

@@ -1,0 +1,1 @@
+"""One use case a command, between the command line and the rooms below."""

@@ -1,0 +1,171 @@
+"""Which models a benchmark measures, and on which images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from quantize.commands.benchmark_request import BenchmarkRequest
+from quantize.commands.model_preprocessing import input_of, model_preprocessing
+from quantize.config.preprocessing import PreprocessingBlock
+from quantize.data.preprocessing import Preprocessing
+from quantize.errors import ConfigError, ModelError
+from quantize.models.artifact import ModelArtifact
+from quantize.recipe import Recipe
+from quantize.report.schema import RunReport
+from quantize.report.storage import read_report
+from quantize.run.folder import newest_run
+from quantize.run.target import target_of
+from quantize.target import CpuClass
+
+BASELINE = "fp32"
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """What is measured on what.
+
+    Attributes:
+        models: Name to model, the baseline first; the name ``fp32`` is the baseline's.
+        preprocessings: Name to how images become that model's input; all begin with the same crops.
+        data: The images.
+        labels: Their labels, or None.
+        recipe: What the quantized models were built from, where a run says so.
+        target: The class of CPUs that they are for: what is asked for, else the run's, else this machine's.
+    """
+
+    models: dict[str, ModelArtifact]
+    preprocessings: dict[str, Preprocessing]
+    data: Path
+    labels: Path | None
+    recipe: Recipe | None
+    target: CpuClass
+
+    @property
+    def compared(self) -> bool:
+        """Return whether there is a baseline."""
+        return BASELINE in self.models
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """Return the first model's preprocessing, which decides every model's crops."""
+        return self.preprocessings[next(iter(self.models))]
+
+
+def subjects(request: BenchmarkRequest) -> Subjects:
+    """Return the models and images of a request: those that it names, or those of a run.
+
+    Raises:
+        ConfigError: No images are named, or no preprocessing.
+        ModelError: A model cannot be read, or they do not fit each other.
+        RunError: No model is named and there is no run.
+    """
+    report: RunReport | None
+    if request.input_model is None:
+        folder = newest_run(request.runs_dir)
+        report = read_report(folder / "report.json")
+        models = _models_of(folder, report, request.baseline_model)
+    else:
+        models = {} if request.baseline_model is None else {BASELINE: ModelArtifact.load(request.baseline_model)}
+        own = ModelArtifact.load(request.input_model)
+        models[own.path.stem if own.path.stem != BASELINE else "model"] = own
+        report = _report_beside(own)
+    _require_same_kind(models)
+    settings = request.config.data
+    data = settings.path or (Path(report.data.path) if report else None)
+    if data is None:
+        raise ConfigError(
+            "no images are named",
+            where="--data_path",
+            expected="a folder of images, or data.path in the configuration",
+            advice="say --data_path FOLDER --label_path FILE",
+        )
+    labels = settings.labels
+    if settings.path is None and report is not None and report.data.labels is not None:
+        labels = Path(report.data.labels)
+    recipe = report.chosen.recipe if report is not None else None
+    target = target_of(request.config, None if report is None else report.chosen.target)
+    return Subjects(models, _preprocessings(request, models, report), data, labels, recipe, target)
+
+
+def _models_of(folder: Path, report: RunReport, baseline: Path | None) -> dict[str, ModelArtifact]:
+    fp32 = baseline or folder / report.baseline.file
+    if not fp32.is_file():  # the work folder may be removed
+        fp32 = Path(report.source.path)
+    models = {BASELINE: ModelArtifact.load(fp32)}
+    return models | {model.role: ModelArtifact.load(folder / model.file) for model in report.models}
+
+
+def _report_beside(model: ModelArtifact) -> RunReport | None:
+    """Return the report of the run that wrote a model, if it lies in its run's folder."""
+    for folder in (model.path.parent, model.path.with_suffix(".run")):
+        path = folder / "report.json"
+        if path.is_file():
+            report = read_report(path)
+            if model.sha256 in {written.sha256 for written in report.models}:
+                return report
+    return None
+
+
+def _preprocessings(
+    request: BenchmarkRequest, models: dict[str, ModelArtifact], report: RunReport | None
+) -> dict[str, Preprocessing]:
+    """Return each model's preprocessing: as asked, as its run's report or its own file says, or as another's here.
+
+    Raises:
+        ConfigError: Nothing says what it is, or the models see different crops of an image.
+    """
+    asked = request.config.preprocessing
+    found: dict[str, Preprocessing] = {}
+    if report is not None and not asked.given():
+        own = {section.graph_sha256 for section in (report.baseline, *report.models)}
+        like = Preprocessing.model_validate(report.preprocessing.model_dump())
+        if report.input_contract is None:
+            return dict.fromkeys(models, like)
+        found = {name: like for name, model in models.items() if model.graph_sha256 in own}
+        asked = PreprocessingBlock.model_validate(report.config.get("preprocessing", {}))
+    unknown: dict[str, ConfigError] = {}
+    for name, model in models.items():
+        try:
+            found.setdefault(name, model_preprocessing(model, asked)[0])
+        except ConfigError as error:
+            unknown[name] = error
+    for name, problem in unknown.items():
+        alike = [found[other] for other in found if input_of(models[other]) == input_of(models[name])]
+        if not alike:
+            raise problem
+        found[name] = alike[0]
+    first, *others = (found[name] for name in models)
+    for other in others:
+        if other.crop_fingerprint != first.crop_fingerprint:
+            raise ConfigError(
+                "the models see different crops of an image",
+                where="preprocessing",
+                found=f"{_crop_words(first)}, and {_crop_words(other)}",
+                expected="the same",
+                advice="say --preset, or --resize, --resize_mode, --crop and --interpolation",
+            )
+    return {name: found[name] for name in models}
+
+
+def _crop_words(preprocessing: Preprocessing) -> str:
+    cut = f", crop {preprocessing.crop}" if preprocessing.crop is not None else ""
+    return f"{preprocessing.resize_mode} {preprocessing.resize} {preprocessing.interpolation}{cut}"
+
+
+def _require_same_kind(models: dict[str, ModelArtifact]) -> None:
+    """Refuse models that cannot see the same images or do not score the same classes."""
+    first, *others = models.values()
+    for other in others:
+        for what, ours, theirs in (
+            ("image sizes", first.contract.image_size, other.contract.image_size),
+            ("numbers of classes", first.contract.classes, other.contract.classes),
+        ):
+            if ours is not None and theirs is not None and ours != theirs:
+                raise ModelError(
+                    f"the two models have different {what}",
+                    where=str(other.path),
+                    found=f"{theirs}, and {ours} in {first.path}",
+                    expected="the same",
+                    advice="compare a model with the fp32 model that it was made from",
+                )

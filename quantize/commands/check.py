@@ -1,0 +1,104 @@
+"""A run held against an accepted baseline: lines, exit code, ``check.md``, JUnit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from quantize.errors import ConfigError, ModelError
+from quantize.files import write_text
+from quantize.gate.baseline import read_baseline
+from quantize.gate.check import check
+from quantize.gate.document import ROLES, ReportDocument, read_document
+from quantize.gate.identity import FileFacts, Files
+from quantize.gate.junit import junit
+from quantize.gate.markdown import check_markdown
+from quantize.gate.result import GateResult, OnInconclusive
+from quantize.gate.tolerances import Tolerances, read_tolerances
+from quantize.graph.identity import graph_sha256
+from quantize.models.reading import read_model
+from quantize.provenance import sha256_file
+from quantize.report.integer_share import arithmetic_of
+from quantize.run.folder import find_run
+
+
+@dataclass(frozen=True)
+class CheckRequest:
+    """One check.
+
+    Attributes:
+        run: The run's folder, or its ``report.json``.
+        baseline: The accepted baseline; None where the tolerances compare with none, or ``limits_only``.
+        tolerances: A YAML file; None: those of ``configs/tolerances.yaml``.
+        junit: Where JUnit XML goes; None: nowhere.
+        on_inconclusive: What to make of inconclusive lines; None: they have an exit code of their own.
+        write: Whether ``check.md`` is written beside the report.
+        require: Figures that have to be compared, by name.
+        limits_only: Leave out what the tolerances say of a baseline.
+    """
+
+    run: Path
+    baseline: Path | None = None
+    tolerances: Path | None = None
+    junit: Path | None = None
+    on_inconclusive: OnInconclusive | None = None
+    write: bool = True
+    require: tuple[str, ...] = ()
+    limits_only: bool = False
+
+
+def check_run(request: CheckRequest) -> GateResult:
+    """Check a run, and write ``check.md`` beside its report.
+
+    Raises:
+        ConfigError: The tolerances are wrong, or need a baseline and there is none.
+        RunError: There is no such run or baseline, or it cannot be read.
+    """
+    folder = find_run(request.run)
+    document = read_document(folder / "report.json")
+    tolerances = read_tolerances(request.tolerances) if request.tolerances is not None else default_tolerances()
+    if request.baseline is None and not request.limits_only and tolerances.against_baseline:
+        raise ConfigError(
+            "these tolerances compare with a baseline, and none is named",
+            where="--baseline",
+            expected="a file that `quantize baseline accept` wrote, or `none`: limits against fp32 alone",
+            advice="accept a run first, or say --baseline none",
+        )
+    result = check(
+        document,
+        read_baseline(request.baseline) if request.baseline is not None else None,
+        tolerances,
+        files_of(document, folder),
+        run=str(request.run),
+        on_inconclusive=request.on_inconclusive,
+        require=request.require,
+    )
+    if request.write:
+        write_text(folder / "check.md", check_markdown(result))
+    if request.junit is not None:
+        write_text(request.junit, junit(result))
+    return result
+
+
+def default_tolerances() -> Tolerances:
+    """Return what is checked where no file is named."""
+    with resources.as_file(resources.files("quantize.gate").joinpath("default_tolerances.yaml")) as path:
+        return read_tolerances(path)
+
+
+def files_of(document: ReportDocument, folder: Path) -> Files:
+    """Return the model files that a report names, as they lie in its folder."""
+    return {role: _facts(document.model(role).text("file"), folder) for role in ROLES}
+
+
+def _facts(name: str | None, folder: Path) -> FileFacts | None:
+    if name is None or "\0" in name or not (folder / name).is_file():
+        return None
+    path = folder / name
+    try:
+        model = read_model(path)
+        share = arithmetic_of(model).share
+    except ModelError:
+        return FileFacts(sha256=sha256_file(path), graph_sha256=None, integer_share=None)
+    return FileFacts(sha256=sha256_file(path), graph_sha256=graph_sha256(model), integer_share=share)

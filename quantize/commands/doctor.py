@@ -1,0 +1,195 @@
+"""Is the set-up right, before any tuning?"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import MutableMapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from onnx import ModelProto
+
+from quantize.commands.predict import model_preprocessing
+from quantize.config.run_config import RunConfig
+from quantize.data.cache_folder import user_cache
+from quantize.data.crops.crops import crop_images
+from quantize.data.image_set import ImageSet
+from quantize.data.images import open_images
+from quantize.data.labels.calibration_list import read_calibration_list
+from quantize.data.preprocessing import Preprocessing
+from quantize.data.split import Split, split
+from quantize.data.workers import available_cpus
+from quantize.doctor.calibration import examine_calibration
+from quantize.doctor.finding import DoctorReport, Examined, not_checked
+from quantize.doctor.fit import Fit, examine_labels, examine_preprocessing, examine_published
+from quantize.doctor.graph import examine_batch, examine_format, examine_operators, examine_scores, examine_weights
+from quantize.doctor.machine_check import examine_cpu
+from quantize.doctor.orders import readings
+from quantize.doctor.saturation import saturation
+from quantize.doctor.saturation_check import examine_saturation, with_rounded_weights
+from quantize.doctor.trying import Trials, Tried
+from quantize.doctor.variants import variants
+from quantize.errors import ConfigError
+from quantize.models.artifact import ModelArtifact, save_model
+from quantize.models.catalog.catalog import catalog_entry_for
+from quantize.models.prepare import prepare
+from quantize.models.reading import read_model
+from quantize.progress import Progress, silent
+from quantize.report.machine import MachineSection
+from quantize.run.expectation import machine_section
+from quantize.run.target import with_target
+
+__all__ = ["DoctorReport", "DoctorRequest", "doctor"]
+
+_CALIBRATION_IMAGES = 8
+
+
+@dataclass(frozen=True)
+class DoctorRequest:
+    """A set-up to be examined.
+
+    Attributes:
+        model: The fp32 model.
+        config: All settings, resolved: data, preprocessing, calibration, target.
+        images: How many images to try, spread over the data.
+        workers: Processes that decode images; None: one a core.
+        threads: Threads of the session; None: as many as CPUs.
+        known: What was tried before, for callers that examine several set-ups.
+    """
+
+    model: Path
+    config: RunConfig
+    images: int = 300
+    workers: int | None = None
+    threads: int | None = None
+    known: MutableMapping[tuple[str, str, str], Tried] | None = None
+
+
+def doctor(request: DoctorRequest, *, progress: Progress = silent) -> DoctorReport:
+    """Examine a model, its images, labels and preprocessing, and return what is wrong.
+
+    Raises:
+        QuantizeError: Something is missing or cannot be read at all: see its children.
+    """
+    request = replace(request, config=with_target(request.config))
+    data = request.config.data
+    if data.path is None:
+        raise ConfigError(
+            "no images are named", where="--data_path", expected="a folder or archive of images", advice="name it"
+        )
+    proto = read_model(request.model)
+    found = [examine_weights(proto), examine_format(proto)]
+    if any(one.findings for one in found):
+        # Neither can be run as it is; everything else would follow from that.
+        return _report(request, data.path, 0, found)
+    with tempfile.TemporaryDirectory(prefix="quantize-doctor-") as scratch:
+        model = prepare(request.model, Path(scratch) / "fp32.onnx")
+        clean = model.proto()
+        found += [examine_scores(clean, model.contract), examine_batch(model.contract), examine_operators(clean)]
+        found.append(examine_cpu(_machine(request, model)))
+        images = open_images(data.path, data.labels, classes=None, progress=progress)
+        parts = _split(request, images)
+        found.append(
+            examine_calibration(
+                images,
+                parts.calibration,
+                (*parts.evaluation, *parts.certification),
+                asked_for=request.config.quantization.calibration.in_evaluation,
+            )
+        )
+        asked, _ = model_preprocessing(ModelArtifact.load(request.model), request.config.preprocessing)
+        rows = _spread(len(images), request.images)
+        trials = _trials(request, model, images.subset(rows), progress)
+        found += _examine_fit(proto, model, images, rows, asked, trials)
+        few = images.subset(parts.calibration[:_CALIBRATION_IMAGES])
+        found.append(_examine_saturation(request, clean, asked, few, trials, Path(scratch)))
+    return _report(request, data.path, len(rows), found)
+
+
+def _machine(request: DoctorRequest, model: ModelArtifact) -> MachineSection:
+    config = request.config
+    threads = config.evaluation.performance.configs.cores_per_instance
+    return machine_section(request.model.stem, model, threads, config.quantization.cpus)
+
+
+def _examine_fit(
+    proto: ModelProto, model: ModelArtifact, images: ImageSet, rows: range, asked: Preprocessing, trials: Trials
+) -> list[Examined]:
+    if not images.labelled:
+        return [not_checked(name, "the images have no labels") for name in ("labels", "preprocessing")]
+    labels = np.array([record.label for record in images.records], dtype=np.int64)
+    fit = Fit(
+        asked=asked,
+        base=trials.tried(asked),
+        variants=[(one, trials.tried(one.preprocessing)) for one in variants(asked, model.contract.image_size)],
+        readings={
+            reading.name: (reading, reading.read(labels)[rows.start : rows.stop : rows.step])
+            for reading in readings(model.contract.classes)
+        },
+        entry=catalog_entry_for(proto),
+    )
+    examined = [examine_labels(fit), examine_preprocessing(fit)]
+    explained = any(one.findings for one in examined)
+    return [*examined, not_checked("published accuracy", "see above") if explained else examine_published(fit)]
+
+
+def _examine_saturation(
+    request: DoctorRequest,
+    clean: ModelProto,
+    asked: Preprocessing,
+    few: ImageSet,
+    trials: Trials,
+    scratch: Path,
+) -> Examined:
+    crops = crop_images(few, asked, trials.cache, workers=1)
+    layers = saturation(clean, asked.normalize(crops.array[0 : len(crops)]))
+    base = trials.tried(asked)
+
+    def agreement(bits: int) -> float:
+        rounded = save_model(with_rounded_weights(clean, bits), scratch / f"weights{bits}.onnx")
+        other = Trials(rounded, trials.images, trials.cache, trials.threads, trials.workers).tried(asked)
+        return float(other.right(base.predictions).mean())
+
+    return examine_saturation(layers, request.config.quantization, agreement)
+
+
+def _trials(request: DoctorRequest, model: ModelArtifact, images: ImageSet, progress: Progress) -> Trials:
+    return Trials(
+        model,
+        images,
+        user_cache() / "crops",
+        threads=request.threads or available_cpus(),
+        workers=request.workers,
+        progress=progress,
+        known={} if request.known is None else request.known,
+    )
+
+
+def _split(request: DoctorRequest, images: ImageSet) -> Split:
+    settings = request.config.quantization.calibration
+    ids = [record.id for record in images.records]
+    named = request.config.data.calibration_list
+    return split(
+        ids,
+        calibration_size=settings.sampling_size,
+        in_evaluation=settings.in_evaluation,
+        certification_share=0.0,
+        seed=request.config.tuning.random_seed,
+        calibration_ids=None if named is None else read_calibration_list(named, ids),
+    )
+
+
+def _spread(total: int, wanted: int) -> range:
+    return range(0, total, max(1, -(-total // wanted)))
+
+
+def _report(request: DoctorRequest, data: Path, images: int, found: list[Examined]) -> DoctorReport:
+    findings = [finding for one in found for finding in one.findings]
+    return DoctorReport(
+        model=str(request.model),
+        data=str(data),
+        images=images,
+        findings=tuple(sorted(findings, key=lambda finding: finding.severity != "problem")),
+        checks=tuple(one.check for one in found),
+    )

@@ -1,0 +1,106 @@
+"""What this CPU is, what its kernels reach, and what int8 is expected to gain in a model."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from quantize.config.cores import available_cores
+from quantize.errors import ConfigError, ModelError
+from quantize.formats import quantized_format
+from quantize.graph.names import name_nodes
+from quantize.measurement.machine import known
+from quantize.measurement.machine.expectation import Expectation, expected
+from quantize.measurement.machine.layer_gains import LayerGain, measured_gains
+from quantize.measurement.machine.machine import Machine
+from quantize.measurement.machine.model_layers import ModelLayer, model_layers
+from quantize.measurement.machine.probe_times import probe_times
+from quantize.measurement.machine.text import machine_text
+from quantize.models.prepare import prepare
+from quantize.models.reading import read_model
+from quantize.report.section import Section
+
+# Turns of each of a model's layers: many layers, and a good gain matters more than the last per cent of a peak.
+_ROUNDS, _SECONDS = 5, 0.5
+
+
+class MachineReport(Section):
+    """What ``quantize machine`` found.
+
+    Attributes:
+        machine: The CPU.
+        from_cache: Whether it had been measured before.
+        expectation: What int8 is expected to gain in the model; None where none was named, or no shape is known.
+        layers: What the model's layers gain, each shape measured alone; empty without a model.
+    """
+
+    machine: Machine
+    from_cache: bool
+    expectation: Expectation | None
+    layers: tuple[LayerGain, ...]
+
+
+@dataclass(frozen=True)
+class Examined:
+    """The report, and the file that the measurement was read from."""
+
+    report: MachineReport
+    place: Path | None
+
+
+def examine_machine(model: Path | None = None, threads: int | None = None, *, again: bool = False) -> Examined:
+    """Return what this CPU reaches, and what int8 is expected to gain in a model.
+
+    Args:
+        model: An fp32 model; None: the CPU alone.
+        threads: Measured beside one thread; None: as many as there are cores.
+        again: Measure whether that was done before or not.
+
+    Raises:
+        ConfigError: More threads than cores.
+        ModelError: The model cannot be read, or is quantized.
+    """
+    cores = available_cores()
+    if threads is not None and threads > cores:
+        raise ConfigError(
+            "more cores than this machine has",
+            where="--cores_per_instance",
+            found=str(threads),
+            expected=f"at most {cores}, which this process may run on",
+            advice="ask for fewer, or let the process run on more (taskset, container limits)",
+        )
+    layers = () if model is None else _layers(model)
+    here = known.this_machine(threads or cores, again=again)
+    expectation = None
+    gains: tuple[LayerGain, ...] = ()
+    if model is not None:
+        # Without a number of threads: one, as `tune` measures without one.
+        expectation = expected(model.stem, layers, here.machine, threads or 1)
+        times = partial(probe_times, rounds=_ROUNDS, max_seconds=_SECONDS)
+        gains = measured_gains(layers, here.machine.peaks(threads or 1), times)
+    report = MachineReport(
+        machine=here.machine, from_cache=here.from_cache is not None, expectation=expectation, layers=gains
+    )
+    return Examined(report, here.from_cache)
+
+
+def machine_report_text(found: Examined) -> str:
+    """Return it for a terminal."""
+    report = found.report
+    return machine_text(report.machine, found.place, report.expectation, report.layers)
+
+
+def _layers(model: Path) -> tuple[ModelLayer, ...]:
+    if quantized_format(read_model(model)) != "float":
+        raise ModelError(
+            "the expectation is that of an fp32 model",
+            where=str(model),
+            found="a quantized model",
+            advice="name the fp32 model that it was made from",
+        )
+    with tempfile.TemporaryDirectory(prefix="quantize-machine-") as folder:
+        proto = prepare(model, Path(folder) / "fp32.onnx").proto()
+    name_nodes(proto)
+    return model_layers(proto)

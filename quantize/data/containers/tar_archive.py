@@ -1,0 +1,76 @@
+"""Images in tar archives, read where they lie: nothing is unpacked."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from quantize.data.containers.source import Locator
+from quantize.errors import DataError
+from quantize.progress import Progress, silent
+
+_LISTED_AT_ONCE = 1000
+
+
+class TarSource:
+    """Reads members of uncompressed tar archives; a locator is (archive, offset, length)."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.paths = [path.absolute() for path in paths]
+        self._states = [_state(path) for path in self.paths]
+
+    def read(self, locator: Locator) -> bytes:
+        """Return a member's bytes.
+
+        Raises:
+            OSError: The archive cannot be read, or is shorter than it was.
+        """
+        archive, offset, length = map(int, locator)
+        with self.paths[archive].open("rb", buffering=0) as stream:
+            content = os.pread(stream.fileno(), length, offset)
+        if len(content) != length:
+            raise OSError("the archive is cut off")
+        return content
+
+    def state(self, locator: Locator) -> tuple[int, ...]:
+        """Return the archive's size and times when it was opened."""
+        return self._states[int(locator[0])]
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file in an archive: its name, and where its bytes are."""
+
+    name: str
+    locator: Locator
+
+
+def list_members(paths: Sequence[Path], progress: Progress = silent) -> Iterator[Member]:
+    """Yield the files in tar archives; folders, links and hidden files are left out.
+
+    Raises:
+        DataError: An archive is compressed, cut off, or no tar archive.
+    """
+    listed = 0
+    for number, path in enumerate(paths):
+        try:
+            with tarfile.open(path, "r:") as archive:
+                for member in archive:
+                    listed += 1
+                    if listed % _LISTED_AT_ONCE == 0:
+                        progress("list archive", listed, None)
+                    name = member.name.removeprefix("./")
+                    if member.isreg() and not os.path.basename(name).startswith("."):  # noqa: PTH119 - no file of ours
+                        yield Member(name, (number, member.offset_data, member.size))
+        except (tarfile.TarError, OSError) as error:
+            raise DataError(
+                f"the archive cannot be read: {error}", where=str(path), expected="a whole tar archive"
+            ) from error
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    status = path.stat()
+    return (status.st_size, status.st_mtime_ns, status.st_ctime_ns)

@@ -1,0 +1,1 @@
+"""Decoded images, kept as uint8 crops."""

@@ -1,0 +1,98 @@
+"""Bringing a cached file of crops up to date: what is proven stays, the rest is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from quantize.data.chunks import in_storage_order
+from quantize.data.crops.cache import CachedRow, CropIndex, allocate, decoder_version, header, proven_rows
+from quantize.data.decoding.job import DecodeJob
+from quantize.data.image_set import ImageSet
+from quantize.data.preprocessing import Preprocessing
+from quantize.data.workers import in_workers, worth_workers
+from quantize.files import replaced
+from quantize.progress import Progress
+
+_STAGE = "decode images"
+
+
+def fill_crops(
+    images: ImageSet, preprocessing: Preprocessing, path: Path, *, workers: int | None, progress: Progress
+) -> tuple[list[str | None], dict[int, str]]:
+    """Make ``path`` the complete file of the images' crops; the caller holds its lock.
+
+    Args:
+        images: The images; row i of the file is image i.
+        preprocessing: With its sizes decided.
+        path: The ``.npy`` file; its index lies beside it with the suffix ``.json``.
+        workers: Number of processes, or None for as many as are worth it.
+        progress: Told how many of the images that need it are decoded.
+
+    Returns:
+        SHA-256 of each row's crop, None for an unreadable image; and the reason for each of these, by row.
+
+    Raises:
+        OSError: The file cannot be written.
+        DataError: The disk is full, or a worker died.
+    """
+    shape = (len(images), preprocessing.side, preprocessing.side, 3)
+    states = [_state(images, row) for row in range(len(images))]
+    old = _trusted_index(path, len(images))
+    proven = {row for row, _ in proven_rows(path, shape, old) if old.rows[row].state == states[row]}
+    digests = [old.rows[row].sha256 if row in proven else None for row in range(len(images))]
+    todo = [row for row in range(len(images)) if row not in proven]
+    reasons: dict[int, str] = {}
+    if not todo:
+        return digests, reasons
+    # Rows that hold nothing yet can be written in place: no reader of the file looks at them.
+    in_place = bool(proven) and all(old.rows[row].sha256 is None for row in todo)
+    with _same(path) if in_place else _copy(path, shape, old) as target:
+        job = DecodeJob(images.source, preprocessing, target, len(header(shape)))
+        chunks = in_storage_order(images, todo)
+        progress(_STAGE, 0, len(todo))
+        done = 0
+        for decoded in in_workers(job, chunks, worth_workers(workers, len(todo))):
+            for crop in decoded:
+                digests[crop.row] = crop.sha256
+                if crop.reason is not None:
+                    reasons[crop.row] = crop.reason
+            done += len(decoded)
+            progress(_STAGE, done, len(todo))
+    rows = tuple(CachedRow(state, digest) for state, digest in zip(states, digests, strict=True))
+    CropIndex(decoder_version(), rows).write(path.with_suffix(".json"))
+    return digests, reasons
+
+
+def _trusted_index(path: Path, count: int) -> CropIndex:
+    index = CropIndex.read(path.with_suffix(".json"))
+    if index is None or index.decoder != decoder_version() or len(index.rows) != count:
+        return CropIndex(decoder_version(), ())
+    return index
+
+
+def _state(images: ImageSet, row: int) -> tuple[int, ...]:
+    try:
+        return images.source.state(images.records[row].locator)
+    except OSError:  # gone since it was listed: decoding it will say so
+        return ()
+
+
+@contextmanager
+def _same(path: Path) -> Iterator[Path]:
+    yield path
+
+
+@contextmanager
+def _copy(path: Path, shape: Sequence[int], old: CropIndex) -> Iterator[Path]:
+    """Yield a new file with the rows that are proven in the old one; it takes the old one's place on success."""
+    for stale in path.parent.glob(f".{path.name}.*.part"):  # of a run that was killed
+        stale.unlink(missing_ok=True)
+    with replaced(path) as temporary:
+        offset = allocate(temporary, shape)
+        with temporary.open("r+b") as stream:
+            for row, content in proven_rows(path, shape, old):
+                stream.seek(offset + row * len(content))
+                stream.write(content)
+        yield temporary

@@ -1,0 +1,1 @@
+"""What images show: label lists, class folders, the devkit."""

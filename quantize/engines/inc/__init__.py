@@ -1,0 +1,1 @@
+"""Intel Neural Compressor as an engine; only its worker process imports it."""

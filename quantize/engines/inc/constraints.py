@@ -1,0 +1,135 @@
+"""Constraints on ops: from Neural Compressor's 1.x dialect to its op dictionaries, and whether they were heeded."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from onnx import GraphProto
+
+from quantize.engines.inc.decision import OpDecision
+from quantize.engines.inc.head import FLOAT_HEAD_TYPES, score_bias_names
+from quantize.engines.inc.settings import IncSettings, OpConstraint
+from quantize.errors import EngineError
+
+OpDictionary = dict[str, dict[str, dict[str, list[str]]]]
+
+_FLOAT = {"weight": {"dtype": "fp32"}, "activation": {"dtype": "fp32"}}
+
+
+def op_type_dict(settings: IncSettings) -> OpDictionary:
+    """Return Neural Compressor's ``op_type_dict``: the whole model, then the float head, then each op type."""
+    types: OpDictionary = {".*": _lists(settings.model_wise)} if settings.model_wise else {}
+    types.update({op_type: _lists(_FLOAT) for op_type in FLOAT_HEAD_TYPES})
+    types.update({op_type: _lists(constraint) for op_type, constraint in settings.optype_wise.items()})
+    return types
+
+
+def op_name_dict(settings: IncSettings, graph: GraphProto) -> OpDictionary:
+    """Return Neural Compressor's ``op_name_dict``: each op that is named, then the head in fp32.
+
+    A constraint by name makes Neural Compressor forget what was said by type, so that a pattern about, say,
+    granularity would quantize the head again; hence the head is named too. It is quantized only where a constraint
+    that matches it gives a dtype.
+
+    Args:
+        settings: The constraints.
+        graph: The fp32 graph.
+    """
+    names = {name: _lists(constraint) for name, constraint in settings.op_wise.items()}
+    head = [(node.name, node.op_type) for node in graph.node if node.op_type in FLOAT_HEAD_TYPES]
+    head += [(name, "Add") for name in score_bias_names(graph)]
+    for name, op_type in head:
+        if not _gives_dtype(settings.op_wise, name) and not _gives_dtype(settings.optype_wise, op_type):
+            names[re.escape(name)] = _lists(_FLOAT)
+    return names
+
+
+def check_heeded(settings: IncSettings, decisions: Sequence[OpDecision]) -> None:
+    """Refuse constraints that Neural Compressor drops without a word.
+
+    Args:
+        settings: What was asked for.
+        decisions: The first tuning configuration.
+
+    Raises:
+        EngineError: A constraint matches no op, or no matched op can be what it is asked to be.
+    """
+    for key, pattern, constraint, names in _asked(settings, decisions):
+        matched = [op for op, name in zip(decisions, names, strict=True) if _matches(pattern, name)]
+        if not matched:
+            raise _unknown(key, pattern, sorted(set(names)))
+        for tensor, properties in _lists(constraint).items():
+            for property_name, allowed in properties.items():
+                # A strategy may begin with ops in fp32, which say nothing about how they would be quantized.
+                telling = [op for op in matched if op.quantized or allowed == ["fp32"]]
+                found = {value for op in telling if (value := op.property(tensor, property_name)) is not None}
+                if telling and not found.intersection(allowed):
+                    raise EngineError(
+                        f"Neural Compressor cannot make {tensor} {property_name} {' or '.join(allowed)} there",
+                        where=key,
+                        found=f"{property_name} {', '.join(sorted(found)) or 'not settable'} in spite of it",
+                        advice="remove the constraint, or name ops that can be so",
+                    )
+
+
+def _asked(
+    settings: IncSettings, decisions: Sequence[OpDecision]
+) -> Iterator[tuple[str, str, OpConstraint, list[str]]]:
+    """Yield (key, pattern, constraint, what the pattern is matched with for each op)."""
+    types = [op.op_type for op in decisions]
+    if settings.model_wise:
+        yield "quantization.model_wise", ".*", settings.model_wise, types
+    for pattern, constraint in settings.optype_wise.items():
+        yield f"quantization.optype_wise.{pattern}", pattern, constraint, types
+    for pattern, constraint in settings.op_wise.items():
+        yield f"quantization.op_wise.{pattern}", pattern, constraint, [op.name for op in decisions]
+
+
+def _unknown(key: str, pattern: str, names: list[str]) -> EngineError:
+    near = difflib.get_close_matches(pattern, names, n=3, cutoff=0.4)
+    return EngineError(
+        "the optimized graph has no quantizable op of this name",
+        where=key,
+        found=pattern,
+        expected="a name, or a regular expression that matches the whole of some",
+        advice=f"{'nearest' if near else 'some are'}: {', '.join(near or names[:3])}",
+    )
+
+
+def _matches(pattern: str, name: str) -> bool:
+    try:
+        return re.fullmatch(pattern, name) is not None
+    except re.error as error:
+        raise EngineError(
+            f"not a regular expression: {error}",
+            where="quantization",
+            found=pattern,
+            advice="escape the name's special characters with a backslash",
+        ) from None
+
+
+def _gives_dtype(constraints: Mapping[str, OpConstraint], name: str) -> bool:
+    return any(
+        "dtype" in properties
+        for pattern, constraint in constraints.items()
+        if _matches(pattern, name)
+        for properties in constraint.values()
+    )
+
+
+def _lists(constraint: Mapping[str, Mapping[str, str | Sequence[str]]]) -> dict[str, dict[str, list[str]]]:
+    """Return the constraint with a list for every property.
+
+    In the 1.x dialect a dtype of both ``uint8`` and ``fp32`` allows both; Neural Compressor 3.7.1 takes it for fp32
+    alone. Strategies fall back to fp32 without being told, so that the integers are what remains to be said.
+    """
+    lists = {
+        tensor: {name: [value] if isinstance(value, str) else list(value) for name, value in properties.items()}
+        for tensor, properties in constraint.items()
+    }
+    for properties in lists.values():
+        if len(properties.get("dtype", [])) > 1:
+            properties["dtype"] = [dtype for dtype in properties["dtype"] if dtype != "fp32"]
+    return lists

@@ -1,0 +1,98 @@
+"""Listening to the child process: its log becomes ours, its end becomes an error with the stage it happened in."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from quantize.engines.inc.job import not_importable
+from quantize.engines.inc.messages import Message
+from quantize.engines.inc.process import ProcessEndedError, WorkerProcess
+from quantize.errors import EngineError
+
+_LOGGER = logging.getLogger("quantize.engines.inc.tuner")
+
+_NOISE = ("mpi4py", "not a plain function", "Find evaluated tuning config")
+_EMPTY_DUMP = ("{", "}")
+
+
+class Conversation:
+    """What the child process says, one event at a time.
+
+    Attributes:
+        stage: What it said it was doing last.
+    """
+
+    def __init__(self, worker: WorkerProcess, job: Message, watch: Callable[[int], None] | None = None) -> None:
+        self._worker = worker
+        self._watch = watch
+        self.stage = "start"
+        self._send(job)
+
+    def answer(self, *, met: bool, margin: float) -> None:
+        """Answer the candidate that it asked about.
+
+        Args:
+            met: Whether the candidate meets the goal.
+            margin: Its metric minus the lowest that passes.
+        """
+        self._send({"kind": "answer", "met": met, "margin": margin})
+
+    def next_event(self, deadline: float | None) -> Message:
+        """Return its next ``begin``, ``candidate`` or ``finished``.
+
+        Raises:
+            TimeIsUpError: ``deadline``, a value of ``time.monotonic()``, passed.
+            EngineError: It failed or ended: names the stage and what happened.
+        """
+        while True:
+            try:
+                message = self._worker.receive(deadline)
+            except ProcessEndedError as error:
+                raise self._crashed(error) from None
+            kind = message["kind"]
+            if kind == "stage":
+                self.stage = message["stage"]
+            elif kind == "log":
+                _log(message["level"], message["text"])
+            elif kind == "failed":
+                raise self._failed(message)
+            else:
+                if self._watch is not None:
+                    self._watch(self._worker.pid)  # a candidate is built, and the child waits for its answer
+                return message
+
+    def _send(self, message: Message) -> None:
+        try:
+            self._worker.send(message)
+        except ProcessEndedError as error:
+            raise self._crashed(error) from None
+
+    def _failed(self, message: Message) -> EngineError:
+        _LOGGER.debug("%s", message["traceback"])
+        if message["stage"] == "import":
+            return not_importable(message["error"])
+        return EngineError(
+            f"Neural Compressor failed while it was in the stage '{message['stage']}'",
+            found=message["error"],
+            advice="its traceback is in the log at level DEBUG; another strategy may not take this path",
+        )
+
+    def _crashed(self, error: ProcessEndedError) -> EngineError:
+        memory = (
+            "it may have run out of memory: kl and percentile calibration keep every activation of every image; "
+            "set quantization.model_wise.activation.algorithm to minmax, or lower sampling_size"
+        )
+        return EngineError(
+            f"the process of Neural Compressor died in the stage '{self.stage}'",
+            found="\n".join(filter(None, [error.how, error.log])),
+            advice=memory if error.killed else "see what it printed last",
+        )
+
+
+def _log(level: int, text: str) -> None:
+    """Log what Neural Compressor logged: its chatter at DEBUG, its warnings as they are."""
+    if text.strip() in _EMPTY_DUMP:
+        return
+    loud = level >= logging.WARNING and not any(noise in text for noise in _NOISE)
+    _LOGGER.log(level if loud else logging.DEBUG, "Neural Compressor: %s", " ".join(text.split()))

@@ -1,0 +1,150 @@
+"""Neural Compressor's model with layers put back to float, as a recipe says: they measured slower in int8.
+
+Which layers those are stands in the recipe, so that the same model is built again without measuring.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto
+
+from quantize.engines.native.builder.layers import Layer, arrays, layers
+from quantize.engines.native.builder.weight_scales import greatest_level, nearest_levels, scales_by_mse
+from quantize.formats import canonical
+from quantize.formats.clipping import Bounds, clip_bounds
+from quantize.formats.float_layers import (
+    WEIGHTED,
+    FloatLayer,
+    computes_on_integers,
+    take_to_float,
+)
+from quantize.formats.stored import StoredWeights, with_weights
+from quantize.graph.view import Graph
+from quantize.recipe import Recipe
+
+PLACED = "placed"
+"""Recipe detail: the nodes of the fp32 model that were put back to float, beyond those Neural Compressor left there."""
+
+_SUFFIX = re.compile(r"(?:_\d+|_quant|_MatMul|_Add|/MatMulAddFusion)$")
+
+
+def placed_nodes(recipe: Recipe) -> tuple[str, ...] | None:
+    """Return the nodes that were put back to float; None where Neural Compressor's decision was kept."""
+    text = dict(recipe.details).get(PLACED)
+    return None if text is None else tuple(json.loads(text))
+
+
+def with_placement(recipe: Recipe, nodes: Collection[str], stored: Collection[str]) -> Recipe:
+    """Return Neural Compressor's recipe with nodes put back to float.
+
+    Args:
+        recipe: As Neural Compressor found it.
+        nodes: Names of nodes of the fp32 model.
+        stored: Those layers in float whose weights are stored in int8.
+    """
+    details = dict(recipe.details) | {PLACED: json.dumps(sorted(nodes), separators=(",", ":"))}
+    return recipe.but(
+        float_nodes=tuple(sorted({*recipe.float_nodes, *nodes, *stored})),
+        stored_nodes=tuple(sorted(stored)),
+        details=tuple(sorted(details.items())),
+    )
+
+
+def placed(candidate: ModelProto, fp32: ModelProto, recipe: Recipe) -> ModelProto:
+    """Return Neural Compressor's candidate with the placement that its recipe says, or as it is without one.
+
+    Where no layer with weights is left in int8 it is the fp32 model itself, its weights stored as the recipe says.
+
+    Args:
+        candidate: As Neural Compressor built it, in any format.
+        fp32: The prepared fp32 model.
+        recipe: What it was built from.
+    """
+    nodes = placed_nodes(recipe)
+    if nodes is None:
+        return candidate
+    own = {layer.node: layer for layer in layers(fp32)}
+    values = arrays(fp32)
+    stored = {name: stored_weights(own[name], values[own[name].weight]) for name in recipe.stored_nodes if name in own}
+    if {node.name for node in fp32.graph.node if node.op_type in WEIGHTED} <= set(nodes):
+        return with_weights(fp32, {own[name].weight: weights for name, weights in stored.items()})
+    graph = canonical(candidate)
+    reference = Graph(fp32)
+    twins = _twins(reference, graph)
+    taken = {
+        name: _float_layer(reference, origin, Graph(graph), name, own.get(origin), stored.get(origin))
+        for name, origin in twins.items()
+        if origin in nodes or origin in stored
+    }
+    return take_to_float(graph, taken, followers=[node.name for node in graph.graph.node if node.name not in twins])
+
+
+def stored_weights(layer: Layer, weights: NDArray[np.float32]) -> StoredWeights:
+    """Return a layer's weights on an int8 grid with one scale an output channel, of least squared error."""
+    rows = layer.rows(weights)
+    level = greatest_level(reduce_range=False)  # nothing saturates: the products are those of floats
+    scales = scales_by_mse(rows, level)
+    levels = layer.shaped(nearest_levels(rows, scales, level), weights.shape).astype(np.int8)
+    return StoredWeights(levels, scales, layer.channel_axis)
+
+
+def int8_nodes(candidate: ModelProto, fp32: ModelProto) -> frozenset[str]:
+    """Return the names of the fp32 model's nodes that a candidate computes on integers."""
+    graph = Graph(canonical(candidate))
+    twins = _twins(Graph(fp32), graph.model())
+    return frozenset(
+        twins[node.name] for node in graph.nodes if node.name in twins and computes_on_integers(graph, node)
+    )
+
+
+def _twins(reference: Graph, candidate: ModelProto) -> dict[str, str]:
+    """Return the fp32 model's node that each of a candidate's nodes computes, by name."""
+    named = {node.name: node for node in reference.nodes}
+    found = {}
+    for node in candidate.graph.node:
+        for name in _inner_names(node.name):
+            origin = named.get(name)
+            if origin is not None and _same_operator(node, origin):
+                found[node.name] = name
+                break
+    return found
+
+
+def _inner_names(name: str) -> Iterator[str]:
+    yield name
+    while (shorter := _SUFFIX.sub("", name)) != name:
+        name = shorter
+        yield name
+
+
+def _same_operator(node: NodeProto, origin: NodeProto) -> bool:
+    # Neural Compressor splits a Gemm into a MatMul and an Add.
+    return node.op_type == origin.op_type or (origin.op_type == "Gemm" and node.op_type in ("MatMul", "Add"))
+
+
+def _float_layer(
+    reference: Graph, origin: str, candidate: Graph, name: str, layer: Layer | None, stored: StoredWeights | None
+) -> FloatLayer:
+    node = next(one for one in reference.nodes if one.name == origin)
+    twin = next(one for one in candidate.nodes if one.name == name)
+    bounds = _bounds(reference, node) if twin.op_type != "MatMul" or node.op_type == "MatMul" else None
+    if layer is None or twin.op_type not in WEIGHTED:
+        return FloatLayer(bounds=bounds)
+    turned = node.op_type == "Gemm" and twin.op_type == "MatMul" and layer.channel_axis == 0
+    weights = reference.constant(layer.weight)
+    assert weights is not None
+    given = weights if stored is None else stored
+    if turned:
+        given = weights.T if stored is None else StoredWeights(stored.levels.T, stored.scales, 1)
+    bias = reference.constant(layer.bias) if layer.bias is not None and len(twin.input) > 2 else None
+    return FloatLayer(given, bias, bounds)
+
+
+def _bounds(graph: Graph, node: NodeProto) -> Bounds | None:
+    readers = graph.consumers(node.output[0])
+    return clip_bounds(graph, readers[0]) if len(readers) == 1 else None

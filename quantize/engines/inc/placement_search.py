@@ -1,0 +1,286 @@
+"""Where the layers of a tuned model compute: those that measure slower in int8 on this machine go back to float.
+
+One profile of fp32 and of the model as tuned gives the fastest assignment of its ops (a minimum cut at price 0); paired
+measurements decide whether it is taken. Where even that is slower than fp32, everything computes in float, on weights
+that are stored in int8: fp32's speed by construction, in a quarter of the bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+from onnx import ModelProto
+
+from quantize.engines.inc.float_placement import int8_nodes, with_placement
+from quantize.engines.native.builder.builder import op_types_of
+from quantize.engines.native.builder.layers import layers
+from quantize.engines.native.search.assignment import Costs, best_assignment
+from quantize.engines.native.search.effective_assignment import effective
+from quantize.engines.native.search.ladder import ladder
+from quantize.engines.native.search.latency_model import latency_model
+from quantize.engines.native.search.profiled_times import ProfiledTimes
+from quantize.engines.native.search.result import AS_FAST, FASTER
+from quantize.engines.native.search.tensor_users import borders_of
+from quantize.engines.native.search.units import UnitGraph, unit_graph
+from quantize.formats.float_layers import WEIGHTED
+from quantize.measurement.speed_criterion import SpeedCriterion
+from quantize.models.artifact import ModelArtifact
+from quantize.recipe import Recipe
+from quantize.rewrites import RatioInterval
+
+Kind = Literal["as tuned", "smaller", "fastest", "safer", "float"]
+_RUNGS = 8
+_SMALLER = 0.98
+"""A file that has at most this share of another's bytes is smaller."""
+
+
+class PlacementBench(Protocol):
+    """Builds, times and judges placements of one tuned model."""
+
+    def built(self, recipe: Recipe, /) -> ModelArtifact:
+        """Return a placement's model with its rewrites: what is timed and judged."""
+        ...
+
+    def profile(self, recipe: Recipe, /) -> ProfiledTimes:
+        """Return the time of fp32 and of a placement's model, op by op."""
+        ...
+
+    def ratio(self, before: Recipe | None, after: Recipe, /) -> RatioInterval:
+        """Return how much faster a placement is than another one (None: than fp32), measured in alternation."""
+        ...
+
+    def judged(self, recipe: Recipe, /) -> tuple[float | None, bool]:
+        """Return a placement's metric, and whether it meets the goal."""
+        ...
+
+    def sensitivity(self) -> Mapping[str, float]:
+        """Return, by layer, how far the scores move where its weights alone are stored in int8."""
+        ...
+
+
+@dataclass(frozen=True)
+class Option:
+    """One placement that was looked at.
+
+    Attributes:
+        kind: As Neural Compressor decided, the same with the weights of its float layers stored in int8, the fastest
+            assignment by prediction, one with more layers in float where that misses the goal, or float arithmetic
+            throughout.
+        recipe: What builds it.
+        predicted_ns: Its predicted time for one run; None where nothing was predicted.
+        speedup: fp32's time over its own; None where it was not measured.
+        gain: The time as tuned over its own; None where it was not measured.
+        metric: The goal's metric, a fraction; None where it was not measured.
+        met: Whether it meets the accuracy goal; None where it was not judged.
+        bytes: Size of its model.
+    """
+
+    kind: Kind
+    recipe: Recipe
+    predicted_ns: float | None = None
+    speedup: RatioInterval | None = None
+    gain: RatioInterval | None = None
+    metric: float | None = None
+    met: bool | None = None
+    bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What came of the choice.
+
+    Attributes:
+        chosen: The placement that was taken.
+        options: All that were looked at, in order.
+        reason: Why it was taken, in a sentence.
+    """
+
+    chosen: Option
+    options: tuple[Option, ...]
+    reason: str
+
+
+class PlacementSearch:
+    """The choice of one tuned model's placement."""
+
+    def __init__(
+        self, fp32: ModelProto, candidate: ModelProto, recipe: Recipe, bench: PlacementBench, min_speedup: float = 1.0
+    ) -> None:
+        """Set up.
+
+        Args:
+            fp32: The prepared fp32 model.
+            candidate: As Neural Compressor built it.
+            recipe: As Neural Compressor found it.
+            bench: Builds, times and judges.
+            min_speedup: The speed-up that is asked for; above 1 float arithmetic is no way to reach it.
+        """
+        self._recipe, self._bench, self._min_speedup = recipe, bench, min_speedup
+        self._graph: UnitGraph = unit_graph(fp32, op_types_of(recipe.but(engine="native", float_op_types=())))
+        self._int8 = int8_nodes(candidate, fp32)
+        self._borders = borders_of(fp32, self._graph)
+        self._weighted = [node.name for node in fp32.graph.node if node.op_type in WEIGHTED]
+        self._storable = frozenset(layer.node for layer in layers(fp32))
+        self._options: list[Option] = []
+
+    def chosen(self) -> Placement:
+        """Return the placement to take: the fastest by measurement that meets the goal, float where int8 is slower."""
+        tuned = self._judged(Option("as tuned", self._recipe, speedup=self._bench.ratio(None, self._recipe)))
+        costs = self._costs({})
+        tuned = replace(tuned, predicted_ns=costs.time_ns(costs.fixed))
+        self._options.append(tuned)
+        best = tuned if tuned.met else None
+        units = effective(costs, best_assignment(costs, 0.0))
+        pays = not set(self._weighted) <= units  # int8 arithmetic does anywhere, by prediction
+        fastest = self._fastest(costs, units, met=bool(tuned.met)) if pays else None
+        if fastest is not None:
+            self._options.append(fastest)
+            best = fastest if fastest.met else best
+        if pays and (best is None or _is_slow(best)):
+            best = self._safer() or best
+        if best is tuned:
+            best = self._smaller(tuned) or tuned
+        slow = best is not None and _is_slow(best)
+        if best is not None and not slow and not self._float_is_smaller(best):
+            return Placement(best, tuple(self._options), _reason(best))
+        alone = self.in_float()
+        if best is not None and not slow and alone.bytes > _SMALLER * best.bytes:
+            return Placement(best, tuple(self._options), _reason(best))
+        why = "no placement with int8 arithmetic meets the criterion"
+        if best is not None:
+            why = "int8 arithmetic is slower than fp32 here" if slow else "int8 arithmetic is no faster than fp32 here"
+        return Placement(alone, tuple(self._options), f"{why}: {_float_text(alone)}")
+
+    def in_float(self) -> Option:
+        """Return float arithmetic throughout, with as many weights stored in int8 as the goal bears."""
+        everything = frozenset([*self._weighted, *(unit.name for unit in self._graph.units)])
+        option = self._with_weights("float", everything, self._stored(everything))
+        option = replace(option, speedup=self._bench.ratio(None, option.recipe))
+        self._options.append(option)
+        return option
+
+    def _costs(self, sensitivity: Mapping[str, float]) -> Costs:
+        """Return the predicted time of every assignment; what Neural Compressor left in float stays there."""
+        latency = latency_model(self._bench.profile(self._recipe), self._graph, self._borders)
+        fixed = frozenset(unit.name for unit in self._graph.units if unit.name not in self._int8)
+        return Costs(self._graph, self._borders, latency, sensitivity, {}, fixed)
+
+    def _fastest(self, costs: Costs, units: frozenset[str], *, met: bool) -> Option | None:
+        """Return the assignment with the least predicted time, judged where it measures faster than the model as tuned.
+
+        Where that one misses the goal, another that is no faster may still meet it.
+        """
+        before, after = costs.time_ns(costs.fixed), costs.time_ns(units)
+        if before < after * FASTER:
+            return None
+        whole = with_placement(self._recipe, units - costs.fixed, self._stored(units))
+        gain = self._bench.ratio(self._recipe, whole)
+        if met and (gain.ratio < FASTER or gain.low <= 1.0):
+            return Option("fastest", whole, after, gain=gain, bytes=self._bench.built(whole).bytes)
+        option = self._with_weights("fastest", units - costs.fixed, self._stored(units))
+        return replace(option, predicted_ns=after, gain=gain, speedup=self._bench.ratio(None, option.recipe))
+
+    def _smaller(self, tuned: Option) -> Option | None:
+        """Return the model as tuned with the weights stored in int8 that Neural Compressor left in fp32, if it meets.
+
+        It is as fast: the same layers compute in the same way.
+        """
+        stored = self._stored(frozenset(self._weighted) - self._int8)
+        if not stored:
+            return None
+        recipe = with_placement(self._recipe, (), stored)
+        found = replace(self._judged(Option("smaller", recipe, tuned.predicted_ns)), speedup=tuned.speedup)
+        self._options.append(found)
+        return found if found.met and found.bytes < tuned.bytes else None
+
+    def _safer(self) -> Option | None:
+        """Return the fastest rung from int8 to float that meets the goal, its weights in float stored in int8."""
+        costs = self._costs(self._bench.sensitivity())
+        rungs = [rung for rung in ladder(costs, _RUNGS) if not set(self._weighted) <= set(rung.float_units)]
+        if not rungs:
+            return None
+
+        def option(number: int) -> Option:
+            rung = rungs[number - 1]
+            units = frozenset(rung.float_units)
+            recipe = with_placement(self._recipe, units - costs.fixed, self._stored(units))
+            return replace(self._judged(Option("safer", recipe)), predicted_ns=rung.time_ns)
+
+        found = first_that_passes(option, len(rungs))
+        found = replace(found, speedup=self._bench.ratio(None, found.recipe) if found.met else None)
+        self._options.append(found)
+        return found if found.met and not _is_slow(found) else None
+
+    def _stored(self, float_units: frozenset[str]) -> list[str]:
+        return [name for name in self._weighted if name in float_units and name in self._storable]
+
+    def _with_weights(self, kind: Kind, nodes: frozenset[str], stored: list[str]) -> Option:
+        """Return a placement with all weights in float stored in int8, but for the most sensitive where that misses."""
+
+        def option(kept: int) -> Option:
+            left = [name for name in stored if name not in order[:kept]] if kept else stored
+            return self._judged(Option(kind, with_placement(self._recipe, nodes, left)))
+
+        order: list[str] = []
+        found = option(0)
+        if found.met or not stored:
+            return found
+        sensitivity = self._bench.sensitivity()
+        order = sorted(stored, key=lambda name: (-sensitivity.get(name, 0.0), name))
+        return first_that_passes(option, len(stored))
+
+    def _judged(self, option: Option) -> Option:
+        metric, met = self._bench.judged(option.recipe)
+        return replace(option, metric=metric, met=met, bytes=self._bench.built(option.recipe).bytes)
+
+    def _float_is_smaller(self, option: Option) -> bool:
+        """Return whether float arithmetic is as fast and may be smaller: layers in float may hold fp32 weights."""
+        assert option.speedup is not None
+        return option.speedup.ratio < AS_FAST and self._min_speedup <= 1.0
+
+
+def first_that_passes(option: Callable[[int], Option], most: int) -> Option:
+    """Return the option with the least number that meets the goal, found by doubling and halving; else the last.
+
+    Args:
+        option: Gives the option of a number from 1 to ``most``; the greater, the nearer to fp32.
+        most: The greatest number.
+    """
+    low, high = 0, 1
+    found = option(high)
+    while not found.met and high < most:
+        low, high = high, min(2 * high, most)
+        found = option(high)
+    while found.met and high - low > 1:
+        middle = (low + high) // 2
+        tried = option(middle)
+        if tried.met:
+            found, high = tried, middle
+        else:
+            low = middle
+    return found
+
+
+def _is_slow(option: Option) -> bool:
+    """Return whether a placement is slower than fp32, by the rule of the verdict."""
+    found = option.speedup
+    assert found is not None
+    return SpeedCriterion(min_speedup=1.0).outcome(found.ratio, found.low, found.high, None) == "not met"
+
+
+def _reason(best: Option) -> str:
+    if best.kind == "as tuned":
+        return "no layer measures slower in int8 here"
+    if best.kind == "smaller":
+        return "no layer measures slower in int8 here, and layers in float keep their weights in int8"
+    if best.kind == "safer":
+        return "layers compute in float that int8 would take too far from fp32"
+    return "layers that measure slower in int8 here compute in float"
+
+
+def _float_text(option: Option) -> str:
+    if option.recipe.stored_nodes:
+        return "everything computes in float, on weights stored in int8"
+    return "the model is fp32 itself"

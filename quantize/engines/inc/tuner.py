@@ -1,0 +1,149 @@
+"""The engine ``inc``: Neural Compressor as a Tuner, and as the Builder that repeats what it found."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from quantize.data.batch import Batch
+from quantize.engines.inc.candidate import keep_candidate
+from quantize.engines.inc.conversation import Conversation
+from quantize.engines.inc.decision import calibration_images_of, container_of
+from quantize.engines.inc.float_placement import placed, placed_nodes
+from quantize.engines.inc.job import (
+    building_job,
+    container_for,
+    require_neural_compressor,
+    tuning_job,
+    write_images,
+)
+from quantize.engines.inc.outcome import IncOutcome
+from quantize.engines.inc.process import WorkerProcess
+from quantize.engines.inc.search import Measured, Search
+from quantize.engines.inc.settings import IncSettings
+from quantize.engines.protocols import EvaluateCallback, Goal, Trial
+from quantize.models.artifact import ModelArtifact, save_model
+from quantize.recipe import Recipe
+
+_LOG = "neural_compressor.log"
+_CANDIDATES = "candidates"
+
+
+class IncTuner:
+    """Lets Neural Compressor search for a quantized model that meets a goal.
+
+    It runs in a child process in a folder of its own inside ``work``, which is removed at the end; what it printed
+    stays in ``work/neural_compressor.log`` and every candidate in ``work/candidates/<recipe id>.onnx``.
+
+    Args:
+        settings: How to search.
+        work: The run's work folder.
+        known: Metric of recipes that were measured before (a resumed run): they are not measured or yielded again.
+        watch: Called with the child's process id each time that it has built a candidate.
+        graphs: What was measured before, by the candidate's ``graph_sha256``: such a graph is not run again.
+        rejected: Ids of recipes that do not count as met: what was written from them missed the goal.
+
+    Attributes:
+        outcome: Why the last search ended and what it chose; None before one ended.
+    """
+
+    def __init__(
+        self,
+        settings: IncSettings,
+        work: Path,
+        known: Mapping[str, float] | None = None,
+        watch: Callable[[int], None] | None = None,
+        graphs: Mapping[str, Measured] | None = None,
+        rejected: Collection[str] = (),
+    ) -> None:
+        self._settings = settings
+        self._watch = watch
+        self._work = work
+        self._known = dict(known or {})
+        self._graphs, self._rejected = graphs, rejected
+        self.outcome: IncOutcome | None = None
+
+    def tune(
+        self, model: ModelArtifact, goal: Goal, evaluate: EvaluateCallback, batches: Iterable[Batch]
+    ) -> Iterator[Trial]:
+        """Yield every trial as it is finished; closing the iterator, or Ctrl-C, ends the child process at once.
+
+        Args:
+            model: The prepared fp32 model; opset 11 or newer, 13 for QDQ.
+            goal: What is good enough.
+            evaluate: Measures a candidate; its exceptions pass through, except ModelError, which fails the trial.
+            batches: The calibration set.
+
+        Raises:
+            EngineError: Neural Compressor is missing, failed or died (names the stage), or drops a constraint.
+        """
+        require_neural_compressor()
+        self.outcome = None
+        container = container_for(self._settings, model)
+        search = Search(
+            self._settings,
+            goal,
+            evaluate,
+            container,
+            self._work / _CANDIDATES,
+            self._known,
+            self._graphs,
+            self._rejected,
+        )
+        try:
+            with _scratch(self._work) as folder:
+                images = write_images(batches, folder / "images.f32", self._settings.sampling_size)
+                job = tuning_job(self._settings, model, images)
+                with WorkerProcess(folder, self._work / _LOG) as worker:
+                    yield from search.trials(Conversation(worker, job, self._watch))
+        finally:
+            self.outcome = search.outcome()
+
+
+class IncBuilder:
+    """Builds a recipe of this engine again, without a search.
+
+    Args:
+        work: The run's work folder.
+    """
+
+    def __init__(self, work: Path) -> None:
+        self._work = work
+
+    def build(self, model: ModelArtifact, recipe: Recipe, batches: Iterable[Batch], /) -> ModelArtifact:
+        """Return the model that a recipe led to, its placement included: the same graph, from the same calibration set.
+
+        Args:
+            model: The prepared fp32 model, the same as in the search.
+            recipe: A trial's recipe.
+            batches: The calibration set, the same as in the search.
+
+        Raises:
+            EngineError: Neural Compressor is missing, failed or died, or the calibration set is another one.
+            ValueError: The recipe is another engine's.
+        """
+        require_neural_compressor()
+        container_of(recipe)
+        with _scratch(self._work) as folder:
+            images = write_images(batches, folder / "images.f32", calibration_images_of(recipe))
+            job = building_job(model, recipe, images)
+            with WorkerProcess(folder, self._work / _LOG) as worker:
+                message = Conversation(worker, job).next_event(deadline=None)
+            built = keep_candidate(Path(message["path"]), self._work / _CANDIDATES, recipe.id)
+        if placed_nodes(recipe) is None:
+            return built
+        return save_model(placed(built.proto(), model.proto(), recipe), built.path)
+
+
+@contextmanager
+def _scratch(work: Path) -> Iterator[Path]:
+    """Yield a new folder inside ``work`` and remove it afterwards: Neural Compressor writes where it stands."""
+    work.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="inc-", dir=work))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)

@@ -1,0 +1,129 @@
+"""The grid of every activation tensor, by the recipe's range rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import onnx
+
+from quantize.calibration.ranges.rule import range_of
+from quantize.calibration.statistics import CalibrationStatistics, TensorStatistics
+from quantize.grid.grid import Grid
+from quantize.grid.histogram import Histogram
+from quantize.recipe import Recipe
+
+COMMON_SCALES = "common-scales"
+"""Name of the rewrite with which a Concat and its inputs share a grid."""
+
+COMMON_GRIDS = "common_grids"
+"""Recipe detail, "true" or absent: they share one whether or not the rewrite is applied here or later."""
+
+_ACTIVATIONS = frozenset({"Relu", "Clip"})
+_SAME_GRID = frozenset({"MaxPool"})
+
+
+class GridChooser:
+    """Chooses ranges, and remembers what was chosen: candidates differ in few tensors."""
+
+    def __init__(self) -> None:
+        """Set up with nothing remembered."""
+        self._ranges: dict[tuple[object, ...], tuple[float, float]] = {}
+        # An id stays an object's own only as long as the object is there.
+        self._kept: list[object] = []
+
+    def range_of(
+        self, key: tuple[object, ...], tensor: TensorStatistics, rule: str, grid_of: Callable[[float, float], Grid]
+    ) -> tuple[float, float]:
+        """Return the range that a rule gives a tensor."""
+        whole = (*key, rule)
+        if whole not in self._ranges:
+            self._ranges[whole] = range_of(tensor, rule, grid_of)
+        return self._ranges[whole]
+
+    def owner(self, statistics: CalibrationStatistics) -> int:
+        """Return what tells statistics apart from others as long as this object lives."""
+        if not any(kept is statistics for kept in self._kept):
+            self._kept.append(statistics)
+        return id(statistics)
+
+
+def activation_grids(
+    model: onnx.ModelProto,
+    recipe: Recipe,
+    statistics: CalibrationStatistics,
+    chooser: GridChooser | None = None,
+) -> dict[str, Grid]:
+    """Return the grid of every tensor that the calibration pass saw.
+
+    With the rewrite ``common-scales`` or the detail ``common_grids``, a Concat's output and inputs get one grid, that
+    of the output: its values are theirs side by side, so its histogram is the sum of theirs.
+    """
+    grid_of = partial(Grid.covering, activation_type=recipe.activation_type, symmetric=recipe.symmetric_activations)
+    own_rules = dict(recipe.range_rules)
+    chooser = chooser or GridChooser()
+    owner = (chooser.owner(statistics), recipe.activation_type, recipe.symmetric_activations)
+    absorbed = _absorbed(model, recipe)
+    grids = {
+        name: grid_of(*chooser.range_of((*owner, name), tensor, own_rules.get(name, recipe.range_rule), grid_of))
+        for name, tensor in statistics.tensors.items()
+        if name not in absorbed
+    }
+    if COMMON_SCALES in recipe.rewrites or dict(recipe.details).get(COMMON_GRIDS) == "true":
+        for group, pooled in _concat_groups(model, statistics):
+            rule = next((own_rules[name] for name in group if name in own_rules), recipe.range_rule)
+            shared = grid_of(*chooser.range_of((*owner, group), pooled, rule, grid_of))
+            grids.update(dict.fromkeys(group, shared))
+    grids.update({name: grids[output] for name, output in absorbed.items() if output in grids})
+    return grids
+
+
+def _absorbed(model: onnx.ModelProto, recipe: Recipe) -> dict[str, str]:
+    """Return the tensors that nothing but a quantized Relu or Clip takes, and its output: only that is on a grid."""
+    uses: dict[str, int] = {value.name: 1 for value in model.graph.output}
+    for node in model.graph.node:
+        for name in node.input:
+            uses[name] = uses.get(name, 0) + 1
+    kept = {*recipe.float_op_types}
+    return {
+        node.input[0]: node.output[0]
+        for node in model.graph.node
+        if node.op_type in _ACTIVATIONS - kept and node.name not in recipe.float_nodes and uses[node.input[0]] == 1
+    }
+
+
+def _concat_groups(
+    model: onnx.ModelProto, statistics: CalibrationStatistics
+) -> list[tuple[tuple[str, ...], TensorStatistics]]:
+    """Return the sets of tensors that Concats, and the pools behind and before them, put on one grid."""
+    parent: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while parent.setdefault(name, name) != name:
+            name = parent[name]
+        return name
+
+    joined: set[str] = set()
+    for node in model.graph.node:
+        if node.op_type != "Concat" and node.op_type not in _SAME_GRID:
+            continue
+        names = [name for name in (*node.input, *node.output[:1]) if name in statistics.tensors]
+        for name in names[1:]:
+            parent[root(name)] = root(names[0])
+        if node.op_type == "Concat":
+            joined.update(names)
+    groups: dict[str, list[str]] = {}
+    for name in statistics.tensors:
+        if name in parent:
+            groups.setdefault(root(name), []).append(name)
+    concats = [tuple(group) for group in groups.values() if joined & set(group)]
+    return [(group, _pooled([statistics.tensors[name] for name in group])) for group in concats]
+
+
+def _pooled(tensors: list[TensorStatistics]) -> TensorStatistics:
+    return TensorStatistics(
+        histogram=Histogram.sum(*(tensor.histogram for tensor in tensors)),
+        minimum=min(tensor.minimum for tensor in tensors),
+        maximum=max(tensor.maximum for tensor in tensors),
+        means=None,
+    )

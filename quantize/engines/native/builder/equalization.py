@@ -1,0 +1,118 @@
+"""Cross-layer equalization: the same function with channels of like range.
+
+M. Nagel et al., ICCV 2019, section 4.1: a Relu lets a positive factor through, so a channel may be divided by a
+factor in the layer that makes it and multiplied by it in those that take it. With ``r1`` and ``r2`` the greatest
+weights of the channel on either side, the factor ``sqrt(r1 / r2)`` makes both sides alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from quantize.engines.native.builder.layers import Layer, arrays, layers, replace_initializer
+
+_HOMOGENEOUS = frozenset({"Relu", "LeakyRelu", "MaxPool", "AveragePool", "GlobalAveragePool", "Identity"})
+_SWEEPS = 3
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A layer and those that take its output, through nothing but homogeneous ops.
+
+    Attributes:
+        producer: The Conv whose output channels are scaled.
+        consumers: The Convs whose input channels are scaled back.
+    """
+
+    producer: Layer
+    consumers: tuple[Layer, ...]
+
+
+def equalized(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the same function with the weights of neighbouring Convs equalized; unchanged where there are none."""
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    pairs = list(equalizable(result))
+    weights = {name: values.copy() for name, values in arrays(result).items()}
+    for _ in range(_SWEEPS):
+        for pair in pairs:
+            _equalize(pair, weights)
+    for pair in pairs:
+        for layer in (pair.producer, *pair.consumers):
+            replace_initializer(result, layer.weight, weights[layer.weight])
+        if pair.producer.bias is not None:
+            replace_initializer(result, pair.producer.bias, weights[pair.producer.bias])
+    return result
+
+
+def equalizable(model: onnx.ModelProto) -> Iterator[Pair]:
+    """Yield the pairs of ``model``, in the graph's order."""
+    convs = {layer.node: layer for layer in layers(model) if layer.op_type == "Conv"}
+    outputs = {value.name for value in model.graph.output}
+    takers: dict[str, list[onnx.NodeProto]] = {}
+    for node in model.graph.node:
+        for name in node.input:
+            takers.setdefault(name, []).append(node)
+
+    def consumers(tensor: str) -> list[Layer] | None:
+        """Return the Convs that take a tensor, or None where anything else does."""
+        if tensor in outputs:
+            return None
+        found: list[Layer] = []
+        for node in takers.get(tensor, []):
+            if node.op_type in _HOMOGENEOUS:
+                behind = consumers(node.output[0])
+                if behind is None:
+                    return None
+                found += behind
+            elif node.name in convs and convs[node.name].input == tensor and _splits(convs[node.name]):
+                found.append(convs[node.name])
+            else:
+                return None
+        return found
+
+    def _splits(layer: Layer) -> bool:
+        return layer.group == 1 or _is_depthwise(layer, model)
+
+    for layer in convs.values():
+        behind = consumers(layer.output)
+        has_own_bias = layer.bias is not None or len(_node(model, layer.node).input) < 3
+        if behind and has_own_bias:
+            yield Pair(layer, tuple(behind))
+
+
+def _equalize(pair: Pair, weights: dict[str, npt.NDArray[np.float32]]) -> None:
+    made = weights[pair.producer.weight]
+    own = np.abs(made.reshape(len(made), -1)).max(axis=1)
+    taken = np.max([_by_input(weights[layer.weight], layer) for layer in pair.consumers], axis=0)
+    usable = (own > 0) & (taken > 0)
+    factors = np.where(usable, np.sqrt(own / np.where(usable, taken, 1.0)), 1.0)
+    # A power of two changes no mantissa: the equalized model is the same function to the last bit.
+    factors = np.exp2(np.rint(np.log2(np.clip(factors, 1e-3, 1e3)))).astype(np.float32)
+    made /= factors.reshape(-1, *[1] * (made.ndim - 1))
+    if pair.producer.bias is not None:
+        weights[pair.producer.bias] = weights[pair.producer.bias] / factors
+    for layer in pair.consumers:
+        shape = (-1, 1, 1, 1) if layer.group > 1 else (1, -1, 1, 1)
+        weights[layer.weight] = weights[layer.weight] * factors.reshape(shape)
+
+
+def _by_input(weights: npt.NDArray[np.float32], layer: Layer) -> npt.NDArray[np.float32]:
+    """Return (input channels,), the greatest weight applied to each."""
+    axes = (1, 2, 3) if layer.group > 1 else (0, 2, 3)
+    greatest: npt.NDArray[np.float32] = np.abs(weights).max(axis=axes)
+    return greatest
+
+
+def _is_depthwise(layer: Layer, model: onnx.ModelProto) -> bool:
+    dims = next(tensor.dims for tensor in model.graph.initializer if tensor.name == layer.weight)
+    return bool(layer.group == dims[0] and dims[1] == 1)
+
+
+def _node(model: onnx.ModelProto, name: str) -> onnx.NodeProto:
+    return next(node for node in model.graph.node if node.name == name)

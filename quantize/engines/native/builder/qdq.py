@@ -1,0 +1,164 @@
+"""Putting QuantizeLinear and DequantizeLinear into a graph, by onnxruntime's quantizer and our scales."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import helper, numpy_helper, shape_inference
+from onnxruntime.quantization import QuantType
+from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+from quantize.grid.grid import Grid
+from quantize.recipe import Recipe
+
+_TYPES = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
+# onnxruntime's quantizer infers shapes through a file unless the model says that they were inferred already.
+_INFERRED = ("onnx.infer", "onnxruntime.quant")
+
+
+FLOAT_OUTPUTS = "float_outputs"
+"""Recipe detail, "true" or absent: scores made by a Gemm or MatMul stay float32."""
+
+
+@dataclass(frozen=True)
+class WeightGrid:
+    """Scales of one layer's weights.
+
+    Attributes:
+        axis: The axis of the output channels, or None for one scale.
+        scales: float32 (channels,) or (1,).
+    """
+
+    axis: int | None
+    scales: npt.NDArray[np.float32]
+
+
+def insert_qdq(
+    model: onnx.ModelProto,
+    recipe: Recipe,
+    op_types: tuple[str, ...],
+    activations: Mapping[str, Grid],
+    weights: Mapping[str, WeightGrid],
+) -> onnx.ModelProto:
+    """Return ``model`` with the nodes of ``op_types`` quantized, but for those that the recipe keeps in fp32.
+
+    Args:
+        model: The fp32 model at opset 13 or later; weights in ``weights`` must lie on their grid already.
+        recipe: Types and exclusions.
+        op_types: The op types to quantize.
+        activations: Grids by tensor.
+        weights: Grids by initializer.
+    """
+    prepared = shape_inference.infer_shapes(_with_integer_weights(model, weights))
+    marker = prepared.metadata_props.add()
+    marker.key, marker.value = _INFERRED
+    overrides: dict[str, list[dict[str, Any]]] = {}
+    dtype = np.uint8 if recipe.activation_type == "uint8" else np.int8
+    known = {value.name for value in (*prepared.graph.value_info, *prepared.graph.input, *prepared.graph.output)}
+    ranges = {}
+    for name, grid in activations.items():
+        if name not in known:
+            continue
+        low, high = grid.range
+        ranges[name] = TensorData(lowest=np.float32(low), highest=np.float32(high))
+        overrides[name] = [{"scale": np.array(grid.scale, np.float32), "zero_point": np.array(grid.zero_point, dtype)}]
+    quantizer = QDQQuantizer(
+        prepared,
+        per_channel=recipe.per_channel,
+        reduce_range=recipe.reduce_range,
+        weight_qType=_TYPES[recipe.weight_type],
+        activation_qType=_TYPES[recipe.activation_type],
+        tensors_range=TensorsData(CalibrationMethod.MinMax, ranges),
+        nodes_to_quantize=[],
+        nodes_to_exclude=list(recipe.float_nodes),
+        op_types_to_quantize=list(op_types),
+        extra_options={
+            "TensorQuantOverrides": overrides,
+            "ActivationSymmetric": recipe.symmetric_activations,
+            # Scales of weights are ours: they must not be moved to make room for a bias.
+            "QDQDisableWeightAdjustForInt32Bias": True,
+        },
+    )
+    quantizer.quantize_model()
+    quantizer.model.topological_sort()
+    quantized: onnx.ModelProto = quantizer.model.model
+    kept = [entry for entry in quantized.metadata_props if (entry.key, entry.value) != _INFERRED]
+    del quantized.metadata_props[:]
+    quantized.metadata_props.extend(kept)
+    del quantized.graph.value_info[:]
+    if dict(recipe.details).get(FLOAT_OUTPUTS) == "true":
+        _free_outputs(quantized)
+    return quantized
+
+
+def _with_integer_weights(model: onnx.ModelProto, weights: Mapping[str, WeightGrid]) -> onnx.ModelProto:
+    """Return ``model`` with weights as int8 behind DequantizeLinear, which the quantizer then leaves alone.
+
+    It would round them channel by channel, which takes longer than all the rest.
+    """
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    own_nodes, own_constants, kept = [], [], []
+    for tensor in result.graph.initializer:
+        grid = weights.get(tensor.name)
+        if grid is None:
+            kept.append(tensor)
+            continue
+        values = numpy_helper.to_array(tensor)
+        scales = grid.scales.reshape(()) if grid.axis is None else grid.scales
+        shape = [1] * values.ndim
+        if grid.axis is not None:
+            shape[grid.axis] = -1
+        integers = np.rint(values / grid.scales.reshape(shape)).astype(np.int8)
+        names = [f"{tensor.name}{suffix}" for suffix in ("_quantized", "_scale", "_zero_point")]
+        for name, content in zip(names, (integers, scales, np.zeros_like(scales, np.int8)), strict=True):
+            own_constants.append(numpy_helper.from_array(content, name))
+        axis = {} if grid.axis is None else {"axis": grid.axis}
+        output = f"{tensor.name}_DequantizeLinear_Output"
+        own_nodes.append(
+            helper.make_node("DequantizeLinear", names, [output], f"{tensor.name}_DequantizeLinear", **axis)
+        )
+    nodes = [*own_nodes, *result.graph.node]
+    for node in nodes[len(own_nodes) :]:
+        for at, name in enumerate(node.input):
+            if name in weights:
+                node.input[at] = f"{name}_DequantizeLinear_Output"
+    del result.graph.node[:]
+    result.graph.node.extend(nodes)
+    constants = [*kept, *own_constants]
+    del result.graph.initializer[:]
+    result.graph.initializer.extend(constants)
+    return result
+
+
+def _free_outputs(model: onnx.ModelProto) -> None:
+    """Take the QuantizeLinear and DequantizeLinear off outputs of the model that a Gemm or MatMul makes.
+
+    Eight bits for the scores make equal scores, and an integer product is as fast with a float output.
+    """
+    makers = {node.output[0]: node for node in model.graph.node}
+    uses: dict[str, int] = {}
+    for node in model.graph.node:
+        for name in node.input:
+            uses[name] = uses.get(name, 0) + 1
+    for output in model.graph.output:
+        dequantize = makers.get(output.name)
+        if dequantize is None or dequantize.op_type != "DequantizeLinear" or uses.get(output.name):
+            continue
+        quantize = makers.get(dequantize.input[0])
+        product = makers.get(quantize.input[0]) if quantize is not None else None
+        if quantize is None or product is None or product.op_type not in ("Gemm", "MatMul"):
+            continue
+        if uses[quantize.output[0]] == 1 and uses[product.output[0]] == 1:
+            model.graph.node.remove(quantize)
+            model.graph.node.remove(dequantize)
+            product.output[0] = output.name
+    used = {name for node in model.graph.node for name in node.input}
+    for unused in [tensor for tensor in model.graph.initializer if tensor.name not in used]:
+        model.graph.initializer.remove(unused)

@@ -1,0 +1,152 @@
+"""What candidates are built from: statistics and second moments of one fp32 graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from quantize.calibration.collect import collect
+from quantize.calibration.moment_pass import collect_second_moments
+from quantize.calibration.moment_store import MergedMoments, stored_moments
+from quantize.calibration.second_moments import SecondMoments
+from quantize.calibration.statistics import CalibrationStatistics
+from quantize.calibration.store import stored_statistics
+from quantize.engines.native.builder.builder import ROUNDING, SCORES, NativeBuilder, source_graph
+from quantize.engines.native.builder.windows import windows
+from quantize.engines.native.search.calibration_images import HALVES, Calibration, Part
+from quantize.graph.identity import graph_sha256
+from quantize.models.artifact import ModelArtifact
+from quantize.progress import Progress, silent
+from quantize.recipe import Recipe
+
+MOMENT_IMAGES = "moment_images"
+"""Recipe detail: how many images the layers' second moments were collected on."""
+
+
+SCORE_IMAGES = 128
+"""Images that scores are corrected on, at most."""
+
+
+class Evidence:
+    """Statistics and second moments of one fp32 graph, kept in the run's work folder."""
+
+    def __init__(
+        self,
+        graph: onnx.ModelProto,
+        calibration: Calibration,
+        folder: Path,
+        *,
+        moment_images: int,
+        threads: int,
+        progress: Progress = silent,
+    ) -> None:
+        """Set up for ``graph``; nothing is computed until it is asked for.
+
+        Args:
+            graph: The graph that candidates are built from.
+            calibration: The images.
+            folder: Where the statistics are kept.
+            moment_images: Images that second moments are collected on, at most.
+            threads: Cores that may be used.
+            progress: Told after every image.
+        """
+        self.graph = graph
+        self._calibration, self._folder = calibration, folder
+        self._moment_images, self._threads, self._progress = moment_images, threads, progress
+        self._fingerprints = {"model": graph_sha256(graph), "images": calibration.fingerprint}
+        self._statistics: dict[Part, CalibrationStatistics] = {}
+        self._moments: dict[Part, Mapping[str, SecondMoments]] = {}
+        self._builders: dict[Part, NativeBuilder] = {}
+
+    def statistics(self, part: Part) -> CalibrationStatistics:
+        """Return the statistics of a part of the images, from the folder where they are there."""
+        if part not in self._statistics:
+            if part == "all" and self._calibration.can_be_halved():
+                first, second = (self.statistics(half) for half in HALVES)
+                self._statistics[part] = first.merged(second)
+            else:
+                self._statistics[part] = self._stored_statistics(part)
+        return self._statistics[part]
+
+    def moments(self, part: Part) -> Mapping[str, SecondMoments]:
+        """Return the second moments of the layers' inputs, from the folder where they are there."""
+        if part not in self._moments:
+            if part == "all" and self._calibration.can_be_halved():
+                first, second = (self.moments(half) for half in HALVES)
+                self._moments[part] = MergedMoments(first, second)
+            else:
+                self._moments[part] = self._stored_moments(part)
+        return self._moments[part]
+
+    def images(self, part: Part) -> list[npt.NDArray[np.float32]]:
+        """Return batches of a part of the images, at most 128 in all, that scores are corrected on."""
+        most = SCORE_IMAGES if part == "all" else SCORE_IMAGES // 2
+        return [batch.images for batch in self._calibration.images(part, most)]
+
+    def builder(self, recipe: Recipe, part: Part) -> NativeBuilder:
+        """Return the builder of a part of the images, with what a recipe's corrections need of them."""
+        builder = self._builders.setdefault(part, NativeBuilder(self._folder / "candidates"))
+        if ROUNDING in recipe.corrections:
+            builder.use_moments(self.moments(part))
+        if SCORES in recipe.corrections:
+            builder.use_images(self.images(part))
+        return builder
+
+    def release(self) -> None:
+        """Let go of what takes much memory and can be made again."""
+        for builder in self._builders.values():
+            builder.release()
+
+    def _stored_statistics(self, part: Part) -> CalibrationStatistics:
+        fingerprints = self._fingerprints | {"part": part}
+        return stored_statistics(
+            self._folder,
+            fingerprints,
+            lambda: collect(
+                self.graph,
+                self._calibration.images(part),
+                threads=max(1, self._threads - 1),
+                fingerprints=fingerprints,
+                progress=self._progress,
+            ),
+        )
+
+    def _stored_moments(self, part: Part) -> Mapping[str, SecondMoments]:
+        most = self._moment_images if part == "all" else max(1, self._moment_images // 2)
+        return stored_moments(
+            self._folder,
+            self._fingerprints | {"part": part, "most": str(most)},
+            lambda: collect_second_moments(
+                self.graph,
+                list(windows(self.graph)),
+                self._calibration.images(part, most),
+                threads=self._threads,
+                progress=self._progress,
+            ),
+        )
+
+
+def rebuilt(
+    model: ModelArtifact, recipe: Recipe, calibration: Calibration, folder: Path, *, threads: int
+) -> ModelArtifact:
+    """Return the candidate of a native recipe built again: the same model, recipe and images give the same bytes.
+
+    Args:
+        model: The prepared fp32 model.
+        recipe: As a search chose it.
+        calibration: The same images in the same order.
+        folder: Where statistics are kept and ``candidates/`` is written.
+        threads: Cores that may be used.
+    """
+    evidence = Evidence(
+        source_graph(model.proto(), recipe),
+        calibration,
+        folder,
+        moment_images=int(dict(recipe.details).get(MOMENT_IMAGES, "64")),
+        threads=threads,
+    )
+    return evidence.builder(recipe, "all").build(model, recipe, evidence.statistics("all"))

@@ -1,0 +1,87 @@
+"""Judging candidates on growing blocks of images that all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from quantize.data.batch import Batch
+from quantize.engines.native.search.racing import decide, race_blocks, race_order
+from quantize.engines.native.search.result import Judged
+from quantize.engines.protocols import Goal
+from quantize.evaluation.evaluate import evaluate
+from quantize.evaluation.evaluation import Evaluation
+from quantize.evaluation.scores import ScoreStore
+from quantize.models.artifact import ModelArtifact
+
+BatchesOf = Callable[[Sequence[int]], Sequence[Batch]]
+"""Returns the evaluation images at some positions, in that order, as batches."""
+
+
+class RaceJudge:
+    """Evaluates candidates until their verdict is certain, or the images are used up."""
+
+    def __init__(
+        self,
+        goal: Goal,
+        baseline: Evaluation,
+        scores: ScoreStore,
+        batches_of: BatchesOf,
+        *,
+        seed: int = 0,
+        confidence: float = 0.95,
+        first_block: int = 64,
+        threads: int = 1,
+        exact: bool = False,
+    ) -> None:
+        """Set up.
+
+        Args:
+            goal: What passes; its metric is ``top1`` or ``agreement``.
+            baseline: The fp32 model on all images of the race.
+            scores: Its scores, which agreement is taken with.
+            batches_of: The images by position in ``baseline``.
+            seed: Of the order that all candidates share.
+            confidence: Of a rejection before the end.
+            first_block: Images of the first block; every further one doubles what was seen.
+            threads: Of the sessions.
+            exact: Whether they compute without saturation, see ``evaluate``.
+        """
+        self._goal, self._scores, self._batches_of = goal, scores, batches_of
+        self._order = race_order(baseline.n, seed)
+        self._blocks = race_blocks(baseline.n, first=first_block)
+        self._confidence, self._threads, self._exact = confidence, threads, exact
+        self._baseline = (
+            _chances(baseline)[self._order] if goal.metric == "top1" else np.ones(baseline.n, dtype=np.float64)
+        )
+
+    def __call__(self, candidate: ModelArtifact) -> Judged:
+        """Return how a candidate does."""
+        floor, total = self._goal.floor(), len(self._order)
+        if floor is None:
+            return Judged(metric=None, met=True, images=0, total=total)
+        seen = np.zeros(0)
+        for block in self._blocks:
+            images = self._batches_of(self._order[block].tolist())
+            found = evaluate(candidate, images, threads=self._threads, baseline=self._scores, exact=self._exact)
+            seen = np.concatenate([seen, self._values(found)])
+            state = decide(self._baseline, seen, floor, confidence=self._confidence)
+            if state.outcome != "continue":
+                break
+        return Judged(metric=float(seen.mean()), met=state.outcome == "pass", images=len(seen), total=total)
+
+    def _values(self, found: Evaluation) -> npt.NDArray[np.float64]:
+        if self._goal.metric == "top1":
+            return _chances(found)
+        assert found.fidelity is not None
+        return found.fidelity.agreements
+
+
+def _chances(evaluation: Evaluation) -> npt.NDArray[np.float64]:
+    """Return every image's chance of a right top-1 answer if ties fall at random."""
+    rank, ties = evaluation.outcomes.rank, evaluation.outcomes.ties
+    if rank is None or ties is None:
+        raise ValueError("top-1 needs labels")
+    return np.where(rank == 0, 1.0 / (1.0 + ties), 0.0)

@@ -1,0 +1,173 @@
+"""What came of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from quantize.engines.native.search.sensitivity import Sensitivity
+from quantize.engines.protocols import Trial
+from quantize.evaluation.verdict import Outcome
+
+FASTER = 1.01
+"""A candidate is taken to be faster than another one if its lower measurement of two is faster by this."""
+AS_FAST = 1.02
+"""Candidates whose speed-ups differ by no more than this are as fast: one graph measured anew differs by as much."""
+AS_SMALL = 1.02
+"""Files that differ by no more than this are as small: names and scales take as much."""
+Stage = Literal["ladder", "variant", "neighbour", "stored"]
+Stopped = Literal["search finished", "trial budget spent", "time budget spent"]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How a candidate did in its evaluation.
+
+    Attributes:
+        metric: The goal's metric on the images that were looked at, a fraction; None where nothing is measured.
+        met: The candidate meets the goal on all images.
+        images: Images that were evaluated before the verdict was certain.
+        total: Images of the evaluation set.
+    """
+
+    metric: float | None
+    met: bool
+    images: int
+    total: int
+
+    @property
+    def complete(self) -> bool:
+        """Return whether all images were looked at, so that the metric can be compared with others'."""
+        return self.images == self.total
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One evaluated candidate.
+
+    Attributes:
+        trial: Its recipe, file and metric.
+        met: It meets the goal.
+        speedup: fp32's time over its own, measured in alternation with it or the fastest candidate; None where it was
+            not measured.
+        predicted_ns: Its predicted time for one run, in nanoseconds; None where there was no prediction.
+        measured_ns: Its measured time, in nanoseconds; None where it was not measured.
+        stage: The step of the search that it came from.
+        images: Images that its evaluation took.
+        complete: Those were all, so that its metric can be compared.
+        speed: Whether it is as fast as was asked; None where it was not measured.
+    """
+
+    trial: Trial
+    met: bool
+    speedup: float | None
+    predicted_ns: float | None
+    measured_ns: float | None
+    stage: Stage
+    images: int
+    complete: bool
+    speed: Outcome | None = None
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A candidate that was timed, and left because it was neither faster nor as fast and nearer to fp32.
+
+    Attributes:
+        recipe_id: What it was built from.
+        stage: The step of the search that it came from.
+        predicted_ns: Its predicted time for one run, in nanoseconds.
+        measured_ns: Its measured time.
+        speedup: fp32's time over its own.
+    """
+
+    recipe_id: str
+    stage: Stage
+    predicted_ns: float
+    measured_ns: float
+    speedup: float
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found.
+
+    Attributes:
+        candidates: All that were evaluated, in order.
+        chosen: The fastest that meets the goal and is as fast as was asked, or of those as fast the smallest and then
+            the nearest to fp32; None where nothing meets both.
+        best: The chosen one, or else the fastest that meets the goal, or else the one nearest to it; None where nothing
+            was evaluated.
+        pareto: Those that no other beats in both metric and speed-up, fastest first.
+        stopped: Why the search ended.
+        sensitivity: What every op's quantization alone does; None where the search ended before.
+        fidelity: (step, mean KL to fp32 on the held-back images) of every range rule, correction and
+            assignment that was compared.
+        seconds: Time by stage.
+        timed: Candidates that were timed only.
+    """
+
+    candidates: tuple[Candidate, ...]
+    chosen: Candidate | None
+    best: Candidate | None
+    pareto: tuple[Candidate, ...]
+    stopped: Stopped
+    sensitivity: Sensitivity | None
+    fidelity: tuple[tuple[str, float], ...]
+    seconds: Mapping[str, float]
+    timed: tuple[Timed, ...] = ()
+
+
+def fastest_met(candidates: Sequence[Candidate]) -> Candidate | None:
+    """Return the fastest candidate that meets the goal and is as fast as was asked by measurement."""
+    return next(iter(as_fast(candidates)), None)
+
+
+def as_fast(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Return the fastest candidate that meets the goal and is fast enough, and those as fast, the fastest first.
+
+    Where none is fast enough with the certainty that was asked for, those count of which that is not settled.
+    """
+    passing = [(one.speedup, one) for one in candidates if one.met and one.speedup is not None]
+    enough = [pair for pair in passing if pair[1].speed == "met"]
+    settled = enough or [pair for pair in passing if pair[1].speed == "inconclusive"]
+    settled.sort(key=lambda pair: (-pair[0], pair[1].trial.recipe.id))
+    return tuple(one for speedup, one in settled if speedup >= settled[0][0] / AS_FAST)
+
+
+def smallest(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Return the candidates whose files are as small as the smallest one's, in their order."""
+    sizes = [one.trial.artifact.bytes for one in candidates if one.trial.artifact is not None]
+    return tuple(
+        one
+        for one in candidates
+        if one.trial.artifact is not None and one.trial.artifact.bytes <= AS_SMALL * min(sizes)
+    )
+
+
+def best_of(candidates: Sequence[Candidate]) -> Candidate | None:
+    """Return the fastest candidate that meets the goal however slow it is, or else the nearest to the goal."""
+    passing = [one for one in candidates if one.met and one.speedup is not None]
+    return max(passing, key=lambda one: one.speedup or 0.0, default=None) or nearest(candidates)
+
+
+def nearest(candidates: Sequence[Candidate]) -> Candidate | None:
+    """Return the candidate with the highest metric; of equals the fastest."""
+    measured = [one for one in candidates if one.trial.metric is not None]
+    whole = [one for one in measured if one.complete]  # the metric of a race that ended early is of fewer images
+    comparable = whole or measured or candidates
+    return max(comparable, key=lambda one: (one.trial.metric or 0.0, one.speedup or 0.0), default=None)
+
+
+def pareto(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Return the candidates that no other is at least as good as in both metric and speed-up, fastest first."""
+    known = sorted(
+        (one for one in candidates if one.trial.metric is not None and one.speedup is not None),
+        key=lambda one: (-(one.speedup or 0.0), -(one.trial.metric or 0.0), one.trial.index),
+    )
+    front: list[Candidate] = []
+    for one in known:
+        if not front or (one.trial.metric or 0.0) > (front[-1].trial.metric or 0.0):
+            front.append(one)
+    return tuple(front)

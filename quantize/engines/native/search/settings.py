@@ -1,0 +1,59 @@
+"""What a search may do."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from quantize.measurement.speed_criterion import SpeedCriterion
+from quantize.recipe import Recipe
+
+
+class SearchSettings(BaseModel):
+    """The settings of a search; the journal is of one configuration of them.
+
+    Attributes:
+        recipe: Types, per-channel, exclusions and rewrites that every candidate has; engine ``native``.
+        range_rules: Range rules to compare; the first is the one to beat. One rule fixes it.
+        corrections: Corrections to try, in this order; each is kept only if it brings the scores nearer to fp32's.
+            Equalization comes first: the others are made for the graph that it leaves.
+        choose_tensors: How many of the most sensitive tensors get a range rule of their own, by measured scores.
+        sensitivity_images: Images that sensitivity is measured on, at most.
+        moment_images: Images that the second moments of the layers' inputs are collected on, at most.
+        rungs: Most rungs of the ladder.
+        variants: Other recipes to try where the fastest assignment fails, at most.
+        neighbours: Most candidates near the best one that are measured.
+        min_speedup: fp32's time over a candidate's, at least; None: this machine's times do not count.
+        confidence: Certainty that the speed-up must be shown with; None: a candidate must not be shown to be slower.
+        max_trials: Candidates evaluated at most; None for no bound.
+        max_seconds: Time for the whole search, what was spent before a resumption included; None for no bound.
+        threads: Cores that may be used.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipe: Recipe
+    range_rules: tuple[str, ...] = ("percentile:99.999", "minmax", "mse", "entropy")
+    corrections: tuple[str, ...] = ("equalization", "rounding", "bias", "weight_mse", "scores")
+    choose_tensors: int = Field(default=3, ge=0)
+    sensitivity_images: int = Field(default=128, ge=1)
+    moment_images: int = Field(default=64, ge=1)
+    rungs: int = Field(default=24, ge=1)
+    variants: int = Field(default=3, ge=0)
+    neighbours: int = Field(default=4, ge=0)
+    min_speedup: float | None = Field(default=1.0, gt=0.0)
+    confidence: float | None = Field(default=None, ge=0.5, lt=1.0)
+    max_trials: int | None = Field(default=None, ge=1)
+    max_seconds: float | None = Field(default=None, gt=0.0)
+    threads: int = Field(default=2, ge=1)
+
+    @property
+    def speed(self) -> SpeedCriterion | None:
+        """Return what a candidate's speed-up is held against; None where this machine's times do not count."""
+        if self.min_speedup is None:
+            return None
+        return SpeedCriterion(min_speedup=self.min_speedup, confidence=self.confidence)
+
+    @property
+    def may_end_in_fp32(self) -> bool:
+        """Return whether the fp32 model itself is fast enough."""
+        return self.min_speedup is None or self.min_speedup <= 1.0

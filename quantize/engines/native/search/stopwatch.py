@@ -1,0 +1,119 @@
+"""Times of candidates: recorded in a table, or measured and added to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from quantize.engines.native.search.latency_table import LatencyTable, PairedLatency
+from quantize.engines.native.search.profiled_times import ProfiledTimes
+from quantize.engines.native.search.steps import Steps
+from quantize.measurement.operators.profile import Profile
+from quantize.models.artifact import ModelArtifact
+from quantize.recipe import Recipe
+
+MeasureLatency = Callable[[ModelArtifact, ModelArtifact], PairedLatency]
+"""Times a candidate in alternation with a baseline: the fp32 model, or another candidate."""
+ProfileCandidate = Callable[[ModelArtifact, Recipe], Profile]
+"""Profiles the fp32 model and a candidate, op by op."""
+
+
+class Stopwatch:
+    """Times candidates of one model."""
+
+    def __init__(
+        self,
+        model: ModelArtifact,
+        steps: Steps,
+        measure: MeasureLatency,
+        profile: ProfileCandidate,
+        recorded: LatencyTable,
+    ) -> None:
+        """Set up.
+
+        Args:
+            model: The fp32 model.
+            steps: Does every measurement once.
+            measure: Times a candidate.
+            profile: Profiles a candidate.
+            recorded: Times that stand in place of measuring.
+        """
+        self._model, self._steps, self._recorded = model, steps, recorded
+        self._measure, self._profile = measure, profile
+        self._profiles: dict[str, ProfiledTimes] = {}
+        self._measured: dict[str, PairedLatency] = {}
+        self._graphs: dict[str, str] = {}
+        self._noise_floor = recorded.noise_floor
+
+    @property
+    def table(self) -> LatencyTable:
+        """Return all times that were used."""
+        return LatencyTable(
+            model=self._recorded.model,
+            profiles=self._profiles,
+            measured=self._measured,
+            graphs=self._graphs,
+            noise_floor=self._noise_floor,
+        )
+
+    def latency(
+        self,
+        artifact: ModelArtifact,
+        *,
+        recipe: str | None = None,
+        beside: ModelArtifact | None = None,
+        to_beat: float | None = None,
+    ) -> PairedLatency:
+        """Return a candidate's time beside the fp32 model's, recorded or measured; the same graph is measured once.
+
+        Args:
+            artifact: The candidate.
+            recipe: The id of its recipe, by which a time that was recorded on another CPU is found.
+            beside: A candidate whose time is known: the two are measured in alternation, as both against fp32 would
+                add the errors of two measurements to what tells them apart. None: the fp32 model.
+            to_beat: A speed-up; a candidate that seems faster is measured again, and the lower speed-up counts: of
+                many candidates the luckiest measurement would win.
+        """
+        graph = artifact.graph_sha256
+
+        def compute() -> dict[str, float]:
+            found = self._recorded.latency(graph, recipe)
+            if found is None:
+                found = self._timed(artifact, beside)
+                if to_beat is not None and found.speedup > to_beat:
+                    found = min(found, self._timed(artifact, beside), key=lambda one: one.speedup)
+            return found.model_dump(mode="json")
+
+        if recipe is not None:
+            self._graphs[recipe] = graph
+        self._measured[graph] = PairedLatency(**self._steps.step("measure", f"latency:{graph}", compute))
+        return self._measured[graph]
+
+    def _timed(self, artifact: ModelArtifact, beside: ModelArtifact | None) -> PairedLatency:
+        if beside is None:
+            return self._measure(artifact, self._model)
+        return self._measured[beside.graph_sha256].times(self._measure(artifact, beside))
+
+    def noise_floor(self) -> float:
+        """Return the largest relative difference that fp32 shows from itself, a fraction; it is measured once."""
+
+        def compute() -> float:
+            if self._recorded.noise_floor is not None:
+                return self._recorded.noise_floor
+            found = self._measure(self._model, self._model)
+            ends = [end for end in (found.low, found.high) if end is not None] or [found.speedup]
+            return max(abs(end - 1.0) for end in ends)
+
+        self._noise_floor = float(self._steps.step("measure", "noise floor", compute))
+        return self._noise_floor
+
+    def profile(self, recipe: Recipe, artifact: ModelArtifact) -> ProfiledTimes:
+        """Return the fp32 model's and a candidate's time op by op, recorded or measured."""
+
+        def compute() -> dict[str, Any]:
+            found = self._recorded.profiles.get(recipe.id) or ProfiledTimes.of(self._profile(artifact, recipe))
+            return found.model_dump(mode="json")
+
+        found = ProfiledTimes.model_validate(self._steps.step("profile", f"profile:{recipe.id}", compute))
+        self._profiles[recipe.id] = found
+        return found

@@ -1,0 +1,104 @@
+"""The native search behind the protocol that every tuner keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from quantize.data.batch import Batch
+from quantize.engines.native.search.calibration_images import Calibration
+from quantize.engines.native.search.journal import Journal
+from quantize.engines.native.search.latency_table import LatencyTable
+from quantize.engines.native.search.result import Judged
+from quantize.engines.native.search.search import Search
+from quantize.engines.native.search.settings import SearchSettings
+from quantize.engines.native.search.stopwatch import MeasureLatency, ProfileCandidate
+from quantize.engines.native.search.workbench import Judge, Workbench
+from quantize.engines.protocols import EvaluateCallback, Goal, Trial
+from quantize.models.artifact import ModelArtifact
+from quantize.progress import Progress, silent
+
+
+class NativeTuner:
+    """A Tuner that builds its candidates itself and knows their latency."""
+
+    def __init__(
+        self,
+        settings: SearchSettings,
+        folder: Path,
+        *,
+        measure: MeasureLatency,
+        profile: ProfileCandidate,
+        calibration_fingerprint: str,
+        configuration: Mapping[str, Any],
+        journal: Path,
+        resume: bool = False,
+        judge: Judge | None = None,
+        recorded: LatencyTable | None = None,
+        progress: Progress = silent,
+    ) -> None:
+        """Set up.
+
+        Args:
+            settings: What the search may do.
+            folder: The run's work folder.
+            measure: Times a candidate in alternation with the fp32 model or another candidate.
+            profile: Profiles the fp32 model and a candidate.
+            calibration_fingerprint: Of the calibration images and their preprocessing.
+            configuration: What else the results depend on, such as the evaluation images; part of the journal's
+                configuration, with the model, the goal and the settings.
+            journal: The journal's file.
+            resume: Take up the journal that is there.
+            judge: Evaluates candidates with racing; without it, the ``evaluate`` callback of ``tune`` does.
+            recorded: Recorded times to decide by.
+            progress: Told of every stage.
+        """
+        self._settings, self._folder = settings, folder
+        self._measure, self._profile, self._judge = measure, profile, judge
+        self._fingerprint, self._configuration = calibration_fingerprint, dict(configuration)
+        self._journal, self._resume, self._recorded, self._progress = journal, resume, recorded, progress
+        self.search: Search | None = None
+        self.bench: Workbench | None = None
+
+    def tune(
+        self, model: ModelArtifact, goal: Goal, evaluate: EvaluateCallback, batches: Iterable[Batch]
+    ) -> Iterator[Trial]:
+        """Yield every trial as it is finished; ``search.result`` and ``bench.latency_table`` hold the rest.
+
+        Args:
+            model: The prepared fp32 model.
+            goal: What is good enough.
+            evaluate: Called with each candidate where there is no judge.
+            batches: The calibration set, iterated several times.
+
+        Raises:
+            RunError: If the journal is of another configuration, or in the way.
+        """
+
+        def judged(candidate: ModelArtifact) -> Judged:
+            value = evaluate(candidate) if goal.metric != "none" else None
+            return Judged(metric=value, met=goal.met(value), images=0, total=0)
+
+        configuration = {
+            "model": model.graph_sha256,
+            "goal": [goal.metric, goal.baseline, goal.relative, goal.absolute, goal.minimum],
+            "settings": self._settings.model_dump(mode="json"),
+            "calibration": self._fingerprint,
+            "latencies": "recorded" if self._recorded is not None else "measured",
+            **self._configuration,
+        }
+        self.bench = Workbench(
+            model,
+            self._settings,
+            Calibration(batches, self._fingerprint),
+            judge=self._judge or judged,
+            measure=self._measure,
+            profile=self._profile,
+            folder=self._folder,
+            journal=Journal(self._journal, configuration, resume=self._resume),
+            recorded=self._recorded,
+            progress=self._progress,
+        )
+        self.search = Search(self.bench, self._settings, progress=self._progress)
+        yield from self.search.trials()

@@ -1,0 +1,1 @@
+"""The one view of an ONNX graph."""

@@ -1,0 +1,1 @@
+"""Several instances at once, each a process on its own cores."""

@@ -1,0 +1,117 @@
+"""Where and with which software and settings a figure was measured."""
+
+from __future__ import annotations
+
+import math
+import platform
+from pathlib import Path
+
+import onnxruntime
+from pydantic import BaseModel, ConfigDict
+
+from quantize.measurement.machine import container, cpu
+from quantize.measurement.machine.cpu_class import this_cpu_class
+from quantize.measurement.timing.plan import Plan
+from quantize.target import CpuClass
+
+_ROOT = Path("/")
+
+MACHINE = (
+    "cpu_model",
+    "architecture",
+    "isa_flags",
+    "logical_cores",
+    "physical_cores",
+    "usable_cores",
+    "numa_nodes",
+    "cpu_quota",
+    "governor",
+)
+SOFTWARE = ("operating_system", "python", "onnxruntime", "onnxruntime_build")
+SETTINGS = ("threads", "batch_size", "spinning", "optimization")
+
+
+class Environment(BaseModel):
+    """What must be alike for two times in nanoseconds to be compared.
+
+    Attributes:
+        cpu_model: The processor's name.
+        architecture: For example ``x86_64``.
+        isa_flags: The instruction sets that matter to int8; None where the system does not tell.
+        logical_cores: Of the machine.
+        physical_cores: Of the machine; None where the system does not tell.
+        affinity: Cores that the process may use; None where the system has no affinity.
+        numa_nodes: Number of NUMA nodes; None where the system does not tell.
+        cpu_quota: The container's quota in cores; None without one.
+        governor: The frequency governor; None where the system does not tell.
+        operating_system: Its name and release.
+        python: Its version.
+        onnxruntime: Its version.
+        onnxruntime_build: Its build information.
+        threads: Intra-op threads.
+        batch_size: Images a run.
+        spinning: Whether waiting threads spin; None is onnxruntime's default.
+        optimization: Graph optimization level.
+        cpu_class: Class of the processor; None in earlier measurements.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cpu_model: str
+    architecture: str
+    isa_flags: tuple[str, ...] | None
+    logical_cores: int
+    physical_cores: int | None
+    affinity: tuple[int, ...] | None
+    numa_nodes: int | None
+    cpu_quota: float | None
+    governor: str | None
+    operating_system: str
+    python: str
+    onnxruntime: str
+    onnxruntime_build: str
+    threads: int
+    batch_size: int
+    spinning: bool | None
+    optimization: str
+    cpu_class: CpuClass | None = None
+
+    @property
+    def usable_cores(self) -> int:
+        """Return the whole cores that this process can use: the affinity's, within the quota, at least one."""
+        cores = self.logical_cores if self.affinity is None else len(self.affinity)
+        return cores if self.cpu_quota is None else max(1, min(cores, math.floor(self.cpu_quota)))
+
+
+def read_environment(plan: Plan, root: Path = _ROOT) -> Environment:
+    """Return the environment that this process measures in.
+
+    Args:
+        plan: Gives the settings.
+        root: Where ``proc`` and ``sys`` lie.
+    """
+    return Environment(
+        cpu_model=cpu.cpu_model(root),
+        architecture=platform.machine(),
+        isa_flags=cpu.isa_flags(root),
+        logical_cores=cpu.logical_cores(),
+        physical_cores=cpu.physical_cores(),
+        affinity=cpu.affinity(),
+        numa_nodes=len(cpu.numa_nodes(root)) or None,
+        cpu_quota=container.cpu_quota(root),
+        governor=cpu.governor(root),
+        operating_system=f"{platform.system()} {platform.release()}",
+        python=platform.python_version(),
+        onnxruntime=onnxruntime.__version__,
+        onnxruntime_build=onnxruntime.get_build_info(),
+        threads=plan.threads,
+        batch_size=plan.batch_size,
+        spinning=plan.spinning,
+        optimization=plan.optimization,
+        cpu_class=this_cpu_class(),
+    )
+
+
+def differing_fields(one: Environment, other: Environment, fields: tuple[str, ...]) -> tuple[str, ...]:
+    """Return which of ``fields`` (of the class, or its properties) the two do not have alike, in order."""
+    return tuple(field for field in fields if getattr(one, field) != getattr(other, field))

@@ -1,0 +1,111 @@
+"""What int8 is expected to gain in a model, here and on other classes of CPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from quantize.measurement.machine.cpu_table import gains_of
+from quantize.measurement.machine.layer_shapes import KINDS, LayerKind
+from quantize.measurement.machine.machine import Machine
+from quantize.measurement.machine.model_layers import ModelLayer
+from quantize.target import CpuClass
+
+_DOT_PRODUCT_KINDS: frozenset[LayerKind] = frozenset({"pointwise", "spatial", "gemm"})
+_ESTIMATED: tuple[CpuClass, ...] = ("vnni", "avx2", "arm64")
+
+
+class KindShare(BaseModel):
+    """The layers of one kind in a model.
+
+    Attributes:
+        kind: The kind.
+        layers: How many there are.
+        multiply_adds: Of one image.
+        fp32_ns: That they take at fp32's peak.
+        gain: What int8 is expected to gain in them: fp32 peak time over int8 peak time.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: LayerKind
+    layers: int
+    multiply_adds: int
+    fp32_ns: float
+    gain: float
+
+
+class Estimate(BaseModel):
+    """What int8 would gain on another class of CPUs, from a table of limits.
+
+    Attributes:
+        cpu_class: The class.
+        low: On the class's CPU that gains least.
+        high: On the one that gains most.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cpu_class: CpuClass
+    low: float
+    high: float
+
+
+class Expectation(BaseModel):
+    """What int8 is expected to gain in a model's products.
+
+    Attributes:
+        model: Its name.
+        threads: On how many threads.
+        kinds: Its layers by kind; kinds that it has none of are left out.
+        elsewhere: Estimates for the other classes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    threads: int
+    kinds: tuple[KindShare, ...]
+    elsewhere: tuple[Estimate, ...]
+
+    @property
+    def gain(self) -> float:
+        """Return fp32 time over int8 time of all products at their peaks; where int8 gains nothing, fp32 stays."""
+        return _gain(self.kinds, lambda share: share.gain)
+
+
+def expected(name: str, layers: Sequence[ModelLayer], machine: Machine, threads: int = 1) -> Expectation | None:
+    """Return what int8 is expected to gain; None for a model without a product of known shape.
+
+    Args:
+        name: The model's name.
+        layers: Its products.
+        machine: What this CPU reaches.
+        threads: On how many threads; the machine was measured on as many.
+    """
+    peaks = machine.peaks(threads)
+    shares = []
+    for kind in KINDS:
+        counts = [layer.multiply_adds for layer in layers if layer.kind == kind]
+        if counts:
+            peak = peaks.of(kind)
+            fp32_ns = sum(counts) * 1e9 / peak.fp32
+            share = KindShare(kind=kind, layers=len(counts), multiply_adds=sum(counts), fp32_ns=fp32_ns, gain=peak.gain)
+            shares.append(share)
+    if not shares:
+        return None
+    elsewhere = [_estimate(other, shares) for other in _ESTIMATED if other != machine.cpu_class]
+    return Expectation(model=name, threads=peaks.threads, kinds=tuple(shares), elsewhere=tuple(elsewhere))
+
+
+def _estimate(cpu_class: CpuClass, shares: Sequence[KindShare]) -> Estimate:
+    low, high = (
+        _gain(shares, lambda share, most=most: most if share.kind in _DOT_PRODUCT_KINDS else 1.0)  # type: ignore[misc]
+        for most in gains_of(cpu_class)
+    )
+    return Estimate(cpu_class=cpu_class, low=low, high=high)
+
+
+def _gain(shares: Sequence[KindShare], gain: Callable[[KindShare], float]) -> float:
+    return sum(share.fp32_ns for share in shares) / sum(share.fp32_ns / max(1.0, gain(share)) for share in shares)

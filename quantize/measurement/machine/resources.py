@@ -1,0 +1,117 @@
+"""Session load time and peak memory of each model, each in a process of its own."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from quantize.measurement.child import Child
+from quantize.measurement.timing.plan import Plan
+from quantize.progress import Progress, silent
+
+_WORKER = "quantize.measurement.machine.resource_worker"
+
+
+class Load(BaseModel):
+    """One process that loaded a model and ran it.
+
+    Attributes:
+        load_ns: Time to open the session, the file being in the system's cache.
+        first_run_ns: Time of its first run.
+        before_bytes: Resident set size before: the interpreter, onnxruntime and one input.
+        loaded_bytes: Resident set size with the session open.
+        peak_bytes: Largest resident set size while loading and running; None where the system does not tell.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    load_ns: int
+    first_run_ns: int
+    before_bytes: int
+    loaded_bytes: int
+    peak_bytes: int | None
+
+
+class Resources(BaseModel):
+    """What a model takes besides time a run.
+
+    Attributes:
+        name: The model's name in the plan.
+        loads: One entry a process.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    loads: tuple[Load, ...]
+
+    @property
+    def load_ns(self) -> float:
+        """Return the median time to open a session, in nanoseconds."""
+        return statistics.median(load.load_ns for load in self.loads)
+
+    @property
+    def first_run_ns(self) -> float:
+        """Return the median time of a session's first run, in nanoseconds."""
+        return statistics.median(load.first_run_ns for load in self.loads)
+
+    @property
+    def peak_bytes(self) -> float | None:
+        """Return the median peak of the whole process, in bytes; None where the system does not tell."""
+        peaks = [load.peak_bytes for load in self.loads if load.peak_bytes is not None]
+        return statistics.median(peaks) if len(peaks) == len(self.loads) else None
+
+    @property
+    def model_bytes(self) -> float | None:
+        """Return the median of what the model adds to the process at its peak, in bytes."""
+        added = [load.peak_bytes - load.before_bytes for load in self.loads if load.peak_bytes is not None]
+        return statistics.median(added) if len(added) == len(self.loads) else None
+
+
+def measure_resources(
+    plan: Plan,
+    images: Mapping[str, npt.NDArray[np.generic]],
+    *,
+    repeats: int = 3,
+    runs: int = 5,
+    progress: Progress = silent,
+) -> tuple[Resources, ...]:
+    """Load and run every model in processes of its own, in turns.
+
+    Args:
+        plan: Gives models, threads, spinning and optimization.
+        images: One prepared input of each model.
+        repeats: Processes a model.
+        runs: Runs in each: memory grows until the arena has its size.
+        progress: Told the processes done.
+
+    Raises:
+        MeasurementError: A process was killed, by the kernel for want of memory for example.
+    """
+    loads: dict[str, list[Load]] = {name: [] for name in plan.models}
+    total = repeats * len(plan.models)
+    with tempfile.TemporaryDirectory(prefix="quantize-resources-") as folder:
+        for name, path in plan.models.items():
+            np.save(Path(folder) / f"{list(plan.models).index(name)}.npy", images[name])
+            path.read_bytes()  # into the system's cache, for all loads alike
+        for done in range(total):
+            name = list(plan.models)[done % len(plan.models)]
+            progress("memory and load time", done, total)
+            request = {
+                "model": str(plan.models[name].resolve()),
+                "image": str(Path(folder) / f"{done % len(plan.models)}.npy"),
+                "runs": runs,
+                "threads": plan.threads,
+                "spinning": plan.spinning,
+                "optimization": plan.optimization,
+            }
+            with Child(_WORKER, request, Path(folder) / "log") as child:
+                loads[name].append(Load.model_validate(child.receive()))
+    progress("memory and load time", total, total)
+    return tuple(Resources(name=name, loads=tuple(found)) for name, found in loads.items())

@@ -1,0 +1,75 @@
+"""What a node of the graph that ran is: int8 arithmetic, fp32 arithmetic, or conversion between the two."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from onnx import ModelProto, numpy_helper
+
+from quantize.measurement.operators.trace import NodeTrace
+
+Kind = Literal["int8", "fp32", "conversion"]
+
+# Operators that compute nothing: they change the type, the scale or the order of what is there.
+_CONVERSIONS = frozenset(
+    {
+        "QuantizeLinear",
+        "DequantizeLinear",
+        "DynamicQuantizeLinear",
+        "Cast",
+        "Transpose",
+        "ReorderInput",
+        "ReorderOutput",
+        "SpaceToDepth",
+        "DepthToSpace",
+    }
+)
+_EIGHT_BITS = ("uint8", "int8")
+
+
+def requantizing_concats(optimized: ModelProto) -> frozenset[str]:
+    """Return the names of the QLinearConcat whose inputs have another scale or zero point than the output.
+
+    onnxruntime copies an input with the output's parameters, and maps every byte of the others through a table.
+
+    Args:
+        optimized: The graph that onnxruntime runs.
+    """
+    values = {tensor.name: tensor for tensor in optimized.graph.initializer}
+    found = set()
+    for node in optimized.graph.node:
+        if node.op_type == "QLinearConcat":
+            # Y_scale, Y_zero_point, then tensor, scale and zero point of each input.
+            parameters = [
+                _parameters(node.input[at], node.input[at + 1], values) for at in range(3, len(node.input), 3)
+            ]
+            wanted = _parameters(node.input[0], node.input[1], values)
+            if any(own is None or own != wanted for own in parameters):
+                found.add(node.name)
+    return frozenset(found)
+
+
+def kind_of(node: NodeTrace, requantizing: frozenset[str]) -> Kind:
+    """Return what kind of node it is, by its operator and the types that it ran on.
+
+    Args:
+        node: As it ran.
+        requantizing: As ``requantizing_concats`` gives them.
+    """
+    if node.op_type in _CONVERSIONS or (node.op_type == "QLinearConcat" and node.name in requantizing):
+        return "conversion"
+    data = [kind for kind, shape in node.inputs if shape] or [kind for kind, _ in node.inputs]
+    return "int8" if data and data[0] in _EIGHT_BITS else "fp32"
+
+
+def _parameters(scale: str, zero_point: str, values: Mapping[str, object]) -> tuple[object, ...] | None:
+    if scale not in values or zero_point not in values:
+        return None
+    return tuple(_value(values[name]).tolist() for name in (scale, zero_point))
+
+
+def _value(tensor: object) -> npt.NDArray[np.generic]:
+    return np.asarray(numpy_helper.to_array(tensor)).reshape(-1)

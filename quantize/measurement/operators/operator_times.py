@@ -1,0 +1,95 @@
+"""The time of every operator of two models, side by side."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from quantize.measurement.machine.layer_shapes import LayerKind
+from quantize.measurement.machine.peaks import Peaks
+from quantize.measurement.operators.kinds import Kind
+from quantize.measurement.operators.peak import Peak
+
+
+class OperatorTime(BaseModel):
+    """One node of the graph that ran.
+
+    Attributes:
+        name: Its name there.
+        op_type: Its operator there.
+        kind: Int8 arithmetic, fp32 arithmetic, or conversion.
+        origin: The fp32 model's node that it computes; None for what quantization or onnxruntime added.
+        origin_op: That node's operator.
+        time_ns: Mean time of the middle half of the runs.
+        multiply_adds: That the fp32 model's node needs; None where it is no product or the shapes are not known.
+        reason: Why a node of a quantized model is in fp32 or requantizes; None for others.
+        shape_note: What in a product's shape makes int8 gain little (few input channels, depthwise); None for others.
+        layer: What kind of layer a product is; None for others, and in reports of earlier versions.
+        fp32_bytes: Of a product's weights, input and result in fp32; None where its shape is not known.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    op_type: str
+    kind: Kind
+    origin: str | None
+    origin_op: str | None
+    time_ns: float
+    multiply_adds: int | None
+    reason: str | None
+    shape_note: str | None
+    layer: LayerKind | None = None
+    fp32_bytes: int | None = None
+
+
+class ModelProfile(BaseModel):
+    """One model's operators.
+
+    Attributes:
+        name: As in the plan.
+        operators: In the order that they ran.
+        outside_ns: Median over the runs of the time between the operators; the profiler's own is part of it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    operators: tuple[OperatorTime, ...]
+    outside_ns: float
+
+    def time_ns(self, kind: Kind) -> float:
+        """Return the time of all operators of a kind, in nanoseconds."""
+        return sum(operator.time_ns for operator in self.operators if operator.kind == kind)
+
+    @property
+    def run_ns(self) -> float:
+        """Return the time of a run, in nanoseconds: the operators' and what lies between them.
+
+        On a busy machine a run is interrupted more often than any one operator, so this is nearer to an undisturbed
+        run than the runs' own times are.
+        """
+        return sum(operator.time_ns for operator in self.operators) + self.outside_ns
+
+
+class Profile(BaseModel):
+    """Two models' operators and what the core could do.
+
+    Attributes:
+        baseline: The fp32 model's.
+        candidate: The quantized model's.
+        peak: Multiply-adds a second at best.
+        peaks: The same by kind of layer; None in reports of earlier versions.
+        memory_rate: Bytes a second that one thread copies in memory; None in reports of earlier versions.
+        runs: Profiled runs of each.
+        threads: Intra-op threads.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    baseline: ModelProfile
+    candidate: ModelProfile
+    peak: Peak
+    peaks: Peaks | None = None
+    memory_rate: float | None = None
+    runs: int
+    threads: int

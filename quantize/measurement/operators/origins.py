@@ -1,0 +1,124 @@
+"""Which operator of the fp32 model a node of an optimized or quantized graph comes from."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from onnx import ModelProto, NodeProto
+
+from quantize.graph.shape_inference import Shape, inferred_shapes
+from quantize.measurement.operators.multiply_adds import ARITHMETIC_OPS
+from quantize.measurement.operators.trace import NodeTrace
+
+# What onnxruntime and the quantizers put around the name of the node, or of its output, that a node comes from.
+_PREFIX = re.compile(r"^(?:fused )+")
+_SUFFIX = re.compile(r"(?:_token_\d+|_nchwc|_nhwc|_quant|_quantized|_MatMul|/fused)$")
+# Operators that onnxruntime fuses into the product before them.
+_FUSED = frozenset({"Relu", "Clip", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "BatchNormalization", "Mul", "Add"})
+_PRODUCTS = ARITHMETIC_OPS | {
+    "QLinearConv",
+    "ConvInteger",
+    "QLinearMatMul",
+    "MatMulInteger",
+    "QGemm",
+    "FusedConv",
+    "FusedGemm",
+    "FusedMatMul",
+    "DynamicQuantizeMatMul",
+}
+
+
+def is_product(op_type: str) -> bool:
+    """Return whether an operator, fp32 or int8, is a convolution or a matrix product."""
+    return op_type in _PRODUCTS
+
+
+def find_origins(
+    model: ModelProto, nodes: Sequence[NodeTrace], weights: Mapping[str, Shape] | None = None
+) -> list[str | None]:
+    """Return, for each node that ran, the name of the fp32 model's node that it computes.
+
+    First by name: onnxruntime and the quantizers keep the name of the node, or of its output, within theirs. Then
+    what is left over of the products: where weights of a shape are left over equally often on both sides, those in
+    their order; then, if as many are left over in all, in their order, which quantization does not change.
+
+    Args:
+        model: The fp32 model, its nodes named.
+        nodes: Of a session of it, or of a quantized model made from it, in the order that they ran.
+        weights: Shapes of the products' weights by name of the node that ran, where they are known.
+
+    Returns:
+        A name for each, or None: conversions, for example.
+    """
+    named = {node.name: node for node in model.graph.node if node.name}
+    producers = {output: node for node in model.graph.node for output in node.output if output}
+    found = [_by_name(node, named, producers) for node in nodes]
+    taken = set(found)
+    left = [index for index, node in enumerate(nodes) if found[index] is None and is_product(node.op_type)]
+    products = [node for node in model.graph.node if node.op_type in ARITHMETIC_OPS and node.name not in taken]
+    shapes = inferred_shapes(model) if left else {}
+    here, there = defaultdict(list), defaultdict(list)
+    for index in left:
+        here[_signature((weights or {}).get(nodes[index].name))].append(index)
+    for product in products:
+        there[_signature(shapes.get(product.input[1]))].append(product)
+    for signature, indices in here.items():
+        if signature is not None and len(indices) == len(there[signature]):
+            for index, product in zip(indices, there[signature], strict=True):
+                found[index] = product.name
+                left.remove(index)
+                products.remove(product)
+    if len(left) == len(products):
+        for index, product in zip(left, products, strict=True):
+            found[index] = product.name
+    return found
+
+
+def weight_shapes(graph: ModelProto) -> dict[str, Shape]:
+    """Return the shapes of the weights of a graph's products, by name of the node."""
+    values = {tensor.name: tuple(tensor.dims) for tensor in graph.graph.initializer}
+    found: dict[str, Shape] = {}
+    for node in graph.graph.node:
+        place = 3 if node.op_type.startswith("Q") else 1
+        if is_product(node.op_type) and len(node.input) > place and node.input[place] in values:
+            found[node.name] = values[node.input[place]]
+    return found
+
+
+def _signature(shape: Shape | None) -> tuple[int | str | None, ...] | None:
+    """Return what a weight's shape and its transposed one have in common; None where nothing is known."""
+    if shape is None or len(shape) != 2:
+        return shape
+    return tuple(sorted(shape, key=str))
+
+
+def _by_name(node: NodeTrace, named: dict[str, NodeProto], producers: dict[str, NodeProto]) -> str | None:
+    if is_conversion_name(node.op_type):
+        return None
+    for name in _inner_names(node.name):
+        origin = named.get(name) or producers.get(name)
+        if origin is None:
+            continue
+        product: NodeProto | None = origin
+        while is_product(node.op_type) and product is not None and product.op_type in _FUSED:
+            product = producers.get(product.input[0])
+        if product is not None and product.op_type in ARITHMETIC_OPS and is_product(node.op_type):
+            return str(product.name)
+        if origin.op_type not in ARITHMETIC_OPS:
+            return str(origin.name)
+    return None
+
+
+def is_conversion_name(op_type: str) -> bool:
+    """Return whether nodes of an operator are named after a tensor that they convert, not after what they compute."""
+    return op_type in ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ReorderInput", "ReorderOutput")
+
+
+def _inner_names(name: str) -> list[str]:
+    """Return a name and what is left of it as suffix after suffix is taken off."""
+    names = [_PREFIX.sub("", name)]
+    while (shorter := _SUFFIX.sub("", names[-1])) != names[-1]:
+        names.append(shorter)
+    return names

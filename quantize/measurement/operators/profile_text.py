@@ -1,0 +1,157 @@
+"""A profile on one screen: why is it not faster?"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from quantize.measurement.machine.layer_gains import LayerGain, surpassing_reason
+from quantize.measurement.operators.gains import (
+    Cost,
+    Reached,
+    conversions,
+    expected_gain,
+    gains,
+    reached,
+    short_name,
+    stayed_float,
+)
+from quantize.measurement.operators.kinds import Kind
+from quantize.measurement.operators.losses import losses
+from quantize.measurement.operators.multiply_adds import ARITHMETIC_OPS
+from quantize.measurement.operators.operator_times import Profile
+from quantize.measurement.timing.summary import WIDTH, milliseconds, shortened
+
+_ROWS = 6
+_OTHER_ROWS = 2
+_OTHERS_FROM = 0.005
+_NOTE_LINES = 3
+_KINDS: tuple[tuple[Kind, str], ...] = (
+    ("int8", "int8 operators"),
+    ("fp32", "fp32 operators"),
+    ("conversion", "conversion"),
+)
+
+
+def profile_text(profile: Profile) -> str:
+    """Return at most 40 lines of 80 columns: where the time goes and what would make the model faster."""
+    lines = [f"Why is {shortened(profile.candidate.name, 30)} not faster?"]
+    lines += _totals(profile)
+    lines += ["", *_expected(profile), *_losses(profile)]
+    lines += _surpassing(profile)
+    lines += ["", *_roofline(profile)]
+    lines += ["", *_note("conversion", conversions(profile.candidate), profile)]
+    lines += _note("in fp32", stayed_float(profile.candidate), profile)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _totals(profile: Profile) -> list[str]:
+    before, after = profile.baseline, profile.candidate
+    rows = [(label, before.time_ns(kind), after.time_ns(kind)) for kind, label in _KINDS]
+    rows.append(("outside operators", before.outside_ns, after.outside_ns))
+    lines = [f"{'a run, with the profiler on':<28}{shortened(before.name, 12):>13}{shortened(after.name, 12):>13}"]
+    for label, one, other in rows:
+        lines.append(f"  {label:<26}{_time(one):>13}{_time(other):>13}{other / after.run_ns:>10.0%}")
+    ratio = before.run_ns / after.run_ns
+    lines.append(f"  {'all':<26}{milliseconds(before.run_ns):>13}{milliseconds(after.run_ns):>13}{ratio:>9.2f}x")
+    return lines
+
+
+def _expected(profile: Profile) -> list[str]:
+    """Return what this CPU lets the products gain, and what they gain."""
+    products = [gain for gain in gains(profile) if gain.op_type in ARITHMETIC_OPS]
+    expected = expected_gain(profile)
+    if expected is None:
+        return []
+    found = sum(gain.baseline_ns for gain in products) / sum(gain.candidate_ns for gain in products)
+    source = "this CPU's peaks" if profile.peaks is not None else "its typical product"
+    return [f"Its products gain {found:.2f}x; by {source} {expected:.2f}x is expected of them."]
+
+
+def _losses(profile: Profile) -> list[str]:
+    found = losses(profile)
+    if not found:
+        return ["No operator takes 1 % of the time more than expected."]
+    lines = [f"{'what costs most of the difference':<39}{'fp32':>10}{'int8':>10}{'expected':>10}{'lost':>11}"]
+    for loss in found[:_ROWS]:
+        times = (loss.fp32_ns, loss.int8_ns, loss.expected_ns, loss.lost_ns)
+        words = "".join(f"{_micro(time):>10}" for time in times)
+        lines.append(f"  {shortened(loss.what, 36):<37}{words:>41}")
+        lines += textwrap.wrap(
+            f"{loss.why}; to do: {loss.advice}",
+            WIDTH,
+            initial_indent="    ",
+            subsequent_indent="      ",
+            max_lines=1,
+            placeholder=" …",
+        )
+    if len(found) > _ROWS:
+        rest = found[_ROWS:]
+        lines.append(f"  … {len(rest)} more lose {milliseconds(sum(loss.lost_ns for loss in rest))}")
+    return lines
+
+
+def _surpassing(profile: Profile) -> list[str]:
+    """Return the products that gain over 10 % more than expected, with the reason."""
+    peaks, rate = profile.peaks, profile.memory_rate
+    if peaks is None or rate is None:
+        return []
+    least = _OTHERS_FROM * profile.baseline.run_ns
+    more = []
+    for gain in gains(profile):
+        if gain.layer is not None and gain.multiply_adds and gain.kind == "int8" and gain.baseline_ns >= least:
+            layer = LayerGain(
+                name=gain.origin,
+                kind=gain.layer,
+                multiply_adds=gain.multiply_adds,
+                fp32_bytes=gain.fp32_bytes,
+                fp32_ns=gain.baseline_ns,
+                int8_ns=gain.candidate_ns,
+                expected=gain.baseline_ns / gain.expected_ns,
+            )
+            more += [(gain, layer)] if layer.surpasses else []
+    more.sort(key=lambda pair: -pair[1].gain / pair[1].expected)
+    lines = ["gain over 10 % more than expected"] if more else []
+    for gain, layer in more[:_OTHER_ROWS]:
+        name = shortened(short_name(gain.origin, gain.op_type), 30)
+        words = f"{name}, {layer.gain:.2f}x of {layer.expected:.2f}x: {surpassing_reason(layer, peaks, rate)}"
+        lines += textwrap.wrap(words, WIDTH, initial_indent="  ", subsequent_indent="    ")[:2]
+    if len(more) > _OTHER_ROWS:
+        lines.append(f"  … {len(more) - _OTHER_ROWS} more")
+    return lines
+
+
+def _roofline(profile: Profile) -> list[str]:
+    threads = "1 thread" if profile.threads == 1 else f"{profile.threads} threads"
+    lines = [f"roofline, {threads} (peak: the best layer of any kind, measured on this CPU)"]
+    sides = (reached(profile, profile.candidate).get("int8"), reached(profile, profile.baseline).get("fp32"))
+    for kind, found in zip(("int8", "fp32"), sides, strict=True):
+        if found is not None:
+            lines.append(_reached_line(kind, found))
+    ratio = profile.peak.int8 / profile.peak.fp32
+    lines.append(f"  int8 peak / fp32 peak: {ratio:.1f}x, what int8 arithmetic can gain at equal efficiency")
+    return lines
+
+
+def _reached_line(kind: str, found: Reached) -> str:
+    return (
+        f"  {kind}: {found.multiply_adds / 1e6:.0f} M multiply-adds in {milliseconds(found.time_ns)}: "
+        f"{found.rate / 1e9:.0f} G/s, {found.share:.0%} of {found.peak / 1e9:.0f} G/s"
+    )
+
+
+def _note(title: str, costs: Sequence[Cost], profile: Profile) -> list[str]:
+    if not costs:
+        return []
+    total = sum(cost.time_ns for cost in costs)
+    parts = [", ".join(filter(None, (f"{cost.label} {_micro(cost.time_ns)}", cost.reason))) for cost in costs]
+    text = f"{title} {milliseconds(total)} ({total / profile.candidate.run_ns:.0%}): " + "; ".join(parts)
+    return textwrap.wrap(text, WIDTH, subsequent_indent="  ", max_lines=_NOTE_LINES, placeholder=" …")
+
+
+def _time(nanoseconds: float) -> str:
+    return milliseconds(nanoseconds) if nanoseconds else "-"
+
+
+def _micro(nanoseconds: float) -> str:
+    return f"{nanoseconds / 1e3:.0f} us" if nanoseconds else "-"

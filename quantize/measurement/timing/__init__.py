@@ -1,0 +1,1 @@
+"""Models timed in alternation, and what the times prove."""

@@ -1,0 +1,92 @@
+"""What a measurement is to do: which models, how often, how exactly, for how long."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from quantize.measurement.timing.block import Contestant
+from quantize.models.session import Optimization
+from quantize.provenance import sha256_file
+
+# Fewer rounds give no 95 % interval for a median: with 5, the two outermost values enclose it in 93.75 % of cases.
+MINIMUM_ROUNDS = 6
+LONGEST_BLOCK = 20
+
+
+class Plan(BaseModel):
+    """A paired latency measurement of one or more models in one process.
+
+    Attributes:
+        models: Name and file of each model, in the order of the report.
+        baseline: Name of the model that all others are compared with; None to measure without comparing.
+        control: Measure the baseline a second time, in sessions of its own: the A/A control.
+        threads: Intra-op threads of every session.
+        batch_size: Images a run; the inputs' own where a measurement is made.
+        warmup: Runs of each newly opened session before its first block (fewer where they take over 0.5 s).
+        switch_warmup: Runs before the timed ones each time another model takes over (caches, frequency).
+        block_length: Timed runs a block; None lets ``iteration`` decide.
+        iteration: Timed runs of each model before the measurement may stop.
+        precision: Width of the speed-up's interval, relative to the speed-up, that ends the measurement.
+        confidence: Confidence of every interval.
+        max_seconds: Time after which the measurement stops, precise or not.
+        seed: Decides the order of the blocks and the bootstrap's resamples.
+        spinning: Whether waiting threads spin; None leaves onnxruntime's default. The same for all models.
+        optimization: Graph optimization of every session; fp32 gets its best settings too.
+        asked_threads: Threads that the settings asked for, where the machine has fewer; else None.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    models: dict[str, Path] = Field(min_length=1)
+    baseline: str | None = None
+    control: bool = True
+    threads: int = Field(default=1, ge=1)
+    batch_size: int = Field(default=1, ge=1)
+    warmup: int = Field(default=10, ge=0)
+    switch_warmup: int = Field(default=4, ge=0)
+    block_length: int | None = Field(default=None, ge=1)
+    iteration: int = Field(default=1000, ge=1)
+    precision: float = Field(default=0.02, gt=0)
+    confidence: float = Field(default=0.95, gt=0, lt=1)
+    max_seconds: float = Field(default=120.0, gt=0)
+    seed: int = 0
+    spinning: bool | None = None
+    optimization: Optimization = "all"
+    asked_threads: int | None = None
+
+    @model_validator(mode="after")
+    def _baseline_is_a_model(self) -> Plan:
+        if self.baseline is not None and self.baseline not in self.models:
+            raise ValueError(f"the baseline {self.baseline!r} is none of the models {sorted(self.models)}")
+        return self
+
+    @property
+    def longest_block(self) -> int:
+        """Return the timed runs a block where the models are fast: enough rounds for an interval in ``iteration``."""
+        if self.block_length is not None:
+            return self.block_length
+        return max(5, min(LONGEST_BLOCK, math.ceil(self.iteration / (2 * MINIMUM_ROUNDS))))
+
+    @property
+    def control_name(self) -> str | None:
+        """Return the name of the A/A control, or None where there is none."""
+        return f"{self.baseline} again" if self.control and self.baseline is not None else None
+
+    def contestants(self) -> tuple[Contestant, ...]:
+        """Return who takes part: the baseline, its A/A control and the other models, hashed as they are now."""
+        found = []
+        for name, path in self.models.items():
+            sha256, size = sha256_file(path), path.stat().st_size
+            role: Literal["baseline", "candidate", "alone"] = "candidate"
+            if self.baseline is None:
+                role = "alone"
+            elif name == self.baseline:
+                role = "baseline"
+            found.append(Contestant(name=name, role=role, sha256=sha256, bytes=size))
+            if role == "baseline" and self.control_name is not None:
+                found.append(Contestant(name=self.control_name, role="control", sha256=sha256, bytes=size))
+        return tuple(found)

@@ -1,0 +1,103 @@
+"""The models known by name and by weights: where they come from, how they see images, what was published of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from onnx import ModelProto
+
+from quantize.config.nearest import nearest
+from quantize.errors import ModelError
+from quantize.graph.identity import weights_sha256
+from quantize.graph.nodes import default_opset
+from quantize.models.catalog.entry import CatalogEntry, Published
+from quantize.models.catalog.file import read_catalog_file
+
+__all__ = ["CATALOG_VARIABLE", "Catalog", "CatalogEntry", "Published", "catalog_entry_for", "load_catalog"]
+
+CATALOG_VARIABLE = "QUANTIZE_CATALOG"
+"""Environment variable that names a catalog of the user's own."""
+
+_PACKAGED = Path(__file__).with_name("catalog.yaml")
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Entries by name: the user's own first, then the packaged ones that have another name."""
+
+    entries: Mapping[str, CatalogEntry]
+
+    def __iter__(self) -> Iterator[CatalogEntry]:
+        """Yield every entry."""
+        return iter(self.entries.values())
+
+    def named(self, name: str) -> CatalogEntry:
+        """Return the entry of a model, by its name or its file's.
+
+        Raises:
+            ModelError: There is none.
+        """
+        found = self.entries.get(name) or next((entry for entry in self if entry.file == name), None)
+        if found is None:
+            meant = nearest(name, self.entries)
+            raise ModelError(
+                f"the catalog has no model {name!r}",
+                expected="one of: " + ", ".join(self.entries),
+                advice=f"did you mean {meant}?" if meant else f"add it in a catalog of your own ({CATALOG_VARIABLE})",
+            )
+        return found
+
+    def entry_for(self, model: ModelProto, *, sha256: str | None = None) -> CatalogEntry | None:
+        """Return the entry of a model, by its file's hash or its weights; of several, that of its opset first.
+
+        Args:
+            model: A float model, as given or prepared (folding BatchNormalization changes the weights).
+            sha256: Hash of its file, where it is as published.
+        """
+        by_file = next((entry for entry in self if sha256 is not None and entry.sha256 == sha256), None)
+        if by_file is not None:
+            return by_file
+        weights = weights_sha256(model)
+        same = [entry for entry in self if entry.weights_sha256 == weights]
+        opset = default_opset(model)
+        return min(same, key=lambda entry: (entry.opset != opset, -(entry.opset or 0)), default=None)
+
+
+def load_catalog(own: Path | None = None) -> Catalog:
+    """Return the packaged catalog, with the entries of a YAML file of the user's own before it.
+
+    Args:
+        own: The file; by default the one that the variable QUANTIZE_CATALOG names, or none.
+
+    Raises:
+        ConfigError: The file cannot be read, or an entry in it is wrong: with file, line and key.
+    """
+    if own is None and (named := os.environ.get(CATALOG_VARIABLE)):
+        own = Path(named)
+    packaged = _packaged_entries()
+    if own is None:
+        return Catalog(packaged)
+    entries = read_catalog_file(own)
+    return Catalog({**entries, **{name: entry for name, entry in packaged.items() if name not in entries}})
+
+
+def catalog_entry_for(model: ModelProto, *, sha256: str | None = None) -> CatalogEntry | None:
+    """Return the catalog's entry of a model, whatever its opset, or None where its weights are not known.
+
+    Args:
+        model: A float model.
+        sha256: Hash of its file, where it is as published.
+
+    Raises:
+        ConfigError: The user's own catalog is wrong.
+    """
+    return load_catalog().entry_for(model, sha256=sha256)
+
+
+@lru_cache(maxsize=1)
+def _packaged_entries() -> Mapping[str, CatalogEntry]:
+    return read_catalog_file(_PACKAGED)

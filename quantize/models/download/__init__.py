@@ -1,0 +1,1 @@
+"""Obtaining a model file by its name."""

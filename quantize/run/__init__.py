@@ -1,0 +1,1 @@
+"""A tuning run: from a request to two int8 models and a report."""

@@ -1,0 +1,100 @@
+"""Candidates against the fp32 baseline on the images of one run, each candidate once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from quantize.data.batches import Batches
+from quantize.data.crops.crops import Crops
+from quantize.data.preprocessing import Preprocessing
+from quantize.engines.protocols import Goal
+from quantize.evaluation.evaluate import evaluate
+from quantize.evaluation.evaluation import Evaluation
+from quantize.evaluation.scores import ScoreStore
+from quantize.models.artifact import ModelArtifact
+from quantize.progress import Progress, silent
+
+
+@dataclass
+class Evaluator:
+    """Evaluates models on one set of images and remembers what it found, by graph hash.
+
+    Attributes:
+        crops: The images.
+        preprocessing: How crops become the model's input.
+        scores: File of the fp32 model's scores, written by ``evaluate_baseline``.
+        threads: Threads of the sessions.
+        batch_size: Images a call.
+        exact: Whether models compute without saturation, see ``evaluate``.
+        progress: Told after each batch.
+    """
+
+    crops: Crops
+    preprocessing: Preprocessing
+    scores: Path
+    threads: int
+    batch_size: int = 16
+    exact: bool = False
+    progress: Progress = silent
+    _store: ScoreStore | None = field(default=None, init=False)
+    _known: dict[str, Evaluation] = field(default_factory=dict, init=False)
+
+    def evaluate_baseline(self, model: ModelArtifact) -> Evaluation:
+        """Return the fp32 model's evaluation; the first time, run it and keep its scores for the candidates."""
+        known = self._known.get(model.graph_sha256)
+        if known is not None and self._store is not None:
+            return known
+        evaluation = evaluate(
+            model,
+            self._batches(),
+            threads=self.threads,
+            store=self.scores,
+            skipped=self.crops.skipped,
+            exact=self.exact,
+            progress=self.progress,
+        )
+        self._store = ScoreStore.open(self.scores)
+        self._known[model.graph_sha256] = evaluation
+        return evaluation
+
+    def evaluate(self, model: ModelArtifact, preprocessing: Preprocessing | None = None) -> Evaluation:
+        """Return the evaluation of a candidate, with its fidelity to the baseline; the same graph runs once.
+
+        Args:
+            model: The candidate.
+            preprocessing: How the same crops become its input; None: as for the baseline.
+        """
+        if self._store is None:
+            raise ValueError("the baseline has to be evaluated first")
+        if model.graph_sha256 not in self._known:
+            self._known[model.graph_sha256] = evaluate(
+                model,
+                self._batches(preprocessing),
+                threads=self.threads,
+                baseline=self._store,
+                skipped=self.crops.skipped,
+                exact=self.exact,
+                progress=self.progress,
+            )
+        return self._known[model.graph_sha256]
+
+    def known(self, graph_sha256: str) -> Evaluation | None:
+        """Return what was found for a graph, or None where it was not evaluated."""
+        return self._known.get(graph_sha256)
+
+    def _batches(self, preprocessing: Preprocessing | None = None) -> Batches:
+        return Batches(self.crops, preprocessing or self.preprocessing, self.batch_size)
+
+
+def metric_of(evaluation: Evaluation, goal: Goal) -> float:
+    """Return the goal's metric, a fraction: expected top-1, or agreement with fp32's top-1.
+
+    Raises:
+        ValueError: Agreement of the baseline with itself was asked for, or the goal measures nothing.
+    """
+    if goal.metric == "top1":
+        return evaluation.top_k(1).expected
+    if goal.metric == "agreement" and evaluation.fidelity is not None:
+        return evaluation.fidelity.agreement
+    raise ValueError(f"no metric '{goal.metric}' in this evaluation")

@@ -1,0 +1,88 @@
+"""Both formats of the chosen candidate, written, loaded again and held against each other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from quantize.data.batches import Batches
+from quantize.evaluation.inference import scores_of
+from quantize.formats.exact import open_exact_session, with_unsigned_weights
+from quantize.formats.guard import guard_float_layers
+from quantize.formats.saturation import saturating_layers
+from quantize.models.artifact import ModelArtifact, save_model
+from quantize.report.models import FormatsSection
+from quantize.rewrites import Rewritten
+from quantize.run.folder import RunFolder
+from quantize.target import CpuClass, must_not_saturate
+
+REQUIRED_AGREEMENT = 0.995
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The two written files of one decision.
+
+    Attributes:
+        int8: The QLinear file.
+        qdq: The QDQ file.
+    """
+
+    int8: ModelArtifact
+    qdq: ModelArtifact
+
+
+def finished(rewritten: Rewritten, target: CpuClass) -> Rewritten:
+    """Return both formats as they are written: see ``finished_model``."""
+    qlinear, qdq = (finished_model(one, target) for one in (rewritten.qlinear, rewritten.qdq))
+    return replace(rewritten, qlinear=qlinear, qdq=qdq)
+
+
+def finished_model(model: onnx.ModelProto, target: CpuClass) -> onnx.ModelProto:
+    """Return a copy of a model with the last touches of its file.
+
+    Layers in fp32 stay so: onnxruntime would quantize them again on opening. Layers whose sums could leave 16 bits get
+    weights of uint8 where the target must not have any: rewrites and the input's contract may have made such weights.
+    """
+    result = onnx.ModelProto.FromString(model.SerializeToString())
+    guard_float_layers(result)
+    if must_not_saturate(target) and saturating_layers(result):
+        return with_unsigned_weights(result, only_saturating=True)
+    return result
+
+
+def write_pair(rewritten: Rewritten, run: RunFolder) -> Pair:
+    """Write the QLinear and the QDQ file, both checked by onnx."""
+    for model in (rewritten.qlinear, rewritten.qdq):
+        onnx.checker.check_model(model, full_check=True)
+    return Pair(int8=save_model(rewritten.qlinear, run.int8), qdq=save_model(rewritten.qdq, run.qdq))
+
+
+def compare_formats(pair: Pair, batches: Batches, *, threads: int) -> FormatsSection:
+    """Run both files on the same images and return how far they agree: 99.5 % of the images' top-1 is required.
+
+    What is compared is the graphs: neither saturates, whatever this CPU would make of them.
+    """
+    sessions = [(open_exact_session(model.path, threads=threads), model.contract) for model in (pair.int8, pair.qdq)]
+    agreed, seen, largest = 0.0, 0, 0.0
+    for batch in batches:
+        first, second = (scores_of(session, contract, batch.images) for session, contract in sessions)
+        top_first, top_second = (scores == scores.max(axis=1, keepdims=True) for scores in (first, second))
+        both = (top_first & top_second).sum(axis=1)
+        # Where ties fall the same way, identical scores agree for certain, whatever their ties.
+        chance = both / (top_first.sum(axis=1) * top_second.sum(axis=1))
+        agreed += float(np.where((top_first == top_second).all(axis=1), 1.0, chance).sum())
+        seen += len(first)
+        largest = max(largest, float(np.abs(first - second).max()))
+    return FormatsSection(agreement=agreed / seen, required=REQUIRED_AGREEMENT, largest_difference=largest)
+
+
+def op_counts(path: Path) -> dict[str, int]:
+    """Return op type (``domain:type`` outside of the default domain) to the number of nodes, sorted."""
+    nodes = onnx.load(path, load_external_data=False).graph.node
+    counts = Counter(f"{node.domain}:{node.op_type}" if node.domain else node.op_type for node in nodes)
+    return dict(sorted(counts.items()))

@@ -1,0 +1,107 @@
+"""The images on which int8 answers differently: a bounded list for the report, all of them in a file."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from quantize.data.crops.crops import Crops
+from quantize.data.labels.synsets import class_names
+from quantize.evaluation.evaluation import Evaluation
+from quantize.evaluation.flips import Flip, flips, write_flips
+from quantize.evaluation.per_class import class_drops, significant_drops
+from quantize.report.flips import SHOWN_FLIPS, ClassDropSection, FlipSection, FlipsSection
+
+_THUMBNAILS = 48
+_SIDE = 112
+_QUALITY = 70
+
+
+def flips_section(
+    baseline: Evaluation, candidate: Evaluation, *, role: Literal["int8", "qdq"], crops: Crops, file: Path
+) -> FlipsSection:
+    """Write every flip to a CSV file and return what the report says of them.
+
+    Args:
+        baseline: The fp32 model's evaluation.
+        candidate: The written model's, on the same images.
+        role: Which model that is.
+        crops: Those images.
+        file: The CSV file, in the run's folder.
+
+    Raises:
+        DataError: The two were not evaluated on the same images.
+    """
+    found = flips(baseline, candidate)
+    names = names_of(candidate.classes)
+    write_flips(file, found, names)
+    rows = {name: row for row, name in enumerate(crops.ids)}
+    pictured = {flip.id for flip in found[:_THUMBNAILS]}
+    shown = tuple(
+        _section(flip, names, thumbnail(np.asarray(crops.array[rows[flip.id]])) if flip.id in pictured else None)
+        for flip in found[:SHOWN_FLIPS]
+    )
+    effects = dict(sorted(Counter(flip.effect for flip in found).items()))
+    drops = class_drops(baseline, candidate) if baseline.labelled else ()
+    return FlipsSection(
+        role=role,
+        images=candidate.n,
+        count=len(found),
+        effects=effects,
+        tested_classes=len(drops),
+        dropped_classes=tuple(
+            ClassDropSection(
+                label=drop.label,
+                name=names[drop.label] if names is not None else None,
+                images=drop.n,
+                lost=drop.lost,
+                gained=drop.gained,
+                adjusted_p_value=drop.adjusted_p_value,
+            )
+            for drop in significant_drops(drops)
+        ),
+        shown=shown,
+        file=file.name,
+    )
+
+
+def names_of(classes: int) -> Sequence[str] | None:
+    """Return the classes' names in label order, or None where they are not known: only ImageNet's 1,000 are."""
+    return class_names() if classes == len(class_names()) else None
+
+
+def thumbnail(crop: npt.NDArray[np.uint8]) -> str:
+    """Return a crop, uint8 (H, W, 3) RGB, as a JPEG of at most 112 pixels a side in base 64."""
+    image = Image.fromarray(crop)
+    image.thumbnail((_SIDE, _SIDE))
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=_QUALITY)
+    return base64.b64encode(stream.getvalue()).decode("ascii")
+
+
+def _section(flip: Flip, names: Sequence[str] | None, picture: str | None) -> FlipSection:
+    def named(label: int | None) -> str | None:
+        return names[label] if names is not None and label is not None else None
+
+    return FlipSection(
+        id=flip.id,
+        label=flip.label,
+        label_name=named(flip.label),
+        baseline=flip.baseline_prediction,
+        baseline_name=named(flip.baseline_prediction),
+        candidate=flip.candidate_prediction,
+        candidate_name=named(flip.candidate_prediction),
+        baseline_margin=flip.baseline_margin,
+        candidate_margin=flip.candidate_margin,
+        candidate_tied=flip.candidate_tied,
+        effect=flip.effect,
+        thumbnail=picture,
+    )

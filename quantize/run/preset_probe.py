@@ -1,0 +1,96 @@
+"""When the fp32 model is right on almost no image: which preprocessing would it be right with?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from quantize.data.batches import Batches
+from quantize.data.crops.crops import crop_images
+from quantize.data.images import ImageSet
+from quantize.data.preprocessing import PRESETS
+from quantize.errors import ConfigError, DataError
+from quantize.evaluation.chance import near_chance
+from quantize.evaluation.evaluate import evaluate
+from quantize.evaluation.evaluation import Evaluation
+from quantize.models.artifact import ModelArtifact
+from quantize.progress import Progress, silent
+
+_PROBE_IMAGES = 300
+
+
+@dataclass(frozen=True)
+class PresetFit:
+    """How often the fp32 model is right with one preset.
+
+    Attributes:
+        preset: Its name.
+        top1: Expected top-1, a fraction.
+        images: Images it was measured on.
+        believable: Whether that is more than chance.
+    """
+
+    preset: str
+    top1: float
+    images: int
+    believable: bool
+
+
+def probe_presets(
+    model: ModelArtifact,
+    images: ImageSet,
+    cache: Path,
+    *,
+    threads: int,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> tuple[PresetFit, ...]:
+    """Return every preset's fit on up to 300 images spread over the set, best first.
+
+    A preset that does not fit the model's input size is left out.
+    """
+    step = max(1, len(images) // _PROBE_IMAGES)
+    few = images.subset(range(0, len(images), step)[:_PROBE_IMAGES])
+    height, width = model.contract.image_size or (None, None)
+    fits = []
+    for name, preset in PRESETS.items():
+        try:
+            preprocessing = preset.for_input_size(height, width)
+        except ConfigError:
+            continue
+        crops = crop_images(few, preprocessing, cache, workers=workers, skip_unreadable=True, progress=progress)
+        evaluation = evaluate(
+            model, Batches(crops, preprocessing, 16), threads=threads, skipped=crops.skipped, progress=progress
+        )
+        fits.append(PresetFit(name, evaluation.top_k(1).expected, evaluation.n, not near_chance(evaluation)))
+    return tuple(sorted(fits, key=lambda fit: fit.top1, reverse=True))
+
+
+def refuse_chance(evaluation: Evaluation, *, asked_for: str | None, fits: Sequence[PresetFit]) -> NoReturn:
+    """Refuse a baseline near chance level, and say which preset fits.
+
+    Args:
+        evaluation: The fp32 model on the evaluation images.
+        asked_for: Name of the preset that was used, or None.
+        fits: What ``probe_presets`` found.
+
+    Raises:
+        DataError: Always; call it where ``near_chance`` holds.
+    """
+    found = f"top-1 {evaluation.top_k(1).expected:.1%} on {evaluation.n} images with " + (
+        f"the preset '{asked_for}'" if asked_for else "the preprocessing of the configuration"
+    )
+    tried = "; ".join(f"with '{fit.preset}': {fit.top1:.1%} on {fit.images} images" for fit in fits)
+    best = fits[0] if fits else None
+    if best is not None and best.believable and best.preset != asked_for:
+        advice = f"use --preset {best.preset} (tried: {tried})"
+    else:
+        advice = f"check that the labels belong to this model, and its preprocessing (tried: {tried})"
+    raise DataError(
+        "the fp32 model is right no more often than chance: the preprocessing or the labels are wrong",
+        found=found,
+        expected=f"far more than chance (1 of {evaluation.classes} classes)",
+        advice=advice,
+    )

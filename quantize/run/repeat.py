@@ -1,0 +1,123 @@
+"""The models of a recorded run built again in a folder of their own: nothing is measured or judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from quantize.config.run_config import RunConfig
+from quantize.data.cache_folder import user_cache
+from quantize.data.demonstration import demonstration_data
+from quantize.data.images import open_images
+from quantize.engines.protocols import Goal, Trial
+from quantize.models.artifact import ModelArtifact
+from quantize.models.catalog.catalog import catalog_entry_for
+from quantize.models.prepare import prepare
+from quantize.progress import Progress
+from quantize.report.schema import RunReport
+from quantize.run.build import build
+from quantize.run.context import Context
+from quantize.run.folder import RunFolder
+from quantize.run.input_contract import contracted
+from quantize.run.paths import Asked
+from quantize.run.preflight import load_images, preprocessing_for
+from quantize.run.rebuilding import build_again, require_same_inputs
+from quantize.run.replay import with_recorded_preprocessing
+from quantize.run.request import TuneRequest
+from quantize.run.search import Found
+from quantize.run.stages import Stages
+from quantize.run.target import with_recorded_target
+
+_NOTHING_ASKED = Goal(metric="none")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Where a run's inputs lie now; None: as in the report.
+
+    Attributes:
+        model: The fp32 model.
+        data: The images.
+        labels: Their labels.
+        config: The run's settings.
+    """
+
+    model: Path | None = None
+    data: Path | None = None
+    labels: Path | None = None
+    config: RunConfig | None = None
+
+
+def repeated_hashes(
+    report: RunReport, inputs: Inputs, scratch: Path, *, cache: Path, progress: Progress
+) -> dict[str, str]:
+    """Return the graph hashes that a run's recorded configuration and recipe give, by role.
+
+    Args:
+        report: The run's report.
+        inputs: Where its inputs lie.
+        scratch: Where the engine may write.
+        cache: Folder of decoded images; the run's own saves decoding them again.
+        progress: Told of everything that takes long.
+
+    Raises:
+        QuantizeError: The inputs are not there, are others, or the engine is missing.
+    """
+    context = _context(report, inputs, scratch, cache, progress)
+    require_same_inputs(report, context.source, context.images.calibration.fingerprint)
+    recipe = report.chosen.recipe
+    again = build_again(context.model, recipe, context.batches(context.images.calibration), scratch)
+    folded = contracted(context, again, recipe)
+    found = Found((), (), Trial(0, recipe, folded.candidate, None, 0.0), "built again", 0.0)
+    selection = folded.context.evaluator(folded.context.images.evaluation, "evaluation")
+    pair = build(folded.context, folded.candidate, found, _NOTHING_ASKED, selection, None).pair
+    hashes = {"int8": pair.int8.graph_sha256, "qdq": pair.qdq.graph_sha256}
+    return {**hashes, "fp32": folded.context.model.graph_sha256}
+
+
+def _context(report: RunReport, inputs: Inputs, scratch: Path, cache: Path, progress: Progress) -> Context:
+    config = with_recorded_target(
+        inputs.config or RunConfig.model_validate(report.config), report.chosen.target, run="the report"
+    )
+    config = with_recorded_preprocessing(config, report)
+    source = ModelArtifact.load(inputs.model or Path(report.source.path))
+    entry = catalog_entry_for(source.proto())
+    data, labels, calibration_list = _places(report, inputs, config, progress)
+    images = load_images(
+        open_images(data, labels, classes=source.contract.classes),
+        preprocessing_for(source, config.preprocessing, entry),
+        cache if cache.is_dir() else scratch / "crops",
+        calibration_size=config.quantization.calibration.sampling_size,
+        in_evaluation=config.quantization.calibration.in_evaluation,
+        certification=config.tuning.certification,
+        seed=config.tuning.random_seed,
+        calibration_list=calibration_list,
+        skip_unreadable=bool(report.data.skipped),
+        workers=None,
+        progress=progress,
+    )
+    demonstration = report.data.demonstration
+    return Context(
+        asked=Asked(TuneRequest(config), source.path, data, labels, calibration_list, scratch, demonstration),
+        folder=RunFolder(scratch, int8=scratch / "int8.onnx", qdq=scratch / "qdq.onnx"),
+        source=source,
+        entry=entry,
+        model=prepare(source.path, scratch / "work" / "fp32.onnx", opset=13),
+        images=images,
+        stages=Stages(),
+        progress=progress,
+        recorded=report,
+    )
+
+
+def _places(
+    report: RunReport, inputs: Inputs, config: RunConfig, progress: Progress
+) -> tuple[Path, Path | None, Path | None]:
+    """Return the images, their labels and the list of calibration images."""
+    if inputs.data is not None:
+        return inputs.data, inputs.labels, config.data.calibration_list
+    if report.data.demonstration:
+        packaged = demonstration_data(user_cache(), progress=progress)
+        return packaged.data_path, packaged.label_path, packaged.calibration_list
+    labels = Path(report.data.labels) if report.data.labels is not None else None
+    return Path(report.data.path), labels, config.data.calibration_list

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+import pytest
+
+from quantize.commands.benchmark import BenchmarkRequest, benchmark
+from quantize.config import RunConfig, load_config
+from quantize.errors import ConfigError, ExitCode, ModelError, RunError
+from quantize.report.benchmark import BenchmarkReport
+from quantize.run.request import TuneResult
+from tests.run.colours import chosen_candidate, colours, forgetful
+from tests.run.conftest import Configured
+
+pytestmark = pytest.mark.inc
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUANTIZE_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def runs(colour_run: TuneResult, tmp_path: Path) -> Path:
+    """Return a folder with two runs, the newer one first by name."""
+    folder = tmp_path / "runs"
+    for number, name in enumerate(("b-older", "a-newer")):
+        shutil.copytree(colour_run.run, folder / name)
+        os.utime(folder / name / "report.json", ns=(number * 10**9, number * 10**9))
+    return folder
+
+
+@pytest.fixture
+def nothing_given() -> RunConfig:
+    """Return settings that name neither images nor preprocessing."""
+    return load_config(None, {"evaluation.performance.iteration": 20, "evaluation.performance.max_seconds": 0.3})
+
+
+def test_without_a_model_the_newest_run_is_measured_in_every_respect_and_both_reports_are_written(
+    runs: Path, nothing_given: RunConfig, tmp_path: Path
+) -> None:
+    request = BenchmarkRequest(
+        nothing_given,
+        runs_dir=runs,
+        output_dir=tmp_path / "new" / "reports",
+        batch_sizes=(1, 4),
+        workers=1,
+    )
+    result = benchmark(request)
+    report = result.report
+    assert [model.name for model in report.models] == ["fp32", "int8", "qdq"]
+    assert all((runs / "a-newer") in Path(model.file).parents for model in report.models)
+    assert report.images == 96
+    assert report.models[0].accuracy is not None
+    assert report.models[0].accuracy.judgement is None
+    for model in report.models[1:]:
+        assert model.accuracy is not None
+        assert model.accuracy.top1 is not None
+        assert model.accuracy.evaluation.n == 96
+    assert report.latency is not None
+    assert set(report.latency.plan.models) == {"fp32", "int8", "qdq"}
+    assert report.latency.plan.baseline == "fp32"
+    assert report.latency.plan.threads == 1
+    assert {block.contestant for block in report.latency.blocks} == {"fp32", "fp32 again", "int8", "qdq"}
+    assert {entry.name for entry in report.resources} == {"fp32", "int8", "qdq"}
+    assert {entry.batch_size for entry in report.throughput} == {1, 4}
+    assert report.stages
+    assert (tmp_path / "new" / "reports" / "benchmark.txt").read_text() == result.text + "\n"
+    written = (tmp_path / "new" / "reports" / "benchmark.json").read_text()
+    assert BenchmarkReport.model_validate_json(written) == report
+    assert json.loads(written)["schema_version"] == 1
+    assert result.exit_code is ExitCode.DONE
+
+
+def test_accuracy_alone_measures_no_speed_and_finds_the_report_beside_the_model(
+    colour_run: TuneResult, nothing_given: RunConfig
+) -> None:
+    model = colour_run.run / "colours-13-int8.onnx"
+    result = benchmark(BenchmarkRequest(nothing_given, input_model=model, mode="accuracy", workers=1))
+    report = result.report
+    assert [entry.name for entry in report.models] == ["colours-13-int8"]
+    assert (report.latency, report.resources, report.stages) == (None, (), ())
+    assert report.images == 96
+    assert Path(report.data) == Path(colour_run.report.data.path)
+    assert report.preprocessing == colour_run.report.preprocessing
+    accuracy = report.models[0].accuracy
+    assert accuracy is not None
+    assert accuracy.evaluation.n == 96
+    assert accuracy.evaluation.fidelity is None
+    assert result.exit_code is ExitCode.DONE
+
+
+def test_the_report_is_found_beside_a_model_that_was_written_as_a_file(
+    colour_run: TuneResult, nothing_given: RunConfig, tmp_path: Path
+) -> None:
+    shutil.copy(colour_run.run / "colours-13-int8.onnx", tmp_path / "mine.onnx")
+    (tmp_path / "mine.run").mkdir()
+    shutil.copy(colour_run.run / "report.json", tmp_path / "mine.run")
+    request = BenchmarkRequest(nothing_given, input_model=tmp_path / "mine.onnx", mode="accuracy", workers=1)
+    assert benchmark(request).report.images == 96
+
+
+def test_the_report_beside_a_model_that_was_changed_says_nothing_of_it(
+    colour_run: TuneResult, nothing_given: RunConfig, tmp_path: Path
+) -> None:
+    onnx.save(colours(), tmp_path / "colours-13-int8.onnx")
+    shutil.copy(colour_run.run / "report.json", tmp_path)
+    request = BenchmarkRequest(nothing_given, input_model=tmp_path / "colours-13-int8.onnx", mode="accuracy")
+    with pytest.raises(ConfigError, match="no images are named"):
+        benchmark(request)
+
+
+def test_speed_alone_evaluates_nothing_and_takes_a_sample_of_the_images(
+    colour_run: TuneResult, colour_model: Path, nothing_given: RunConfig
+) -> None:
+    request = BenchmarkRequest(
+        nothing_given,
+        input_model=colour_run.run / "colours-13-int8.onnx",
+        baseline_model=colour_model,
+        mode="performance",
+        workers=1,
+    )
+    result = benchmark(request)
+    assert [entry.accuracy for entry in result.report.models] == [None, None]
+    assert [entry.name for entry in result.report.models] == ["fp32", "colours-13-int8"]
+    assert result.report.latency is not None
+    assert result.report.latency.plan.baseline == "fp32"
+    assert result.report.throughput == ()
+    assert result.report.instances is None
+    assert result.exit_code is ExitCode.DONE
+
+
+def test_a_model_is_judged_against_its_baseline_on_all_images_without_a_run(
+    colour_run: TuneResult, colour_model: Path, configured: Configured, tmp_path: Path
+) -> None:
+    onnx.save(forgetful(chosen_candidate(colour_run), 1), tmp_path / "fp32.onnx")
+    request = BenchmarkRequest(
+        configured(),
+        input_model=tmp_path / "fp32.onnx",
+        baseline_model=colour_model,
+        mode="accuracy",
+        workers=1,
+    )
+    result = benchmark(request)
+    baseline, candidate = result.report.models
+    assert (baseline.name, candidate.name) == ("fp32", "model")
+    assert (baseline.file, candidate.file) == (str(colour_model), str(tmp_path / "fp32.onnx"))
+    assert candidate.accuracy is not None
+    assert candidate.accuracy.top1 is not None
+    assert candidate.accuracy.top1.drop == pytest.approx(16 / 96)
+    assert candidate.accuracy.judgement is not None
+    assert candidate.accuracy.judgement.deciding.outcome == "not met"
+    assert result.exit_code is ExitCode.NOT_MET
+
+    same = replace(request, input_model=colour_run.run / "colours-13-qdq.onnx")
+    assert benchmark(same).exit_code is ExitCode.DONE
+    sure = configured({"tuning.accuracy_criterion.confidence": 0.95})
+    assert benchmark(replace(same, config=sure)).exit_code is ExitCode.INCONCLUSIVE
+
+
+def test_the_source_stands_in_for_the_baseline_where_the_work_folder_is_gone(
+    runs: Path, nothing_given: RunConfig
+) -> None:
+    shutil.rmtree(runs / "a-newer" / "work")
+    result = benchmark(BenchmarkRequest(nothing_given, runs_dir=runs, mode="accuracy", workers=1))
+    assert Path(result.report.models[0].file).name == "colours-13.onnx"
+
+
+def test_models_of_unlike_classes_or_image_sizes_are_refused(
+    colour_model: Path, configured: Configured, tmp_path: Path
+) -> None:
+    unlike = tmp_path / "unlike.onnx"
+    model = colours()
+    model.graph.input[0].type.tensor_type.shape.dim[2].dim_value = 16
+    model.graph.input[0].type.tensor_type.shape.dim[3].dim_value = 16
+    onnx.save(model, unlike)
+    request = BenchmarkRequest(configured(), input_model=unlike, baseline_model=colour_model, mode="accuracy")
+    with pytest.raises(ModelError, match="different image sizes"):
+        benchmark(request)
+    onnx.save(of_three_classes(), unlike)
+    with pytest.raises(ModelError, match="different numbers of classes"):
+        benchmark(request)
+
+
+def of_three_classes() -> onnx.ModelProto:
+    """Return the classifier without its last three colours."""
+    model = colours()
+    for weight in model.graph.initializer:
+        if weight.name in ("w2", "b2"):
+            array = onnx.numpy_helper.to_array(weight)[:3].copy()
+            weight.CopyFrom(onnx.numpy_helper.from_array(array, weight.name))
+    model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 3
+    return model
+
+
+def test_without_a_run_or_a_model_the_first_command_is_named(nothing_given: RunConfig, tmp_path: Path) -> None:
+    with pytest.raises(RunError) as caught:
+        benchmark(BenchmarkRequest(nothing_given, runs_dir=tmp_path / "runs"))
+    assert "run_tuning.sh" in str(caught.value)
+
+
+def test_a_model_of_unknown_weights_needs_a_preprocessing(
+    colour_model: Path, colour_images: tuple[Path, Path], configured: Configured
+) -> None:
+    data, labels = colour_images
+    config = load_config(None, {"data.path": str(data), "data.labels": str(labels)})
+    with pytest.raises(ConfigError) as caught:
+        benchmark(BenchmarkRequest(config, input_model=colour_model, mode="accuracy"))
+    assert "caffe, imagenet" in str(caught.value)

@@ -1,0 +1,27 @@
+"""What `inspect` says of a file whose weights are stored in int8 and computed in fp32."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from quantize.commands.inspect import inspect_model, inspection_text
+from quantize.models.artifact import save_model
+from tests.engines.native.search.conftest import classifier_graph
+from tests.formats.test_stored import stored_classifier
+
+
+def test_layers_stored_in_int8_are_called_so_with_what_opening_them_takes(tmp_path: Path) -> None:
+    model, _ = stored_classifier()
+    found = inspect_model(save_model(model, tmp_path / "stored.onnx").path)
+    assert found.stored == ("stem", "left", "right", "last")
+    assert found.opening is not None
+    assert found.opening.load_ns > 0
+    text = inspection_text(found)
+    assert "4 layers stored in int8, computed in fp32; opening it takes" in text
+    assert "0.0 % of them in int8" in text
+
+
+def test_of_other_files_nothing_is_said(tmp_path: Path) -> None:
+    found = inspect_model(save_model(classifier_graph(), tmp_path / "plain.onnx").path)
+    assert found.stored == ()
+    assert "stored" not in inspection_text(found).replace("stored.onnx", "")

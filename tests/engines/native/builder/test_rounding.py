@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from quantize.engines.native.builder.rounding import RoundingProblem, least_squares_levels
+from quantize.engines.native.builder.weight_scales import nearest_levels, scales_by_maximum, scales_by_mse
+
+
+def problem(seed, groups, outputs, inputs):
+    rng = np.random.default_rng(seed)
+    mixing = rng.normal(0, 1, (groups, inputs, inputs))
+    samples = rng.normal(0, 1, (groups, 400, inputs)) @ mixing
+    rows = rng.normal(0, 1, (groups * outputs, inputs)).astype(np.float32)
+    return rows, samples.swapaxes(1, 2) @ samples / 400
+
+
+def output_error(rows, levels, scales, moments):
+    change = (rows - levels * scales[:, None]).reshape(len(moments), -1, rows.shape[1])
+    return float(np.einsum("gok,gkl,gol->", change, moments, change))
+
+
+@given(st.integers(0, 1000), st.sampled_from([(1, 8, 70), (5, 1, 9), (2, 3, 20)]))
+@settings(max_examples=15, deadline=None)
+def test_the_outputs_change_less_than_with_the_nearest_levels(seed, shape):
+    rows, moments = problem(seed, *shape)
+    scales = scales_by_maximum(rows, 127)
+    found = least_squares_levels(rows, scales, RoundingProblem.of(moments), 127)
+    nearest = nearest_levels(rows, scales, 127)
+    assert output_error(rows, found, scales, moments) < 1.001 * output_error(rows, nearest, scales, moments)
+
+
+@given(st.integers(0, 1000))
+@settings(max_examples=10, deadline=None)
+def test_levels_are_whole_and_within_bounds(seed):
+    rows, moments = problem(seed, 2, 4, 30)
+    levels = least_squares_levels(rows, scales_by_maximum(rows, 63), RoundingProblem.of(moments), 63)
+    assert np.array_equal(levels, np.rint(levels))
+    assert np.abs(levels).max() <= 63
+
+
+def test_independent_inputs_leave_nothing_better_than_the_nearest():
+    rows, _ = problem(0, 1, 6, 12)
+    scales = scales_by_maximum(rows, 127)
+    levels = least_squares_levels(rows, scales, RoundingProblem.of(np.eye(12)[None]), 127)
+    assert np.array_equal(levels, nearest_levels(rows, scales, 127))
+
+
+def test_inputs_that_never_vary_do_no_harm():
+    rows, moments = problem(0, 1, 6, 12)
+    moments[:, 3], moments[:, :, 3] = 0, 0
+    assert np.isfinite(least_squares_levels(rows, scales_by_maximum(rows, 127), RoundingProblem.of(moments), 127)).all()
+    assert np.isfinite(
+        least_squares_levels(rows, scales_by_maximum(rows, 127), RoundingProblem.of(np.zeros((1, 12, 12))), 127)
+    ).all()
+
+
+@given(st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_scales_by_squared_error_are_never_worse_than_those_by_the_maximum(seed):
+    rows = np.random.default_rng(seed).standard_t(3, (4, 50)).astype(np.float32)
+    errors = []
+    for scales in (scales_by_mse(rows, 127), scales_by_maximum(rows, 127)):
+        errors.append(((rows - nearest_levels(rows, scales, 127) * scales[:, None]) ** 2).sum(axis=1))
+    assert (errors[0] <= errors[1] * 1.0001).all()
+
+
+def test_a_channel_of_zeros_has_a_usable_scale():
+    assert scales_by_maximum(np.zeros((2, 3), np.float32), 127).tolist() == [1.0, 1.0]

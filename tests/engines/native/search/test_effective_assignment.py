@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from quantize.calibration.collect import collect
+from quantize.data.batch import Batch
+from quantize.engines.native.builder.builder import NativeBuilder, op_types_of
+from quantize.engines.native.search.assignment import Costs
+from quantize.engines.native.search.effective_assignment import TENSORS_ONLY, effective
+from quantize.engines.native.search.latency_model import LatencyModel
+from quantize.engines.native.search.neighbours import neighbours
+from quantize.engines.native.search.tensor_users import borders_of
+from quantize.engines.native.search.units import unit_graph
+from quantize.graph.identity import graph_sha256
+from quantize.recipe import Recipe
+
+RECIPE = Recipe(engine="native", range_rule="minmax")
+
+
+def between_convs(op_type: str) -> onnx.ModelProto:
+    """Two Convs, an op of this type on what they make, and a Conv behind it."""
+    rng = np.random.default_rng(0)
+
+    def weights(name, *shape):
+        return numpy_helper.from_array(rng.normal(0, 0.5, shape).astype(np.float32), name)
+
+    one_input = op_type.endswith("Pool")
+    taken = ["left"] if one_input else ["left", "right"]
+    attributes = {"kernel_shape": [2, 2]} if op_type == "AveragePool" else {}
+    nodes = [
+        helper.make_node("Conv", ["x", "w0"], ["left"], "before"),
+        helper.make_node("Conv", ["x", "w1"], ["right"], "beside"),
+        helper.make_node(op_type, taken, ["middle"], "between", **attributes),
+        helper.make_node("Conv", ["middle", "w2"], ["scores"], "after"),
+    ]
+    constants = [weights("w0", 4, 3, 1, 1), weights("w1", 4, 3, 1, 1), weights("w2", 5, 4, 1, 1)]
+    graph = helper.make_graph(
+        nodes,
+        "between",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 6, 6])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, None)],
+        constants,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+
+
+def built(model: onnx.ModelProto, *float_nodes: str) -> str:
+    images = np.random.default_rng(1).normal(0, 1, (4, 3, 6, 6)).astype(np.float32)
+    statistics = collect(model, [Batch(("a", "b", "c", "d"), images, None)])
+    recipe = RECIPE.but(float_nodes=tuple(sorted(float_nodes)))
+    return graph_sha256(NativeBuilder(folder=None).graph(model, recipe, statistics))  # type: ignore[arg-type]
+
+
+def costs_of(model: onnx.ModelProto) -> Costs:
+    graph = unit_graph(model, op_types_of(RECIPE))
+    times = {unit.name: 10.0 for unit in graph.units}
+    latency = LatencyModel(times, times, enter_ns=0.0, leave_ns=0.0, rest_ns=0.0)
+    return Costs(graph, borders_of(model, graph), latency, weights={}, tensors={})
+
+
+@pytest.mark.parametrize("op_type", sorted(TENSORS_ONLY))
+def test_an_op_between_int8_ops_gives_the_same_graph_in_fp32(op_type):
+    model = between_convs(op_type)
+    assert built(model, "between") == built(model)
+    assert effective(costs_of(model), frozenset({"between"})) == frozenset()
+
+
+@pytest.mark.parametrize("op_type", sorted(TENSORS_ONLY))
+def test_an_op_beside_a_float_neighbour_keeps_its_place(op_type):
+    model = between_convs(op_type)
+    beside = frozenset({"between", "after"})
+    assert effective(costs_of(model), beside) == beside
+    assert built(model, *beside) != built(model, "after")
+
+
+def test_a_layer_with_weights_always_counts():
+    model = between_convs("Add")
+    assert effective(costs_of(model), frozenset({"before"})) == frozenset({"before"})
+    assert built(model, "before") != built(model)
+
+
+def test_no_neighbour_is_proposed_that_changes_nothing():
+    costs = costs_of(between_convs("Add"))
+    found = list(neighbours(costs, frozenset()))
+    assert frozenset({"between"}) not in found
+    assert frozenset({"before"}) in found
+    assert len(found) == len(set(found))

@@ -1,0 +1,36 @@
+"""A search of a model that insists on a batch size, on images that do not fill whole batches."""
+
+from __future__ import annotations
+
+import pytest
+
+from quantize.data.batch import Batch
+from quantize.engines.native.search.settings import SearchSettings
+from quantize.engines.protocols import Goal
+from quantize.models.artifact import save_model
+from quantize.models.batch_dimension import set_batch
+from tests.engines.native.search.conftest import classifier_graph
+
+CORRECTIONS = SearchSettings.model_fields["corrections"].default
+
+
+def searched(tuner, model, images):
+    """The result of a search on ten images."""
+    parts = [range(0, 5), range(5, 10)]
+    batches = [Batch(tuple(str(at) for at in part), images[part.start : part.stop], None) for part in parts]
+    list(tuner.tune(model, Goal("none"), None, batches))
+    return tuner.search.result
+
+
+@pytest.mark.parametrize("batch", [1, 3, 8, 16])
+def test_a_model_of_a_fixed_batch_is_searched_on_all_images(tuner_in, model, images, tmp_path, batch):
+    graph = classifier_graph()
+    set_batch(graph, batch)
+    fixed = save_model(graph, tmp_path / "fixed.onnx")
+    expected = searched(tuner_in(tmp_path / "free", corrections=CORRECTIONS), model, images)
+    found = searched(tuner_in(tmp_path / "fixed", corrections=CORRECTIONS), fixed, images)
+    assert found.chosen.trial.artifact.contract.fixed_batch == batch
+    assert found.sensitivity.images == 10
+    assert dict(found.fidelity) == pytest.approx(dict(expected.fidelity), rel=1e-2)
+    assert found.sensitivity.weights == pytest.approx(dict(expected.sensitivity.weights), rel=1e-2)
+    assert found.sensitivity.tensors == pytest.approx(dict(expected.sensitivity.tensors), rel=1e-2)

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from onnx import numpy_helper
+
+from quantize.data.batch import Batch
+from quantize.engines.native.search.race import RaceJudge
+from quantize.engines.protocols import Goal
+from quantize.evaluation.evaluate import evaluate
+from quantize.evaluation.scores import ScoreStore
+from quantize.models.artifact import save_model
+
+
+@pytest.fixture(scope="module")
+def race(model, fp32_scores, tmp_path_factory):
+    """The fp32 model evaluated on 400 images that it gets right for the most part, and a judge for goals."""
+    rng = np.random.default_rng(5)
+    images = (rng.normal(0, 1, (400, 3, 16, 16)) + rng.normal(0, 1, (400, 3, 1, 1))).astype(np.float32)
+    folder = tmp_path_factory.mktemp("race")
+    first = [Batch(tuple(map(str, range(400))), images, np.zeros(400, np.int64))]
+    evaluate(model, first, store=folder / "scores.bin")
+    labels = ScoreStore.open(folder / "scores.bin").scores.argmax(axis=1).astype(np.int64)
+    labels[::5] = (labels[::5] + 1) % 10
+    batches = [Batch(tuple(map(str, range(400))), images, labels)]
+    baseline = evaluate(model, batches, store=folder / "labelled.bin")
+    looked_at = []
+
+    def batches_of(positions):
+        looked_at.append(len(positions))
+        return [Batch(tuple(str(at) for at in positions), images[positions], labels[positions])]
+
+    def judge(goal):
+        looked_at.clear()
+        return RaceJudge(goal, baseline, ScoreStore.open(folder / "labelled.bin"), batches_of, first_block=50)
+
+    return judge, looked_at, float(baseline.top_k(1).expected) / 400 if baseline.top_k(1).expected > 1 else 0.8
+
+
+def broken(model, path):
+    proto = model.proto()
+    for tensor in proto.graph.initializer:
+        if tensor.name == "w3":
+            values = numpy_helper.to_array(tensor)
+            tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(values[::-1]), "w3"))
+    return save_model(proto, path)
+
+
+def test_the_model_itself_passes_for_certain_on_all_images_or_before(race, model):
+    judge, looked_at, accuracy = race
+    found = judge(Goal("top1", baseline=accuracy, relative=0.01))(model)
+    assert found.met
+    assert found.images == sum(looked_at)
+    assert found.total == 400
+
+
+def test_a_broken_candidate_is_rejected_after_the_first_images(race, model, tmp_path):
+    judge, _, accuracy = race
+    found = judge(Goal("top1", baseline=accuracy, relative=0.01))(broken(model, tmp_path / "broken.onnx"))
+    assert not found.met
+    assert found.images < 400
+    assert not found.complete
+
+
+def test_agreement_is_raced_without_looking_at_labels(race, model, tmp_path):
+    judge, _, _ = race
+    goal = Goal("agreement", minimum=0.95)
+    assert judge(goal)(model).met
+    assert judge(goal)(model).metric == 1.0
+    assert not judge(goal)(broken(model, tmp_path / "broken.onnx")).met
+
+
+def test_a_goal_that_measures_nothing_looks_at_no_image(race, model):
+    judge, looked_at, _ = race
+    found = judge(Goal("none"))(model)
+    assert (found.met, found.metric, found.images) == (True, None, 0)
+    assert looked_at == []

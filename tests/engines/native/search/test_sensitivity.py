@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+
+from quantize.calibration.collect import collect
+from quantize.engines.native.builder.builder import NativeBuilder, op_types_of
+from quantize.engines.native.search.quantized_weights import QuantizedWeights
+from quantize.engines.native.search.scorer import Scorer
+from quantize.engines.native.search.sensitivity import measure_sensitivity
+from quantize.engines.native.search.units import unit_graph
+from quantize.grid.grid import Grid
+from quantize.recipe import Recipe
+
+RECIPE = Recipe(engine="native", corrections=("bias",), float_nodes=("gap", "softmax"))
+
+
+@pytest.fixture(scope="module")
+def measured(model, batches, tmp_path_factory):
+    """Sensitivity, the quantized weights, the grids and the scorer behind it."""
+    proto = model.proto()
+    builder = NativeBuilder(tmp_path_factory.mktemp("candidates"))
+    statistics = collect(proto, batches)
+    placement, grids = builder.placed(proto, RECIPE, statistics)
+    original = {tensor.name: tensor.SerializeToString() for tensor in proto.graph.initializer}
+    changed = {
+        tensor.name: tensor
+        for tensor in placement.model.graph.initializer
+        if tensor.SerializeToString() != original.get(tensor.name)
+    }
+    scorer = Scorer(model, batches, most=24, threads=2)
+    graph = unit_graph(proto, op_types_of(RECIPE))
+    found = measure_sensitivity(
+        proto, graph, QuantizedWeights(changed, placement.added_biases), grids, scorer, fixed_batch=None
+    )
+    return found, placement, grids, scorer, builder.graph(proto, RECIPE, statistics)
+
+
+def with_weights(proto, placement, unit):
+    """The fp32 model with one layer's weights and bias as the candidate has them."""
+    changed = onnx.ModelProto.FromString(proto.SerializeToString())
+    node = next(node for node in changed.graph.node if node.name == unit)
+    if unit in placement.added_biases:
+        node.input.append(placement.added_biases[unit])
+    placed = {tensor.name: tensor for tensor in placement.model.graph.initializer}
+    names = set(node.input) & set(placed)
+    kept = [tensor for tensor in changed.graph.initializer if tensor.name not in names]
+    del changed.graph.initializer[:]
+    changed.graph.initializer.extend([*kept, *(placed[name] for name in names)])
+    return changed
+
+
+def with_rounded(proto, tensor, grid: Grid):
+    """The fp32 model with one tensor put on its grid."""
+    changed = onnx.ModelProto.FromString(proto.SerializeToString())
+    for node in changed.graph.node:
+        for at, name in enumerate(node.input):
+            if name == tensor:
+                node.input[at] = "rounded"
+    changed.graph.initializer.append(numpy_helper.from_array(np.float32(grid.scale), "scale"))
+    changed.graph.initializer.append(numpy_helper.from_array(np.uint8(grid.zero_point), "zero_point"))
+    nodes = list(changed.graph.node)
+    at = 1 + max((i for i, node in enumerate(nodes) if tensor in node.output), default=-1)
+    nodes[at:at] = [
+        helper.make_node("QuantizeLinear", [tensor, "scale", "zero_point"], ["levels"], "q"),
+        helper.make_node("DequantizeLinear", ["levels", "scale", "zero_point"], ["rounded"], "dq"),
+    ]
+    del changed.graph.node[:]
+    changed.graph.node.extend(nodes)
+    return changed
+
+
+def test_the_walk_finds_what_the_whole_model_with_one_layers_weights_changed_shows(measured, model):
+    found, placement, _, scorer, _ = measured
+    for unit in ("stem", "left", "right", "last"):
+        expected = scorer.fidelity(with_weights(model.proto(), placement, unit)).mean_kl
+        assert found.weights[unit] == pytest.approx(expected, rel=0.02, abs=1e-9)
+
+
+def test_the_walk_finds_what_the_whole_model_with_one_tensor_rounded_shows(measured, model):
+    found, _, grids, scorer, _ = measured
+    for tensor in ("x", "r0", "r1", "r3"):
+        expected = scorer.fidelity(with_rounded(model.proto(), tensor, grids[tensor])).mean_kl
+        assert found.tensors[tensor] == pytest.approx(expected, rel=0.02, abs=1e-9)
+
+
+def test_the_sum_is_near_what_the_candidate_with_everything_quantized_loses(measured):
+    found, _, _, scorer, candidate = measured
+    summed = sum(found.weights.values()) + sum(value for name, value in found.tensors.items() if name != "gap")
+    assert summed == pytest.approx(scorer.fidelity(candidate).mean_kl, rel=0.6)
+
+
+def test_the_number_of_images_is_bounded(measured):
+    found, *_ = measured
+    assert found.images == 24

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from quantize.graph.fixed_shapes import fix_reshapes
+from quantize.graph.names import name_nodes
+from quantize.graph.shape_inference import inferred_shapes
+from quantize.graph.shape_values import shape_values
+from quantize.graph.wiring import Wiring
+
+CONSTANTS = {
+    "zero": np.array(0),
+    "zeros": np.array([0]),
+    "one": np.array([1]),
+    "two": np.array([2]),
+    "ends": np.array([-1]),
+    "picked": np.array([0, 2]),
+    "half": np.array([0.5], np.float32),
+    "rest": np.array([3, -1]),
+}
+
+
+def model_of(nodes: Sequence[NodeProto], opset: int = 13) -> ModelProto:
+    graph = helper.make_graph(
+        nodes,
+        "shapes",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, 4, 5])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(values, name) for name, values in CONSTANTS.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+
+
+def value_of(*nodes: NodeProto, name: str = "v", opset: int = 15) -> object:
+    model = model_of([*nodes, helper.make_node("Relu", ["x"], ["y"])], opset)
+    return shape_values(Wiring(model.graph), inferred_shapes(model)).get(name)
+
+
+SHAPE = helper.make_node("Shape", ["x"], ["s"])
+
+
+@pytest.mark.parametrize(
+    ("nodes", "value"),
+    [
+        ([helper.make_node("Shape", ["x"], ["v"])], ("N", 3, 4, 5)),
+        ([helper.make_node("Shape", ["x"], ["v"], start=1, end=-1)], (3, 4)),
+        ([SHAPE, helper.make_node("Gather", ["s", "zero"], ["v"])], "N"),
+        ([SHAPE, helper.make_node("Gather", ["s", "picked"], ["v"])], ("N", 4)),
+        ([SHAPE, helper.make_node("Slice", ["s", "one", "ends"], ["v"])], (3, 4)),
+        ([SHAPE, helper.make_node("Slice", ["s", "zeros", "one", "zeros", "one"], ["v"])], ("N",)),
+        ([SHAPE, helper.make_node("Slice", ["s", "zeros", "ends", "zeros", "two"], ["v"])], None),
+        ([SHAPE, helper.make_node("Cast", ["s"], ["v"], to=TensorProto.INT32)], ("N", 3, 4, 5)),
+        ([SHAPE, helper.make_node("Concat", ["s", "rest"], ["v"], axis=0)], ("N", 3, 4, 5, 3, -1)),
+        (
+            [SHAPE, helper.make_node("Slice", ["s", "zeros", "one"], ["f"]), helper.make_node("Squeeze", ["f"], ["v"])],
+            "N",
+        ),
+        ([SHAPE, helper.make_node("Squeeze", ["s"], ["v"])], None),
+        ([SHAPE, helper.make_node("Unsqueeze", ["s", "zeros"], ["v"])], None),
+        ([SHAPE, helper.make_node("Mul", ["s", "two"], ["v"])], None),
+        ([helper.make_node("RandomNormal", [], ["v"], shape=[1])], None),
+        ([SHAPE, helper.make_node("Concat", ["s", "half"], ["v"], axis=0)], None),
+    ],
+)
+def test_values_computed_from_shapes_are_followed(nodes: list[NodeProto], value: object) -> None:
+    assert value_of(*nodes) == value
+
+
+@pytest.mark.parametrize(
+    ("target", "fixed"),
+    [([-1, 60], [0, 60]), ([-1, 3, 20], [0, 3, 20]), ([-1, 30], [-1, 30]), ([0, -1], [0, -1]), ([60, -1], [60, -1])],
+)
+def test_a_batch_that_a_reshape_finds_out_is_kept_instead_where_that_is_the_same(
+    target: list[int], fixed: list[int]
+) -> None:
+    model = model_of([helper.make_node("Reshape", ["x", "target"], ["y"])])
+    model.graph.initializer.append(numpy_helper.from_array(np.array(target), "target"))
+
+    fix_reshapes(model)
+
+    shape = Wiring(model.graph).array(model.graph.node[0].input[1])
+    assert shape is not None
+    assert shape.tolist() == fixed
+
+
+def test_nodes_get_names_that_are_theirs_alone() -> None:
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"]),
+        helper.make_node("Relu", ["a"], ["b"], name="Relu_a"),
+        helper.make_node("Relu", ["b"], ["c"], name="Relu_a"),
+        helper.make_node("Relu", ["c"], ["y"]),
+    ]
+    model = model_of(nodes)
+    name_nodes(model)
+
+    assert [node.name for node in model.graph.node] == ["Relu_a_2", "Relu_a", "Relu_a_3", "Relu_y"]

@@ -1,0 +1,176 @@
+"""A small classifier that is right, on small images; and one real run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import onnx
+import pytest
+from PIL import Image
+
+from quantize.config import RunConfig, load_config
+from quantize.engines.native.search.latency_table import PairedLatency
+from quantize.engines.protocols import EvaluateCallback, Trial
+from quantize.evaluation.evaluation import Evaluation
+from quantize.evaluation.fidelity import Fidelity
+from quantize.evaluation.outcomes import Outcomes
+from quantize.models.artifact import ModelArtifact, save_model
+from quantize.recipe import Recipe
+from quantize.run import judging as finishing
+from quantize.run import tuning_run
+from quantize.run.context import Context
+from quantize.run.inc_engine import preferred
+from quantize.run.native_engine import NativeEngine
+from quantize.run.request import TuneRequest, TuneResult
+from quantize.run.search import Found, Search
+from quantize.run.tune import tune
+from tests.engines.native.search.conftest import made_profile
+from tests.run.colours import COLOURS, SETTINGS, SIDE, chosen_candidate, colours
+
+Configured = Callable[..., RunConfig]
+EndedSearch = Callable[..., None]
+Evaluated = Callable[..., Evaluation]
+
+
+@pytest.fixture(scope="session")
+def colour_images(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Return a folder of 96 noisy images in six colours and its label file."""
+    folder = tmp_path_factory.mktemp("colours")
+    (folder / "val").mkdir()
+    generator = np.random.default_rng(5)
+    lines = []
+    for number in range(96):
+        label = number % len(COLOURS)
+        pixels = np.array(COLOURS[label]) + generator.normal(0, 35, (SIDE, SIDE, 3))
+        name = f"image{number:03d}.png"
+        Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(folder / "val" / name)
+        lines.append(f"{name} {label}\n")
+    (folder / "val.txt").write_text("".join(lines))
+    return folder / "val", folder / "val.txt"
+
+
+@pytest.fixture(scope="session")
+def colour_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a Conv-Relu-Conv-pool-Softmax classifier of the six colours, for pixels 0-255 in RGB."""
+    path = tmp_path_factory.mktemp("model") / "colours-13.onnx"
+    onnx.save(colours(), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def configured(colour_images: tuple[Path, Path]) -> Configured:
+    """Return a maker of the settings for the small classifier, some of them changed (None: not given)."""
+
+    def make(changes: dict[str, object] | None = None) -> RunConfig:
+        data, labels = colour_images
+        given = {**SETTINGS, "data.path": str(data), "data.labels": str(labels), **(changes or {})}
+        return load_config(None, {key: value for key, value in given.items() if value is not None})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def colour_run(colour_model: Path, configured: Configured, tmp_path_factory: pytest.TempPathFactory) -> TuneResult:
+    """Return a finished run of Neural Compressor on the small classifier, started in an empty folder beside it."""
+    pytest.importorskip("neural_compressor")
+    place = tmp_path_factory.mktemp("run")
+    (place / "here").mkdir()
+    request = TuneRequest(configured(), input_model=colour_model, output_model=place / "out", workers=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place / "here")
+        return tune(request)
+
+
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave memory and operators out, where they are not the subject."""
+    monkeypatch.setattr(finishing, "measure_anatomy", lambda *_, **__: ((), None))
+
+
+@pytest.fixture
+def ended_search(brief: None, colour_run: TuneResult, monkeypatch: pytest.MonkeyPatch) -> EndedSearch:
+    """Return what replaces the search by given candidates: without any, the one that ``colour_run`` chose.
+
+    An exception among the candidates is raised in its place, as where a run is interrupted.
+    """
+
+    def replace(*candidates: onnx.ModelProto | BaseException) -> None:
+        monkeypatch.setattr(
+            tuning_run, "tune_with_inc", _search_of(candidates or (chosen_candidate(colour_run),), colour_run)
+        )
+
+    return replace
+
+
+def _search_of(candidates: tuple[onnx.ModelProto | BaseException, ...], run: TuneResult) -> Callable[..., Found]:
+    def tune_with(context: Context, search: Search) -> Found:
+        known = {recorded.trial.recipe.id for recorded in search.earlier}
+
+        def tune(evaluate: EvaluateCallback) -> Iterator[Trial]:
+            for number, candidate in enumerate(candidates):
+                recipe = run.report.chosen.recipe.but(range_rule=f"rule {number}")
+                if recipe.id in known:
+                    continue
+                if isinstance(candidate, BaseException):
+                    raise candidate
+                artifact = save_model(candidate, context.folder.work / "candidates" / f"{recipe.id}.onnx")
+                metric = evaluate(artifact) if search.goal.metric != "none" else None
+                yield Trial(number, recipe, artifact, metric, 0.1)
+
+        return preferred(search.run(tune, lambda: (None, "these were all")), search.goal)
+
+    return tune_with
+
+
+@pytest.fixture(scope="session")
+def evaluated() -> Evaluated:
+    """Return a maker of evaluations: which images are right, of how many classes, and the agreement with fp32."""
+
+    def make(
+        right: list[bool], *, classes: int = 1000, labelled: bool = True, agreements: list[float] | None = None
+    ) -> Evaluation:
+        wrong = np.array([not image for image in right], np.int64)
+        outcomes = Outcomes(
+            ids=tuple(f"image-{number:05}" for number in range(len(right))),
+            labels=np.zeros_like(wrong) if labelled else None,
+            rank=wrong if labelled else None,
+            ties=np.zeros_like(wrong) if labelled else None,
+            prediction=wrong.copy(),
+            tied_top=np.ones_like(wrong),
+            margin=np.ones(len(right)),
+        )
+        ones = np.ones(len(right))
+        fidelity = None
+        if agreements is not None:
+            agreed = np.array(agreements)
+            fidelity = Fidelity("softmax", agreed, agreed == 1, np.zeros(len(right)), ones, ones.copy())
+        return Evaluation("f" * 64, classes, outcomes, (), fidelity, constant_output=False)
+
+    return make
+
+
+@pytest.fixture
+def fast_integers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the native engine times by which integers are faster."""
+    make_integers_fast(monkeypatch)
+
+
+def make_integers_fast(patch: pytest.MonkeyPatch) -> None:
+    """Give the native engine times by which integers are faster: by the clock, so small a model gains nothing."""
+
+    def time_ns(model: ModelArtifact) -> float:
+        on_integers = any(node.op_type == "DequantizeLinear" for node in model.proto().graph.node)
+        return 400.0 if on_integers else 1000.0
+
+    def measured(_: NativeEngine, candidate: ModelArtifact, baseline: ModelArtifact) -> PairedLatency:
+        return PairedLatency(baseline_ns=time_ns(baseline), candidate_ns=time_ns(candidate))
+
+    def profiled(engine: NativeEngine, candidate: ModelArtifact, recipe: Recipe) -> SimpleNamespace:
+        names = [node.name for node in colours().graph.node]
+        return made_profile(dict.fromkeys(names, (100.0, 40.0)), conversion=1.0)
+
+    patch.setattr(NativeEngine, "_measure", measured)
+    patch.setattr(NativeEngine, "_profile", profiled)

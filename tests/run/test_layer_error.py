@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from quantize.data.batch import Batch
+from quantize.models.artifact import ModelArtifact
+from quantize.run.layer_error import layer_errors
+from quantize.run.request import TuneResult
+
+pytestmark = pytest.mark.inc
+
+
+def images(count: int = 3) -> list[Batch]:
+    values = np.random.default_rng(2).uniform(0, 255, (count, 1, 3, 32, 32)).astype(np.float32)
+    return [Batch((f"image{number}",), image, None) for number, image in enumerate(values)]
+
+
+def test_every_convolution_of_a_run_has_its_error_in_the_report(colour_run: TuneResult) -> None:
+    assert [layer.node for layer in colour_run.report.layers] == ["first", "second"]
+    assert all(layer.sqnr_decibel is not None and layer.sqnr_decibel > 15 for layer in colour_run.report.layers)
+
+
+def test_a_model_against_itself_has_no_error(colour_run: TuneResult) -> None:
+    fp32 = ModelArtifact.load(colour_run.run / "work" / "fp32.onnx").proto()
+    assert [layer.sqnr_decibel for layer in layer_errors(fp32, fp32, images())] == [None, None]
+
+
+def test_a_layer_with_wrong_weights_stands_out(colour_run: TuneResult) -> None:
+    fp32 = ModelArtifact.load(colour_run.run / "work" / "fp32.onnx").proto()
+    wrong = onnx.ModelProto.FromString(fp32.SerializeToString())
+    (weight,) = [tensor for tensor in wrong.graph.initializer if tensor.name == wrong.graph.node[-4].input[1]]
+    weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) * np.float32(1.5), weight.name))
+    first, second = layer_errors(fp32, wrong, images())
+    assert first.sqnr_decibel is None
+    assert second.sqnr_decibel is not None
+    assert second.sqnr_decibel < 10

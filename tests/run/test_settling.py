@@ -1,0 +1,156 @@
+"""Candidate after candidate is written until the files of one hold what its trial promised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+import pytest
+
+from quantize.engines.protocols import EvaluateCallback, Trial
+from quantize.errors import ExitCode
+from quantize.models.artifact import save_model
+from quantize.report.markdown import markdown
+from quantize.rewrites import Rewritten
+from quantize.run import build as built
+from quantize.run import tuning_run
+from quantize.run.context import Context
+from quantize.run.inc_engine import preferred
+from quantize.run.request import TuneRequest, TuneResult
+from quantize.run.search import Found, Search
+from quantize.run.tune import tune
+from quantize.target import CpuClass
+from tests.run.colours import chosen_candidate, forgetful
+from tests.run.conftest import Configured, EndedSearch
+
+pytestmark = pytest.mark.inc
+
+Spoil = Callable[[int], None]
+
+
+@pytest.fixture
+def spoiled(monkeypatch: pytest.MonkeyPatch) -> Spoil:
+    """Return what lets the files of the first so many candidates forget a colour when they are written."""
+    write = built.finished
+
+    def spoil(count: int) -> None:
+        left = iter(range(count))
+
+        def damaged(rewritten: Rewritten, target: CpuClass) -> Rewritten:
+            whole = write(rewritten, target)
+            if next(left, None) is None:
+                return whole
+            return replace(whole, qlinear=forgetful(whole.qlinear, 1), qdq=forgetful(whole.qdq, 1))
+
+        monkeypatch.setattr(built, "finished", damaged)
+
+    return spoil
+
+
+def tuned(config: Configured, model: Path, run: Path) -> TuneResult:
+    return tune(TuneRequest(config(), input_model=model, output_model=run, workers=1))
+
+
+def test_where_the_written_files_miss_what_the_trial_met_the_next_candidate_is_tried(
+    colour_run: TuneResult,
+    colour_model: Path,
+    configured: Configured,
+    tmp_path: Path,
+    ended_search: EndedSearch,
+    spoiled: Spoil,
+) -> None:
+    good = chosen_candidate(colour_run)
+    ended_search(good, renamed(good))
+    spoiled(1)
+    result = tuned(configured, colour_model, tmp_path / "out")
+    report = result.report
+    assert result.exit_code is ExitCode.DONE
+    assert report.chosen.trial == 1
+    (lost,) = report.lost
+    assert (lost.trial, lost.by) == (0, "writing the QLinear file")
+    assert lost.trial_metric == report.trials[0].metric
+    assert lost.metric is not None
+    assert lost.metric < report.trials[0].metric  # type: ignore[operator]
+    (sentence,) = (reason for reason in report.verdict.reasons if "lost by" in reason)
+    assert sentence.startswith("Trial 1 met the criterion (")
+    assert sentence.endswith("lost by writing the QLinear file. The next candidate was tried.")
+    assert sentence in markdown(report)
+
+
+def test_where_every_candidate_loses_it_the_report_does_not_claim_that_tuning_ended_well(
+    colour_run: TuneResult,
+    colour_model: Path,
+    configured: Configured,
+    tmp_path: Path,
+    ended_search: EndedSearch,
+    spoiled: Spoil,
+) -> None:
+    good = chosen_candidate(colour_run)
+    ended_search(good, renamed(good))
+    spoiled(9)
+    result = tuned(configured, colour_model, tmp_path / "out")
+    verdict = result.report.verdict
+    assert result.exit_code is ExitCode.NOT_MET
+    assert verdict.status == "not met"
+    assert [lost.trial for lost in result.report.lost] == [0, 1]
+    assert verdict.stopped_because == "these were all, but what was written from it does not"
+    assert all((result.run / model.file).is_file() for model in result.report.models)
+
+
+def test_a_candidate_that_never_met_the_criterion_has_lost_nothing(
+    colour_run: TuneResult, colour_model: Path, configured: Configured, tmp_path: Path, ended_search: EndedSearch
+) -> None:
+    ended_search(forgetful(chosen_candidate(colour_run), 1))
+    report = tuned(configured, colour_model, tmp_path / "out").report
+    assert report.verdict.status == "not met"
+    assert report.lost == ()
+
+
+@pytest.mark.parametrize(("budget", "searches"), [(1800, 2), (1e-6, 1)])
+def test_the_search_goes_on_without_the_lost_candidate_while_there_is_budget(
+    colour_run: TuneResult,
+    colour_model: Path,
+    configured: Configured,
+    tmp_path: Path,
+    brief: None,
+    spoiled: Spoil,
+    monkeypatch: pytest.MonkeyPatch,
+    budget: float,
+    searches: int,
+) -> None:
+    good, asked = chosen_candidate(colour_run), []
+
+    def tune_with(context: Context, search: Search, rejected: Collection[str] = ()) -> Found:
+        asked.append(set(rejected))
+        number = len(asked) - 1
+        recipe = colour_run.report.chosen.recipe.but(range_rule=f"rule {number}")
+
+        def trials(evaluate: EvaluateCallback) -> Iterator[Trial]:
+            model = renamed(good, number)
+            artifact = save_model(model, context.folder.work / "candidates" / f"{recipe.id}.onnx")
+            yield Trial(number, recipe, artifact, evaluate(artifact), 0.1)
+
+        found = search.run(trials, lambda: (None, "a trial met the criterion"))
+        return replace(preferred(found, search.goal, rejected), may_go_on=True)
+
+    monkeypatch.setattr(tuning_run, "tune_with_inc", tune_with)
+    spoiled(1)
+    config = configured({"tuning.time_budget": budget})
+    result = tune(TuneRequest(config, input_model=colour_model, output_model=tmp_path / "out", workers=1))
+    assert len(asked) == searches
+    assert result.exit_code is (ExitCode.DONE if searches == 2 else ExitCode.NOT_MET)
+    if searches == 2:
+        assert asked[1] == {result.report.trials[0].recipe_id}
+        assert [trial.index for trial in result.report.trials] == [0, 1]
+        assert result.report.chosen.trial == 1
+
+
+def renamed(model: onnx.ModelProto, number: int = 1) -> onnx.ModelProto:
+    """Return the same classifier as another graph: the same answers, another hash."""
+    copy = onnx.ModelProto.FromString(model.SerializeToString())
+    for node in copy.graph.node:
+        node.doc_string = f"candidate {number}"
+    copy.graph.name = f"candidate {number}"
+    return copy

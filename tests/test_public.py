@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import doctest
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import get_type_hints
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+import quantize
+from quantize import public as calls
+from quantize.commands.settings import PreprocessingSettings, Settings, configured
+from quantize.config.schema import settings
+from quantize.errors import ConfigError
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a model that tells colours, thirty pictures and their labels; the process works in it."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["image", "w", "b"], ["maps"], name="conv"),
+            helper.make_node("Relu", ["maps"], ["features"], name="relu"),
+            helper.make_node("GlobalAveragePool", ["features"], ["means"], name="pool"),
+            helper.make_node("Softmax", ["means"], ["scores"], name="softmax", axis=1),
+        ],
+        "colours",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, 8, 8])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", 3, 1, 1])],
+        [
+            numpy_helper.from_array(np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1), "w"),
+            numpy_helper.from_array(np.full(3, 2, np.float32), "b"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    (tmp_path / "images").mkdir()
+    lines = []
+    for number in range(30):
+        pixels = np.random.default_rng(number).integers(0, 60, (9, 9, 3), dtype=np.uint8)
+        pixels[..., number % 3] += 150
+        Image.fromarray(pixels).save(tmp_path / "images" / f"{number:02d}.png")
+        lines.append(f"{number:02d}.png {number % 3}\n")
+    (tmp_path / "labels.txt").write_text("".join(lines))
+    (tmp_path / "tolerances.yaml").write_text("version: 1\nagainst_fp32:\n  agreement: { at_least: 0.9 }\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path
+
+
+@pytest.mark.inc
+@pytest.mark.usefixtures("workplace")
+def test_the_examples_in_the_documentation_run() -> None:
+    found = doctest.DocTestFinder(recurse=False)
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    for function in (
+        calls.tune,
+        calls.evaluate,
+        calls.predict,
+        calls.check,
+        calls.benchmark,
+    ):  # in the order that they build on
+        (example,) = found.find(function, globs={"quantize": quantize})
+        assert example.examples
+        report: list[str] = []
+        runner.run(example, out=report.append)
+        assert not report, "".join(report)
+
+
+def test_functions_stay_functions_when_rooms_of_their_name_are_imported() -> None:
+    script = (
+        "import quantize, quantize.measurement.timing.plan, quantize.commands.benchmark\n"
+        "from quantize.measurement.timing.plan import Plan\n"
+        "assert callable(quantize.measurement) and callable(quantize.predict)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_importing_the_package_imports_nothing_large() -> None:
+    script = "import sys, quantize; assert not {'numpy', 'onnx', 'onnxruntime', 'pydantic'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_every_public_name_is_there_and_nothing_else() -> None:
+    for name in quantize.__all__:
+        assert not isinstance(getattr(quantize, name), ModuleType)
+    assert set(quantize.__all__) == set(dir(quantize))
+    with pytest.raises(AttributeError, match="nothing_like_it"):
+        _ = quantize.nothing_like_it
+
+
+def test_every_setting_is_a_typed_keyword() -> None:
+    assert set(Settings.__annotations__) | set(PreprocessingSettings.__annotations__) == {
+        setting.flag for setting in settings()
+    }
+    assert set(get_type_hints(PreprocessingSettings)) == {
+        setting.flag for setting in settings() if setting.key.startswith("preprocessing.")
+    }
+
+
+def test_keywords_win_over_the_file_and_are_read_as_in_it(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("tuning: {accuracy_criterion: {relative: 0.02}, random_seed: 7}\n")
+    config = configured(file, {"relative": 0.01, "mean": (1, 2, 3), "data_path": tmp_path, "preset": None})
+    assert config.tuning.accuracy_criterion.relative == 0.01
+    assert config.tuning.random_seed == 7
+    assert config.preprocessing.mean == (1, 2, 3)
+    assert config.data.path == tmp_path
+
+
+def test_a_misspelt_keyword_is_answered_with_the_right_one() -> None:
+    with pytest.raises(ConfigError, match="did you mean sampling_size"):
+        configured(None, {"sampling": 4})
