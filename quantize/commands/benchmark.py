@@ -14,7 +14,6 @@ from quantize.data.crops.crops import Crops, crop_images
 from quantize.data.image_set import ImageSet
 from quantize.data.images import open_images
 from quantize.data.preprocessing import Preprocessing
-from quantize.data.workers import available_cpus
 from quantize.errors import ConfigError, ExitCode
 from quantize.files import write_text
 from quantize.measurement.instances.instances import measure_instances
@@ -25,6 +24,7 @@ from quantize.measurement.timing.measure import Inputs, measure
 from quantize.measurement.timing.plan import Plan
 from quantize.measurement.timing.stages import Prepare, measure_stages, preparation
 from quantize.measurement.timing.throughput import measure_batch_sizes
+from quantize.processes.pool import available_cpus
 from quantize.progress import Progress, silent
 from quantize.provenance import versions
 from quantize.report.benchmark import BenchmarkedModel, BenchmarkReport

@@ -19,7 +19,6 @@ from quantize.data.images import open_images
 from quantize.data.labels.calibration_list import read_calibration_list
 from quantize.data.preprocessing import Preprocessing
 from quantize.data.split import Split, split
-from quantize.data.workers import available_cpus
 from quantize.doctor.calibration import examine_calibration
 from quantize.doctor.finding import DoctorReport, Examined, not_checked
 from quantize.doctor.fit import Fit, examine_labels, examine_preprocessing, examine_published
@@ -35,6 +34,7 @@ from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.catalog.catalog import catalog_entry_for
 from quantize.models.prepare import prepare
 from quantize.models.reading import read_model
+from quantize.processes.pool import available_cpus
 from quantize.progress import Progress, silent
 from quantize.report.machine import MachineSection
 from quantize.run.expectation import machine_section

@@ -10,13 +10,13 @@ from pathlib import Path
 from quantize.commands.model_preprocessing import input_of, model_preprocessing
 from quantize.config.preprocessing import PreprocessingBlock
 from quantize.data.preprocessing import Preprocessing
-from quantize.data.workers import available_cpus
 from quantize.errors import ModelError
 from quantize.models.artifact import ModelArtifact
 from quantize.prediction.answers import PredictReport
 from quantize.prediction.class_names import class_names
 from quantize.prediction.pictures import pictures
 from quantize.prediction.predict import Predictor, predictions
+from quantize.processes.pool import available_cpus
 from quantize.progress import Progress, silent
 
 __all__ = ["PredictRequest", "model_preprocessing", "predict"]

@@ -6,11 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from quantize.data.chunks import in_storage_order
+from quantize.data.chunks import map_chunks
 from quantize.data.crops.crops import Skipped
 from quantize.data.image_set import ImageSet
 from quantize.data.inspection import Inspection, InspectionJob
-from quantize.data.workers import in_workers, worth_workers
 from quantize.progress import Progress, silent
 
 _STAGE = "check images"
@@ -97,8 +96,7 @@ def check_data(
     total = len(images)
     inspections: list[Inspection] = []
     progress(_STAGE, 0, total)
-    job, chunks = InspectionJob(images.source), in_storage_order(images, range(total))
-    for done in in_workers(job, chunks, worth_workers(workers, total)):
+    for done in map_chunks(InspectionJob(images.source), images, range(total), workers):
         inspections += done
         progress(_STAGE, len(inspections), total)
     inspections.sort(key=lambda inspection: inspection.row)

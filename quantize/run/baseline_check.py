@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from quantize.data.workers import available_cpus
 from quantize.engines.protocols import Goal
 from quantize.errors import ModelError
 from quantize.evaluation.chance import near_chance
+from quantize.processes.pool import available_cpus
 from quantize.run.context import Context
 from quantize.run.evaluator import Evaluator
 from quantize.run.goal import goal_for

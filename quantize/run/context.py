@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from quantize.config.run_config import RunConfig
 from quantize.data.batches import Batches
 from quantize.data.crops.crops import Crops
-from quantize.data.workers import available_cpus
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog.catalog import CatalogEntry
+from quantize.processes.pool import available_cpus
 from quantize.progress import Progress
 from quantize.report.schema import RunReport
 from quantize.run.evaluator import Evaluator

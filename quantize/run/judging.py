@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from quantize.data.workers import available_cpus
 from quantize.engines.protocols import Goal
 from quantize.measurement.timing.measurement import Measurement
 from quantize.models.artifact import ModelArtifact
+from quantize.processes.pool import available_cpus
 from quantize.report.criterion import VerdictSection
 from quantize.report.models import FormatsSection, ModelSection, Role
 from quantize.report.replay import ReplaySection

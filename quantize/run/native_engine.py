@@ -6,7 +6,6 @@ import math
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from quantize.data.workers import available_cpus
 from quantize.engines.native.search.calibration_images import Calibration
 from quantize.engines.native.search.evidence import rebuilt
 from quantize.engines.native.search.latency_table import LatencyTable, PairedLatency
@@ -22,6 +21,7 @@ from quantize.measurement.timing.measure import Inputs, measure
 from quantize.measurement.timing.measurement import latency, speedups
 from quantize.measurement.timing.plan import Plan
 from quantize.models.artifact import ModelArtifact
+from quantize.processes.pool import available_cpus
 from quantize.recipe import Recipe
 from quantize.rewrites import select_rewrites
 from quantize.run.context import Context

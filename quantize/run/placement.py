@@ -9,7 +9,6 @@ from typing import Any
 
 from onnx import ModelProto, numpy_helper
 
-from quantize.data.workers import available_cpus
 from quantize.engines.inc.float_placement import placed, stored_weights
 from quantize.engines.inc.placement_search import Option, Placement, PlacementSearch
 from quantize.engines.native.builder.layers import arrays, layers
@@ -28,6 +27,7 @@ from quantize.measurement.timing.measure import Inputs, measure
 from quantize.measurement.timing.measurement import speedups
 from quantize.measurement.timing.plan import Plan
 from quantize.models.artifact import ModelArtifact, save_model
+from quantize.processes.pool import available_cpus
 from quantize.recipe import Recipe
 from quantize.report.placement import PlacementOptionSection, PlacementSection, RatioSection
 from quantize.rewrites import RatioInterval, select_rewrites

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from quantize.data.batches import Batches
-from quantize.data.workers import available_cpus
 from quantize.engines.inc.tuner import IncBuilder
 from quantize.engines.native.search.calibration_images import Calibration
 from quantize.engines.native.search.evidence import rebuilt
@@ -15,6 +14,7 @@ from quantize.engines.protocols import EvaluateCallback, Trial
 from quantize.errors import RunError
 from quantize.measurement.machine.cpu import isa_flags
 from quantize.models.artifact import ModelArtifact
+from quantize.processes.pool import available_cpus
 from quantize.provenance import git_state, versions
 from quantize.recipe import Recipe
 from quantize.report.provenance import Provenance, Tool

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from quantize.data.chunks import in_storage_order
+from quantize.data.chunks import map_chunks
 from quantize.data.crops.cache import CachedRow, CropIndex, allocate, decoder_version, header, proven_rows
 from quantize.data.decoding.job import DecodeJob
 from quantize.data.image_set import ImageSet
 from quantize.data.preprocessing import Preprocessing
-from quantize.data.workers import in_workers, worth_workers
 from quantize.files import replaced
 from quantize.progress import Progress
 
@@ -50,10 +49,9 @@ def fill_crops(
     in_place = bool(proven) and all(old.rows[row].sha256 is None for row in todo)
     with _same(path) if in_place else _copy(path, shape, old) as target:
         job = DecodeJob(images.source, preprocessing, target, len(header(shape)))
-        chunks = in_storage_order(images, todo)
         progress(_STAGE, 0, len(todo))
         done = 0
-        for decoded in in_workers(job, chunks, worth_workers(workers, len(todo))):
+        for decoded in map_chunks(job, images, todo, workers):
             for crop in decoded:
                 digests[crop.row] = crop.sha256
                 if crop.reason is not None:

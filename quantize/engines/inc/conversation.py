@@ -1,4 +1,9 @@
-"""Listening to the child process: its log becomes ours, its end becomes an error with the stage it happened in."""
+"""Listening to the child process: its log becomes ours, its end becomes an error with the stage it happened in.
+
+To the child: ``job`` once, then an ``answer`` for each candidate. From the child: ``log``, ``stage`` (what is being
+done now), ``begin`` (a tuning configuration is about to be built), ``candidate`` (a model file awaits its answer),
+``finished``, ``failed``.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +11,18 @@ import logging
 from collections.abc import Callable
 
 from quantize.engines.inc.job import not_importable
-from quantize.engines.inc.messages import Message
-from quantize.engines.inc.process import ProcessEndedError, WorkerProcess
 from quantize.errors import EngineError
+from quantize.processes.child import ChildError, ChildProcess
+from quantize.processes.parent import Message
 
 _LOGGER = logging.getLogger("quantize.engines.inc.tuner")
 
 _NOISE = ("mpi4py", "not a plain function", "Find evaluated tuning config")
 _EMPTY_DUMP = ("{", "}")
+
+
+class TimeIsUpError(Exception):
+    """The deadline passed before the child process said anything more."""
 
 
 class Conversation:
@@ -23,7 +32,7 @@ class Conversation:
         stage: What it said it was doing last.
     """
 
-    def __init__(self, worker: WorkerProcess, job: Message, watch: Callable[[int], None] | None = None) -> None:
+    def __init__(self, worker: ChildProcess, job: Message, watch: Callable[[int], None] | None = None) -> None:
         self._worker = worker
         self._watch = watch
         self.stage = "start"
@@ -48,7 +57,9 @@ class Conversation:
         while True:
             try:
                 message = self._worker.receive(deadline)
-            except ProcessEndedError as error:
+            except ChildError as error:
+                if error.reason == "time":
+                    raise TimeIsUpError from None
                 raise self._crashed(error) from None
             kind = message["kind"]
             if kind == "stage":
@@ -65,7 +76,7 @@ class Conversation:
     def _send(self, message: Message) -> None:
         try:
             self._worker.send(message)
-        except ProcessEndedError as error:
+        except ChildError as error:
             raise self._crashed(error) from None
 
     def _failed(self, message: Message) -> EngineError:
@@ -78,15 +89,15 @@ class Conversation:
             advice="its traceback is in the log at level DEBUG; another strategy may not take this path",
         )
 
-    def _crashed(self, error: ProcessEndedError) -> EngineError:
+    def _crashed(self, error: ChildError) -> EngineError:
         memory = (
             "it may have run out of memory: kl and percentile calibration keep every activation of every image; "
             "set quantization.model_wise.activation.algorithm to minmax, or lower sampling_size"
         )
         return EngineError(
             f"the process of Neural Compressor died in the stage '{self.stage}'",
-            found="\n".join(filter(None, [error.how, error.log])),
-            advice=memory if error.killed else "see what it printed last",
+            found="\n".join(filter(None, [error.how, error.stderr])),
+            advice=memory if error.out_of_memory else "see what it printed last",
         )
 
 

@@ -13,10 +13,10 @@ import numpy as np
 from quantize.data.batch import Batch
 from quantize.engines.inc.constraints import op_name_dict, op_type_dict
 from quantize.engines.inc.decision import calibration_images_of, container_of, exact_op_names
-from quantize.engines.inc.messages import Message
 from quantize.engines.inc.settings import STRATEGIES, IncSettings
 from quantize.errors import EngineError
 from quantize.models.artifact import ModelArtifact
+from quantize.processes.parent import Message
 from quantize.recipe import Recipe
 
 _QDQ_PER_CHANNEL_OPSET = 13

@@ -1,47 +1,31 @@
-"""The engine as its child process sees it: messages both ways, where log records go, where images come from."""
+"""The engine as its child process sees it: what it is told, where log records go, where images come from."""
 
 from __future__ import annotations
 
 import logging
-import os
-import queue
-import sys
-import threading
 import traceback
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
-from quantize.engines.inc.messages import Message, read_message, write_message
+from quantize.processes.parent import Message, Parent
 
 
-class Parent:
-    """The engine at the other end of standard input and output."""
+class Engine:
+    """The engine at the other end: told the stage that this process is in, and how it failed."""
 
-    def __init__(self) -> None:
-        # Whatever else prints must not end up between the messages: file descriptor 1 becomes standard error.
-        self._out: BinaryIO = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-        self._received: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self._lock = threading.Lock()
+    def __init__(self, parent: Parent) -> None:
+        self._parent = parent
         self.stage = "start"
-        threading.Thread(target=self._listen, args=(os.fdopen(os.dup(sys.stdin.fileno()), "rb"),), daemon=True).start()
-
-    def _listen(self, stream: BinaryIO) -> None:
-        while (message := read_message(stream)) is not None:
-            self._received.put(message)
-        # The engine is gone, perhaps killed: nobody wants the result of a calibration that runs for minutes more.
-        os._exit(1)
 
     def send(self, kind: str, **content: object) -> None:
         """Send one message."""
-        with self._lock:
-            write_message(self._out, {"kind": kind, **content})
+        self._parent.send({"kind": kind, **content})
 
     def receive(self) -> Message:
         """Wait for the next message."""
-        return self._received.get()
+        return self._parent.receive()
 
     def enter(self, stage: str) -> None:
         """Say what is being done from now on."""
@@ -58,13 +42,13 @@ class Parent:
 class SentLog(logging.Handler):
     """Sends Neural Compressor's log records to the engine instead of printing them."""
 
-    def __init__(self, parent: Parent) -> None:
+    def __init__(self, engine: Engine) -> None:
         super().__init__()
-        self._parent = parent
+        self._engine = engine
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send one record's level and text."""
-        self._parent.send("log", level=record.levelno, text=record.getMessage())
+        self._engine.send("log", level=record.levelno, text=record.getMessage())
 
 
 class CalibrationImages:

@@ -21,13 +21,14 @@ from quantize.engines.inc.job import (
     write_images,
 )
 from quantize.engines.inc.outcome import IncOutcome
-from quantize.engines.inc.process import WorkerProcess
 from quantize.engines.inc.search import Measured, Search
 from quantize.engines.inc.settings import IncSettings
 from quantize.engines.protocols import EvaluateCallback, Goal, Trial
 from quantize.models.artifact import ModelArtifact, save_model
+from quantize.processes.child import ChildProcess
 from quantize.recipe import Recipe
 
+_WORKER = "quantize.engines.inc.worker:main"
 _LOG = "neural_compressor.log"
 _CANDIDATES = "candidates"
 
@@ -97,7 +98,7 @@ class IncTuner:
             with _scratch(self._work) as folder:
                 images = write_images(batches, folder / "images.f32", self._settings.sampling_size)
                 job = tuning_job(self._settings, model, images)
-                with WorkerProcess(folder, self._work / _LOG) as worker:
+                with _neural_compressor(folder, self._work / _LOG) as worker:
                     yield from search.trials(Conversation(worker, job, self._watch))
         finally:
             self.outcome = search.outcome()
@@ -130,12 +131,17 @@ class IncBuilder:
         with _scratch(self._work) as folder:
             images = write_images(batches, folder / "images.f32", calibration_images_of(recipe))
             job = building_job(model, recipe, images)
-            with WorkerProcess(folder, self._work / _LOG) as worker:
+            with _neural_compressor(folder, self._work / _LOG) as worker:
                 message = Conversation(worker, job).next_event(deadline=None)
             built = keep_candidate(Path(message["path"]), self._work / _CANDIDATES, recipe.id)
         if placed_nodes(recipe) is None:
             return built
         return save_model(placed(built.proto(), model.proto(), recipe), built.path)
+
+
+def _neural_compressor(folder: Path, log: Path) -> ChildProcess:
+    # The order of its sets of tensor names decides the order of nodes.
+    return ChildProcess(_WORKER, folder=folder, stderr=log, environment={"PYTHONHASHSEED": "0"})
 
 
 @contextmanager

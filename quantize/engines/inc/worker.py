@@ -1,8 +1,8 @@
-"""The child process in which Neural Compressor runs: ``python -m quantize.engines.inc.worker``.
+"""The child process in which Neural Compressor runs.
 
-It is started in a folder inside the run's ``work``, speaks the messages of ``inc_messages`` over standard input and
-output, and is the only place that imports ``neural_compressor``. Neural Compressor's faults are met here, each where
-it says so: swallowed exceptions, a time-out delivered like Ctrl-C, its choice of logging, prints, a working folder.
+It starts in a folder inside the run's ``work``, speaks the messages of ``conversation``, and is the only module that
+imports ``neural_compressor``. It works around Neural Compressor's faults, each where it says so: swallowed exceptions,
+a time-out delivered like Ctrl-C, its choice of logging, prints, a working folder.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any
 import onnx
 from onnx import numpy_helper
 
-from quantize.engines.inc.messages import Message
 from quantize.engines.inc.narrowing import could_saturate
-from quantize.engines.inc.parent import CalibrationImages, Parent, SentLog
+from quantize.engines.inc.parent import CalibrationImages, Engine, SentLog
+from quantize.processes.parent import Message, Parent
 
 _BASELINE_SCORE = 1.0
 _TOLERATED_LOSS = 1.0
@@ -28,15 +28,15 @@ _TOLERATED_LOSS = 1.0
 class _Tuning:
     """Asks the engine about each candidate, and tells Neural Compressor what to think of it."""
 
-    def __init__(self, parent: Parent, folder: Path) -> None:
-        self._parent = parent
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self._engine = engine
         self._folder = folder
         self._candidates = 0
         self._configured = False
 
     def begin(self, configuration: dict[str, Any]) -> None:
         ops = [[name, op_type, _plain(state)] for (name, op_type), state in configuration["op"].items()]
-        self._parent.send("begin", ops=ops, images=int(configuration["calib_sampling_size"]))
+        self._engine.send("begin", ops=ops, images=int(configuration["calib_sampling_size"]))
         self._configured = True
 
     def score(self, model: onnx.ModelProto) -> float:
@@ -51,10 +51,10 @@ class _Tuning:
         path = self._folder / f"candidate-{self._candidates}.onnx"
         self._candidates += 1
         path.write_bytes(model.SerializeToString(deterministic=True))
-        self._parent.enter("evaluate")
-        self._parent.send("candidate", path=str(path))
-        answer = self._parent.receive()
-        self._parent.enter("search")
+        self._engine.enter("evaluate")
+        self._engine.send("candidate", path=str(path))
+        answer = self._engine.receive()
+        self._engine.enter("search")
         return float(answer["margin"]) + (1.0 if answer["met"] else 0.0)
 
 
@@ -73,7 +73,7 @@ def _wrap(owner: Any, name: str, before: Callable[..., None]) -> None:
     setattr(owner, name, wrapped)
 
 
-def _observe(parent: Parent, tuning: _Tuning | None) -> None:
+def _observe(engine: Engine, tuning: _Tuning | None) -> None:
     """Learn from Neural Compressor's own code what it does, and what it keeps to itself."""
     from neural_compressor import quantization
     from neural_compressor.adaptor.onnxrt import ONNXRUNTIMEAdaptor
@@ -85,17 +85,17 @@ def _observe(parent: Parent, tuning: _Tuning | None) -> None:
         try:
             yield
         except BaseException as error:  # noqa: BLE001 - it is reported, and the process ends with it
-            parent.fail(error)
+            engine.fail(error)
             os._exit(1)
         if tuning is not None:
             # `fit` would now build its choice once more. Every candidate has been kept: there is nothing to wait for.
-            parent.send("finished", path=None)
+            engine.send("finished", path=None)
             os._exit(0)
 
     quantization.time_limit = watched
     quantization.dump_class_attrs = lambda *_arguments: None  # else it logs its whole configuration, line by line
-    _wrap(ONNXRUNTIMEAdaptor, "_get_quantize_params", lambda *_a, **_n: parent.enter("calibrate"))
-    _wrap(ONNXRUNTIMEAdaptor, "_quantize_model", lambda *_a, **_n: parent.enter("quantize"))
+    _wrap(ONNXRUNTIMEAdaptor, "_get_quantize_params", lambda *_a, **_n: engine.enter("calibrate"))
+    _wrap(ONNXRUNTIMEAdaptor, "_quantize_model", lambda *_a, **_n: engine.enter("quantize"))
     if tuning is not None:
         _wrap(ONNXRUNTIMEAdaptor, "quantize", lambda _self, configuration, *_a, **_n: tuning.begin(configuration))
 
@@ -156,19 +156,19 @@ def _configuration(job: Message) -> Any:
     )
 
 
-def _fit(parent: Parent, job: Message) -> None:
-    parent.enter("import")
+def _fit(engine: Engine, job: Message) -> None:
+    engine.enter("import")
     from neural_compressor import quantization, set_random_seed, set_workspace
 
     logger = logging.getLogger("neural_compressor")
-    logger.handlers = [SentLog(parent)]
+    logger.handlers = [SentLog(engine)]
     logger.setLevel(logging.INFO)
     set_random_seed(job["seed"])
     set_workspace(str(Path.cwd() / "workspace"))
 
-    parent.enter("load")
-    tuning = _Tuning(parent, Path.cwd()) if job["tune"] else None
-    _observe(parent, tuning)
+    engine.enter("load")
+    tuning = _Tuning(engine, Path.cwd()) if job["tune"] else None
+    _observe(engine, tuning)
     _narrow_weights_only()
     model = onnx.load(job["model"])
     images = CalibrationImages(job["images"], job["shape"], job["batch_size"])
@@ -176,25 +176,21 @@ def _fit(parent: Parent, job: Message) -> None:
     def evaluate(candidate: onnx.ModelProto) -> float:
         return tuning.score(candidate) if tuning is not None else _BASELINE_SCORE
 
-    parent.enter("prepare")
+    engine.enter("prepare")
     built = quantization.fit(
         model, _configuration(job), calib_dataloader=images, eval_func=evaluate if tuning is not None else None
     )
     path = Path.cwd() / "built.onnx"
     path.write_bytes(built.model.SerializeToString(deterministic=True))
-    parent.send("finished", path=str(path))
+    engine.send("finished", path=str(path))
 
 
-def main() -> None:
-    """Do the one job that standard input names; every exception is reported before it ends the process."""
-    parent = Parent()
-    job = parent.receive()
+def main(parent: Parent) -> None:
+    """Do the one job that is sent first; every exception is reported before it ends the process."""
+    engine = Engine(parent)
+    job = engine.receive()
     try:
-        _fit(parent, job)
+        _fit(engine, job)
     except BaseException as error:
-        parent.fail(error)
+        engine.fail(error)
         raise
-
-
-if __name__ == "__main__":
-    main()

@@ -12,19 +12,20 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from quantize.measurement.child import Child
 from quantize.measurement.instances.cores import Placement, place_instances
 from quantize.measurement.machine import cpu
 from quantize.measurement.machine.conditions import Conditions, read_conditions
 from quantize.measurement.machine.environment import Environment, read_environment
+from quantize.measurement.machine.resources import as_measurement_error
 from quantize.measurement.timing.block import Block, Contestant
 from quantize.measurement.timing.clock import monotonic
 from quantize.measurement.timing.measure import Inputs, plan_for
 from quantize.measurement.timing.plan import Plan
 from quantize.measurement.timing.schedule import round_order
+from quantize.processes.child import ChildProcess
 from quantize.progress import Progress, silent
 
-_WORKER = "quantize.measurement.instances.worker"
+_WORKER = "quantize.measurement.instances.worker:run_instance"
 _ROUNDS = 8
 _PHASE_SECONDS = (0.05, 1.0)
 _LEAD_NS = 20_000_000  # between the word to begin and the beginning: time for the word to reach all
@@ -104,6 +105,7 @@ def measure_instances(
     phase = min(high, max(low, plan.max_seconds / (2 * len(names) * _ROUNDS)))
     environment, before = read_environment(plan), read_conditions()
     with tempfile.TemporaryDirectory(prefix="quantize-instances-") as folder, ExitStack() as stack:
+        stack.enter_context(as_measurement_error())
         request = {
             "contestants": _contestants(plan, contestants, inputs, Path(folder)),
             "rounds": rounds,
@@ -111,16 +113,11 @@ def measure_instances(
             "plan": plan.model_dump(mode="json"),
         }
         children = [
-            stack.enter_context(
-                Child(
-                    _WORKER,
-                    {**request, "cores": list(placement.cores)},
-                    Path(folder) / f"log-{index}",
-                    prefix=_on_node(placement, nodes),
-                )
-            )
+            stack.enter_context(ChildProcess(_WORKER, name=f"instance {index}", prefix=_on_node(placement, nodes)))
             for index, placement in enumerate(placements)
         ]
+        for child, placement in zip(children, placements, strict=True):
+            child.send({**request, "cores": list(placement.cores)})
         _run_phases(children, 2 * len(names) * _ROUNDS, progress)
         answers = [child.receive() for child in children]
     return InstanceMeasurement(
@@ -137,7 +134,7 @@ def measure_instances(
     )
 
 
-def _run_phases(children: Sequence[Child], phases: int, progress: Progress) -> None:
+def _run_phases(children: Sequence[ChildProcess], phases: int, progress: Progress) -> None:
     """Let all children run each phase from the same moment on: the barrier."""
     for done in range(phases):
         progress("instances", done, phases)
@@ -145,7 +142,7 @@ def _run_phases(children: Sequence[Child], phases: int, progress: Progress) -> N
             child.receive()
         start = monotonic() + _LEAD_NS
         for child in children:
-            child.send(start)
+            child.send({"start_ns": start})
     progress("instances", phases, phases)
 
 

@@ -1,14 +1,11 @@
-"""One instance: pins itself, opens sessions, runs when it is told. Speaks lines of JSON with ``instances``."""
+"""One instance, in a process of its own: pins itself, opens sessions, runs when it is told."""
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
@@ -20,13 +17,14 @@ from quantize.measurement.timing.interleave import Run, collector_paused
 from quantize.measurement.timing.measure import session_run
 from quantize.measurement.timing.plan import Plan
 from quantize.measurement.timing.preemption import involuntary_switches
+from quantize.processes.parent import Parent
 
 _SPIN_NS = 2_000_000
 
 
-def main() -> None:
+def run_instance(parent: Parent) -> None:
     """Serve one request of ``measure_instances``."""
-    request = json.loads(sys.stdin.readline())
+    request = parent.receive()
     affinity = pin(request["cores"])
     plan = Plan.model_validate(request["plan"])
     openers = {}
@@ -40,7 +38,7 @@ def main() -> None:
             _warm_up(run, plan.warmup)
         with collector_paused():
             blocks += [
-                _phase(name, runs[name], number, position, request["phase_ns"], plan.switch_warmup)
+                _phase(parent, name, runs[name], number, position, request["phase_ns"], plan.switch_warmup)
                 for position, name in enumerate(order)
             ]
     answer = {
@@ -48,7 +46,7 @@ def main() -> None:
         "peak_bytes": peak_resident_bytes(),
         "blocks": [block.model_dump(mode="json") for block in blocks],
     }
-    _say(answer)
+    parent.send(answer)
 
 
 def pin(cores: list[int]) -> list[int] | None:
@@ -67,10 +65,10 @@ def pin(cores: list[int]) -> list[int] | None:
     return sorted(process.cpu_affinity() or ())
 
 
-def _phase(name: str, run: Run, number: int, position: int, phase_ns: int, warmup: int) -> Block:
+def _phase(parent: Parent, name: str, run: Run, number: int, position: int, phase_ns: int, warmup: int) -> Block:
     warmed = _warm_up(run, warmup)
-    _say("ready")
-    start = int(json.loads(sys.stdin.readline()))
+    parent.send({"ready": name})
+    start = int(parent.receive()["start_ns"])
     while (left := start - monotonic()) > 0:
         if left > _SPIN_NS:
             time.sleep((left - _SPIN_NS) / 1e9)
@@ -103,12 +101,3 @@ def _warm_up(run: Run, count: int) -> list[int]:
         run(index)
         durations.append(monotonic() - before)
     return durations
-
-
-def _say(message: Any) -> None:
-    sys.stdout.write(json.dumps(message) + "\n")
-    sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    main()

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from quantize.measurement.child import Child
+from quantize.errors import MeasurementError
+from quantize.measurement.machine.memory import load_and_run
 from quantize.measurement.timing.plan import Plan
+from quantize.processes.calls import call_in_child
+from quantize.processes.child import ChildError
 from quantize.progress import Progress, silent
-
-_WORKER = "quantize.measurement.machine.resource_worker"
 
 
 class Load(BaseModel):
@@ -111,7 +113,27 @@ def measure_resources(
                 "spinning": plan.spinning,
                 "optimization": plan.optimization,
             }
-            with Child(_WORKER, request, Path(folder) / "log") as child:
-                loads[name].append(Load.model_validate(child.receive()))
+            with as_measurement_error():
+                load = call_in_child(load_and_run, request, seconds=None, memory_bytes=None)
+            loads[name].append(Load.model_validate(load))
     progress("memory and load time", total, total)
-    return tuple(Resources(name=name, loads=tuple(found)) for name, found in loads.items())
+    return tuple(Resources(name=name, loads=tuple(own)) for name, own in loads.items())
+
+
+@contextmanager
+def as_measurement_error() -> Iterator[None]:
+    """Turn the end of a child by a signal into an error for the user; any other failure of a child is a bug.
+
+    Raises:
+        MeasurementError: A process was killed.
+    """
+    try:
+        yield
+    except ChildError as error:
+        if error.signal is None:
+            raise
+        raise MeasurementError(
+            "a process of the benchmark was ended from outside",
+            found=f"{error.signal.name} in {error.child}",
+            advice="see whether memory ran out; run fewer instances at once",
+        ) from None

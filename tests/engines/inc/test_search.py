@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from quantize.engines.inc.candidate import cleaned
-from quantize.engines.inc.process import TimeIsUpError
+from quantize.engines.inc.conversation import TimeIsUpError
 from quantize.engines.inc.search import Measured, Search
 from quantize.engines.inc.settings import IncSettings
 from quantize.engines.protocols import Goal, Trial

@@ -88,7 +88,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 
 def children() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children(recursive=True) if "inc_worker" in " ".join(child.cmdline())]
+    return [child for child in psutil.Process().children(recursive=True) if "inc.worker" in " ".join(child.cmdline())]
 
 
 def failing(path: Path, model: ModelArtifact) -> tuple[IncTuner, list[Trial]]:

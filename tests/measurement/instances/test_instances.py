@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 
 from quantize.errors import MeasurementError
-from quantize.measurement.child import Child
 from quantize.measurement.instances.figures import (
     images_per_second,
     instance_doubts,
@@ -15,7 +15,9 @@ from quantize.measurement.instances.figures import (
     throughput_speedups,
 )
 from quantize.measurement.instances.instances import InstanceMeasurement, measure_instances
+from quantize.measurement.machine.resources import as_measurement_error
 from quantize.measurement.timing.plan import Plan
+from quantize.processes.child import ChildError, ChildProcess
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2, reason="needs two cores and affinity"
@@ -86,15 +88,19 @@ def test_more_instances_than_cores_are_refused_with_the_number(tiny, tiny_images
     assert f"at most {cores}" in str(caught.value)
 
 
-def test_a_worker_that_fails_gives_its_own_traceback(tmp_path):
-    with Child("quantize.measurement.machine.resource_worker", {"image": "none.npy"}, tmp_path / "log") as child:  # noqa: SIM117
-        with pytest.raises(RuntimeError, match="FileNotFoundError"):
-            child.receive()
+WORKER = "quantize.measurement.instances.worker:run_instance"
 
 
-def test_a_worker_that_is_killed_is_an_error_that_names_the_signal(tmp_path):
-    with Child("quantize.measurement.instances.worker", {"cores": [0]}, tmp_path / "log") as child:
-        child._process.kill()
-        with pytest.raises(MeasurementError, match="ended from outside") as caught:
+def test_an_instance_that_is_killed_is_an_error_that_names_the_signal():
+    with ChildProcess(WORKER, name="instance 0") as child:
+        os.kill(child.pid, signal.SIGKILL)
+        with pytest.raises(MeasurementError, match="ended from outside") as caught, as_measurement_error():
             child.receive()
-    assert "SIGKILL" in str(caught.value)
+    assert "SIGKILL in instance 0" in str(caught.value)
+
+
+def test_an_instance_that_fails_gives_its_own_traceback():
+    with ChildProcess(WORKER) as child:
+        child.send({})
+        with pytest.raises(ChildError, match="KeyError: 'cores'"), as_measurement_error():
+            child.receive()

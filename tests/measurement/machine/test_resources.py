@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from quantize.errors import ModelError
 from quantize.measurement.machine.memory import peak_resident_bytes
 from quantize.measurement.machine.resources import Load, Resources, measure_resources
 from quantize.measurement.timing.plan import Plan
@@ -22,6 +23,13 @@ def test_each_model_is_loaded_in_processes_of_its_own(tiny, tiny_images):
         assert one.first_run_ns > 0
         assert one.loads[0].before_bytes > 10_000_000
         assert one.model_bytes is None or 0 <= one.model_bytes < 100_000_000
+
+
+def test_a_model_that_cannot_be_loaded_is_an_error_of_the_user(tmp_path, tiny_images):
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no model")
+    with pytest.raises(ModelError, match=r"broken\.onnx"):
+        measure_resources(Plan(models={"fp32": broken}), {"fp32": tiny_images[0]}, repeats=1)
 
 
 def test_figures_are_medians_and_an_unknown_peak_stays_unknown():

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from quantize.data.workers import in_workers
-from quantize.errors import DataError
+from quantize.processes.child import ChildError
+from quantize.processes.pool import map_in_children
 
 
 def process_exists(pid: int) -> bool:
@@ -22,7 +22,7 @@ def process_exists(pid: int) -> bool:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_every_chunk_is_answered_once(workers: int) -> None:
-    assert sorted(in_workers(str.upper, (f"c{number:02d}" for number in range(50)), workers)) == [
+    assert sorted(map_in_children(str.upper, (f"c{number:02d}" for number in range(50)), workers)) == [
         f"C{number:02d}" for number in range(50)
     ]
 
@@ -35,7 +35,7 @@ def test_chunks_are_taken_only_as_workers_become_free() -> None:
             taken.append(number)
             yield str(number)
 
-    results = in_workers(len, chunks(), 2)
+    results = map_in_children(len, chunks(), 2)
     for done in range(1, 20):
         next(results)
         assert len(taken) <= done + 3
@@ -44,29 +44,29 @@ def test_chunks_are_taken_only_as_workers_become_free() -> None:
 
 def test_an_error_in_a_worker_is_raised_here() -> None:
     with pytest.raises(FileNotFoundError, match="no/such"):
-        list(in_workers(os.stat, ["no/such"], 2))
+        list(map_in_children(os.stat, ["no/such"], 2))
 
 
 def test_a_worker_that_dies_is_reported() -> None:
-    with pytest.raises(DataError, match="ended in the middle") as caught:
-        list(in_workers(os._exit, [7], 2))
-    assert caught.value.found == "exit status 7"
+    with pytest.raises(ChildError, match="exit code 7") as caught:
+        list(map_in_children(os._exit, [7], 2))
+    assert caught.value.exit_code == 7
 
 
 def test_what_a_task_prints_does_not_come_between_the_answers(capfd: pytest.CaptureFixture[str]) -> None:
-    assert list(in_workers(os.system, ["echo hello"], 2)) == [0]
+    assert list(map_in_children(os.system, ["echo hello"], 2)) == [0]
     assert capfd.readouterr().out == ""
 
 
 SCRIPT = """
     import os, sys, time
-    from quantize.data.workers import in_workers
+    from quantize.processes.pool import map_in_children
     def chunks():
         yield "echo $PPID"
         while True:
             yield "sleep 0.05"
     # No `if __name__ == "__main__":` on purpose: a script of a user's own has none.
-    for _ in in_workers(os.system, chunks(), 2):
+    for _ in map_in_children(os.system, chunks(), 2):
         print("answer", flush=True)
 """
 

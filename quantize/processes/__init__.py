@@ -1,0 +1,1 @@
+"""Child processes: started, bounded in time and memory, talked to, and always ended."""

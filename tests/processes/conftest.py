@@ -1,0 +1,96 @@
+"""Children that misbehave, in a module that they can import."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+
+import psutil
+import pytest
+
+MODULE = """
+    import ctypes, os, signal, subprocess, sys, time
+
+    from quantize.errors import ModelError
+
+
+    def echo(parent):
+        while True:
+            parent.send({"said": parent.receive()["say"]})
+
+    def own_id(_):
+        return os.getpid()
+
+    def divide_by_zero(_):
+        sys.stderr.write("about to divide\\\\n")
+        os.kill(os.getpid(), signal.SIGFPE)
+
+    def read_nowhere(_):
+        ctypes.string_at(0)
+
+    def hang_in_native_code(path):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        open(path, "w").write(str(os.getpid()))
+        ctypes.PyDLL(None).sleep(600)  # PyDLL: no other thread of this process runs meanwhile
+
+    def hang_with_a_child(path):
+        grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        open(path, "w").write(str(grandchild.pid))
+        time.sleep(600)
+
+    def die_with_a_child(path):
+        grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        open(path, "w").write(str(grandchild.pid))
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+    def allocate(size):
+        block = bytearray(b"x") * size
+        time.sleep(600)
+        return len(block)
+
+    def print_and_return(value):
+        print("garbage that a library prints")
+        os.write(1, b"more of it\\\\n")
+        return value
+
+    def print_between_messages(parent):
+        os.write(parent._out.fileno(), b"{garbage\\\\n")
+        time.sleep(600)
+
+    def nest_deeply(parent):
+        os.write(parent._out.fileno(), b"[" * 200_000 + b"\\\\n")
+        time.sleep(600)
+
+    def refuse(path):
+        raise ModelError("no model", where=path, found="3 bytes", expected="a graph", advice="look elsewhere")
+
+    def fail(_):
+        return 1 / 0
+"""
+
+
+@pytest.fixture
+def children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+    """Yield the module of the functions above; afterwards no child is left."""
+    (tmp_path / "misbehaving.py").write_text(textwrap.dedent(MODULE).replace("\\\\n", "\\n"))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(__import__("sys").modules, "misbehaving", raising=False)
+    yield import_module("misbehaving")
+    assert not [child for child in psutil.Process().children() if "quantize.processes" in " ".join(child.cmdline())]
+
+
+@pytest.fixture
+def ended() -> Callable[[int], bool]:
+    """Return whether a process is gone, or a zombie that nobody has waited for."""
+
+    def gone(pid: int) -> bool:
+        try:
+            process = psutil.Process(pid)
+            psutil.wait_procs([process], timeout=10)
+            return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+
+    return gone
