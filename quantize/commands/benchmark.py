@@ -33,7 +33,6 @@ from quantize.report.data import PreprocessingSection
 from quantize.report.models import AccuracySection
 from quantize.run.accuracy import baseline_accuracy, candidate_accuracy
 from quantize.run.evaluator import Evaluator
-from quantize.run.goal import goal_for
 from quantize.run.measuring import ROTATED_IMAGES, latency_plan, prepared_inputs
 from quantize.run.target import is_exact
 
@@ -84,13 +83,13 @@ def _accuracy(
     first, *others = found.models
     baseline = evaluator.evaluate_baseline(found.models[first])
     sections = {first: baseline_accuracy(baseline)}
-    goal = goal_for(request.config.tuning.accuracy_criterion, baseline, asked=True)
+    expected = baseline.top_k(1).expected if baseline.labelled else None
+    criterion = request.config.tuning.accuracy_criterion.criterion(expected)
     for name in others:
         sections[name] = candidate_accuracy(
             baseline,
             evaluator.evaluate(found.models[name], found.preprocessings[name]),
-            goal=goal,
-            confidence=request.config.tuning.accuracy_criterion.confidence,
+            criterion=criterion,
             seed=request.config.tuning.random_seed,
         )
     return sections

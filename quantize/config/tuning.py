@@ -1,4 +1,4 @@
-"""Block ``tuning``: the goal, and how it is searched for."""
+"""Block ``tuning``: the criterion, and how it is searched for."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from quantize.config.block import Block, Expected, Flag
 from quantize.config.values import Confidence, Count, CountOrZero, Fraction, Seconds, Seed, Share, Speedup
+from quantize.criterion import Criterion, SpeedCriterion
 
 _DEFAULT_RELATIVE = 0.01
 
@@ -45,6 +46,19 @@ class CriterionBlock(Block):
             raise ValueError("`relative` and `absolute` exclude each other")
         return given if losses else {**given, "relative": _DEFAULT_RELATIVE}
 
+    def criterion(self, baseline: float | None, *, asked: bool = True) -> Criterion:
+        """Return what a candidate has to reach: with labels by its drop of top-1, without by its agreement with fp32.
+
+        Args:
+            baseline: The fp32 model's expected top-1 on the evaluation images, a fraction; None: they have no labels.
+            asked: False where ``--criterion none`` says that scores mean nothing.
+        """
+        if not asked:
+            return Criterion("none", confidence=self.confidence)
+        if baseline is None:
+            return Criterion("agreement", minimum=self.agreement, confidence=self.confidence)
+        return Criterion("top1", baseline, self.relative, self.absolute, confidence=self.confidence)
+
 
 class SpeedCriterionBlock(Block):
     """How fast a quantized model must be, where it is made for CPUs of this machine's class."""
@@ -63,7 +77,7 @@ class ExitPolicyBlock(Block):
 
 
 class TuningBlock(Block):
-    """The goal, and how it is searched for."""
+    """The criterion, and how it is searched for."""
 
     engine: Literal["inc", "native", "both"] = Field(
         default="inc", description="Neural Compressor (inc), our own engine (native), or both, compared."
@@ -86,3 +100,8 @@ class TuningBlock(Block):
         "0.3 with 5,000 evaluation images or more, else 0.",
     )
     random_seed: Seed = Field(default=1978, description="The one seed.")
+
+    @property
+    def speed(self) -> SpeedCriterion:
+        """Return what speed is asked for, with the certainty that the criterion on accuracy has."""
+        return SpeedCriterion(self.speed_criterion.min_speedup, self.accuracy_criterion.confidence)

@@ -5,77 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from quantize.criterion import Criterion
 from quantize.recipe import Recipe
 
 if TYPE_CHECKING:
     from quantize.data.batch import Batch
     from quantize.models.artifact import ModelArtifact
 
-Metric = Literal["top1", "agreement", "none"]
-
 EvaluateCallback = Callable[["ModelArtifact"], float]
-"""Returns the goal's metric of a candidate on the evaluation set, a fraction of 1."""
-
-_ROUNDING = 1e-12
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What a candidate has to reach to be accepted.
-
-    Attributes:
-        metric: ``top1`` (expected top-1 accuracy), ``agreement`` (share of images with the fp32 model's top-1), or
-            ``none`` for graphs whose scores mean nothing: every candidate is accepted and none is evaluated.
-        baseline: The fp32 model's value of the metric, a fraction; needed by ``relative`` and ``absolute``.
-        relative: Tolerated drop as a fraction of the baseline.
-        absolute: Tolerated drop as a fraction of 1 (0.01 is one point).
-        minimum: Lowest accepted value, a fraction of 1, whatever the baseline.
-    """
-
-    metric: Metric
-    baseline: float | None = None
-    relative: float | None = None
-    absolute: float | None = None
-    minimum: float | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse a goal that does not say what is good enough.
-
-        Raises:
-            ValueError: A drop without a baseline, or a metric without any bound.
-        """
-        if self.metric == "none":
-            return
-        if self.baseline is None and (self.relative is not None or self.absolute is not None):
-            raise ValueError("a relative or absolute drop needs the baseline that it is taken from")
-        if self.floor() is None:
-            raise ValueError(f"the goal for {self.metric} has no bound")
-
-    def floor(self) -> float | None:
-        """Return the lowest value that passes (all bounds hold together), or None where nothing is measured."""
-        if self.metric == "none":
-            return None
-        bounds = []
-        if self.baseline is not None and self.relative is not None:
-            bounds.append(self.baseline * (1 - self.relative))
-        if self.baseline is not None and self.absolute is not None:
-            bounds.append(self.baseline - self.absolute)
-        if self.minimum is not None:
-            bounds.append(self.minimum)
-        return max(bounds, default=None)
-
-    def met(self, value: float | None) -> bool:
-        """Return whether a candidate with this value of the metric is good enough.
-
-        Args:
-            value: The candidate's metric, a fraction; None only where the goal measures nothing.
-        """
-        floor = self.floor()
-        if floor is None:
-            return True
-        return value is not None and value >= floor - _ROUNDING
+"""Returns the criterion's metric of a candidate on the evaluation set, a fraction of 1."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +38,8 @@ class Trial:
     Attributes:
         index: Its place in the order of trials, from 0.
         recipe: What was tried.
-        artifact: The candidate, kept whether or not it met the goal; None where building it failed.
-        metric: The goal's metric, a fraction; None where nothing was measured.
+        artifact: The candidate, kept whether or not it met the criterion; None where building it failed.
+        metric: The criterion's metric, a fraction; None where nothing was measured.
         seconds: Time spent on it: calibrating, quantizing and evaluating.
         failure: The stage and the error, or None.
         repeats: Id of an earlier trial's recipe that gave the same graph, which was not run again; None for a graph of
@@ -137,13 +77,13 @@ class Tuner(Protocol):
     """Chooses recipes itself, and asks how good each candidate is."""
 
     def tune(
-        self, model: ModelArtifact, goal: Goal, evaluate: EvaluateCallback, batches: Iterable[Batch]
+        self, model: ModelArtifact, criterion: Criterion, evaluate: EvaluateCallback, batches: Iterable[Batch]
     ) -> Iterator[Trial]:
         """Yield every trial as it is finished.
 
         Args:
             model: The prepared fp32 model.
-            goal: What is good enough.
+            criterion: What is good enough.
             evaluate: Called with each candidate.
             batches: The calibration set.
         """

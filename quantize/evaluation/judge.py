@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from quantize.criterion import Criterion, Outcome
 from quantize.errors import DataError
 from quantize.evaluation.difference import paired_difference
 from quantize.evaluation.fidelity import Fidelity
@@ -9,21 +12,20 @@ from quantize.evaluation.intervals import Interval, wilson
 from quantize.evaluation.paired import PairedComparison
 from quantize.evaluation.ratio import relative_drop_interval
 from quantize.evaluation.sample_size import images_needed, images_needed_for_rate
-from quantize.evaluation.verdict import Judgement, Outcome, Tolerance, Verdict
+from quantize.evaluation.verdict import Judgement, Tolerance, Verdict
 
 ALWAYS_STATED = 0.95  # the verdict that a report prints whatever confidence was asked for
-_ROUNDING = 1e-9  # far below one image in 50,000 (2e-5): 1 - 99/100 must not miss 0.01 by its last bit
 
 
-def judge(measured: PairedComparison | Fidelity, tolerance: Tolerance, confidence: float | None = None) -> Judgement:
-    """Return the deciding verdict (``confidence`` None: the point estimate decides) and the one at 95 %."""
+def judge(measured: PairedComparison | Fidelity, criterion: Criterion) -> Judgement:
+    """Return the deciding verdict (without a confidence, the point estimate decides) and the one at 95 %."""
     return Judgement(
-        deciding=verdict(measured, tolerance, confidence), at_95=verdict(measured, tolerance, ALWAYS_STATED)
+        deciding=verdict(measured, criterion), at_95=verdict(measured, replace(criterion, confidence=ALWAYS_STATED))
     )
 
 
-def verdict(measured: PairedComparison | Fidelity, tolerance: Tolerance, confidence: float | None = None) -> Verdict:
-    """Return whether ``tolerance`` is met.
+def verdict(measured: PairedComparison | Fidelity, criterion: Criterion) -> Verdict:
+    """Return whether a criterion is met.
 
     Without a confidence the point estimate decides, in expectation over ties, as in Neural Compressor. With one it is
     a non-inferiority test and its mirror image, each one-sided: ``met`` where the true drop lies below the tolerance
@@ -31,32 +33,31 @@ def verdict(measured: PairedComparison | Fidelity, tolerance: Tolerance, confide
     take ties as wrong.
 
     Args:
-        measured: A paired comparison for ``relative`` and ``points``, fidelity for ``agreement``.
-        tolerance: What is asked.
-        confidence: One-sided, above 0.5.
+        measured: A paired comparison for a drop, fidelity for agreement.
+        criterion: What is asked; a drop is taken from the baseline in ``measured``, on the same images. A confidence
+            is one-sided and above 0.5.
 
     Raises:
         DataError: A relative drop from nothing: the baseline gets no image right.
         ValueError: A measure that ``measured`` does not hold, or a confidence of 0.5 or less.
     """
     if isinstance(measured, Fidelity):
-        if tolerance.measure != "agreement":
-            raise ValueError(f"a {tolerance.measure} tolerance needs a paired comparison")
-        return _agreement(measured, tolerance, confidence)
-    if tolerance.measure == "agreement":
+        if criterion.measure != "agreement":
+            raise ValueError(f"a {criterion.measure} tolerance needs a paired comparison")
+        return _agreement(measured, criterion)
+    if criterion.measure == "agreement":
         raise ValueError("agreement needs fidelity")
-    return _drop(measured, tolerance, confidence)
+    return _drop(measured, replace(criterion, baseline=measured.baseline_expected))
 
 
-def _drop(measured: PairedComparison, tolerance: Tolerance, confidence: float | None) -> Verdict:
-    relative = tolerance.measure == "relative"
+def _drop(measured: PairedComparison, criterion: Criterion) -> Verdict:
+    relative = criterion.measure == "relative"
     estimate = measured.relative_drop if relative else measured.drop
     if estimate is None:
         raise _nothing_right()
-    if confidence is None:
-        met = estimate <= tolerance.value + _ROUNDING
-        return Verdict(outcome="met" if met else "not met", tolerance=tolerance, estimate=estimate)
-    both_sides = _two_sided(confidence)
+    if criterion.confidence is None:
+        return _by_estimate(criterion, measured.baseline_expected - measured.drop, estimate)
+    both_sides = _two_sided(criterion.confidence)
     interval = (
         relative_drop_interval(measured.both, measured.lost, measured.gained, measured.n, both_sides)
         if relative
@@ -65,51 +66,50 @@ def _drop(measured: PairedComparison, tolerance: Tolerance, confidence: float | 
     if interval is None:
         raise _nothing_right()
     settled: Outcome | None = (
-        "met" if interval.high < tolerance.value else "not met" if interval.low > tolerance.value else None
+        "met" if interval.high < criterion.bound else "not met" if interval.low > criterion.bound else None
     )
     return _confident(
-        tolerance, estimate, confidence, interval, settled, _images_for_drop(measured, tolerance, confidence)
+        criterion, estimate, interval, settled, _images_for_drop(measured, criterion, criterion.confidence)
     )
 
 
-def _agreement(measured: Fidelity, tolerance: Tolerance, confidence: float | None) -> Verdict:
-    if confidence is None:
-        met = measured.agreement >= tolerance.value - _ROUNDING
-        return Verdict(outcome="met" if met else "not met", tolerance=tolerance, estimate=measured.agreement)
+def _agreement(measured: Fidelity, criterion: Criterion) -> Verdict:
+    if criterion.confidence is None:
+        return _by_estimate(criterion, measured.agreement, measured.agreement)
     n = len(measured)
-    interval = wilson(int(measured.certain_agreements.sum()), n, _two_sided(confidence))
+    interval = wilson(int(measured.certain_agreements.sum()), n, _two_sided(criterion.confidence))
     settled: Outcome | None = (
-        "met" if interval.low > tolerance.value else "not met" if interval.high < tolerance.value else None
+        "met" if interval.low > criterion.bound else "not met" if interval.high < criterion.bound else None
     )
     needed = images_needed_for_rate(
-        rate=measured.pessimistic_agreement, threshold=tolerance.value, confidence=confidence
+        rate=measured.pessimistic_agreement, threshold=criterion.bound, confidence=criterion.confidence
     )
     needed = None if needed is None else max(needed, n + 1)
-    return _confident(tolerance, measured.agreement, confidence, interval, settled, needed)
+    return _confident(criterion, measured.agreement, interval, settled, needed)
+
+
+def _by_estimate(criterion: Criterion, value: float, estimate: float) -> Verdict:
+    outcome: Outcome = "met" if criterion.met(value) else "not met"
+    return Verdict(outcome=outcome, tolerance=Tolerance.of(criterion), estimate=estimate)
 
 
 def _confident(
-    tolerance: Tolerance,
-    estimate: float,
-    confidence: float,
-    interval: Interval,
-    settled: Outcome | None,
-    needed: int | None,
+    criterion: Criterion, estimate: float, interval: Interval, settled: Outcome | None, needed: int | None
 ) -> Verdict:
     return Verdict(
         outcome=settled or "inconclusive",
-        tolerance=tolerance,
+        tolerance=Tolerance.of(criterion),
         estimate=estimate,
-        confidence=confidence,
+        confidence=criterion.confidence,
         low=interval.low,
         high=interval.high,
         images_needed=None if settled else needed,
     )
 
 
-def _images_for_drop(measured: PairedComparison, tolerance: Tolerance, confidence: float) -> int | None:
-    allowed = tolerance.value
-    if tolerance.measure == "relative":
+def _images_for_drop(measured: PairedComparison, criterion: Criterion, confidence: float) -> int | None:
+    allowed = criterion.bound
+    if criterion.measure == "relative":
         allowed *= (measured.both + measured.lost) / measured.n
     needed = images_needed(
         margin=allowed - measured.certain_drop,

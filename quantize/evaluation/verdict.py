@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import BaseModel, ConfigDict
 
+from quantize.criterion import Criterion, Measure, Outcome
 from quantize.errors import ExitCode
-
-Outcome = Literal["met", "not met", "inconclusive"]
-Measure = Literal["relative", "points", "agreement"]
 
 _EXIT_CODES: dict[Outcome, ExitCode] = {
     "met": ExitCode.DONE,
@@ -23,7 +19,7 @@ class _Frozen(BaseModel):
 
 
 class Tolerance(_Frozen):
-    """What a candidate may lose, or must keep.
+    """What a candidate may lose, or must keep: a criterion's bound as reports show it.
 
     Attributes:
         measure: ``relative``: largest drop / baseline accuracy. ``points``: largest drop as a fraction of the images.
@@ -33,6 +29,11 @@ class Tolerance(_Frozen):
 
     measure: Measure
     value: float
+
+    @staticmethod
+    def of(criterion: Criterion) -> Tolerance:
+        """Return the bound of a criterion."""
+        return Tolerance(measure=criterion.measure, value=criterion.bound)
 
 
 class Verdict(_Frozen):
@@ -73,15 +74,3 @@ class Judgement(_Frozen):
 
     deciding: Verdict
     at_95: Verdict
-
-
-def overall(outcomes: list[Outcome]) -> Outcome:
-    """Return what several verdicts add up to: ``not met`` if one is, else ``inconclusive`` if one is, else ``met``.
-
-    Raises:
-        ValueError: There is none.
-    """
-    if not outcomes:
-        raise ValueError("no verdict at all")
-    order: list[Outcome] = ["not met", "inconclusive", "met"]
-    return min(outcomes, key=order.index)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from quantize.criterion import Criterion, SpeedCriterion, reaches, stays_within
 from quantize.errors import DataError
 from quantize.evaluation.intervals import Interval, wilson
 from quantize.evaluation.judge import verdict as judged
-from quantize.evaluation.verdict import Tolerance
 from quantize.gate.accepted import missed_before
 from quantize.gate.baseline import Baseline
 from quantize.gate.document import ROLES, ReportDocument
@@ -15,12 +15,10 @@ from quantize.gate.figures import DROPS, FIGURES, Figure
 from quantize.gate.machine import not_for_target, target_of
 from quantize.gate.result import Line, Verdict
 from quantize.gate.tolerances import Limit, Tolerances
-from quantize.measurement.speed_criterion import SpeedCriterion
 from quantize.report.tables import NAMES
 from quantize.report.wording import percent, points
 from quantize.target import CpuClass
 
-_ROUNDING = 1e-9
 _VERDICTS: dict[str, Verdict] = {"met": "pass", "not met": "fail", "inconclusive": "inconclusive"}
 
 
@@ -97,7 +95,7 @@ def _line(document: ReportDocument, figure: Figure, limit: Limit, role: str) -> 
         whole = document.figure("fp32", figure.name)
         if not whole:
             return line("missing", None, "the report does not have fp32's")
-        return line("pass" if value <= limit.relative * whole + _ROUNDING else "fail", percent(value / whole, 1))
+        return line("pass" if stays_within(value, limit.relative * whole) else "fail", percent(value / whole, 1))
     if limit.confidence is None:
         return line("pass" if _holds(limit, value) else "fail", figure.shown(value))
     interval = _interval(document, role, figure, limit.confidence)
@@ -118,7 +116,7 @@ def _speed(
         found += f" [{show(gain.low)}, {show(gain.high)}]"
     elif confidence is not None:
         return line("missing", found, "the report has no interval of it")
-    outcome = SpeedCriterion(min_speedup=at_least, confidence=confidence).outcome_of(gain, document.noise_floor)
+    outcome = SpeedCriterion(min_speedup=at_least, confidence=confidence).outcome(gain, document.noise_floor)
     return line(_VERDICTS[outcome], found)
 
 
@@ -126,16 +124,18 @@ def _drop(document: ReportDocument, figure: Figure, limit: Limit, role: str, lin
     paired = document.paired(role, figure.name.removesuffix("_drop"))
     if paired is None:
         return line("missing", None, "the report does not have it")
-    relative = limit.relative is not None
-    tolerance = Tolerance(
-        measure="relative" if relative else "points",
-        value=limit.relative if limit.relative is not None else limit.points or 0.0,
+    criterion = Criterion(
+        "top5" if figure.name == "top5_drop" else "top1",
+        baseline=paired.baseline_expected,
+        relative=limit.relative,
+        absolute=limit.points,
+        confidence=limit.confidence,
     )
     try:
-        found = judged(paired, tolerance, limit.confidence)
+        found = judged(paired, criterion)
     except DataError as error:
         return line("missing", None, error.problem)
-    show = percent if relative else points
+    show = percent if limit.relative is not None else points
     text = show(found.estimate)
     if found.low is not None and found.high is not None:
         text += f" [{show(found.low)}, {show(found.high)}]"
@@ -145,9 +145,9 @@ def _drop(document: ReportDocument, figure: Figure, limit: Limit, role: str, lin
 
 def _holds(limit: Limit, value: float) -> bool:
     if limit.at_least is not None:
-        return value >= limit.at_least - _ROUNDING
+        return reaches(value, limit.at_least)
     assert limit.at_most is not None
-    return value <= limit.at_most + _ROUNDING
+    return stays_within(value, limit.at_most)
 
 
 def _interval(document: ReportDocument, role: str, figure: Figure, confidence: float) -> Interval | None:

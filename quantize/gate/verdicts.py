@@ -6,11 +6,11 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict
 
+from quantize.criterion import is_slower
 from quantize.gate.document import ROLES, ReportDocument
 from quantize.gate.machine import not_for_target
 from quantize.gate.result import Line, Verdict
 from quantize.gate.tolerances import Tolerances
-from quantize.measurement.speed_criterion import is_slower
 from quantize.report.criterion import Status
 from quantize.report.speed import SpeedStatus
 from quantize.report.wording import times

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Literal
 
+from quantize.criterion import Criterion, SpeedCriterion
 from quantize.report.section import Section
 from quantize.report.speed import SpeedVerdict
 
@@ -32,6 +34,12 @@ class CriterionSection(Section):
     confidence: float | None
     floor: float | None
     min_speedup: float | None = None
+
+    @staticmethod
+    def of(criterion: Criterion, speed: SpeedCriterion) -> CriterionSection:
+        """Return what a run was asked for, as its report shows it."""
+        fields = {name: value for name, value in asdict(criterion).items() if name != "baseline"}
+        return CriterionSection(**fields, floor=criterion.floor(), min_speedup=speed.min_speedup)
 
 
 class VerdictSection(Section):

@@ -26,7 +26,7 @@ class PlacementOptionSection(Section):
 
     Attributes:
         kind: As Neural Compressor decided, the same with the weights of its float layers stored in int8, the fastest
-            assignment by prediction, one with more layers in float where that misses the goal, or float arithmetic
+            assignment by prediction, one with more layers in float where that misses the criterion, or float arithmetic
             throughout.
         recipe_id: What builds it.
         taken: Whether the run's models have it.
@@ -36,8 +36,8 @@ class PlacementOptionSection(Section):
         predicted_ns: Its predicted time for one run; None where nothing was predicted.
         speedup: fp32's time over its own; None where it was not measured.
         gain: The time as tuned over its own; None where it was not measured.
-        metric: The goal's metric, a fraction; None where it was not measured.
-        met: Whether it meets the accuracy goal; None where it was not judged.
+        metric: The criterion's metric, a fraction; None where it was not measured.
+        met: Whether it meets the accuracy criterion; None where it was not judged.
         bytes: Size of its model, the rewrites included.
     """
 

@@ -21,7 +21,7 @@ class CandidateSection(Section):
             measured.
         speedup: fp32's time over its own; None where it was not measured.
         images: Images that were looked at before its verdict was certain: fewer than all where the race was over.
-        met: Whether it meets the goal; None where that was not asked.
+        met: Whether it meets the criterion; None where that was not asked.
         pareto: No other candidate is at least as good in both the metric and the speed-up.
     """
 

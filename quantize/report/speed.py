@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from quantize.evaluation.verdict import Outcome
+from quantize.criterion import Outcome
 from quantize.report.section import Section
 from quantize.target import CpuClass
 

@@ -32,7 +32,7 @@ class TrialSection(Section):
     Attributes:
         index: Its place in the order of trials, from 0.
         recipe_id: Identity of what was tried.
-        metric: The goal's metric on the evaluation images that were looked at, a fraction; None where none was.
+        metric: The criterion's metric on the evaluation images that were looked at, a fraction; None where none was.
         met: Whether it met the criterion.
         agreement: Share of images with fp32's top-1.
         mean_kl: Mean KL(fp32 || candidate) in nats.

@@ -105,7 +105,7 @@ def rewrite(
         opset: Of the QLinear form; the QDQ form has 13 or the model's own.
         faster: Paired timing; without it, every rewrite that is right is kept.
         agreement: Agreement with fp32, to be recorded; taken as unmoved where no score moved.
-        criterion: Whether a candidate still meets the run's goal; asked only where scores moved.
+        criterion: Whether a candidate still meets the run's criterion; asked only where scores moved.
         progress: Told the rewrites done.
 
     Raises:

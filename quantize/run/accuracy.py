@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from quantize.engines.protocols import Goal
+from quantize.criterion import Criterion
 from quantize.evaluation.evaluation import Evaluation
 from quantize.evaluation.judge import judge
 from quantize.evaluation.paired import compare
 from quantize.evaluation.summary import summarize
-from quantize.evaluation.verdict import Judgement, Tolerance
+from quantize.evaluation.verdict import Judgement
 from quantize.report.models import AccuracySection
 
 
@@ -17,7 +17,7 @@ def baseline_accuracy(evaluation: Evaluation) -> AccuracySection:
 
 
 def candidate_accuracy(
-    baseline: Evaluation, candidate: Evaluation, *, goal: Goal, confidence: float | None, seed: int
+    baseline: Evaluation, candidate: Evaluation, *, criterion: Criterion, seed: int
 ) -> AccuracySection:
     """Return a candidate's figures, paired with the baseline's on the same images."""
     labelled = baseline.labelled
@@ -25,26 +25,14 @@ def candidate_accuracy(
         evaluation=summarize(candidate),
         top1=compare(baseline, candidate, k=1, seed=seed) if labelled else None,
         top5=compare(baseline, candidate, k=5, seed=seed) if labelled and baseline.classes > 5 else None,
-        judgement=_judgement(baseline, candidate, goal, confidence),
+        judgement=_judgement(baseline, candidate, criterion),
     )
 
 
-def tolerance_of(goal: Goal) -> Tolerance | None:
-    """Return what a candidate may lose or must keep, or None where nothing is asked."""
-    if goal.metric == "agreement" and goal.minimum is not None:
-        return Tolerance(measure="agreement", value=goal.minimum)
-    if goal.relative is not None:
-        return Tolerance(measure="relative", value=goal.relative)
-    if goal.absolute is not None:
-        return Tolerance(measure="points", value=goal.absolute)
-    return None
-
-
-def _judgement(baseline: Evaluation, candidate: Evaluation, goal: Goal, confidence: float | None) -> Judgement | None:
-    tolerance = tolerance_of(goal)
-    if tolerance is None:
+def _judgement(baseline: Evaluation, candidate: Evaluation, criterion: Criterion) -> Judgement | None:
+    if criterion.metric == "none":
         return None
-    if tolerance.measure == "agreement":
+    if criterion.metric == "agreement":
         assert candidate.fidelity is not None
-        return judge(candidate.fidelity, tolerance, confidence)
-    return judge(compare(baseline, candidate), tolerance, confidence)
+        return judge(candidate.fidelity, criterion)
+    return judge(compare(baseline, candidate), criterion)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from quantize.engines.protocols import Goal
+from quantize.criterion import Criterion
 from quantize.errors import ModelError
 from quantize.evaluation.chance import near_chance
 from quantize.processes.pool import available_cpus
 from quantize.run.context import Context
 from quantize.run.evaluator import Evaluator
-from quantize.run.goal import goal_for
 from quantize.run.preset_probe import probe_presets, refuse_chance
 
 
-def checked_goal(context: Context, selection: Evaluator) -> Goal:
-    """Evaluate the fp32 model, refuse it where its scores make no sense, and return the goal.
+def checked_criterion(context: Context, selection: Evaluator) -> Criterion:
+    """Evaluate the fp32 model, refuse it where its scores make no sense, and return the criterion.
 
     Raises:
         DataError: It is no better than chance; the message names the preset that fits.
@@ -38,4 +37,5 @@ def checked_goal(context: Context, selection: Evaluator) -> Goal:
             progress=context.progress,
         )
         refuse_chance(baseline, asked_for=context.images.preprocessing.preset, fits=fits)
-    return goal_for(context.config.tuning.accuracy_criterion, baseline, asked=asks)
+    expected = baseline.top_k(1).expected if baseline.labelled else None
+    return context.config.tuning.accuracy_criterion.criterion(expected, asked=asks)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from onnx import ModelProto
 
-from quantize.engines.protocols import Goal
+from quantize.criterion import Criterion
 from quantize.formats import to_qlinear
 from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import ModelArtifact, save_model
@@ -56,7 +56,12 @@ class Step:
 
 
 def build(
-    context: Context, candidate: ModelArtifact, found: Found, goal: Goal, selection: Evaluator, ratios: Ratios | None
+    context: Context,
+    candidate: ModelArtifact,
+    found: Found,
+    criterion: Criterion,
+    selection: Evaluator,
+    ratios: Ratios | None,
 ) -> Built:
     """Rewrite the candidate, correct its scores and write both formats into the run's folder.
 
@@ -64,14 +69,14 @@ def build(
         context: The run; its model and preprocessing are those of the written files' input.
         candidate: The quantized model, before rewrites.
         found: The search that chose it.
-        goal: What was asked.
+        criterion: What was asked.
         selection: Evaluates on the images that trials saw.
         ratios: Speed ratios of rewrites; None: nothing is timed, as a recorded decision is repeated.
     """
     with context.stages.stage("rewrite, and write both formats"):
         bare = to_qlinear(candidate.proto(), opset=context.qlinear_opset)
-        plain = _rewrite(context, candidate, goal, selection, ratios)
-        rewritten, corrections = _corrected(context, found, goal, selection, plain)
+        plain = _rewrite(context, candidate, criterion, selection, ratios)
+        rewritten, corrections = _corrected(context, found, criterion, selection, plain)
         pair = write_pair(finished(rewritten, context.target), context.folder)
         steps = tuple(
             Step(name, finished_model(model, context.target))
@@ -84,13 +89,13 @@ def build(
         return Built(found, rewritten, _chosen(context, found, rewritten, corrections, pair), pair, steps)
 
 
-def workshop(context: Context, goal: Goal, selection: Evaluator, ratios: Ratios | None) -> Workshop:
+def workshop(context: Context, criterion: Criterion, selection: Evaluator, ratios: Ratios | None) -> Workshop:
     """Return what rewrites and times quantized models on the run's images."""
     return Workshop(
         crops=context.images.evaluation,
         preprocessing=context.images.preprocessing,
         evaluator=selection,
-        goal=goal,
+        criterion=criterion,
         threads=context.config.evaluation.performance.configs.cores_per_instance,
         seed=context.config.tuning.random_seed,
         progress=context.progress,
@@ -99,15 +104,15 @@ def workshop(context: Context, goal: Goal, selection: Evaluator, ratios: Ratios 
 
 
 def _rewrite(
-    context: Context, candidate: ModelArtifact, goal: Goal, selection: Evaluator, ratios: Ratios | None
+    context: Context, candidate: ModelArtifact, criterion: Criterion, selection: Evaluator, ratios: Ratios | None
 ) -> Rewritten:
-    recorded, shop = context.recorded, workshop(context, goal, selection, ratios)
+    recorded, shop = context.recorded, workshop(context, criterion, selection, ratios)
     names = context.config.rewrites if recorded is None else recorded.chosen.recipe.rewrites
     return shop.apply(candidate, select_rewrites(names), opset=context.qlinear_opset, timed=recorded is None)
 
 
 def _corrected(
-    context: Context, found: Found, goal: Goal, selection: Evaluator, rewritten: Rewritten
+    context: Context, found: Found, criterion: Criterion, selection: Evaluator, rewritten: Rewritten
 ) -> tuple[Rewritten, tuple[str, ...]]:
     """Correct the scores of Neural Compressor's model where it pays; the native engine has done so in its search.
 
@@ -121,7 +126,9 @@ def _corrected(
 
     def good_enough(model: ModelProto) -> bool:
         path = context.folder.work / "corrected.onnx"
-        return goal.metric == "none" or goal.met(metric_of(selection.evaluate(save_model(model, path)), goal))
+        return criterion.metric == "none" or criterion.met(
+            metric_of(selection.evaluate(save_model(model, path)), criterion)
+        )
 
     corrected = with_corrected_scores(
         rewritten,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from quantize.criterion import Criterion
 from quantize.data.batches import Batches
 from quantize.engines.native.builder.builder import source_graph
-from quantize.engines.protocols import Goal
 from quantize.report.input_contract import InputContractSection
 from quantize.report.layers import LayerErrorSection
 from quantize.run.build import Built, build
@@ -41,14 +41,19 @@ class Written:
 
 
 def write(
-    context: Context, found: Found, goal: Goal, selection: Evaluator, ratios: Ratios, folder: RunFolder | None = None
+    context: Context,
+    found: Found,
+    criterion: Criterion,
+    selection: Evaluator,
+    ratios: Ratios,
+    folder: RunFolder | None = None,
 ) -> Written:
     """Give the candidate its input, rewrite it and write both formats.
 
     Args:
         context: The run.
         found: The search.
-        goal: What was asked.
+        criterion: What was asked.
         selection: Evaluates on the images that trials saw.
         ratios: Speed ratios of rewrites.
         folder: Where the files go; None: where the run's go.
@@ -61,7 +66,7 @@ def write(
         selection = folded.context.evaluator(folded.context.images.evaluation, "evaluation-contract")
         selection.evaluate_baseline(folded.context.model)
     into = folded.context if folder is None else replace(folded.context, folder=folder)
-    built = build(into, folded.candidate, found, goal, selection, ratios)
+    built = build(into, folded.candidate, found, criterion, selection, ratios)
     return Written(into, selection, built, folded.section, layers)
 
 

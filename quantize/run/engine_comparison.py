@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from quantize.engines.protocols import Goal
-from quantize.evaluation.verdict import overall
+from quantize.criterion import Criterion, overall
 from quantize.files import remove_if_empty
 from quantize.measurement.machine.cpu_class import this_cpu_class
 from quantize.models.artifact import ModelArtifact, save_model
@@ -27,7 +26,6 @@ from quantize.run.losses import with_losses
 from quantize.run.ratios import Ratios
 from quantize.run.search import Found
 from quantize.run.settling import GoOn, Settled, Settling
-from quantize.run.speed import speed_criterion
 from quantize.run.stamping import stamp_both
 
 Engine = Literal["inc", "native"]
@@ -46,7 +44,7 @@ def compare_engines(
     context: Context,
     found: Mapping[Engine, Found],
     go_on: GoOn,
-    goal: Goal,
+    criterion: Criterion,
     selection: Evaluator,
     ratios: Ratios,
 ) -> RunReport:
@@ -62,17 +60,17 @@ def compare_engines(
         context: The run.
         found: The search of each engine.
         go_on: Searches on where every candidate's files missed the criterion.
-        goal: What was asked.
+        criterion: What was asked.
         selection: Evaluates on the images that trials saw.
         ratios: Speed ratios that decide.
     """
     sides = []
     for engine, one in found.items():
-        settled = Settling(context, goal, selection, ratios, context.folder.of_engine(engine)).settle(one, go_on)
+        settled = Settling(context, criterion, selection, ratios, context.folder.of_engine(engine)).settle(one, go_on)
         sides.append(_Side(engine, settled, settled.written, settled.judged))
     with context.stages.stage("compare the engines"):
-        sides = [_with_speed(side, context, goal, ratios) for side in sides]
-        best, why = _better(context, sides, goal, ratios)
+        sides = [_with_speed(side, context, criterion, ratios) for side in sides]
+        best, why = _better(context, sides, criterion, ratios)
     (other,) = (side for side in sides if side is not best)
     best = _moved(best, context.folder)
     names: dict[Role, str] = {"int8": f"{other.engine} int8", "qdq": f"{other.engine} qdq"}
@@ -81,7 +79,7 @@ def compare_engines(
         written.context,
         written.built,
         best.judged,
-        goal,
+        criterion,
         written.selection,
         {names["int8"]: pair.int8, names["qdq"]: pair.qdq},
     )
@@ -89,7 +87,7 @@ def compare_engines(
     verdicts = {
         best.engine: report.verdict,
         other.engine: final_verdict(
-            other.written.context, other.written.built, other.judged, goal, report.measurement, names
+            other.written.context, other.written.built, other.judged, criterion, report.measurement, names
         ),
     }
     reason = f"The models are those of the engine '{best.engine}': {why}."
@@ -110,22 +108,22 @@ def compare_engines(
     return stamp_both(with_losses(report), context.folder)
 
 
-def _with_speed(side: _Side, context: Context, goal: Goal, ratios: Ratios) -> _Side:
+def _with_speed(side: _Side, context: Context, criterion: Criterion, ratios: Ratios) -> _Side:
     """Return a side whose status tells of its speed too, where speed is asked for on this machine's class of CPUs."""
-    verdict, criterion = side.judged.verdict, speed_criterion(context.config.tuning)
+    verdict, asked = side.judged.verdict, context.config.tuning.speed
     written = side.written
-    judged = criterion.min_speedup > 0 and written.built.chosen.target == this_cpu_class()
-    if goal.metric == "none" or not judged or verdict.status == "not met" or verdict.status == "not asked":
+    judged = asked.min_speedup > 0 and written.built.chosen.target == this_cpu_class()
+    if criterion.metric == "none" or not judged or verdict.status == "not met" or verdict.status == "not asked":
         return side
-    shop = workshop(written.context, goal, written.selection, ratios)
+    shop = workshop(written.context, criterion, written.selection, ratios)
     pair = {"before": written.context.model, "after": _file(side, _role(context))}
     found = ratios.of(pair["before"], pair["after"], lambda: shop.ratio(pair))
-    status = overall([verdict.status, criterion.outcome(found.ratio, found.low, found.high, None)])
+    status = overall([verdict.status, asked.outcome(found)])
     judged_anew = replace(side.judged, verdict=verdict.model_copy(update={"status": status}))
     return replace(side, judged=judged_anew)
 
 
-def _better(context: Context, sides: list[_Side], goal: Goal, ratios: Ratios) -> tuple[_Side, str]:
+def _better(context: Context, sides: list[_Side], criterion: Criterion, ratios: Ratios) -> tuple[_Side, str]:
     first, second = sides
     ranks = [_RANKS[side.judged.verdict.status] for side in sides]
     if ranks[0] != ranks[1]:
@@ -135,7 +133,7 @@ def _better(context: Context, sides: list[_Side], goal: Goal, ratios: Ratios) ->
     if ranks[0] == 0 and any(side.judged.verdict.accuracy == "not met" for side in sides):
         return max(reversed(sides), key=_accuracy), "neither engine's meet the criterion, and they are nearer to it"
     role = _role(context)
-    shop = workshop(first.written.context, goal, first.written.selection, ratios)
+    shop = workshop(first.written.context, criterion, first.written.selection, ratios)
     pair = {"before": _file(first, role), "after": _file(second, role)}
     found = ratios.of(pair["before"], pair["after"], lambda: shop.ratio(pair))
     if not found.low <= 1 <= found.high:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from quantize.engines.protocols import Goal
+from quantize.criterion import Criterion
 from quantize.models.artifact import ModelArtifact
 from quantize.report.models import AccuracySection, ModelSection, Role
 from quantize.run.accuracy import baseline_accuracy, candidate_accuracy
@@ -22,8 +22,7 @@ class Jury:
         baseline: The prepared fp32 model.
         selection: On the images that trials were evaluated on.
         certification: On the images that no trial saw, or None.
-        goal: What was asked.
-        confidence: With which certainty, or None: the point estimate.
+        criterion: What was asked.
         seed: Of the bootstrap.
         folder: The run's folder.
     """
@@ -31,8 +30,7 @@ class Jury:
     baseline: ModelArtifact
     selection: Evaluator
     certification: Evaluator | None
-    goal: Goal
-    confidence: float | None
+    criterion: Criterion
     seed: int
     folder: RunFolder
 
@@ -62,7 +60,6 @@ class Jury:
         return candidate_accuracy(
             evaluator.evaluate_baseline(self.baseline),
             evaluator.evaluate(model),
-            goal=self.goal,
-            confidence=self.confidence,
+            criterion=self.criterion,
             seed=self.seed,
         )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from quantize.criterion import Criterion
 from quantize.data.batches import Batches
 from quantize.data.crops.crops import Crops
 from quantize.data.preprocessing import Preprocessing
-from quantize.engines.protocols import Goal
 from quantize.evaluation.evaluate import evaluate
 from quantize.evaluation.evaluation import Evaluation
 from quantize.evaluation.scores import ScoreStore
@@ -87,14 +87,14 @@ class Evaluator:
         return Batches(self.crops, preprocessing or self.preprocessing, self.batch_size)
 
 
-def metric_of(evaluation: Evaluation, goal: Goal) -> float:
-    """Return the goal's metric, a fraction: expected top-1, or agreement with fp32's top-1.
+def metric_of(evaluation: Evaluation, criterion: Criterion) -> float:
+    """Return the criterion's metric, a fraction: expected top-1, or agreement with fp32's top-1.
 
     Raises:
-        ValueError: Agreement of the baseline with itself was asked for, or the goal measures nothing.
+        ValueError: Agreement of the baseline with itself was asked for, or the criterion measures nothing.
     """
-    if goal.metric == "top1":
+    if criterion.metric == "top1":
         return evaluation.top_k(1).expected
-    if goal.metric == "agreement" and evaluation.fidelity is not None:
+    if criterion.metric == "agreement" and evaluation.fidelity is not None:
         return evaluation.fidelity.agreement
-    raise ValueError(f"no metric '{goal.metric}' in this evaluation")
+    raise ValueError(f"no metric '{criterion.metric}' in this evaluation")

@@ -8,13 +8,14 @@ from dataclasses import replace
 from onnx import ModelProto
 
 from quantize.config.run_config import RunConfig
+from quantize.criterion import Criterion
 from quantize.engines.inc.float_placement import placed_nodes
 from quantize.engines.inc.int8_share import kept_int8
 from quantize.engines.inc.outcome import Result, in_order_of_preference
 from quantize.engines.inc.search import Measured
 from quantize.engines.inc.settings import IncSettings
 from quantize.engines.inc.tuner import IncTuner
-from quantize.engines.protocols import EvaluateCallback, Goal, Trial
+from quantize.engines.protocols import EvaluateCallback, Trial
 from quantize.measurement.machine.memory import peak_resident_bytes
 from quantize.recipe import Recipe
 from quantize.run.context import Context
@@ -63,7 +64,7 @@ def tune_with_inc(context: Context, search: Search, rejected: Collection[str] = 
 
     Args:
         context: The run.
-        search: Its goal, and the trials that were finished before.
+        search: Its criterion, and the trials that were finished before.
         rejected: Ids of recipes that do not count as met: their files missed the criterion.
 
     Raises:
@@ -94,12 +95,12 @@ def tune_with_inc(context: Context, search: Search, rejected: Collection[str] = 
     tuner = IncTuner(settings, context.folder.work, known, watch, graphs, rejected)
 
     def tune(evaluate: EvaluateCallback) -> Iterator[Trial]:
-        return tuner.tune(context.model, search.goal, evaluate, calibration)
+        return tuner.tune(context.model, search.criterion, evaluate, calibration)
 
     def choice() -> tuple[str | None, str]:
         return None, _STOPPED[tuner.outcome.stopped if tuner.outcome else None]
 
-    found = preferred(search.run(tune, choice), search.goal, rejected)
+    found = preferred(search.run(tune, choice), search.criterion, rejected)
     return replace(
         found,
         seconds=found.seconds + earlier,
@@ -108,17 +109,17 @@ def tune_with_inc(context: Context, search: Search, rejected: Collection[str] = 
     )
 
 
-def preferred(found: Found, goal: Goal, rejected: Collection[str] = ()) -> Found:
+def preferred(found: Found, criterion: Criterion, rejected: Collection[str] = ()) -> Found:
     """Return a search with the trial that this engine prefers as its choice, and the next ones behind it.
 
     Args:
         found: The search.
-        goal: What is good enough.
+        criterion: What is good enough.
         rejected: Ids of recipes that do not count as met.
     """
     trials = {trial.recipe.id: trial for trial in found.trials if trial.artifact is not None and trial.repeats is None}
     results = [
-        Result(trial.recipe, trial.metric, met=goal.met(trial.metric) and trial.recipe.id not in rejected)
+        Result(trial.recipe, trial.metric, met=criterion.met(trial.metric) and trial.recipe.id not in rejected)
         for trial in trials.values()
     ]
     order = [trials[result.recipe.id] for result in in_order_of_preference(results)]

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from quantize.engines.protocols import Goal
+from quantize.criterion import Criterion
 from quantize.measurement.timing.measurement import Measurement
 from quantize.models.artifact import ModelArtifact
 from quantize.processes.pool import available_cpus
-from quantize.report.criterion import VerdictSection
+from quantize.report.criterion import CriterionSection, VerdictSection
 from quantize.report.models import FormatsSection, ModelSection, Role
 from quantize.report.replay import ReplaySection
 from quantize.report.schema import RunReport
@@ -25,13 +25,12 @@ from quantize.run.measuring import latency_plan, measure_models
 from quantize.run.rebuilding import replay_section
 from quantize.run.rewriting import rewrite_section
 from quantize.run.sections import (
-    criterion_section,
     data_section,
     preprocessing_section,
     provenance,
     source_section,
 )
-from quantize.run.speed import speed_criterion, speed_verdict
+from quantize.run.speed import speed_verdict
 from quantize.run.verdict import verdict_section
 
 _NO_OTHERS: Mapping[str, ModelArtifact] = MappingProxyType({})
@@ -54,14 +53,14 @@ class Judged:
     verdict: VerdictSection
 
 
-def judge(context: Context, built: Built, goal: Goal, selection: Evaluator) -> Judged:
+def judge(context: Context, built: Built, criterion: Criterion, selection: Evaluator) -> Judged:
     """Evaluate both files and hold them against the criterion."""
     pair, images = built.pair, context.images
     with context.stages.stage("evaluate the written files"):
         formats = compare_formats(pair, context.batches(images.evaluation), threads=available_cpus())
-        baseline, models = _jury(context, goal, selection).judge((("int8", pair.int8), ("qdq", pair.qdq)))
+        baseline, models = _jury(context, criterion, selection).judge((("int8", pair.int8), ("qdq", pair.qdq)))
     verdict = verdict_section(
-        goal,
+        criterion,
         models,
         formats,
         built.chosen,
@@ -73,7 +72,12 @@ def judge(context: Context, built: Built, goal: Goal, selection: Evaluator) -> J
 
 
 def final_verdict(
-    context: Context, built: Built, judged: Judged, goal: Goal, measurement: Measurement, names: Mapping[Role, str]
+    context: Context,
+    built: Built,
+    judged: Judged,
+    criterion: Criterion,
+    measurement: Measurement,
+    names: Mapping[Role, str],
 ) -> VerdictSection:
     """Return the verdict on a pair of files that has been timed.
 
@@ -81,21 +85,21 @@ def final_verdict(
         context: The run.
         built: The files and what they come from.
         judged: What ``judge`` found for them.
-        goal: What was asked.
+        criterion: What was asked.
         measurement: Holds both files and fp32.
         names: Role of each file to its name in the measurement.
     """
     speed = speed_verdict(
         measurement,
         names,
-        speed_criterion(context.config.tuning),
+        context.config.tuning.speed,
         built.chosen.target,
-        asked=goal.metric != "none",
+        asked=criterion.metric != "none",
     )
     search = built.found.search
     met = [one.speedup for one in search.candidates if one.met and one.speedup is not None] if search else []
     return verdict_section(
-        goal,
+        criterion,
         judged.models,
         judged.formats,
         built.chosen,
@@ -111,7 +115,7 @@ def finish(
     context: Context,
     built: Built,
     judged: Judged,
-    goal: Goal,
+    criterion: Criterion,
     selection: Evaluator,
     others: Mapping[str, ModelArtifact] = _NO_OTHERS,
 ) -> RunReport:
@@ -121,7 +125,7 @@ def finish(
         context: The run; its model and preprocessing are those of the written files' input.
         built: The files and what they come from.
         judged: What ``judge`` found for them.
-        goal: What was asked.
+        criterion: What was asked.
         selection: Evaluates on the images that trials saw.
         others: Name to models that are timed beside them.
     """
@@ -141,8 +145,8 @@ def finish(
         )
     config, asked = context.config, context.asked
     return RunReport(
-        verdict=final_verdict(context, built, judged, goal, measurement, {"int8": "int8", "qdq": "qdq"}),
-        criterion=criterion_section(goal, config.tuning),
+        verdict=final_verdict(context, built, judged, criterion, measurement, {"int8": "int8", "qdq": "qdq"}),
+        criterion=CriterionSection.of(criterion, config.tuning.speed),
         engine=config.tuning.engine,
         source=source_section(asked.model, context.source, context.entry),
         data=data_section(images, asked),
@@ -172,14 +176,13 @@ def finish(
     )
 
 
-def _jury(context: Context, goal: Goal, selection: Evaluator) -> Jury:
+def _jury(context: Context, criterion: Criterion, selection: Evaluator) -> Jury:
     kept = context.images.certification
     return Jury(
         baseline=context.model,
         selection=selection,
         certification=context.evaluator(kept, "certification") if kept is not None else None,
-        goal=goal,
-        confidence=context.config.tuning.accuracy_criterion.confidence,
+        criterion=criterion,
         seed=context.config.tuning.random_seed,
         folder=context.folder,
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from onnx import ModelProto
 
-from quantize.engines.protocols import Goal
+from quantize.criterion import Criterion
 from quantize.models.artifact import save_model
 from quantize.report.placement import LostSection, PlacementSection
 from quantize.report.schema import RunReport
@@ -18,22 +18,22 @@ from quantize.run.judging import Judged
 _NEXT = "The next candidate was tried."
 
 
-def lost_by(written: Written, judged: Judged, goal: Goal) -> tuple[float | None, str] | None:
-    """Return the metric of the file that misses the goal and what lost it; None where both files meet it.
+def lost_by(written: Written, judged: Judged, criterion: Criterion) -> tuple[float | None, str] | None:
+    """Return the metric of the file that misses the criterion and what lost it; None where both files meet it.
 
     Only images that trials saw are asked: what others say must not choose among candidates.
 
     Args:
         written: The files and the steps that led to them.
         judged: What was found for them.
-        goal: What was asked.
+        criterion: What was asked.
     """
-    if goal.metric == "none":
+    if criterion.metric == "none":
         return None
     for name, model in _steps(written):
         path = written.context.folder.work / "step.onnx"
-        metric = metric_of(written.selection.evaluate(save_model(model, path)), goal)
-        if not goal.met(metric) and _missing(written, goal):
+        metric = metric_of(written.selection.evaluate(save_model(model, path)), criterion)
+        if not criterion.met(metric) and _missing(written, criterion):
             return metric, name
     formats = judged.formats
     if formats.agreement < formats.required:
@@ -75,10 +75,10 @@ def _placement(found: PlacementSection) -> str:
     return f"{text}."
 
 
-def _missing(written: Written, goal: Goal) -> bool:
+def _missing(written: Written, criterion: Criterion) -> bool:
     pair = written.built.pair
-    metrics = [metric_of(written.selection.evaluate(model), goal) for model in (pair.int8, pair.qdq)]
-    return not all(goal.met(metric) for metric in metrics)
+    metrics = [metric_of(written.selection.evaluate(model), criterion) for model in (pair.int8, pair.qdq)]
+    return not all(criterion.met(metric) for metric in metrics)
 
 
 def _steps(written: Written) -> Iterator[tuple[str, ModelProto]]:

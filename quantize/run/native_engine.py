@@ -30,7 +30,6 @@ from quantize.run.run_journal import NATIVE_JOURNAL
 from quantize.run.search import Found, Search
 from quantize.run.search_section import search_section, with_verdicts
 from quantize.run.short_pair import short_pair
-from quantize.run.speed import speed_criterion
 
 _LATENCY_SECONDS = 4.0
 _LATENCY_RUNS = 100
@@ -42,7 +41,7 @@ class NativeEngine:
 
     Args:
         context: The run.
-        search: Its goal and evaluator.
+        search: Its criterion and evaluator.
         recorded: Latencies to decide by in place of measuring; None: measure.
     """
 
@@ -53,7 +52,7 @@ class NativeEngine:
         recipe = constrained_recipe(context.model.proto(), config.quantization, self._rewrites)
         rule = range_rule(config.quantization)
         exit_policy = config.tuning.exit_policy
-        speed = speed_criterion(config.tuning)
+        speed = config.tuning.speed
         settings = SearchSettings(
             recipe=recipe if rule is None else recipe.but(range_rule=rule),
             # On CPUs of another class than the target's, times say nothing about it.
@@ -74,7 +73,7 @@ class NativeEngine:
             configuration={"evaluation": context.images.evaluation.fingerprint, "seed": config.tuning.random_seed},
             journal=context.folder.work / NATIVE_JOURNAL,
             resume=request.resume is not None,
-            judge=self._race() if search.goal.metric != "none" else None,
+            judge=self._race() if search.criterion.metric != "none" else None,
             recorded=recorded,
             progress=context.progress,
         )
@@ -88,7 +87,7 @@ class NativeEngine:
         calibration = context.batches(context.images.calibration)
 
         def tune(evaluate: EvaluateCallback) -> Iterator[Trial]:
-            return self._tuner.tune(context.model, self._search.goal, evaluate, calibration)
+            return self._tuner.tune(context.model, self._search.criterion, evaluate, calibration)
 
         forgotten = forget_peak()
         found = self._search.run(tune, self._choice)
@@ -150,7 +149,7 @@ class NativeEngine:
         context, evaluator = self._context, self._search.evaluator
         crops = context.images.evaluation
         return RaceJudge(
-            self._search.goal,
+            self._search.criterion,
             evaluator.evaluate_baseline(context.model),
             ScoreStore.open(evaluator.scores),
             lambda positions: list(context.batches(crops.subset(list(positions)))),

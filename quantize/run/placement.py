@@ -9,6 +9,7 @@ from typing import Any
 
 from onnx import ModelProto, numpy_helper
 
+from quantize.criterion import Criterion, is_slower
 from quantize.engines.inc.float_placement import placed, stored_weights
 from quantize.engines.inc.placement_search import Option, Placement, PlacementSearch
 from quantize.engines.native.builder.layers import arrays, layers
@@ -18,11 +19,10 @@ from quantize.engines.native.search.quantized_weights import QuantizedWeights
 from quantize.engines.native.search.scorer import Scorer
 from quantize.engines.native.search.sensitivity import measure_sensitivity
 from quantize.engines.native.search.units import unit_graph
-from quantize.engines.protocols import Goal, Trial
+from quantize.engines.protocols import Trial
 from quantize.formats import to_qdq
 from quantize.measurement.machine.cpu_class import this_cpu_class
 from quantize.measurement.operators.profile import profile
-from quantize.measurement.speed_criterion import SpeedCriterion
 from quantize.measurement.timing.measure import Inputs, measure
 from quantize.measurement.timing.measurement import speedups
 from quantize.measurement.timing.plan import Plan
@@ -51,7 +51,7 @@ class PlacedTrial:
 
     Attributes:
         trial: The trial, with the recipe and the model of the placement.
-        met: Whether that model meets the goal.
+        met: Whether that model meets the criterion.
         section: What the report says of the choice.
     """
 
@@ -68,9 +68,11 @@ class Bench:
         candidate: The trial's model, as Neural Compressor built it.
     """
 
-    def __init__(self, context: Context, trial: Trial, goal: Goal, selection: Evaluator, ratios: Ratios) -> None:
+    def __init__(
+        self, context: Context, trial: Trial, criterion: Criterion, selection: Evaluator, ratios: Ratios
+    ) -> None:
         assert trial.artifact is not None
-        self._context, self._trial, self._goal = context, trial, goal
+        self._context, self._trial, self._criterion = context, trial, criterion
         self._selection, self._ratios = selection, ratios
         self.fp32, self.candidate = context.model.proto(), trial.artifact.proto()
         self._rewrites = tuple(one.name for one in select_rewrites(context.config.rewrites))
@@ -107,11 +109,11 @@ class Bench:
         return self._ratios.of(first, second, lambda: measured_ratio(self._context, first, second))
 
     def judged(self, recipe: Recipe, /) -> tuple[float | None, bool]:
-        """Return a placement's metric, and whether it meets the goal: before its rewrites, as for every trial."""
-        if self._goal.metric == "none":
+        """Return a placement's metric, and whether it meets the criterion: before its rewrites, as for every trial."""
+        if self._criterion.metric == "none":
             return None, True
         metric = self._trial.metric if recipe == self._trial.recipe else self._metric(recipe)
-        return metric, self._goal.met(metric)
+        return metric, self._criterion.met(metric)
 
     def sensitivity(self) -> Mapping[str, float]:
         """Return the mean KL from fp32's scores, in nats, where one layer's weights alone are stored in int8."""
@@ -146,7 +148,7 @@ class Bench:
     def _metric(self, recipe: Recipe) -> float:
         model = self._finished(self.bare(recipe))
         judged = save_model(model, self._context.folder.work / "placed" / f"{recipe.id}-bare.onnx")
-        return metric_of(self._selection.evaluate(judged), self._goal)
+        return metric_of(self._selection.evaluate(judged), self._criterion)
 
     def _profiled(self, recipe: Recipe) -> ProfiledTimes:
         plan, inputs = _pair(self._context, self._context.model, self.built(recipe))
@@ -183,12 +185,14 @@ def slower_file(written: Written, ratios: Ratios) -> float | None:
     context, pair = written.context, written.built.pair
     for model in (pair.int8, pair.qdq):
         found = ratios.of(context.model, model, partial(measured_ratio, context, context.model, model))
-        if SpeedCriterion(min_speedup=1.0).outcome(found.ratio, found.low, found.high, None) == "not met":
+        if is_slower(found):
             return found.ratio
     return None
 
 
-def choose_placement(context: Context, trial: Trial, goal: Goal, selection: Evaluator, ratios: Ratios) -> PlacedTrial:
+def choose_placement(
+    context: Context, trial: Trial, criterion: Criterion, selection: Evaluator, ratios: Ratios
+) -> PlacedTrial:
     """Return a trial of Neural Compressor with its layers where they are fastest on this machine.
 
     Nothing is changed where that was not asked for, or where this machine is not what the model is made for.
@@ -196,28 +200,28 @@ def choose_placement(context: Context, trial: Trial, goal: Goal, selection: Eval
     Args:
         context: The run.
         trial: The trial.
-        goal: What is good enough.
+        criterion: What is good enough.
         selection: Evaluates on the images that trials saw.
         ratios: Journal of the run, recorded and measured times.
     """
     mode, target = context.config.tuning.placement, context.target
-    met = goal.met(trial.metric)
+    met = criterion.met(trial.metric)
     if mode == "all-int8":
         return PlacedTrial(trial, met, PlacementSection(mode=mode, reason="as Neural Compressor decided"))
     if target != this_cpu_class():
         reason = f"as Neural Compressor decided: nothing is measured for the target {target} on this machine"
         return PlacedTrial(trial, met, PlacementSection(mode=mode, reason=reason))
     with context.stages.stage("place the layers"):
-        bench = Bench(context, trial, goal, selection, ratios)
+        bench = Bench(context, trial, criterion, selection, ratios)
         asked = context.config.tuning.speed_criterion.min_speedup
         search = PlacementSearch(bench.fp32, bench.candidate, trial.recipe, bench, asked)
         return _taken(context, bench, trial, search.chosen())
 
 
-def in_float(context: Context, trial: Trial, goal: Goal, selection: Evaluator, ratios: Ratios) -> PlacedTrial:
-    """Return float arithmetic throughout, with as many weights stored in int8 as the goal bears."""
+def in_float(context: Context, trial: Trial, criterion: Criterion, selection: Evaluator, ratios: Ratios) -> PlacedTrial:
+    """Return float arithmetic throughout, with as many weights stored in int8 as the criterion bears."""
     with context.stages.stage("place the layers"):
-        bench = Bench(context, trial, goal, selection, ratios)
+        bench = Bench(context, trial, criterion, selection, ratios)
         option = PlacementSearch(bench.fp32, bench.candidate, trial.recipe, bench).in_float()
         why = "no written file with int8 arithmetic meets the criterion: everything computes in float"
         return _taken(context, bench, trial, Placement(option, (option,), why))

@@ -72,7 +72,7 @@ def found_again(report: RunReport, model: ModelArtifact, calibration: Batches, s
     def once(evaluate: EvaluateCallback) -> Iterator[Trial]:
         start = time.monotonic()
         built = build_again(model, recipe, calibration, work)
-        metric = evaluate(built) if search.goal.metric != "none" else None
+        metric = evaluate(built) if search.criterion.metric != "none" else None
         yield Trial(index=0, recipe=recipe, artifact=built, metric=metric, seconds=time.monotonic() - start)
 
     return search.run(once, lambda: (recipe.id, "a recorded recipe was built again"))

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quantize.config.run_config import RunConfig
+from quantize.criterion import Criterion
 from quantize.data.cache_folder import user_cache
 from quantize.data.demonstration import demonstration_data
 from quantize.data.images import open_images
-from quantize.engines.protocols import Goal, Trial
+from quantize.engines.protocols import Trial
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog.catalog import catalog_entry_for
 from quantize.models.prepare import prepare
@@ -28,7 +29,7 @@ from quantize.run.search import Found
 from quantize.run.stages import Stages
 from quantize.run.target import with_recorded_target
 
-_NOTHING_ASKED = Goal(metric="none")
+_NOTHING_ASKED = Criterion(metric="none")
 
 
 @dataclass(frozen=True)

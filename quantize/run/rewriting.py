@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from onnx import ModelProto
 
+from quantize.criterion import Criterion
 from quantize.data.crops.crops import Crops
 from quantize.data.preprocessing import Preprocessing
-from quantize.engines.protocols import Goal
 from quantize.evaluation.evaluation import Evaluation
 from quantize.formats.guard import guard_float_layers
 from quantize.measurement.timing.measure import measure
@@ -41,7 +41,7 @@ class Workshop:
         crops: The evaluation images.
         preprocessing: How crops become inputs.
         evaluator: Knows the fp32 model's scores on them.
-        goal: What must still be met.
+        criterion: What must still be met.
         threads: Threads to time with.
         seed: Of the timing.
         progress: Told the rewrites done.
@@ -51,7 +51,7 @@ class Workshop:
     crops: Crops
     preprocessing: Preprocessing
     evaluator: Evaluator
-    goal: Goal
+    criterion: Criterion
     threads: int
     seed: int
     progress: Progress
@@ -91,9 +91,9 @@ class Workshop:
                 return fidelity.agreement
 
             def criterion(candidate: ModelProto) -> bool:
-                return self.goal.met(metric_of(evaluated(candidate), self.goal))
+                return self.criterion.met(metric_of(evaluated(candidate), self.criterion))
 
-            judged = self.goal.metric != "none"
+            judged = self.criterion.metric != "none"
             return rewrite(
                 model.proto(),
                 rewrites,
@@ -107,7 +107,7 @@ class Workshop:
 
     def _meets(self, model: ModelArtifact) -> bool:
         """Return whether the criterion is met before any rewrite: else none can be blamed for missing it."""
-        return self.goal.met(metric_of(self.evaluator.evaluate(model), self.goal))
+        return self.criterion.met(metric_of(self.evaluator.evaluate(model), self.criterion))
 
     def ratio(self, models: dict[str, ModelArtifact]) -> RatioInterval:
         """Return how much faster the model ``after`` is than the model ``before``, measured in alternation."""

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from quantize.engines.protocols import EvaluateCallback, Goal, Trial
+from quantize.criterion import Criterion
+from quantize.engines.protocols import EvaluateCallback, Trial
 from quantize.errors import EngineError
 from quantize.evaluation.evaluation import Evaluation
 from quantize.models.artifact import ModelArtifact
@@ -50,22 +51,22 @@ class Search:
     """Runs a tuner's trials and records each as it is finished.
 
     Attributes:
-        goal: What is good enough.
+        criterion: What is good enough.
         evaluator: Evaluates candidates on the images that trials may see.
         integer_share: How much of a recipe's model is in int8.
         journal: Records each finished trial.
         earlier: Trials of the run that is resumed.
     """
 
-    goal: Goal
+    criterion: Criterion
     evaluator: Evaluator
     integer_share: IntegerShare
     journal: TrialJournal
     earlier: tuple[RecordedTrial, ...] = ()
 
     def evaluate(self, model: ModelArtifact) -> float:
-        """Return the goal's metric of a candidate, a fraction."""
-        return metric_of(self.evaluator.evaluate(model), self.goal)
+        """Return the criterion's metric of a candidate, a fraction."""
+        return metric_of(self.evaluator.evaluate(model), self.criterion)
 
     def run(
         self,
@@ -112,7 +113,7 @@ class Search:
             index=trial.index,
             recipe_id=trial.recipe.id,
             metric=trial.metric,
-            met=trial.failure is None and self.goal.met(trial.metric),
+            met=trial.failure is None and self.criterion.met(trial.metric),
             agreement=fidelity.agreement if fidelity else None,
             mean_kl=fidelity.mean_kl if fidelity else None,
             integer_share=self.integer_share(trial.recipe),

@@ -7,15 +7,12 @@ from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
 
-from quantize.config.tuning import TuningBlock
-from quantize.engines.protocols import Goal
 from quantize.graph.identity import weights_sha256
 from quantize.measurement.machine.cpu import isa_flags
 from quantize.measurement.machine.cpu_class import this_cpu_class
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog.catalog import CatalogEntry
 from quantize.provenance import fingerprint, git_state, versions
-from quantize.report.criterion import CriterionSection
 from quantize.report.data import DataSection, PreprocessingSection, SkippedImage
 from quantize.report.integer_share import arithmetic_of
 from quantize.report.models import AccuracySection, ModelSection, Role, SourceSection
@@ -62,19 +59,6 @@ def model_section(
         integer_share=arithmetic.share,
         selection=selection,
         certification=certification,
-    )
-
-
-def criterion_section(goal: Goal, tuning: TuningBlock) -> CriterionSection:
-    """Return what was asked for."""
-    return CriterionSection(
-        metric=goal.metric,
-        relative=goal.relative,
-        absolute=goal.absolute,
-        minimum=goal.minimum,
-        confidence=tuning.accuracy_criterion.confidence,
-        floor=goal.floor(),
-        min_speedup=tuning.speed_criterion.min_speedup,
     )
 
 

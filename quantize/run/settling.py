@@ -6,7 +6,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from quantize.engines.protocols import Goal, Trial
+from quantize.criterion import Criterion
+from quantize.engines.protocols import Trial
 from quantize.report.placement import LostSection, PlacementSection
 from quantize.run.context import Context
 from quantize.run.contracted_build import Written, write
@@ -59,18 +60,23 @@ class Settling:
     """Writes a search's candidates in the engine's order of preference until the files of one meet the criterion."""
 
     def __init__(
-        self, context: Context, goal: Goal, selection: Evaluator, ratios: Ratios, folder: RunFolder | None = None
+        self,
+        context: Context,
+        criterion: Criterion,
+        selection: Evaluator,
+        ratios: Ratios,
+        folder: RunFolder | None = None,
     ) -> None:
         """Set up.
 
         Args:
             context: The run.
-            goal: What was asked.
+            criterion: What was asked.
             selection: Evaluates on the images that trials saw.
             ratios: Speed ratios that decide.
             folder: Where the files go; None: where the run's go.
         """
-        self._context, self._goal, self._selection, self._ratios = context, goal, selection, ratios
+        self._context, self._criterion, self._selection, self._ratios = context, criterion, selection, ratios
         self._folder = folder
         self._lost: dict[str, LostSection] = {}
 
@@ -90,7 +96,7 @@ class Settling:
         tried: set[str] = set()
         while True:
             for trial in (found.chosen, *found.others):
-                if trial.recipe.id in tried or (missed and not self._goal.met(trial.metric)):
+                if trial.recipe.id in tried or (missed and not self._criterion.met(trial.metric)):
                     continue
                 tried.add(trial.recipe.id)
                 place = self._placed(trial)
@@ -108,11 +114,11 @@ class Settling:
         """Write a trial's files; None where they miss what it met."""
         now = replace(found, chosen=trial if place is None else place.trial)
         result = self._written(now, place)
-        met = self._goal.met(trial.metric) if place is None else place.met
+        met = self._criterion.met(trial.metric) if place is None else place.met
         self._last = result
         if not met:
             return result  # nothing was promised, so nothing was lost
-        lost = lost_by(result.written, result.judged, self._goal)
+        lost = lost_by(result.written, result.judged, self._criterion)
         speedup = self._slower(result, place) if lost is None else None
         if lost is None and speedup is None:
             return result
@@ -139,7 +145,7 @@ class Settling:
         measured = next((one for one in missed if one.place is not None and _may_be_in_float(one.place)), None)
         if measured is not None:
             own = replace(measured.own, index=_index(found, measured.own.recipe.id, measured.own.index))
-            place = in_float(self._context, own, self._goal, self._selection, self._ratios)
+            place = in_float(self._context, own, self._criterion, self._selection, self._ratios)
             return self._written(replace(found, chosen=place.trial), place)
         best = max(missed, key=lambda one: one.metric)
         if best is missed[-1]:
@@ -149,11 +155,11 @@ class Settling:
     def _placed(self, trial: Trial) -> PlacedTrial | None:
         if trial.recipe.engine != "inc":
             return None
-        return choose_placement(self._context, trial, self._goal, self._selection, self._ratios)
+        return choose_placement(self._context, trial, self._criterion, self._selection, self._ratios)
 
     def _written(self, found: Found, place: PlacedTrial | None) -> Settled:
-        written = write(self._context, found, self._goal, self._selection, self._ratios, self._folder)
-        judged = judge(written.context, written.built, self._goal, written.selection)
+        written = write(self._context, found, self._criterion, self._selection, self._ratios, self._folder)
+        judged = judge(written.context, written.built, self._criterion, written.selection)
         return Settled(written, judged, None if place is None else place.section, self._losses(found))
 
     def _losses(self, found: Found) -> tuple[LostSection, ...]:
@@ -163,11 +169,11 @@ class Settling:
         )
 
     def _accuracy(self) -> float:
-        if self._goal.metric == "none":
+        if self._criterion.metric == "none":
             return 0.0
         written = self._last.written
         pair = written.built.pair
-        return min(metric_of(written.selection.evaluate(model), self._goal) for model in (pair.int8, pair.qdq))
+        return min(metric_of(written.selection.evaluate(model), self._criterion) for model in (pair.int8, pair.qdq))
 
 
 def _index(found: Found, recipe_id: str, known: int) -> int:

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from quantize.config.tuning import TuningBlock
-from quantize.evaluation.verdict import Outcome, overall
+from quantize.criterion import Outcome, SpeedCriterion, is_slower, overall
 from quantize.measurement.machine.cpu_class import this_cpu_class
-from quantize.measurement.speed_criterion import SpeedCriterion, is_slower
 from quantize.measurement.timing.measurement import Measurement, measured_noise_floor, speedups
 from quantize.report.models import Role
 from quantize.report.speed import FileSpeed, SpeedStatus, SpeedVerdict
 from quantize.target import CpuClass
-
-
-def speed_criterion(tuning: TuningBlock) -> SpeedCriterion:
-    """Return what speed is asked for, with the certainty that the criterion on accuracy has."""
-    return SpeedCriterion(
-        min_speedup=tuning.speed_criterion.min_speedup, confidence=tuning.accuracy_criterion.confidence
-    )
 
 
 def speed_verdict(
@@ -42,7 +33,7 @@ def speed_verdict(
             ratio=gain.ratio,
             low=gain.low,
             high=gain.high,
-            outcome=criterion.outcome_of(gain, floor) if judged else None,
+            outcome=criterion.outcome(gain, floor) if judged else None,
             slower=is_slower(gain, floor),
         )
         for role, name in names.items()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from quantize.criterion import Criterion
 from quantize.engines.native.search.journal import Journal
 from quantize.engines.native.search.latency_table import LatencyTable
-from quantize.engines.protocols import Goal
 from quantize.errors import EngineError
 from quantize.recipe import Recipe
 from quantize.report.schema import RunReport
-from quantize.run.baseline_check import checked_goal
+from quantize.run.baseline_check import checked_criterion
 from quantize.run.context import Context
 from quantize.run.engine_comparison import Engine, compare_engines
 from quantize.run.engine_journal import once, recorded_once
@@ -41,7 +41,7 @@ def run(context: Context) -> RunReport:
     require_foldable(context)
     selection = context.evaluator(context.images.evaluation, "evaluation")
     with context.stages.stage("evaluate fp32"):
-        goal = checked_goal(context, selection)
+        criterion = checked_criterion(context, selection)
     table = _recorded_latencies(context)
     journal = open_journal(context)
     trials = TrialJournal(journal, context.folder.work / "candidates")
@@ -53,7 +53,7 @@ def run(context: Context) -> RunReport:
 
     def search(engine: str) -> Search:
         earlier = trials.earlier(engine) if engine == "inc" else ()
-        return Search(goal, selection, integer_share, trials, earlier)
+        return Search(criterion, selection, integer_share, trials, earlier)
 
     ratios = Ratios(journal, table.rewrites, table.profiles)
 
@@ -67,22 +67,22 @@ def run(context: Context) -> RunReport:
 
     engine = context.config.tuning.engine
     if engine == "both" and context.recorded is None:
-        report, used = _both(context, goal, selection, ratios, search, go_on, table, journal, engines)
+        report, used = _both(context, criterion, selection, ratios, search, go_on, table, journal, engines)
     else:
         with context.stages.stage("tune"):
             one, used = _found(context, search(engine), table, engines)
-        report = _finished(context, one, go_on, goal, selection, ratios)
+        report = _finished(context, one, go_on, criterion, selection, ratios)
     profiles = {**used.profiles, **ratios.used_profiles}
     used.model_copy(update={"rewrites": ratios.used, "profiles": profiles}).save(context.folder.latency_table)
     return report
 
 
 def _finished(
-    context: Context, found: Found, go_on: GoOn, goal: Goal, selection: Evaluator, ratios: Ratios
+    context: Context, found: Found, go_on: GoOn, criterion: Criterion, selection: Evaluator, ratios: Ratios
 ) -> RunReport:
-    settled = Settling(context, goal, selection, ratios).settle(found, go_on)
+    settled = Settling(context, criterion, selection, ratios).settle(found, go_on)
     written = settled.written
-    report = finish(written.context, written.built, settled.judged, goal, written.selection).model_copy(
+    report = finish(written.context, written.built, settled.judged, criterion, written.selection).model_copy(
         update={
             "layers": written.layers,
             "input_contract": written.contract,
@@ -107,7 +107,7 @@ def _searched_on(
 
 def _both(
     context: Context,
-    goal: Goal,
+    criterion: Criterion,
     selection: Evaluator,
     ratios: Ratios,
     search: Callable[[str], Search],
@@ -132,14 +132,14 @@ def _both(
         except EngineError as error:
             failed["native"] = error
     if not failed:
-        return compare_engines(context, found, go_on, goal, selection, ratios), used
+        return compare_engines(context, found, go_on, criterion, selection, ratios), used
     why = tuple(f"The engine '{engine}' gave no model: {lost.problem}." for engine, lost in failed.items())
     for engine, lost in failed.items():
         _LOG.warning("the engine '%s' gave no model: %s", engine, lost)
     if not found:
         raise next(iter(failed.values()))
     (one,) = found.values()
-    report = _finished(context, one, go_on, goal, selection, ratios)
+    report = _finished(context, one, go_on, criterion, selection, ratios)
     verdict = report.verdict.model_copy(update={"reasons": (*report.verdict.reasons, *why)})
     return report.model_copy(update={"verdict": verdict}), used
 

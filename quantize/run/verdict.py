@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from quantize.engines.protocols import Goal
+from quantize.criterion import Criterion, Outcome, overall
 from quantize.errors import ExitCode
-from quantize.evaluation.verdict import Outcome, Verdict, overall
+from quantize.evaluation.verdict import Verdict
 from quantize.report.criterion import Status, VerdictSection
 from quantize.report.models import FormatsSection, ModelSection
 from quantize.report.replay import ReplaySection
@@ -22,7 +22,7 @@ _NAMES = {"int8": "The QLinear model", "qdq": "The QDQ model"}
 
 
 def verdict_section(
-    goal: Goal,
+    criterion: Criterion,
     models: Sequence[ModelSection],
     formats: FormatsSection | None,
     chosen: ChosenSection,
@@ -36,7 +36,7 @@ def verdict_section(
     """Return the verdict on both written files together.
 
     Args:
-        goal: What accuracy was asked for.
+        criterion: What accuracy was asked for.
         models: The files.
         formats: Whether they agree.
         chosen: What they were built from.
@@ -53,7 +53,7 @@ def verdict_section(
     outcomes: list[Outcome] = [
         model.deciding.judgement.deciding.outcome for model in models if model.deciding.judgement is not None
     ]
-    accuracy: Status = overall(outcomes) if outcomes and goal.metric != "none" else "not asked"
+    accuracy: Status = overall(outcomes) if outcomes and criterion.metric != "none" else "not asked"
     agree = formats is None or formats.agreement >= formats.required
     if formats is not None and not agree:
         reasons.append(

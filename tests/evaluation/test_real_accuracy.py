@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from quantize.criterion import Criterion
 from quantize.data.batches import batches
 from quantize.data.crops.crops import Crops, crop_images
 from quantize.data.images import open_images
@@ -16,7 +17,6 @@ from quantize.evaluation.judge import judge
 from quantize.evaluation.paired import compare
 from quantize.evaluation.scores import ScoreStore
 from quantize.evaluation.summary import summarize
-from quantize.evaluation.verdict import Tolerance
 from quantize.models.artifact import ModelArtifact
 
 pytestmark = pytest.mark.real
@@ -77,4 +77,4 @@ def test_one_batch_size_or_another_gives_the_same_answers(
     assert found.fidelity.agreement == 1.0
     assert found.fidelity.mean_kl < 1e-6
     assert flips(fp32.take(part), found) == ()
-    assert judge(comparison, Tolerance(measure="relative", value=0.01)).at_95.outcome == "inconclusive"
+    assert judge(comparison, Criterion("top1", baseline=1.0, relative=0.01)).at_95.outcome == "inconclusive"

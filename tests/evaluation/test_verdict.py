@@ -1,23 +1,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quantize.criterion import Criterion
 from quantize.errors import DataError, ExitCode
 from quantize.evaluation.evaluation import Evaluation
 from quantize.evaluation.fidelity import Fidelity
 from quantize.evaluation.judge import judge, verdict
 from quantize.evaluation.paired import PairedComparison, compare
-from quantize.evaluation.verdict import Tolerance, overall
 
 Made = Callable[..., Evaluation]
 
-_ONE_PERCENT = Tolerance(measure="relative", value=0.01)
-_ONE_POINT = Tolerance(measure="points", value=0.01)
+_ONE_PERCENT = Criterion("top1", baseline=1.0, relative=0.01)
+_ONE_POINT = Criterion("top1", baseline=1.0, absolute=0.01)
+_SURE = replace(_ONE_PERCENT, confidence=0.95)
 
 
 def _comparison(made: Made, both: int, lost: int, gained: int, neither: int) -> PairedComparison:
@@ -41,15 +43,15 @@ def test_exactly_the_tolerance_is_met_despite_rounding(made: Made) -> None:
     for hundreds in (1, 3, 7):
         found = _comparison(made, 99 * hundreds, hundreds, 0, 10)
         assert verdict(found, _ONE_PERCENT).outcome == "met"
-    assert verdict(_comparison(made, 98, 2, 0, 0), Tolerance(measure="points", value=0.02)).outcome == "met"
+    assert verdict(_comparison(made, 98, 2, 0, 0), Criterion("top1", baseline=1.0, absolute=0.02)).outcome == "met"
 
 
 def test_an_improvement_meets_every_tolerance(made: Made) -> None:
-    assert verdict(_comparison(made, 300, 2, 9, 89), Tolerance(measure="relative", value=0.0)).outcome == "met"
+    assert verdict(_comparison(made, 300, 2, 9, 89), Criterion("top1", baseline=1.0, relative=0.0)).outcome == "met"
 
 
 def test_four_hundred_images_cannot_certify_one_percent_and_the_number_that_can_is_said(made: Made) -> None:
-    found = verdict(_comparison(made, 258, 10, 10, 122), _ONE_PERCENT, 0.95)
+    found = verdict(_comparison(made, 258, 10, 10, 122), _SURE)
     assert found.outcome == "inconclusive"
     assert found.exit_code is ExitCode.INCONCLUSIVE
     assert found.low is not None
@@ -60,37 +62,39 @@ def test_four_hundred_images_cannot_certify_one_percent_and_the_number_that_can_
 
 
 def test_a_broken_model_is_rejected_after_a_hundred_images(made: Made) -> None:
-    found = verdict(_comparison(made, 50, 12, 0, 38), _ONE_PERCENT, 0.95)
+    found = verdict(_comparison(made, 50, 12, 0, 38), _SURE)
     assert (found.outcome, found.exit_code) == ("not met", ExitCode.NOT_MET)
     assert found.images_needed is None
 
 
 def test_fifty_thousand_images_certify_the_published_drop(made: Made) -> None:
     lost, gained = 1343, 1158  # 5 % discordant, 0.37 points
-    found = verdict(_comparison(made, 28_425 - lost, lost, gained, 50_000 - 28_425 - gained), _ONE_PERCENT, 0.95)
+    found = verdict(_comparison(made, 28_425 - lost, lost, gained, 50_000 - 28_425 - gained), _SURE)
     assert (found.outcome, found.exit_code) == ("met", ExitCode.DONE)
 
 
 def test_points_are_judged_by_the_difference(made: Made) -> None:
     comparison = _comparison(made, 5000, 30, 20, 4950)
-    assert verdict(comparison, _ONE_POINT, 0.95).outcome == "met"
-    assert verdict(comparison, Tolerance(measure="points", value=0.0015), 0.95).outcome == "inconclusive"
+    assert verdict(comparison, replace(_ONE_POINT, confidence=0.95)).outcome == "met"
+    assert (
+        verdict(comparison, Criterion("top1", baseline=1.0, absolute=0.0015, confidence=0.95)).outcome == "inconclusive"
+    )
 
 
 def test_a_drop_at_the_tolerance_needs_no_number_of_images(made: Made) -> None:
-    found = verdict(_comparison(made, 300, 6, 2, 92), _ONE_POINT, 0.95)
+    found = verdict(_comparison(made, 300, 6, 2, 92), replace(_ONE_POINT, confidence=0.95))
     assert found.outcome == "inconclusive"
     assert found.images_needed is None
 
 
 @settings(max_examples=60)
-@given(st.integers(0, 60), st.integers(0, 60), st.floats(0.0, 0.05), st.sampled_from(["relative", "points"]))
+@given(st.integers(0, 60), st.integers(0, 60), st.floats(0.0, 0.05), st.sampled_from(["relative", "absolute"]))
 def test_more_confidence_never_settles_what_less_left_open(
     made: Made, lost: int, gained: int, value: float, measure: str
 ) -> None:
     comparison = _comparison(made, 500, lost, gained, 300)
-    tolerance = Tolerance(measure=measure, value=value)
-    outcomes = [verdict(comparison, tolerance, confidence).outcome for confidence in (0.8, 0.9, 0.95, 0.99)]
+    criterion = Criterion("top1", baseline=1.0, **{measure: value})
+    outcomes = [verdict(comparison, replace(criterion, confidence=sure)).outcome for sure in (0.8, 0.9, 0.95, 0.99)]
     settled = [outcome for outcome in outcomes if outcome != "inconclusive"]
     assert len(set(settled)) <= 1
     assert outcomes == settled + ["inconclusive"] * (len(outcomes) - len(settled))
@@ -102,7 +106,7 @@ def test_an_inconclusive_verdict_asks_for_more_images_than_there_are(
     made: Made, lost: int, gained: int, value: float
 ) -> None:
     comparison = _comparison(made, 500, lost, gained, 300)
-    found = verdict(comparison, Tolerance(measure="relative", value=value), 0.95)
+    found = verdict(comparison, replace(_SURE, relative=value))
     if found.outcome != "inconclusive":
         assert found.images_needed is None
     elif found.images_needed is not None:
@@ -118,12 +122,13 @@ def test_the_verdict_at_95_percent_is_always_there(made: Made) -> None:
 
 
 def test_agreement_is_judged_without_labels() -> None:
-    tolerance = Tolerance(measure="agreement", value=0.95)
-    assert verdict(_fidelity(380, 400), tolerance).outcome == "met"
-    assert verdict(_fidelity(379, 400), tolerance).outcome == "not met"
-    assert verdict(_fidelity(396, 400), tolerance, 0.95).outcome == "met"
-    assert verdict(_fidelity(350, 400), tolerance, 0.95).outcome == "not met"
-    open_one = verdict(_fidelity(384, 400), tolerance, 0.95)
+    criterion = Criterion("agreement", minimum=0.95)
+    sure = replace(criterion, confidence=0.95)
+    assert verdict(_fidelity(380, 400), criterion).outcome == "met"
+    assert verdict(_fidelity(379, 400), criterion).outcome == "not met"
+    assert verdict(_fidelity(396, 400), sure).outcome == "met"
+    assert verdict(_fidelity(350, 400), sure).outcome == "not met"
+    open_one = verdict(_fidelity(384, 400), sure)
     assert open_one.outcome == "inconclusive"
     assert open_one.images_needed is not None
     assert open_one.images_needed > 400
@@ -133,24 +138,25 @@ def test_a_relative_drop_from_nothing_is_refused(made: Made) -> None:
     comparison = _comparison(made, 0, 0, 3, 30)
     for confidence in (None, 0.95):
         with pytest.raises(DataError, match="no image right"):
-            verdict(comparison, _ONE_PERCENT, confidence)
+            verdict(comparison, replace(_ONE_PERCENT, confidence=confidence))
 
 
 def test_a_confidence_of_a_coin_toss_is_refused(made: Made) -> None:
     with pytest.raises(ValueError, match="decides nothing"):
-        verdict(_comparison(made, 5, 1, 1, 3), _ONE_PERCENT, 0.5)
+        verdict(_comparison(made, 5, 1, 1, 3), replace(_ONE_PERCENT, confidence=0.5))
 
 
 def test_the_wrong_kind_of_measurement_is_a_bug(made: Made) -> None:
     with pytest.raises(ValueError, match="paired comparison"):
         verdict(_fidelity(3, 4), _ONE_PERCENT)
     with pytest.raises(ValueError, match="fidelity"):
-        verdict(_comparison(made, 5, 1, 1, 3), Tolerance(measure="agreement", value=0.9))
+        verdict(_comparison(made, 5, 1, 1, 3), Criterion("agreement", minimum=0.9))
 
 
-def test_several_tolerances_are_met_only_together() -> None:
-    assert overall(["met", "met"]) == "met"
-    assert overall(["met", "inconclusive"]) == "inconclusive"
-    assert overall(["inconclusive", "not met", "met"]) == "not met"
-    with pytest.raises(ValueError, match="no verdict"):
-        overall([])
+def test_what_a_criterion_takes_for_met_the_verdict_does(made: Made) -> None:
+    """Search, verdict and check have one rule: a value below the floor by no more than rounding passes in each."""
+    found = _comparison(made, 3 * 10, 3, 0, 0)  # 1 / 11 of the baseline is lost
+    for relative, outcome in ((1 / 11 - 1e-10, "met"), (1 / 11 - 1e-8, "not met")):
+        criterion = Criterion("top1", baseline=1.0, relative=relative)
+        assert verdict(found, criterion).outcome == outcome
+        assert criterion.met(found.candidate_expected) == (outcome == "met")

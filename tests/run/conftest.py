@@ -117,10 +117,10 @@ def _search_of(candidates: tuple[onnx.ModelProto | BaseException, ...], run: Tun
                 if isinstance(candidate, BaseException):
                     raise candidate
                 artifact = save_model(candidate, context.folder.work / "candidates" / f"{recipe.id}.onnx")
-                metric = evaluate(artifact) if search.goal.metric != "none" else None
+                metric = evaluate(artifact) if search.criterion.metric != "none" else None
                 yield Trial(number, recipe, artifact, metric, 0.1)
 
-        return preferred(search.run(tune, lambda: (None, "these were all")), search.goal)
+        return preferred(search.run(tune, lambda: (None, "these were all")), search.criterion)
 
     return tune_with
 

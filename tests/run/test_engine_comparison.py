@@ -15,7 +15,7 @@ import pytest
 
 from quantize.commands.verify import VerifyRequest, verify
 from quantize.config import load_config
-from quantize.engines.protocols import Goal
+from quantize.criterion import Criterion, SpeedCriterion
 from quantize.errors import EngineError
 from quantize.files import write_text
 from quantize.graph.identity import graph_sha256
@@ -258,8 +258,8 @@ def test_the_better_models_are_chosen_by_criterion_then_speed_then_nearness_to_f
     ratios: Any = Stand(of=lambda *_: RatioInterval(low=low, ratio=(low + high) / 2, high=high))
     context: Any = Stand(config=Stand(model=Stand(framework="onnxrt_qlinearops")))
     sides = [_side("inc", statuses[0], kl=0.01, top1=0.7), _side("native", statuses[1], kl=0.02, top1=0.8)]
-    goal: Any = None
-    found, reason = both_engines._better(context, sides, goal, ratios)
+    criterion: Any = None
+    found, reason = both_engines._better(context, sides, criterion, ratios)
     assert found.engine == best
     assert why in reason
 
@@ -282,7 +282,7 @@ def test_an_engine_whose_models_are_slower_than_fp32_misses_the_criterion(
     monkeypatch.setenv("QUANTIZE_CPU_CLASS", cpu_class)
     monkeypatch.setattr(both_engines, "workshop", lambda *_: None)
     ratios: Any = Stand(of=lambda *_: RatioInterval(low=measured - 0.01, ratio=measured, high=measured + 0.01))
-    tuning = Stand(speed_criterion=Stand(min_speedup=least), accuracy_criterion=Stand(confidence=None))
+    tuning = Stand(speed=SpeedCriterion(min_speedup=least))
     context: Any = Stand(config=Stand(tuning=tuning, model=Stand(framework="onnxrt_qlinearops")), model="fp32")
     verdict = VerdictSection.model_validate({"status": status, "text": "", "reasons": (), "stopped_because": ""})
     nothing: Any = None
@@ -290,5 +290,5 @@ def test_an_engine_whose_models_are_slower_than_fp32_misses_the_criterion(
         context=context, selection=None, built=Stand(chosen=Stand(target="vnni"), pair=Stand(int8="int8", qdq="qdq"))
     )
     side = both_engines._Side("inc", nothing, written, Judged(nothing, (), nothing, verdict))
-    found = both_engines._with_speed(side, context, Goal("top1", baseline=0.8, relative=0.01), ratios)
+    found = both_engines._with_speed(side, context, Criterion("top1", baseline=0.8, relative=0.01), ratios)
     assert found.judged.verdict.status == expected

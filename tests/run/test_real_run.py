@@ -14,9 +14,9 @@ from onnx import numpy_helper
 
 from quantize.commands.benchmark import BenchmarkRequest, benchmark
 from quantize.config import RunConfig, load_config
+from quantize.criterion import Criterion
 from quantize.data.images import open_images
 from quantize.data.preprocessing import PRESETS
-from quantize.engines.protocols import Goal
 from quantize.errors import ExitCode
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.progress import silent
@@ -110,7 +110,9 @@ def test_the_default_rewrites_keep_every_convolution_and_fp32s_answers(
     )
     evaluator = Evaluator(images.evaluation, preprocessing, tmp_path / "scores", threads=2, exact=True)
     evaluator.evaluate_baseline(ModelArtifact.load(work / "fp32.onnx"))
-    workshop = Workshop(images.evaluation, preprocessing, evaluator, Goal("none"), threads=1, seed=0, progress=silent)
+    workshop = Workshop(
+        images.evaluation, preprocessing, evaluator, Criterion("none"), threads=1, seed=0, progress=silent
+    )
     candidate = ModelArtifact.load(next((work / "candidates").glob("*.onnx")))
     rewritten = workshop.apply(candidate, select_rewrites("default"), opset=12, timed=False)
     assert [record.name for record in rewritten.records if record.kept]

@@ -6,15 +6,13 @@ from pathlib import Path
 import onnx
 import pytest
 
-from quantize.config import load_config
-from quantize.engines.protocols import Goal
 from quantize.graph.identity import weights_sha256
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog.catalog import catalog_entry_for
 from quantize.provenance import fingerprint, sha256_file
 from quantize.run.accuracy import baseline_accuracy
 from quantize.run.request import TuneResult
-from quantize.run.sections import criterion_section, model_section, source_section
+from quantize.run.sections import model_section, source_section
 from quantize.run.target import with_target
 from tests.run.conftest import Configured, Evaluated
 
@@ -35,24 +33,6 @@ def test_a_models_file_is_relative_to_the_run_even_beside_it(evaluated: Evaluate
     assert beside.ops == {"Conv": 2, "Flatten": 1, "GlobalAveragePool": 1, "Relu": 1, "Softmax": 1}
     assert beside.multiply_adds == 32 * 32 * (8 * 3 * 9 + 6 * 8)
     assert beside.integer_share == 0
-
-
-@pytest.mark.parametrize(
-    ("goal", "floor"),
-    [
-        (Goal("top1", baseline=0.5, relative=0.02), 0.49),
-        (Goal("top1", baseline=0.5, absolute=0.02), 0.48),
-        (Goal("agreement", minimum=0.9), 0.9),
-        (Goal("none"), None),
-    ],
-)
-def test_the_criterion_is_told_with_the_lowest_value_that_passes(goal: Goal, floor: float | None) -> None:
-    tuning = load_config(None, {"tuning.accuracy_criterion.confidence": 0.9, "tuning.speed_criterion.min_speedup": 1.5})
-    found = criterion_section(goal, tuning.tuning)
-    assert found.min_speedup == 1.5
-    assert (found.metric, found.relative, found.absolute) == (goal.metric, goal.relative, goal.absolute)
-    assert (found.minimum, found.confidence) == (goal.minimum, 0.9)
-    assert found.floor == (pytest.approx(floor) if floor is not None else None)
 
 
 @pytest.mark.inc

@@ -133,7 +133,7 @@ def test_the_search_goes_on_without_the_lost_candidate_while_there_is_budget(
             yield Trial(number, recipe, artifact, evaluate(artifact), 0.1)
 
         found = search.run(trials, lambda: (None, "a trial met the criterion"))
-        return replace(preferred(found, search.goal, rejected), may_go_on=True)
+        return replace(preferred(found, search.criterion, rejected), may_go_on=True)
 
     monkeypatch.setattr(tuning_run, "tune_with_inc", tune_with)
     spoiled(1)

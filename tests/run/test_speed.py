@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from quantize.config import load_config
-from quantize.measurement.speed_criterion import SpeedCriterion
+from quantize.criterion import SpeedCriterion
 from quantize.measurement.timing.measurement import Measurement, measured_noise_floor, speedups
 from quantize.report.models import Role
 from quantize.report.storage import read_report
-from quantize.run.speed import speed_criterion, speed_verdict
+from quantize.run.speed import speed_verdict
 
 NAMES: dict[Role, str] = {"int8": "int8", "qdq": "qdq"}
 
@@ -33,14 +32,6 @@ def slowed(measurement: Measurement, name: str, factor: int) -> Measurement:
         for block in measurement.blocks
     )
     return measurement.model_copy(update={"blocks": blocks})
-
-
-def test_what_is_asked_comes_from_the_settings_with_the_certainty_of_the_criterion() -> None:
-    config = load_config(
-        None, {"tuning.speed_criterion.min_speedup": "1.5", "tuning.accuracy_criterion.confidence": 0.9}
-    )
-    assert speed_criterion(config.tuning) == SpeedCriterion(min_speedup=1.5, confidence=0.9)
-    assert speed_criterion(load_config(None, {}).tuning) == SpeedCriterion(min_speedup=1.0)
 
 
 def test_each_file_is_judged_by_its_interval_and_the_noise(measurement: Measurement) -> None:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from quantize.engines.protocols import Goal
+from quantize.criterion import Criterion
 from quantize.errors import ExitCode
 from quantize.recipe import Recipe
 from quantize.report.criterion import VerdictSection
@@ -17,7 +18,7 @@ from quantize.run.verdict import exit_code, verdict_section
 from quantize.target import CpuClass
 from tests.run.conftest import Evaluated
 
-GOAL = Goal("top1", baseline=0.8, relative=0.01)
+CRITERION = Criterion("top1", baseline=0.8, relative=0.01)
 AGREED = FormatsSection(agreement=1.0, required=0.995, largest_difference=0.0)
 
 
@@ -38,25 +39,24 @@ def model(
 
 
 def judged(
-    evaluated: Evaluated, lost: int, *, n: int = 100, goal: Goal = GOAL, confidence: float | None = None
+    evaluated: Evaluated, lost: int, *, n: int = 100, criterion: Criterion = CRITERION, confidence: float | None = None
 ) -> AccuracySection:
     """Return the section of a candidate that loses ``lost`` of the four in five images that fp32 has right."""
     right = [number < n * 4 // 5 for number in range(n)]
     kept = [number < n * 4 // 5 - lost for number in range(n)]
     agreements = [float(first == second) for first, second in zip(right, kept, strict=True)]
-    labelled = goal.metric != "agreement"
+    labelled = criterion.metric != "agreement"
     return candidate_accuracy(
         evaluated(right, labelled=labelled),
         evaluated(kept, labelled=labelled, agreements=agreements),
-        goal=goal,
-        confidence=confidence,
+        criterion=replace(criterion, confidence=confidence),
         seed=1,
     )
 
 
 def section(
     *models: ModelSection,
-    goal: Goal = GOAL,
+    criterion: Criterion = CRITERION,
     formats: FormatsSection | None = AGREED,
     layers: tuple[int, int] = (26, 26),
     demonstration: bool = False,
@@ -74,7 +74,7 @@ def section(
         layers=layers[1],
     )
     return verdict_section(
-        goal,
+        criterion,
         models,
         formats,
         chosen,
@@ -133,12 +133,12 @@ def test_a_reason_tells_the_model_the_figure_the_tolerance_and_the_images(evalua
 
 
 def test_the_tolerance_is_told_in_images_where_the_point_estimate_decides(evaluated: Evaluated) -> None:
-    wide = Goal("top1", baseline=0.8, absolute=0.2)
-    found = section(model("int8", judged(evaluated, 4, goal=wide)), goal=wide)
+    wide = Criterion("top1", baseline=0.8, absolute=0.2)
+    found = section(model("int8", judged(evaluated, 4, criterion=wide)), criterion=wide)
     assert found.tolerance_images == pytest.approx(20)
     assert found.reasons[-1] == "The tolerance is worth 20.0 of the 100 images."
-    agreed = Goal("agreement", minimum=0.95)
-    found = section(model("int8", judged(evaluated, 4, goal=agreed)), goal=agreed)
+    agreed = Criterion("agreement", minimum=0.95)
+    found = section(model("int8", judged(evaluated, 4, criterion=agreed)), criterion=agreed)
     assert found.tolerance_images == pytest.approx(5)
     certain = section(model("int8", judged(evaluated, 4, confidence=0.95)))
     assert certain.tolerance_images is None
@@ -146,14 +146,14 @@ def test_the_tolerance_is_told_in_images_where_the_point_estimate_decides(evalua
 
 
 def test_points_are_told_as_points(evaluated: Evaluated) -> None:
-    goal = Goal("top1", baseline=0.8, absolute=0.05)
-    reason, _ = section(model("qdq", judged(evaluated, 4, goal=goal)), goal=goal).reasons
+    criterion = Criterion("top1", baseline=0.8, absolute=0.05)
+    reason, _ = section(model("qdq", judged(evaluated, 4, criterion=criterion)), criterion=criterion).reasons
     assert reason.startswith("The QDQ model loses 4.00 points of top-1 (may lose 5.00 points)")
 
 
 def test_agreement_is_told_as_agreement(evaluated: Evaluated) -> None:
-    goal = Goal("agreement", minimum=0.95)
-    found = section(model("int8", judged(evaluated, 8, goal=goal)), goal=goal)
+    criterion = Criterion("agreement", minimum=0.95)
+    found = section(model("int8", judged(evaluated, 8, criterion=criterion)), criterion=criterion)
     assert found.status == "not met"
     assert found.reasons[0].startswith("The QLinear model has fp32's top-1 on 92.00 % (at least 95.0 % asked)")
 
@@ -177,8 +177,8 @@ def test_images_that_no_trial_saw_decide(evaluated: Evaluated) -> None:
 
 def test_formats_that_disagree_fail_even_where_no_accuracy_is_asked(evaluated: Evaluated) -> None:
     apart = FormatsSection(agreement=0.9949, required=0.995, largest_difference=0.1)
-    for goal in (GOAL, Goal("none")):
-        found = section(model("int8", judged(evaluated, 0, goal=goal)), goal=goal, formats=apart)
+    for criterion in (CRITERION, Criterion("none")):
+        found = section(model("int8", judged(evaluated, 0, criterion=criterion)), criterion=criterion, formats=apart)
         assert (found.status, exit_code(found, None)) == ("not met", ExitCode.NOT_MET)
         assert "The two formats disagree" in found.reasons[-1]
 
@@ -288,7 +288,7 @@ def test_verdicts_are_worded_as_before(evaluated: Evaluated) -> None:
 
 
 def test_without_a_criterion_nothing_is_judged(evaluated: Evaluated) -> None:
-    found = section(model("int8", baseline_accuracy(evaluated([False] * 5))), goal=Goal("none"))
+    found = section(model("int8", baseline_accuracy(evaluated([False] * 5))), criterion=Criterion("none"))
     assert (found.status, found.reasons, exit_code(found, None)) == ("not asked", (), ExitCode.DONE)
 
 

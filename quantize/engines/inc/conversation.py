@@ -42,7 +42,7 @@ class Conversation:
         """Answer the candidate that it asked about.
 
         Args:
-            met: Whether the candidate meets the goal.
+            met: Whether the candidate meets the criterion.
             margin: Its metric minus the lowest that passes.
         """
         self._send({"kind": "answer", "met": met, "margin": margin})

@@ -80,7 +80,7 @@ def container_for(settings: IncSettings, model: ModelArtifact) -> Literal["qline
 
 
 def tuning_job(settings: IncSettings, model: ModelArtifact, images: ImageFile) -> Message:
-    """Return the job of searching for a model that meets the goal."""
+    """Return the job of searching for a model that meets the criterion."""
     return {
         **_job(model, images, container_for(settings, model), batch_size=settings.batch_size),
         "tune": True,

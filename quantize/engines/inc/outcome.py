@@ -18,11 +18,11 @@ class IncOutcome:
 
     Attributes:
         stopped: ``met`` (the strategy is content), ``timeout``, ``time_budget``, ``max_trials``, ``exhausted`` (the
-            strategy has nothing left and nothing met the goal), ``failed`` (an error was raised) or ``abandoned``
+            strategy has nothing left and nothing met the criterion), ``failed`` (an error was raised) or ``abandoned``
             (interrupted, or nobody asked for more trials).
-        chosen: Id of the recipe that met the goal with most ops in int8, then with the best metric, then first; None
-            where none met it.
-        best: Id of the recipe with the best metric, whether or not it met the goal; None where none was measured.
+        chosen: Id of the recipe that met the criterion with most ops in int8, then with the best metric, then first;
+            None where none met it.
+        best: Id of the recipe with the best metric, whether or not it met the criterion; None where none was measured.
     """
 
     stopped: StopReason
@@ -36,8 +36,8 @@ class Result:
 
     Attributes:
         recipe: What was tried.
-        metric: The goal's metric, a fraction; None where it was not measured or failed.
-        met: Whether it met the goal.
+        metric: The criterion's metric, a fraction; None where it was not measured or failed.
+        met: Whether it met the criterion.
     """
 
     recipe: Recipe
@@ -58,7 +58,7 @@ def outcome_of(stopped: StopReason, results: Sequence[Result]) -> IncOutcome:
 
 
 def in_order_of_preference(results: Sequence[Result]) -> list[Result]:
-    """Return the results that met the goal: those with most ops in int8 first, then by metric, then as they came."""
+    """Return the results that met the criterion: most ops in int8 first, then by metric, then as they came."""
     return sorted((result for result in results if result.met), key=_most_int8, reverse=True)
 
 

@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 
 from onnx import ModelProto
 
+from quantize.criterion import is_slower
 from quantize.engines.inc.float_placement import int8_nodes, with_placement
 from quantize.engines.native.builder.builder import op_types_of
 from quantize.engines.native.builder.layers import layers
@@ -25,7 +26,6 @@ from quantize.engines.native.search.result import AS_FAST, FASTER
 from quantize.engines.native.search.tensor_users import borders_of
 from quantize.engines.native.search.units import UnitGraph, unit_graph
 from quantize.formats.float_layers import WEIGHTED
-from quantize.measurement.speed_criterion import SpeedCriterion
 from quantize.models.artifact import ModelArtifact
 from quantize.recipe import Recipe
 from quantize.rewrites import RatioInterval
@@ -52,7 +52,7 @@ class PlacementBench(Protocol):
         ...
 
     def judged(self, recipe: Recipe, /) -> tuple[float | None, bool]:
-        """Return a placement's metric, and whether it meets the goal."""
+        """Return a placement's metric, and whether it meets the criterion."""
         ...
 
     def sensitivity(self) -> Mapping[str, float]:
@@ -66,14 +66,14 @@ class Option:
 
     Attributes:
         kind: As Neural Compressor decided, the same with the weights of its float layers stored in int8, the fastest
-            assignment by prediction, one with more layers in float where that misses the goal, or float arithmetic
+            assignment by prediction, one with more layers in float where that misses the criterion, or float arithmetic
             throughout.
         recipe: What builds it.
         predicted_ns: Its predicted time for one run; None where nothing was predicted.
         speedup: fp32's time over its own; None where it was not measured.
         gain: The time as tuned over its own; None where it was not measured.
-        metric: The goal's metric, a fraction; None where it was not measured.
-        met: Whether it meets the accuracy goal; None where it was not judged.
+        metric: The criterion's metric, a fraction; None where it was not measured.
+        met: Whether it meets the accuracy criterion; None where it was not judged.
         bytes: Size of its model.
     """
 
@@ -126,7 +126,7 @@ class PlacementSearch:
         self._options: list[Option] = []
 
     def chosen(self) -> Placement:
-        """Return the placement to take: the fastest by measurement that meets the goal, float where int8 is slower."""
+        """Return the fastest placement by measurement that meets the criterion, float where int8 is slower."""
         tuned = self._judged(Option("as tuned", self._recipe, speedup=self._bench.ratio(None, self._recipe)))
         costs = self._costs({})
         tuned = replace(tuned, predicted_ns=costs.time_ns(costs.fixed))
@@ -154,7 +154,7 @@ class PlacementSearch:
         return Placement(alone, tuple(self._options), f"{why}: {_float_text(alone)}")
 
     def in_float(self) -> Option:
-        """Return float arithmetic throughout, with as many weights stored in int8 as the goal bears."""
+        """Return float arithmetic throughout, with as many weights stored in int8 as the criterion bears."""
         everything = frozenset([*self._weighted, *(unit.name for unit in self._graph.units)])
         option = self._with_weights("float", everything, self._stored(everything))
         option = replace(option, speedup=self._bench.ratio(None, option.recipe))
@@ -170,7 +170,7 @@ class PlacementSearch:
     def _fastest(self, costs: Costs, units: frozenset[str], *, met: bool) -> Option | None:
         """Return the assignment with the least predicted time, judged where it measures faster than the model as tuned.
 
-        Where that one misses the goal, another that is no faster may still meet it.
+        Where that one misses the criterion, another that is no faster may still meet it.
         """
         before, after = costs.time_ns(costs.fixed), costs.time_ns(units)
         if before < after * FASTER:
@@ -196,7 +196,7 @@ class PlacementSearch:
         return found if found.met and found.bytes < tuned.bytes else None
 
     def _safer(self) -> Option | None:
-        """Return the fastest rung from int8 to float that meets the goal, its weights in float stored in int8."""
+        """Return the fastest rung from int8 to float that meets the criterion, its weights in float stored in int8."""
         costs = self._costs(self._bench.sensitivity())
         rungs = [rung for rung in ladder(costs, _RUNGS) if not set(self._weighted) <= set(rung.float_units)]
         if not rungs:
@@ -242,7 +242,7 @@ class PlacementSearch:
 
 
 def first_that_passes(option: Callable[[int], Option], most: int) -> Option:
-    """Return the option with the least number that meets the goal, found by doubling and halving; else the last.
+    """Return the option with the least number that meets the criterion, found by doubling and halving; else the last.
 
     Args:
         option: Gives the option of a number from 1 to ``most``; the greater, the nearer to fp32.
@@ -265,9 +265,8 @@ def first_that_passes(option: Callable[[int], Option], most: int) -> Option:
 
 def _is_slow(option: Option) -> bool:
     """Return whether a placement is slower than fp32, by the rule of the verdict."""
-    found = option.speedup
-    assert found is not None
-    return SpeedCriterion(min_speedup=1.0).outcome(found.ratio, found.low, found.high, None) == "not met"
+    assert option.speedup is not None
+    return is_slower(option.speedup)
 
 
 def _reason(best: Option) -> str:

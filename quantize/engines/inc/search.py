@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from quantize.criterion import Criterion
 from quantize.engines.inc.candidate import keep_candidate
 from quantize.engines.inc.constraints import check_heeded
 from quantize.engines.inc.conversation import Conversation, TimeIsUpError
@@ -16,7 +17,7 @@ from quantize.engines.inc.decision import OpDecision, recipe_of
 from quantize.engines.inc.int8_share import kept_int8
 from quantize.engines.inc.outcome import IncOutcome, Result, StopReason, outcome_of
 from quantize.engines.inc.settings import IncSettings
-from quantize.engines.protocols import EvaluateCallback, Failure, Goal, Trial
+from quantize.engines.protocols import EvaluateCallback, Failure, Trial
 from quantize.errors import EngineError, ModelError
 from quantize.models.artifact import ModelArtifact
 from quantize.processes.parent import Message
@@ -34,7 +35,7 @@ class Measured:
 
     Attributes:
         recipe_id: Of the trial that gave it first.
-        metric: The goal's metric, a fraction; None where nothing was measured.
+        metric: The criterion's metric, a fraction; None where nothing was measured.
         failure: Why it could not be run, or None.
     """
 
@@ -48,7 +49,7 @@ class Search:
 
     Args:
         settings: Limits and constraints.
-        goal: What is good enough.
+        criterion: What is good enough.
         evaluate: Measures a candidate.
         container: The candidates' format.
         candidates: Folder that they are kept in.
@@ -60,7 +61,7 @@ class Search:
     def __init__(
         self,
         settings: IncSettings,
-        goal: Goal,
+        criterion: Criterion,
         evaluate: EvaluateCallback,
         container: Literal["qlinear", "qdq"],
         candidates: Path,
@@ -69,7 +70,7 @@ class Search:
         rejected: Collection[str] = (),
     ) -> None:
         self._settings = settings
-        self._goal = goal
+        self._criterion = criterion
         self._evaluate = evaluate
         self._container = container
         self._candidates = candidates
@@ -150,7 +151,7 @@ class Search:
     def _margin(self, result: Result) -> float:
         if result.metric is None:
             return 0.0 if result.met else _WORSE_THAN_ALL
-        margin = result.metric - (self._goal.floor() or 0.0)
+        margin = result.metric - (self._criterion.floor() or 0.0)
         return margin if result.met else min(margin, _NOT_MET)
 
     def _deadline(self) -> float | None:
@@ -177,14 +178,14 @@ class Search:
 
     def _measured(self, recipe: Recipe, artifact: ModelArtifact) -> Measured:
         try:
-            metric = None if self._goal.metric == "none" else self._evaluate(artifact)
+            metric = None if self._criterion.metric == "none" else self._evaluate(artifact)
         except ModelError as error:
             return Measured(recipe.id, None, Failure("evaluate", str(error)))
         return Measured(recipe.id, metric)
 
     def _record(self, recipe: Recipe, metric: float | None, *, failed: bool, repeats: str | None = None) -> None:
         rejected = not self._rejected.isdisjoint({recipe.id, repeats})
-        met = not failed and not rejected and self._goal.met(metric)
+        met = not failed and not rejected and self._criterion.met(metric)
         self._results[recipe.id] = Result(recipe, metric, met=met)
 
     def _timed(
@@ -204,7 +205,7 @@ class Search:
         _LOGGER.info(
             "trial %d: %s %s%s, %d of %d ops and %d of %d with weights in int8, %.1f s",
             trial.index + 1,
-            self._goal.metric,
+            self._criterion.metric,
             measured,
             ", a graph that was tried before" if repeats else "",
             kept.ops,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from quantize.criterion import Criterion
 from quantize.data.batch import Batch
 from quantize.engines.inc.candidate import keep_candidate
 from quantize.engines.inc.conversation import Conversation
@@ -23,7 +24,7 @@ from quantize.engines.inc.job import (
 from quantize.engines.inc.outcome import IncOutcome
 from quantize.engines.inc.search import Measured, Search
 from quantize.engines.inc.settings import IncSettings
-from quantize.engines.protocols import EvaluateCallback, Goal, Trial
+from quantize.engines.protocols import EvaluateCallback, Trial
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.processes.child import ChildProcess
 from quantize.recipe import Recipe
@@ -34,7 +35,7 @@ _CANDIDATES = "candidates"
 
 
 class IncTuner:
-    """Lets Neural Compressor search for a quantized model that meets a goal.
+    """Lets Neural Compressor search for a quantized model that meets a criterion.
 
     It runs in a child process in a folder of its own inside ``work``, which is removed at the end; what it printed
     stays in ``work/neural_compressor.log`` and every candidate in ``work/candidates/<recipe id>.onnx``.
@@ -45,7 +46,7 @@ class IncTuner:
         known: Metric of recipes that were measured before (a resumed run): they are not measured or yielded again.
         watch: Called with the child's process id each time that it has built a candidate.
         graphs: What was measured before, by the candidate's ``graph_sha256``: such a graph is not run again.
-        rejected: Ids of recipes that do not count as met: what was written from them missed the goal.
+        rejected: Ids of recipes that do not count as met: what was written from them missed the criterion.
 
     Attributes:
         outcome: Why the last search ended and what it chose; None before one ended.
@@ -68,13 +69,13 @@ class IncTuner:
         self.outcome: IncOutcome | None = None
 
     def tune(
-        self, model: ModelArtifact, goal: Goal, evaluate: EvaluateCallback, batches: Iterable[Batch]
+        self, model: ModelArtifact, criterion: Criterion, evaluate: EvaluateCallback, batches: Iterable[Batch]
     ) -> Iterator[Trial]:
         """Yield every trial as it is finished; closing the iterator, or Ctrl-C, ends the child process at once.
 
         Args:
             model: The prepared fp32 model; opset 11 or newer, 13 for QDQ.
-            goal: What is good enough.
+            criterion: What is good enough.
             evaluate: Measures a candidate; its exceptions pass through, except ModelError, which fails the trial.
             batches: The calibration set.
 
@@ -86,7 +87,7 @@ class IncTuner:
         container = container_for(self._settings, model)
         search = Search(
             self._settings,
-            goal,
+            criterion,
             evaluate,
             container,
             self._work / _CANDIDATES,

@@ -42,9 +42,9 @@ class _Tuning:
     def score(self, model: onnx.ModelProto) -> float:
         """Return what Neural Compressor is to think of a model.
 
-        Only the engine knows the goal. Neural Compressor compares once by ``>=`` and once by ``>``, knows one bound
-        where the goal has several, and rounds; so it is told the distance to the goal, one further on once it is met,
-        and to accept what is above 0. The order of candidates, which is all that its strategies look at, is kept.
+        Only the engine knows the criterion. Neural Compressor compares once by ``>=`` and once by ``>``, and rounds; so
+        it is told the distance to the criterion, one further on once it is met, and to accept what is above 0. The
+        order of candidates, which is all that its strategies look at, is kept.
         """
         if not self._configured:  # it first evaluates the fp32 model, whose value the engine knows
             return _BASELINE_SCORE

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from quantize.criterion import Criterion
 from quantize.data.batch import Batch
 from quantize.engines.native.search.calibration_images import Calibration
 from quantize.engines.native.search.journal import Journal
@@ -15,7 +16,7 @@ from quantize.engines.native.search.search import Search
 from quantize.engines.native.search.settings import SearchSettings
 from quantize.engines.native.search.stopwatch import MeasureLatency, ProfileCandidate
 from quantize.engines.native.search.workbench import Judge, Workbench
-from quantize.engines.protocols import EvaluateCallback, Goal, Trial
+from quantize.engines.protocols import EvaluateCallback, Trial
 from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent
 
@@ -47,7 +48,7 @@ class NativeTuner:
             profile: Profiles the fp32 model and a candidate.
             calibration_fingerprint: Of the calibration images and their preprocessing.
             configuration: What else the results depend on, such as the evaluation images; part of the journal's
-                configuration, with the model, the goal and the settings.
+                configuration, with the model, the criterion and the settings.
             journal: The journal's file.
             resume: Take up the journal that is there.
             judge: Evaluates candidates with racing; without it, the ``evaluate`` callback of ``tune`` does.
@@ -62,13 +63,13 @@ class NativeTuner:
         self.bench: Workbench | None = None
 
     def tune(
-        self, model: ModelArtifact, goal: Goal, evaluate: EvaluateCallback, batches: Iterable[Batch]
+        self, model: ModelArtifact, criterion: Criterion, evaluate: EvaluateCallback, batches: Iterable[Batch]
     ) -> Iterator[Trial]:
         """Yield every trial as it is finished; ``search.result`` and ``bench.latency_table`` hold the rest.
 
         Args:
             model: The prepared fp32 model.
-            goal: What is good enough.
+            criterion: What is good enough.
             evaluate: Called with each candidate where there is no judge.
             batches: The calibration set, iterated several times.
 
@@ -77,12 +78,12 @@ class NativeTuner:
         """
 
         def judged(candidate: ModelArtifact) -> Judged:
-            value = evaluate(candidate) if goal.metric != "none" else None
-            return Judged(metric=value, met=goal.met(value), images=0, total=0)
+            value = evaluate(candidate) if criterion.metric != "none" else None
+            return Judged(metric=value, met=criterion.met(value), images=0, total=0)
 
         configuration = {
             "model": model.graph_sha256,
-            "goal": [goal.metric, goal.baseline, goal.relative, goal.absolute, goal.minimum],
+            "goal": [criterion.metric, criterion.baseline, criterion.relative, criterion.absolute, criterion.minimum],
             "settings": self._settings.model_dump(mode="json"),
             "calibration": self._fingerprint,
             "latencies": "recorded" if self._recorded is not None else "measured",

@@ -10,15 +10,16 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from quantize.criterion import Criterion
 from quantize.engines.inc.candidate import cleaned
 from quantize.engines.inc.conversation import TimeIsUpError
 from quantize.engines.inc.search import Measured, Search
 from quantize.engines.inc.settings import IncSettings
-from quantize.engines.protocols import Goal, Trial
+from quantize.engines.protocols import Trial
 from quantize.errors import EngineError, ModelError
 from quantize.models.artifact import ModelArtifact
 
-GOAL = Goal("top1", baseline=0.8, absolute=0.1)
+CRITERION = Criterion("top1", baseline=0.8, absolute=0.1)
 INT8 = {"activation": {"dtype": "uint8", "algorithm": "minmax"}, "weight": {"dtype": "int8"}}
 FP32 = {"activation": {"dtype": "fp32"}, "weight": {"dtype": "fp32"}}
 
@@ -80,7 +81,7 @@ def search(
     values: Any,
     *,
     known: dict[str, float] | None = None,
-    goal: Goal = GOAL,
+    criterion: Criterion = CRITERION,
     graphs: dict[str, Measured] | None = None,
     rejected: Collection[str] = (),
     **limits: Any,
@@ -94,7 +95,7 @@ def search(
         return float(value)
 
     settings, candidates = IncSettings(**limits), tmp_path / "candidates"
-    return Search(settings, goal, evaluate, "qlinear", candidates, known or {}, graphs, rejected)
+    return Search(settings, criterion, evaluate, "qlinear", candidates, known or {}, graphs, rejected)
 
 
 ALL, HALF, NONE = {"a": INT8, "b": INT8}, {"a": INT8, "b": FP32}, {"a": FP32, "b": FP32}
@@ -190,7 +191,7 @@ def test_a_bug_in_the_evaluation_passes_through(tmp_path: Path):
 
 
 def test_without_a_metric_nothing_is_measured_and_the_first_is_taken(tmp_path: Path):
-    tuning = search(tmp_path, [], goal=Goal("none"))
+    tuning = search(tmp_path, [], criterion=Criterion("none"))
     compressor = Compressor(tmp_path, [ALL])
     trials = list(tuning.trials(compressor))
     assert (trials[0].metric, compressor.answers) == (None, [(True, 0.0)])

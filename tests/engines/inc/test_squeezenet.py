@@ -10,6 +10,7 @@ import numpy.typing as npt
 import onnx
 import pytest
 
+from quantize.criterion import Criterion
 from quantize.data.batches import Batches, batches
 from quantize.data.crops.crops import crop_images
 from quantize.data.images import open_images
@@ -18,7 +19,6 @@ from quantize.data.split import split
 from quantize.engines.inc.int8_share import kept_int8
 from quantize.engines.inc.settings import IncSettings
 from quantize.engines.inc.tuner import IncTuner
-from quantize.engines.protocols import Goal
 from quantize.formats.exact import open_exact_session
 from quantize.models.artifact import ModelArtifact
 
@@ -72,7 +72,7 @@ def test_squeezenet_keeps_its_accuracy_with_all_convolutions_in_int8(shared: Pat
         return measured[-1].top1
 
     tuner = IncTuner(IncSettings(strategy="basic"), tmp_path / "work")
-    trials = list(tuner.tune(model, Goal("top1", baseline=fp32.top1, relative=0.02), evaluate, calibration))
+    trials = list(tuner.tune(model, Criterion("top1", baseline=fp32.top1, relative=0.02), evaluate, calibration))
 
     assert tuner.outcome is not None
     assert tuner.outcome.stopped == "met"

@@ -15,11 +15,12 @@ import psutil
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from quantize.criterion import Criterion
 from quantize.data.batch import Batch
 from quantize.engines.inc.job import require_neural_compressor
 from quantize.engines.inc.settings import IncSettings
 from quantize.engines.inc.tuner import IncBuilder, IncTuner
-from quantize.engines.protocols import Goal, Trial
+from quantize.engines.protocols import Trial
 from quantize.errors import EngineError
 from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import ModelArtifact, save_model
@@ -29,8 +30,8 @@ pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("neural_compressor") is None, reason="the extra inc is not installed"),
 ]
 
-GOAL = Goal("top1", baseline=0.8, relative=0.01)
-ANYTHING = Goal("none")
+CRITERION = Criterion("top1", baseline=0.8, relative=0.01)
+ANYTHING = Criterion("none")
 
 
 def conv(name: str, source: str, target: str, channels: tuple[int, int], size: int, rng: np.random.Generator):
@@ -92,10 +93,10 @@ def children() -> list[psutil.Process]:
 
 
 def failing(path: Path, model: ModelArtifact) -> tuple[IncTuner, list[Trial]]:
-    """Search by ``basic`` for three trials, none of which meets the goal."""
+    """Search by ``basic`` for three trials, none of which meets the criterion."""
     tuner = IncTuner(IncSettings(strategy="basic", max_trials=3), path)
     values = iter([0.5, 0.6, 0.4])
-    return tuner, list(tuner.tune(model, GOAL, lambda _candidate: next(values), batches()))
+    return tuner, list(tuner.tune(model, CRITERION, lambda _candidate: next(values), batches()))
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +115,7 @@ def test_the_first_candidate_is_taken_where_it_meets_the_goal(
         return 0.8
 
     tuner = IncTuner(IncSettings(strategy="auto"), tmp_path / "work")
-    trials = list(tuner.tune(model, GOAL, evaluate, batches()))
+    trials = list(tuner.tune(model, CRITERION, evaluate, batches()))
 
     artifact = trials[0].artifact
     assert artifact is not None
@@ -268,7 +269,7 @@ def test_an_error_of_the_evaluation_passes_through(model: ModelArtifact, tmp_pat
 
     tuner = IncTuner(IncSettings(), tmp_path / "work")
     with pytest.raises(ZeroDivisionError):
-        list(tuner.tune(model, GOAL, evaluate, batches()))
+        list(tuner.tune(model, CRITERION, evaluate, batches()))
     assert tuner.outcome is not None
     assert tuner.outcome.stopped == "failed"
 
@@ -281,14 +282,14 @@ def test_a_killed_process_is_an_error_and_the_trial_before_it_is_kept(model: Mod
 
     trials: list[Trial] = []
     with pytest.raises(EngineError, match=r"(?s)died in the stage 'evaluate'.*SIGKILL.*memory"):
-        trials.extend(IncTuner(IncSettings(), tmp_path / "work").tune(model, GOAL, evaluate, batches()))
+        trials.extend(IncTuner(IncSettings(), tmp_path / "work").tune(model, CRITERION, evaluate, batches()))
     assert [trial.metric for trial in trials] == [0.5]
 
 
 def test_what_neural_compressor_swallows_is_raised_with_its_stage(model: ModelArtifact, tmp_path: Path):
     trials: list[Trial] = []
     with pytest.raises(EngineError, match=r"(?s)in the stage 'calibrate'.*InvalidArgument"):
-        trials.extend(IncTuner(IncSettings(), tmp_path / "work").tune(model, GOAL, never, batches((1, 16, 16))))
+        trials.extend(IncTuner(IncSettings(), tmp_path / "work").tune(model, CRITERION, never, batches((1, 16, 16))))
     assert [trial.failure.stage if trial.failure else None for trial in trials] == ["calibrate"]
 
 
@@ -306,13 +307,13 @@ def test_ctrl_c_ends_the_child(model: ModelArtifact, tmp_path: Path):
     timer = threading.Timer(0.7, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
-        list(tuner.tune(model, GOAL, until_interrupted, batches()))
+        list(tuner.tune(model, CRITERION, until_interrupted, batches()))
     assert tuner.outcome is not None
     assert tuner.outcome.stopped == "abandoned"
 
 
 def test_a_caller_who_wants_no_more_trials_ends_the_child(model: ModelArtifact, tmp_path: Path):
-    trials = IncTuner(IncSettings(), tmp_path / "work").tune(model, GOAL, lambda _candidate: 0.5, batches())
+    trials = IncTuner(IncSettings(), tmp_path / "work").tune(model, CRITERION, lambda _candidate: 0.5, batches())
     assert next(trials).metric == 0.5
     assert len(children()) == 1
     trials.close()  # type: ignore[attr-defined]
@@ -321,7 +322,7 @@ def test_a_caller_who_wants_no_more_trials_ends_the_child(model: ModelArtifact, 
 
 def test_the_time_limit_ends_the_child(model: ModelArtifact, tmp_path: Path):
     tuner = IncTuner(IncSettings(timeout=0.2), tmp_path / "work")
-    assert list(tuner.tune(model, GOAL, never, batches())) == []
+    assert list(tuner.tune(model, CRITERION, never, batches())) == []
     assert tuner.outcome is not None
     assert tuner.outcome.stopped == "timeout"
 

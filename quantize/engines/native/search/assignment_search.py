@@ -110,8 +110,8 @@ class AssignmentSearch:
                 found = self._bench.latency(
                     artifact, recipe=candidate.id, beside=fastest.trial.artifact, to_beat=to_beat
                 )
-                if found.speedup <= to_beat:
-                    one = Timed(candidate.id, stage, predicted, found.candidate_ns, found.speedup)
+                if found.ratio <= to_beat:
+                    one = Timed(candidate.id, stage, predicted, found.candidate_ns, found.ratio)
                     self._candidates.timed.append(one)
                     continue
                 evaluated = self._candidates.evaluated(candidate, predicted, stage, since=since)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from quantize.criterion import Outcome
 from quantize.engines.native.search.latency_table import PairedLatency
 from quantize.engines.native.search.recipe_choice import CHANCE, Measure, improves, mean_root
 from quantize.engines.native.search.result import Candidate, Stage, Stopped, Timed, as_fast, smallest
@@ -11,7 +12,6 @@ from quantize.engines.native.search.settings import SearchSettings
 from quantize.engines.native.search.workbench import Workbench
 from quantize.engines.protocols import Failure, Trial
 from quantize.errors import ModelError
-from quantize.evaluation.verdict import Outcome
 from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
@@ -93,7 +93,7 @@ class Candidates:
         candidate = Candidate(
             trial=Trial(len(self.found), recipe, artifact, judged.metric, seconds),
             met=judged.met,
-            speedup=None if timed is None else timed.speedup,
+            speedup=None if timed is None else timed.ratio,
             predicted_ns=predicted_ns,
             measured_ns=None if timed is None else timed.candidate_ns,
             stage=stage,
@@ -115,13 +115,13 @@ class Candidates:
             return "met"
         if criterion.confidence is None and self._settings.may_end_in_fp32 and not _on_integers(artifact):
             return "met"
-        outcome = criterion.outcome(timed.speedup, timed.low, timed.high, None)
+        outcome = criterion.outcome(timed)
         if outcome != "not met":
             return outcome
-        return criterion.outcome(timed.speedup, timed.low, timed.high, self._bench.noise_floor())
+        return criterion.outcome(timed, self._bench.noise_floor())
 
     def preferred(self, *, compare: bool = True) -> Candidate | None:
-        """Return, of the candidates that meet the goal as fast as the fastest, the smallest, then the nearest to fp32.
+        """Return the best candidate: of those as fast as the fastest that pass, the smallest, then the nearest to fp32.
 
         Which one that is, images of the calibration set say that a candidate's statistics did not see; only one that is
         nearer by more than chance and by 10 % takes the place of a faster one.

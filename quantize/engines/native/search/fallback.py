@@ -16,8 +16,8 @@ def in_fp32(
 ) -> Iterator[Trial]:
     """Evaluate models that compute in fp32 throughout, down to the fp32 model itself.
 
-    The graph that runs is the fp32 model's own, so all of them are as fast, and the smallest that meets the goal is
-    looked for: weights that break it are kept in fp32, the most sensitive first.
+    The graph that runs is the fp32 model's own, so all of them are as fast, and the smallest that meets the criterion
+    is looked for: weights that break it are kept in fp32, the most sensitive first.
 
     Args:
         candidates: Evaluates them.

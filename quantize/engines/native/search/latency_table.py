@@ -30,7 +30,7 @@ class PairedLatency(BaseModel):
     high: float | None = None
 
     @property
-    def speedup(self) -> float:
+    def ratio(self) -> float:
         """Return the baseline's time over the candidate's: above 1 is faster."""
         return self.baseline_ns / self.candidate_ns
 
@@ -42,7 +42,7 @@ class PairedLatency(BaseModel):
         """
         return PairedLatency(
             baseline_ns=self.baseline_ns,
-            candidate_ns=self.candidate_ns / other.speedup,
+            candidate_ns=self.candidate_ns / other.ratio,
             low=None if self.low is None or other.low is None else self.low * other.low,
             high=None if self.high is None or other.high is None else self.high * other.high,
         )

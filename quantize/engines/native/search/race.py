@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from quantize.criterion import Criterion
 from quantize.data.batch import Batch
 from quantize.engines.native.search.racing import decide, race_blocks, race_order
 from quantize.engines.native.search.result import Judged
-from quantize.engines.protocols import Goal
 from quantize.evaluation.evaluate import evaluate
 from quantize.evaluation.evaluation import Evaluation
 from quantize.evaluation.scores import ScoreStore
@@ -25,7 +25,7 @@ class RaceJudge:
 
     def __init__(
         self,
-        goal: Goal,
+        criterion: Criterion,
         baseline: Evaluation,
         scores: ScoreStore,
         batches_of: BatchesOf,
@@ -39,7 +39,7 @@ class RaceJudge:
         """Set up.
 
         Args:
-            goal: What passes; its metric is ``top1`` or ``agreement``.
+            criterion: What passes; its metric is ``top1`` or ``agreement``.
             baseline: The fp32 model on all images of the race.
             scores: Its scores, which agreement is taken with.
             batches_of: The images by position in ``baseline``.
@@ -49,17 +49,17 @@ class RaceJudge:
             threads: Of the sessions.
             exact: Whether they compute without saturation, see ``evaluate``.
         """
-        self._goal, self._scores, self._batches_of = goal, scores, batches_of
+        self._criterion, self._scores, self._batches_of = criterion, scores, batches_of
         self._order = race_order(baseline.n, seed)
         self._blocks = race_blocks(baseline.n, first=first_block)
         self._confidence, self._threads, self._exact = confidence, threads, exact
         self._baseline = (
-            _chances(baseline)[self._order] if goal.metric == "top1" else np.ones(baseline.n, dtype=np.float64)
+            _chances(baseline)[self._order] if criterion.metric == "top1" else np.ones(baseline.n, dtype=np.float64)
         )
 
     def __call__(self, candidate: ModelArtifact) -> Judged:
         """Return how a candidate does."""
-        floor, total = self._goal.floor(), len(self._order)
+        floor, total = self._criterion.floor(), len(self._order)
         if floor is None:
             return Judged(metric=None, met=True, images=0, total=total)
         seen = np.zeros(0)
@@ -73,7 +73,7 @@ class RaceJudge:
         return Judged(metric=float(seen.mean()), met=state.outcome == "pass", images=len(seen), total=total)
 
     def _values(self, found: Evaluation) -> npt.NDArray[np.float64]:
-        if self._goal.metric == "top1":
+        if self._criterion.metric == "top1":
             return _chances(found)
         assert found.fidelity is not None
         return found.fidelity.agreements

@@ -21,13 +21,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from quantize.criterion import ROUNDING, reaches
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 # Shares of the largest allowed stake. Small ones win against small excess drops, large ones against broken models;
 # the capital is split evenly, which costs a factor of six at most against the best of them alone.
 _STAKES = np.array([0.03, 0.07, 0.15, 0.3, 0.6, 0.9])
-_ROUNDING = 1e-9  # of an image: sums of chances such as 1/3 must not miss a whole number
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,9 @@ def decide(baseline: Floats, candidate: Floats, floor: float, *, confidence: flo
         raise ValueError(f"a confidence of {confidence}")
     right = math.fsum(candidate)
     lowest, highest = right / total, (right + (total - seen)) / total
-    slack = _ROUNDING / total
-    if lowest >= floor - slack or highest < floor - slack:
+    if reaches(lowest, floor) or not reaches(highest, floor):
         return RaceState(
-            outcome="pass" if lowest >= floor - slack else "reject",
+            outcome="pass" if reaches(lowest, floor) else "reject",
             certain=True,
             seen=seen,
             total=total,
@@ -128,7 +128,7 @@ def log_evidence(drops: Floats, total: int, allowed: float) -> Floats:
     capital = np.zeros(drops.shape)
     for stake in _STAKES:
         capital += np.exp(np.cumsum(np.log1p(stake * gain), axis=-1)) / len(_STAKES)
-    impossible = (sums - (left - 1) > allowed + _ROUNDING).any(axis=-1)
+    impossible = (sums - (left - 1) > allowed + ROUNDING * total).any(axis=-1)
     evidence: Floats = np.where(impossible, np.inf, np.log(np.maximum(capital.max(axis=-1), 1.0)))
     return evidence
 

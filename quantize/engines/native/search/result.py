@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from quantize.criterion import Outcome
 from quantize.engines.native.search.sensitivity import Sensitivity
 from quantize.engines.protocols import Trial
-from quantize.evaluation.verdict import Outcome
 
 FASTER = 1.01
 """A candidate is taken to be faster than another one if its lower measurement of two is faster by this."""
@@ -25,8 +25,8 @@ class Judged:
     """How a candidate did in its evaluation.
 
     Attributes:
-        metric: The goal's metric on the images that were looked at, a fraction; None where nothing is measured.
-        met: The candidate meets the goal on all images.
+        metric: The criterion's metric on the images that were looked at, a fraction; None where nothing is measured.
+        met: The candidate meets the criterion on all images.
         images: Images that were evaluated before the verdict was certain.
         total: Images of the evaluation set.
     """
@@ -48,7 +48,7 @@ class Candidate:
 
     Attributes:
         trial: Its recipe, file and metric.
-        met: It meets the goal.
+        met: It meets the criterion.
         speedup: fp32's time over its own, measured in alternation with it or the fastest candidate; None where it was
             not measured.
         predicted_ns: Its predicted time for one run, in nanoseconds; None where there was no prediction.
@@ -95,10 +95,10 @@ class SearchResult:
 
     Attributes:
         candidates: All that were evaluated, in order.
-        chosen: The fastest that meets the goal and is as fast as was asked, or of those as fast the smallest and then
-            the nearest to fp32; None where nothing meets both.
-        best: The chosen one, or else the fastest that meets the goal, or else the one nearest to it; None where nothing
-            was evaluated.
+        chosen: The fastest that meets the criterion and is as fast as was asked, or of those as fast the smallest and
+            then the nearest to fp32; None where nothing meets both.
+        best: The chosen one, or else the fastest that meets the criterion, or else the one nearest to it; None where
+            nothing was evaluated.
         pareto: Those that no other beats in both metric and speed-up, fastest first.
         stopped: Why the search ended.
         sensitivity: What every op's quantization alone does; None where the search ended before.
@@ -120,12 +120,12 @@ class SearchResult:
 
 
 def fastest_met(candidates: Sequence[Candidate]) -> Candidate | None:
-    """Return the fastest candidate that meets the goal and is as fast as was asked by measurement."""
+    """Return the fastest candidate that meets the criterion and is as fast as was asked by measurement."""
     return next(iter(as_fast(candidates)), None)
 
 
 def as_fast(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """Return the fastest candidate that meets the goal and is fast enough, and those as fast, the fastest first.
+    """Return the fastest candidate that meets the criterion and is fast enough, and those as fast, the fastest first.
 
     Where none is fast enough with the certainty that was asked for, those count of which that is not settled.
     """
@@ -147,7 +147,7 @@ def smallest(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
 
 
 def best_of(candidates: Sequence[Candidate]) -> Candidate | None:
-    """Return the fastest candidate that meets the goal however slow it is, or else the nearest to the goal."""
+    """Return the fastest candidate that meets the criterion however slow it is, or else the nearest to it."""
     passing = [one for one in candidates if one.met and one.speedup is not None]
     return max(passing, key=lambda one: one.speedup or 0.0, default=None) or nearest(candidates)
 

@@ -60,7 +60,7 @@ class Search:
         return self._result
 
     def in_order_of_preference(self) -> Iterator[Recipe]:
-        """Yield the recipes that meet the goal and are fast enough, and at last fp32 itself where that is fast enough.
+        """Yield the recipes that meet the criterion and are fast enough, and at last fp32 itself if it is fast enough.
 
         The chosen one comes first, then the fastest.
 

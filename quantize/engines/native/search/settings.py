@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from quantize.measurement.speed_criterion import SpeedCriterion
+from quantize.criterion import SpeedCriterion
 from quantize.recipe import Recipe
 
 

@@ -80,8 +80,8 @@ class Stopwatch:
             found = self._recorded.latency(graph, recipe)
             if found is None:
                 found = self._timed(artifact, beside)
-                if to_beat is not None and found.speedup > to_beat:
-                    found = min(found, self._timed(artifact, beside), key=lambda one: one.speedup)
+                if to_beat is not None and found.ratio > to_beat:
+                    found = min(found, self._timed(artifact, beside), key=lambda one: one.ratio)
             return found.model_dump(mode="json")
 
         if recipe is not None:
@@ -101,7 +101,7 @@ class Stopwatch:
             if self._recorded.noise_floor is not None:
                 return self._recorded.noise_floor
             found = self._measure(self._model, self._model)
-            ends = [end for end in (found.low, found.high) if end is not None] or [found.speedup]
+            ends = [end for end in (found.low, found.high) if end is not None] or [found.ratio]
             return max(abs(end - 1.0) for end in ends)
 
         self._noise_floor = float(self._steps.step("measure", "noise floor", compute))

@@ -9,11 +9,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from quantize.criterion import Criterion
 from quantize.data.batch import Batch
 from quantize.engines.native.search.latency_table import PairedLatency
 from quantize.engines.native.search.settings import SearchSettings
 from quantize.engines.native.tuner import NativeTuner
-from quantize.engines.protocols import Goal
 from quantize.formats.exact import open_exact_session
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.session import open_session
@@ -160,8 +160,8 @@ def tuner_in(clock: Clock):
 
 
 @pytest.fixture
-def goal() -> Goal:
-    return Goal("agreement", minimum=0.9)
+def criterion() -> Criterion:
+    return Criterion("agreement", minimum=0.9)
 
 
 def steps_of(folder: Path) -> list[str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from quantize.criterion import Criterion
 from quantize.data.batch import Batch
 from quantize.engines.native.search.settings import SearchSettings
-from quantize.engines.protocols import Goal
 from quantize.models.artifact import save_model
 from quantize.models.batch_dimension import set_batch
 from tests.engines.native.search.conftest import classifier_graph
@@ -18,7 +18,7 @@ def searched(tuner, model, images):
     """The result of a search on ten images."""
     parts = [range(0, 5), range(5, 10)]
     batches = [Batch(tuple(str(at) for at in part), images[part.start : part.stop], None) for part in parts]
-    list(tuner.tune(model, Goal("none"), None, batches))
+    list(tuner.tune(model, Criterion("none"), None, batches))
     return tuner.search.result
 
 

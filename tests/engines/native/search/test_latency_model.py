@@ -73,7 +73,7 @@ def test_a_table_comes_back_from_its_file(tmp_path):
     )
     table.save(tmp_path / "latency.json")
     assert LatencyTable.load(tmp_path / "latency.json", "abc") == table
-    assert table.measured["r"].speedup == 3.0
+    assert table.measured["r"].ratio == 3.0
 
 
 def test_a_table_of_another_model_or_no_table_is_refused(tmp_path):

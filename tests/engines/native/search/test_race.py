@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from onnx import numpy_helper
 
+from quantize.criterion import Criterion
 from quantize.data.batch import Batch
 from quantize.engines.native.search.race import RaceJudge
-from quantize.engines.protocols import Goal
 from quantize.evaluation.evaluate import evaluate
 from quantize.evaluation.scores import ScoreStore
 from quantize.models.artifact import save_model
@@ -30,9 +30,9 @@ def race(model, fp32_scores, tmp_path_factory):
         looked_at.append(len(positions))
         return [Batch(tuple(str(at) for at in positions), images[positions], labels[positions])]
 
-    def judge(goal):
+    def judge(criterion):
         looked_at.clear()
-        return RaceJudge(goal, baseline, ScoreStore.open(folder / "labelled.bin"), batches_of, first_block=50)
+        return RaceJudge(criterion, baseline, ScoreStore.open(folder / "labelled.bin"), batches_of, first_block=50)
 
     return judge, looked_at, float(baseline.top_k(1).expected) / 400 if baseline.top_k(1).expected > 1 else 0.8
 
@@ -48,7 +48,7 @@ def broken(model, path):
 
 def test_the_model_itself_passes_for_certain_on_all_images_or_before(race, model):
     judge, looked_at, accuracy = race
-    found = judge(Goal("top1", baseline=accuracy, relative=0.01))(model)
+    found = judge(Criterion("top1", baseline=accuracy, relative=0.01))(model)
     assert found.met
     assert found.images == sum(looked_at)
     assert found.total == 400
@@ -56,7 +56,7 @@ def test_the_model_itself_passes_for_certain_on_all_images_or_before(race, model
 
 def test_a_broken_candidate_is_rejected_after_the_first_images(race, model, tmp_path):
     judge, _, accuracy = race
-    found = judge(Goal("top1", baseline=accuracy, relative=0.01))(broken(model, tmp_path / "broken.onnx"))
+    found = judge(Criterion("top1", baseline=accuracy, relative=0.01))(broken(model, tmp_path / "broken.onnx"))
     assert not found.met
     assert found.images < 400
     assert not found.complete
@@ -64,14 +64,14 @@ def test_a_broken_candidate_is_rejected_after_the_first_images(race, model, tmp_
 
 def test_agreement_is_raced_without_looking_at_labels(race, model, tmp_path):
     judge, _, _ = race
-    goal = Goal("agreement", minimum=0.95)
-    assert judge(goal)(model).met
-    assert judge(goal)(model).metric == 1.0
-    assert not judge(goal)(broken(model, tmp_path / "broken.onnx")).met
+    criterion = Criterion("agreement", minimum=0.95)
+    assert judge(criterion)(model).met
+    assert judge(criterion)(model).metric == 1.0
+    assert not judge(criterion)(broken(model, tmp_path / "broken.onnx")).met
 
 
 def test_a_goal_that_measures_nothing_looks_at_no_image(race, model):
     judge, looked_at, _ = race
-    found = judge(Goal("none"))(model)
+    found = judge(Criterion("none"))(model)
     assert (found.met, found.metric, found.images) == (True, None, 0)
     assert looked_at == []
