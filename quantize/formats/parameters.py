@@ -10,74 +10,20 @@ from numpy.typing import NDArray
 from onnx import NodeProto
 
 from quantize.graph.view import MICROSOFT, Graph, attribute
+from quantize.grid.grid import Grid
 
 
 @dataclass(frozen=True, eq=False)
-class Parameters:
-    """How integers stand for real numbers: ``real = (integer - zero_point) * scale``.
+class Parameters(Grid):
+    """A grid that a graph holds as initializers.
 
     Attributes:
-        scale: float32, scalar (per tensor) or of shape (channels,).
-        zero_point: Of the integers' type and the scale's shape.
-        axis: The axis of the channels; None per tensor.
         scale_name: The initializer that holds the scale.
         zero_point_name: The initializer that holds the zero point.
     """
 
-    scale: NDArray[np.float32]
-    zero_point: NDArray[Any]
-    axis: int | None
-    scale_name: str
-    zero_point_name: str
-
-    @property
-    def lowest(self) -> int:
-        """Return the smallest integer of the type."""
-        return int(np.iinfo(self.zero_point.dtype).min)
-
-    @property
-    def highest(self) -> int:
-        """Return the largest integer of the type."""
-        return int(np.iinfo(self.zero_point.dtype).max)
-
-    @property
-    def low(self) -> float:
-        """Return the smallest real number that a tensor can hold (per tensor)."""
-        return float((self.lowest - int(self.zero_point)) * self.scale)
-
-    @property
-    def high(self) -> float:
-        """Return the largest real number that a tensor can hold (per tensor)."""
-        return float((self.highest - int(self.zero_point)) * self.scale)
-
-    def same_as(self, other: Parameters) -> bool:
-        """Return whether both give the same integers the same meaning."""
-        return (
-            self.axis == other.axis
-            and self.zero_point.dtype == other.zero_point.dtype
-            and np.array_equal(self.scale, other.scale)
-            and np.array_equal(self.zero_point, other.zero_point)
-        )
-
-    def quantize(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Return integers, rounded half to even and saturated, as QuantizeLinear does (ONNX operator text)."""
-        scale, zero_point = self._broadcast(values.ndim)
-        integers = np.rint(values.astype(np.float32) / scale) + zero_point.astype(np.float32)
-        saturated: NDArray[Any] = np.clip(integers, self.lowest, self.highest).astype(self.zero_point.dtype)
-        return saturated
-
-    def dequantize(self, integers: NDArray[Any]) -> NDArray[np.float32]:
-        """Return float32 values, as DequantizeLinear does (ONNX operator text)."""
-        scale, zero_point = self._broadcast(integers.ndim)
-        difference = integers.astype(np.int64) - zero_point.astype(np.int64)
-        return (difference.astype(np.float32) * scale).astype(np.float32)
-
-    def _broadcast(self, rank: int) -> tuple[NDArray[np.float32], NDArray[Any]]:
-        if self.axis is None:
-            return self.scale, self.zero_point
-        shape = [1] * rank
-        shape[self.axis] = -1
-        return self.scale.reshape(shape), self.zero_point.reshape(shape)
+    scale_name: str = ""
+    zero_point_name: str = ""
 
 
 def parameters(graph: Graph, scale_name: str, zero_point_name: str, axis: int | None = None) -> Parameters | None:

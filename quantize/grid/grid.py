@@ -1,98 +1,150 @@
-"""The values that eight bits can take, and what putting a tensor on them costs."""
+"""Scale and zero point: the values that integers stand for, and what putting a tensor on them costs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from quantize.grid.histogram import Histogram
 
-_LEVELS = {"uint8": (0, 255), "int8": (-128, 127)}
+Floats = npt.NDArray[np.floating[Any]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Grid:
-    """An affine quantization grid: ``real = (level - zero_point) * scale``.
+    """How integers stand for real numbers: ``real = (integer - zero_point) * scale``.
 
     Attributes:
-        scale: The distance of two neighbours, positive, a float32 number.
-        zero_point: The level of 0.0.
-        lowest: The least level.
-        highest: The greatest level.
+        scale: float32, scalar (per tensor) or of shape (channels,); positive.
+        zero_point: Of the integers' type and the scale's shape: the integer of 0.0.
+        axis: The axis of the channels; None per tensor.
     """
 
-    scale: float
-    zero_point: int
-    lowest: int
-    highest: int
+    scale: npt.NDArray[np.float32]
+    zero_point: npt.NDArray[Any]
+    axis: int | None = None
 
     @staticmethod
     def covering(
         minimum: float,
         maximum: float,
         *,
-        activation_type: Literal["uint8", "int8"] = "uint8",
+        activation_type: npt.DTypeLike = "uint8",
         symmetric: bool = False,
     ) -> Grid:
-        """Return the grid that covers a range; 0.0 is always one of its values.
+        """Return the grid per tensor that covers a range; 0.0 is always one of its values.
 
         Args:
             minimum: Lower end of the range; raised ends are moved down to 0.0.
             maximum: Upper end; moved up to 0.0.
-            activation_type: The type of the levels.
-            symmetric: The zero point is fixed at the middle level.
+            activation_type: The type of the integers.
+            symmetric: The zero point is fixed at the middle integer.
         """
-        lowest, highest = _LEVELS[activation_type]
+        integers = np.iinfo(activation_type)
+        lowest, highest = int(integers.min), int(integers.max)
         low, high = min(minimum, 0.0), max(maximum, 0.0)
         if symmetric:
-            middle = 0 if activation_type == "int8" else 128
-            scale = max(-low / (middle - lowest), high / (highest - middle))
-            return Grid(_usable(scale), middle, lowest, highest)
-        scale = _usable((high - low) / (highest - lowest))
-        zero_point = int(np.clip(np.rint(lowest - low / scale), lowest, highest))
-        return Grid(scale, zero_point, lowest, highest)
+            zero_point = (lowest + highest + 1) // 2
+            scale = usable_scale(max(-low / (zero_point - lowest), high / (highest - zero_point)))
+        else:
+            scale = usable_scale((high - low) / (highest - lowest))
+            zero_point = int(np.clip(np.rint(lowest - low / float(scale)), lowest, highest))
+        return Grid(scale, np.array(zero_point, integers.dtype))
 
     @property
-    def range(self) -> tuple[float, float]:
-        """Return the least and the greatest value."""
-        return (self.lowest - self.zero_point) * self.scale, (self.highest - self.zero_point) * self.scale
+    def lowest(self) -> int:
+        """Return the smallest integer of the type."""
+        return int(np.iinfo(self.zero_point.dtype).min)
 
-    def placed(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return the value of the grid nearest to every given one (ties to even, as QuantizeLinear rounds)."""
-        steps = np.clip(np.rint(values / self.scale), self.lowest - self.zero_point, self.highest - self.zero_point)
-        placed: npt.NDArray[np.float64] = steps * self.scale
+    @property
+    def highest(self) -> int:
+        """Return the largest integer of the type."""
+        return int(np.iinfo(self.zero_point.dtype).max)
+
+    @property
+    def low(self) -> float:
+        """Return the smallest real number that a tensor can hold (per tensor), not rounded to float32."""
+        return (self.lowest - int(self.zero_point)) * float(self.scale)
+
+    @property
+    def high(self) -> float:
+        """Return the largest real number that a tensor can hold (per tensor), not rounded to float32."""
+        return (self.highest - int(self.zero_point)) * float(self.scale)
+
+    def same_as(self, other: Grid) -> bool:
+        """Return whether both give the same integers the same meaning."""
+        return (
+            self.axis == other.axis
+            and self.zero_point.dtype == other.zero_point.dtype
+            and np.array_equal(self.scale, other.scale)
+            and np.array_equal(self.zero_point, other.zero_point)
+        )
+
+    def quantize(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return integers, rounded half to even and saturated, as QuantizeLinear does (ONNX operator text)."""
+        scale, zero_point = self._aligned(values.ndim)
+        integers = np.rint(values.astype(np.float32) / scale) + zero_point.astype(np.float32)
+        saturated: npt.NDArray[Any] = np.clip(integers, self.lowest, self.highest).astype(self.zero_point.dtype)
+        return saturated
+
+    def dequantize(self, integers: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Return float32 values, as DequantizeLinear does (ONNX operator text)."""
+        scale, zero_point = self._aligned(integers.ndim)
+        difference = integers.astype(np.int64) - zero_point.astype(np.int64)
+        return (difference.astype(np.float32) * scale).astype(np.float32)
+
+    def placed(self, values: Floats) -> Floats:
+        """Return the value of the grid nearest to every given one, of the values' type (ties to even)."""
+        scale, zero_point = self._aligned(values.ndim)
+        zero = zero_point.astype(values.dtype)
+        placed: Floats = np.clip(np.rint(values / scale), self.lowest - zero, self.highest - zero) * scale
         return placed
 
+    def _aligned(self, rank: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:
+        """Return scale and zero point in a shape that meets a tensor of this rank channel by channel."""
+        if self.axis is None:
+            return self.scale, self.zero_point
+        shape = [1] * rank
+        shape[self.axis] = -1
+        return self.scale.reshape(shape), self.zero_point.reshape(shape)
 
-def _usable(scale: float) -> float:
-    """Return the scale as float32, 1 where a tensor is constantly zero."""
-    rounded = float(np.float32(scale))
-    return rounded if rounded > float(np.finfo(np.float32).tiny) else 1.0
+
+GridOf = Callable[[float, float], Grid]
+"""Returns the grid that covers a range, from its lower to its upper end: it fixes the integers and the symmetry."""
+
+
+def usable_scale(scale: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """Return scales as float32, 1 where a tensor or channel is constantly zero."""
+    rounded = np.asarray(scale, np.float32)
+    return np.where(rounded > np.finfo(np.float32).tiny, rounded, np.float32(1.0)).astype(np.float32)
 
 
 def squared_error(histogram: Histogram, grid: Grid) -> float:
-    """Return the mean squared error of a tensor's values on a grid, in squared units of the tensor.
+    """Return the mean squared error of a tensor's values on a grid per tensor, in squared units of the tensor.
 
     The values are taken as evenly spread over each bin, and the error is integrated over it exactly: with
     ``n(t) = clip(round(t))`` and ``r = t - n``, an antiderivative of ``r ** 2`` is ``n / 12 + r ** 3 / 3``.
     """
     if not histogram.total:
         return 0.0
-    low, high = (edge / grid.scale for edge in histogram.edges())
+    scale = float(grid.scale)
+    low, high = (edge / scale for edge in histogram.edges())
     width = high - low
     narrow = width < 1e-3
     integral = np.diff(_antiderivative(np.stack([low, high]), grid), axis=0)[0]
     middle = (low + high) / 2
     residual = middle - _steps(middle, grid)
     mean = np.where(narrow, residual**2, integral / np.where(narrow, 1.0, width))
-    return float((mean * histogram.counts).sum() / histogram.total) * grid.scale**2
+    return float((mean * histogram.counts).sum() / histogram.total) * scale**2
 
 
 def _steps(positions: npt.NDArray[np.float64], grid: Grid) -> npt.NDArray[np.float64]:
-    return np.clip(np.rint(positions), grid.lowest - grid.zero_point, grid.highest - grid.zero_point)
+    zero_point = int(grid.zero_point)
+    return np.clip(np.rint(positions), grid.lowest - zero_point, grid.highest - zero_point)
 
 
 def _antiderivative(positions: npt.NDArray[np.float64], grid: Grid) -> npt.NDArray[np.float64]:

@@ -30,6 +30,7 @@ from quantize.formats.parameters import (
 )
 from quantize.formats.unit import quantized_input, unit_of
 from quantize.graph.view import Graph
+from quantize.grid.grid import Grid
 from quantize.rewrites.protocol import Declaration, Rewrite, shown_not_slower
 
 BIASED = ("Conv", "Gemm")
@@ -125,13 +126,10 @@ def _common(graph: Graph, found: Sequence[Parameters], hint: str) -> Parameters:
     """Return the parameters that hold every tensor's range: those of one of them where they do, or new ones."""
     low, high = min(by.low for by in found), max(by.high for by in found)
     for by in found:
-        if by.low <= low + by.scale / 2 and by.high >= high - by.scale / 2:
+        if by.low <= low + float(by.scale) / 2 and by.high >= high - float(by.scale) / 2:
             return by
-    kind = found[0].zero_point.dtype
-    limits = np.iinfo(kind)
-    scale = np.float32((high - low) / (limits.max - limits.min))
-    zero_point = np.clip(np.rint(limits.min - low / scale), limits.min, limits.max).astype(kind)
-    return new_parameters(graph, f"{hint}_common", scale, np.asarray(zero_point), None)
+    grid = Grid.covering(low, high, activation_type=found[0].zero_point.dtype)
+    return new_parameters(graph, f"{hint}_common", grid.scale, grid.zero_point, None)
 
 
 def _set(graph: Graph, group: Sequence[NodeProto], by: Parameters) -> None:

@@ -16,9 +16,42 @@ def test_zero_is_always_on_the_grid_and_the_range_is_covered(one, other, kind, s
     low, high = min(one, other), max(one, other)
     grid = Grid.covering(low, high, activation_type=kind, symmetric=symmetric)
     assert grid.placed(np.array([0.0]))[0] == 0.0
-    covered_low, covered_high = grid.range
-    assert covered_low <= min(low, 0) + grid.scale
-    assert covered_high >= max(high, 0) - grid.scale
+    assert grid.low <= min(low, 0) + grid.scale
+    assert grid.high >= max(high, 0) - grid.scale
+
+
+@given(ENDS, ENDS, st.sampled_from(["uint8", "int8"]), st.lists(ENDS, min_size=1, max_size=20))
+def test_a_value_is_placed_where_quantizing_and_dequantizing_puts_it(one, other, kind, values):
+    grid = Grid.covering(min(one, other), max(one, other), activation_type=kind)
+    values = np.array(values, np.float32)
+    assert np.array_equal(grid.placed(values), grid.dequantize(grid.quantize(values)))
+    assert grid.placed(values).dtype == np.float32
+    assert grid.placed(values.astype(np.float64)).dtype == np.float64
+
+
+@given(ENDS, ENDS, st.sampled_from(["uint8", "int8"]))
+def test_the_ends_are_the_values_of_the_outermost_integers(one, other, kind):
+    grid = Grid.covering(min(one, other), max(one, other), activation_type=kind)
+    ends = grid.dequantize(np.array([grid.lowest, grid.highest], grid.zero_point.dtype))
+    assert (np.float32(grid.low), np.float32(grid.high)) == (ends[0], ends[1])
+
+
+@given(st.lists(st.floats(2.0**-20, 2.0**10, width=32), min_size=2, max_size=5), st.integers(0, 1))
+def test_every_channel_has_its_own_step(scales, axis):
+    scale = np.array(scales, np.float32)
+    grid = Grid(scale, np.zeros(scale.shape, np.int8), axis)
+    values = np.random.default_rng(0).uniform(-100, 100, (len(scales), len(scales))).astype(np.float32)
+    for channel, step in enumerate(scale):
+        alone = Grid(step.reshape(()), np.array(0, np.int8))
+        assert np.array_equal(grid.quantize(values).take(channel, axis), alone.quantize(values.take(channel, axis)))
+
+
+def test_grids_are_the_same_by_value_and_not_where_their_integers_differ():
+    grid = Grid.covering(-1.0, 1.0)
+    assert grid.same_as(Grid.covering(-1.0, 1.0))
+    assert not grid.same_as(Grid.covering(-1.0, 1.5))
+    assert not grid.same_as(Grid.covering(-1.0, 1.0, activation_type="int8"))
+    assert not grid.same_as(Grid(grid.scale.reshape(1), grid.zero_point.reshape(1), 0))
 
 
 def test_a_symmetric_grid_has_its_zero_in_the_middle():

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper, shape_inference
 from onnxruntime.quantization import QuantType
@@ -26,25 +24,12 @@ FLOAT_OUTPUTS = "float_outputs"
 """Recipe detail, "true" or absent: scores made by a Gemm or MatMul stay float32."""
 
 
-@dataclass(frozen=True)
-class WeightGrid:
-    """Scales of one layer's weights.
-
-    Attributes:
-        axis: The axis of the output channels, or None for one scale.
-        scales: float32 (channels,) or (1,).
-    """
-
-    axis: int | None
-    scales: npt.NDArray[np.float32]
-
-
 def insert_qdq(
     model: onnx.ModelProto,
     recipe: Recipe,
     op_types: tuple[str, ...],
     activations: Mapping[str, Grid],
-    weights: Mapping[str, WeightGrid],
+    weights: Mapping[str, Grid],
 ) -> onnx.ModelProto:
     """Return ``model`` with the nodes of ``op_types`` quantized, but for those that the recipe keeps in fp32.
 
@@ -59,15 +44,13 @@ def insert_qdq(
     marker = prepared.metadata_props.add()
     marker.key, marker.value = _INFERRED
     overrides: dict[str, list[dict[str, Any]]] = {}
-    dtype = np.uint8 if recipe.activation_type == "uint8" else np.int8
     known = {value.name for value in (*prepared.graph.value_info, *prepared.graph.input, *prepared.graph.output)}
     ranges = {}
     for name, grid in activations.items():
         if name not in known:
             continue
-        low, high = grid.range
-        ranges[name] = TensorData(lowest=np.float32(low), highest=np.float32(high))
-        overrides[name] = [{"scale": np.array(grid.scale, np.float32), "zero_point": np.array(grid.zero_point, dtype)}]
+        ranges[name] = TensorData(lowest=np.float32(grid.low), highest=np.float32(grid.high))
+        overrides[name] = [{"scale": grid.scale, "zero_point": grid.zero_point}]
     quantizer = QDQQuantizer(
         prepared,
         per_channel=recipe.per_channel,
@@ -97,7 +80,7 @@ def insert_qdq(
     return quantized
 
 
-def _with_integer_weights(model: onnx.ModelProto, weights: Mapping[str, WeightGrid]) -> onnx.ModelProto:
+def _with_integer_weights(model: onnx.ModelProto, weights: Mapping[str, Grid]) -> onnx.ModelProto:
     """Return ``model`` with weights as int8 behind DequantizeLinear, which the quantizer then leaves alone.
 
     It would round them channel by channel, which takes longer than all the rest.
@@ -111,13 +94,8 @@ def _with_integer_weights(model: onnx.ModelProto, weights: Mapping[str, WeightGr
             kept.append(tensor)
             continue
         values = numpy_helper.to_array(tensor)
-        scales = grid.scales.reshape(()) if grid.axis is None else grid.scales
-        shape = [1] * values.ndim
-        if grid.axis is not None:
-            shape[grid.axis] = -1
-        integers = np.rint(values / grid.scales.reshape(shape)).astype(np.int8)
         names = [f"{tensor.name}{suffix}" for suffix in ("_quantized", "_scale", "_zero_point")]
-        for name, content in zip(names, (integers, scales, np.zeros_like(scales, np.int8)), strict=True):
+        for name, content in zip(names, (grid.quantize(values), grid.scale, grid.zero_point), strict=True):
             own_constants.append(numpy_helper.from_array(content, name))
         axis = {} if grid.axis is None else {"axis": grid.axis}
         output = f"{tensor.name}_DequantizeLinear_Output"

@@ -15,7 +15,6 @@ from quantize.calibration.second_moments import SecondMoments
 from quantize.calibration.statistics import CalibrationStatistics
 from quantize.engines.native.builder.bias import bias_shift
 from quantize.engines.native.builder.layers import Layer, arrays, layers, replace_initializer
-from quantize.engines.native.builder.qdq import WeightGrid
 from quantize.engines.native.builder.rounding import RoundingProblem, least_squares_levels
 from quantize.engines.native.builder.weight_scales import (
     greatest_level,
@@ -51,7 +50,7 @@ class Placement:
     """
 
     model: onnx.ModelProto
-    grids: Mapping[str, WeightGrid]
+    grids: Mapping[str, Grid]
     added_biases: Mapping[str, str]
     stored: Mapping[str, StoredWeights] = field(default_factory=dict)
 
@@ -93,7 +92,7 @@ class WeightPlacer:
         placed = onnx.ModelProto()
         placed.CopyFrom(model)
         values = arrays(placed)
-        grids: dict[str, WeightGrid] = {}
+        grids: dict[str, Grid] = {}
         stored_weights: dict[str, StoredWeights] = {}
         added: dict[str, str] = {}
         for layer in list(layers(placed)):
@@ -116,7 +115,8 @@ class WeightPlacer:
             if is_stored:
                 stored_weights[layer.weight] = stored(shaped, of_channels, layer.channel_axis)
             else:
-                grids[layer.weight] = WeightGrid(axis, of_channels)
+                scale = of_channels if axis is not None else of_channels.reshape(())
+                grids[layer.weight] = Grid(scale, np.zeros_like(scale, np.int8), axis)
             means = statistics.tensors[layer.input].means if layer.input in statistics.tensors else None
             if BIAS in recipe.corrections and means is not None:
                 name = _shift_bias(placed, layer, bias, bias_shift(layer, rows - on_grid, means.mean()))
@@ -181,7 +181,7 @@ def _scales(rows: Floats, level: int, least: npt.NDArray[np.float64] | None, rec
     return np.maximum(scales, least if recipe.per_channel else least.max()).astype(np.float32)
 
 
-def _least_scales(bias: Floats, input_scale: float) -> npt.NDArray[np.float64]:
+def _least_scales(bias: Floats, input_scale: Floats) -> npt.NDArray[np.float64]:
     """Return float64 (channels,), the least scales of weights with which the bias fits in 32 bits.
 
     It is stored as int32 in units of ``input_scale * scale``, and must fit in with room to spare.

@@ -49,7 +49,7 @@ class HeldBack:
         """Return what tells candidates apart: the recipe with its rules replaced by the grids that they give."""
         grids = [
             {
-                name: [grid.scale, grid.zero_point]
+                name: [float(grid.scale), int(grid.zero_point)]
                 for name, grid in self._graphs.builder(recipe, seen)
                 .grids(self._graphs.proto, recipe, self._graphs.of(recipe).statistics(seen))
                 .items()
