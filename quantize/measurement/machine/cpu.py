@@ -8,19 +8,9 @@ from pathlib import Path
 
 import psutil
 
+from quantize.cpus.registry import RECORDED_SETS
+
 _ROOT = Path("/")
-# The ones that decide which int8 and fp32 kernels onnxruntime picks, x86 then Arm.
-_FLAGS_THAT_MATTER = (
-    "avx2",
-    "avx512f",
-    "avx512_vnni",
-    "avx_vnni",
-    "amx_int8",
-    "asimd",
-    "asimddp",
-    "i8mm",
-    "sve",
-)
 
 
 def cpu_model(root: Path = _ROOT) -> str:
@@ -38,7 +28,7 @@ def isa_flags(root: Path = _ROOT) -> tuple[str, ...] | None:
         key, _, value = line.partition(":")
         if key.strip().lower() in ("flags", "features"):
             present = set(value.split())
-            return tuple(flag for flag in _FLAGS_THAT_MATTER if flag in present)
+            return tuple(flag for flag in RECORDED_SETS if flag in present)
     return None
 
 

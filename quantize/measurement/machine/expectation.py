@@ -6,14 +6,13 @@ from collections.abc import Callable, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from quantize.measurement.machine.cpu_table import gains_of
+from quantize.cpus.registry import CLASSES
 from quantize.measurement.machine.layer_shapes import KINDS, LayerKind
 from quantize.measurement.machine.machine import Machine
 from quantize.measurement.machine.model_layers import ModelLayer
 from quantize.target import CpuClass
 
 _DOT_PRODUCT_KINDS: frozenset[LayerKind] = frozenset({"pointwise", "spatial", "gemm"})
-_ESTIMATED: tuple[CpuClass, ...] = ("vnni", "avx2", "arm64")
 
 
 class KindShare(BaseModel):
@@ -95,14 +94,15 @@ def expected(name: str, layers: Sequence[ModelLayer], machine: Machine, threads:
             shares.append(share)
     if not shares:
         return None
-    elsewhere = [_estimate(other, shares) for other in _ESTIMATED if other != machine.cpu_class]
+    others = [name for name, traits in CLASSES.items() if traits.limits and name != machine.cpu_class]
+    elsewhere = [_estimate(other, shares) for other in others]
     return Expectation(model=name, threads=peaks.threads, kinds=tuple(shares), elsewhere=tuple(elsewhere))
 
 
 def _estimate(cpu_class: CpuClass, shares: Sequence[KindShare]) -> Estimate:
     low, high = (
         _gain(shares, lambda share, most=most: most if share.kind in _DOT_PRODUCT_KINDS else 1.0)  # type: ignore[misc]
-        for most in gains_of(cpu_class)
+        for most in CLASSES[cpu_class].gains
     )
     return Estimate(cpu_class=cpu_class, low=low, high=high)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from quantize.measurement.machine.cpu_class import class_of
+from quantize.cpus.registry import class_of
 from quantize.measurement.machine.expectation import Expectation
 from quantize.measurement.machine.kernels import kernel_words
 from quantize.measurement.machine.layer_gains import LayerGain, surpassing_reason

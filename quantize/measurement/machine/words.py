@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from quantize.cpus.registry import CLASSES
 from quantize.measurement.machine.expectation import Estimate, Expectation
 from quantize.measurement.machine.machine import Machine
 from quantize.target import CpuClass
 
-_ON: dict[CpuClass, str] = {"vnni": "with VNNI", "avx2": "without VNNI", "arm64": "on arm64", "any": "elsewhere"}
 BUSY = 0.15
 """Peaks whose halves differ by more were measured while something else kept the machine busy."""
 
@@ -30,7 +30,7 @@ def expectation_line(expectation: Expectation, machine: Machine, target: CpuClas
 
 def estimate_words(estimate: Estimate) -> str:
     """Return an estimate in words."""
-    on = _ON[estimate.cpu_class]
+    on = CLASSES[estimate.cpu_class].where
     if estimate.high - estimate.low < 0.05:
         return f"about {estimate.high:.0f}x {on}" if estimate.high >= 1.5 else f"about {estimate.high:.1f}x {on}"
     return f"{estimate.low:.1f}x to {estimate.high:.1f}x {on}"

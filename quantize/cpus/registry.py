@@ -1,0 +1,58 @@
+"""All classes of CPUs. A new one is a file next to this one and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from quantize.cpus.any_cpu import ANY
+from quantize.cpus.avx2 import AVX2
+from quantize.cpus.traits import CpuLimit, CpuTraits
+from quantize.cpus.vnni import VNNI
+
+_ARM64 = CpuTraits(
+    name="arm64",
+    models_are_for="arm64 CPUs",
+    where="on arm64",
+    saturates=False,
+    architectures=frozenset({"aarch64", "arm64"}),
+    recognized_by=frozenset({"asimd", "asimddp", "i8mm", "sve"}),
+    recorded=("asimd", "asimddp", "i8mm", "sve"),
+    dot_products=frozenset({"asimddp", "i8mm"}),
+    limits=(
+        CpuLimit("Raspberry Pi 4 (A72)", 4, 8),
+        CpuLimit("Raspberry Pi 5, Graviton2", 8, 32),
+        CpuLimit("Graviton3", 16, 64),
+        CpuLimit("Apple M1", 16, 64),
+    ),
+)
+
+CLASSES: Mapping[str, CpuTraits] = MappingProxyType(
+    {
+        traits.name: traits
+        for traits in (
+            VNNI,
+            AVX2,
+            _ARM64,
+            ANY,
+        )
+    }
+)
+"""By name. A CPU is of the first class that includes it, and of the last one if none does."""
+
+RECORDED_SETS: tuple[str, ...] = tuple(dict.fromkeys(flag for traits in CLASSES.values() for flag in traits.recorded))
+"""The instruction sets that decide which kernels onnxruntime picks, as Linux names them."""
+
+DOT_PRODUCTS: frozenset[str] = frozenset().union(*(traits.dot_products for traits in CLASSES.values()))
+"""The instruction sets that have a dot product of bytes."""
+
+
+def class_of(architecture: str, instruction_sets: frozenset[str]) -> str:
+    """Return the name of the class of a CPU.
+
+    Args:
+        architecture: As the system names it, such as ``x86_64``; empty where it is not known.
+        instruction_sets: Named as Linux names them.
+    """
+    including = (name for name, traits in CLASSES.items() if traits.includes(architecture, instruction_sets))
+    return next(including, ANY.name)
