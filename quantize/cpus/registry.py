@@ -6,26 +6,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from quantize.cpus.any_cpu import ANY
+from quantize.cpus.arm64 import ARM64
 from quantize.cpus.avx2 import AVX2
-from quantize.cpus.traits import CpuLimit, CpuTraits
+from quantize.cpus.traits import CpuTraits
 from quantize.cpus.vnni import VNNI
-
-_ARM64 = CpuTraits(
-    name="arm64",
-    models_are_for="arm64 CPUs",
-    where="on arm64",
-    saturates=False,
-    architectures=frozenset({"aarch64", "arm64"}),
-    recognized_by=frozenset({"asimd", "asimddp", "i8mm", "sve"}),
-    recorded=("asimd", "asimddp", "i8mm", "sve"),
-    dot_products=frozenset({"asimddp", "i8mm"}),
-    limits=(
-        CpuLimit("Raspberry Pi 4 (A72)", 4, 8),
-        CpuLimit("Raspberry Pi 5, Graviton2", 8, 32),
-        CpuLimit("Graviton3", 16, 64),
-        CpuLimit("Apple M1", 16, 64),
-    ),
-)
 
 CLASSES: Mapping[str, CpuTraits] = MappingProxyType(
     {
@@ -33,7 +17,7 @@ CLASSES: Mapping[str, CpuTraits] = MappingProxyType(
         for traits in (
             VNNI,
             AVX2,
-            _ARM64,
+            ARM64,
             ANY,
         )
     }
