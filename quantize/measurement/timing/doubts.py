@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pydantic import BaseModel, ConfigDict
 
 from quantize.cpus.registry import DOT_PRODUCTS
-from quantize.measurement.machine.conditions import steal_share
-from quantize.measurement.machine.environment import Environment
+from quantize.measurement.machine.environment import Environment, steal_share
 from quantize.measurement.timing.measurement import Measurement, control_speedup, latency, speedups
 from quantize.measurement.timing.speedup import Speedup
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantize.measurement.machine.expectation import expected
+from quantize.measurement.machine.expectation import estimate_words, expectation_line, expected
 from quantize.measurement.machine.layer_shapes import KINDS
 from quantize.measurement.machine.model_layers import ModelLayer
-from quantize.measurement.machine.words import busy_words, estimate_words, expectation_line, saturation_words
+from quantize.measurement.machine.text import busy_words, saturation_words
 
 
 @pytest.fixture(scope="module")
