@@ -24,16 +24,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantize.graph.names import name_nodes
-from quantize.measurement.machine.arithmetic import ARITHMETICS, INTEGER
+from quantize.measurement.machine.cpu_measurement import Machine
 from quantize.measurement.machine.expectation import expected
-from quantize.measurement.machine.known import this_machine
+from quantize.measurement.machine.kernels import saturates
 from quantize.measurement.machine.layer_gains import LayerGain, measured_gains, surpassing_reason
 from quantize.measurement.machine.layer_shapes import KIND_NAMES, ConvShape, GemmShape, Shape
-from quantize.measurement.machine.machine import Machine
+from quantize.measurement.machine.measure_cpu import this_machine
 from quantize.measurement.machine.model_layers import model_layers
-from quantize.measurement.machine.probe import Probe
-from quantize.measurement.machine.probe_times import counted_runs, probe_times
-from quantize.measurement.machine.saturation import saturates
+from quantize.measurement.machine.probe import ARITHMETICS, INTEGER, Probe
+from quantize.measurement.machine.probe_rates import counted_runs, probe_times
 from quantize.measurement.timing.speedup import speedup
 from quantize.models.prepare import prepare
 

@@ -40,11 +40,11 @@ from quantize.evaluation.evaluation import Evaluation
 from quantize.evaluation.fidelity import fidelity_of
 from quantize.evaluation.outcomes import outcomes_of
 from quantize.measurement.machine.environment import read_environment
+from quantize.measurement.timing.blocks import paired_log_ratios, round_levels
 from quantize.measurement.timing.interleave import OpenSession, Run, interleave
-from quantize.measurement.timing.pairing import paired_log_ratios, round_levels
+from quantize.measurement.timing.measure import precise_enough
 from quantize.measurement.timing.plan import Plan
 from quantize.measurement.timing.speedup import Speedup, speedup
-from quantize.measurement.timing.stopping import precise_enough
 from quantize.models.artifact import ModelArtifact
 from quantize.models.download.fetch import fetch
 from quantize.models.prepare import prepare

@@ -34,13 +34,12 @@ from quantize.data.preprocessing import PRESETS, Preprocessing
 from quantize.evaluation.evaluate import evaluate
 from quantize.evaluation.scores import ScoreStore
 from quantize.formats import to_qdq, to_qlinear
+from quantize.measurement.timing.blocks import paired_log_ratios, round_levels
 from quantize.measurement.timing.interleave import Run, interleave
-from quantize.measurement.timing.measure import measure
+from quantize.measurement.timing.measure import measure, precise_enough
 from quantize.measurement.timing.measurement import latency, speedups
-from quantize.measurement.timing.pairing import paired_log_ratios, round_levels
 from quantize.measurement.timing.plan import Plan
 from quantize.measurement.timing.speedup import speedup
-from quantize.measurement.timing.stopping import precise_enough
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.session import open_session
 from quantize.rewrites import (

@@ -1,27 +1,31 @@
-"""Classes of CPUs by how they compute integer products, and which of them a model is made for."""
+"""Which class of CPUs a model is made for, and what follows from it."""
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-CpuClass = Literal["vnni", "avx2", "arm64", "any"]
-"""``vnni``: x86 with a dot product of bytes, whose sums are exact. ``avx2``: x86 without it, AVX512 included; two
-neighbouring products of uint8 and int8 are added in 16 bits, and saturate. ``arm64``: exact sums. ``any``: unknown."""
+from quantize.cpus.registry import CLASSES
 
-CPU_CLASSES: tuple[CpuClass, ...] = get_args(CpuClass)
+CPU_CLASSES: tuple[str, ...] = tuple(CLASSES)
 
-Target = Literal["auto", "vnni", "avx2", "arm64", "any"]
-"""What may be asked for: a class, or ``auto``, which stands for the class of the machine that quantizes."""
+if TYPE_CHECKING:
+    CpuClass: TypeAlias = str
+    Target: TypeAlias = str
+else:
+    CpuClass = Literal[CPU_CLASSES]
+    """The name of a registered class; pydantic takes no other."""
+    Target = Literal[("auto", *CPU_CLASSES)]
+    """What may be asked for: a class, or ``auto``, which stands for the class of the machine that quantizes."""
 
 
 def must_not_saturate(target: CpuClass) -> bool:
     """Return whether no layer of a model for ``target`` may have sums that leave 16 bits on an AVX2 machine."""
-    return target != "vnni"
+    return not CLASSES[target].models_may_saturate
 
 
 def saturates(cpu_class: CpuClass) -> bool:
     """Return whether CPUs of a class may saturate sums of uint8 by int8 products."""
-    return cpu_class in ("avx2", "any")
+    return CLASSES[cpu_class].saturates
 
 
 def computes_otherwise(cpu_class: CpuClass, target: CpuClass) -> bool:

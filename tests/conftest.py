@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-    from quantize.measurement.machine.machine import Machine
+    from quantize.measurement.machine.cpu_measurement import Machine
     from quantize.run.request import TuneResult
 
     ExactSession = Callable[[ModelProto | Path], onnxruntime.InferenceSession]
@@ -73,7 +73,7 @@ def eight_bit_space_to_depth() -> None:
 @pytest.fixture(scope="session")
 def recorded_machines() -> Mapping[str, Machine]:
     """Return measurements of real CPUs by class, made with ``quantize machine --json --cores_per_instance 1``."""
-    from quantize.measurement.machine.machine import Machine
+    from quantize.measurement.machine.cpu_measurement import Machine
 
     names = {"vnni": "zen5_vnni", "avx2": "zen5_held_to_avx2"}
     folder = Path(__file__).parent / "machines"
@@ -86,15 +86,15 @@ def recorded_machines() -> Mapping[str, Machine]:
 @pytest.fixture(autouse=True)
 def _recorded_machine(monkeypatch: pytest.MonkeyPatch, recorded_machines: Mapping[str, Machine]) -> None:
     """Give every test a recorded machine of this one's class in place of measuring it."""
-    from quantize.measurement.machine import known
+    from quantize.measurement.machine import measure_cpu
     from quantize.measurement.machine.cpu_class import this_cpu_class
 
-    def recorded(threads: int = 1, *, again: bool = False) -> known.Known:
+    def recorded(threads: int = 1, *, again: bool = False) -> measure_cpu.Known:
         machine = recorded_machines["vnni" if this_cpu_class() == "vnni" else "avx2"]
         several = None if threads == 1 else machine.single.model_copy(update={"threads": threads})
-        return known.Known(machine.model_copy(update={"several": several}), None)
+        return measure_cpu.Known(machine.model_copy(update={"several": several}), None)
 
-    monkeypatch.setattr(known, "this_machine", recorded)
+    monkeypatch.setattr(measure_cpu, "this_machine", recorded)
 
 
 @pytest.fixture(scope="session")

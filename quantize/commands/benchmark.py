@@ -16,7 +16,7 @@ from quantize.data.images import open_images
 from quantize.data.preprocessing import Preprocessing
 from quantize.errors import ConfigError, ExitCode
 from quantize.files import write_text
-from quantize.measurement.instances.instances import measure_instances
+from quantize.measurement.instances.measure import measure_instances
 from quantize.measurement.machine.cpu_class import this_cpu_class
 from quantize.measurement.machine.resources import measure_resources
 from quantize.measurement.operators.profile import Profile, profile

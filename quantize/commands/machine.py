@@ -11,12 +11,12 @@ from quantize.config.cores import available_cores
 from quantize.errors import ConfigError, ModelError
 from quantize.formats import quantized_format
 from quantize.graph.names import name_nodes
-from quantize.measurement.machine import known
+from quantize.measurement.machine import measure_cpu
+from quantize.measurement.machine.cpu_measurement import Machine
 from quantize.measurement.machine.expectation import Expectation, expected
 from quantize.measurement.machine.layer_gains import LayerGain, measured_gains
-from quantize.measurement.machine.machine import Machine
 from quantize.measurement.machine.model_layers import ModelLayer, model_layers
-from quantize.measurement.machine.probe_times import probe_times
+from quantize.measurement.machine.probe_rates import probe_times
 from quantize.measurement.machine.text import machine_text
 from quantize.models.prepare import prepare
 from quantize.models.reading import read_model
@@ -72,7 +72,7 @@ def examine_machine(model: Path | None = None, threads: int | None = None, *, ag
             advice="ask for fewer, or let the process run on more (taskset, container limits)",
         )
     layers = () if model is None else _layers(model)
-    here = known.this_machine(threads or cores, again=again)
+    here = measure_cpu.this_machine(threads or cores, again=again)
     expectation = None
     gains: tuple[LayerGain, ...] = ()
     if model is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from quantize.doctor.finding import Examined, Finding, right
-from quantize.measurement.machine.words import busy_words, saturation_words
+from quantize.measurement.machine.text import busy_words, saturation_words
 from quantize.report.machine import MachineSection
 from quantize.target import saturates
 

@@ -15,8 +15,7 @@ from pydantic import ValidationError
 from quantize.errors import RunError
 from quantize.evaluation.paired import PairedComparison
 from quantize.measurement.machine.resources import Resources
-from quantize.measurement.timing.measurement import Measurement, measured_noise_floor, speedups
-from quantize.measurement.timing.percentiles import percentile_ns
+from quantize.measurement.timing.measurement import Measurement, measured_noise_floor, percentile_ns, speedups
 from quantize.measurement.timing.speedup import Speedup
 
 ROLES = ("int8", "qdq")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+from quantize.cpus.registry import DOT_PRODUCTS, class_of
 from quantize.gate.document import ReportDocument
-from quantize.measurement.machine.cpu_class import class_of
 from quantize.target import CPU_CLASSES, CpuClass
-
-_INT8_FLAGS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
 
 
 class Machine(BaseModel):
@@ -35,8 +33,7 @@ class Machine(BaseModel):
         """Return its class of CPUs; None where neither a class nor instruction sets were recorded."""
         if self.cpu_class is not None or not self.isa:
             return self.cpu_class
-        arm = {"asimd", "asimddp", "i8mm", "sve"} & set(self.isa)
-        return class_of("aarch64" if arm else "x86_64", frozenset(self.isa))
+        return class_of("", frozenset(self.isa))
 
 
 def machine_of(document: ReportDocument) -> Machine:
@@ -91,8 +88,8 @@ def isa_note(baseline: Machine, here: Machine) -> str | None:
     """Return what a reader has to know where the instruction sets differ, or None where they are the same."""
     if baseline.isa == here.isa:
         return None
-    fast_there = [flag for flag in baseline.isa if flag in _INT8_FLAGS]
-    fast_here = [flag for flag in here.isa if flag in _INT8_FLAGS]
+    fast_there = [flag for flag in baseline.isa if flag in DOT_PRODUCTS]
+    fast_here = [flag for flag in here.isa if flag in DOT_PRODUCTS]
     if fast_there and not fast_here:
         return "This runner has no VNNI (no int8 dot product): results may differ for that reason."
     if fast_here and not fast_there:

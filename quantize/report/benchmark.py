@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from quantize.measurement.instances.instances import InstanceMeasurement
+from quantize.measurement.instances.measurement import InstanceMeasurement
 from quantize.measurement.machine.resources import Resources
 from quantize.measurement.operators.profile import Profile
 from quantize.measurement.timing.measurement import Measurement

@@ -5,8 +5,12 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from quantize.measurement.instances.figures import images_per_second, instance_latency, throughput_speedups
-from quantize.measurement.instances.instances import InstanceMeasurement
+from quantize.measurement.instances.measurement import (
+    InstanceMeasurement,
+    images_per_second,
+    instance_latency,
+    throughput_speedups,
+)
 from quantize.measurement.machine.resources import Resources
 from quantize.measurement.operators.profile_text import profile_text
 from quantize.measurement.timing.measurement import latency

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from quantize.measurement.machine.expectation import Expectation
+from quantize.measurement.machine.cpu_measurement import Machine
+from quantize.measurement.machine.expectation import Expectation, expectation_line
 from quantize.measurement.machine.layer_shapes import KIND_NAMES
-from quantize.measurement.machine.machine import Machine
-from quantize.measurement.machine.words import expectation_line, saturation_words
+from quantize.measurement.machine.text import saturation_words
 from quantize.report.section import Section
 from quantize.report.table import Table
 from quantize.report.wording import NOTHING, percent, times

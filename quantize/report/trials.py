@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
+from quantize.cpus.registry import CLASSES
 from quantize.recipe import Recipe
 from quantize.report.section import Section
 from quantize.target import CpuClass
-
-_CPUS: Mapping[CpuClass, str] = MappingProxyType(
-    {
-        "vnni": "CPUs with VNNI",
-        "avx2": "x86 CPUs without VNNI",
-        "arm64": "arm64 CPUs",
-        "any": "any CPU",
-    }
-)
 
 
 class FailureSection(Section):
@@ -89,7 +78,7 @@ class ChosenSection(Section):
     @property
     def cpus(self) -> str:
         """Return which CPUs the files are for, in a sentence."""
-        made = f"Made for {_CPUS[self.target]}"
+        made = f"Made for {CLASSES[self.target].models_are_for}"
         if self.saturating_layers is None:
             return f"{made}."
         if self.saturating_layers == 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quantize.measurement.machine import known
+from quantize.measurement.machine import measure_cpu
 from quantize.measurement.machine.expectation import expected
 from quantize.measurement.machine.model_layers import model_layers
 from quantize.models.artifact import ModelArtifact
@@ -19,6 +19,6 @@ def machine_section(name: str, model: ModelArtifact, threads: int, target: CpuCl
         threads: Threads that the model is measured on.
         target: The class of CPUs that the int8 model is for.
     """
-    machine = known.this_machine(threads).machine
+    machine = measure_cpu.this_machine(threads).machine
     expectation = expected(name, model_layers(model.proto()), machine, threads)
     return MachineSection(machine=machine, target=target, threads=threads, expectation=expectation)

@@ -10,10 +10,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from quantize.measurement.timing.block import Block, Contestant
+from quantize.measurement.timing.blocks import Block, Contestant, paired_log_ratios
 from quantize.measurement.timing.interleave import OpenSession, Run, interleave
 from quantize.measurement.timing.measurement import Measurement
-from quantize.measurement.timing.pairing import paired_log_ratios
 from quantize.measurement.timing.plan import Plan
 from quantize.measurement.timing.speedup import Speedup, speedup
 

@@ -1,34 +1,22 @@
-"""Where and with which software and settings a figure was measured."""
+"""Where, with which software and settings, and how undisturbed a figure was measured."""
 
 from __future__ import annotations
 
 import math
+import os
 import platform
 from pathlib import Path
 
 import onnxruntime
+import psutil
 from pydantic import BaseModel, ConfigDict
 
-from quantize.measurement.machine import container, cpu
+from quantize.measurement.machine import cpu
 from quantize.measurement.machine.cpu_class import this_cpu_class
 from quantize.measurement.timing.plan import Plan
 from quantize.target import CpuClass
 
 _ROOT = Path("/")
-
-MACHINE = (
-    "cpu_model",
-    "architecture",
-    "isa_flags",
-    "logical_cores",
-    "physical_cores",
-    "usable_cores",
-    "numa_nodes",
-    "cpu_quota",
-    "governor",
-)
-SOFTWARE = ("operating_system", "python", "onnxruntime", "onnxruntime_build")
-SETTINGS = ("threads", "batch_size", "spinning", "optimization")
 
 
 class Environment(BaseModel):
@@ -98,7 +86,7 @@ def read_environment(plan: Plan, root: Path = _ROOT) -> Environment:
         physical_cores=cpu.physical_cores(),
         affinity=cpu.affinity(),
         numa_nodes=len(cpu.numa_nodes(root)) or None,
-        cpu_quota=container.cpu_quota(root),
+        cpu_quota=cpu.cpu_quota(root),
         governor=cpu.governor(root),
         operating_system=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
@@ -112,6 +100,46 @@ def read_environment(plan: Plan, root: Path = _ROOT) -> Environment:
     )
 
 
-def differing_fields(one: Environment, other: Environment, fields: tuple[str, ...]) -> tuple[str, ...]:
-    """Return which of ``fields`` (of the class, or its properties) the two do not have alike, in order."""
-    return tuple(field for field in fields if getattr(one, field) != getattr(other, field))
+class Conditions(BaseModel):
+    """A reading of what else goes on.
+
+    Attributes:
+        load_average: Runnable processes, mean of the last minute; None where the system does not tell.
+        steal_seconds: Time that the hypervisor gave to other guests since boot, over all cores; None where not told.
+        cpu_seconds: All time of all cores since boot, idle too.
+        throttled_periods: Periods in which the container's quota stopped this group; None where not told.
+        involuntary_switches: Times that this process was taken off a core though it could have run on.
+        frequency_mhz: Current frequency; None where not told.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    load_average: float | None
+    steal_seconds: float | None
+    cpu_seconds: float
+    throttled_periods: int | None
+    involuntary_switches: int | None
+    frequency_mhz: float | None
+
+
+def read_conditions(root: Path = _ROOT) -> Conditions:
+    """Return how busy the machine is now."""
+    times = psutil.cpu_times()
+    switches = psutil.Process().num_ctx_switches().involuntary
+    return Conditions(
+        load_average=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        steal_seconds=getattr(times, "steal", None),
+        # guest and guest_nice are already in user and nice.
+        cpu_seconds=float(sum(value for name, value in times._asdict().items() if not name.startswith("guest"))),
+        throttled_periods=cpu.throttled_periods(root),
+        involuntary_switches=switches,
+        frequency_mhz=cpu.frequency_mhz(),
+    )
+
+
+def steal_share(before: Conditions, after: Conditions) -> float | None:
+    """Return the share of all cores' time that the hypervisor took away in between; None where not told."""
+    passed = after.cpu_seconds - before.cpu_seconds
+    if before.steal_seconds is None or after.steal_seconds is None or passed <= 0:
+        return None
+    return (after.steal_seconds - before.steal_seconds) / passed

@@ -6,14 +6,13 @@ from collections.abc import Callable, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from quantize.measurement.machine.cpu_table import gains_of
+from quantize.cpus.registry import CLASSES
+from quantize.measurement.machine.cpu_measurement import Machine
 from quantize.measurement.machine.layer_shapes import KINDS, LayerKind
-from quantize.measurement.machine.machine import Machine
 from quantize.measurement.machine.model_layers import ModelLayer
 from quantize.target import CpuClass
 
 _DOT_PRODUCT_KINDS: frozenset[LayerKind] = frozenset({"pointwise", "spatial", "gemm"})
-_ESTIMATED: tuple[CpuClass, ...] = ("vnni", "avx2", "arm64")
 
 
 class KindShare(BaseModel):
@@ -95,14 +94,40 @@ def expected(name: str, layers: Sequence[ModelLayer], machine: Machine, threads:
             shares.append(share)
     if not shares:
         return None
-    elsewhere = [_estimate(other, shares) for other in _ESTIMATED if other != machine.cpu_class]
+    others = [name for name, traits in CLASSES.items() if traits.limits and name != machine.cpu_class]
+    elsewhere = [_estimate(other, shares) for other in others]
     return Expectation(model=name, threads=peaks.threads, kinds=tuple(shares), elsewhere=tuple(elsewhere))
+
+
+def expectation_line(expectation: Expectation, machine: Machine, target: CpuClass | None = None) -> str:
+    """Return the line that ``tune`` begins with: ``NAME: 1.0x expected here; about 3x with VNNI (…)``.
+
+    Args:
+        expectation: What int8 is expected to gain.
+        machine: This CPU.
+        target: The class that the model is made for, which is named where it is another one than this CPU's.
+    """
+    other: CpuClass = "avx2" if machine.cpu_class == "vnni" else "vnni"
+    if target is not None and target != machine.cpu_class and target != "any":
+        other = target
+    threads = "" if expectation.threads == 1 else f" on {expectation.threads} threads"
+    told = [f"{expectation.model}: {expectation.gain:.1f}x expected here{threads}"]
+    told += [estimate_words(estimate) for estimate in expectation.elsewhere if estimate.cpu_class == other]
+    return "; ".join(told) + (" (estimate from a table)" if len(told) > 1 else "")
+
+
+def estimate_words(estimate: Estimate) -> str:
+    """Return an estimate in words."""
+    on = CLASSES[estimate.cpu_class].where
+    if estimate.high - estimate.low < 0.05:
+        return f"about {estimate.high:.0f}x {on}" if estimate.high >= 1.5 else f"about {estimate.high:.1f}x {on}"
+    return f"{estimate.low:.1f}x to {estimate.high:.1f}x {on}"
 
 
 def _estimate(cpu_class: CpuClass, shares: Sequence[KindShare]) -> Estimate:
     low, high = (
         _gain(shares, lambda share, most=most: most if share.kind in _DOT_PRODUCT_KINDS else 1.0)  # type: ignore[misc]
-        for most in gains_of(cpu_class)
+        for most in CLASSES[cpu_class].gains
     )
     return Estimate(cpu_class=cpu_class, low=low, high=high)
 

@@ -2,45 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from pydantic import BaseModel, ConfigDict
+import numpy as np
 
-from quantize.measurement.machine.arithmetic import ARITHMETICS, INTEGER, Arithmetic
+from quantize.measurement.machine.cpu_measurement import Kernel
 from quantize.measurement.machine.layer_shapes import LayerKind
-from quantize.measurement.machine.peak_probes import SHAPES, measured_rates
-from quantize.measurement.machine.probe_times import ProbeTimes
-from quantize.measurement.machine.saturation import saturates
+from quantize.measurement.machine.probe import (
+    ARITHMETICS,
+    INTEGER,
+    Arithmetic,
+    activation_type,
+    largest_weight,
+    qconv,
+    qgemm,
+    weight_type,
+)
+from quantize.measurement.machine.probe_rates import SHAPES, ProbeTimes, measured_rates
+from quantize.models.session import open_session
 
 # A dot product of four bytes has at least this many times the multiply-adds of an fp32 vector in the same register.
 _DOT_PRODUCT = 2.5
 # What is slower than this share of fp32 is compiled code without vector products.
 _GENERIC = 0.6
+_CHANNELS = 64
+_PIXELS = 6
 
 
-class Kernel(BaseModel):
-    """How one arithmetic is computed on one thread.
+def saturates(kind: LayerKind, arithmetic: Arithmetic) -> bool:
+    """Return whether a layer's sums differ from the exact ones where all data and weights are as large as they can be.
 
-    Attributes:
-        arithmetic: Types of activations and weights.
-        saturates: Kinds of layers whose sums saturate.
-        conv: Multiply-adds a second of a Conv 1x1.
-        gemm: Multiply-adds a second of a Gemm.
+    The bias takes the exact sum away again, so that the result is zero where sums are exact, and the smallest
+    difference shows.
+
+    Args:
+        kind: Conv of 64 channels, a depthwise one, or Gemm.
+        arithmetic: Any but fp32.
     """
+    zero = 128 if activation_type(arithmetic) == np.uint8 else 0
+    limits = np.iinfo(activation_type(arithmetic))  # type: ignore[type-var]
+    weight_zero = 128 if weight_type(arithmetic) == np.uint8 else 0
+    # The lowest values have the largest products of two negative ones; 127 + 128 is 255 for weights of uint8.
+    pairs = ((limits.max, largest_weight(arithmetic)), (limits.min, -largest_weight(arithmetic) - 1))
+    return any(_differs(kind, arithmetic, value, step + weight_zero, zero, step) for value, step in pairs)
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    arithmetic: Arithmetic
-    saturates: tuple[LayerKind, ...]
-    conv: float
-    gemm: float
+def _differs(kind: LayerKind, arithmetic: Arithmetic, value: int, weight: int, zero: int, step: int) -> bool:
+    one = kind == "depthwise"
+    kernel = 3 if kind in ("depthwise", "spatial", "first") else 1
+    channels = 1 if one else 3 if kind == "first" else _CHANNELS
+    sums = channels * kernel**2 * (value - zero) * step
+    bias = np.full(_CHANNELS, -sums, np.int32)
+    if kind == "gemm":
+        data = np.full((_PIXELS, channels), value, activation_type(arithmetic))
+        weights = np.full((channels, _CHANNELS), weight, weight_type(arithmetic))
+        graph = qgemm(data, weights, bias, 1.0)
+    else:
+        data = np.full((1, _PIXELS, _PIXELS, _CHANNELS if one else channels), value, activation_type(arithmetic))
+        weights = np.full((_CHANNELS, channels, kernel, kernel), weight, weight_type(arithmetic))
+        group = _CHANNELS if one else 1
+        graph = qconv(data, weights, bias, 1.0, kernel_shape=[kernel, kernel], group=group)
+    (result,) = open_session(graph.SerializeToString()).run(None, {"x": data})
+    return bool((np.asarray(result) != zero).any())
 
 
-def measured_kernels(times: ProbeTimes) -> tuple[Kernel, ...]:
+def measured_kernels(
+    times: ProbeTimes, saturating: Callable[[LayerKind, Arithmetic], bool] = saturates
+) -> tuple[Kernel, ...]:
     """Return how each arithmetic is computed.
 
     Args:
         times: Measures layers.
+        saturating: Tells of which layers sums saturate.
     """
     shape = SHAPES["pointwise"][0]
     conv = measured_rates("pointwise", ARITHMETICS, 1, times, (shape,))
@@ -48,7 +81,7 @@ def measured_kernels(times: ProbeTimes) -> tuple[Kernel, ...]:
     found = []
     for arithmetic in ARITHMETICS:
         kinds: tuple[LayerKind, ...] = ("pointwise", "spatial", "depthwise", "first", "gemm")
-        saturated = tuple(kind for kind in kinds if arithmetic in INTEGER and saturates(kind, arithmetic))
+        saturated = tuple(kind for kind in kinds if arithmetic in INTEGER and saturating(kind, arithmetic))
         rates = conv.best("pointwise", arithmetic), gemm.best("gemm", arithmetic)
         assert rates[0] is not None
         assert rates[1] is not None

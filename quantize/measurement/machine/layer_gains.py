@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
+from quantize.measurement.machine.cpu_measurement import Peaks
 from quantize.measurement.machine.layer_shapes import LayerKind, Shape
 from quantize.measurement.machine.model_layers import ModelLayer
-from quantize.measurement.machine.peaks import Peaks
 from quantize.measurement.machine.probe import Probe
-from quantize.measurement.machine.probe_times import ProbeTimes
+from quantize.measurement.machine.probe_rates import ProbeTimes
 
 SURPASSES = 1.10
 """A layer that gains this many times what is expected is listed."""

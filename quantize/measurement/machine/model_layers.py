@@ -10,8 +10,7 @@ from onnx import ModelProto, NodeProto
 
 from quantize.graph.nodes import attribute
 from quantize.graph.shape_inference import inferred_shapes
-from quantize.measurement.machine.layer_shapes import ConvShape, GemmShape, LayerKind, Shape, conv_kind
-from quantize.measurement.operators.multiply_adds import ARITHMETIC_OPS
+from quantize.measurement.machine.layer_shapes import ARITHMETIC_OPS, ConvShape, GemmShape, LayerKind, Shape, conv_kind
 
 
 @dataclass(frozen=True)

@@ -7,19 +7,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from quantize.measurement.machine.cpu_class import class_of
-from quantize.measurement.machine.expectation import Expectation
+from quantize.cpus.registry import class_of
+from quantize.measurement.machine.cpu_measurement import Machine, Peaks
+from quantize.measurement.machine.expectation import Expectation, estimate_words, expectation_line
 from quantize.measurement.machine.kernels import kernel_words
 from quantize.measurement.machine.layer_gains import LayerGain, surpassing_reason
-from quantize.measurement.machine.layer_shapes import KIND_NAMES
-from quantize.measurement.machine.machine import Machine
-from quantize.measurement.machine.peaks import Peaks
-from quantize.measurement.machine.words import busy_words, estimate_words, expectation_line, saturation_words
-from quantize.measurement.operators.multiply_adds import ARITHMETIC_OPS
+from quantize.measurement.machine.layer_shapes import ARITHMETIC_OPS, KIND_NAMES
 
 _WIDTH = 80
 _NAME, _SHORT = 38, 30
 _LISTED = 12
+BUSY = 0.15
+"""Peaks whose halves differ by more were measured while something else kept the machine busy."""
 
 
 def machine_text(
@@ -41,6 +40,21 @@ def machine_text(
         parts.append(_expectation(expectation, machine))
         parts += [_layers(layers, machine.peaks(expectation.threads), machine.memory_rate)] if layers else []
     return "\n\n".join(parts)
+
+
+def saturation_words(machine: Machine) -> str:
+    """Return in one sentence what int8 sums do on this CPU and what follows from it."""
+    if machine.saturates:
+        return "Sums of 8-bit products saturate here: --target auto, the default, makes models that cannot."
+    return "Sums of 8-bit products are exact here."
+
+
+def busy_words(machine: Machine) -> str | None:
+    """Return a warning where the machine was busy while it was measured, or None."""
+    spread = max(peaks.spread for peaks in (machine.single, machine.several) if peaks is not None)
+    if spread <= BUSY:
+        return None
+    return f"The machine was busy: times moved by {spread:.0%}. Measure again when it is quiet (--measure_again)."
 
 
 def _head(machine: Machine, from_cache: Path | None) -> str:

@@ -15,19 +15,16 @@ from scipy import stats
 
 from quantize.graph.names import name_nodes
 from quantize.graph.shape_inference import Shape
-from quantize.measurement.machine import known
+from quantize.measurement.machine import measure_cpu
 from quantize.measurement.machine.model_layers import layer_kinds
-from quantize.measurement.operators.float_reasons import float_reason
-from quantize.measurement.operators.kinds import kind_of, requantizing_concats
-from quantize.measurement.operators.multiply_adds import multiply_adds
-from quantize.measurement.operators.operator_times import ModelProfile, OperatorTime, Profile
-from quantize.measurement.operators.origins import find_origins, weight_shapes
-from quantize.measurement.operators.peak import highest
+from quantize.measurement.operators.kinds import float_reason, kind_of, requantizing_concats
+from quantize.measurement.operators.operator_times import ModelProfile, OperatorTime, Profile, highest
+from quantize.measurement.operators.origins import find_origins, multiply_adds, weight_shapes
 from quantize.measurement.operators.shape_notes import shape_notes
 from quantize.measurement.operators.trace import NodeTrace, Trace, read_trace
+from quantize.measurement.timing.blocks import round_order
 from quantize.measurement.timing.interleave import collector_paused
 from quantize.measurement.timing.plan import Plan
-from quantize.measurement.timing.schedule import round_order
 from quantize.models.reading import read_model
 from quantize.models.session import open_session
 from quantize.progress import Progress, silent
@@ -78,7 +75,7 @@ def profile(
         _model_profile(name, trace, graph, reference, counts, saved if name == candidate else None, recipe)
         for name, trace, graph in zip(names, traces, graphs, strict=True)
     ]
-    machine = known.this_machine(plan.threads).machine
+    machine = measure_cpu.this_machine(plan.threads).machine
     peaks = machine.peaks(plan.threads)
     return Profile(
         baseline=models[0],

@@ -6,7 +6,11 @@ import textwrap
 from collections.abc import Sequence
 
 from quantize.measurement.machine.layer_gains import LayerGain, surpassing_reason
-from quantize.measurement.operators.gains import (
+from quantize.measurement.machine.layer_shapes import ARITHMETIC_OPS
+from quantize.measurement.operators.bottlenecks import losses
+from quantize.measurement.operators.kinds import Kind
+from quantize.measurement.operators.operator_times import Profile
+from quantize.measurement.operators.speedups import (
     Cost,
     Reached,
     conversions,
@@ -16,10 +20,6 @@ from quantize.measurement.operators.gains import (
     short_name,
     stayed_float,
 )
-from quantize.measurement.operators.kinds import Kind
-from quantize.measurement.operators.losses import losses
-from quantize.measurement.operators.multiply_adds import ARITHMETIC_OPS
-from quantize.measurement.operators.operator_times import Profile
 from quantize.measurement.timing.summary import WIDTH, milliseconds, shortened
 
 _ROWS = 6

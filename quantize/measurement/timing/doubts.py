@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel, ConfigDict
 
-from quantize.measurement.machine.conditions import steal_share
-from quantize.measurement.machine.environment import Environment
+from quantize.cpus.registry import DOT_PRODUCTS
+from quantize.measurement.machine.environment import Environment, steal_share
 from quantize.measurement.timing.measurement import Measurement, control_speedup, latency, speedups
 from quantize.measurement.timing.speedup import Speedup
 
@@ -15,7 +15,6 @@ ENOUGH_IMAGES = 64
 _SPREAD = 0.10  # pyperf warns from this standard deviation on
 _STEAL = 0.01
 _PREEMPTED = 0.05
-_INT8_FLAGS = {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"}
 
 
 class Doubt(BaseModel):
@@ -72,7 +71,7 @@ def machine_doubts(environment: Environment, *, asked_threads: int | None = None
             advice="set it to performance (cpupower frequency-set -g performance)",
         )
     flags = environment.isa_flags
-    if flags is not None and not _INT8_FLAGS & set(flags):
+    if flags is not None and DOT_PRODUCTS.isdisjoint(flags):
         yield Doubt(
             name="no int8 instructions",
             text="this processor has no int8 dot product: int8 gains little here, and U8S8 sums can saturate",

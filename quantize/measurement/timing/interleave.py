@@ -10,11 +10,9 @@ from typing import Literal
 
 import numpy as np
 
-from quantize.measurement.timing.block import Block
-from quantize.measurement.timing.clock import Clock, monotonic
+from quantize.measurement.timing.blocks import Block, fitting_block_length, round_order
+from quantize.measurement.timing.clock import Clock, SwitchCount, involuntary_switches, monotonic
 from quantize.measurement.timing.plan import MINIMUM_ROUNDS, Plan
-from quantize.measurement.timing.preemption import SwitchCount, involuntary_switches
-from quantize.measurement.timing.schedule import fitting_block_length, round_order
 from quantize.progress import Progress, silent
 
 Run = Callable[[int], object]

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from quantize.measurement.timing.block import Contestant
+from quantize.measurement.timing.blocks import Contestant
 from quantize.models.session import Optimization
 from quantize.provenance import sha256_file
 

@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict
 
 from quantize.data.decoding.decode import decode_image
 from quantize.data.preprocessing import Preprocessing
+from quantize.measurement.timing.blocks import round_order
 from quantize.measurement.timing.clock import Clock, monotonic
 from quantize.measurement.timing.interleave import collector_paused
 from quantize.measurement.timing.plan import Plan
-from quantize.measurement.timing.schedule import round_order
 from quantize.measurement.timing.speedup import Speedup, speedup
 from quantize.models.contract import Layout
 from quantize.models.input_form import model_input

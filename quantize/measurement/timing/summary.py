@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable
 
-from quantize.measurement.machine.conditions import steal_share
+from quantize.measurement.machine.environment import steal_share
 from quantize.measurement.timing.doubts import Doubt, doubts
 from quantize.measurement.timing.measurement import Latency, Measurement, latency, measured_noise_floor, speedups
 from quantize.measurement.timing.speedup import Speedup, difference

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quantize.errors import MeasurementError
-from quantize.measurement.instances.cores import place_instances
+from quantize.measurement.instances.measure import place_instances
 
 
 def cores_of(placements) -> list[tuple[int, ...]]:

@@ -8,13 +8,13 @@ import signal
 import pytest
 
 from quantize.errors import MeasurementError
-from quantize.measurement.instances.figures import (
+from quantize.measurement.instances.measure import measure_instances
+from quantize.measurement.instances.measurement import (
+    InstanceMeasurement,
     images_per_second,
-    instance_doubts,
     instance_latency,
     throughput_speedups,
 )
-from quantize.measurement.instances.instances import InstanceMeasurement, measure_instances
 from quantize.measurement.machine.resources import as_measurement_error
 from quantize.measurement.timing.plan import Plan
 from quantize.processes.child import ChildError, ChildProcess
@@ -65,19 +65,6 @@ def test_the_throughput_speed_up_is_paired_and_has_an_interval(pair):
 
 def test_a_measurement_of_instances_survives_json(pair):
     assert InstanceMeasurement.model_validate_json(pair.model_dump_json()) == pair
-
-
-@pytest.mark.parametrize(
-    ("flags", "told"), [(("avx2", "avx512_vnni"), []), (("avx2",), ["no int8 instructions"]), (("asimddp",), [])]
-)
-def test_shared_physical_cores_and_missing_affinity_are_doubts_beside_those_of_the_machine(pair, recorded, flags, told):
-    first = pair.instances[0]
-    shared = first.placement.model_copy(update={"shares_core": True})
-    changed = first.model_copy(update={"placement": shared, "affinity": None})
-    # A quiet machine that was recorded stands in for the one at hand, whose own doubts nobody knows.
-    environment = recorded.environment.model_copy(update={"isa_flags": flags})
-    found = instance_doubts(pair.model_copy(update={"instances": (changed,), "environment": environment}))
-    assert [doubt.name for doubt in found] == [*told, "not pinned", "shared cores"]
 
 
 def test_more_instances_than_cores_are_refused_with_the_number(tiny, tiny_images):

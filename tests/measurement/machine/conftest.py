@@ -9,7 +9,7 @@ import pytest
 from quantize.measurement.machine.layer_shapes import ConvShape, GemmShape
 from quantize.measurement.machine.model_layers import ModelLayer
 from quantize.measurement.machine.probe import Probe
-from quantize.measurement.machine.probe_times import ProbeTimes
+from quantize.measurement.machine.probe_rates import ProbeTimes
 
 Nanoseconds = Callable[[Probe, int], float]
 

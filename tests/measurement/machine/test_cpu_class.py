@@ -6,9 +6,9 @@ import platform
 
 import pytest
 
+from quantize.cpus.registry import class_of
 from quantize.errors import ConfigError
-from quantize.measurement.machine.cpu_class import CPU_CLASS, class_of, this_cpu_class
-from quantize.measurement.machine.cpuid import cpuid, x86_flags
+from quantize.measurement.machine.cpu_class import CPU_CLASS, cpuid, this_cpu_class, x86_flags
 
 # Leaf 0 tells the highest leaf; leaf 7 the flags, by subleaf.
 _ZEN1 = {(0, 0): (13, 0, 0, 0), (7, 0): (0, 1 << 5, 0, 0)}

@@ -7,15 +7,13 @@ from pathlib import Path
 import onnxruntime
 import pytest
 
-from quantize.measurement.machine import container, cpu
-from quantize.measurement.machine.conditions import Conditions, read_conditions, steal_share
+from quantize.measurement.machine import cpu
 from quantize.measurement.machine.environment import (
-    MACHINE,
-    SETTINGS,
-    SOFTWARE,
+    Conditions,
     Environment,
-    differing_fields,
+    read_conditions,
     read_environment,
+    steal_share,
 )
 
 
@@ -44,8 +42,8 @@ def test_a_system_without_proc_and_sys_tells_nothing_rather_than_zero(tmp_path):
     assert cpu.numa_nodes(tmp_path) == ()
     assert cpu.governor(tmp_path) is None
     assert cpu.siblings((0, 1), tmp_path) == {0: (0,), 1: (1,)}
-    assert container.cpu_quota(tmp_path) is None
-    assert container.throttled_periods(tmp_path) is None
+    assert cpu.cpu_quota(tmp_path) is None
+    assert cpu.throttled_periods(tmp_path) is None
 
 
 def test_numa_nodes_are_in_numeric_order(tmp_path):
@@ -107,13 +105,13 @@ def test_siblings_and_governor_are_read(tmp_path):
     ],
 )
 def test_the_container_quota_is_the_smallest_on_the_way_to_the_root(tmp_path, files, quota):
-    assert container.cpu_quota(tree(tmp_path, files)) == quota
+    assert cpu.cpu_quota(tree(tmp_path, files)) == quota
 
 
 def test_throttling_is_read_from_this_process_own_group(tmp_path):
     stat = "nr_periods 9\nnr_throttled 4\nthrottled_usec 12\n"
     files = {"proc/self/cgroup": "0::/app\n", "sys/fs/cgroup/app/cpu.stat": stat}
-    assert container.throttled_periods(tree(tmp_path, files)) == 4
+    assert cpu.throttled_periods(tree(tmp_path, files)) == 4
 
 
 def test_the_environment_of_this_process_is_complete(plan):
@@ -130,18 +128,6 @@ def test_a_quota_limits_the_usable_cores(recorded):
     assert change(update={"affinity": (0, 1, 2, 3), "cpu_quota": 2.5}).usable_cores == 2
     assert change(update={"affinity": (0, 1, 2, 3), "cpu_quota": 0.5}).usable_cores == 1
     assert change(update={"affinity": None, "logical_cores": 6}).usable_cores == 6
-
-
-def test_every_field_is_of_the_machine_the_software_or_the_settings():
-    known = set(MACHINE + SOFTWARE + SETTINGS)
-    # The cores' numbers do not matter, only how many there are; the instruction sets tell the class of the CPU.
-    assert set(Environment.model_fields) - known == {"affinity", "cpu_class"}
-    assert known - set(Environment.model_fields) == {"usable_cores"}
-
-
-def test_differing_fields_are_named(recorded):
-    other = recorded.environment.model_copy(update={"governor": "powersave", "affinity": (0,), "threads": 4})
-    assert differing_fields(recorded.environment, other, MACHINE + SETTINGS) == ("usable_cores", "governor", "threads")
 
 
 def test_conditions_are_read_and_steal_is_a_share_of_the_time_between():

@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantize.measurement.machine.cpu_table import CPU_LIMITS, gains_of
-from quantize.measurement.machine.expectation import expected
+from quantize.measurement.machine.expectation import estimate_words, expectation_line, expected
 from quantize.measurement.machine.layer_shapes import KINDS
 from quantize.measurement.machine.model_layers import ModelLayer
-from quantize.measurement.machine.words import busy_words, estimate_words, expectation_line, saturation_words
+from quantize.measurement.machine.text import busy_words, saturation_words
 
 
 @pytest.fixture(scope="module")
@@ -87,13 +86,6 @@ def test_a_busy_machine_is_told(recorded_machines):
     assert busy_words(machine) is None
     busy = machine.model_copy(update={"several": machine.single.model_copy(update={"threads": 2, "spread": 0.5})})
     assert "50%" in (busy_words(busy) or "")
-
-
-def test_every_class_but_any_has_cpus_in_the_table():
-    assert {limit.cpu_class for limit in CPU_LIMITS} == {"vnni", "avx2", "arm64"}
-    assert gains_of("avx2") == (1.0, 2.0)
-    with pytest.raises(ValueError, match="empty"):
-        gains_of("any")
 
 
 def test_an_estimate_of_one_figure_is_rounded_and_a_range_is_not(expectations):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from quantize.measurement.machine import kernels as kernels_module
 from quantize.measurement.machine.kernels import kernel_words, measured_kernels
-from quantize.measurement.machine.measuring import measure_machine
-from quantize.measurement.machine.peak_probes import SHAPES, measured_peaks
+from quantize.measurement.machine.measure_cpu import measure_machine
+from quantize.measurement.machine.probe_rates import SHAPES, measured_peaks
 from quantize.models.session import MissingKernelError
 
 _GIGA = 1e9
@@ -74,14 +73,13 @@ def test_times_that_move_between_the_halves_are_told(timed):
         ((100, 200, 150, 120), ("exact", "exact", "exact")),
     ],
 )
-def test_a_kernel_is_told_by_its_speed_and_its_sums(timed, monkeypatch, rates, words):
-    monkeypatch.setattr(kernels_module, "saturates", lambda kind, arithmetic: False)
+def test_a_kernel_is_told_by_its_speed_and_its_sums(timed, rates, words):
     rate = dict(zip(("fp32", "u8s8", "u8u8", "s8s8"), rates, strict=True))
 
     def nanoseconds(probe, threads):
         return probe.shape.multiply_adds / rate[probe.arithmetic.removesuffix(" 7 bits")]
 
-    kernels = measured_kernels(timed(nanoseconds))
+    kernels = measured_kernels(timed(nanoseconds), lambda kind, arithmetic: False)
     assert tuple(kernel_words(kernels, arithmetic) for arithmetic in ("u8s8", "u8u8", "s8s8")) == words
 
 

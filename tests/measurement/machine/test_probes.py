@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quantize.measurement.machine.arithmetic import ARITHMETICS, activation_type
 from quantize.measurement.machine.cpu_class import this_cpu_class
+from quantize.measurement.machine.kernels import saturates
 from quantize.measurement.machine.layer_shapes import KINDS, ConvShape, GemmShape
-from quantize.measurement.machine.peak_probes import SHAPES
-from quantize.measurement.machine.probe import Probe, probe_graph
-from quantize.measurement.machine.probe_times import probe_times
-from quantize.measurement.machine.saturation import saturates
+from quantize.measurement.machine.probe import ARITHMETICS, Probe, activation_type, probe_graph
+from quantize.measurement.machine.probe_rates import SHAPES, probe_times
 from quantize.models.session import open_session
 
 _SMALL = (

@@ -12,7 +12,7 @@ import pytest
 from quantize.cli.main import main
 from quantize.commands.machine import MachineReport
 from quantize.errors import ExitCode
-from quantize.measurement.machine import known
+from quantize.measurement.machine import measure_cpu
 from quantize.measurement.machine.expectation import expected
 from quantize.measurement.machine.layer_gains import LayerGain, measured_gains
 from quantize.measurement.machine.text import machine_text
@@ -70,8 +70,8 @@ def test_no_long_list_or_name_breaks_the_screen(recorded_machines, layers, gains
 def test_the_command_says_whether_it_is_from_the_cache(capsys, monkeypatch):
     assert main(["machine"]) is ExitCode.DONE
     assert "measured now" in capsys.readouterr().out
-    machine = known.this_machine(2).machine
-    monkeypatch.setattr(known, "this_machine", lambda threads, again=False: known.Known(machine, Path("kept.json")))
+    kept = measure_cpu.Known(measure_cpu.this_machine(2).machine, Path("kept.json"))
+    monkeypatch.setattr(measure_cpu, "this_machine", lambda threads, again=False: kept)
     assert main(["machine"]) is ExitCode.DONE
     assert "from the cache, measured 2026" in capsys.readouterr().out
 

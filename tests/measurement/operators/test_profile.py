@@ -10,8 +10,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from quantize.measurement.operators.float_reasons import float_reason
-from quantize.measurement.operators.gains import (
+from quantize.measurement.operators.bottlenecks import losses
+from quantize.measurement.operators.kinds import float_reason, kind_of, requantizing_concats
+from quantize.measurement.operators.operator_times import Peak
+from quantize.measurement.operators.origins import find_origins, multiply_adds, weight_shapes
+from quantize.measurement.operators.profile import ModelProfile, OperatorTime, Profile
+from quantize.measurement.operators.profile_text import profile_text
+from quantize.measurement.operators.speedups import (
     conversions,
     expected_gain,
     gains,
@@ -20,13 +25,6 @@ from quantize.measurement.operators.gains import (
     stayed_float,
     typical_gain,
 )
-from quantize.measurement.operators.kinds import kind_of, requantizing_concats
-from quantize.measurement.operators.losses import losses
-from quantize.measurement.operators.multiply_adds import multiply_adds
-from quantize.measurement.operators.origins import find_origins, weight_shapes
-from quantize.measurement.operators.peak import Peak
-from quantize.measurement.operators.profile import ModelProfile, OperatorTime, Profile
-from quantize.measurement.operators.profile_text import profile_text
 from quantize.measurement.operators.trace import NodeTrace, read_trace
 from quantize.recipe import Recipe
 

@@ -8,9 +8,16 @@ import numpy as np
 import onnx
 import pytest
 
-from quantize.measurement.operators.gains import conversions, expected_gain, gains, product_gains, reached, stayed_float
 from quantize.measurement.operators.profile import Profile, profile
 from quantize.measurement.operators.profile_text import profile_text
+from quantize.measurement.operators.speedups import (
+    conversions,
+    expected_gain,
+    gains,
+    product_gains,
+    reached,
+    stayed_float,
+)
 from quantize.measurement.timing.plan import Plan
 
 pytestmark = pytest.mark.real

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
+from quantize.measurement.timing.blocks import paired_log_ratios
 from quantize.measurement.timing.measurement import Measurement
-from quantize.measurement.timing.pairing import paired_log_ratios
 from quantize.measurement.timing.speedup import speedup
 
 TIMES = {"fp32": 3.04e6, "int8": 1.46e6}

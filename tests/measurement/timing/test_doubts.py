@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from quantize.measurement.timing.block import Block
+from quantize.measurement.timing.blocks import Block
 from quantize.measurement.timing.doubts import doubts
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantize.measurement.timing.percentiles import percentile_ns, runs_needed
+from quantize.measurement.timing.measurement import percentile_ns, runs_needed
 
 
 @pytest.mark.parametrize(("quantile", "runs"), [(0.5, 20), (0.9, 100), (0.95, 200), (0.99, 1000), (0.999, 10000)])

@@ -9,10 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantize.measurement.timing.block import Block
-from quantize.measurement.timing.median_interval import median_interval
-from quantize.measurement.timing.pairing import paired_log_ratios
-from quantize.measurement.timing.speedup import Speedup, difference, noise_floor, signed_rank_p_value, speedup
+from quantize.measurement.timing.blocks import Block, paired_log_ratios
+from quantize.measurement.timing.speedup import (
+    Speedup,
+    difference,
+    median_interval,
+    noise_floor,
+    signed_rank_p_value,
+    speedup,
+)
 
 
 def found(ratio: float, low: float | None, high: float | None) -> Speedup:

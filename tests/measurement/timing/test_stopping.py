@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from quantize.measurement.timing.measure import precise_enough
 from quantize.measurement.timing.plan import Plan
-from quantize.measurement.timing.stopping import precise_enough
 
 
 @pytest.fixture

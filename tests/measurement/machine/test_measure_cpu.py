@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import onnxruntime
 import pytest
 
-from quantize.measurement.machine import cpu, known
-from quantize.measurement.machine.known import Known
-from quantize.measurement.machine.known import (
-    this_machine as ask,  # the real one: tests elsewhere get a recorded machine
+from quantize.measurement.machine import cpu, measure_cpu
+from quantize.measurement.machine.measure_cpu import (
+    Known,
+    this_machine,  # the real one: tests elsewhere get a recorded machine
 )
 
 
 @pytest.fixture
-def measured(monkeypatch, tmp_path, recorded_machines):
-    """Return the numbers of threads of the measurements so far, in a cache of their own."""
-    runs: list[int] = []
+def measured():
+    """Return the numbers of threads of the measurements so far."""
+    return []
+
+
+@pytest.fixture
+def ask(measured, monkeypatch, tmp_path, recorded_machines):
+    """Return ``this_machine`` with a cache of its own and a measurement that takes no time."""
 
     def measure(threads: int):
-        runs.append(threads)
+        measured.append(threads)
         return recorded_machines["vnni"]
 
     monkeypatch.setenv("QUANTIZE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(known, "measure_machine", measure)
-    return runs
+    return partial(this_machine, measure=measure)
 
 
-def test_the_second_time_it_is_read_from_the_cache(measured, tmp_path, recorded_machines):
+def test_the_second_time_it_is_read_from_the_cache(ask, measured, tmp_path, recorded_machines):
     assert ask(1) == Known(recorded_machines["vnni"], None)
     second = ask(1)
     assert second.machine == recorded_machines["vnni"]
@@ -35,7 +41,7 @@ def test_the_second_time_it_is_read_from_the_cache(measured, tmp_path, recorded_
     assert measured == [1]
 
 
-def test_it_is_measured_again_on_request(measured):
+def test_it_is_measured_again_on_request(ask, measured):
     ask(1)
     assert ask(1, again=True).from_cache is None
     assert measured == [1, 1]
@@ -47,23 +53,23 @@ def test_it_is_measured_again_on_request(measured):
         (cpu, "cpu_model", lambda: "another CPU"),
         (cpu, "affinity", lambda: (0,) * 99),
         (onnxruntime, "__version__", "9.9"),
-        (known, "this_cpu_class", lambda: "any"),
+        (measure_cpu, "this_cpu_class", lambda: "any"),
     ],
 )
-def test_another_cpu_class_or_onnxruntime_is_measured_anew(measured, monkeypatch, module, name, value):
+def test_another_cpu_class_or_onnxruntime_is_measured_anew(ask, measured, monkeypatch, module, name, value):
     ask(1)
     monkeypatch.setattr(module, name, value)
     ask(1)
     assert measured == [1, 1]
 
 
-def test_another_number_of_threads_is_measured_anew(measured):
+def test_another_number_of_threads_is_measured_anew(ask, measured):
     ask(1), ask(2), ask(2), ask(1)
     assert measured == [1, 2]
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b'{"cpu_class": "vnni"}', b"\xff\xfe"])
-def test_a_damaged_file_is_measured_anew(measured, damage):
+def test_a_damaged_file_is_measured_anew(ask, damage):
     ask(1)
     place = ask(1).from_cache
     assert place is not None
@@ -72,7 +78,7 @@ def test_a_damaged_file_is_measured_anew(measured, damage):
     assert ask(1).from_cache == place
 
 
-def test_a_cache_that_cannot_be_written_costs_only_time(measured, monkeypatch, tmp_path):
+def test_a_cache_that_cannot_be_written_costs_only_time(ask, measured, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("QUANTIZE_CACHE", str(tmp_path / "file"))
     assert ask(1).from_cache is None

@@ -1,17 +1,78 @@
-"""What several instances reach together and each."""
+"""What several instances did at the same time, and what they reach together and each."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
 
-from quantize.measurement.instances.instances import InstanceMeasurement
-from quantize.measurement.timing.doubts import Doubt, machine_doubts
+from quantize.measurement.machine.environment import Conditions, Environment
+from quantize.measurement.timing.blocks import Block, Contestant
 from quantize.measurement.timing.measurement import Latency, latency_of
+from quantize.measurement.timing.plan import Plan
 from quantize.measurement.timing.speedup import Speedup, speedup
+
+
+class Placement(BaseModel):
+    """The place of one instance.
+
+    Attributes:
+        cores: Its logical cores, shared with no other instance.
+        node: The NUMA node that holds them all; None where they lie on several or the system does not tell.
+        shares_core: Whether another instance runs on the other hyper-thread of one of its physical cores.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cores: tuple[int, ...]
+    node: int | None
+    shares_core: bool = False
+
+
+class Instance(BaseModel):
+    """One of the processes.
+
+    Attributes:
+        index: From 0.
+        placement: The cores it was given.
+        affinity: The cores it ran on, as the system told it; None where the system cannot pin.
+        peak_bytes: Its largest resident set size; None where the system does not tell.
+        blocks: Its runs: all that began within a phase are one block.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    index: int
+    placement: Placement
+    affinity: tuple[int, ...] | None
+    peak_bytes: int | None
+    blocks: tuple[Block, ...]
+
+
+class InstanceMeasurement(BaseModel):
+    """What several instances did at the same time.
+
+    Attributes:
+        plan: What was asked for; ``threads`` is the cores of one instance.
+        contestants: Who took part.
+        environment: Machine, software and settings.
+        before: Conditions when it began.
+        after: Conditions when it ended.
+        phase_seconds: How long all instances ran one contestant at a time.
+        instances: One entry a process.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    plan: Plan
+    contestants: tuple[Contestant, ...]
+    environment: Environment
+    before: Conditions
+    after: Conditions
+    phase_seconds: float
+    instances: tuple[Instance, ...]
 
 
 def instance_latency(measurement: InstanceMeasurement, index: int, name: str) -> Latency:
@@ -54,30 +115,6 @@ def throughput_speedups(measurement: InstanceMeasurement) -> tuple[Speedup, ...]
         if contestant.name != plan.baseline
     )
     return tuple(one for one in found if one is not None)
-
-
-def instance_doubts(measurement: InstanceMeasurement) -> Iterator[Doubt]:
-    """Yield what makes the figures of several instances doubtful."""
-    yield from machine_doubts(measurement.environment, asked_threads=measurement.plan.asked_threads)
-    if any(instance.affinity is None for instance in measurement.instances):
-        yield Doubt(
-            name="not pinned",
-            text="this system cannot bind a process to cores: instances may take each other's",
-            advice="measure instances on Linux or Windows",
-        )
-    if any(instance.placement.shares_core for instance in measurement.instances):
-        yield Doubt(
-            name="shared cores",
-            text="instances share physical cores, one on each hyper-thread",
-            advice="ask for no more cores in all than there are physical ones",
-        )
-    several_nodes = (measurement.environment.numa_nodes or 1) > 1
-    if several_nodes and any(instance.placement.node is None for instance in measurement.instances):
-        yield Doubt(
-            name="several nodes",
-            text="an instance's cores lie on several NUMA nodes",
-            advice="ask for fewer cores an instance than a node has",
-        )
 
 
 def _phase_rates(measurement: InstanceMeasurement, name: str) -> dict[tuple[int, int], float]:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quantize.measurement.machine.layer_shapes import LayerKind
+from quantize.measurement.machine.layer_shapes import ARITHMETIC_OPS, LayerKind
 from quantize.measurement.operators.kinds import Kind
-from quantize.measurement.operators.multiply_adds import ARITHMETIC_OPS
 from quantize.measurement.operators.operator_times import ModelProfile, OperatorTime, Profile
 
 # Products that take less of the fp32 model's time explain nothing.

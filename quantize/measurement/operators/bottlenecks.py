@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from quantize.measurement.operators.gains import Gain, gains, short_name
-from quantize.measurement.operators.multiply_adds import ARITHMETIC_OPS
+from quantize.measurement.machine.layer_shapes import ARITHMETIC_OPS
 from quantize.measurement.operators.operator_times import OperatorTime, Profile
 from quantize.measurement.operators.shape_notes import DEPTHWISE
+from quantize.measurement.operators.speedups import Gain, gains, short_name
 from quantize.rewrites.common_scales import COMMON_SCALES
 from quantize.rewrites.pool_before_activation import POOL_BEFORE_ACTIVATION
 from quantize.rewrites.space_to_depth import SPACE_TO_DEPTH

@@ -1,27 +1,25 @@
-"""Several instances at once, each a process on its own cores."""
+"""Several instances at once, each a process on cores of its own."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
-from quantize.measurement.instances.cores import Placement, place_instances
+from quantize.errors import MeasurementError
+from quantize.measurement.instances.measurement import Instance, InstanceMeasurement, Placement
 from quantize.measurement.machine import cpu
-from quantize.measurement.machine.conditions import Conditions, read_conditions
-from quantize.measurement.machine.environment import Environment, read_environment
+from quantize.measurement.machine.environment import read_conditions, read_environment
 from quantize.measurement.machine.resources import as_measurement_error
-from quantize.measurement.timing.block import Block, Contestant
+from quantize.measurement.timing.blocks import Contestant, round_order
 from quantize.measurement.timing.clock import monotonic
 from quantize.measurement.timing.measure import Inputs, plan_for
 from quantize.measurement.timing.plan import Plan
-from quantize.measurement.timing.schedule import round_order
 from quantize.processes.child import ChildProcess
 from quantize.progress import Progress, silent
 
@@ -29,50 +27,6 @@ _WORKER = "quantize.measurement.instances.worker:run_instance"
 _ROUNDS = 8
 _PHASE_SECONDS = (0.05, 1.0)
 _LEAD_NS = 20_000_000  # between the word to begin and the beginning: time for the word to reach all
-
-
-class Instance(BaseModel):
-    """One of the processes.
-
-    Attributes:
-        index: From 0.
-        placement: The cores it was given.
-        affinity: The cores it ran on, as the system told it; None where the system cannot pin.
-        peak_bytes: Its largest resident set size; None where the system does not tell.
-        blocks: Its runs: all that began within a phase are one block.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    index: int
-    placement: Placement
-    affinity: tuple[int, ...] | None
-    peak_bytes: int | None
-    blocks: tuple[Block, ...]
-
-
-class InstanceMeasurement(BaseModel):
-    """What several instances did at the same time.
-
-    Attributes:
-        plan: What was asked for; ``threads`` is the cores of one instance.
-        contestants: Who took part.
-        environment: Machine, software and settings.
-        before: Conditions when it began.
-        after: Conditions when it ended.
-        phase_seconds: How long all instances ran one contestant at a time.
-        instances: One entry a process.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    plan: Plan
-    contestants: tuple[Contestant, ...]
-    environment: Environment
-    before: Conditions
-    after: Conditions
-    phase_seconds: float
-    instances: tuple[Instance, ...]
 
 
 def measure_instances(
@@ -165,3 +119,52 @@ def _on_node(placement: Placement, nodes: Sequence[Sequence[int]]) -> tuple[str,
     if numactl is None or placement.node is None or len(nodes) < 2:
         return ()
     return (numactl, f"--membind={placement.node}")
+
+
+def place_instances(
+    instances: int,
+    threads: int,
+    *,
+    cores: Sequence[int],
+    nodes: Sequence[Sequence[int]] = (),
+    siblings: Mapping[int, Sequence[int]] | None = None,
+) -> tuple[Placement, ...]:
+    """Give each instance cores of its own, of one NUMA node where one has enough left.
+
+    Within a node, one logical core of every physical core is given away before the second one of any.
+
+    Args:
+        instances: How many.
+        threads: Cores of each.
+        cores: The logical cores to be had.
+        nodes: The cores of each NUMA node.
+        siblings: For a core, the logical cores of its physical core.
+
+    Raises:
+        MeasurementError: There are not enough cores.
+    """
+    if instances * threads > len(cores):
+        raise MeasurementError(
+            "the instances need more cores than there are",
+            found=f"{instances} x {threads} = {instances * threads} cores",
+            expected=f"at most {len(cores)}",
+            advice="ask for fewer instances or fewer cores each",
+        )
+    kin = siblings or {}
+    free = sorted(cores, key=lambda core: (sorted(kin.get(core, (core,))).index(core), core))
+    taken: list[tuple[int, ...]] = []
+    for _ in range(instances):
+        # The node with most cores left keeps the instances apart; within one node the order decides.
+        homes = sorted(
+            ([core for core in free if core in node] for node in nodes), key=lambda home: len(home), reverse=True
+        )
+        home = next((home for home in homes if len(home) >= threads), free)
+        taken.append(tuple(home[:threads]))
+        free = [core for core in free if core not in taken[-1]]
+    placements = []
+    for own in taken:
+        others = {core for place in taken if place is not own for core in place}
+        kindred = {other for core in own for other in kin.get(core, (core,))}
+        node = next((number for number, node in enumerate(nodes) if set(own) <= set(node)), None)
+        placements.append(Placement(cores=tuple(sorted(own)), node=node, shares_core=bool(kindred & others)))
+    return tuple(placements)

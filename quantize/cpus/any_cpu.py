@@ -1,0 +1,7 @@
+"""CPUs of no class that is known."""
+
+from __future__ import annotations
+
+from quantize.cpus.traits import CpuTraits
+
+ANY = CpuTraits(name="any", models_are_for="any CPU", where="elsewhere", saturates=True)

@@ -1,0 +1,139 @@
+"""What this CPU's kernels do and reach, as it was measured."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from quantize.measurement.machine.layer_shapes import LayerKind
+from quantize.measurement.machine.probe import Arithmetic
+from quantize.target import CpuClass
+
+
+class KindPeak(BaseModel):
+    """The peaks of one kind of layer.
+
+    Attributes:
+        kind: The kind.
+        fp32: Multiply-adds a second.
+        int8: Multiply-adds a second of uint8 data and int8 weights; for a first layer as it is or rewritten,
+            whichever is faster.
+        rewritten: Whether the rewritten one was faster.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: LayerKind
+    fp32: float
+    int8: float
+    rewritten: bool = False
+
+    @property
+    def gain(self) -> float:
+        """Return what int8 is expected to gain in such a layer: fp32 time over int8 time at equal efficiency."""
+        return self.int8 / self.fp32
+
+
+class Peaks(BaseModel):
+    """The peaks on some number of threads.
+
+    Attributes:
+        threads: Threads that shared the work.
+        kinds: The peaks of each kind of layer.
+        spread: Largest relative difference between the shortest times of the measurement's two halves, a fraction:
+            large where something else kept the machine busy.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    threads: int
+    kinds: tuple[KindPeak, ...]
+    spread: float
+
+    def of(self, kind: LayerKind) -> KindPeak:
+        """Return the peaks of a kind.
+
+        Raises:
+            KeyError: It was not measured.
+        """
+        for peak in self.kinds:
+            if peak.kind == kind:
+                return peak
+        raise KeyError(kind)
+
+    @property
+    def best_fp32(self) -> float:
+        """Return the most that any kind reaches in fp32, multiply-adds a second."""
+        return max(peak.fp32 for peak in self.kinds)
+
+    @property
+    def best_int8(self) -> float:
+        """Return the most that any kind reaches in int8, multiply-adds a second."""
+        return max(peak.int8 for peak in self.kinds)
+
+
+class Kernel(BaseModel):
+    """How one arithmetic is computed on one thread.
+
+    Attributes:
+        arithmetic: Types of activations and weights.
+        saturates: Kinds of layers whose sums saturate.
+        conv: Multiply-adds a second of a Conv 1x1.
+        gemm: Multiply-adds a second of a Gemm.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    arithmetic: Arithmetic
+    saturates: tuple[LayerKind, ...]
+    conv: float
+    gemm: float
+
+
+class Machine(BaseModel):
+    """What this CPU's kernels do and reach, with one version of onnxruntime.
+
+    Attributes:
+        cpu_class: Its class.
+        cpu_model: The processor's name.
+        architecture: For example ``x86_64``.
+        instruction_sets: Those that matter to int8, sorted.
+        cores: Cores that this process may use.
+        onnxruntime: Its version.
+        kernels: How each arithmetic is computed on one thread.
+        memory_rate: Bytes a second that one thread copies in memory, read and written ones counted.
+        single: Peaks on one thread.
+        several: Peaks on more threads; None where one thread was asked for.
+        measured: When, UTC, ISO 8601.
+        seconds: How long it took.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cpu_class: CpuClass
+    cpu_model: str
+    architecture: str
+    instruction_sets: tuple[str, ...]
+    cores: int
+    onnxruntime: str
+    kernels: tuple[Kernel, ...]
+    memory_rate: float
+    single: Peaks
+    several: Peaks | None
+    measured: str
+    seconds: float
+
+    def peaks(self, threads: int) -> Peaks:
+        """Return the peaks on some number of threads.
+
+        Raises:
+            KeyError: They were not measured.
+        """
+        for peaks in (self.single, self.several):
+            if peaks is not None and peaks.threads == threads:
+                return peaks
+        raise KeyError(threads)
+
+    @property
+    def saturates(self) -> bool:
+        """Return whether sums of uint8 by int8 products saturate."""
+        return any(kernel.saturates for kernel in self.kernels if kernel.arithmetic == "u8s8")
