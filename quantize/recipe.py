@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict
 
 from quantize.provenance import fingerprint
 
+EngineName = Literal["inc", "native"]
+"""The engines; see ``quantize.engines.engine``."""
+
 _LATER = frozenset({"stored_nodes", "uint8_nodes"})
 
 
@@ -34,7 +37,7 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    engine: Literal["inc", "native"]
+    engine: EngineName
     activation_type: Literal["uint8", "int8"] = "uint8"
     weight_type: Literal["uint8", "int8"] = "int8"
     per_channel: bool = True

@@ -11,6 +11,7 @@ from quantize.config import RunConfig, load_config
 from quantize.config.nearest import nearest
 from quantize.config.schema import settings as every_setting
 from quantize.errors import ConfigError
+from quantize.recipe import EngineName
 from quantize.target import Target
 
 PathLike = str | os.PathLike[str]
@@ -52,7 +53,7 @@ class Settings(PreprocessingSettings, total=False):
     max_seconds: float
     cores_per_instance: int
     num_of_instance: int
-    engine: Literal["inc", "native", "both"]
+    engine: Literal[EngineName, "both", "all"]
     strategy: str
     relative: float
     absolute: float

@@ -10,11 +10,11 @@ from pathlib import Path
 import onnx
 
 from quantize.config.run_config import RunConfig
+from quantize.engines.engine import ENGINES
 from quantize.errors import ExitCode, QuantizeError, RunError
 from quantize.gate.result import FAILING, Line, Verdict
 from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent
-from quantize.report.engines import ENGINES
 from quantize.report.metadata import facts, read_facts
 from quantize.report.models import ModelSection
 from quantize.report.schema import RunReport

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from quantize.config.block import Block, Expected, Flag
 from quantize.config.values import Confidence, Count, CountOrZero, Fraction, Seconds, Seed, Share, Speedup
 from quantize.criterion import Criterion, SpeedCriterion
+from quantize.recipe import EngineName
 
 _DEFAULT_RELATIVE = 0.01
 
@@ -79,8 +80,10 @@ class ExitPolicyBlock(Block):
 class TuningBlock(Block):
     """The criterion, and how it is searched for."""
 
-    engine: Literal["inc", "native", "both"] = Field(
-        default="inc", description="Neural Compressor (inc), our own engine (native), or both, compared."
+    engine: Literal[EngineName, "both", "all"] = Field(
+        default="inc",
+        description="Neural Compressor (inc), our own engine (native), or both, compared; all: every one that is "
+        "installed.",
     )
     strategy: StrategyBlock = StrategyBlock()
     accuracy_criterion: CriterionBlock = CriterionBlock.model_validate({})

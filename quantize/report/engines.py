@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
+from quantize.recipe import EngineName
 from quantize.report.criterion import Status
 from quantize.report.models import ModelSection
 from quantize.report.placement import LostSection, PlacementSection
@@ -11,15 +10,13 @@ from quantize.report.search import SearchSection
 from quantize.report.section import Section
 from quantize.report.trials import ChosenSection, TrialSection
 
-ENGINES = {"inc": "Neural Compressor", "native": "native"}
-
 
 class EngineSection(Section):
     """What one engine came to.
 
     Attributes:
         engine: Its name.
-        written: Whether the run's models are its own; those of the other are in a folder named after it.
+        written: Whether the run's models are its own; those of another are in a folder named after it.
         status: The verdict on its models, both formats taken together.
         reasons: What made it so, one sentence each.
         stopped_because: Why its search ended.
@@ -35,7 +32,7 @@ class EngineSection(Section):
         lost: Trials that met the criterion, and whose written files do not.
     """
 
-    engine: Literal["inc", "native"]
+    engine: EngineName
     written: bool
     status: Status
     reasons: tuple[str, ...]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from quantize.engines.engine import engine_named
 from quantize.measurement.timing.measurement import speedups
-from quantize.report.engines import ENGINES, EngineSection
+from quantize.report.engines import EngineSection
 from quantize.report.models import ModelSection
 from quantize.report.schema import RunReport
 from quantize.report.search import CandidateSection, SearchSection
@@ -51,7 +52,7 @@ def _search(engine: EngineSection) -> str:
     count = len(engine.trials)
     memory = megabytes(engine.peak_bytes) if engine.peak_bytes is not None else "not told"
     trials = f"{count} trial" + ("" if count == 1 else "s")
-    return f"{ENGINES[engine.engine]} took {seconds(engine.seconds)} for {trials}, peak memory {memory}"
+    return f"{engine_named(engine.engine).title} took {seconds(engine.seconds)} for {trials}, peak memory {memory}"
 
 
 def _metric(report: RunReport, model: ModelSection) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from onnx import ModelProto
 
 from quantize.criterion import Criterion
+from quantize.engines.engine import engine_named
 from quantize.formats import to_qlinear
 from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import ModelArtifact, save_model
@@ -15,7 +16,6 @@ from quantize.rewrites import Rewritten, select_rewrites
 from quantize.run.context import Context
 from quantize.run.evaluator import Evaluator, metric_of
 from quantize.run.export import Pair, finished, finished_model, write_pair
-from quantize.run.inc_engine import weighted_int8
 from quantize.run.ratios import Ratios
 from quantize.run.rewriting import Workshop
 from quantize.run.score_correction import CORRECTION, with_corrected_scores
@@ -114,14 +114,15 @@ def _rewrite(
 def _corrected(
     context: Context, found: Found, criterion: Criterion, selection: Evaluator, rewritten: Rewritten
 ) -> tuple[Rewritten, tuple[str, ...]]:
-    """Correct the scores of Neural Compressor's model where it pays; the native engine has done so in its search.
+    """Correct the scores of a model where it pays, unless its engine has done so in its search.
 
     Returns:
         Both formats, and the corrections of their recipe.
     """
     recipe, recorded = found.chosen.recipe, context.recorded
     before = tuple(name for name in recipe.corrections if name != CORRECTION)
-    if recipe.engine != "inc" or (recorded is not None and CORRECTION not in recorded.chosen.recipe.corrections):
+    own = engine_named(recipe.engine).corrects_own_scores
+    if own or (recorded is not None and CORRECTION not in recorded.chosen.recipe.corrections):
         return rewritten, recipe.corrections
 
     def good_enough(model: ModelProto) -> bool:
@@ -145,7 +146,7 @@ def _chosen(
 ) -> ChosenSection:
     kept = tuple(record.name for record in rewritten.records if record.kept)
     recipe = found.chosen.recipe.but(rewrites=kept, corrections=corrections)
-    int8, weighted = weighted_int8(recipe, context.model.proto())
+    int8, layers = engine_named(recipe.engine).int8_layers(recipe, context.model.proto())
     return ChosenSection(
         trial=found.chosen.index,
         recipe_id=recipe.id,
@@ -153,7 +154,7 @@ def _chosen(
         all_fp32=int8 == 0,
         target=context.target,
         saturating_layers=_saturating(context, pair),
-        layers=weighted,
+        layers=layers,
         int8_layers=int8,
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from quantize.criterion import Criterion
 from quantize.data.batches import Batches
-from quantize.engines.native.builder.builder import source_graph
+from quantize.engines.engine import engine_named
 from quantize.report.input_contract import InputContractSection
 from quantize.report.layers import LayerErrorSection
 from quantize.run.build import Built, build
@@ -76,6 +76,6 @@ def _layers(context: Context, found: Found) -> tuple[LayerErrorSection, ...]:
     # A large batch takes more images than the others, or too few of them over and over.
     count = max(min(_LAYER_IMAGES, len(crops)) // size, 1) * size
     whole = Batches(crops.subset([at % len(crops) for at in range(count)]), context.images.preprocessing, size)
-    recipe, proto = found.chosen.recipe, context.model.proto()
-    reference = proto if recipe.engine == "inc" else source_graph(proto, recipe)
+    recipe = found.chosen.recipe
+    reference = engine_named(recipe.engine).reference(context.model.proto(), recipe)
     return layer_errors(reference, found.chosen.artifact.proto(), whole)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,6 +79,18 @@ class Evaluator:
                 progress=self.progress,
             )
         return self._known[model.graph_sha256]
+
+    def evaluate_some(self, model: ModelArtifact, positions: Sequence[int]) -> Evaluation:
+        """Return the evaluation of a candidate on the images at some positions, in that order; it is not remembered."""
+        if self._store is None:
+            raise ValueError("the baseline has to be evaluated first")
+        return evaluate(
+            model,
+            Batches(self.crops.subset(list(positions)), self.preprocessing, self.batch_size),
+            threads=self.threads,
+            baseline=self._store,
+            exact=self.exact,
+        )
 
     def known(self, graph_sha256: str) -> Evaluation | None:
         """Return what was found for a graph, or None where it was not evaluated."""

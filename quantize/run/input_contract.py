@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from quantize.data.preprocessing import PRESETS, Preprocessing
-from quantize.engines.native.builder.builder import source_graph
+from quantize.engines.engine import engine_named
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.recipe import Recipe
 from quantize.report.input_contract import InputContractSection
@@ -82,7 +82,7 @@ def _contracted(context: Context, candidate: ModelArtifact, recipe: Recipe) -> C
     own, crops = images.preprocessing, _crops(context)
     folded, float_moved = _folded_float(context)
     fp32, int8 = context.model.proto(), candidate.proto()
-    source = fp32 if recipe.engine == "inc" else source_graph(fp32, recipe)  # an engine may scale weights first
+    source = engine_named(recipe.engine).reference(fp32, recipe)
     quantized = fold_nearest(int8, contract, own, crops, fp32=fp32, references=(source, None))
     moved = check_input_contract(int8, quantized, contract, own, crops)
     changed = replace(

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from onnx import ModelProto
 
 from quantize.criterion import Criterion
+from quantize.engines.engine import engine_named
 from quantize.models.artifact import save_model
+from quantize.recipe import EngineName
 from quantize.report.placement import LostSection, PlacementSection
 from quantize.report.schema import RunReport
 from quantize.report.wording import percent, times
@@ -45,7 +47,7 @@ def with_losses(report: RunReport) -> RunReport:
     """Return a report whose verdict says what written files lost, and where layers compute."""
     reasons = [_sentence(report, lost) for lost in report.lost]
     if report.placement is not None and report.placement.options:
-        reasons.append(_placement(report.placement))
+        reasons.append(_placement(report.placement, report.chosen.recipe.engine))
     verdict = report.verdict
     stopped = verdict.stopped_because
     if report.lost and verdict.accuracy == "not met":
@@ -63,7 +65,7 @@ def _sentence(report: RunReport, lost: LostSection) -> str:
     return text if report.chosen.trial == lost.trial and not report.chosen.is_placed else f"{text} {_NEXT}"
 
 
-def _placement(found: PlacementSection) -> str:
+def _placement(found: PlacementSection, engine: EngineName) -> str:
     taken = found.taken
     assert taken is not None
     text = f"Placement: {found.reason}; {taken.int8_layers} of {taken.layers} layers compute in int8"
@@ -71,7 +73,7 @@ def _placement(found: PlacementSection) -> str:
         text += f", {taken.stored_layers} in fp32 on weights stored in int8"
     speed = found.options[0].speedup
     if taken.kind not in ("as tuned", "smaller") and speed is not None:
-        text += f" (as Neural Compressor decided: {speed.ratio:.2f}x)"
+        text += f" (as {engine_named(engine).in_words} decided: {speed.ratio:.2f}x)"
     return f"{text}."
 
 

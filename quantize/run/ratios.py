@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from quantize.engines.native.search.journal import Journal
 from quantize.engines.native.search.profiled_times import ProfiledTimes
 from quantize.models.artifact import ModelArtifact
+from quantize.recipe import Recipe
 from quantize.rewrites import RatioInterval
 
 Triple = tuple[float, float, float]
@@ -44,6 +46,16 @@ class Ratios:
         low, ratio, high = self.journal.step(f"rewrite {key}", compute)
         self.used[key] = (low, ratio, high)
         return RatioInterval(low=low, ratio=ratio, high=high)
+
+    def profile(self, recipe: Recipe, measured: Callable[[], ProfiledTimes]) -> ProfiledTimes:
+        """Return the time of fp32 and of a recipe's model, op by op."""
+
+        def compute() -> Any:
+            return (self.profiles.get(recipe.id) or measured()).model_dump(mode="json")
+
+        times = ProfiledTimes.model_validate(self.journal.step(f"profile {recipe.id}", compute))
+        self.used_profiles[recipe.id] = times
+        return times
 
 
 _UNBOUNDED = 1e9  # stands for "no upper bound": JSON has no infinity

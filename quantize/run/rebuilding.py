@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
-from quantize.data.batches import Batches
-from quantize.engines.inc.tuner import IncBuilder
-from quantize.engines.native.search.calibration_images import Calibration
-from quantize.engines.native.search.evidence import rebuilt
-from quantize.engines.protocols import EvaluateCallback, Trial
 from quantize.errors import RunError
 from quantize.measurement.machine.cpu import isa_flags
 from quantize.models.artifact import ModelArtifact
-from quantize.processes.pool import available_cpus
 from quantize.provenance import git_state, versions
-from quantize.recipe import Recipe
 from quantize.report.provenance import Provenance, Tool
 from quantize.report.replay import ReplaySection
 from quantize.report.schema import RunReport
-from quantize.run.search import Found, Search
 
 _DECISIVE = ("python", "quantize", "onnxruntime", "onnx", "numpy", "pillow", "scipy", "neural-compressor", "blas")
 
@@ -44,38 +34,6 @@ def require_same_inputs(report: RunReport, source: ModelArtifact, calibration_fi
                 expected=f"{recorded[:16]}, as in the report",
                 advice=f"name the same {what} as in the run that is repeated",
             )
-
-
-def build_again(model: ModelArtifact, recipe: Recipe, calibration: Batches, work: Path) -> ModelArtifact:
-    """Return the quantized model of a recorded recipe, before its rewrites.
-
-    Args:
-        model: The prepared fp32 model.
-        recipe: The recorded recipe; its rewrites are left to the caller.
-        calibration: The same calibration images.
-        work: Where the engine may write.
-
-    Raises:
-        EngineError: The engine is missing or failed.
-    """
-    bare = recipe.but(rewrites=())
-    if recipe.engine == "inc":
-        return IncBuilder(work).build(model, bare, calibration)
-    evidence = Calibration(calibration, calibration.crops.fingerprint)
-    return rebuilt(model, bare, evidence, work, threads=available_cpus())
-
-
-def found_again(report: RunReport, model: ModelArtifact, calibration: Batches, search: Search, work: Path) -> Found:
-    """Return a search of one trial: the recorded one."""
-    recipe = report.chosen.recipe.but(rewrites=())
-
-    def once(evaluate: EvaluateCallback) -> Iterator[Trial]:
-        start = time.monotonic()
-        built = build_again(model, recipe, calibration, work)
-        metric = evaluate(built) if search.criterion.metric != "none" else None
-        yield Trial(index=0, recipe=recipe, artifact=built, metric=metric, seconds=time.monotonic() - start)
-
-    return search.run(once, lambda: (recipe.id, "a recorded recipe was built again"))
 
 
 def replay_section(of: Path, report: RunReport, hashes: dict[str, str]) -> ReplaySection:

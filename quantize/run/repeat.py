@@ -10,7 +10,7 @@ from quantize.criterion import Criterion
 from quantize.data.cache_folder import user_cache
 from quantize.data.demonstration import demonstration_data
 from quantize.data.images import open_images
-from quantize.engines.protocols import Trial
+from quantize.engines.engine import Trial, engine_named
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog.catalog import catalog_entry_for
 from quantize.models.prepare import prepare
@@ -18,11 +18,12 @@ from quantize.progress import Progress
 from quantize.report.schema import RunReport
 from quantize.run.build import build
 from quantize.run.context import Context
+from quantize.run.engine_task import calibration_set
 from quantize.run.folder import RunFolder
 from quantize.run.input_contract import contracted
 from quantize.run.paths import Asked
 from quantize.run.preflight import load_images, preprocessing_for
-from quantize.run.rebuilding import build_again, require_same_inputs
+from quantize.run.rebuilding import require_same_inputs
 from quantize.run.replay import with_recorded_preprocessing
 from quantize.run.request import TuneRequest
 from quantize.run.search import Found
@@ -67,7 +68,7 @@ def repeated_hashes(
     context = _context(report, inputs, scratch, cache, progress)
     require_same_inputs(report, context.source, context.images.calibration.fingerprint)
     recipe = report.chosen.recipe
-    again = build_again(context.model, recipe, context.batches(context.images.calibration), scratch)
+    again = engine_named(recipe.engine).build(context.model, recipe, calibration_set(context), scratch)
     folded = contracted(context, again, recipe)
     found = Found((), (), Trial(0, recipe, folded.candidate, None, 0.0), "built again", 0.0)
     selection = folded.context.evaluator(folded.context.images.evaluation, "evaluation")

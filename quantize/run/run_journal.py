@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from quantize.engines.engine import ENGINES, engine_named
 from quantize.engines.native.search.journal import Journal
 from quantize.errors import RunError
 from quantize.files import remove_if_empty, write_text
@@ -12,9 +13,6 @@ from quantize.report.storage import read_report
 from quantize.run.context import Context
 from quantize.run.folder import RunFolder
 from quantize.run.request_file import write_request
-
-NATIVE_JOURNAL = "native.jsonl"
-"""What the native engine's search keeps in the run's work folder."""
 
 
 def open_journal(context: Context) -> Journal:
@@ -35,7 +33,8 @@ def open_journal(context: Context) -> Journal:
     resume = request.resume is not None
     if not resume:
         earlier = [path for path in _models_of_an_earlier_run(folder) if not path.samefile(context.asked.model)]
-        _remove(*outputs, *earlier, folder.journal, folder.work / NATIVE_JOURNAL)
+        journals = [engine_named(name).journal for name in ENGINES]
+        _remove(*outputs, *earlier, folder.journal, *(folder.work / name for name in journals if name is not None))
         for place in {path.parent for path in earlier} - {folder.path}:
             remove_if_empty(place)  # an engine's own folder
     configuration = {

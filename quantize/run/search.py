@@ -1,23 +1,29 @@
-"""One tuning by one engine: every trial recorded, one chosen."""
+"""One search by one engine in a run: every trial recorded, one chosen."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 
 from quantize.criterion import Criterion
-from quantize.engines.protocols import EvaluateCallback, Trial
-from quantize.errors import EngineError
-from quantize.evaluation.evaluation import Evaluation
-from quantize.models.artifact import ModelArtifact
+from quantize.engines.engine import (
+    Engine,
+    EngineSearch,
+    PlacedTrial,
+    SearchOutcome,
+    SearchTask,
+    Trial,
+    trial_of,
+)
+from quantize.engines.native.search.latency_table import LatencyTable
 from quantize.recipe import Recipe
 from quantize.report.search import SearchSection
-from quantize.report.trials import FailureSection, TrialSection
-from quantize.run.evaluator import Evaluator, metric_of
-from quantize.run.trial_journal import RecordedTrial, TrialJournal, renumbered
-
-IntegerShare = Callable[[Recipe], float | None]
+from quantize.report.trials import TrialSection
+from quantize.run.evaluator import Evaluator
+from quantize.run.search_section import search_section, trial_section, with_verdicts
+from quantize.run.trial_journal import RecordedTrial, TrialJournal, record
 
 
 @dataclass(frozen=True)
@@ -26,13 +32,15 @@ class Found:
 
     Attributes:
         trials: Every trial, in order.
+        sections: What the report says of each.
         chosen: The trial that the written models come from: the engine's choice, or the best that failed.
         stopped_because: Why the search ended.
         seconds: How long it took.
-        search: How it went, where the native engine searched.
+        search: How it went, where the engine predicts and measures times.
         others: Further trials that met the criterion, in the engine's order of preference.
         may_go_on: The search ended because a trial met the criterion, and can go on without it.
         peak_bytes: Largest resident set of the process that searched; None where the system does not tell.
+        latencies: The times that decided; None where none did.
     """
 
     trials: tuple[Trial, ...]
@@ -44,99 +52,137 @@ class Found:
     peak_bytes: int | None = None
     others: tuple[Trial, ...] = ()
     may_go_on: bool = False
+    latencies: LatencyTable | None = None
 
 
-@dataclass
 class Search:
-    """Runs a tuner's trials and records each as it is finished.
+    """A search by one engine, which goes on where the files of what it found miss the criterion."""
 
-    Attributes:
-        criterion: What is good enough.
-        evaluator: Evaluates candidates on the images that trials may see.
-        integer_share: How much of a recipe's model is in int8.
-        journal: Records each finished trial.
-        earlier: Trials of the run that is resumed.
-    """
-
-    criterion: Criterion
-    evaluator: Evaluator
-    integer_share: IntegerShare
-    journal: TrialJournal
-    earlier: tuple[RecordedTrial, ...] = ()
-
-    def evaluate(self, model: ModelArtifact) -> float:
-        """Return the criterion's metric of a candidate, a fraction."""
-        return metric_of(self.evaluator.evaluate(model), self.criterion)
-
-    def run(
-        self,
-        tune: Callable[[EvaluateCallback], Iterator[Trial]],
-        choice: Callable[[], tuple[str | None, str]],
-    ) -> Found:
-        """Take every trial of ``tune`` and return what was found.
+    def __init__(self, engine: Engine, task: SearchTask, selection: Evaluator, trials: TrialJournal) -> None:
+        """Set up; nothing is searched yet.
 
         Args:
-            tune: Begins the search.
-            choice: Asked at the end for the recipe id of the engine's choice (or None) and why the search stopped.
+            engine: The engine.
+            task: What it is asked and given.
+            selection: Has evaluated what the engine had evaluated.
+            trials: Records its trials.
+        """
+        self.engine = engine
+        self._task, self._selection, self._trials = task, selection, trials
+        self._proto = task.model.proto()
+        self._of_engine: EngineSearch | None = None
+
+    @property
+    def criterion(self) -> Criterion:
+        """Return what is good enough."""
+        return self._task.criterion
+
+    def run(self, rejected: frozenset[str] = frozenset()) -> Found:
+        """Search and return what was found.
+
+        Args:
+            rejected: Ids of recipes that do not count as met: their files missed the criterion.
 
         Raises:
-            EngineError: No trial gave a model.
+            QuantizeError: The engine is missing or failed, or gave no model at all.
         """
         start = time.monotonic()
-        trials = [recorded.trial for recorded in self.earlier]
-        sections = [recorded.section for recorded in self.earlier]
-        for found in tune(self.evaluate):
-            trials.append(renumbered(found, len(trials)))
-            sections.append(self.section(trials[-1], trials))
-            self.journal.record(trials[-1], sections[-1])
-        chosen_id, stopped = choice()
-        chosen = self._chosen(trials, chosen_id)
-        return Found(
-            trials=tuple(trials),
-            sections=tuple(sections),
-            chosen=chosen,
-            stopped_because=stopped,
-            seconds=time.monotonic() - start,
-        )
+        earlier = self._earlier()
+        given = tuple(recorded.trial for recorded in earlier)
+        search = self._of_engine = self.engine.search(replace(self._task, earlier=given, rejected=rejected))
+        trials, sections = record(search.trials(), self._trials, self._section, earlier)
+        return self._found(trials, sections, search.outcome(trials, time.monotonic() - start))
 
-    def section(self, trial: Trial, trials: Sequence[Trial] = ()) -> TrialSection:
-        """Return what the report says of a trial.
+    def built_again(self, recipe: Recipe) -> Found:
+        """Return a search of one trial: a recorded recipe, built again without its rewrites."""
+        task, bare = self._task, recipe.but(rewrites=())
+        start = time.monotonic()
+
+        def trial() -> Iterator[Trial]:
+            model = self.engine.build(task.model, bare, task.calibration, task.folder)
+            metric = task.callbacks.evaluate(model) if self.criterion.metric != "none" else None
+            yield Trial(index=0, recipe=bare, artifact=model, metric=metric, seconds=time.monotonic() - start)
+
+        trials, sections = record(trial(), self._trials, self._section)
+        stopped = "a recorded recipe was built again"
+        return self._found(trials, sections, SearchOutcome(trials[0], stopped, time.monotonic() - start))
+
+    def run_once(self) -> Found:
+        """Search, unless the run's journal knows how the search ended; then its recorded trials are what was found."""
+        key = f"searched {self.engine.name}"
+        found = self._ended(key) or self.run()
+        # What counts is what the search took when it came to its end first.
+        recorded = self._trials.journal.step(
+            key,
+            lambda: {
+                "chosen": found.chosen.recipe.id,
+                "stopped": found.stopped_because,
+                "seconds": found.seconds,
+                "peak_bytes": found.peak_bytes,
+            },
+        )
+        return replace(found, seconds=recorded["seconds"], peak_bytes=recorded["peak_bytes"])
+
+    def go_on(self, found: Found, rejected: frozenset[str]) -> Found | None:
+        """Return the search after it went on without some recipes; None where that gave nothing new, or may not be.
 
         Args:
-            trial: The trial.
-            trials: All up to it.
+            found: The search so far.
+            rejected: Ids of recipes without rewrites, whose files missed the criterion.
         """
-        seen = self._seen(trial)
-        fidelity = seen.fidelity if seen is not None else None
-        failure = trial.failure
-        return TrialSection(
-            index=trial.index,
-            recipe_id=trial.recipe.id,
-            metric=trial.metric,
-            met=trial.failure is None and self.criterion.met(trial.metric),
-            agreement=fidelity.agreement if fidelity else None,
-            mean_kl=fidelity.mean_kl if fidelity else None,
-            integer_share=self.integer_share(trial.recipe),
-            speedup=None,
-            seconds=trial.seconds,
-            graph_sha256=trial.artifact.graph_sha256 if trial.artifact else None,
-            failure=FailureSection(stage=failure.stage, error=failure.error) if failure else None,
-            repeats=next((one.index for one in trials if one.recipe.id == trial.repeats), None),
+        chosen = self._search().after(found.trials, found.chosen, rejected)
+        if chosen is not None:
+            return replace(found, chosen=chosen)
+        tuning = self._task.tuning
+        left = found.seconds < tuning.time_budget and len(found.trials) < tuning.exit_policy.max_trials
+        if not found.may_go_on or not left:
+            return None
+        with self._task.callbacks.stage("tune"):
+            return self.run(rejected)
+
+    def placed(self, trial: Trial) -> PlacedTrial | None:
+        """Return a trial with its layers where they are fastest; None where the search itself decides that."""
+        return self._search().placed(trial)
+
+    def in_float(self, trial: Trial) -> PlacedTrial:
+        """Return a trial that was placed with all its arithmetic in float."""
+        return self._search().in_float(trial)
+
+    def _search(self) -> EngineSearch:
+        if self._of_engine is None:  # the journal knew how it ended
+            self._of_engine = self.engine.search(self._task)
+        return self._of_engine
+
+    def _earlier(self) -> tuple[RecordedTrial, ...]:
+        return () if self.engine.journal is not None else self._trials.earlier(self.engine.name)
+
+    def _ended(self, key: str) -> Found | None:
+        if self.engine.journal is not None or not self._trials.journal.finished(key):
+            return None
+        ended: dict[str, Any] = self._trials.journal.step(key, dict)
+        earlier = self._earlier()
+        # A candidate whose file is gone has to be built again, by the same search.
+        if ended["chosen"] not in {recorded.trial.recipe.id for recorded in earlier}:
+            return None
+        trials = [recorded.trial for recorded in earlier]
+        outcome = SearchOutcome(trial_of(trials, ended["chosen"]), ended["stopped"], ended["seconds"])
+        return self._found(trials, [recorded.section for recorded in earlier], outcome)
+
+    def _found(self, trials: list[Trial], sections: list[TrialSection], outcome: SearchOutcome) -> Found:
+        return Found(
+            trials=tuple(trials),
+            sections=with_verdicts(sections, outcome.record),
+            chosen=outcome.chosen,
+            stopped_because=outcome.stopped_because,
+            seconds=outcome.seconds,
+            search=search_section(outcome, len(self._selection.crops)),
+            peak_bytes=outcome.peak_bytes,
+            others=outcome.others,
+            may_go_on=outcome.may_go_on,
+            latencies=outcome.latencies,
         )
 
-    def _seen(self, trial: Trial) -> Evaluation | None:
-        return self.evaluator.known(trial.artifact.graph_sha256) if trial.artifact else None
-
-    def _chosen(self, trials: list[Trial], chosen_id: str | None) -> Trial:
-        built = [trial for trial in trials if trial.artifact is not None]
-        if not built:
-            failures = [trial.failure for trial in trials if trial.failure]
-            raise EngineError(
-                "no trial gave a model",
-                found="; ".join(f"{failure.stage}: {failure.error}" for failure in failures[:3]) or "no trial at all",
-                advice="give the search more time (--timeout, --max_trials), or another strategy",
-            )
-        for trial in built:
-            if trial.recipe.id == chosen_id:
-                return trial
-        return max(built, key=lambda trial: trial.metric if trial.metric is not None else 0.0)
+    def _section(self, trial: Trial, trials: list[Trial]) -> TrialSection:
+        int8, layers = self.engine.int8_layers(trial.recipe, self._proto)
+        known = self._selection.known(trial.artifact.graph_sha256) if trial.artifact else None
+        return trial_section(trial, trials, self.criterion, known, int8 / layers if layers else None)

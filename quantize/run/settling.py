@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
-from quantize.criterion import Criterion
-from quantize.engines.protocols import Trial
+from quantize.criterion import Criterion, is_slower
+from quantize.engines.engine import PlacedTrial, Trial
 from quantize.report.placement import LostSection, PlacementSection
 from quantize.run.context import Context
 from quantize.run.contracted_build import Written, write
+from quantize.run.engine_task import measured_ratio
 from quantize.run.evaluator import Evaluator, metric_of
 from quantize.run.folder import RunFolder
 from quantize.run.judging import Judged, judge
 from quantize.run.losses import lost_by
-from quantize.run.placement import PlacedTrial, choose_placement, in_float, slower_file
 from quantize.run.ratios import Ratios
-from quantize.run.search import Found
+from quantize.run.search import Found, Search
+from quantize.run.search_section import placement_section
 
 _LOG = logging.getLogger("quantize")
-
-GoOn = Callable[[Found, frozenset[str]], Found | None]
-"""Searches on without the recipes of some ids; None where there is nothing left of the budget or to be tried."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Settled:
     Attributes:
         written: The files.
         judged: What was found for them.
-        placement: Where their layers compute, and why; None where another engine than Neural Compressor decided.
+        placement: Where their layers compute, and why; None where the search itself decided.
         lost: Trials that met the criterion, and whose files do not, in the order in which they were tried.
     """
 
@@ -80,7 +78,7 @@ class Settling:
         self._folder = folder
         self._lost: dict[str, LostSection] = {}
 
-    def settle(self, found: Found, go_on: GoOn) -> Settled:
+    def settle(self, found: Found, search: Search | None) -> Settled:
         """Return the files of the first candidate that hold what its trial promised.
 
         Where there is none, everything computes in float; where that was not asked for, the best files that missed are
@@ -88,10 +86,11 @@ class Settling:
 
         Args:
             found: The search.
-            go_on: Searches on where every candidate's files missed.
+            search: What found it, places its trials and goes on where every candidate's files missed; None: a recorded
+                recipe was built again.
         """
-        if self._context.recorded is not None:
-            return self._written(found, None)
+        if search is None:
+            return self._written(found)
         missed: list[_Missed] = []
         tried: set[str] = set()
         while True:
@@ -99,21 +98,21 @@ class Settling:
                 if trial.recipe.id in tried or (missed and not self._criterion.met(trial.metric)):
                     continue
                 tried.add(trial.recipe.id)
-                place = self._placed(trial)
-                settled = self._settled(found, trial, place)
+                place = search.placed(trial)
+                settled = self._settled(found, trial, place, search)
                 if settled is not None:
                     return settled
                 missed.append(_Missed(self._accuracy(), trial, place))
-            more = go_on(found, frozenset(tried))
+            more = search.go_on(found, frozenset(tried))
             if more is None:
                 break
             found = more
-        return self._after_all(found, missed)
+        return self._after_all(found, missed, search)
 
-    def _settled(self, found: Found, trial: Trial, place: PlacedTrial | None) -> Settled | None:
+    def _settled(self, found: Found, trial: Trial, place: PlacedTrial | None, search: Search) -> Settled | None:
         """Write a trial's files; None where they miss what it met."""
         now = replace(found, chosen=trial if place is None else place.trial)
-        result = self._written(now, place)
+        result = self._written(now, place, search)
         met = self._criterion.met(trial.metric) if place is None else place.met
         self._last = result
         if not met:
@@ -141,26 +140,24 @@ class Settling:
             return None
         return slower_file(result.written, self._ratios)
 
-    def _after_all(self, found: Found, missed: list[_Missed]) -> Settled:
+    def _after_all(self, found: Found, missed: list[_Missed], search: Search) -> Settled:
         measured = next((one for one in missed if one.place is not None and _may_be_in_float(one.place)), None)
         if measured is not None:
             own = replace(measured.own, index=_index(found, measured.own.recipe.id, measured.own.index))
-            place = in_float(self._context, own, self._criterion, self._selection, self._ratios)
-            return self._written(replace(found, chosen=place.trial), place)
+            place = search.in_float(own)
+            return self._written(replace(found, chosen=place.trial), place, search)
         best = max(missed, key=lambda one: one.metric)
         if best is missed[-1]:
             return replace(self._last, lost=self._losses(found))
-        return self._written(replace(found, chosen=best.trial(found)), best.place)
+        return self._written(replace(found, chosen=best.trial(found)), best.place, search)
 
-    def _placed(self, trial: Trial) -> PlacedTrial | None:
-        if trial.recipe.engine != "inc":
-            return None
-        return choose_placement(self._context, trial, self._criterion, self._selection, self._ratios)
-
-    def _written(self, found: Found, place: PlacedTrial | None) -> Settled:
+    def _written(self, found: Found, place: PlacedTrial | None = None, search: Search | None = None) -> Settled:
         written = write(self._context, found, self._criterion, self._selection, self._ratios, self._folder)
         judged = judge(written.context, written.built, self._criterion, written.selection)
-        return Settled(written, judged, None if place is None else place.section, self._losses(found))
+        placement = None
+        if place is not None and search is not None:
+            placement = placement_section(place, search.engine, self._context.model.proto())
+        return Settled(written, judged, placement, self._losses(found))
 
     def _losses(self, found: Found) -> tuple[LostSection, ...]:
         return tuple(
@@ -189,5 +186,22 @@ def _index(found: Found, recipe_id: str, known: int) -> int:
 
 def _may_be_in_float(place: PlacedTrial) -> bool:
     """Return whether placements were measured, and float arithmetic was not what missed."""
-    taken = place.section.taken
+    taken = place.taken
     return taken is not None and taken.kind != "float"
+
+
+def slower_file(written: Written, ratios: Ratios) -> float | None:
+    """Return the speed-up of a written file that is slower than fp32 by the rule of the verdict, or None.
+
+    Rewrites that were timed before may have been left out of the files.
+
+    Args:
+        written: The files.
+        ratios: Journal of the run, recorded and measured times.
+    """
+    context, pair = written.context, written.built.pair
+    for model in (pair.int8, pair.qdq):
+        found = ratios.of(context.model, model, partial(measured_ratio, context, context.model, model))
+        if is_slower(found):
+            return found.ratio
+    return None

@@ -22,8 +22,8 @@ def stamp_models(report: RunReport, run: RunFolder) -> RunReport:
     return report.model_copy(update={"models": models, "baseline": baseline})
 
 
-def stamp_both(report: RunReport, folder: RunFolder) -> RunReport:
-    """Write the facts into the models of the run and into the other engine's."""
+def stamp_all(report: RunReport, folder: RunFolder) -> RunReport:
+    """Write the facts into the models of the run and into the other engines'."""
     stamped = stamp_models(report, folder)
     engines = []
     for engine in report.engines:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from quantize.engines.engine import Trial
 from quantize.engines.native.search.journal import Journal
-from quantize.engines.protocols import Trial
 from quantize.errors import ModelError
 from quantize.models.artifact import ModelArtifact
 from quantize.recipe import Recipe
@@ -73,6 +74,24 @@ class TrialJournal:
         return tuple(found)
 
 
-def renumbered(trial: Trial, index: int) -> Trial:
-    """Return a trial with its place in the whole run."""
-    return replace(trial, index=index)
+def record(
+    begun: Iterator[Trial],
+    journal: TrialJournal,
+    section: Callable[[Trial, list[Trial]], TrialSection],
+    earlier: Sequence[RecordedTrial] = (),
+) -> tuple[list[Trial], list[TrialSection]]:
+    """Take every trial of a search, numbered in the whole run and recorded as it is finished.
+
+    Args:
+        begun: Yields the trials.
+        journal: Records them.
+        section: Returns what the report says of a trial, given all trials up to it.
+        earlier: Trials of the run that is resumed or goes on, which come first.
+    """
+    trials = [recorded.trial for recorded in earlier]
+    sections = [recorded.section for recorded in earlier]
+    for trial in begun:
+        trials.append(replace(trial, index=len(trials)))
+        sections.append(section(trials[-1], trials))
+        journal.record(trials[-1], sections[-1])
+    return trials, sections

@@ -8,14 +8,13 @@ from pathlib import Path
 
 from quantize.data.crops.cache import remove_crops
 from quantize.data.images import open_images
-from quantize.engines.inc.job import require_neural_compressor
+from quantize.engines.engine import engine_named, engines_for
 from quantize.files import write_text
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog.catalog import catalog_entry_for
 from quantize.models.prepare import prepare
 from quantize.models.refusals import refuse_unsuitable
 from quantize.progress import Progress, silent
-from quantize.report.engines import ENGINES
 from quantize.report.html import html
 from quantize.report.markdown import markdown
 from quantize.report.schema import RunReport
@@ -58,8 +57,10 @@ def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
     _LOG.info("%s", target_in_words(request.config))
     stages, config = Stages(), request.config
     select_rewrites(config.rewrites)  # a wrong name is told at once, not after the search
-    if recorded is None and request.resume is None and config.tuning.engine != "native":
-        require_neural_compressor()  # before anything is fetched, decoded or written
+    engines = engines_for(config.tuning.engine)
+    if recorded is None and request.resume is None:
+        for name in engines:
+            engine_named(name).require()  # before anything is fetched, decoded or written
     with stages.stage("read the model and list the images"):
         asked = decide(request, progress)
         source = ModelArtifact.load(asked.model)
@@ -70,7 +71,7 @@ def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
             first_format="qdq" if config.model.framework == "onnxrt_qdq" else "qlinear",
             overwrite=request.overwrite or request.resume is not None,
             input_contract=config.input_contract,
-            engines=tuple(ENGINES) if config.tuning.engine == "both" and recorded is None else (),
+            engines=engines if len(engines) > 1 and recorded is None else (),
         )
         refuse_to_write_over_the_input(folder, asked.model)
         refuse_unsuitable(source.proto(), str(asked.model))  # before what only a suitable model could be asked

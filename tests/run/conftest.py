@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,20 +12,18 @@ import pytest
 from PIL import Image
 
 from quantize.config import RunConfig, load_config
+from quantize.engines.engine import PlacedTrial, SearchOutcome, SearchTask, Trial, trial_of
+from quantize.engines.inc.engine import IncEngine, in_order
+from quantize.engines.native.engine import NativeSearch
 from quantize.engines.native.search.latency_table import PairedLatency
-from quantize.engines.protocols import EvaluateCallback, Trial
+from quantize.engines.placement.bench import choose_placement, place_in_float
 from quantize.evaluation.evaluation import Evaluation
 from quantize.evaluation.fidelity import Fidelity
 from quantize.evaluation.outcomes import Outcomes
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.recipe import Recipe
 from quantize.run import judging as finishing
-from quantize.run import tuning_run
-from quantize.run.context import Context
-from quantize.run.inc_engine import preferred
-from quantize.run.native_engine import NativeEngine
 from quantize.run.request import TuneRequest, TuneResult
-from quantize.run.search import Found, Search
 from quantize.run.tune import tune
 from tests.engines.native.search.conftest import made_profile
 from tests.run.colours import COLOURS, SETTINGS, SIDE, chosen_candidate, colours
@@ -98,31 +96,44 @@ def ended_search(brief: None, colour_run: TuneResult, monkeypatch: pytest.Monkey
     """
 
     def replace(*candidates: onnx.ModelProto | BaseException) -> None:
-        monkeypatch.setattr(
-            tuning_run, "tune_with_inc", _search_of(candidates or (chosen_candidate(colour_run),), colour_run)
-        )
+        given, recipe = candidates or (chosen_candidate(colour_run),), colour_run.report.chosen.recipe
+        monkeypatch.setattr(IncEngine, "search", lambda _, task: ScriptedSearch(task, recipe, given))
 
     return replace
 
 
-def _search_of(candidates: tuple[onnx.ModelProto | BaseException, ...], run: TuneResult) -> Callable[..., Found]:
-    def tune_with(context: Context, search: Search) -> Found:
-        known = {recorded.trial.recipe.id for recorded in search.earlier}
+class ScriptedSearch:
+    """A search of the engine ``inc`` whose candidates are given."""
 
-        def tune(evaluate: EvaluateCallback) -> Iterator[Trial]:
-            for number, candidate in enumerate(candidates):
-                recipe = run.report.chosen.recipe.but(range_rule=f"rule {number}")
-                if recipe.id in known:
-                    continue
-                if isinstance(candidate, BaseException):
-                    raise candidate
-                artifact = save_model(candidate, context.folder.work / "candidates" / f"{recipe.id}.onnx")
-                metric = evaluate(artifact) if search.criterion.metric != "none" else None
-                yield Trial(number, recipe, artifact, metric, 0.1)
+    def __init__(
+        self, task: SearchTask, recipe: Recipe, candidates: tuple[onnx.ModelProto | BaseException, ...]
+    ) -> None:
+        self._task, self._recipe, self._candidates = task, recipe, candidates
 
-        return preferred(search.run(tune, lambda: (None, "these were all")), search.criterion)
+    def trials(self) -> Iterator[Trial]:
+        task, known = self._task, {trial.recipe.id for trial in self._task.earlier}
+        for number, candidate in enumerate(self._candidates):
+            recipe = self._recipe.but(range_rule=f"rule {number}")
+            if recipe.id in known:
+                continue
+            if isinstance(candidate, BaseException):
+                raise candidate
+            artifact = save_model(candidate, task.folder / "candidates" / f"{recipe.id}.onnx")
+            metric = task.callbacks.evaluate(artifact) if task.criterion.metric != "none" else None
+            yield Trial(number, recipe, artifact, metric, 0.1)
 
-    return tune_with
+    def outcome(self, trials: Sequence[Trial], seconds: float) -> SearchOutcome:
+        order = in_order(trials, self._task.criterion, self._task.rejected) or [trial_of(trials, None)]
+        return SearchOutcome(order[0], "these were all", seconds, others=tuple(order[1:]))
+
+    def after(self, *_: object) -> None:
+        return None
+
+    def placed(self, trial: Trial) -> PlacedTrial:
+        return choose_placement(self._task, trial, "Neural Compressor")
+
+    def in_float(self, trial: Trial) -> PlacedTrial:
+        return place_in_float(self._task, trial)
 
 
 @pytest.fixture(scope="session")
@@ -165,12 +176,12 @@ def make_integers_fast(patch: pytest.MonkeyPatch) -> None:
         on_integers = any(node.op_type == "DequantizeLinear" for node in model.proto().graph.node)
         return 400.0 if on_integers else 1000.0
 
-    def measured(_: NativeEngine, candidate: ModelArtifact, baseline: ModelArtifact) -> PairedLatency:
+    def measured(_: NativeSearch, candidate: ModelArtifact, baseline: ModelArtifact) -> PairedLatency:
         return PairedLatency(baseline_ns=time_ns(baseline), candidate_ns=time_ns(candidate))
 
-    def profiled(engine: NativeEngine, candidate: ModelArtifact, recipe: Recipe) -> SimpleNamespace:
+    def profiled(_: NativeSearch, candidate: ModelArtifact, recipe: Recipe) -> SimpleNamespace:
         names = [node.name for node in colours().graph.node]
         return made_profile(dict.fromkeys(names, (100.0, 40.0)), conversion=1.0)
 
-    patch.setattr(NativeEngine, "_measure", measured)
-    patch.setattr(NativeEngine, "_profile", profiled)
+    patch.setattr(NativeSearch, "_measure", measured)
+    patch.setattr(NativeSearch, "_profile", profiled)

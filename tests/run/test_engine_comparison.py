@@ -16,6 +16,8 @@ import pytest
 from quantize.commands.verify import VerifyRequest, verify
 from quantize.config import load_config
 from quantize.criterion import Criterion, SpeedCriterion
+from quantize.engines.inc.engine import IncSearch
+from quantize.engines.native.engine import NativeSearch
 from quantize.errors import EngineError
 from quantize.files import write_text
 from quantize.graph.identity import graph_sha256
@@ -31,7 +33,6 @@ from quantize.report.text import summary
 from quantize.rewrites import RatioInterval
 from quantize.run import engine_comparison as both_engines
 from quantize.run import judging as finishing
-from quantize.run import tuning_run
 from quantize.run.export import Pair, compare_formats
 from quantize.run.judging import Judged
 from quantize.run.request import TuneRequest, TuneResult
@@ -197,7 +198,7 @@ def test_a_killed_run_goes_on_without_searching_again_and_keeps_what_else_lies_t
     monkeypatch.setattr(finishing, "compare_formats", counted)
     request = run / "work" / "request.json"
     request.write_text(request.read_text().replace(str(both.run), str(run)))
-    monkeypatch.setattr(tuning_run, "tune_with_inc", lambda *_: pytest.fail("Neural Compressor searched again"))
+    monkeypatch.setattr(IncSearch, "trials", lambda *_: pytest.fail("Neural Compressor searched again"))
     again = tune(TuneRequest(load_config(run / "config.yaml", {}), resume=run, workers=1))
     assert journal.read_text() == before
     assert [file.read_text() for file in mine] == ["the user's own"] * 2
@@ -216,7 +217,7 @@ def test_where_one_engine_gives_no_model_the_run_is_the_others_and_says_so(
     def fails(*_: object) -> None:
         raise EngineError("no trial gave a model")
 
-    monkeypatch.setattr(tuning_run, "tune_with_inc", fails)
+    monkeypatch.setattr(IncSearch, "trials", fails)
     request = TuneRequest(
         configured({"tuning.engine": "both"}), input_model=colour_model, output_model=tmp_path / "out", workers=1
     )
@@ -224,7 +225,7 @@ def test_where_one_engine_gives_no_model_the_run_is_the_others_and_says_so(
     assert report.chosen.recipe.engine == "native"
     assert "The engine 'inc' gave no model: no trial gave a model." in report.verdict.reasons
     assert report.engines == ()
-    monkeypatch.setattr(tuning_run, "_native", fails)
+    monkeypatch.setattr(NativeSearch, "trials", fails)
     with pytest.raises(EngineError):
         tune(replace(request, output_model=tmp_path / "none"))
 
@@ -259,7 +260,7 @@ def test_the_better_models_are_chosen_by_criterion_then_speed_then_nearness_to_f
     context: Any = Stand(config=Stand(model=Stand(framework="onnxrt_qlinearops")))
     sides = [_side("inc", statuses[0], kl=0.01, top1=0.7), _side("native", statuses[1], kl=0.02, top1=0.8)]
     criterion: Any = None
-    found, reason = both_engines._better(context, sides, criterion, ratios)
+    found, reason = both_engines._best(context, sides, criterion, ratios)
     assert found.engine == best
     assert why in reason
 

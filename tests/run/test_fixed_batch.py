@@ -9,8 +9,8 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+from quantize.engines.native import engine as native_engine
 from quantize.models.artifact import ModelArtifact
-from quantize.run import native_engine
 from quantize.run.request import TuneRequest
 from quantize.run.tune import tune
 from tests.run.colours import COLOURS, colours

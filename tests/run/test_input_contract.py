@@ -22,12 +22,13 @@ from quantize.config import RunConfig, load_config
 from quantize.config.preprocessing import PreprocessingBlock
 from quantize.data.preprocessing import Preprocessing
 from quantize.data.split import split
+from quantize.engines.native import engine as native_engine
 from quantize.errors import ConfigError, ExitCode, ModelError
 from quantize.models.artifact import ModelArtifact
 from quantize.models.session import open_session
 from quantize.report.markdown import markdown
 from quantize.rewrites.channel_affine import InputContract
-from quantize.run import native_engine, rewriting
+from quantize.run import rewriting
 from quantize.run.request import TuneRequest, TuneResult
 from quantize.run.tune import tune
 from tests.run.colours import SIDE, colours_of_caffe, top1_of

@@ -15,9 +15,8 @@ from quantize.models.artifact import ModelArtifact
 from quantize.report.markdown import markdown
 from quantize.report.storage import read_report
 from quantize.rewrites import RatioInterval
-from quantize.run import placement, settling
+from quantize.run import engine_task, settling
 from quantize.run.context import Context
-from quantize.run.placement import Bench
 from quantize.run.request import TuneRequest, TuneResult
 from quantize.run.tune import tune
 from tests.run.colours import top1_of
@@ -62,8 +61,8 @@ def tuned(
             return RatioInterval(0.99 * found, found, 1.01 * found)
 
         monkeypatch.setenv(CPU_CLASS, "vnni")
-        monkeypatch.setattr(placement, "measured_ratio", ratio)
-        monkeypatch.setattr(Bench, "_profiled", lambda _bench, _recipe: profile_of(recorded))
+        monkeypatch.setattr(engine_task, "measured_ratio", ratio)
+        monkeypatch.setattr(engine_task, "op_times", lambda *_: profile_of(recorded))
         config = configured({"tuning.placement": "measured", "quantization.target": "vnni", **changes})
         return tune(TuneRequest(config, input_model=colour_model, output_model=tmp_path / name, workers=1))
 
@@ -101,8 +100,8 @@ def test_a_replay_builds_a_placement_again_bit_for_bit_without_measuring(
     tuned: Tuned, configured: Configured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tuned(SLOWER).run
-    monkeypatch.setattr(Bench, "_profiled", lambda *_: pytest.fail("measured"))
-    monkeypatch.setattr(placement, "measured_ratio", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(engine_task, "op_times", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(engine_task, "measured_ratio", lambda *_: pytest.fail("measured"))
     again = tune(TuneRequest(configured(), replay=run / "report.json", output_model=tmp_path / "again", workers=1))
     assert again.report.replay is not None
     assert again.report.replay.outcome == "same"
@@ -126,8 +125,8 @@ def test_the_times_that_decided_are_in_the_latency_table_and_decide_again(
     tuned: Tuned, colour_model: Path, configured: Configured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tuned(SLOWER).run
-    monkeypatch.setattr(Bench, "_profiled", lambda *_: pytest.fail("measured"))
-    monkeypatch.setattr(placement, "measured_ratio", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(engine_task, "op_times", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(engine_task, "measured_ratio", lambda *_: pytest.fail("measured"))
     request = TuneRequest(
         configured({"tuning.placement": "measured"}),
         input_model=colour_model,

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from quantize.config import load_config
+from quantize.engines.inc.engine import IncSearch
 from quantize.errors import ConfigError, ExitCode, RunError
 from quantize.report.replay import ReplaySection
 from quantize.report.storage import read_report, write_report
-from quantize.run import settling, tuning_run
+from quantize.run import settling
 from quantize.run.paths import Asked
 from quantize.run.request import TuneRequest, TuneResult
 from quantize.run.request_file import resumed, write_request
@@ -106,7 +107,7 @@ def test_an_interrupted_replay_goes_on_as_the_replay_that_it_was(
         patch.setattr(settling, "write", interrupted)
         with pytest.raises(KeyboardInterrupt):
             tune(TuneRequest(configured(), replay=Path(colour_run.run.name), output_model=run, workers=1))
-    monkeypatch.setattr(tuning_run, "tune_with_inc", lambda *_: pytest.fail("searched instead of replayed"))
+    monkeypatch.setattr(IncSearch, "trials", lambda *_: pytest.fail("searched instead of replayed"))
     result = tune(TuneRequest(load_config(run / "config.yaml", {}), resume=run, workers=1))
     assert result.report.replay is not None
     assert result.report.replay.outcome == "same"

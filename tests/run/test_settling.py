@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import onnx
 import pytest
 
-from quantize.engines.protocols import EvaluateCallback, Trial
+from quantize.engines.engine import SearchOutcome, SearchTask, Trial
+from quantize.engines.inc.engine import IncEngine
 from quantize.errors import ExitCode
-from quantize.models.artifact import save_model
 from quantize.report.markdown import markdown
 from quantize.rewrites import Rewritten
 from quantize.run import build as built
-from quantize.run import tuning_run
-from quantize.run.context import Context
-from quantize.run.inc_engine import preferred
 from quantize.run.request import TuneRequest, TuneResult
-from quantize.run.search import Found, Search
 from quantize.run.tune import tune
 from quantize.target import CpuClass
 from tests.run.colours import chosen_candidate, forgetful
-from tests.run.conftest import Configured, EndedSearch
+from tests.run.conftest import Configured, EndedSearch, ScriptedSearch
 
 pytestmark = pytest.mark.inc
 
@@ -120,22 +116,17 @@ def test_the_search_goes_on_without_the_lost_candidate_while_there_is_budget(
     budget: float,
     searches: int,
 ) -> None:
-    good, asked = chosen_candidate(colour_run), []
+    good, asked = chosen_candidate(colour_run), list[set[str]]()
 
-    def tune_with(context: Context, search: Search, rejected: Collection[str] = ()) -> Found:
-        asked.append(set(rejected))
-        number = len(asked) - 1
-        recipe = colour_run.report.chosen.recipe.but(range_rule=f"rule {number}")
+    class GoingOn(ScriptedSearch):
+        def outcome(self, trials: Sequence[Trial], seconds: float) -> SearchOutcome:
+            return replace(super().outcome(trials, seconds), may_go_on=True)
 
-        def trials(evaluate: EvaluateCallback) -> Iterator[Trial]:
-            model = renamed(good, number)
-            artifact = save_model(model, context.folder.work / "candidates" / f"{recipe.id}.onnx")
-            yield Trial(number, recipe, artifact, evaluate(artifact), 0.1)
+    def begun(_: IncEngine, task: SearchTask) -> GoingOn:
+        asked.append(set(task.rejected))
+        return GoingOn(task, colour_run.report.chosen.recipe, tuple(renamed(good, at) for at in range(len(asked))))
 
-        found = search.run(trials, lambda: (None, "a trial met the criterion"))
-        return replace(preferred(found, search.criterion, rejected), may_go_on=True)
-
-    monkeypatch.setattr(tuning_run, "tune_with_inc", tune_with)
+    monkeypatch.setattr(IncEngine, "search", begun)
     spoiled(1)
     config = configured({"tuning.time_budget": budget})
     result = tune(TuneRequest(config, input_model=colour_model, output_model=tmp_path / "out", workers=1))

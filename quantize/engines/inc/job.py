@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
-from quantize.data.batch import Batch
+from quantize.engines.exchange import ImageFile
 from quantize.engines.inc.constraints import op_name_dict, op_type_dict
 from quantize.engines.inc.decision import calibration_images_of, container_of, exact_op_names
 from quantize.engines.inc.settings import STRATEGIES, IncSettings
@@ -20,45 +15,6 @@ from quantize.processes.parent import Message
 from quantize.recipe import Recipe
 
 _QDQ_PER_CHANNEL_OPSET = 13
-
-
-@dataclass(frozen=True)
-class ImageFile:
-    """Calibration images in a file that the child process maps instead of loading it.
-
-    Attributes:
-        path: The file: float32 values, C order, nothing else.
-        shape: (N, 3, H, W).
-    """
-
-    path: Path
-    shape: tuple[int, ...]
-
-
-def write_images(batches: Iterable[Batch], path: Path, limit: int) -> ImageFile:
-    """Write the first ``limit`` images of the calibration set, one batch in memory at a time.
-
-    Args:
-        batches: The calibration set, normalized.
-        path: The file to write.
-        limit: Number of images wanted; fewer where the set has fewer.
-
-    Raises:
-        EngineError: There is no image.
-    """
-    count = 0
-    each: tuple[int, ...] = ()
-    with path.open("wb") as stream:
-        for batch in batches:
-            images = np.ascontiguousarray(batch.images[: limit - count], dtype=np.float32)
-            stream.write(images.data)
-            count += len(images)
-            each = images.shape[1:]
-            if count == limit:
-                break
-    if count == 0:
-        raise EngineError("there are no calibration images", advice="give at least one, and better 100")
-    return ImageFile(path, (count, *each))
 
 
 def container_for(settings: IncSettings, model: ModelArtifact) -> Literal["qlinear", "qdq"]:

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Literal
 
 from quantize.criterion import Criterion
-from quantize.engines.inc.candidate import keep_candidate
+from quantize.engines.engine import EvaluateCallback, Failure, Trial
+from quantize.engines.exchange import keep_candidate
 from quantize.engines.inc.constraints import check_heeded
 from quantize.engines.inc.conversation import Conversation, TimeIsUpError
 from quantize.engines.inc.decision import OpDecision, recipe_of
 from quantize.engines.inc.int8_share import kept_int8
 from quantize.engines.inc.outcome import IncOutcome, Result, StopReason, outcome_of
 from quantize.engines.inc.settings import IncSettings
-from quantize.engines.protocols import EvaluateCallback, Failure, Trial
 from quantize.errors import EngineError, ModelError
 from quantize.models.artifact import ModelArtifact
 from quantize.processes.parent import Message

@@ -10,21 +10,20 @@ from pathlib import Path
 
 from quantize.criterion import Criterion
 from quantize.data.batch import Batch
-from quantize.engines.inc.candidate import keep_candidate
+from quantize.engines.engine import EvaluateCallback, Trial
+from quantize.engines.exchange import keep_candidate, write_images
 from quantize.engines.inc.conversation import Conversation
 from quantize.engines.inc.decision import calibration_images_of, container_of
-from quantize.engines.inc.float_placement import placed, placed_nodes
 from quantize.engines.inc.job import (
     building_job,
     container_for,
     require_neural_compressor,
     tuning_job,
-    write_images,
 )
 from quantize.engines.inc.outcome import IncOutcome
 from quantize.engines.inc.search import Measured, Search
 from quantize.engines.inc.settings import IncSettings
-from quantize.engines.protocols import EvaluateCallback, Trial
+from quantize.engines.placement.placed_model import placed, placed_nodes
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.processes.child import ChildProcess
 from quantize.recipe import Recipe

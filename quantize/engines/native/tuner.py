@@ -8,6 +8,7 @@ from typing import Any
 
 from quantize.criterion import Criterion
 from quantize.data.batch import Batch
+from quantize.engines.engine import EvaluateCallback, Trial
 from quantize.engines.native.search.calibration_images import Calibration
 from quantize.engines.native.search.journal import Journal
 from quantize.engines.native.search.latency_table import LatencyTable
@@ -16,7 +17,6 @@ from quantize.engines.native.search.search import Search
 from quantize.engines.native.search.settings import SearchSettings
 from quantize.engines.native.search.stopwatch import MeasureLatency, ProfileCandidate
 from quantize.engines.native.search.workbench import Judge, Workbench
-from quantize.engines.protocols import EvaluateCallback, Trial
 from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent
 

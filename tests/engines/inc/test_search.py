@@ -11,11 +11,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from quantize.criterion import Criterion
-from quantize.engines.inc.candidate import cleaned
+from quantize.engines.engine import Trial
+from quantize.engines.exchange import cleaned
 from quantize.engines.inc.conversation import TimeIsUpError
 from quantize.engines.inc.search import Measured, Search
 from quantize.engines.inc.settings import IncSettings
-from quantize.engines.protocols import Trial
 from quantize.errors import EngineError, ModelError
 from quantize.models.artifact import ModelArtifact
 

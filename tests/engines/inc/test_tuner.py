@@ -17,10 +17,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from quantize.criterion import Criterion
 from quantize.data.batch import Batch
+from quantize.engines.engine import Trial
 from quantize.engines.inc.job import require_neural_compressor
 from quantize.engines.inc.settings import IncSettings
 from quantize.engines.inc.tuner import IncBuilder, IncTuner
-from quantize.engines.protocols import Trial
 from quantize.errors import EngineError
 from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import ModelArtifact, save_model

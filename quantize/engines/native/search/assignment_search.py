@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
+from quantize.engines.engine import Trial
 from quantize.engines.native.search.assignment import Costs
 from quantize.engines.native.search.bisect import Bisection
 from quantize.engines.native.search.candidates import Candidates
@@ -18,7 +19,6 @@ from quantize.engines.native.search.result import AS_FAST, FASTER, Stage, Timed,
 from quantize.engines.native.search.settings import SearchSettings
 from quantize.engines.native.search.storage import Storage, placed
 from quantize.engines.native.search.workbench import Workbench
-from quantize.engines.protocols import Trial
 from quantize.recipe import Recipe
 
 _NEAR = 1.08

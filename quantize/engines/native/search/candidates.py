@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 from quantize.criterion import Outcome
+from quantize.engines.engine import Failure, Trial
 from quantize.engines.native.search.latency_table import PairedLatency
 from quantize.engines.native.search.recipe_choice import CHANCE, Measure, improves, mean_root
 from quantize.engines.native.search.result import Candidate, Stage, Stopped, Timed, as_fast, smallest
 from quantize.engines.native.search.settings import SearchSettings
 from quantize.engines.native.search.workbench import Workbench
-from quantize.engines.protocols import Failure, Trial
 from quantize.errors import ModelError
 from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent

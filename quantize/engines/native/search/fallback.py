@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from quantize.engines.engine import Trial
 from quantize.engines.native.search.bisect import Bisection
 from quantize.engines.native.search.candidates import Candidates
 from quantize.engines.native.search.storage import Storage, placed
-from quantize.engines.protocols import Trial
 from quantize.recipe import Recipe
 
 

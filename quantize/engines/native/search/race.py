@@ -8,16 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from quantize.criterion import Criterion
-from quantize.data.batch import Batch
 from quantize.engines.native.search.racing import decide, race_blocks, race_order
 from quantize.engines.native.search.result import Judged
-from quantize.evaluation.evaluate import evaluate
 from quantize.evaluation.evaluation import Evaluation
-from quantize.evaluation.scores import ScoreStore
 from quantize.models.artifact import ModelArtifact
 
-BatchesOf = Callable[[Sequence[int]], Sequence[Batch]]
-"""Returns the evaluation images at some positions, in that order, as batches."""
+EvaluateSome = Callable[[ModelArtifact, Sequence[int]], Evaluation]
+"""Evaluates a candidate on the images at some positions, in that order."""
 
 
 class RaceJudge:
@@ -27,32 +24,26 @@ class RaceJudge:
         self,
         criterion: Criterion,
         baseline: Evaluation,
-        scores: ScoreStore,
-        batches_of: BatchesOf,
+        evaluate: EvaluateSome,
         *,
         seed: int = 0,
         confidence: float = 0.95,
         first_block: int = 64,
-        threads: int = 1,
-        exact: bool = False,
     ) -> None:
         """Set up.
 
         Args:
             criterion: What passes; its metric is ``top1`` or ``agreement``.
             baseline: The fp32 model on all images of the race.
-            scores: Its scores, which agreement is taken with.
-            batches_of: The images by position in ``baseline``.
+            evaluate: Evaluates a candidate on images by their position in ``baseline``.
             seed: Of the order that all candidates share.
             confidence: Of a rejection before the end.
             first_block: Images of the first block; every further one doubles what was seen.
-            threads: Of the sessions.
-            exact: Whether they compute without saturation, see ``evaluate``.
         """
-        self._criterion, self._scores, self._batches_of = criterion, scores, batches_of
+        self._criterion, self._evaluate = criterion, evaluate
         self._order = race_order(baseline.n, seed)
         self._blocks = race_blocks(baseline.n, first=first_block)
-        self._confidence, self._threads, self._exact = confidence, threads, exact
+        self._confidence = confidence
         self._baseline = (
             _chances(baseline)[self._order] if criterion.metric == "top1" else np.ones(baseline.n, dtype=np.float64)
         )
@@ -64,8 +55,7 @@ class RaceJudge:
             return Judged(metric=None, met=True, images=0, total=total)
         seen = np.zeros(0)
         for block in self._blocks:
-            images = self._batches_of(self._order[block].tolist())
-            found = evaluate(candidate, images, threads=self._threads, baseline=self._scores, exact=self._exact)
+            found = self._evaluate(candidate, self._order[block].tolist())
             seen = np.concatenate([seen, self._values(found)])
             state = decide(self._baseline, seen, floor, confidence=self._confidence)
             if state.outcome != "continue":

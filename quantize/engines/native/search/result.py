@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from quantize.criterion import Outcome
+from quantize.engines.engine import Trial
 from quantize.engines.native.search.sensitivity import Sensitivity
-from quantize.engines.protocols import Trial
 
 FASTER = 1.01
 """A candidate is taken to be faster than another one if its lower measurement of two is faster by this."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from quantize.engines.engine import Trial
 from quantize.engines.native.builder.builder import op_types_of
 from quantize.engines.native.builder.weights import narrow_layers
 from quantize.engines.native.search.assignment import Costs
@@ -21,7 +22,6 @@ from quantize.engines.native.search.storage import Storage, placed, storage_of
 from quantize.engines.native.search.tensor_users import borders_of
 from quantize.engines.native.search.units import UnitGraph, unit_graph
 from quantize.engines.native.search.workbench import Workbench
-from quantize.engines.protocols import Trial
 from quantize.errors import ModelError
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe

@@ -26,13 +26,16 @@ def race(model, fp32_scores, tmp_path_factory):
     baseline = evaluate(model, batches, store=folder / "labelled.bin")
     looked_at = []
 
-    def batches_of(positions):
+    scores = ScoreStore.open(folder / "labelled.bin")
+
+    def evaluate_some(candidate, positions):
         looked_at.append(len(positions))
-        return [Batch(tuple(str(at) for at in positions), images[positions], labels[positions])]
+        batch = Batch(tuple(str(at) for at in positions), images[positions], labels[positions])
+        return evaluate(candidate, [batch], baseline=scores)
 
     def judge(criterion):
         looked_at.clear()
-        return RaceJudge(criterion, baseline, ScoreStore.open(folder / "labelled.bin"), batches_of, first_block=50)
+        return RaceJudge(criterion, baseline, evaluate_some, first_block=50)
 
     return judge, looked_at, float(baseline.top_k(1).expected) / 400 if baseline.top_k(1).expected > 1 else 0.8
 

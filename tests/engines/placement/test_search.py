@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from onnx import ModelProto
 
-from quantize.engines.inc.float_placement import placed, placed_nodes, with_placement
-from quantize.engines.inc.placement_search import Option, PlacementSearch, first_that_passes
 from quantize.engines.native.search.profiled_times import ProfiledTimes, TimedOp
+from quantize.engines.placement.placed_model import placed, placed_nodes, with_placement
+from quantize.engines.placement.search import Option, PlacementSearch, first_that_passes
 from quantize.formats import canonical
 from quantize.graph.view import Graph
 from quantize.models.artifact import ModelArtifact, save_model

@@ -1,15 +1,58 @@
-"""Neural Compressor's candidates, made clean and kept."""
+"""Files that an engine and its child process exchange: calibration images there, candidates back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import onnx
 
+from quantize.data.batch import Batch
+from quantize.errors import EngineError
 from quantize.models.artifact import ModelArtifact, save_model
 
 _DEFAULT_DOMAINS = ("", "ai.onnx")
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """Calibration images in a file that the child process maps instead of loading it.
+
+    Attributes:
+        path: The file: float32 values, C order, nothing else.
+        shape: (N, 3, H, W).
+    """
+
+    path: Path
+    shape: tuple[int, ...]
+
+
+def write_images(batches: Iterable[Batch], path: Path, limit: int) -> ImageFile:
+    """Write the first ``limit`` images of the calibration set, one batch in memory at a time.
+
+    Args:
+        batches: The calibration set, normalized.
+        path: The file to write.
+        limit: Number of images wanted; fewer where the set has fewer.
+
+    Raises:
+        EngineError: There is no image.
+    """
+    count = 0
+    each: tuple[int, ...] = ()
+    with path.open("wb") as stream:
+        for batch in batches:
+            images = np.ascontiguousarray(batch.images[: limit - count], dtype=np.float32)
+            stream.write(images.data)
+            count += len(images)
+            each = images.shape[1:]
+            if count == limit:
+                break
+    if count == 0:
+        raise EngineError("there are no calibration images", advice="give at least one, and better 100")
+    return ImageFile(path, (count, *each))
 
 
 def cleaned(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -35,7 +78,7 @@ def keep_candidate(captured: Path, folder: Path, name: str) -> ModelArtifact:
     """Move a model that the child process wrote to ``folder/name.onnx``, cleaned.
 
     Args:
-        captured: The file as Neural Compressor made it; removed.
+        captured: The file as the child process made it; removed.
         folder: Where candidates are kept.
         name: The candidate's name, its recipe's id.
 

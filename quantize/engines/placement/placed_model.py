@@ -1,4 +1,4 @@
-"""Neural Compressor's model with layers put back to float, as a recipe says: they measured slower in int8.
+"""An engine's model with layers put back to float, as a recipe says: they measured slower in int8.
 
 Which layers those are stands in the recipe, so that the same model is built again without measuring.
 """
@@ -28,22 +28,23 @@ from quantize.graph.view import Graph
 from quantize.recipe import Recipe
 
 PLACED = "placed"
-"""Recipe detail: the nodes of the fp32 model that were put back to float, beyond those Neural Compressor left there."""
+"""Recipe detail: the nodes of the fp32 model that were put back to float, beyond those the engine left there."""
 
+_COUNTED = ("Conv", "Gemm", "MatMul")
 _SUFFIX = re.compile(r"(?:_\d+|_quant|_MatMul|_Add|/MatMulAddFusion)$")
 
 
 def placed_nodes(recipe: Recipe) -> tuple[str, ...] | None:
-    """Return the nodes that were put back to float; None where Neural Compressor's decision was kept."""
+    """Return the nodes that were put back to float; None where the engine's decision was kept."""
     text = dict(recipe.details).get(PLACED)
     return None if text is None else tuple(json.loads(text))
 
 
 def with_placement(recipe: Recipe, nodes: Collection[str], stored: Collection[str]) -> Recipe:
-    """Return Neural Compressor's recipe with nodes put back to float.
+    """Return an engine's recipe with nodes put back to float.
 
     Args:
-        recipe: As Neural Compressor found it.
+        recipe: As the engine found it.
         nodes: Names of nodes of the fp32 model.
         stored: Those layers in float whose weights are stored in int8.
     """
@@ -55,13 +56,25 @@ def with_placement(recipe: Recipe, nodes: Collection[str], stored: Collection[st
     )
 
 
+def int8_layers(recipe: Recipe, model: ModelProto) -> tuple[int, int]:
+    """Return how many layers with weights a recipe does not keep in float, and how many there are.
+
+    Args:
+        recipe: Names nodes of ``model``.
+        model: The fp32 model.
+    """
+    weighted = {node.name for node in model.graph.node if node.op_type in _COUNTED}
+    left = set(recipe.float_nodes) | {node.name for node in model.graph.node if node.op_type in recipe.float_op_types}
+    return len(weighted - left), len(weighted)
+
+
 def placed(candidate: ModelProto, fp32: ModelProto, recipe: Recipe) -> ModelProto:
-    """Return Neural Compressor's candidate with the placement that its recipe says, or as it is without one.
+    """Return an engine's candidate with the placement that its recipe says, or as it is without one.
 
     Where no layer with weights is left in int8 it is the fp32 model itself, its weights stored as the recipe says.
 
     Args:
-        candidate: As Neural Compressor built it, in any format.
+        candidate: As the engine built it, in any format.
         fp32: The prepared fp32 model.
         recipe: What it was built from.
     """

@@ -5,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from quantize.engines.inc.float_placement import int8_nodes, placed, placed_nodes, stored_weights, with_placement
 from quantize.engines.native.builder.layers import layers
+from quantize.engines.placement.placed_model import int8_nodes, placed, placed_nodes, stored_weights, with_placement
 from quantize.formats import canonical, to_qlinear
 from quantize.formats.exact import open_exact_session
 from quantize.formats.parameters import add_dequantize, new_parameters

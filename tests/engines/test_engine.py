@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from quantize.engines.protocols import Failure, Trial
+from quantize.engines.engine import Failure, Trial
 from quantize.recipe import Recipe
 
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from onnx import ModelProto
 
-from quantize.engines.inc.float_placement import int8_nodes, placed, placed_nodes
-from quantize.engines.inc.placement_search import Placement, PlacementSearch
 from quantize.engines.native.builder.builder import op_types_of
 from quantize.engines.native.search.assignment import Costs
 from quantize.engines.native.search.latency_model import latency_model
 from quantize.engines.native.search.profiled_times import ProfiledTimes
 from quantize.engines.native.search.tensor_users import borders_of
 from quantize.engines.native.search.units import unit_graph
+from quantize.engines.placement.placed_model import int8_nodes, placed, placed_nodes
+from quantize.engines.placement.search import Placement, PlacementSearch
 from quantize.formats import canonical
 from quantize.measurement.operators.profile import Profile
 from quantize.models.artifact import ModelArtifact, save_model
@@ -28,7 +28,7 @@ from tests.formats.plain_quantizer import quantized
 
 pytestmark = pytest.mark.real
 
-PROFILES = Path(__file__).parents[3] / "measurement" / "operators" / "profiles"
+PROFILES = Path(__file__).parents[2] / "measurement" / "operators" / "profiles"
 INC = Recipe(engine="inc")
 
 

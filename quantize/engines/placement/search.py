@@ -14,7 +14,6 @@ from typing import Literal, Protocol
 from onnx import ModelProto
 
 from quantize.criterion import is_slower
-from quantize.engines.inc.float_placement import int8_nodes, with_placement
 from quantize.engines.native.builder.builder import op_types_of
 from quantize.engines.native.builder.layers import layers
 from quantize.engines.native.search.assignment import Costs, best_assignment
@@ -25,6 +24,7 @@ from quantize.engines.native.search.profiled_times import ProfiledTimes
 from quantize.engines.native.search.result import AS_FAST, FASTER
 from quantize.engines.native.search.tensor_users import borders_of
 from quantize.engines.native.search.units import UnitGraph, unit_graph
+from quantize.engines.placement.placed_model import int8_nodes, with_placement
 from quantize.formats.float_layers import WEIGHTED
 from quantize.models.artifact import ModelArtifact
 from quantize.recipe import Recipe
@@ -65,7 +65,7 @@ class Option:
     """One placement that was looked at.
 
     Attributes:
-        kind: As Neural Compressor decided, the same with the weights of its float layers stored in int8, the fastest
+        kind: As the engine decided, the same with the weights of its float layers stored in int8, the fastest
             assignment by prediction, one with more layers in float where that misses the criterion, or float arithmetic
             throughout.
         recipe: What builds it.
@@ -112,8 +112,8 @@ class PlacementSearch:
 
         Args:
             fp32: The prepared fp32 model.
-            candidate: As Neural Compressor built it.
-            recipe: As Neural Compressor found it.
+            candidate: As the engine built it.
+            recipe: As the engine found it.
             bench: Builds, times and judges.
             min_speedup: The speed-up that is asked for; above 1 float arithmetic is no way to reach it.
         """
@@ -162,7 +162,7 @@ class PlacementSearch:
         return option
 
     def _costs(self, sensitivity: Mapping[str, float]) -> Costs:
-        """Return the predicted time of every assignment; what Neural Compressor left in float stays there."""
+        """Return the predicted time of every assignment; what the engine left in float stays there."""
         latency = latency_model(self._bench.profile(self._recipe), self._graph, self._borders)
         fixed = frozenset(unit.name for unit in self._graph.units if unit.name not in self._int8)
         return Costs(self._graph, self._borders, latency, sensitivity, {}, fixed)
@@ -183,7 +183,7 @@ class PlacementSearch:
         return replace(option, predicted_ns=after, gain=gain, speedup=self._bench.ratio(None, option.recipe))
 
     def _smaller(self, tuned: Option) -> Option | None:
-        """Return the model as tuned with the weights stored in int8 that Neural Compressor left in fp32, if it meets.
+        """Return the model as tuned with the weights stored in int8 that the engine left in fp32, if it meets.
 
         It is as fast: the same layers compute in the same way.
         """

@@ -1,0 +1,177 @@
+"""The engine ``inc``: Neural Compressor's search, and its recipes built again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+from onnx import ModelProto
+
+from quantize.criterion import Criterion
+from quantize.engines.engine import (
+    CalibrationSet,
+    EngineSearch,
+    PlacedTrial,
+    SearchOutcome,
+    SearchTask,
+    Trial,
+    trial_of,
+)
+from quantize.engines.inc.int8_share import kept_int8
+from quantize.engines.inc.job import require_neural_compressor
+from quantize.engines.inc.outcome import Result, in_order_of_preference
+from quantize.engines.inc.search import Measured
+from quantize.engines.inc.settings import IncSettings
+from quantize.engines.inc.tuner import IncBuilder, IncTuner
+from quantize.engines.placement.bench import choose_placement, place_in_float
+from quantize.engines.placement.placed_model import int8_layers, placed_nodes
+from quantize.measurement.machine.memory import peak_resident_bytes
+from quantize.models.artifact import ModelArtifact
+from quantize.recipe import EngineName, Recipe
+
+_TITLE = "Neural Compressor"
+_STOPPED = {
+    "met": "a candidate met the criterion",
+    "timeout": "the time was used up",
+    "time_budget": "the time budget was used up",
+    "max_trials": "the number of trials was used up",
+    "exhausted": "Neural Compressor had nothing more to try",
+    "failed": "Neural Compressor failed",
+    "abandoned": "it was interrupted",
+    None: "it did not begin",
+}
+
+
+class IncSearch:
+    """One search by Neural Compressor."""
+
+    def __init__(self, task: SearchTask) -> None:
+        self._task = task
+        self._settings = inc_settings(task)
+        self._peaks: list[int] = []
+        built = [trial for trial in task.earlier if trial.artifact is not None]
+        known = {trial.recipe.id: trial.metric for trial in task.earlier if trial.metric is not None}
+        graphs = {
+            trial.artifact.graph_sha256: Measured(trial.recipe.id, trial.metric)
+            for trial in reversed(built)
+            if trial.artifact is not None
+        }
+        self._tuner = IncTuner(self._settings, task.folder, known, self._watch, graphs, task.rejected)
+
+    def trials(self) -> Iterator[Trial]:
+        """Yield the trials that were not finished earlier."""
+        task = self._task
+        return self._tuner.tune(task.model, task.criterion, task.callbacks.evaluate, task.calibration.batches)
+
+    def outcome(self, trials: Sequence[Trial], seconds: float) -> SearchOutcome:
+        """Return the trials that met the criterion in this engine's order of preference, or the best that missed."""
+        task, ended = self._task, self._tuner.outcome
+        order = in_order(trials, task.criterion, task.rejected) or [trial_of(trials, None)]
+        stopped = ended.stopped if ended else None
+        return SearchOutcome(
+            chosen=order[0],
+            others=tuple(order[1:]),
+            stopped_because=_STOPPED[stopped],
+            seconds=seconds + seconds_of(task.earlier),
+            may_go_on=self._settings.stop_when_met and stopped == "met",
+            peak_bytes=max(self._peaks, default=None),
+        )
+
+    def after(self, _trials: Sequence[Trial], _chosen: Trial, _rejected: Collection[str], /) -> Trial | None:
+        """Return None: all that met the criterion are in the outcome."""
+        return None
+
+    def placed(self, trial: Trial) -> PlacedTrial:
+        """Return a trial with its layers where they are fastest on this machine."""
+        return choose_placement(self._task, trial, _TITLE)
+
+    def in_float(self, trial: Trial) -> PlacedTrial:
+        """Return a trial with float arithmetic throughout."""
+        return place_in_float(self._task, trial)
+
+    def _watch(self, pid: int) -> None:
+        peak = peak_resident_bytes(pid)
+        if peak is not None:
+            self._peaks.append(peak)
+
+
+class IncEngine:
+    """Neural Compressor."""
+
+    name: EngineName = "inc"
+    title: str = _TITLE
+    in_words: str = _TITLE
+    corrects_own_scores: bool = False
+    journal: str | None = None
+
+    def require(self) -> None:
+        """Raise where Neural Compressor is not installed."""
+        require_neural_compressor()
+
+    def search(self, task: SearchTask) -> EngineSearch:
+        """Return a search that has not begun."""
+        return IncSearch(task)
+
+    def build(self, model: ModelArtifact, recipe: Recipe, calibration: CalibrationSet, folder: Path) -> ModelArtifact:
+        """Return the model of a recipe, its placement included."""
+        return IncBuilder(folder).build(model, recipe.but(rewrites=()), calibration.batches)
+
+    def reference(self, model: ModelProto, _recipe: Recipe, /) -> ModelProto:
+        """Return the fp32 model itself: Neural Compressor quantizes its weights as they are."""
+        return model
+
+    def int8_layers(self, recipe: Recipe, model: ModelProto) -> tuple[int, int]:
+        """Return how many layers a recipe computes in int8, of how many."""
+        if placed_nodes(recipe) is not None:
+            return int8_layers(recipe, model)
+        kept = kept_int8(recipe)
+        return kept.weighted, kept.all_weighted
+
+
+ENGINE = IncEngine()
+
+
+def inc_settings(task: SearchTask) -> IncSettings:
+    """Return Neural Compressor's settings.
+
+    As in its 1.x, a timeout of 0 ends the search at the first candidate that meets the criterion; another goes on
+    until the time is used up.
+    """
+    quantization, tuning = task.quantization, task.tuning
+    timeout = tuning.exit_policy.timeout
+    return IncSettings(
+        framework=task.framework,
+        approach=quantization.approach,
+        sampling_size=task.calibration.count,
+        strategy=tuning.strategy.name,
+        timeout=timeout or None,
+        max_trials=tuning.exit_policy.max_trials,
+        random_seed=tuning.random_seed,
+        reduce_range=quantization.narrow_weights,
+        op_wise={name: constraint.lists() for name, constraint in quantization.op_wise.items()},
+        optype_wise={name: constraint.lists() for name, constraint in quantization.optype_wise.items()},
+        model_wise=quantization.model_wise.lists(),
+        stop_when_met=timeout == 0,
+        time_budget=max(tuning.time_budget - seconds_of(task.earlier), 0.0),
+    )
+
+
+def in_order(trials: Sequence[Trial], criterion: Criterion, rejected: Collection[str]) -> list[Trial]:
+    """Return the trials that met the criterion in this engine's order of preference.
+
+    Args:
+        trials: All trials.
+        criterion: What is good enough.
+        rejected: Ids of recipes that do not count as met.
+    """
+    built = {trial.recipe.id: trial for trial in trials if trial.artifact is not None and trial.repeats is None}
+    results = [
+        Result(trial.recipe, trial.metric, met=criterion.met(trial.metric) and trial.recipe.id not in rejected)
+        for trial in built.values()
+    ]
+    return [built[result.recipe.id] for result in in_order_of_preference(results)]
+
+
+def seconds_of(trials: Sequence[Trial]) -> float:
+    """Return how long finished trials took."""
+    return sum(trial.seconds for trial in trials)

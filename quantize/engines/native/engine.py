@@ -1,0 +1,223 @@
+"""The engine ``native``: the project's own search and builder."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from onnx import ModelProto
+
+from quantize.engines.engine import (
+    CalibrationSet,
+    CandidateRecord,
+    EngineSearch,
+    PlacedTrial,
+    SearchOutcome,
+    SearchRecord,
+    SearchTask,
+    Trial,
+    trial_of,
+)
+from quantize.engines.native.builder.builder import source_graph
+from quantize.engines.native.constraints import constrained_recipe, range_rule
+from quantize.engines.native.search.calibration_images import Calibration
+from quantize.engines.native.search.evidence import rebuilt
+from quantize.engines.native.search.latency_table import PairedLatency
+from quantize.engines.native.search.race import RaceJudge
+from quantize.engines.native.search.result import Candidate, SearchResult
+from quantize.engines.native.search.settings import SearchSettings
+from quantize.engines.native.tuner import NativeTuner
+from quantize.engines.placement.placed_model import int8_layers
+from quantize.measurement.machine.memory import forget_peak, peak_resident_bytes
+from quantize.measurement.operators.profile import Profile
+from quantize.measurement.timing.measurement import latency, speedups
+from quantize.models.artifact import ModelArtifact
+from quantize.processes.pool import available_cpus
+from quantize.recipe import EngineName, Recipe
+
+_JOURNAL = "native.jsonl"
+_LATENCY_SECONDS = 4.0
+_LATENCY_RUNS = 100
+_PROFILED_RUNS = 30
+
+
+class NativeSearch:
+    """One search by the native engine."""
+
+    def __init__(self, task: SearchTask) -> None:
+        self._task = task
+        self._forgotten = False
+        self._tuner = NativeTuner(
+            search_settings(task),
+            task.folder,
+            measure=self._measure,
+            profile=self._profile,
+            calibration_fingerprint=task.calibration.fingerprint,
+            configuration={"evaluation": task.evaluation_fingerprint, "seed": task.tuning.random_seed},
+            journal=task.folder / _JOURNAL,
+            resume=task.resume,
+            judge=self._race() if task.criterion.metric != "none" else None,
+            recorded=task.recorded,
+            progress=task.progress,
+        )
+
+    def trials(self) -> Iterator[Trial]:
+        """Yield every trial, those from the search's own journal included."""
+        task = self._task
+        self._forgotten = forget_peak()
+        yield from self._tuner.tune(task.model, task.criterion, task.callbacks.evaluate, task.calibration.batches)
+
+    def outcome(self, trials: Sequence[Trial], _seconds: float, /) -> SearchOutcome:
+        """Return every trial and the chosen one, built again without rewrites.
+
+        They are applied, timed and reported one by one afterwards, as for every engine.
+        """
+        assert self._tuner.search is not None
+        assert self._tuner.bench is not None
+        result = self._tuner.search.result
+        best = result.chosen or result.best
+        peak = peak_resident_bytes() if self._forgotten else None
+        return SearchOutcome(
+            chosen=self._bare(trial_of(trials, best.trial.recipe.id if best is not None else None)),
+            stopped_because=result.stopped,
+            seconds=self._tuner.bench.elapsed,
+            peak_bytes=peak,
+            record=record_of(result),
+            latencies=self._tuner.bench.latency_table,
+        )
+
+    def after(self, trials: Sequence[Trial], chosen: Trial, rejected: Collection[str]) -> Trial | None:
+        """Return the next candidate in order of preference; after the last one, fp32 itself where it is fast enough."""
+        assert self._tuner.search is not None
+        for recipe in self._tuner.search.in_order_of_preference():
+            if recipe.but(rewrites=()).id not in rejected:
+                known = next((trial for trial in trials if trial.recipe.id == recipe.id), None)
+                return self._bare(known or replace(chosen, recipe=recipe, metric=None))
+        return None
+
+    def placed(self, _trial: Trial, /) -> PlacedTrial | None:
+        """Return None: the search decides where layers compute."""
+        return None
+
+    def in_float(self, _trial: Trial, /) -> PlacedTrial:
+        """Refuse: there is no placement to take back.
+
+        Raises:
+            RuntimeError: Always.
+        """
+        raise RuntimeError("the native engine's trials are not placed after its search")
+
+    def _bare(self, trial: Trial) -> Trial:
+        """Return a trial built again without its rewrites."""
+        recipe = trial.recipe.but(rewrites=())
+        artifact = ENGINE.build(self._task.model, recipe, self._task.calibration, self._task.folder)
+        return replace(trial, recipe=recipe, artifact=artifact)
+
+    def _race(self) -> RaceJudge:
+        task = self._task
+        return RaceJudge(
+            task.criterion, task.callbacks.baseline(), task.callbacks.evaluate_some, seed=task.tuning.random_seed
+        )
+
+    def _measure(self, candidate: ModelArtifact, baseline: ModelArtifact) -> PairedLatency:
+        measurement = self._task.callbacks.measure(baseline, candidate, seconds=_LATENCY_SECONDS, runs=_LATENCY_RUNS)
+        (gain,) = speedups(measurement)
+        times = latency(measurement, "baseline")
+        baseline_ns = float(times.p50_ns or times.minimum_ns)
+        return PairedLatency(
+            baseline_ns=baseline_ns, candidate_ns=baseline_ns / gain.ratio, low=gain.low, high=gain.high
+        )
+
+    def _profile(self, candidate: ModelArtifact, recipe: Recipe) -> Profile:
+        return self._task.callbacks.profile(self._task.model, candidate, recipe, runs=_PROFILED_RUNS)
+
+
+class NativeEngine:
+    """The project's own engine."""
+
+    name: EngineName = "native"
+    title: str = "native"
+    in_words: str = "the native engine"
+    corrects_own_scores: bool = True
+    journal: str | None = _JOURNAL
+
+    def require(self) -> None:
+        """Return: it is part of this package."""
+
+    def search(self, task: SearchTask) -> EngineSearch:
+        """Return a search that has not begun."""
+        return NativeSearch(task)
+
+    def build(self, model: ModelArtifact, recipe: Recipe, calibration: CalibrationSet, folder: Path) -> ModelArtifact:
+        """Return the model of a recipe."""
+        images = Calibration(calibration.batches, calibration.fingerprint)
+        return rebuilt(model, recipe.but(rewrites=()), images, folder, threads=available_cpus())
+
+    def reference(self, model: ModelProto, recipe: Recipe) -> ModelProto:
+        """Return the fp32 graph as a recipe's candidates are built from: its weights may be equalized."""
+        return source_graph(model, recipe)
+
+    def int8_layers(self, recipe: Recipe, model: ModelProto) -> tuple[int, int]:
+        """Return how many layers a recipe computes in int8, of how many."""
+        return int8_layers(recipe, model)
+
+
+ENGINE = NativeEngine()
+
+
+def search_settings(task: SearchTask) -> SearchSettings:
+    """Return what a search may do.
+
+    Raises:
+        ConfigError: The configuration asks for what this engine does not do.
+    """
+    recipe = constrained_recipe(task.model.proto(), task.quantization, task.rewrites)
+    rule = range_rule(task.quantization)
+    exit_policy = task.tuning.exit_policy
+    settings = SearchSettings(
+        recipe=recipe if rule is None else recipe.but(range_rule=rule),
+        # On CPUs of another class than the target's, times say nothing about it.
+        min_speedup=task.speed.min_speedup if task.speed.min_speedup > 0 and task.times_count else None,
+        confidence=task.speed.confidence,
+        max_trials=exit_policy.max_trials,
+        max_seconds=min(task.tuning.time_budget, exit_policy.timeout or math.inf),
+        threads=task.threads,
+    )
+    return settings if rule is None else settings.model_copy(update={"range_rules": (rule,)})
+
+
+def record_of(result: SearchResult) -> SearchRecord:
+    """Return how a search went, the candidates that were only timed last."""
+    front = {candidate.trial.index for candidate in result.pareto}
+    evaluated = [_evaluated(candidate, pareto=candidate.trial.index in front) for candidate in result.candidates]
+    timed = [
+        CandidateRecord(
+            trial=None,
+            recipe_id=candidate.recipe_id,
+            step=candidate.stage,
+            predicted_ns=candidate.predicted_ns,
+            measured_ns=candidate.measured_ns,
+            speedup=candidate.speedup,
+            images=0,
+            met=None,
+            pareto=False,
+        )
+        for candidate in result.timed
+    ]
+    return SearchRecord((*evaluated, *timed), compared=result.fidelity, seconds=result.seconds)
+
+
+def _evaluated(candidate: Candidate, *, pareto: bool) -> CandidateRecord:
+    return CandidateRecord(
+        trial=candidate.trial.index,
+        recipe_id=candidate.trial.recipe.id,
+        step=candidate.stage,
+        predicted_ns=candidate.predicted_ns,
+        measured_ns=candidate.measured_ns,
+        speedup=candidate.speedup,
+        images=candidate.images,
+        met=candidate.met,
+        pareto=pareto,
+    )
