@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from quantize.config.block import Block, Expected
+from quantize.config.nearest import one_of
 from quantize.config.values import Count, Switch
+from quantize.errors import ConfigError
+from quantize.grid.ranges.registry import RULES, rule_of_setting, setting_names
 from quantize.target import CpuClass, Target, must_not_saturate
+
+if TYPE_CHECKING:
+    RangeRuleName = str
+else:
+    RangeRuleName = Literal[setting_names()]
+"""What the range rules are called here: Neural Compressor's names, and those of rules that it does not have."""
 
 
 def _listed(value: Any) -> Any:
@@ -23,7 +32,7 @@ class TensorConstraint(Block):
     granularity: Annotated[tuple[Literal["per_channel", "per_tensor"], ...], BeforeValidator(_listed)] | None = None
     scheme: Annotated[tuple[Literal["asym", "sym"], ...], BeforeValidator(_listed)] | None = None
     dtype: Annotated[tuple[Literal["int8", "uint8", "fp32"], ...], BeforeValidator(_listed)] | None = None
-    algorithm: Annotated[tuple[Literal["minmax", "kl", "percentile"], ...], BeforeValidator(_listed)] | None = None
+    algorithm: Annotated[tuple[RangeRuleName, ...], BeforeValidator(_listed)] | None = None
 
 
 class OpConstraint(Block):
@@ -33,9 +42,39 @@ class OpConstraint(Block):
     activation: TensorConstraint = TensorConstraint()
 
     def lists(self) -> dict[str, dict[str, list[str]]]:
-        """Return the constraint as Neural Compressor takes it, without what does not restrict anything."""
+        """Return the constraint without what does not restrict anything."""
         given = self.model_dump(exclude_none=True, mode="json")
         return {side: dict(constraint) for side, constraint in given.items() if constraint}
+
+    def for_neural_compressor(self, where: str) -> dict[str, dict[str, list[str]]]:
+        """Return the constraint as Neural Compressor takes it.
+
+        Args:
+            where: The setting, for the error.
+
+        Raises:
+            ConfigError: A range rule that Neural Compressor does not have.
+        """
+        given = self.lists()
+        for side, constraint in given.items():
+            if "algorithm" in constraint:
+                constraint["algorithm"] = [
+                    _theirs(name, f"{where}.{side}.algorithm") for name in constraint["algorithm"]
+                ]
+        return given
+
+
+def _theirs(setting: str, where: str) -> str:
+    name = RULES[rule_of_setting(setting).partition(":")[0]].neural_compressor
+    if name is None:
+        raise ConfigError(
+            "Neural Compressor does not have this range rule",
+            where=where,
+            found=setting,
+            expected=one_of([known.neural_compressor for known in RULES.values() if known.neural_compressor]),
+            advice="take one of these, or --engine native",
+        )
+    return name
 
 
 OpConstraints = Annotated[

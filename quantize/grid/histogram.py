@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -103,6 +104,25 @@ class Histogram:
         return np.array_equal(self.bins, other.bins) and np.array_equal(self.counts, other.counts)
 
     __hash__ = None  # type: ignore[assignment]
+
+
+class Distribution(Protocol):
+    """The values of a tensor, as a range rule sees them."""
+
+    @property
+    def histogram(self) -> Histogram:
+        """All values, by bin."""
+        ...
+
+    @property
+    def minimum(self) -> float:
+        """The least value, exact."""
+        ...
+
+    @property
+    def maximum(self) -> float:
+        """The greatest value, exact."""
+        ...
 
 
 def lower_edge(magnitudes: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:

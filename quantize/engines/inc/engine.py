@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from onnx import ModelProto
 
+from quantize.config.quantization import OpConstraint
 from quantize.criterion import Criterion
 from quantize.engines.engine import (
     CalibrationSet,
@@ -148,12 +149,18 @@ def inc_settings(task: SearchTask) -> IncSettings:
         max_trials=tuning.exit_policy.max_trials,
         random_seed=tuning.random_seed,
         reduce_range=quantization.narrow_weights,
-        op_wise={name: constraint.lists() for name, constraint in quantization.op_wise.items()},
-        optype_wise={name: constraint.lists() for name, constraint in quantization.optype_wise.items()},
-        model_wise=quantization.model_wise.lists(),
+        op_wise=_constraints("op_wise", quantization.op_wise),
+        optype_wise=_constraints("optype_wise", quantization.optype_wise),
+        model_wise=quantization.model_wise.for_neural_compressor("quantization.model_wise"),
         stop_when_met=timeout == 0,
         time_budget=max(tuning.time_budget - seconds_of(task.earlier), 0.0),
     )
+
+
+def _constraints(block: str, given: Mapping[str, OpConstraint]) -> dict[str, dict[str, dict[str, list[str]]]]:
+    return {
+        name: constraint.for_neural_compressor(f"quantization.{block}.{name}") for name, constraint in given.items()
+    }
 
 
 def in_order(trials: Sequence[Trial], criterion: Criterion, rejected: Collection[str]) -> list[Trial]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from onnx import ModelProto
 
+from quantize.config.nearest import one_of
 from quantize.config.quantization import QuantizationBlock
 from quantize.engines.constraints import kept_in_float
 from quantize.engines.native.builder.weights import NARROW_WHERE_NEEDED
 from quantize.errors import ConfigError
+from quantize.grid.ranges.registry import rule_of_setting, setting_names
 from quantize.recipe import Recipe
-
-_RULES = {"minmax": "minmax", "kl": "entropy", "percentile": "percentile:99.999"}
 
 
 def constrained_recipe(model: ModelProto, settings: QuantizationBlock, rewrites: tuple[str, ...]) -> Recipe:
@@ -44,7 +44,7 @@ def range_rule(settings: QuantizationBlock) -> str | None:
             "the native engine takes only the activations' algorithm from model_wise",
             where="quantization.model_wise",
             found=", ".join(f"{side}.{key}" for side, parts in left.items() for key in parts),
-            expected="activation.algorithm: minmax, kl or percentile",
+            expected=f"activation.algorithm: {one_of(setting_names())}",
             advice="leave the rest out, or use --engine inc",
         )
-    return _RULES[algorithms[0]] if len(algorithms) == 1 else None
+    return rule_of_setting(algorithms[0]) if len(algorithms) == 1 else None

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import onnx
 
-from quantize.calibration.ranges.rule import range_of
 from quantize.calibration.statistics import CalibrationStatistics, TensorStatistics
-from quantize.grid.grid import Grid
+from quantize.grid.grid import Grid, GridOf
 from quantize.grid.histogram import Histogram
+from quantize.grid.ranges.registry import range_of
 from quantize.recipe import Recipe
 
 COMMON_SCALES = "common-scales"
@@ -33,7 +32,7 @@ class GridChooser:
         self._kept: list[object] = []
 
     def range_of(
-        self, key: tuple[object, ...], tensor: TensorStatistics, rule: str, grid_of: Callable[[float, float], Grid]
+        self, key: tuple[object, ...], tensor: TensorStatistics, rule: str, grid_of: GridOf
     ) -> tuple[float, float]:
         """Return the range that a rule gives a tensor."""
         whole = (*key, rule)

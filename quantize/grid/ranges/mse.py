@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from quantize.calibration.statistics import TensorStatistics
-from quantize.grid.grid import Grid, squared_error
+from quantize.grid.grid import GridOf, squared_error
+from quantize.grid.histogram import Distribution
 
 _COARSE = np.geomspace(0.02, 1.0, 48)
 _NEGLIGIBLE = 2.0**-13
@@ -15,22 +13,22 @@ _NEGLIGIBLE = 2.0**-13
 _FINE = np.linspace(0.94, 1.06, 13)
 
 
-def mse(statistics: TensorStatistics, grid_of: Callable[[float, float], Grid]) -> tuple[float, float]:
+def mse(values: Distribution, grid_of: GridOf) -> tuple[float, float]:
     """Return the range whose grid is nearest to the tensor's values in the mean of squares.
 
     Both ends are moved inwards together first, then each in turn, in finer steps.
 
     Args:
-        statistics: The tensor's.
-        grid_of: Returns the grid of a range, which fixes the levels and the symmetry.
+        values: The tensor's.
+        grid_of: Returns the grid of a range.
     """
-    greatest_value = max(abs(statistics.minimum), abs(statistics.maximum))
-    histogram = statistics.histogram.without_small(greatest_value * _NEGLIGIBLE)
+    greatest_value = max(abs(values.minimum), abs(values.maximum))
+    histogram = values.histogram.without_small(greatest_value * _NEGLIGIBLE)
 
     def cost(low: float, high: float) -> float:
         return squared_error(histogram, grid_of(low, high))
 
-    least, greatest = min(statistics.minimum, 0.0), max(statistics.maximum, 0.0)
+    least, greatest = min(values.minimum, 0.0), max(values.maximum, 0.0)
     _, low, high = min((cost(least * part, greatest * part), least * part, greatest * part) for part in _COARSE)
     for _ in range(2):
         high = min((cost(low, end), end) for end in np.minimum(high * _FINE, greatest))[1]

@@ -10,30 +10,31 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from quantize.calibration.statistics import TensorStatistics
-from quantize.grid.histogram import Histogram
+from quantize.grid.grid import GridOf
+from quantize.grid.histogram import Distribution, Histogram
 
 _BINS = 2048
 _STEP = 16
+_LEVELS = 256
 
 
-def entropy(statistics: TensorStatistics, levels: int = 256) -> tuple[float, float]:
+def entropy(values: Distribution, _grid_of: GridOf) -> tuple[float, float]:
     """Return the range with the least divergence between the tensor's distribution and its quantized one.
 
-    Ends are scaled inwards together. ``levels`` is the number of values on the whole grid; for tensors with both
-    signs the magnitudes are looked at, on half of the levels.
+    Ends are scaled inwards together. The magnitudes are looked at: on all of the grid's 256 values, or on half of them
+    for tensors with both signs.
     """
-    greatest = max(abs(statistics.minimum), abs(statistics.maximum))
+    greatest = max(abs(values.minimum), abs(values.maximum))
     if greatest == 0.0:
         return 0.0, 0.0
-    both_signs = statistics.minimum < 0.0 < statistics.maximum
-    used = levels // 2 if both_signs else levels
-    density = _linear_magnitudes(statistics.histogram, greatest)
+    both_signs = values.minimum < 0.0 < values.maximum
+    used = _LEVELS // 2 if both_signs else _LEVELS
+    density = _linear_magnitudes(values.histogram, greatest)
     # The first bin is zero itself, mostly what a Relu cut off; it costs nothing on any grid.
     density[0] = density[1]
     divergences = [(_divergence(density, kept, used), kept) for kept in range(used, _BINS + 1, _STEP)]
     best = min(divergences)[1] / _BINS * greatest
-    return max(statistics.minimum, -best), min(statistics.maximum, best)
+    return max(values.minimum, -best), min(values.maximum, best)
 
 
 def _linear_magnitudes(histogram: Histogram, greatest: float) -> npt.NDArray[np.float64]:

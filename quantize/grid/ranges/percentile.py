@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from quantize.calibration.statistics import TensorStatistics
-from quantize.grid.histogram import Histogram
+from quantize.grid.grid import GridOf
+from quantize.grid.histogram import Distribution, Histogram
 
 
-def percentile(statistics: TensorStatistics, percent: float) -> tuple[float, float]:
+def percentile(values: Distribution, _grid_of: GridOf, percent: float) -> tuple[float, float]:
     """Return the range that holds ``percent`` of the values on either side.
 
     Args:
-        statistics: The tensor's.
+        values: The tensor's.
         percent: Above 50, at most 100, for example 99.999: this share of values lies below the upper end and the
             same share above the lower end.
 
@@ -22,8 +22,8 @@ def percentile(statistics: TensorStatistics, percent: float) -> tuple[float, flo
     if not 50.0 < percent <= 100.0:
         raise ValueError(f"a percentile above 50 and at most 100, not {percent}")
     share = percent / 100.0
-    low = max(_quantile(statistics.histogram, 1.0 - share), statistics.minimum)
-    high = min(_quantile(statistics.histogram, share), statistics.maximum)
+    low = max(_quantile(values.histogram, 1.0 - share), values.minimum)
+    high = min(_quantile(values.histogram, share), values.maximum)
     return low, high
 
 
