@@ -12,7 +12,8 @@ import numpy as np
 from onnx import NodeProto
 
 from quantize.formats.parameters import Parameters
-from quantize.graph.view import Graph, attribute
+from quantize.graph.nodes import attribute
+from quantize.graph.view import Graph
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ from quantize.formats.parameters import is_dequantize
 from quantize.formats.saturation import is_depthwise, weights_can_saturate
 from quantize.formats.signedness import integer_type
 from quantize.formats.unsigned import Unsigned
-from quantize.graph.view import DEFAULT_DOMAIN, MICROSOFT, Graph, attribute
+from quantize.graph.nodes import DEFAULT_DOMAIN, MICROSOFT, attribute
+from quantize.graph.view import Graph
 from quantize.models.reading import read_model
 from quantize.models.saturating_sums import sums_saturate
 from quantize.models.session import open_session

@@ -7,7 +7,8 @@ from onnx import NodeProto
 from quantize.formats.operators import clip, moving
 from quantize.formats.parameters import is_dequantize, is_quantize
 from quantize.formats.unit import Unit, unit_of
-from quantize.graph.view import Graph, attribute
+from quantize.graph.nodes import attribute
+from quantize.graph.view import Graph
 
 NOT_FUSED = ("DepthToSpace", "Pad", "SpaceToDepth", "Transpose")
 

@@ -8,11 +8,15 @@ from quantize.formats.clean import merge_duplicates, remove_idle
 from quantize.formats.fusing import on_integers_where_not_fused
 from quantize.formats.operators import QLINEAR_OPERATORS, concat, moving
 from quantize.formats.parameters import is_dequantize, is_quantize
-from quantize.graph.opsets.twelve_thirteen import raise_to_13
-from quantize.graph.view import DEFAULT_DOMAIN, MICROSOFT, Graph
+from quantize.graph.nodes import DEFAULT_DOMAIN, MICROSOFT
+from quantize.graph.opsets.raising import raise_graph
+from quantize.graph.view import Graph
+
+OPSET = 13
+"""Of the canonical form at least: DequantizeLinear has an axis."""
 
 
-def to_qdq(model: ModelProto, *, opset: int = 13) -> ModelProto:
+def to_qdq(model: ModelProto, *, opset: int = OPSET) -> ModelProto:
     """Return a model in the QDQ format, at opset 13 or the model's own where that is higher.
 
     Scales, zero points, weights and biases are those of the given model. What onnxruntime does not fuse between a
@@ -47,7 +51,8 @@ def canonical(model: ModelProto) -> ModelProto:
         convert = QLINEAR_OPERATORS.get((node.domain, node.op_type))
         if convert is not None:
             convert(graph, node)
-    raise_to_13(graph)
+    for node in raise_graph(graph, OPSET):
+        graph.renew(node)  # every conversion names what it changes anew; the names are part of recorded hashes
     remove_idle(graph)
     for node in graph.sorted_nodes():
         if moving.moves_values(node) or (node.op_type == "Clip" and not node.domain):

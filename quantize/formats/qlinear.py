@@ -9,7 +9,7 @@ from quantize.formats.operators import FLOAT_OPERATORS, FLOAT_OUTPUTS, clip, mov
 from quantize.formats.parameters import is_dequantize, node_parameters
 from quantize.formats.qdq import canonical
 from quantize.formats.unit import unit_of
-from quantize.graph.opsets.twelve_thirteen import lower_to_12
+from quantize.graph.opsets.lowering import lower_to_12
 from quantize.graph.view import Graph
 
 

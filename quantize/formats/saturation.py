@@ -15,7 +15,8 @@ from onnx import ModelProto, NodeProto
 
 from quantize.formats.qdq import canonical
 from quantize.formats.unit import quantized_input
-from quantize.graph.view import Graph, attribute
+from quantize.graph.nodes import attribute
+from quantize.graph.view import Graph
 
 _HIGHEST, _LOWEST = 32767, -32768
 _LARGEST_ACTIVATION = 255

@@ -9,7 +9,8 @@ from onnx import NodeProto, TensorProto
 
 from quantize.formats.operators.moving import moves_values
 from quantize.formats.parameters import is_dequantize, is_quantize
-from quantize.graph.view import Graph, attribute, attributes
+from quantize.graph.nodes import attribute, attributes
+from quantize.graph.view import Graph
 
 OFFSET = 128
 

@@ -9,7 +9,8 @@ from onnx import NodeProto
 
 from quantize.formats.operators import binary, concat, conv, gemm, matmul, softmax, unary, where
 from quantize.formats.unit import Unit
-from quantize.graph.view import DEFAULT_DOMAIN, MICROSOFT, Graph
+from quantize.graph.nodes import DEFAULT_DOMAIN, MICROSOFT
+from quantize.graph.view import Graph
 
 _ROWS: tuple[tuple[str, str, str, ModuleType], ...] = (
     (DEFAULT_DOMAIN, "QLinearConv", "Conv", conv),

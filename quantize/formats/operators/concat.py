@@ -7,7 +7,8 @@ from onnx import NodeProto
 from quantize.formats.clipping import clip_integers
 from quantize.formats.parameters import add_dequantize, add_quantize, is_quantize, node_parameters, parameters
 from quantize.formats.unit import Unit
-from quantize.graph.view import MICROSOFT, Graph, attribute
+from quantize.graph.nodes import MICROSOFT, attribute
+from quantize.graph.view import Graph
 
 
 def to_qdq(graph: Graph, node: NodeProto) -> bool:

@@ -8,7 +8,8 @@ from quantize.formats.bias import dequantize_bias, integer_bias
 from quantize.formats.clipping import clip_integers
 from quantize.formats.parameters import add_dequantize, add_quantize, parameters
 from quantize.formats.unit import Unit
-from quantize.graph.view import Graph, attribute, attributes
+from quantize.graph.nodes import attribute, attributes
+from quantize.graph.view import Graph
 
 OUTPUT_CHANNELS = 0
 

@@ -10,7 +10,8 @@ from quantize.formats.bias import dequantize_bias, integer_bias
 from quantize.formats.clipping import clip_integers
 from quantize.formats.parameters import add_dequantize, add_quantize, parameters
 from quantize.formats.unit import QuantizedInput, Unit, quantized_input
-from quantize.graph.view import MICROSOFT, Graph, attribute, attributes
+from quantize.graph.nodes import MICROSOFT, attribute, attributes
+from quantize.graph.view import Graph
 
 
 def _output_channels(node: NodeProto) -> int:

@@ -10,7 +10,8 @@ from onnx import NodeProto
 
 from quantize.formats.parameters import Parameters, add_dequantize, add_quantize, is_quantize, node_parameters
 from quantize.formats.unit import quantized_input
-from quantize.graph.view import Graph, attribute, attributes
+from quantize.graph.nodes import attribute, attributes
+from quantize.graph.view import Graph
 
 MOVING = (
     *("DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Identity", "MaxPool", "Pad"),

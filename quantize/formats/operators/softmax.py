@@ -6,8 +6,9 @@ from onnx import NodeProto
 
 from quantize.formats.parameters import add_dequantize, add_quantize, parameters
 from quantize.formats.unit import Unit
-from quantize.graph.opsets.twelve_thirteen import PER_AXIS_SOFTMAX
-from quantize.graph.view import MICROSOFT, Graph, attribute
+from quantize.graph.nodes import MICROSOFT, attribute
+from quantize.graph.opsets.lowering import PER_AXIS_SOFTMAX
+from quantize.graph.view import Graph
 
 
 def to_qdq(graph: Graph, node: NodeProto) -> bool:

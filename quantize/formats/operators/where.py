@@ -7,7 +7,8 @@ from onnx import NodeProto
 from quantize.formats.clipping import clip_integers
 from quantize.formats.parameters import add_dequantize, add_quantize, parameters
 from quantize.formats.unit import Unit
-from quantize.graph.view import MICROSOFT, Graph
+from quantize.graph.nodes import MICROSOFT
+from quantize.graph.view import Graph
 
 
 def to_qdq(graph: Graph, node: NodeProto) -> bool:
