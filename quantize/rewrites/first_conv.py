@@ -11,7 +11,7 @@ from onnx import NodeProto
 
 from quantize.errors import ModelError
 from quantize.formats.parameters import is_dequantize, is_quantize
-from quantize.formats.unit import quantized_input
+from quantize.formats.qdq_pattern import quantized_input
 from quantize.graph.nodes import attribute, attributes
 from quantize.graph.view import Graph
 from quantize.rewrites.channel_affine import CHANNELS

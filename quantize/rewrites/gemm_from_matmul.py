@@ -11,7 +11,7 @@ from onnx import NodeProto
 
 from quantize.formats.bias import bias_scale, rounded_bias
 from quantize.formats.parameters import add_dequantize, new_parameters
-from quantize.formats.unit import quantized_input
+from quantize.formats.qdq_pattern import quantized_input
 from quantize.graph.view import Graph
 
 COLUMNS = 1

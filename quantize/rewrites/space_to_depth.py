@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto
 
 from quantize.formats.parameters import Parameters, add_dequantize, add_quantize, node_parameters
-from quantize.formats.unit import QuantizedInput, quantized_input
+from quantize.formats.qdq_pattern import QuantizedInput, quantized_input
 from quantize.graph.nodes import attribute
 from quantize.graph.shapes import Shape, fixed_sizes
 from quantize.graph.view import Graph

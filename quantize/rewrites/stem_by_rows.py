@@ -21,7 +21,7 @@ import numpy as np
 from onnx import NodeProto
 
 from quantize.formats.parameters import add_dequantize, is_dequantize, is_quantize
-from quantize.formats.unit import quantized_input
+from quantize.formats.qdq_pattern import quantized_input
 from quantize.graph.nodes import attribute
 from quantize.graph.shapes import Shape, fixed_sizes
 from quantize.graph.view import Graph
