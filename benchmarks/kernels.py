@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from quantize.graph.names import name_nodes
+from quantize.graph.cleaning import name_nodes
 from quantize.measurement.machine.cpu_measurement import Machine
 from quantize.measurement.machine.expectation import expected
 from quantize.measurement.machine.kernels import saturates
@@ -98,7 +98,7 @@ def model_table(path: Path, machine: Machine, threads: int, rounds: int) -> list
     """Return what a model is expected to gain, its layer that gains most, and those that gain over 10 % more."""
     with tempfile.TemporaryDirectory() as folder:
         proto = prepare(path, Path(folder) / "fp32.onnx").proto()
-    name_nodes(proto)
+    name_nodes(proto.graph.node)
     layers = model_layers(proto)
     expectation = expected(path.stem, layers, machine, threads)
     peaks = machine.peaks(threads)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from quantize.formats import quantized_format
-from quantize.formats.stored import stored_layers
+from quantize.formats.float_weights import stored_layers
 from quantize.measurement.machine.resources import Resources, measure_resources
 from quantize.measurement.timing.plan import Plan
 from quantize.models.artifact import ModelArtifact

@@ -10,7 +10,7 @@ from pathlib import Path
 from quantize.config.cores import available_cores
 from quantize.errors import ConfigError, ModelError
 from quantize.formats import quantized_format
-from quantize.graph.names import name_nodes
+from quantize.graph.cleaning import name_nodes
 from quantize.measurement.machine import measure_cpu
 from quantize.measurement.machine.cpu_measurement import Machine
 from quantize.measurement.machine.expectation import Expectation, expected
@@ -102,5 +102,5 @@ def _layers(model: Path) -> tuple[ModelLayer, ...]:
         )
     with tempfile.TemporaryDirectory(prefix="quantize-machine-") as folder:
         proto = prepare(model, Path(folder) / "fp32.onnx").proto()
-    name_nodes(proto)
+    name_nodes(proto.graph.node)
     return model_layers(proto)

@@ -8,7 +8,7 @@ import numpy as np
 from onnx import ModelProto, NodeProto, numpy_helper
 
 from quantize.doctor.finding import Examined, Finding, right, wrong
-from quantize.formats.detect import quantized_format
+from quantize.formats import quantized_format
 from quantize.models.contract import ModelContract
 
 _SOFTMAX = frozenset({"Softmax", "LogSoftmax"})

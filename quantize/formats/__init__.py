@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from quantize.formats.detect import quantized_format
 from quantize.formats.qdq import canonical, to_qdq
-from quantize.formats.qlinear import to_qlinear
+from quantize.formats.qlinear import quantized_format, to_qlinear
 
 __all__ = ["canonical", "quantized_format", "to_qdq", "to_qlinear"]

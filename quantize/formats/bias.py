@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantize.formats.parameters import Parameters, add_dequantize, new_parameters
-from quantize.formats.unit import quantized_input
+from quantize.formats.qdq_pattern import constant_integers, constant_values
 from quantize.graph.view import Graph
 
 
@@ -31,17 +31,13 @@ def integer_bias(graph: Graph, bias: str, by_x: Parameters, by_w: Parameters, fa
     implies; any other is rounded to it.
     """
     scale = bias_scale(by_x, by_w, factor)
-    found = quantized_input(graph, bias)
-    if found is None:
-        values = graph.constant(bias)
-    else:
-        integers = graph.constant(found.integers)
-        if integers is None:
-            return None
-        same_scale = np.allclose(found.by.scale, scale, rtol=1e-6, atol=0)
-        if integers.dtype == np.int32 and same_scale and not found.by.zero_point.any():
-            return found.integers
-        values = found.by.dequantize(integers)
+    quantized = constant_integers(graph, bias)
+    if quantized is not None:
+        source, integers = quantized
+        same_scale = np.allclose(source.by.scale, scale, rtol=1e-6, atol=0)
+        if integers.dtype == np.int32 and same_scale and not source.by.zero_point.any():
+            return source.integers
+    values = constant_values(graph, bias)
     if values is None:
         return None
     return graph.add_constant(f"{bias}_int32", rounded_bias(values, scale))

@@ -16,13 +16,13 @@ import numpy as np
 import onnxruntime
 from onnx import ModelProto, NodeProto
 
-from quantize.formats.guard import guard_float_layers
+from quantize.formats.float_weights import guard_float_layers
 from quantize.formats.operators.moving import moves_values
 from quantize.formats.parameters import is_dequantize
 from quantize.formats.saturation import is_depthwise, weights_can_saturate
-from quantize.formats.signedness import integer_type
-from quantize.formats.unsigned import Unsigned
-from quantize.graph.view import DEFAULT_DOMAIN, MICROSOFT, Graph, attribute
+from quantize.formats.unsigned import Unsigned, integer_type
+from quantize.graph.nodes import DEFAULT_DOMAIN, INTEGER_WEIGHTED, MICROSOFT, attribute, is_op
+from quantize.graph.view import Graph
 from quantize.models.reading import read_model
 from quantize.models.saturating_sums import sums_saturate
 from quantize.models.session import open_session
@@ -63,7 +63,7 @@ def with_unsigned_weights(
             continue
         if (node.domain, node.op_type) in _PLACES:
             _integer_operator(graph, unsigned, node, only_saturating=only_saturating)
-        elif not node.domain and node.op_type in ("Conv", "Gemm", "MatMul"):
+        elif is_op(node, *INTEGER_WEIGHTED):
             _float_operator(graph, unsigned, node, only_saturating=only_saturating)
     return graph.model()
 
@@ -74,7 +74,7 @@ def open_exact_session(
     """Return a session that computes what the graph says, without saturation, whatever the CPU.
 
     Layers of float weights stay float too: those that onnxruntime quantizes when a session opens (see
-    ``formats.guard``) get int8 weights, which saturate.
+    ``formats.float_weights``) get int8 weights, which saturate.
 
     Args:
         model: A model in any format, or its file.

@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto
 
-from quantize.formats.clipping import Bounds, clip_bounds
+from quantize.formats.float_weights import Weights, put_weights
 from quantize.formats.parameters import is_dequantize, is_quantize
-from quantize.formats.stored import Weights, put_weights
-from quantize.formats.unit import quantized_input
+from quantize.formats.qdq_pattern import Bounds, clip_bounds, constant_integers
+from quantize.graph.nodes import WEIGHTED
 from quantize.graph.view import Graph
-
-WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +53,11 @@ def take_to_float(model: ModelProto, layers: Mapping[str, FloatLayer], followers
 def _with_float_parts(graph: Graph, node: NodeProto, layer: FloatLayer) -> None:
     given = (None, layer.weights, layer.bias)
     for position in range(1, len(node.input) if node.op_type in WEIGHTED else 0):
-        own = quantized_input(graph, node.input[position])
-        integers = graph.constant(own.integers) if own is not None else None
         values = given[position] if position < len(given) else None
-        if values is None and own is not None and integers is not None:
-            values = own.by.dequantize(integers)
+        own = constant_integers(graph, node.input[position])
+        if values is None and own is not None:
+            source, integers = own
+            values = source.by.dequantize(integers)
         if values is not None:
             hint = f"{node.name}_{'weights' if position == 1 else 'bias'}"
             graph.set_input(node, position, put_weights(graph, hint, values))
@@ -90,7 +88,7 @@ def _ends(bounds: Bounds) -> tuple[tuple[str, float], tuple[str, float]]:
 def _float_nodes(graph: Graph, named: set[str], followers: Collection[str]) -> set[str]:
     """Return the names of all nodes that compute in float: the named, those that did, and what follows them."""
     floats = named | {
-        node.name for node in graph.nodes if not _is_border(node) and not computes_on_integers(graph, node)
+        node.name for node in graph.nodes if not _converts(node) and not computes_on_integers(graph, node)
     }
     left = [node for node in graph.sorted_nodes() if node.name in followers and node.name not in floats]
     changed = True
@@ -107,7 +105,7 @@ def _float_nodes(graph: Graph, named: set[str], followers: Collection[str]) -> s
     return floats
 
 
-def _is_border(node: NodeProto) -> bool:
+def _converts(node: NodeProto) -> bool:
     return is_quantize(node) or is_dequantize(node)
 
 
@@ -118,7 +116,7 @@ def computes_on_integers(graph: Graph, node: NodeProto) -> bool:
         data = list(node.input[:2])
     if clip_bounds(graph, node) is not None:  # an activation belongs to the node before it
         maker = graph.producer(node.input[0])
-        if maker is not None and not _is_border(maker):
+        if maker is not None and not _converts(maker):
             return computes_on_integers(graph, maker)
     if not data or not all(is_dequantize(graph.producer(name)) for name in data):
         return False
@@ -138,7 +136,7 @@ def _only_quantized(graph: Graph, name: str) -> bool:
 def _made_in_float(graph: Graph, name: str, floats: set[str]) -> bool:
     """Return whether a tensor's values were computed in float, whatever stands between them and the tensor."""
     maker = graph.producer(name)
-    while maker is not None and _is_border(maker):
+    while maker is not None and _converts(maker):
         maker = graph.producer(maker.input[0])
     if maker is not None and clip_bounds(graph, maker) is not None and maker.name not in floats:
         maker = graph.producer(maker.input[0])
@@ -147,10 +145,10 @@ def _made_in_float(graph: Graph, name: str, floats: set[str]) -> bool:
 
 def _takers(graph: Graph, name: str) -> list[NodeProto]:
     """Return the nodes that compute with a tensor, past its QuantizeLinear and DequantizeLinear."""
-    found = []
+    takers = []
     for reader in graph.consumers(name):
-        found += _takers(graph, reader.output[0]) if _is_border(reader) else [reader]
-    return found
+        takers += _takers(graph, reader.output[0]) if _converts(reader) else [reader]
+    return takers
 
 
 def _bypass(graph: Graph, quantize: NodeProto, floats: set[str]) -> None:

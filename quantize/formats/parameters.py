@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto
 
-from quantize.graph.view import MICROSOFT, Graph, attribute
+from quantize.graph.nodes import MICROSOFT, attribute
+from quantize.graph.view import Graph
 from quantize.grid.grid import Grid
 
 

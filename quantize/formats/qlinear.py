@@ -1,16 +1,42 @@
-"""From QuantizeLinear-DequantizeLinear around float operators to a graph of integer operators."""
+"""From QuantizeLinear-DequantizeLinear around float operators to a graph of integer operators; and which it is."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 from onnx import ModelProto, NodeProto
 
-from quantize.formats.clipping import clip_bounds
-from quantize.formats.operators import FLOAT_OPERATORS, FLOAT_OUTPUTS, clip, moving
-from quantize.formats.parameters import is_dequantize, node_parameters
+from quantize.formats.operators import FLOAT_OPERATORS, FLOAT_OUTPUTS, QLINEAR_OPERATORS, moving
+from quantize.formats.parameters import is_dequantize, is_quantize
 from quantize.formats.qdq import canonical
-from quantize.formats.unit import unit_of
-from quantize.graph.opsets.twelve_thirteen import lower_to_12
+from quantize.formats.qdq_pattern import clip_bounds, constant_integers, qdq_pattern
+from quantize.graph.nodes import DEFAULT_DOMAINS, WEIGHTED, is_op
+from quantize.graph.opsets.lowering import lower_to_12
 from quantize.graph.view import Graph
+
+
+def quantized_format(model: ModelProto) -> Literal["qlinear", "qdq", "mixed", "float"]:
+    """Return the format of a model: that of its computing nodes where it has quantized ones.
+
+    ``mixed`` means that integer operators stand beside float operators on dequantized weights. A QuantizeLinear or
+    DequantizeLinear at the border of float nodes is part of both formats.
+    """
+    graph = Graph(model)
+    operators = any((node.domain, node.op_type) in QLINEAR_OPERATORS for node in graph.nodes)
+    converts = any(is_quantize(node) or is_dequantize(node) for node in graph.nodes)
+    pairs = any(
+        is_op(node, *WEIGHTED)
+        and any(
+            (maker := graph.producer(name)) is not None
+            and is_dequantize(maker)
+            and graph.constant(maker.input[0]) is not None
+            for name in node.input
+        )
+        for node in graph.nodes
+    )
+    if operators:
+        return "mixed" if pairs else "qlinear"
+    return "qdq" if converts else "float"
 
 
 def to_qlinear(model: ModelProto, *, opset: int = 12) -> ModelProto:
@@ -40,17 +66,17 @@ def to_qlinear(model: ModelProto, *, opset: int = 12) -> ModelProto:
 
 
 def _convert(graph: Graph, node: NodeProto) -> None:
-    if node.domain:
+    if node.domain not in DEFAULT_DOMAINS:
         return
     if moving.moves_values(node):
         moving.to_qlinear(graph, node)
         return
     if clip_bounds(graph, node) is not None:
-        clip.to_qlinear(graph, node)
+        moving.clip_to_qlinear(graph, node)
         return
-    unit = unit_of(graph, node) if node.op_type in FLOAT_OPERATORS else None
-    if unit is not None:
-        FLOAT_OPERATORS[node.op_type](graph, unit)
+    pattern = qdq_pattern(graph, node) if node.op_type in FLOAT_OPERATORS else None
+    if pattern is not None:
+        FLOAT_OPERATORS[node.op_type](graph, pattern)
     elif node.op_type in FLOAT_OUTPUTS:
         FLOAT_OUTPUTS[node.op_type](graph, node)
 
@@ -58,9 +84,8 @@ def _convert(graph: Graph, node: NodeProto) -> None:
 def _free_weights_of_float_nodes(graph: Graph) -> None:
     """Turn dequantized initializers into float32 ones: the same values, without dequantizing them at every run."""
     for node in [node for node in graph.nodes if is_dequantize(node)]:
-        integers = graph.constant(node.input[0])
-        by = node_parameters(graph, node) if integers is not None else None
-        if integers is not None and by is not None and graph.consumers(node.output[0]):
-            weights = graph.add_constant(node.output[0], by.dequantize(integers))
-            graph.replace_uses(node.output[0], weights)
+        weight = constant_integers(graph, node.output[0])
+        if weight is not None and graph.consumers(node.output[0]):
+            source, integers = weight
+            graph.replace_uses(node.output[0], graph.add_constant(node.output[0], source.by.dequantize(integers)))
             graph.remove([node])

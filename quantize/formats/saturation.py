@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto
 
 from quantize.formats.qdq import canonical
-from quantize.formats.unit import quantized_input
-from quantize.graph.view import Graph, attribute
+from quantize.formats.qdq_pattern import quantized_input
+from quantize.graph.nodes import INTEGER_WEIGHTED, attribute
+from quantize.graph.view import Graph
 
 _HIGHEST, _LOWEST = 32767, -32768
 _LARGEST_ACTIVATION = 255
@@ -74,7 +75,7 @@ def is_depthwise(shape: tuple[int, ...], group: int) -> bool:
 
 
 def _can_saturate(graph: Graph, node: NodeProto) -> bool:
-    if node.op_type not in ("Conv", "Gemm", "MatMul") or len(node.input) < 2:
+    if node.op_type not in INTEGER_WEIGHTED or len(node.input) < 2:
         return False
     activations, weights = (quantized_input(graph, name) for name in node.input[:2])
     if activations is None or weights is None or activations.by.zero_point.dtype != np.uint8:

@@ -1,13 +1,29 @@
-"""Walking over a graph's nodes and tensors, those of subgraphs too."""
+"""What messages of a graph say by themselves: a node's attributes, what it reads, the graphs inside it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
+import numpy as np
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-DEFAULT_DOMAINS = ("", "ai.onnx")
+DEFAULT_DOMAIN = ""
+DEFAULT_DOMAINS = (DEFAULT_DOMAIN, "ai.onnx")
+MICROSOFT = "com.microsoft"
+
+WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+"""Operators that multiply an activation with weights."""
+
+INTEGER_WEIGHTED = ("Conv", "Gemm", "MatMul")
+"""Those of them that onnxruntime computes on integers."""
+
+ACTIVATIONS = ("Relu", "Clip")
+"""Operators that only confine values: the range of a quantized tensor can stand for them."""
+
+NORMALIZING = ("Softmax", "LogSoftmax", "Hardmax")
+
+_NUMBERS = {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64}
 
 
 def default_opset(model: ModelProto) -> int:
@@ -49,11 +65,30 @@ def reads(node: NodeProto) -> Iterator[str]:
     """Yield the names that a node reads, those that its subgraphs take from outside too."""
     yield from (name for name in node.input if name)
     for inner in subgraphs(node):
-        made = {name for own in inner.node for name in own.output} | {tensor.name for tensor in inner.initializer}
-        made |= {value.name for value in inner.input}
+        made = _made_in(inner)
         for own in inner.node:
             yield from (name for name in reads(own) if name not in made)
         yield from (value.name for value in inner.output if value.name not in made)
+
+
+def rename_reads(node: NodeProto, old: str, new: str) -> None:
+    """Let a node read ``new`` wherever it, or a graph inside it, reads ``old``. In place."""
+    for position, name in enumerate(node.input):
+        if name == old:
+            node.input[position] = new
+    for inner in subgraphs(node):
+        if old in _made_in(inner):
+            continue
+        for own in inner.node:
+            rename_reads(own, old, new)
+        for value in inner.output:
+            if value.name == old:
+                value.name = new
+
+
+def _made_in(graph: GraphProto) -> set[str]:
+    made = {name for node in graph.node for name in node.output} | {tensor.name for tensor in graph.initializer}
+    return made | {value.name for value in graph.input}
 
 
 def attribute(node: NodeProto, name: str, default: Any = None) -> Any:
@@ -65,9 +100,42 @@ def attribute(node: NodeProto, name: str, default: Any = None) -> Any:
     return default
 
 
+def attributes(node: NodeProto, *, without: Sequence[str] = ()) -> dict[str, Any]:
+    """Return all attributes of a node but some."""
+    return {entry.name: helper.get_attribute_value(entry) for entry in node.attribute if entry.name not in without}
+
+
+def take_attribute(node: NodeProto, name: str, default: Any = None) -> Any:
+    """Remove an attribute of a node and return its value."""
+    value = attribute(node, name, default)
+    for entry in [entry for entry in node.attribute if entry.name == name]:
+        node.attribute.remove(entry)
+    return value
+
+
+def set_attribute(node: NodeProto, name: str, value: Any) -> None:
+    """Set an attribute of a node."""
+    take_attribute(node, name)
+    node.attribute.append(helper.make_attribute(name, value))
+
+
 def is_op(node: NodeProto, *op_types: str) -> bool:
     """Return whether a node is one of these operators of the default domain."""
     return node.op_type in op_types and node.domain in DEFAULT_DOMAINS
+
+
+def constant_value(node: NodeProto) -> TensorProto | None:
+    """Return what a Constant node gives, named as its output; None for sparse values and strings."""
+    (entry,) = node.attribute
+    if entry.name == "value":
+        tensor = TensorProto()
+        tensor.CopyFrom(entry.t)
+        tensor.name = node.output[0]
+        return tensor
+    if entry.name in _NUMBERS:
+        values = np.asarray(attribute(node, entry.name), dtype=_NUMBERS[entry.name])
+        return numpy_helper.from_array(values, node.output[0])
+    return None
 
 
 def replace_all(field: Any, messages: Iterable[Any]) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from onnx import ModelProto
+from onnx import GraphProto
 
 from quantize.graph.nodes import is_op
-from quantize.graph.wiring import Wiring
+from quantize.graph.view import Graph
 
 SYMBOL = "N"
 
 
-def keep_batch_in_reshapes(model: ModelProto) -> bool:
-    """Let every Reshape to a constant shape that begins with the batch begin with 0, "as it is". In place.
+def keep_batch_in_reshapes(graph: Graph) -> bool:
+    """Let every Reshape to a constant shape that begins with the batch begin with 0, "as it is".
 
     The batch is the one that the input declares, or 1, which exporters write into shapes. Whether the model then
     computes the same for every batch is not decided here: several images have to be run at once.
@@ -20,21 +20,21 @@ def keep_batch_in_reshapes(model: ModelProto) -> bool:
     Returns:
         Whether there was one.
     """
-    dimension = model.graph.input[0].type.tensor_type.shape.dim[0]
+    dimension = graph.proto.input[0].type.tensor_type.shape.dim[0]
     batch = int(dimension.dim_value) or 1
-    wiring = Wiring(model.graph)
-    found = False
-    for node in wiring.nodes:
-        shape = wiring.array(node.input[1]) if is_op(node, "Reshape") else None
+    changed = False
+    for node in list(graph.nodes):
+        shape = graph.constant(node.input[1]) if is_op(node, "Reshape") else None
         if shape is not None and shape.ndim == 1 and shape.size and shape[0] == batch:
-            node.input[1] = wiring.add_constant(f"{node.output[0]}_shape", np.array([0, *shape[1:]], dtype=np.int64))
-            found = True
-    return found
+            name = graph.add_constant(f"{node.output[0]}_shape", np.array([0, *shape[1:]], dtype=np.int64))
+            graph.set_input(node, 1, name)
+            changed = True
+    return changed
 
 
-def set_batch(model: ModelProto, batch: int | str) -> None:
+def set_batch(graph: GraphProto, batch: int | str) -> None:
     """Declare the first dimension of input and output: a size, or a symbol for any. In place."""
-    for value in (model.graph.input[0], model.graph.output[0]):
+    for value in (graph.input[0], graph.output[0]):
         dimension = value.type.tensor_type.shape.dim[0]
         if isinstance(batch, int):
             dimension.dim_value = batch

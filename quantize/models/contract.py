@@ -9,7 +9,7 @@ from typing import Literal
 from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
 from quantize.errors import ModelError
-from quantize.graph.shape_inference import Shape, declared_shape, inferred_shapes
+from quantize.graph.shapes import Shape, declared_shape, inferred_shapes
 from quantize.models.scores import ScoreKind, score_kind
 
 Layout = Literal["NCHW", "NHWC"]

@@ -13,16 +13,19 @@ from numpy.typing import NDArray
 from onnx import ModelProto, helper
 
 from quantize.errors import ModelError
-from quantize.graph.affine import fold_affine
-from quantize.graph.constants import store_constants
-from quantize.graph.dead_code import declare_opsets, remove_dead_code
+from quantize.graph.cleaning import (
+    free_initializers,
+    name_nodes,
+    remove_dead_code,
+    remove_pass_through,
+    rename_sums,
+)
 from quantize.graph.fixed_shapes import declare_output_shape, fix_reshapes
-from quantize.graph.initializers import free_initializers
-from quantize.graph.names import name_nodes
+from quantize.graph.folding import fold_affine, merge_padding
 from quantize.graph.nodes import default_opset
-from quantize.graph.opsets.raising import raise_opset
-from quantize.graph.padding import merge_padding
-from quantize.graph.pass_through import remove_pass_through, rename_sums
+from quantize.graph.opsets.raising import raise_graph, raise_opset
+from quantize.graph.shapes import inferred_shapes
+from quantize.graph.view import Graph
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.batch_dimension import SYMBOL, keep_batch_in_reshapes, set_batch
 from quantize.models.equivalence import RUN_ERRORS, Scorer, check_images, largest_difference
@@ -64,16 +67,14 @@ def prepare(source: Path, destination: Path, *, opset: int | None = None) -> Mod
     where = str(source)
     model = _readable(read_model(source))
     refuse_unsuitable(model, where)
-    declare_output_shape(model)
+    declare_output_shape(model.graph, inferred_shapes(model))
     if default_opset(model) < OLDEST_RUN_OPSET:
         model = raise_opset(model, OLDEST_RUN_OPSET, where=where)
     reference = Scorer.of(model, where)
     images = check_images(reference.contract)
     expected = _reference_scores(reference, images, where)
 
-    declare_opsets(model, min(default_opset(model), onnx.defs.onnx_opset_version()))
-    model = raise_opset(model, max(LOWEST_PREPARED_OPSET, opset or 0), where=where)
-    _simplify(model)
+    model = _simplified(model, max(LOWEST_PREPARED_OPSET, opset or 0), where)
     prepared = _with_any_batch(model, images, expected) or _with_fixed_batch(model, images, expected, reference)
     _check(prepared, where)
     return save_model(prepared, destination)
@@ -83,41 +84,49 @@ def _readable(model: ModelProto) -> ModelProto:
     """Return the model with its weights as initializers only, without functions and dead nodes; any opset."""
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
-    free_initializers(model)
-    store_constants(model)
-    remove_dead_code(model)
-    return model
+    graph = _view(model)
+    free_initializers(graph)
+    remove_dead_code(graph)
+    return graph.model()
 
 
-def _simplify(model: ModelProto) -> None:
-    rename_sums(model)
-    fold_constants(model)
-    remove_pass_through(model)
-    remove_dead_code(model)
-    merge_padding(model)
-    fold_affine(model)
-    _finish(model)
+def _view(model: ModelProto) -> Graph:
+    return Graph(model, numbers_from=2)
 
 
-def _finish(model: ModelProto) -> None:
-    remove_dead_code(model)
-    name_nodes(model)
+def _simplified(model: ModelProto, opset: int, where: str) -> ModelProto:
+    graph = _view(model)
+    graph.opset = min(graph.opset, onnx.defs.onnx_opset_version())
+    raise_graph(graph, opset, where=where)
+    rename_sums(graph)
+    fold_constants(graph)
+    remove_pass_through(graph)
+    remove_dead_code(graph)
+    merge_padding(graph)
+    fold_affine(graph)
+    return _finished(graph)
+
+
+def _finished(graph: Graph) -> ModelProto:
+    remove_dead_code(graph)
+    name_nodes(graph.nodes)
+    model = graph.model()
     model.ir_version = helper.find_min_ir_version_for(model.opset_import, ignore_unknown=True)
+    return model
 
 
 def _with_any_batch(model: ModelProto, images: NDArray[np.float32], expected: NDArray[np.float32]) -> ModelProto | None:
     """Return the model with a symbolic batch where it is proven to take one image and several, else None."""
     for edit_reshapes in (True, False):
-        candidate = ModelProto()
-        candidate.CopyFrom(model)
-        if edit_reshapes and not keep_batch_in_reshapes(candidate):
+        graph = _view(model)
+        if edit_reshapes and not keep_batch_in_reshapes(graph):
             continue
-        set_batch(candidate, SYMBOL)
+        set_batch(graph.proto, SYMBOL)
         try:
-            fix_reshapes(candidate)
-            declare_output_shape(candidate)
-            set_batch(candidate, SYMBOL)
-            _finish(candidate)
+            fix_reshapes(graph)
+            declare_output_shape(graph.proto, graph.shapes())
+            set_batch(graph.proto, SYMBOL)
+            candidate = _finished(graph)
             scorer = Scorer.of(candidate)
             found = [scorer.scores(images, size) for size in (1, len(images))]
         except (*RUN_ERRORS, ModelError, onnx.shape_inference.InferenceError):
@@ -130,7 +139,7 @@ def _with_any_batch(model: ModelProto, images: NDArray[np.float32], expected: ND
 def _with_fixed_batch(
     model: ModelProto, images: NDArray[np.float32], expected: NDArray[np.float32], reference: Scorer
 ) -> ModelProto:
-    set_batch(model, reference.contract.fixed_batch or 1)
+    set_batch(model.graph, reference.contract.fixed_batch or 1)
     difference = largest_difference(expected, Scorer.of(model).scores(images, 1))
     if difference > TOLERANCE:
         raise RuntimeError(f"the prepared model's scores differ from the source's by {difference:.2g}")

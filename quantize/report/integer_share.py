@@ -9,7 +9,7 @@ from onnx import ModelProto, NodeProto
 
 from quantize.formats import canonical
 from quantize.graph.nodes import attribute
-from quantize.graph.shape_inference import Shape, inferred_shapes
+from quantize.graph.shapes import Shape, inferred_shapes
 
 _PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _FUSED_OUTPUTS = ("Relu", "Clip")

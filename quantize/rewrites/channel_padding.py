@@ -13,8 +13,9 @@ import numpy as np
 from onnx import NodeProto
 
 from quantize.formats.parameters import add_dequantize
-from quantize.formats.unit import quantized_input
-from quantize.graph.view import Graph, attribute
+from quantize.formats.qdq_pattern import quantized_input
+from quantize.graph.nodes import attribute
+from quantize.graph.view import Graph
 from quantize.rewrites.moves import add_move
 from quantize.rewrites.protocol import Declaration, Rewrite, not_shown_slower
 

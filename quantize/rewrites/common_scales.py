@@ -17,7 +17,6 @@ import numpy as np
 from onnx import NodeProto
 
 from quantize.formats.bias import bias_scale, rounded_bias
-from quantize.formats.clipping import Bounds
 from quantize.formats.operators.moving import moves_values
 from quantize.formats.parameters import (
     Parameters,
@@ -28,7 +27,7 @@ from quantize.formats.parameters import (
     new_parameters,
     node_parameters,
 )
-from quantize.formats.unit import quantized_input, unit_of
+from quantize.formats.qdq_pattern import Bounds, qdq_pattern, quantized_input
 from quantize.graph.view import Graph
 from quantize.grid.grid import Grid
 from quantize.rewrites.protocol import Declaration, Rewrite, shown_not_slower
@@ -57,8 +56,8 @@ def _apply(graph: Graph) -> Sequence[str]:
 def _broken(graph: Graph, names: Sequence[str]) -> Sequence[str]:
     problems = []
     for node in [node for node in graph.nodes if node.name in names]:
-        unit = unit_of(graph, node, through_clip=False)
-        if unit is None or not all(piece is not None and piece.by.same_as(unit.by) for piece in unit.inputs):
+        pattern = qdq_pattern(graph, node, through_clip=False)
+        if pattern is None or not all(piece is not None and piece.by.same_as(pattern.by) for piece in pattern.inputs):
             problems.append(f"{node.name} still requantizes")
     return problems
 

@@ -11,9 +11,9 @@ from onnx import NodeProto
 
 from quantize.errors import ModelError
 from quantize.formats.parameters import is_dequantize, is_quantize
-from quantize.formats.unit import quantized_input
-from quantize.graph.opsets.twelve_thirteen import infer_shapes
-from quantize.graph.view import Graph, attribute, attributes
+from quantize.formats.qdq_pattern import quantized_input
+from quantize.graph.nodes import attribute, attributes
+from quantize.graph.view import Graph
 from quantize.rewrites.channel_affine import CHANNELS
 from quantize.rewrites.padding import explicit_pads
 
@@ -56,10 +56,10 @@ def conv_pads(graph: Graph, name: str, conv: NodeProto) -> list[int]:
     Raises:
         ModelError: They depend on a size that is not known.
     """
-    shape = infer_shapes(graph.model()).get(name, ())
+    shape = graph.shapes().get(name, ())
     weight = conv_weight(graph, conv)
     assert weight is not None
-    sizes = [size if size is not None else 0 for size in shape[2:]]
+    sizes = [size if isinstance(size, int) else 0 for size in shape[2:]]
     pads = explicit_pads(conv, sizes, weight.shape[2:])
     if pads is None or (attribute(conv, "auto_pad", "NOTSET") not in ("NOTSET", "VALID") and 0 in sizes):
         raise ModelError(

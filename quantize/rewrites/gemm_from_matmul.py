@@ -11,8 +11,7 @@ from onnx import NodeProto
 
 from quantize.formats.bias import bias_scale, rounded_bias
 from quantize.formats.parameters import add_dequantize, new_parameters
-from quantize.formats.unit import quantized_input
-from quantize.graph.opsets.twelve_thirteen import infer_shapes
+from quantize.formats.qdq_pattern import quantized_input
 from quantize.graph.view import Graph
 
 COLUMNS = 1
@@ -40,7 +39,7 @@ def gemm_from_matmul(graph: Graph, add: NodeProto) -> bool:
     if b.by.axis not in (None, COLUMNS) or graph.consumers(matmul.output[0]) != [add]:
         return False
     bias = _values(graph, constant)
-    if bias is None or bias.size != weight.shape[1] or len(infer_shapes(graph.model()).get(matmul.input[0], ())) != 2:
+    if bias is None or bias.size != weight.shape[1] or len(graph.shapes().get(matmul.input[0], ())) != 2:
         return False
     scale = bias_scale(a.by, b.by)
     by = new_parameters(graph, f"{add.name}_bias", scale, np.zeros(scale.shape, np.int32), 0 if scale.ndim else None)

@@ -11,8 +11,8 @@ from onnx import NodeProto
 from quantize.data.preprocessing import PRESETS
 from quantize.formats.bias import bias_scale, rounded_bias
 from quantize.formats.parameters import Parameters, add_dequantize, add_quantize, new_parameters
+from quantize.formats.qdq_pattern import quantized_input
 from quantize.formats.saturation import can_saturate
-from quantize.formats.unit import quantized_input
 from quantize.graph.view import Graph
 from quantize.rewrites.channel_affine import ChannelAffine, InputContract
 from quantize.rewrites.first_conv import conv_bias, replace_conv

@@ -13,8 +13,8 @@ import numpy as np
 from onnx import NodeProto
 
 from quantize.formats.parameters import add_dequantize, is_quantize, new_parameters
-from quantize.formats.unit import quantized_input
-from quantize.graph.opsets.twelve_thirteen import infer_shapes
+from quantize.formats.qdq_pattern import quantized_input
+from quantize.graph.shapes import Shape, fixed_sizes
 from quantize.graph.view import Graph
 from quantize.rewrites.moves import add_move
 from quantize.rewrites.protocol import Declaration, Rewrite, not_shown_slower
@@ -24,7 +24,7 @@ def _apply(graph: Graph) -> Sequence[str]:
     nodes = [node for node in graph.sorted_nodes() if node.op_type == "GlobalAveragePool" and not node.domain]
     if not nodes:
         return ()
-    shapes = infer_shapes(graph.model())
+    shapes = graph.shapes()
     return [node.name for node in nodes if _rewrite(graph, node, shapes.get(node.input[0]))]
 
 
@@ -33,15 +33,16 @@ def _broken(graph: Graph, names: Sequence[str]) -> Sequence[str]:
     return [f"{node.name} is not a product" for node in found if node.op_type != "MatMul"]
 
 
-def _rewrite(graph: Graph, node: NodeProto, shape: tuple[int | None, ...] | None) -> bool:
+def _rewrite(graph: Graph, node: NodeProto, shape: Shape | None) -> bool:
     source = quantized_input(graph, node.input[0])
     if source is None or source.by.axis is not None or source.by.zero_point.dtype != np.uint8:
         return False
-    if shape is None or len(shape) != 4 or None in shape[1:]:
+    sizes = fixed_sizes(shape[1:]) if shape is not None and len(shape) == 4 else None
+    if sizes is None:
         return False
     if any(is_quantize(reader) for reader in graph.consumers(node.output[0])):
         return False
-    _, channels, height, width = (size or 0 for size in shape)
+    channels, height, width = sizes
     pixels = height * width
     rows = graph.add_constant(f"{node.name}_rows", np.array([0, pixels, channels], np.int64))
     last = add_move(graph, "Transpose", node.input[0], source.by, name=f"{node.name}_last", perm=[0, 2, 3, 1])

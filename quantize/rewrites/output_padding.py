@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from onnx import NodeProto
 
 from quantize.formats.parameters import Parameters, add_dequantize, is_dequantize, new_parameters
-from quantize.formats.unit import QuantizedInput, output_quantization, quantized_input
-from quantize.graph.view import Graph, attribute
+from quantize.formats.qdq_pattern import QuantizedInput, output_quantization, quantized_input
+from quantize.graph.nodes import attribute
+from quantize.graph.view import Graph
 from quantize.rewrites.protocol import Declaration, Rewrite, not_shown_slower
 
 FEWEST = 16

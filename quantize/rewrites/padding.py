@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from onnx import NodeProto
 
-from quantize.graph.view import attribute
+from quantize.graph.nodes import attribute
 
 
 def explicit_pads(node: NodeProto, sizes: Sequence[int], kernel: Sequence[int]) -> list[int] | None:

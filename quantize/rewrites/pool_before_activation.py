@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from onnx import NodeProto
 
 from quantize.formats.parameters import Parameters, is_dequantize, is_quantize, node_parameters
-from quantize.formats.unit import quantized_input
-from quantize.graph.view import Graph, attribute
+from quantize.formats.qdq_pattern import quantized_input
+from quantize.graph.nodes import attribute
+from quantize.graph.view import Graph
 from quantize.rewrites.protocol import Declaration, Rewrite, not_shown_slower
 
 

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quantize.formats.clipping import clip_bounds
 from quantize.formats.parameters import is_dequantize, is_quantize, node_parameters
-from quantize.formats.unit import output_quantization
+from quantize.formats.qdq_pattern import clip_bounds, output_quantization
 from quantize.graph.view import Graph
 from quantize.rewrites.protocol import Declaration, Rewrite, not_shown_slower
 

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from onnx import NodeProto
 
 from quantize.formats.parameters import Parameters, add_dequantize, add_quantize, node_parameters
-from quantize.formats.unit import QuantizedInput, quantized_input
-from quantize.graph.opsets.twelve_thirteen import infer_shapes
-from quantize.graph.view import Graph, attribute
+from quantize.formats.qdq_pattern import QuantizedInput, quantized_input
+from quantize.graph.nodes import attribute
+from quantize.graph.shapes import Shape, fixed_sizes
+from quantize.graph.view import Graph
 from quantize.rewrites.padding import explicit_pads
 from quantize.rewrites.protocol import Declaration, Rewrite, not_shown_slower
 
@@ -70,7 +71,7 @@ def _apply(graph: Graph) -> Sequence[str]:
     convs = [node for node in convs if _weight(graph, node) is not None]
     if not convs:
         return ()
-    shapes = infer_shapes(graph.model())
+    shapes = graph.shapes()
     return [node.name for node in convs if _rewrite(graph, node, shapes.get(node.input[0]))]
 
 
@@ -93,13 +94,13 @@ def _weight(graph: Graph, node: NodeProto) -> QuantizedInput | None:
     return weight if weight.by.axis in (None, 0) else None
 
 
-def _rewrite(graph: Graph, node: NodeProto, shape: tuple[int | None, ...] | None) -> bool:
+def _rewrite(graph: Graph, node: NodeProto, shape: Shape | None) -> bool:
     source, weight = quantized_input(graph, node.input[0]), _weight(graph, node)
-    if source is None or source.by.axis is not None or weight is None or shape is None or None in shape[2:]:
+    sizes = fixed_sizes(shape[2:]) if shape is not None else None
+    if source is None or source.by.axis is not None or weight is None or sizes is None:
         return False
     values = graph.constant(weight.integers)
     assert values is not None
-    sizes = [size for size in shape[2:] if size is not None]
     pads = explicit_pads(node, sizes, values.shape[2:])
     if pads is None:
         return False

@@ -21,9 +21,10 @@ import numpy as np
 from onnx import NodeProto
 
 from quantize.formats.parameters import add_dequantize, is_dequantize, is_quantize
-from quantize.formats.unit import quantized_input
-from quantize.graph.opsets.twelve_thirteen import infer_shapes
-from quantize.graph.view import Graph, attribute
+from quantize.formats.qdq_pattern import quantized_input
+from quantize.graph.nodes import attribute
+from quantize.graph.shapes import Shape, fixed_sizes
+from quantize.graph.view import Graph
 from quantize.rewrites.moves import add_move
 from quantize.rewrites.protocol import Declaration, Rewrite, not_shown_slower
 
@@ -34,7 +35,7 @@ def _apply(graph: Graph) -> Sequence[str]:
     nodes = [node for node in graph.sorted_nodes() if node.op_type == "SpaceToDepth" and not node.domain]
     if not nodes:
         return ()
-    shapes = infer_shapes(graph.model())
+    shapes = graph.shapes()
     return [node.name for node in nodes if _rewrite(graph, node, shapes.get(node.input[0]))]
 
 
@@ -42,12 +43,13 @@ def _broken(graph: Graph, names: Sequence[str]) -> Sequence[str]:
     return [f"{node.name} is read still" for node in graph.model().graph.node if node.name in names]
 
 
-def _rewrite(graph: Graph, node: NodeProto, shape: tuple[int | None, ...] | None) -> bool:
+def _rewrite(graph: Graph, node: NodeProto, shape: Shape | None) -> bool:
     source = quantized_input(graph, node.input[0])
     convs = _readers(graph, node)
-    if source is None or source.by.axis is not None or not convs or shape is None or None in shape[1:]:
+    sizes = fixed_sizes(shape[1:]) if shape is not None else None
+    if source is None or source.by.axis is not None or not convs or sizes is None:
         return False
-    _, channels, height, width = (size or 0 for size in shape)
+    channels, height, width = sizes
     block = attribute(node, "blocksize")
     value, moves = node.input[0], _moves(channels, height, width, block)
     turned = graph.producer(source.integers)

@@ -12,7 +12,7 @@ import onnx
 from quantize.data.batches import Batches
 from quantize.evaluation.inference import scores_of
 from quantize.formats.exact import open_exact_session, with_unsigned_weights
-from quantize.formats.guard import guard_float_layers
+from quantize.formats.float_weights import guard_float_layers
 from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.report.models import FormatsSection

@@ -14,7 +14,7 @@ from quantize.criterion import Criterion
 from quantize.data.crops.crops import Crops
 from quantize.data.preprocessing import Preprocessing
 from quantize.evaluation.evaluation import Evaluation
-from quantize.formats.guard import guard_float_layers
+from quantize.formats.float_weights import guard_float_layers
 from quantize.measurement.timing.measure import measure
 from quantize.measurement.timing.measurement import speedups
 from quantize.measurement.timing.plan import Plan

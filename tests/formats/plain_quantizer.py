@@ -11,7 +11,7 @@ from onnx import ModelProto, helper
 
 from quantize.formats.bias import rounded_bias
 from quantize.formats.parameters import add_dequantize, add_quantize, new_parameters
-from quantize.graph.opsets.twelve_thirteen import raise_to_13
+from quantize.graph.opsets.raising import raise_graph
 from quantize.graph.view import Graph
 
 WEIGHTED = ("Conv", "Gemm")
@@ -26,7 +26,7 @@ def quantized(model: ModelProto, images: NDArray[np.float32], *, float_ops: tupl
         float_ops: Op types whose outputs stay float.
     """
     graph = Graph(model)
-    raise_to_13(graph)
+    raise_graph(graph, 13)
     clips = [node for node in graph.nodes if node.op_type in ("Relu", "Clip")]
     names = list(graph.inputs)
     for node in graph.nodes:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto
 
 from quantize.formats.saturation import can_saturate, is_depthwise
-from quantize.graph.view import attribute
+from quantize.graph.nodes import attribute
 
 _LARGEST = 127
 

@@ -16,14 +16,14 @@ from onnx import ModelProto, NodeProto
 from quantize.engines.native.builder.layers import Layer, arrays, layers
 from quantize.engines.native.builder.weight_scales import greatest_level, nearest_levels, scales_by_mse
 from quantize.formats import canonical
-from quantize.formats.clipping import Bounds, clip_bounds
 from quantize.formats.float_layers import (
-    WEIGHTED,
     FloatLayer,
     computes_on_integers,
     take_to_float,
 )
-from quantize.formats.stored import StoredWeights, with_weights
+from quantize.formats.float_weights import StoredWeights, with_weights
+from quantize.formats.qdq_pattern import Bounds, clip_bounds
+from quantize.graph.nodes import WEIGHTED
 from quantize.graph.view import Graph
 from quantize.recipe import Recipe
 

@@ -25,7 +25,7 @@ from quantize.engines.native.search.result import AS_FAST, FASTER
 from quantize.engines.native.search.tensor_users import borders_of
 from quantize.engines.native.search.units import UnitGraph, unit_graph
 from quantize.engines.placement.placed_model import int8_nodes, with_placement
-from quantize.formats.float_layers import WEIGHTED
+from quantize.graph.nodes import WEIGHTED
 from quantize.models.artifact import ModelArtifact
 from quantize.recipe import Recipe
 from quantize.rewrites import RatioInterval

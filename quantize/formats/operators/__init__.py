@@ -7,25 +7,26 @@ from types import ModuleType
 
 from onnx import NodeProto
 
-from quantize.formats.operators import binary, concat, conv, gemm, matmul, softmax, unary, where
-from quantize.formats.unit import Unit
-from quantize.graph.view import DEFAULT_DOMAIN, MICROSOFT, Graph
+from quantize.formats.operators import concat, conv, elementwise, gemm, matmul, unary
+from quantize.formats.qdq_pattern import QdqPattern
+from quantize.graph.nodes import DEFAULT_DOMAIN, MICROSOFT
+from quantize.graph.view import Graph
 
 _ROWS: tuple[tuple[str, str, str, ModuleType], ...] = (
     (DEFAULT_DOMAIN, "QLinearConv", "Conv", conv),
     (MICROSOFT, "QLinearConv", "", conv),
     (DEFAULT_DOMAIN, "QLinearMatMul", "MatMul", matmul),
     (MICROSOFT, "QGemm", "Gemm", gemm),
-    (MICROSOFT, "QLinearAdd", "Add", binary),
-    (MICROSOFT, "QLinearMul", "Mul", binary),
+    (MICROSOFT, "QLinearAdd", "Add", elementwise),
+    (MICROSOFT, "QLinearMul", "Mul", elementwise),
     (MICROSOFT, "QLinearConcat", "Concat", concat),
     (MICROSOFT, "QLinearGlobalAveragePool", "GlobalAveragePool", unary),
     (MICROSOFT, "QLinearAveragePool", "AveragePool", unary),
     (MICROSOFT, "QLinearSigmoid", "Sigmoid", unary),
     (MICROSOFT, "QLinearLeakyRelu", "LeakyRelu", unary),
     (MICROSOFT, "QLinearReduceMean", "ReduceMean", unary),
-    (MICROSOFT, "QLinearSoftmax", "Softmax", softmax),
-    (MICROSOFT, "QLinearWhere", "Where", where),
+    (MICROSOFT, "QLinearSoftmax", "Softmax", unary),
+    (MICROSOFT, "QLinearWhere", "Where", elementwise),
 )
 
 QLINEAR_OPERATORS: Mapping[tuple[str, str], Callable[[Graph, NodeProto], bool]] = {
@@ -34,7 +35,7 @@ QLINEAR_OPERATORS: Mapping[tuple[str, str], Callable[[Graph, NodeProto], bool]] 
 }
 """Replaces an integer operator, found by domain and type, by its QDQ pattern; False where it must stay."""
 
-FLOAT_OPERATORS: Mapping[str, Callable[[Graph, Unit], bool]] = {
+FLOAT_OPERATORS: Mapping[str, Callable[[Graph, QdqPattern], bool]] = {
     name: module.to_qlinear for _, _, name, module in _ROWS if name
 }
 """Replaces the QDQ pattern around a float operator by an integer operator; False where it must stay."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from onnx import NodeProto
 
-from quantize.formats.clipping import clip_integers
 from quantize.formats.parameters import add_dequantize, add_quantize, is_quantize, node_parameters, parameters
-from quantize.formats.unit import Unit
-from quantize.graph.view import MICROSOFT, Graph, attribute
+from quantize.formats.qdq_pattern import QdqPattern, clip_integers
+from quantize.graph.nodes import MICROSOFT, attribute
+from quantize.graph.view import Graph
 
 
 def to_qdq(graph: Graph, node: NodeProto) -> bool:
@@ -27,21 +27,20 @@ def to_qdq(graph: Graph, node: NodeProto) -> bool:
     return True
 
 
-def to_qlinear(graph: Graph, unit: Unit) -> bool:
+def to_qlinear(graph: Graph, pattern: QdqPattern) -> bool:
     """Replace the pattern around a Concat: by a Concat of integers where all parameters are equal, or QLinearConcat."""
-    pieces = [piece for piece in unit.inputs if piece is not None]
-    kind = unit.by.zero_point.dtype
-    if len(pieces) != len(unit.inputs) or any(p.by.axis is not None or p.by.zero_point.dtype != kind for p in pieces):
+    pieces = [piece for piece in pattern.inputs if piece is not None]
+    if len(pieces) != len(pattern.inputs) or not all(pattern.suits(piece) for piece in pieces):
         return False
-    axis = attribute(unit.node, "axis")
-    graph.remove(unit.replaced)
-    output = clip_integers(graph, unit.bounds, unit.by, unit.integers)
-    if all(piece.by.same_as(unit.by) for piece in pieces):
-        graph.add("Concat", [piece.integers for piece in pieces], [output], name=unit.node.name, axis=axis)
+    axis = attribute(pattern.node, "axis")
+    graph.remove(pattern.replaced)
+    output = clip_integers(graph, pattern.bounds, pattern.by, pattern.integers)
+    if all(piece.by.same_as(pattern.by) for piece in pieces):
+        graph.add("Concat", [piece.integers for piece in pieces], [output], name=pattern.node.name, axis=axis)
         return True
-    inputs = [unit.by.scale_name, unit.by.zero_point_name]
+    inputs = pattern.names
     inputs += [name for piece in pieces for name in piece.names]
-    graph.add("QLinearConcat", inputs, [output], name=unit.node.name, domain=MICROSOFT, axis=axis)
+    graph.add("QLinearConcat", inputs, [output], name=pattern.node.name, domain=MICROSOFT, axis=axis)
     return True
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from onnx import NodeProto
 
 from quantize.formats.bias import dequantize_bias, integer_bias
-from quantize.formats.clipping import clip_integers
 from quantize.formats.parameters import add_dequantize, add_quantize, parameters
-from quantize.formats.unit import Unit
-from quantize.graph.view import Graph, attribute, attributes
+from quantize.formats.qdq_pattern import QdqPattern, clip_integers
+from quantize.graph.nodes import attribute, attributes
+from quantize.graph.view import Graph
 
 OUTPUT_CHANNELS = 0
 
@@ -35,21 +35,21 @@ def to_qdq(graph: Graph, node: NodeProto) -> bool:
     return True
 
 
-def to_qlinear(graph: Graph, unit: Unit) -> bool:
+def to_qlinear(graph: Graph, pattern: QdqPattern) -> bool:
     """Replace the pattern around a Conv by a QLinearConv. The weight must be constant, the bias constant or absent."""
-    x, w = unit.inputs[0], unit.inputs[1]
+    x, w = pattern.inputs[0], pattern.inputs[1]
     if x is None or w is None or x.by.axis is not None or w.by.axis not in (None, OUTPUT_CHANNELS):
         return False
     if graph.constant(w.integers) is None:
         return False
     inputs = [*x.names, *w.names]
-    inputs += [unit.by.scale_name, unit.by.zero_point_name]
-    if len(unit.node.input) > 2 and unit.node.input[2]:
-        bias = integer_bias(graph, unit.node.input[2], x.by, w.by)
+    inputs += pattern.names
+    if len(pattern.node.input) > 2 and pattern.node.input[2]:
+        bias = integer_bias(graph, pattern.node.input[2], x.by, w.by)
         if bias is None:
             return False
         inputs.append(bias)
-    graph.remove(unit.replaced)
-    output = clip_integers(graph, unit.bounds, unit.by, unit.integers)
-    graph.add("QLinearConv", inputs, [output], name=unit.node.name, **attributes(unit.node))
+    graph.remove(pattern.replaced)
+    output = clip_integers(graph, pattern.bounds, pattern.by, pattern.integers)
+    graph.add("QLinearConv", inputs, [output], name=pattern.node.name, **attributes(pattern.node))
     return True

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from onnx import NodeProto
 
 from quantize.formats.bias import dequantize_bias, integer_bias
-from quantize.formats.clipping import clip_integers
 from quantize.formats.parameters import add_dequantize, add_quantize, parameters
-from quantize.formats.unit import QuantizedInput, Unit, quantized_input
-from quantize.graph.view import MICROSOFT, Graph, attribute, attributes
+from quantize.formats.qdq_pattern import QdqPattern, QuantizedInput, clip_integers, quantized_input
+from quantize.graph.nodes import MICROSOFT, attribute, attributes
+from quantize.graph.view import Graph
 
 
 def _output_channels(node: NodeProto) -> int:
@@ -40,14 +40,14 @@ def to_qdq(graph: Graph, node: NodeProto) -> bool:
     return True
 
 
-def to_qlinear(graph: Graph, unit: Unit) -> bool:
+def to_qlinear(graph: Graph, pattern: QdqPattern) -> bool:
     """Replace the pattern around a Gemm by a QGemm. ``beta`` must be 1 and the bias constant or absent."""
-    inputs = _inputs(graph, unit.node, unit.inputs)
+    inputs = _inputs(graph, pattern.node, pattern.inputs)
     if inputs is None:
         return False
-    graph.remove(unit.replaced)
-    output = clip_integers(graph, unit.bounds, unit.by, unit.integers)
-    _add(graph, unit.node, [*inputs, unit.by.scale_name, unit.by.zero_point_name], output)
+    graph.remove(pattern.replaced)
+    output = clip_integers(graph, pattern.bounds, pattern.by, pattern.integers)
+    _add(graph, pattern.node, [*inputs, pattern.by.scale_name, pattern.by.zero_point_name], output)
     return True
 
 

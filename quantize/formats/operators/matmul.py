@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from onnx import NodeProto
 
-from quantize.formats.clipping import clip_integers
 from quantize.formats.parameters import Parameters, add_dequantize, add_quantize, parameters
-from quantize.formats.unit import QuantizedInput, Unit, quantized_input
-from quantize.graph.view import MICROSOFT, Graph
+from quantize.formats.qdq_pattern import QdqPattern, QuantizedInput, clip_integers, quantized_input
+from quantize.graph.nodes import MICROSOFT
+from quantize.graph.view import Graph
 
 
 def to_qdq(graph: Graph, node: NodeProto) -> bool:
@@ -49,16 +49,16 @@ def float_output_to_qdq(graph: Graph, node: NodeProto) -> bool:
     return True
 
 
-def to_qlinear(graph: Graph, unit: Unit) -> bool:
+def to_qlinear(graph: Graph, pattern: QdqPattern) -> bool:
     """Replace the pattern around a MatMul by a QLinearMatMul."""
-    operands = _operands(graph, unit.inputs)
+    operands = _operands(graph, pattern.inputs)
     if operands is None:
         return False
     inputs = [name for operand in operands for name in operand.names]
-    inputs += [unit.by.scale_name, unit.by.zero_point_name]
-    graph.remove(unit.replaced)
-    output = clip_integers(graph, unit.bounds, unit.by, unit.integers)
-    graph.add("QLinearMatMul", inputs, [output], name=unit.node.name)
+    inputs += pattern.names
+    graph.remove(pattern.replaced)
+    output = clip_integers(graph, pattern.bounds, pattern.by, pattern.integers)
+    graph.add("QLinearMatMul", inputs, [output], name=pattern.node.name)
     return True
 
 

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from onnx import NodeProto
 
 from quantize.formats.parameters import Parameters, add_dequantize, add_quantize, is_quantize, node_parameters
-from quantize.formats.unit import quantized_input
-from quantize.graph.view import Graph, attribute, attributes
+from quantize.formats.qdq_pattern import clip_bounds, clip_integers, constant_values, qdq_pattern, quantized_input
+from quantize.graph.nodes import attribute, attributes, is_op
+from quantize.graph.view import Graph
 
 MOVING = (
     *("DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Identity", "MaxPool", "Pad"),
@@ -20,7 +21,7 @@ MOVING = (
 
 def moves_values(node: NodeProto) -> bool:
     """Return whether every value of the node's outputs is one of its first input's (or a Pad's constant)."""
-    if node.domain or node.op_type not in MOVING:
+    if not is_op(node, *MOVING):
         return False
     if node.op_type == "MaxPool":
         return len([name for name in node.output if name]) == 1
@@ -128,10 +129,23 @@ def _only_quantized(graph: Graph, name: str) -> bool:
 def _pad_value(graph: Graph, node: NodeProto) -> NDArray[Any] | None:
     if len(node.input) < 3 or not node.input[2]:
         return np.array(0, np.float32)
-    found = quantized_input(graph, node.input[2])
-    if found is None:
-        value = graph.constant(node.input[2])
-    else:
-        integers = graph.constant(found.integers)
-        value = None if integers is None else found.by.dequantize(integers)
+    value = constant_values(graph, node.input[2])
     return None if value is None or value.size != 1 else value.reshape(())
+
+
+def clip_to_qlinear(graph: Graph, node: NodeProto) -> bool:
+    """Let a Relu or Clip work on the integers, or remove it where their range implies it.
+
+    Returns:
+        Whether it did: the node is a Relu or Clip, and both sides have equal parameters.
+    """
+    bounds = clip_bounds(graph, node)
+    pattern = qdq_pattern(graph, node, through_clip=False) if bounds is not None else None
+    source = pattern.inputs[0] if pattern is not None else None
+    if bounds is None or pattern is None or source is None or not source.by.same_as(pattern.by):
+        return False
+    graph.remove(pattern.replaced)
+    # Where nothing is left to clip, the tensor itself is what its readers read.
+    replaced = clip_integers(graph, bounds, pattern.by, pattern.integers)
+    graph.replace_uses(replaced, source.integers)
+    return True

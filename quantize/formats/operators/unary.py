@@ -1,13 +1,17 @@
-"""Pools and activations of one input, and onnxruntime's QLinear operators of the same names."""
+"""Pools, activations and Softmax, and onnxruntime's QLinear operators of the same names.
+
+QLinearSoftmax has an attribute ``opset`` that says which axis semantics it has.
+"""
 
 from __future__ import annotations
 
 from onnx import NodeProto
 
-from quantize.formats.clipping import clip_integers
 from quantize.formats.parameters import add_dequantize, add_quantize, parameters
-from quantize.formats.unit import Unit
-from quantize.graph.view import MICROSOFT, Graph, attribute, attributes
+from quantize.formats.qdq_pattern import QdqPattern, clip_integers
+from quantize.graph.nodes import MICROSOFT, attribute, attributes
+from quantize.graph.opsets.lowering import PER_AXIS_SOFTMAX
+from quantize.graph.view import Graph
 
 POOLS = ("AveragePool", "GlobalAveragePool")
 
@@ -19,29 +23,43 @@ def to_qdq(graph: Graph, node: NodeProto) -> bool:
     """
     names = [*node.input, *[""] * (5 - len(node.input))]
     by_x, by_y = parameters(graph, names[1], names[2]), parameters(graph, names[3], names[4])
+    kept = attributes(node, without=["channels_last"])
+    if node.op_type == "QLinearSoftmax":
+        opset = kept.pop("opset", graph.opset)
+        kept.setdefault("axis", _softmax_axis(opset))
+        if _softmax_axis(opset) != _softmax_axis(graph.opset):
+            return False
     if by_x is None or by_y is None or attribute(node, "channels_last", 0):
         return False
     value = add_dequantize(graph, names[0], by_x)
     output = graph.fresh(f"{node.output[0]}_float")
     graph.remove([node])
-    kept = attributes(node, without=["channels_last"])
     graph.add(node.op_type.removeprefix("QLinear"), [value], [output], name=node.name, **kept)
     add_quantize(graph, output, by_y, node.output[0])
     return True
 
 
-def to_qlinear(graph: Graph, unit: Unit) -> bool:
+def to_qlinear(graph: Graph, pattern: QdqPattern) -> bool:
     """Replace the pattern around a pool or activation by onnxruntime's QLinear operator."""
-    x = unit.inputs[0]
-    if len(unit.inputs) != 1 or x is None or x.by.axis is not None or x.by.zero_point.dtype != unit.by.zero_point.dtype:
+    x = pattern.inputs[0]
+    if len(pattern.inputs) != 1 or x is None or not pattern.suits(x):
         return False
-    kept = attributes(unit.node, without=["dilations"])
-    if any(size != 1 for size in attribute(unit.node, "dilations", [])):
+    kept = attributes(pattern.node, without=["dilations"])
+    if any(size != 1 for size in attribute(pattern.node, "dilations", [])):
         return False
-    if unit.node.op_type in POOLS:
+    if pattern.node.op_type in POOLS:
         kept["channels_last"] = 0
-    inputs = [*x.names, unit.by.scale_name, unit.by.zero_point_name]
-    graph.remove(unit.replaced)
-    output = clip_integers(graph, unit.bounds, unit.by, unit.integers)
-    graph.add(f"QLinear{unit.node.op_type}", inputs, [output], name=unit.node.name, domain=MICROSOFT, **kept)
+    if pattern.node.op_type == "Softmax":
+        if pattern.bounds:
+            return False
+        kept = {"axis": attribute(pattern.node, "axis", _softmax_axis(graph.opset)), "opset": graph.opset}
+    inputs = [*x.names, pattern.by.scale_name, pattern.by.zero_point_name]
+    graph.remove(pattern.replaced)
+    output = clip_integers(graph, pattern.bounds, pattern.by, pattern.integers)
+    graph.add(f"QLinear{pattern.node.op_type}", inputs, [output], name=pattern.node.name, domain=MICROSOFT, **kept)
     return True
+
+
+def _softmax_axis(opset: int) -> int:
+    """Return the default axis, which goes with the semantics: up to opset 12, all axes from it on together."""
+    return -1 if opset >= PER_AXIS_SOFTMAX else 1

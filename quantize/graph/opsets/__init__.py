@@ -1,1 +1,1 @@
-"""Raising a model's opset: what changed in each version of the default operator set, operator by operator."""
+"""Between versions of the default operator set: what changed in each, operator by operator."""

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from onnx import NodeProto, TensorProto, helper
+from onnx import NodeProto, TensorProto
 
-from quantize.graph.nodes import attribute
-from quantize.graph.opsets.step import (
-    ANY_OPERATOR,
-    Adapter,
-    Step,
-    attribute_to_input,
-    cannot,
-    drop,
-    refuse,
-    set_attribute,
-    take_attribute,
-)
+from quantize.graph.nodes import attribute, set_attribute, take_attribute
+from quantize.graph.opsets.adapters import ANY_OPERATOR, Adapter, Step, attribute_to_input, cannot, drop, refuse
 
 _BROADCASTING = ["Add", "And", "Div", "Equal", "Greater", "Less", "Mul", "Or", "Pow", "Sub", "Xor"]
 _RECURRENT = refuse("a recurrent operator of an opset before 7")
@@ -41,36 +31,37 @@ def selu_constants(node: NodeProto, step: Step) -> None:  # noqa: ARG001
     set_attribute(node, "gamma", attribute(node, "gamma", 1.0507))
 
 
-def broadcast_by_axis(node: NodeProto, step: Step) -> list[NodeProto] | None:
+def broadcast_by_axis(node: NodeProto, step: Step) -> None:
     """Opset 7: shapes are aligned at the end as in numpy, no more at an ``axis`` of the first input."""
     enabled, axis = take_attribute(node, "broadcast", 0), take_attribute(node, "axis")
     if not enabled or axis is None:
-        return None
-    left, right = step.shape(node.input[0]), step.shape(node.input[1])
+        return
+    left, right = step.shapes.get(node.input[0]), step.shapes.get(node.input[1])
     if left is None or right is None:
         raise cannot(node, step, f"broadcast along axis {axis} of tensors whose shapes cannot be inferred")
     missing = len(left) - (axis % len(left)) - len(right)
     if missing <= 0:
-        return None
-    values = step.constant(node.input[1])
+        return
+    graph, hint = step.graph, f"{node.input[1]}_aligned"
+    values = graph.constant(node.input[1])
     if values is not None:
-        aligned = values.reshape(*values.shape, *[1] * missing)
-        node.input[1] = step.add_constant(f"{node.input[1]}_aligned", aligned)
-        return None
-    axes = list(range(len(right), len(right) + missing))
-    unsqueeze = helper.make_node("Unsqueeze", [node.input[1]], [step.fresh(f"{node.input[1]}_aligned")], axes=axes)
-    node.input[1] = unsqueeze.output[0]
-    return [unsqueeze, node]
+        name = graph.add_constant(hint, values.reshape(*values.shape, *[1] * missing))
+    else:
+        name = graph.fresh(hint)
+        axes = list(range(len(right), len(right) + missing))
+        graph.add("Unsqueeze", [node.input[1]], [name], name=f"Unsqueeze_{name}", before=node, axes=axes)
+    graph.set_input(node, 1, name)
 
 
 def slope_per_channel(node: NodeProto, step: Step) -> None:
     """Opset 7: PRelu's slope is aligned at the end as in numpy; a list of slopes was one a channel."""
-    slope, shape = step.constant(node.input[1]), step.shape(node.input[0])
+    slope, shape = step.graph.constant(node.input[1]), step.shapes.get(node.input[0])
     if slope is None or slope.ndim != 1 or slope.size == 1:
         return
     if shape is None:
         raise cannot(node, step, "slopes of a tensor whose shape cannot be inferred")
-    node.input[1] = step.add_constant(f"{node.input[1]}_aligned", slope.reshape(-1, *[1] * (len(shape) - 2)))
+    aligned = slope.reshape(-1, *[1] * (len(shape) - 2))
+    step.graph.set_input(node, 1, step.graph.add_constant(f"{node.input[1]}_aligned", aligned))
 
 
 def inference_only(node: NodeProto, step: Step) -> None:
@@ -105,3 +96,5 @@ ADAPTERS: dict[int, dict[str, Adapter]] = {
         "Upsample": upsample_scales,
     },
 }
+
+READS_SHAPES = (broadcast_by_axis, slope_per_channel)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from onnx import ModelProto, NodeProto
 
 from quantize.graph.nodes import attribute
-from quantize.graph.shape_inference import inferred_shapes
+from quantize.graph.shapes import inferred_shapes
 from quantize.measurement.machine.layer_shapes import ARITHMETIC_OPS, ConvShape, GemmShape, LayerKind, Shape, conv_kind
 
 

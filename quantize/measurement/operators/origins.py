@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from onnx import ModelProto, NodeProto
 
 from quantize.graph.nodes import attribute
-from quantize.graph.shape_inference import Shape, inferred_shapes
+from quantize.graph.shapes import Shape, inferred_shapes
 from quantize.measurement.machine.layer_shapes import ARITHMETIC_OPS
 from quantize.measurement.operators.trace import NodeTrace
 

@@ -13,8 +13,8 @@ import onnx
 from onnx import ModelProto
 from scipy import stats
 
-from quantize.graph.names import name_nodes
-from quantize.graph.shape_inference import Shape
+from quantize.graph.cleaning import name_nodes
+from quantize.graph.shapes import Shape
 from quantize.measurement.machine import measure_cpu
 from quantize.measurement.machine.model_layers import layer_kinds
 from quantize.measurement.operators.kinds import float_reason, kind_of, requantizing_concats
@@ -65,7 +65,7 @@ def profile(
         raise ValueError("a profile needs a baseline")
     names = (plan.baseline, candidate)
     reference = read_model(plan.models[plan.baseline])
-    name_nodes(reference)
+    name_nodes(reference.graph.node)
     with tempfile.TemporaryDirectory(prefix="quantize-profile-") as folder:
         traces = _run(plan, inputs, names, runs, Path(folder), progress)
         graphs = [onnx.load(_optimized(Path(folder), index)) for index in range(len(names))]

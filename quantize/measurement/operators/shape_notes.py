@@ -5,7 +5,7 @@ from __future__ import annotations
 from onnx import ModelProto
 
 from quantize.graph.nodes import attribute
-from quantize.graph.shape_inference import inferred_shapes
+from quantize.graph.shapes import inferred_shapes
 
 # An int8 dot product takes four channels at once.
 _CHANNELS_AT_ONCE = 4

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from quantize.graph.shape_inference import inferred_shapes
+from quantize.graph.shapes import inferred_shapes
 from quantize.measurement.machine.layer_shapes import ConvShape, GemmShape, conv_kind
 from quantize.measurement.machine.model_layers import model_layers
 from quantize.report.integer_share import arithmetic_of

@@ -29,8 +29,7 @@ from quantize.engines.native.builder.weights import (
 )
 from quantize.errors import EngineError
 from quantize.formats.exact import with_unsigned_weights
-from quantize.formats.guard import guard_float_layers
-from quantize.formats.stored import with_weights
+from quantize.formats.float_weights import guard_float_layers, with_weights
 from quantize.graph.nodes import default_opset
 from quantize.graph.opsets.raising import raise_opset
 from quantize.grid.grid import Grid

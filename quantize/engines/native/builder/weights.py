@@ -22,8 +22,8 @@ from quantize.engines.native.builder.weight_scales import (
     scales_by_maximum,
     scales_by_mse,
 )
+from quantize.formats.float_weights import StoredWeights, stored
 from quantize.formats.saturation import can_saturate
-from quantize.formats.stored import StoredWeights, stored
 from quantize.grid.grid import Grid
 from quantize.recipe import Recipe
 

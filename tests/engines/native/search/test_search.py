@@ -12,8 +12,8 @@ from quantize.engines.native.builder.weights import NARROW_WHERE_NEEDED
 from quantize.engines.native.search.result import Judged
 from quantize.engines.native.search.settings import SearchSettings
 from quantize.errors import EngineError, ModelError, RunError
+from quantize.formats.float_weights import stored_layers
 from quantize.formats.saturation import saturating_layers
-from quantize.formats.stored import stored_layers
 from quantize.recipe import Recipe
 from tests.engines.native.search.conftest import made_profile
 

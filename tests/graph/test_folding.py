@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,56 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, helper
 
-from quantize.graph.affine import fold_affine
-from quantize.graph.dead_code import remove_dead_code
-from quantize.graph.padding import merge_padding
-from quantize.graph.pass_through import remove_pass_through
-from quantize.models.session import open_session
+from quantize.graph.folding import fold_affine, merge_padding
+from tests.graph.small_models import WEIGHTS, after, conv, model_of, noise, operators, run
 
-Array = NDArray[np.float32]
 CHANNELS = 4
-
-
-def model_of(
-    nodes: Sequence[NodeProto], constants: dict[str, NDArray[Any]], outputs: Sequence[str] = ("y",)
-) -> ModelProto:
-    graph = helper.make_graph(
-        nodes,
-        "folding",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 3, 6, 6])],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
-        [numpy_helper.from_array(values, name) for name, values in constants.items()],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
-
-
-def run(model: ModelProto) -> list[Array]:
-    x = np.random.default_rng(0).standard_normal((2, 3, 6, 6)).astype(np.float32)
-    return [np.asarray(y) for y in open_session(model.SerializeToString(), optimization="none").run(None, {"x": x})]
-
-
-def after(transform: Callable[[ModelProto], None], model: ModelProto) -> ModelProto:
-    changed = ModelProto.FromString(model.SerializeToString())
-    transform(changed)
-    remove_dead_code(changed)
-    return changed
-
-
-def operators(model: ModelProto) -> list[str]:
-    return [node.op_type for node in model.graph.node]
-
-
-def noise(seed: int, *shape: int) -> Array:
-    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
-
-
-def conv(source: str, result: str, *, bias: bool = True, **attributes: Any) -> NodeProto:
-    return helper.make_node("Conv", [source, "w", "b"] if bias else [source, "w"], [result], **attributes)
-
-
-WEIGHTS: dict[str, NDArray[Any]] = {"w": noise(1, CHANNELS, 3, 3, 3), "b": noise(2, CHANNELS)}
 NORM: dict[str, NDArray[Any]] = {
     "scale": noise(3, CHANNELS),
     "shift": noise(4, CHANNELS),
@@ -184,62 +139,3 @@ def test_padding_with_zeros_becomes_the_convs_own(own: dict[str, Any]) -> None:
 )
 def test_other_padding_stays(model: ModelProto) -> None:
     assert operators(after(merge_padding, model)) == ["Pad", "Conv"]
-
-
-def test_operators_that_do_nothing_go_and_outputs_keep_their_names() -> None:
-    constants = {**WEIGHTS, "pads": np.zeros(8, np.int64)}
-    nodes = [
-        helper.make_node("Pad", ["x", "pads"], ["p"]),
-        conv("p", "t"),
-        helper.make_node("Identity", ["t"], ["i"]),
-        helper.make_node("Dropout", ["i"], ["y", "mask"]),
-    ]
-    model = model_of(nodes, constants)
-    cleaned = after(remove_pass_through, model)
-
-    assert operators(cleaned) == ["Conv"]
-    assert cleaned.graph.node[0].output == ["y"]
-    np.testing.assert_array_equal(run(cleaned)[0], run(model)[0])
-
-
-def test_an_identity_between_input_and_output_stays() -> None:
-    model = model_of([helper.make_node("Identity", ["x"], ["y"])], {})
-
-    assert operators(after(remove_pass_through, model)) == ["Identity"]
-
-
-def test_one_tensor_under_two_output_names_stays_computable() -> None:
-    nodes = [conv("x", "y"), helper.make_node("Identity", ["y"], ["z"])]
-    model = model_of(nodes, WEIGHTS, outputs=("y", "z"))
-    cleaned = after(remove_pass_through, model)
-
-    for found, expected in zip(run(cleaned), run(model), strict=True):
-        np.testing.assert_array_equal(found, expected)
-
-
-def test_a_dropout_whose_mask_is_read_stays() -> None:
-    nodes = [
-        conv("x", "t"),
-        helper.make_node("Dropout", ["t"], ["d", "mask"]),
-        helper.make_node("Cast", ["mask"], ["m"], to=TensorProto.FLOAT),
-        helper.make_node("Mul", ["d", "m"], ["y"]),
-    ]
-
-    assert "Dropout" in operators(after(remove_pass_through, model_of(nodes, WEIGHTS)))
-
-
-def test_a_tensor_that_a_branch_reads_keeps_its_name() -> None:
-    value = helper.make_tensor_value_info("r", TensorProto.FLOAT, None)
-    branches = [
-        helper.make_graph([helper.make_node(name, ["i"], ["r"])], name, [], [value]) for name in ("Relu", "Neg")
-    ]
-    nodes = [
-        conv("x", "t"),
-        helper.make_node("Identity", ["t"], ["i"]),
-        helper.make_node("If", ["flag"], ["y"], then_branch=branches[0], else_branch=branches[1]),
-    ]
-    model = model_of(nodes, {**WEIGHTS, "flag": np.array(True)})
-    cleaned = after(remove_pass_through, model)
-
-    assert operators(cleaned) == ["Conv", "If"]
-    np.testing.assert_array_equal(run(cleaned)[0], run(model)[0])

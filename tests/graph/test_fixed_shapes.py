@@ -6,11 +6,8 @@ import numpy as np
 import pytest
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from quantize.graph.fixed_shapes import fix_reshapes
-from quantize.graph.names import name_nodes
-from quantize.graph.shape_inference import inferred_shapes
-from quantize.graph.shape_values import shape_values
-from quantize.graph.wiring import Wiring
+from quantize.graph.fixed_shapes import fix_reshapes, shape_values
+from quantize.graph.view import Graph
 
 CONSTANTS = {
     "zero": np.array(0),
@@ -37,7 +34,10 @@ def model_of(nodes: Sequence[NodeProto], opset: int = 13) -> ModelProto:
 
 def value_of(*nodes: NodeProto, name: str = "v", opset: int = 15) -> object:
     model = model_of([*nodes, helper.make_node("Relu", ["x"], ["y"])], opset)
-    return shape_values(Wiring(model.graph), inferred_shapes(model)).get(name)
+    graph = Graph(model)
+    shapes = graph.shapes()
+    graph = Graph(model)  # with the nodes that lead to no output
+    return shape_values(graph, shapes).get(name)
 
 
 SHAPE = helper.make_node("Shape", ["x"], ["s"])
@@ -80,21 +80,9 @@ def test_a_batch_that_a_reshape_finds_out_is_kept_instead_where_that_is_the_same
     model = model_of([helper.make_node("Reshape", ["x", "target"], ["y"])])
     model.graph.initializer.append(numpy_helper.from_array(np.array(target), "target"))
 
-    fix_reshapes(model)
+    graph = Graph(model)
+    fix_reshapes(graph)
 
-    shape = Wiring(model.graph).array(model.graph.node[0].input[1])
+    shape = graph.constant(graph.nodes[0].input[1])
     assert shape is not None
     assert shape.tolist() == fixed
-
-
-def test_nodes_get_names_that_are_theirs_alone() -> None:
-    nodes = [
-        helper.make_node("Relu", ["x"], ["a"]),
-        helper.make_node("Relu", ["a"], ["b"], name="Relu_a"),
-        helper.make_node("Relu", ["b"], ["c"], name="Relu_a"),
-        helper.make_node("Relu", ["c"], ["y"]),
-    ]
-    model = model_of(nodes)
-    name_nodes(model)
-
-    assert [node.name for node in model.graph.node] == ["Relu_a_2", "Relu_a", "Relu_a_3", "Relu_y"]

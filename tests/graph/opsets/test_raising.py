@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, defs, helper, numpy_helper
 
 from quantize.errors import ModelError
+from quantize.graph.opsets.adapters import ANY_OPERATOR
 from quantize.graph.opsets.raising import ADAPTERS, OLDEST_OPSET, raise_opset
-from quantize.graph.opsets.step import ANY_OPERATOR
 from quantize.models.session import open_session
 
 Array = NDArray[Any]

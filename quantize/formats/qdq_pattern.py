@@ -1,0 +1,173 @@
+"""The pattern that becomes one integer operator: DequantizeLinear on every input, the node, one QuantizeLinear.
+
+A Relu or Clip may stand before the QuantizeLinear: implied by its range, or a Clip on the integers. Quantizing is
+monotone, so clipping and then quantizing gives the integers that quantizing and then clipping to the quantized bounds
+gives: nothing is rounded otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import NodeProto
+
+from quantize.formats.parameters import Parameters, is_dequantize, is_quantize, node_parameters
+from quantize.graph.nodes import attribute, is_op
+from quantize.graph.view import Graph
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The interval that a Relu or Clip confines values to, in real numbers; infinite where there is no bound."""
+
+    low: float
+    high: float
+
+    def implied_by(self, by: Parameters) -> bool:
+        """Return whether quantizing alone already confines values to these bounds, to the last integer."""
+        low, high = self.integers(by)
+        return low <= by.lowest and high >= by.highest
+
+    def integers(self, by: Parameters) -> tuple[int, int]:
+        """Return the bounds as integers of a quantized tensor."""
+        low, high = (int(by.quantize(np.array(bound, np.float32))) for bound in (self.low, self.high))
+        return low, high
+
+
+@dataclass(frozen=True)
+class QuantizedInput:
+    """An input of a float node that comes out of a DequantizeLinear."""
+
+    integers: str
+    by: Parameters
+
+    @property
+    def names(self) -> list[str]:
+        """Return the tensor, its scale and its zero point: the order in which integer operators take them."""
+        return [self.integers, self.by.scale_name, self.by.zero_point_name]
+
+
+@dataclass(frozen=True)
+class QdqPattern:
+    """A float node between quantized tensors.
+
+    Attributes:
+        node: The float node.
+        inputs: One entry an input: the integers behind it and their parameters, or None where it is not dequantized.
+        integers: The quantized output's name.
+        by: The quantized output's parameters.
+        bounds: What a Relu or Clip between the node and its QuantizeLinear confines the output to, if there is one.
+        replaced: The nodes that the integer operator stands for.
+    """
+
+    node: NodeProto
+    inputs: tuple[QuantizedInput | None, ...]
+    integers: str
+    by: Parameters
+    bounds: Bounds | None
+    replaced: tuple[NodeProto, ...]
+
+    def suits(self, operand: QuantizedInput) -> bool:
+        """Return whether an input is quantized per tensor to the output's integer type."""
+        return operand.by.axis is None and operand.by.zero_point.dtype == self.by.zero_point.dtype
+
+    @property
+    def names(self) -> list[str]:
+        """Return the output's scale and zero point: the order in which integer operators take them."""
+        return [self.by.scale_name, self.by.zero_point_name]
+
+
+def quantized_input(graph: Graph, name: str) -> QuantizedInput | None:
+    """Return the integers behind a float tensor; None where no DequantizeLinear with known parameters makes it."""
+    node = graph.producer(name)
+    if node is None or not is_dequantize(node):
+        return None
+    by = node_parameters(graph, node)
+    return QuantizedInput(node.input[0], by) if by is not None else None
+
+
+def constant_integers(graph: Graph, name: str) -> tuple[QuantizedInput, NDArray[Any]] | None:
+    """Return the integers behind a float tensor with their values, where they are constant."""
+    source = quantized_input(graph, name)
+    integers = graph.constant(source.integers) if source is not None else None
+    return None if source is None or integers is None else (source, integers)
+
+
+def constant_values(graph: Graph, name: str) -> NDArray[Any] | None:
+    """Return what a float tensor holds where that is constant, quantized or not."""
+    source = quantized_input(graph, name)
+    if source is None:
+        return graph.constant(name)
+    integers = graph.constant(source.integers)
+    return None if integers is None else source.by.dequantize(integers)
+
+
+def output_quantization(graph: Graph, name: str) -> tuple[NodeProto, Parameters] | None:
+    """Return the one QuantizeLinear that reads a float tensor; None where anything else reads it too."""
+    readers = graph.consumers(name)
+    if graph.is_output(name) or len(readers) != 1 or not is_quantize(readers[0]):
+        return None
+    by = node_parameters(graph, readers[0])
+    return (readers[0], by) if by is not None and by.axis is None else None
+
+
+def qdq_pattern(graph: Graph, node: NodeProto, *, through_clip: bool = True) -> QdqPattern | None:
+    """Return the pattern around a float node with one output; None where its output is not only quantized.
+
+    Duplicate QuantizeLinear nodes of one tensor must have been merged before.
+
+    Args:
+        graph: The graph in its QDQ form.
+        node: The float node.
+        through_clip: Also look through one Relu or Clip between the node and the QuantizeLinear.
+    """
+    if len([name for name in node.output if name]) != 1:
+        return None
+    inputs = tuple(quantized_input(graph, name) if name else None for name in node.input)
+    name, bounds, passed = node.output[0], None, []
+    readers = graph.consumers(name)
+    if through_clip and len(readers) == 1 and not graph.is_output(name):
+        bounds = clip_bounds(graph, readers[0])
+        if bounds is not None:
+            passed = [readers[0]]
+            name = readers[0].output[0]
+    quantization = output_quantization(graph, name)
+    if quantization is None:
+        return None
+    quantize, by = quantization
+    return QdqPattern(node, inputs, quantize.output[0], by, bounds, (node, *passed, quantize))
+
+
+def clip_bounds(graph: Graph, node: NodeProto) -> Bounds | None:
+    """Return what a Relu or a Clip with constant bounds confines values to; None for any other node."""
+    if is_op(node, "Relu"):
+        return Bounds(0.0, np.inf)
+    if not is_op(node, "Clip"):
+        return None
+    if graph.opset < 11:
+        return Bounds(attribute(node, "min", -np.inf), attribute(node, "max", np.inf))
+    ends = []
+    for position, default in ((1, -np.inf), (2, np.inf)):
+        if len(node.input) <= position or not node.input[position]:
+            ends.append(default)
+            continue
+        value = graph.constant(node.input[position])
+        if value is None or value.size != 1:
+            return None
+        ends.append(float(value.reshape(())))
+    return Bounds(*ends)
+
+
+def clip_integers(graph: Graph, bounds: Bounds | None, by: Parameters, integers: str) -> str:
+    """Return where an integer operator writes so that ``integers`` comes out clipped, adding a Clip where needed."""
+    if bounds is None or bounds.implied_by(by):
+        return integers
+    unclipped = graph.fresh(f"{integers}_unclipped")
+    kind = by.zero_point.dtype
+    low, high = (np.array(bound, kind) for bound in bounds.integers(by))
+    names = [graph.add_constant(f"{integers}_{end}", bound) for end, bound in (("low", low), ("high", high))]
+    graph.add("Clip", [unclipped, *names], [integers], name=f"{integers}_Clip")
+    return unclipped

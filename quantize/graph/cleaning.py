@@ -1,0 +1,90 @@
+"""What a graph need not hold, in the form that every room expects: nodes that change nothing, nodes without a name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from onnx import ModelProto, NodeProto, helper
+
+from quantize.graph.nodes import DEFAULT_DOMAIN, DEFAULT_DOMAINS, all_nodes, is_op, reads, replace_all
+from quantize.graph.view import Graph
+
+
+def free_initializers(graph: Graph) -> None:
+    """Take the weights out of the list of graph inputs, where a caller could override them (IR version 3).
+
+    It computes the same; onnxruntime may then fold and pre-pack the weights.
+    """
+    proto = graph.proto
+    sparse = {tensor.values.name for tensor in proto.sparse_initializer}
+    given = set(graph.inputs) - sparse
+    replace_all(proto.input, [value for value in proto.input if value.name in given])
+
+
+def remove_dead_code(graph: Graph) -> None:
+    """Remove what does not lead to an output: nodes, initializers, inputs that nothing reads, annotations."""
+    graph.prune()
+    alive = {*graph.outputs, *(name for node in graph.nodes for name in reads(node))}
+    proto = graph.proto
+    replace_all(proto.sparse_initializer, [t for t in proto.sparse_initializer if t.values.name in alive])
+    replace_all(proto.input, [value for value in proto.input if value.name in alive])
+    del proto.quantization_annotation[:]
+
+
+def remove_pass_through(graph: Graph) -> None:
+    """Remove Identity, Dropout and Pad by nothing (opset 11 or newer).
+
+    A Dropout whose mask is read stays, as does a node between an input and an output of the graph. The names of the
+    graph's inputs and outputs do not change.
+    """
+    for node in list(graph.nodes):
+        if is_op(node, "Identity") or _is_unread_dropout(graph, node) or _pads_nothing(graph, node):
+            graph.bypass(node)
+
+
+def rename_sums(graph: Graph) -> None:
+    """Let Sum of two tensors be Add, the same operator under the name that quantizers know."""
+    for node in graph.nodes:
+        if is_op(node, "Sum") and len(node.input) == 2:
+            node.op_type = "Add"
+
+
+def name_nodes(nodes: Iterable[NodeProto]) -> None:
+    """Name nodes that have no name, or another's, after their operator and first output; the same each time."""
+    nodes = list(nodes)
+    taken = {node.name for node in nodes if node.name}
+    seen: set[str] = set()
+    for node in nodes:
+        if node.name and node.name not in seen:
+            seen.add(node.name)
+            continue
+        hint = node.name or f"{node.op_type}_{next(iter(node.output), '')}"
+        name, number = hint, 1
+        while name in taken:
+            number += 1
+            name = f"{hint}_{number}"
+        node.name = name
+        taken.add(name)
+        seen.add(name)
+
+
+def declare_opsets(model: ModelProto, default: int) -> None:
+    """Declare a version of the default operator set, and drop the operator sets that no node is of. In place."""
+    used = {node.domain for node in all_nodes(model.graph)} - set(DEFAULT_DOMAINS)
+    kept = {entry.domain: entry.version for entry in model.opset_import if entry.domain in used}
+    del model.opset_import[:]
+    model.opset_import.append(helper.make_opsetid(DEFAULT_DOMAIN, default))
+    model.opset_import.extend(helper.make_opsetid(domain, kept[domain]) for domain in sorted(kept))
+
+
+def _is_unread_dropout(graph: Graph, node: NodeProto) -> bool:
+    return is_op(node, "Dropout") and not any(
+        graph.consumers(name) or graph.is_output(name) for name in node.output[1:]
+    )
+
+
+def _pads_nothing(graph: Graph, node: NodeProto) -> bool:
+    if not is_op(node, "Pad") or len(node.input) < 2:
+        return False
+    pads = graph.constant(node.input[1])
+    return pads is not None and not pads.any()

@@ -1,0 +1,78 @@
+"""Shapes of the tensors between nodes, inferred without copying the weights: the only place that asks onnx for them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, shape_inference
+
+Shape = tuple[int | str | None, ...]
+"""One entry a dimension: its size, its symbol, or None where nothing is known."""
+
+_SMALL = 1024
+"""Constants of up to so many elements may be shapes themselves; larger ones are declared by type and shape alone."""
+
+
+def inferred_shapes(model: ModelProto) -> dict[str, Shape]:
+    """Return the shapes of the main graph's tensors by name, as far as they can be inferred.
+
+    Of the constants, only small ones, which may themselves be shapes, are looked at. What is declared of the outputs
+    counts where nothing can be inferred.
+    """
+    return shapes_of(model, model.graph.node, model.graph.initializer)
+
+
+def shapes_of(shell: ModelProto, nodes: Iterable[NodeProto], weights: Iterable[TensorProto]) -> dict[str, Shape]:
+    """Return the same for nodes and initializers that are held apart from the model that declares all else."""
+    weights = list(weights)
+    graph = shape_inference.infer_shapes(_without_weights(shell, nodes, weights), data_prop=True).graph
+    shapes: dict[str, Shape] = {tensor.name: tuple(tensor.dims) for tensor in weights}
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        shape = declared_shape(value)
+        if shape is not None:
+            shapes[value.name] = shape
+    for value in shell.graph.output:
+        declared, inferred = declared_shape(value), shapes.get(value.name)
+        if declared is not None:
+            inferred = inferred if inferred and len(inferred) == len(declared) else (None,) * len(declared)
+            shapes[value.name] = tuple(d if i is None else i for d, i in zip(declared, inferred, strict=True))
+    return shapes
+
+
+def declared_shape(value: ValueInfoProto) -> Shape | None:
+    """Return the shape that a value is declared with, or None where it is no tensor or has none."""
+    if not value.type.HasField("tensor_type") or not value.type.tensor_type.HasField("shape"):
+        return None
+    dimensions = value.type.tensor_type.shape.dim
+    return tuple(
+        (int(d.dim_value) if d.dim_value > 0 else None) if d.HasField("dim_value") else d.dim_param or None
+        for d in dimensions
+    )
+
+
+def fixed_sizes(shape: Shape | None) -> tuple[int, ...] | None:
+    """Return a shape's sizes where all are numbers, else None."""
+    sizes = tuple(size for size in shape or () if isinstance(size, int))
+    return sizes if shape is not None and len(sizes) == len(shape) else None
+
+
+def _without_weights(shell: ModelProto, nodes: Iterable[NodeProto], weights: list[TensorProto]) -> ModelProto:
+    bare = ModelProto(ir_version=shell.ir_version)
+    bare.opset_import.extend(shell.opset_import)
+    bare.functions.extend(shell.functions)
+    source, graph = shell.graph, bare.graph
+    graph.name = source.name
+    graph.node.extend(nodes)
+    for field in ("input", "output", "value_info", "sparse_initializer"):
+        getattr(graph, field).extend(getattr(source, field))
+    named = {value.name for value in source.input}
+    for tensor in weights:
+        if math.prod(tensor.dims) <= _SMALL:
+            graph.initializer.append(tensor)
+        elif tensor.name not in named:
+            graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims)))
+    for value in graph.output:
+        # What follows from the input counts; exporters write other symbols here.
+        value.type.tensor_type.ClearField("shape")
+    return bare
