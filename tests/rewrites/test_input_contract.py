@@ -150,7 +150,7 @@ def test_every_image_counts_once_whatever_batch_a_model_insists_on(batch: int) -
     folded = fold_input_contract(source, "uint8-nhwc", preprocessing, reference=model)
     expected = compare_contract(source, folded, "uint8-nhwc", preprocessing, _crops())
     for one in (source, folded):
-        set_batch(one, batch)
+        set_batch(one.graph, batch)
     found = compare_contract(source, folded, "uint8-nhwc", preprocessing, _crops())
     assert found.images == expected.images == 4
     assert found.relative == pytest.approx(expected.relative, rel=1e-4)

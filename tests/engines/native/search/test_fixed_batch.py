@@ -25,7 +25,7 @@ def searched(tuner, model, images):
 @pytest.mark.parametrize("batch", [1, 3, 8, 16])
 def test_a_model_of_a_fixed_batch_is_searched_on_all_images(tuner_in, model, images, tmp_path, batch):
     graph = classifier_graph()
-    set_batch(graph, batch)
+    set_batch(graph.graph, batch)
     fixed = save_model(graph, tmp_path / "fixed.onnx")
     expected = searched(tuner_in(tmp_path / "free", corrections=CORRECTIONS), model, images)
     found = searched(tuner_in(tmp_path / "fixed", corrections=CORRECTIONS), fixed, images)
