@@ -19,7 +19,8 @@ from quantize.files import write_text
 from quantize.measurement.instances.measure import measure_instances
 from quantize.measurement.machine.cpu_class import this_cpu_class
 from quantize.measurement.machine.resources import measure_resources
-from quantize.measurement.operators.profile import Profile, profile
+from quantize.measurement.operators.operator_times import Profile
+from quantize.measurement.operators.profile import profile
 from quantize.measurement.timing.measure import Inputs, measure
 from quantize.measurement.timing.plan import Plan
 from quantize.measurement.timing.stages import Prepare, measure_stages, preparation

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from quantize.engines.native.search.profiled_times import ProfiledTimes
     from quantize.engines.placement.search import Option
     from quantize.evaluation.evaluation import Evaluation
-    from quantize.measurement.operators.profile import Profile
+    from quantize.measurement.operators.operator_times import Profile
     from quantize.measurement.timing.measurement import Measurement
     from quantize.models.artifact import ModelArtifact
     from quantize.rewrites import RatioInterval

@@ -6,7 +6,7 @@ from typing import Literal
 
 from quantize.measurement.instances.measurement import InstanceMeasurement
 from quantize.measurement.machine.resources import Resources
-from quantize.measurement.operators.profile import Profile
+from quantize.measurement.operators.operator_times import Profile
 from quantize.measurement.timing.measurement import Measurement
 from quantize.measurement.timing.stages import StageTimes
 from quantize.measurement.timing.throughput import BatchThroughput

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from quantize.measurement.machine.resources import Resources
-from quantize.measurement.operators.profile import Profile
+from quantize.measurement.operators.operator_times import Profile
 from quantize.measurement.timing.measurement import Measurement
 from quantize.report.criterion import CriterionSection, VerdictSection
 from quantize.report.data import DataSection, PreprocessingSection

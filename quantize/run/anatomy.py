@@ -10,7 +10,8 @@ import numpy.typing as npt
 from quantize.data.crops.crops import Crops
 from quantize.data.preprocessing import Preprocessing
 from quantize.measurement.machine.resources import Resources, measure_resources
-from quantize.measurement.operators.profile import Profile, profile
+from quantize.measurement.operators.operator_times import Profile
+from quantize.measurement.operators.profile import profile
 from quantize.measurement.timing.plan import Plan
 from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent

@@ -9,7 +9,8 @@ from quantize.engines.engine import CalibrationSet, Callbacks, SearchTask
 from quantize.engines.native.search.latency_table import LatencyTable
 from quantize.engines.native.search.profiled_times import ProfiledTimes
 from quantize.measurement.machine.cpu_class import this_cpu_class
-from quantize.measurement.operators.profile import Profile, profile
+from quantize.measurement.operators.operator_times import Profile
+from quantize.measurement.operators.profile import profile
 from quantize.measurement.timing.measure import measure
 from quantize.measurement.timing.measurement import Measurement, speedups
 from quantize.models.artifact import ModelArtifact

@@ -31,7 +31,7 @@ from quantize.engines.native.search.settings import SearchSettings
 from quantize.engines.native.tuner import NativeTuner
 from quantize.engines.placement.placed_model import int8_layers
 from quantize.measurement.machine.memory import forget_peak, peak_resident_bytes
-from quantize.measurement.operators.profile import Profile
+from quantize.measurement.operators.operator_times import Profile
 from quantize.measurement.timing.measurement import latency, speedups
 from quantize.models.artifact import ModelArtifact
 from quantize.processes.pool import available_cpus

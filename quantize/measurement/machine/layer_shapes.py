@@ -121,6 +121,30 @@ class GemmShape:
 Shape: TypeAlias = ConvShape | GemmShape
 
 
+@dataclass(frozen=True)
+class LayerForm:
+    """What the weights of a product tell of it.
+
+    Attributes:
+        kind: What kind of layer it is.
+        channels: Input channels of one group of a Conv; None for others.
+    """
+
+    kind: LayerKind
+    channels: int | None = None
+
+    @property
+    def note(self) -> str | None:
+        """Return what in its shape makes int8 gain little, or None.
+
+        Few input channels make a slow gathering of the patches that the product is made of; a depthwise Conv has no
+        sum over channels for the int8 dot product to shorten.
+        """
+        if self.kind == "first":
+            return f"{self.channels} input channel{'' if self.channels == 1 else 's'}"
+        return "depthwise" if self.kind == "depthwise" else None
+
+
 def conv_kind(channels: int, kernel: tuple[int, ...], group: int) -> LayerKind:
     """Return the kind of a Conv.
 

@@ -10,7 +10,15 @@ from onnx import ModelProto, NodeProto
 
 from quantize.graph.nodes import attribute
 from quantize.graph.shapes import inferred_shapes
-from quantize.measurement.machine.layer_shapes import ARITHMETIC_OPS, ConvShape, GemmShape, LayerKind, Shape, conv_kind
+from quantize.measurement.machine.layer_shapes import (
+    ARITHMETIC_OPS,
+    ConvShape,
+    GemmShape,
+    LayerForm,
+    LayerKind,
+    Shape,
+    conv_kind,
+)
 
 
 @dataclass(frozen=True)
@@ -45,26 +53,25 @@ def model_layers(model: ModelProto) -> tuple[ModelLayer, ...]:
     return tuple(found)
 
 
-def layer_kinds(model: ModelProto) -> dict[str, LayerKind]:
-    """Return the kind of each product by node name, told by its weights alone; those of unknown weights are left out.
+def layer_forms(model: ModelProto) -> dict[str, LayerForm]:
+    """Return what the weights of each product tell of it, by node name; those of unknown weights are left out.
 
     Args:
         model: The fp32 model, its nodes named.
     """
     shapes = inferred_shapes(model)
-    found: dict[str, LayerKind] = {}
+    forms: dict[str, LayerForm] = {}
     for node in model.graph.node:
         if node.op_type not in ARITHMETIC_OPS or node.domain:
             continue
         weight = _sizes(shapes.get(node.input[1]))
         if node.op_type in ("Gemm", "MatMul"):
-            found[node.name] = "gemm"
+            forms[node.name] = LayerForm("gemm")
+        elif weight is not None and node.op_type == "ConvTranspose":
+            forms[node.name] = LayerForm("spatial")
         elif weight is not None:
-            transposed = node.op_type == "ConvTranspose"
-            found[node.name] = (
-                "spatial" if transposed else conv_kind(weight[1], weight[2:], attribute(node, "group", 1))
-            )
-    return found
+            forms[node.name] = LayerForm(conv_kind(weight[1], weight[2:], attribute(node, "group", 1)), weight[1])
+    return forms
 
 
 def _layer(

@@ -16,24 +16,16 @@ from scipy import stats
 from quantize.graph.cleaning import name_nodes
 from quantize.graph.shapes import Shape
 from quantize.measurement.machine import measure_cpu
-from quantize.measurement.machine.model_layers import layer_kinds
+from quantize.measurement.machine.model_layers import layer_forms
 from quantize.measurement.operators.kinds import float_reason, kind_of, requantizing_concats
 from quantize.measurement.operators.operator_times import ModelProfile, OperatorTime, Profile, highest
 from quantize.measurement.operators.origins import find_origins, multiply_adds, weight_shapes
-from quantize.measurement.operators.shape_notes import shape_notes
-from quantize.measurement.operators.trace import NodeTrace, Trace, read_trace
-from quantize.measurement.timing.blocks import round_order
-from quantize.measurement.timing.interleave import collector_paused
+from quantize.measurement.operators.trace import NodeTrace, Trace, optimized_path, run_profiled
 from quantize.measurement.timing.plan import Plan
 from quantize.models.reading import read_model
-from quantize.models.session import open_session
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
 
-__all__ = ["ModelProfile", "OperatorTime", "Profile", "profile"]
-
-_RUNS_A_BLOCK = 5
-_WARMUP = 2
 # The outer quarters are left out on either side: what disturbs a run hits few of its nodes.
 _TRIM = 0.25
 _FLOAT_BYTES = 4
@@ -67,8 +59,8 @@ def profile(
     reference = read_model(plan.models[plan.baseline])
     name_nodes(reference.graph.node)
     with tempfile.TemporaryDirectory(prefix="quantize-profile-") as folder:
-        traces = _run(plan, inputs, names, runs, Path(folder), progress)
-        graphs = [onnx.load(_optimized(Path(folder), index)) for index in range(len(names))]
+        traces = run_profiled(plan, inputs, names, runs, Path(folder), progress)
+        graphs = [onnx.load(optimized_path(Path(folder), index)) for index in range(len(names))]
     counts = multiply_adds(reference, traces[0].nodes, find_origins(reference, traces[0].nodes))
     saved = read_model(plan.models[candidate])
     models = [
@@ -88,55 +80,6 @@ def profile(
     )
 
 
-def _run(
-    plan: Plan,
-    inputs: Mapping[str, Sequence[npt.NDArray[np.generic]]],
-    names: tuple[str, str],
-    runs: int,
-    folder: Path,
-    progress: Progress,
-) -> list[Trace]:
-    """Run both models under the profiler; leave the first runs of each block out of the traces."""
-    sessions = [
-        open_session(
-            plan.models[name],
-            threads=plan.threads,
-            optimization=plan.optimization,
-            spinning=plan.spinning,
-            profile_prefix=folder / f"profile-{index}",
-            optimized_path=_optimized(folder, index),
-        )
-        for index, name in enumerate(names)
-    ]
-    feeds = [session.get_inputs()[0].name for session in sessions]
-    generator = np.random.default_rng(plan.seed)
-    counted: tuple[list[bool], list[bool]] = ([], [])
-    blocks = -(-runs // _RUNS_A_BLOCK)
-    order = [name for _ in range(-(-blocks // 2)) for name in round_order(names, generator)]
-    for done, name in enumerate(order):
-        progress("profile", done, len(order))
-        index = names.index(name)
-        if counted[index].count(True) >= runs:
-            continue
-        with collector_paused():
-            for run in range(_WARMUP + _RUNS_A_BLOCK):
-                images = inputs[name]
-                image = images[len(counted[index]) % len(images)]
-                sessions[index].run(None, {feeds[index]: image})
-                counted[index].append(run >= _WARMUP)
-    progress("profile", len(order), len(order))
-    traces = [read_trace(Path(session.end_profiling())) for session in sessions]
-    return [_only(trace, flags) for trace, flags in zip(traces, counted, strict=True)]
-
-
-def _only(trace: Trace, flags: list[bool]) -> Trace:
-    def kept(runs_ns: tuple[int, ...]) -> tuple[int, ...]:
-        return tuple(value for value, flag in zip(runs_ns, flags, strict=True) if flag)
-
-    nodes = (NodeTrace(n.name, n.op_type, n.inputs, n.outputs, kept(n.runs_ns)) for n in trace.nodes)
-    return Trace(nodes=tuple(nodes), runs_ns=kept(trace.runs_ns))
-
-
 def _model_profile(
     name: str,
     trace: Trace,
@@ -148,12 +91,12 @@ def _model_profile(
 ) -> ModelProfile:
     requantizing = requantizing_concats(optimized)
     operators = {node.name: node.op_type for node in reference.graph.node}
-    notes = shape_notes(reference)
-    layers, weights = layer_kinds(reference), weight_shapes(reference)
+    forms, weights = layer_forms(reference), weight_shapes(reference)
     found = []
     origins = find_origins(reference, trace.nodes, weight_shapes(optimized))
     for node, origin in zip(trace.nodes, origins, strict=True):
         kind = kind_of(node, requantizing)
+        form = None if origin is None else forms.get(origin)
         origin_op = None if origin is None else operators[origin]
         reason = None
         if node.op_type == "QLinearConcat" and kind == "conversion":
@@ -170,8 +113,8 @@ def _model_profile(
                 time_ns=_middle(node.runs_ns),
                 multiply_adds=None if origin is None else counts.get(origin),
                 reason=reason,
-                shape_note=None if origin is None else notes.get(origin),
-                layer=None if origin is None else layers.get(origin),
+                shape_note=None if form is None else form.note,
+                layer=None if form is None else form.kind,
                 fp32_bytes=None if origin is None else _fp32_bytes(node, weights.get(origin)),
             )
         )
@@ -190,7 +133,3 @@ def _fp32_bytes(node: NodeTrace, weight: Shape | None) -> int | None:
 
 def _middle(runs_ns: Sequence[int]) -> float:
     return float(stats.trim_mean(runs_ns, _TRIM))
-
-
-def _optimized(folder: Path, index: int) -> Path:
-    return folder / f"optimized-{index}.onnx"

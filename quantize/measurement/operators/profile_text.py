@@ -7,18 +7,16 @@ from collections.abc import Sequence
 
 from quantize.measurement.machine.layer_gains import LayerGain, surpassing_reason
 from quantize.measurement.machine.layer_shapes import ARITHMETIC_OPS
-from quantize.measurement.operators.bottlenecks import losses
+from quantize.measurement.operators.bottlenecks import bottlenecks
 from quantize.measurement.operators.kinds import Kind
 from quantize.measurement.operators.operator_times import Profile
 from quantize.measurement.operators.speedups import (
     Cost,
-    Reached,
-    conversions,
-    expected_gain,
-    gains,
-    reached,
+    arithmetic_rates,
+    costs,
+    expected_speedup,
+    operator_speedups,
     short_name,
-    stayed_float,
 )
 from quantize.measurement.timing.summary import WIDTH, milliseconds, shortened
 
@@ -37,11 +35,11 @@ def profile_text(profile: Profile) -> str:
     """Return at most 40 lines of 80 columns: where the time goes and what would make the model faster."""
     lines = [f"Why is {shortened(profile.candidate.name, 30)} not faster?"]
     lines += _totals(profile)
-    lines += ["", *_expected(profile), *_losses(profile)]
+    lines += ["", *_expected(profile), *_bottlenecks(profile)]
     lines += _surpassing(profile)
     lines += ["", *_roofline(profile)]
-    lines += ["", *_note("conversion", conversions(profile.candidate), profile)]
-    lines += _note("in fp32", stayed_float(profile.candidate), profile)
+    lines += ["", *_note("conversion", costs(profile.candidate, "conversion"), profile)]
+    lines += _note("in fp32", costs(profile.candidate, "fp32"), profile)
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -50,8 +48,8 @@ def _totals(profile: Profile) -> list[str]:
     rows = [(label, before.time_ns(kind), after.time_ns(kind)) for kind, label in _KINDS]
     rows.append(("outside operators", before.outside_ns, after.outside_ns))
     lines = [f"{'a run, with the profiler on':<28}{shortened(before.name, 12):>13}{shortened(after.name, 12):>13}"]
-    for label, one, other in rows:
-        lines.append(f"  {label:<26}{_time(one):>13}{_time(other):>13}{other / after.run_ns:>10.0%}")
+    for label, fp32_ns, int8_ns in rows:
+        lines.append(f"  {label:<26}{_time(fp32_ns):>13}{_time(int8_ns):>13}{int8_ns / after.run_ns:>10.0%}")
     ratio = before.run_ns / after.run_ns
     lines.append(f"  {'all':<26}{milliseconds(before.run_ns):>13}{milliseconds(after.run_ns):>13}{ratio:>9.2f}x")
     return lines
@@ -59,35 +57,35 @@ def _totals(profile: Profile) -> list[str]:
 
 def _expected(profile: Profile) -> list[str]:
     """Return what this CPU lets the products gain, and what they gain."""
-    products = [gain for gain in gains(profile) if gain.op_type in ARITHMETIC_OPS]
-    expected = expected_gain(profile)
+    products = [operator for operator in operator_speedups(profile) if operator.op_type in ARITHMETIC_OPS]
+    expected = expected_speedup(profile)
     if expected is None:
         return []
-    found = sum(gain.baseline_ns for gain in products) / sum(gain.candidate_ns for gain in products)
+    ratio = sum(product.baseline_ns for product in products) / sum(product.candidate_ns for product in products)
     source = "this CPU's peaks" if profile.peaks is not None else "its typical product"
-    return [f"Its products gain {found:.2f}x; by {source} {expected:.2f}x is expected of them."]
+    return [f"Its products gain {ratio:.2f}x; by {source} {expected:.2f}x is expected of them."]
 
 
-def _losses(profile: Profile) -> list[str]:
-    found = losses(profile)
-    if not found:
+def _bottlenecks(profile: Profile) -> list[str]:
+    slow = bottlenecks(profile)
+    if not slow:
         return ["No operator takes 1 % of the time more than expected."]
     lines = [f"{'what costs most of the difference':<39}{'fp32':>10}{'int8':>10}{'expected':>10}{'lost':>11}"]
-    for loss in found[:_ROWS]:
-        times = (loss.fp32_ns, loss.int8_ns, loss.expected_ns, loss.lost_ns)
+    for each in slow[:_ROWS]:
+        times = (each.fp32_ns, each.int8_ns, each.expected_ns, each.excess_ns)
         words = "".join(f"{_micro(time):>10}" for time in times)
-        lines.append(f"  {shortened(loss.what, 36):<37}{words:>41}")
+        lines.append(f"  {shortened(each.what, 36):<37}{words:>41}")
         lines += textwrap.wrap(
-            f"{loss.why}; to do: {loss.advice}",
+            f"{each.why}; to do: {each.advice}",
             WIDTH,
             initial_indent="    ",
             subsequent_indent="      ",
             max_lines=1,
             placeholder=" …",
         )
-    if len(found) > _ROWS:
-        rest = found[_ROWS:]
-        lines.append(f"  … {len(rest)} more lose {milliseconds(sum(loss.lost_ns for loss in rest))}")
+    if len(slow) > _ROWS:
+        rest = slow[_ROWS:]
+        lines.append(f"  … {len(rest)} more lose {milliseconds(sum(each.excess_ns for each in rest))}")
     return lines
 
 
@@ -98,22 +96,23 @@ def _surpassing(profile: Profile) -> list[str]:
         return []
     least = _OTHERS_FROM * profile.baseline.run_ns
     more = []
-    for gain in gains(profile):
-        if gain.layer is not None and gain.multiply_adds and gain.kind == "int8" and gain.baseline_ns >= least:
-            layer = LayerGain(
-                name=gain.origin,
-                kind=gain.layer,
-                multiply_adds=gain.multiply_adds,
-                fp32_bytes=gain.fp32_bytes,
-                fp32_ns=gain.baseline_ns,
-                int8_ns=gain.candidate_ns,
-                expected=gain.baseline_ns / gain.expected_ns,
-            )
-            more += [(gain, layer)] if layer.surpasses else []
+    for product in operator_speedups(profile):
+        if product.layer is None or not product.multiply_adds or product.kind != "int8" or product.baseline_ns < least:
+            continue
+        layer = LayerGain(
+            name=product.origin,
+            kind=product.layer,
+            multiply_adds=product.multiply_adds,
+            fp32_bytes=product.fp32_bytes,
+            fp32_ns=product.baseline_ns,
+            int8_ns=product.candidate_ns,
+            expected=product.baseline_ns / product.expected_ns,
+        )
+        more += [(product, layer)] if layer.surpasses else []
     more.sort(key=lambda pair: -pair[1].gain / pair[1].expected)
     lines = ["gain over 10 % more than expected"] if more else []
-    for gain, layer in more[:_OTHER_ROWS]:
-        name = shortened(short_name(gain.origin, gain.op_type), 30)
+    for product, layer in more[:_OTHER_ROWS]:
+        name = shortened(short_name(product.origin, product.op_type), 30)
         words = f"{name}, {layer.gain:.2f}x of {layer.expected:.2f}x: {surpassing_reason(layer, peaks, rate)}"
         lines += textwrap.wrap(words, WIDTH, initial_indent="  ", subsequent_indent="    ")[:2]
     if len(more) > _OTHER_ROWS:
@@ -124,20 +123,16 @@ def _surpassing(profile: Profile) -> list[str]:
 def _roofline(profile: Profile) -> list[str]:
     threads = "1 thread" if profile.threads == 1 else f"{profile.threads} threads"
     lines = [f"roofline, {threads} (peak: the best layer of any kind, measured on this CPU)"]
-    sides = (reached(profile, profile.candidate).get("int8"), reached(profile, profile.baseline).get("fp32"))
-    for kind, found in zip(("int8", "fp32"), sides, strict=True):
-        if found is not None:
-            lines.append(_reached_line(kind, found))
+    for kind, model in (("int8", profile.candidate), ("fp32", profile.baseline)):
+        rate = arithmetic_rates(profile, model).get(kind)
+        if rate is not None:
+            lines.append(
+                f"  {kind}: {rate.multiply_adds / 1e6:.0f} M multiply-adds in {milliseconds(rate.time_ns)}: "
+                f"{rate.rate / 1e9:.0f} G/s, {rate.share:.0%} of {rate.peak / 1e9:.0f} G/s"
+            )
     ratio = profile.peak.int8 / profile.peak.fp32
     lines.append(f"  int8 peak / fp32 peak: {ratio:.1f}x, what int8 arithmetic can gain at equal efficiency")
     return lines
-
-
-def _reached_line(kind: str, found: Reached) -> str:
-    return (
-        f"  {kind}: {found.multiply_adds / 1e6:.0f} M multiply-adds in {milliseconds(found.time_ns)}: "
-        f"{found.rate / 1e9:.0f} G/s, {found.share:.0%} of {found.peak / 1e9:.0f} G/s"
-    )
 
 
 def _note(title: str, costs: Sequence[Cost], profile: Profile) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a profile says: what gains least, what conversion costs, how near to the core's peak it comes."""
+"""How much faster each operator is in int8, what conversion costs, and how near to the peaks arithmetic comes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,9 @@ from quantize.measurement.machine.layer_shapes import ARITHMETIC_OPS, LayerKind
 from quantize.measurement.operators.kinds import Kind
 from quantize.measurement.operators.operator_times import ModelProfile, OperatorTime, Profile
 
-# Products that take less of the fp32 model's time explain nothing.
-_SHARE_THAT_MATTERS = 0.01
-
 
 @dataclass(frozen=True)
-class Gain:
+class OperatorSpeedup:
     """One operator of the fp32 model, in both models.
 
     Attributes:
@@ -47,7 +44,7 @@ class Gain:
     reason: str | None = None
 
     @property
-    def lost_ns(self) -> float:
+    def excess_ns(self) -> float:
         """Return the time beyond what is expected, at least zero."""
         return max(0.0, self.candidate_ns - self.expected_ns)
 
@@ -59,13 +56,13 @@ class Gain:
 
 @dataclass(frozen=True)
 class Cost:
-    """All nodes of one operator that only convert.
+    """All nodes of one operator type and one reason.
 
     Attributes:
         op_type: The operator.
         nodes: How many there are.
         time_ns: Their time together.
-        reason: Why they are there, where that is known.
+        reason: Why they convert or stayed in fp32, where that is known.
     """
 
     op_type: str
@@ -80,8 +77,8 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Reached:
-    """How near one kind of arithmetic comes to the core's peak.
+class ArithmeticRate:
+    """How near the products of one kind of arithmetic come to the peak.
 
     Attributes:
         multiply_adds: Of all products of this kind.
@@ -104,11 +101,11 @@ class Reached:
         return self.rate / self.peak
 
 
-def gains(profile: Profile) -> tuple[Gain, ...]:
+def operator_speedups(profile: Profile) -> tuple[OperatorSpeedup, ...]:
     """Return every operator of the fp32 model that runs as such in both models, in the order of the fp32 model."""
     before, after = _by_origin(profile.baseline), _by_origin(profile.candidate)
-    typical = typical_gain(profile)
-    found = []
+    typical = typical_speedup(profile)
+    speedups = []
     for origin, nodes in before.items():
         if origin not in after:
             continue
@@ -117,15 +114,15 @@ def gains(profile: Profile) -> tuple[Gain, ...]:
             continue
         first, last = nodes[0], after[origin][0]
         op_type = first.origin_op or first.op_type
-        gain = _expected_gain(profile, first, typical) if op_type in ARITHMETIC_OPS else 1.0
-        found.append(
-            Gain(
+        expected = _expected_speedup(profile, first, typical) if op_type in ARITHMETIC_OPS else 1.0
+        speedups.append(
+            OperatorSpeedup(
                 origin,
                 op_type,
                 baseline,
                 candidate,
                 last.kind,
-                baseline / gain,
+                baseline / expected,
                 first.shape_note,
                 first.layer,
                 first.multiply_adds,
@@ -133,32 +130,25 @@ def gains(profile: Profile) -> tuple[Gain, ...]:
                 last.reason,
             )
         )
-    return tuple(found)
+    return tuple(speedups)
 
 
-def expected_gain(profile: Profile) -> float | None:
-    """Return what the products of both models are expected to gain together; None without products in common."""
-    products = [gain for gain in gains(profile) if gain.op_type in ARITHMETIC_OPS]
-    expected = sum(gain.expected_ns for gain in products)
-    return sum(gain.baseline_ns for gain in products) / expected if products else None
+def expected_speedup(profile: Profile) -> float | None:
+    """Return the speed-up expected of all products together; None where the models have none in common."""
+    products = [operator for operator in operator_speedups(profile) if operator.op_type in ARITHMETIC_OPS]
+    expected = sum(product.expected_ns for product in products)
+    return sum(product.baseline_ns for product in products) / expected if products else None
 
 
-def _expected_gain(profile: Profile, operator: OperatorTime, typical: float | None) -> float:
-    """Return what a product is expected to gain: by the peaks, in older profiles as the typical product does."""
+def _expected_speedup(profile: Profile, operator: OperatorTime, typical: float | None) -> float:
+    """Return the speed-up expected of a product: by the peaks; in older profiles, that of the typical product."""
     if profile.peaks is not None and operator.layer is not None:
         return max(1.0, profile.peaks.of(operator.layer).gain)
     return typical or 1.0
 
 
-def product_gains(profile: Profile) -> tuple[Gain, ...]:
-    """Return the convolutions and matrix products that take at least 1 % of the fp32 model's time, least gain first."""
-    least = _SHARE_THAT_MATTERS * profile.baseline.run_ns
-    products = (gain for gain in gains(profile) if gain.op_type in ARITHMETIC_OPS and gain.baseline_ns >= least)
-    return tuple(sorted(products, key=lambda gain: gain.ratio))
-
-
-def typical_gain(profile: Profile) -> float | None:
-    """Return the median of the products' gains, weighted by their fp32 times; None without products in common."""
+def typical_speedup(profile: Profile) -> float | None:
+    """Return the median speed-up of products, weighted by fp32 time; None where the models have none in common."""
     before, after = _by_origin(profile.baseline), _by_origin(profile.candidate)
     pairs = [
         (sum(node.time_ns for node in nodes), sum(node.time_ns for node in after[origin]))
@@ -172,28 +162,29 @@ def typical_gain(profile: Profile) -> float | None:
     return ratios[int(np.searchsorted(weights, weights[-1] / 2))][0]
 
 
-def conversions(model: ModelProfile) -> tuple[Cost, ...]:
-    """Return what a model's conversions cost, by operator and reason, dearest first."""
-    return _costs(model, "conversion")
+def costs(model: ModelProfile, kind: Kind) -> tuple[Cost, ...]:
+    """Return what a model's operators of a kind take, by operator and reason, the most expensive first."""
+    times_of: dict[tuple[str, str | None], list[float]] = defaultdict(list)
+    for operator in model.operators:
+        if operator.kind == kind:
+            op_type = operator.origin_op or operator.op_type.removeprefix("QLinear")
+            times_of[op_type, operator.reason].append(operator.time_ns)
+    sums = (Cost(op_type, len(times), sum(times), reason) for (op_type, reason), times in times_of.items())
+    return tuple(sorted(sums, key=lambda cost: -cost.time_ns))
 
 
-def stayed_float(model: ModelProfile) -> tuple[Cost, ...]:
-    """Return what the fp32 operators of a quantized model cost, by operator and reason, dearest first."""
-    return _costs(model, "fp32")
-
-
-def reached(profile: Profile, model: ModelProfile) -> dict[str, Reached]:
+def arithmetic_rates(profile: Profile, model: ModelProfile) -> dict[str, ArithmeticRate]:
     """Return, for ``int8`` and ``fp32``, what the products of that kind in a model reach; kinds without any left out.
 
     The multiply-adds are those that the fp32 model's operator needs: what a rewrite or padding adds is not counted.
     """
-    found = {}
+    rates = {}
     for kind, peak in (("int8", profile.peak.int8), ("fp32", profile.peak.fp32)):
         products = [node for node in model.operators if node.kind == kind and node.multiply_adds]
         counts = {node.origin: node.multiply_adds or 0 for node in products}
         if products:
-            found[kind] = Reached(sum(counts.values()), sum(node.time_ns for node in products), peak)
-    return found
+            rates[kind] = ArithmeticRate(sum(counts.values()), sum(node.time_ns for node in products), peak)
+    return rates
 
 
 def short_name(origin: str, op_type: str) -> str:
@@ -201,19 +192,9 @@ def short_name(origin: str, op_type: str) -> str:
     return origin.removeprefix("/").removesuffix(f"/{op_type}") or origin
 
 
-def _costs(model: ModelProfile, kind: Kind) -> tuple[Cost, ...]:
-    found: dict[tuple[str, str | None], list[float]] = defaultdict(list)
-    for operator in model.operators:
-        if operator.kind == kind:
-            op_type = operator.origin_op or operator.op_type.removeprefix("QLinear")
-            found[op_type, operator.reason].append(operator.time_ns)
-    costs = (Cost(op_type, len(times), sum(times), reason) for (op_type, reason), times in found.items())
-    return tuple(sorted(costs, key=lambda cost: -cost.time_ns))
-
-
 def _by_origin(model: ModelProfile) -> dict[str, list[OperatorTime]]:
-    found: dict[str, list[OperatorTime]] = defaultdict(list)
+    nodes: dict[str, list[OperatorTime]] = defaultdict(list)
     for operator in model.operators:
         if operator.origin is not None:
-            found[operator.origin].append(operator)
-    return dict(found)
+            nodes[operator.origin].append(operator)
+    return dict(nodes)

@@ -1,15 +1,27 @@
-"""Reading onnxruntime's profile: which node took how long in which run."""
+"""Running models under onnxruntime's profiler, and reading which node took how long in which run."""
 
 from __future__ import annotations
 
 import bisect
 import json
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from quantize.measurement.timing.blocks import round_order
+from quantize.measurement.timing.interleave import collector_paused
+from quantize.measurement.timing.plan import Plan
+from quantize.models.session import open_session
+from quantize.progress import Progress
+
 _SUFFIX = "_kernel_time"
+_RUNS_A_BLOCK = 5
+_WARMUP = 2
 Tensor = tuple[str, tuple[int, ...]]
 """A tensor's type, as onnxruntime names it (``uint8``, ``float``), and its shape."""
 
@@ -84,3 +96,57 @@ def _node(event: dict[str, Any], runs_ns: tuple[int, ...]) -> NodeTrace:
 
 def _tensors(entries: Any) -> tuple[Tensor, ...]:
     return tuple((kind, tuple(shape)) for entry in entries for kind, shape in entry.items())
+
+
+def run_profiled(
+    plan: Plan,
+    inputs: Mapping[str, Sequence[npt.NDArray[np.generic]]],
+    names: tuple[str, str],
+    runs: int,
+    folder: Path,
+    progress: Progress,
+) -> list[Trace]:
+    """Run both models under the profiler; leave the first runs of each block out of the traces."""
+    sessions = [
+        open_session(
+            plan.models[name],
+            threads=plan.threads,
+            optimization=plan.optimization,
+            spinning=plan.spinning,
+            profile_prefix=folder / f"profile-{index}",
+            optimized_path=optimized_path(folder, index),
+        )
+        for index, name in enumerate(names)
+    ]
+    feeds = [session.get_inputs()[0].name for session in sessions]
+    generator = np.random.default_rng(plan.seed)
+    counted: tuple[list[bool], list[bool]] = ([], [])
+    blocks = -(-runs // _RUNS_A_BLOCK)
+    order = [name for _ in range(-(-blocks // 2)) for name in round_order(names, generator)]
+    for done, name in enumerate(order):
+        progress("profile", done, len(order))
+        index = names.index(name)
+        if counted[index].count(True) >= runs:
+            continue
+        with collector_paused():
+            for run in range(_WARMUP + _RUNS_A_BLOCK):
+                images = inputs[name]
+                image = images[len(counted[index]) % len(images)]
+                sessions[index].run(None, {feeds[index]: image})
+                counted[index].append(run >= _WARMUP)
+    progress("profile", len(order), len(order))
+    traces = [read_trace(Path(session.end_profiling())) for session in sessions]
+    return [_only(trace, flags) for trace, flags in zip(traces, counted, strict=True)]
+
+
+def _only(trace: Trace, flags: list[bool]) -> Trace:
+    def kept(runs_ns: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(value for value, flag in zip(runs_ns, flags, strict=True) if flag)
+
+    nodes = (NodeTrace(n.name, n.op_type, n.inputs, n.outputs, kept(n.runs_ns)) for n in trace.nodes)
+    return Trace(nodes=tuple(nodes), runs_ns=kept(trace.runs_ns))
+
+
+def optimized_path(folder: Path, index: int) -> Path:
+    """Return where ``run_profiled`` leaves the graph that onnxruntime ran for a model."""
+    return folder / f"optimized-{index}.onnx"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 
-from quantize.measurement.operators.profile import ModelProfile, OperatorTime, Profile
+from quantize.measurement.operators.operator_times import ModelProfile, OperatorTime, Profile
 from quantize.report.charts.canvas import FP32, INK, INT8, drawing, label
 
 _BARS = 12

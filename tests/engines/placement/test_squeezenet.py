@@ -19,7 +19,7 @@ from quantize.engines.native.search.units import unit_graph
 from quantize.engines.placement.placed_model import int8_nodes, placed, placed_nodes
 from quantize.engines.placement.search import Placement, PlacementSearch
 from quantize.formats import canonical
-from quantize.measurement.operators.profile import Profile
+from quantize.measurement.operators.operator_times import Profile
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.prepare import prepare
 from quantize.recipe import Recipe

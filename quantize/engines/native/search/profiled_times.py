@@ -7,8 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from quantize.measurement.operators.operator_times import OperatorTime
-from quantize.measurement.operators.profile import ModelProfile, Profile
+from quantize.measurement.operators.operator_times import ModelProfile, OperatorTime, Profile
 
 # The moves that a rewrite puts before the first Conv carry its name (a Pad for odd sizes does not); they go where it
 # goes, unlike other conversions.

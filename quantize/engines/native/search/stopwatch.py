@@ -8,7 +8,7 @@ from typing import Any
 from quantize.engines.native.search.latency_table import LatencyTable, PairedLatency
 from quantize.engines.native.search.profiled_times import ProfiledTimes
 from quantize.engines.native.search.steps import Steps
-from quantize.measurement.operators.profile import Profile
+from quantize.measurement.operators.operator_times import Profile
 from quantize.models.artifact import ModelArtifact
 from quantize.recipe import Recipe
 
