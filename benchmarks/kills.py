@@ -43,9 +43,9 @@ def main() -> int:
         folder = given.folder / f"killed-{number}"
         shutil.rmtree(folder, ignore_errors=True)
         done = _killed([*recorded, "--output_model", str(folder)], moments[number])
-        if (folder / "work" / "request.json").is_file():
+        if (folder / "trials.jsonl").is_file():
             _run([*tune[:4], "--resume", str(folder)])
-        else:  # killed before anything was written
+        else:  # killed before anything was finished
             _run([*recorded, "--output_model", str(folder)])
         same = _found(folder) == expected
         how = "the same" if same else f"DIFFERENT: {' '.join(_found(folder))}"
@@ -66,7 +66,7 @@ def _run(command: list[str]) -> None:
 
 
 def _killed(command: list[str], seconds: float) -> str:
-    """Start a run, kill it after so many seconds, and return what its journals held then."""
+    """Start a run, kill it after so many seconds, and return what its journal held then."""
     folder = Path(command[-1])
     run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
@@ -74,8 +74,8 @@ def _killed(command: list[str], seconds: float) -> str:
     except subprocess.TimeoutExpired:
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
-    journals = (folder / "trials.jsonl", folder / "work" / "native.jsonl")
-    steps = sum(len(path.read_bytes().splitlines()) for path in journals if path.is_file())
+    journal = folder / "trials.jsonl"
+    steps = len(journal.read_bytes().splitlines()) if journal.is_file() else 0
     return f"{steps} lines journaled"
 
 

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from quantize.criterion import Criterion, SpeedCriterion
 from quantize.errors import EngineError
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from quantize.engines.native.search.profiled_times import ProfiledTimes
     from quantize.engines.placement.search import Option
     from quantize.evaluation.evaluation import Evaluation
+    from quantize.journal import Journal
     from quantize.measurement.operators.operator_times import Profile
     from quantize.measurement.timing.measurement import Measurement
     from quantize.models.artifact import ModelArtifact
@@ -128,7 +129,6 @@ class Callbacks:
         profile: Profiles two models.
         ratio: Returns how much faster the second model is than the first: recorded, journaled or measured once.
         op_times: Returns the time of fp32 and of a recipe's candidate op by op: recorded, journaled or measured once.
-        step: Returns the result of a named step, a JSON value: from the run's journal, else computed and recorded.
         finished: Returns a model as it would be written for the run's target.
         stage: Names the part of the run that the time is spent on.
     """
@@ -140,7 +140,6 @@ class Callbacks:
     profile: ProfilePair
     ratio: Callable[[ModelArtifact, ModelArtifact], RatioInterval]
     op_times: Callable[[Recipe, ModelArtifact], ProfiledTimes]
-    step: Callable[[str, Callable[[], Any]], Any]
     finished: Callable[[ModelProto], ModelProto]
     stage: Callable[[str], AbstractContextManager[None]]
 
@@ -178,7 +177,7 @@ class SearchTask:
         folder: Where the engine may write: the run's work folder.
         threads: Cores that may be used.
         callbacks: Evaluates, times and remembers.
-        resume: The run goes on after an interruption.
+        journal: The run's journal: it has the values of finished steps.
         recorded: Times to decide by in place of measuring; None: measure.
         earlier: Finished trials of this engine in the run that is resumed or goes on, which are not tried again.
         rejected: Ids of recipes that do not count as met: what was written from them missed the criterion.
@@ -198,7 +197,7 @@ class SearchTask:
     folder: Path
     threads: int
     callbacks: Callbacks
-    resume: bool = False
+    journal: Journal
     recorded: LatencyTable | None = None
     earlier: tuple[Trial, ...] = ()
     rejected: frozenset[str] = frozenset()
@@ -347,15 +346,15 @@ class Engine(Protocol):
         title: Its name in tables.
         in_words: Its name in sentences.
         corrects_own_scores: Its search corrects the scores of its candidates, so that the run does not.
-        journal: File in the run's work folder in which a search of its own keeps its steps, so that a resumed search
-            yields the same trials again; None: its finished trials are handed back to it.
+        yields_trials_again: A search that goes on after an interruption yields its finished trials again, from the
+            steps in the journal; otherwise they are handed back to it.
     """
 
     name: EngineName
     title: str
     in_words: str
     corrects_own_scores: bool
-    journal: str | None
+    yields_trials_again: bool
 
     def require(self) -> None:
         """Raise where the engine cannot be used here; imports nothing heavy.

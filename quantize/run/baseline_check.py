@@ -19,11 +19,11 @@ def checked_criterion(context: Context, selection: Evaluator) -> Criterion:
         ModelError: It gives every image the same scores.
     """
     baseline = selection.evaluate_baseline(context.model)
-    asks = context.asked.asks_accuracy
+    asks = context.request.judges_accuracy
     if asks and baseline.constant_output:
         raise ModelError(
             "the fp32 model gives every image the same scores",
-            where=str(context.asked.model),
+            where=str(context.request.model),
             expected="scores that depend on the image",
             advice="check that the file holds the trained weights; --criterion none goes on without a verdict",
         )
@@ -33,7 +33,7 @@ def checked_criterion(context: Context, selection: Evaluator) -> Criterion:
             context.images.listed,
             context.folder.work / "crops",
             threads=available_cpus(),
-            workers=context.asked.request.workers,
+            workers=context.request.workers,
             progress=context.progress,
         )
         refuse_chance(baseline, asked_for=context.images.preprocessing.preset, fits=fits)

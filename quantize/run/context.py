@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from quantize.config.run_config import RunConfig
 from quantize.data.batches import Batches
@@ -11,16 +15,41 @@ from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog.catalog import CatalogEntry
 from quantize.processes.pool import available_cpus
 from quantize.progress import Progress
+from quantize.report.machine import MachineSection
 from quantize.report.schema import RunReport
+from quantize.report.stages import StageSection
 from quantize.run.evaluator import Evaluator
 from quantize.run.folder import RunFolder
-from quantize.run.paths import Asked
-from quantize.run.preflight import Images
-from quantize.run.stages import Stages
+from quantize.run.images import Images
+from quantize.run.request import RunRequest
 from quantize.run.target import is_exact
 from quantize.target import CpuClass
 
+_LOG = logging.getLogger("quantize")
+
 _BATCH = 16
+
+
+@dataclass
+class Stages:
+    """How long each stage of a run took, in order; each is logged when it begins."""
+
+    _seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time what happens inside; a name used again adds up."""
+        if name not in self._seconds:
+            _LOG.info("%s", name)
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self._seconds[name] = self._seconds.get(name, 0.0) + time.monotonic() - start
+
+    def sections(self) -> tuple[StageSection, ...]:
+        """Return every stage with its seconds, in the order of their beginning."""
+        return tuple(StageSection(name=name, seconds=seconds) for name, seconds in self._seconds.items())
 
 
 @dataclass(frozen=True)
@@ -28,18 +57,18 @@ class Context:
     """What every step of one run shares.
 
     Attributes:
-        asked: What was asked, every path decided.
+        request: What the run does, every path decided.
         folder: Where everything goes.
         source: The model as the user gave it.
         entry: The catalog's entry, where the weights are known.
         model: The prepared fp32 model.
         images: The decoded images, and the preprocessing that ``model`` takes.
         stages: Timed stages so far.
-        progress: Told of everything that takes long.
-        recorded: The report whose recipe is built again in place of a search; None: search.
+        progress: Receives the progress of everything that takes long.
+        machine: This CPU, and what int8 is expected to gain on it; None: not estimated.
     """
 
-    asked: Asked
+    request: RunRequest
     folder: RunFolder
     source: ModelArtifact
     entry: CatalogEntry | None
@@ -47,12 +76,17 @@ class Context:
     images: Images
     stages: Stages
     progress: Progress
-    recorded: RunReport | None = None
+    machine: MachineSection | None = None
 
     @property
     def config(self) -> RunConfig:
         """Return all settings."""
-        return self.asked.request.config
+        return self.request.config
+
+    @property
+    def recorded(self) -> RunReport | None:
+        """Return the report whose recipe is built again instead of a search; None: search."""
+        return self.request.recorded
 
     @property
     def target(self) -> CpuClass:

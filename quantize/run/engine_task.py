@@ -55,7 +55,7 @@ def search_task(
         folder=context.folder.work,
         threads=available_cpus(),
         callbacks=_callbacks(context, criterion, selection, ratios),
-        resume=context.asked.request.resume is not None,
+        journal=ratios.journal,
         recorded=recorded,
         progress=context.progress,
     )
@@ -116,7 +116,6 @@ def _callbacks(context: Context, criterion: Criterion, selection: Evaluator, rat
         profile=partial(profiled_pair, context),
         ratio=ratio,
         op_times=times,
-        step=ratios.journal.step,
         finished=lambda model: finished_model(model, context.target),
         stage=context.stages.stage,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from quantize.errors import RunError
 
+JOURNAL = "trials.jsonl"
 _OPSET_SUFFIX = re.compile(r"-\d+$")
 
 
@@ -77,8 +78,8 @@ class RunFolder:
 
     @property
     def journal(self) -> Path:
-        """Return the append-only log of trials."""
-        return self.path / "trials.jsonl"
+        """Return the append-only record of everything that was finished."""
+        return self.path / JOURNAL
 
 
 def plan_run(
@@ -87,23 +88,21 @@ def plan_run(
     stem: str,
     opset: int,
     first_format: str,
-    overwrite: bool,
     input_contract: str = "as-is",
     engines: tuple[str, ...] = (),
 ) -> RunFolder:
-    """Decide where a run and its models go, and refuse to write over an earlier one.
+    """Return where a run and its models go.
 
     Args:
         output: A folder, or a ``.onnx`` file for the format that the framework names.
         stem: The input model's file name without its suffix.
         opset: The input model's opset; the names carry max(12, opset) for QLinear and max(13, opset) for QDQ.
         first_format: ``qlinear`` or ``qdq``: the format that a ``.onnx`` output names.
-        overwrite: Whether an existing run may be replaced.
         input_contract: What the models shall take; unless ``as-is``, an fp32 model that takes it is written too.
         engines: Engines that write models into a folder of their own.
 
     Raises:
-        RunError: There is a run already, or something else is in the way.
+        RunError: Both formats would get the same name.
     """
     name = _OPSET_SUFFIX.sub("", stem)
     int8_name, qdq_name = f"{name}-{max(12, opset)}-int8.onnx", f"{name}-{max(13, opset)}-qdq.onnx"
@@ -120,9 +119,45 @@ def plan_run(
     if input_contract != "as-is":
         fp32_name = f"{name}-{max(13, opset)}-fp32-{input_contract}.onnx"
         run = replace(run, fp32=_not(beside / fp32_name, output))
-    run = replace(run, engines=engines)
-    _refuse_to_write_over(run, overwrite=overwrite)
-    return run
+    return replace(run, engines=engines)
+
+
+def refuse_to_write_over(run: RunFolder, source: Path, *, overwrite: bool) -> None:
+    """Refuse a place where something would be lost: an earlier run, unless it may go, and the input model in any case.
+
+    Args:
+        run: Where the run and its models go.
+        source: The input model.
+        overwrite: Whether an earlier run may be replaced.
+
+    Raises:
+        RunError: Something is in the way.
+    """
+    nearest = next(place for place in (run.path, *run.path.absolute().parents) if place.exists())
+    if not nearest.is_dir():
+        raise RunError(
+            "a file is where the run's folder should be",
+            where=str(nearest),
+            expected="a folder, or nothing yet",
+            advice="name another place with --output_model",
+        )
+    in_the_way = [path for path in (run.report, run.journal, *run.models, *run.models_of_engines) if path.exists()]
+    if in_the_way and not overwrite:
+        raise RunError(
+            "there is something already that this run would write over",
+            where=str(run.path),
+            found=", ".join(str(path) for path in in_the_way),
+            expected="a new folder",
+            advice="name another place with --output_model, or say --overwrite, or continue it with --resume",
+        )
+    for output in run.models:
+        if output.exists() and source.exists() and output.samefile(source):
+            raise RunError(
+                "the output would replace the input model",
+                where=str(output),
+                expected="another file or folder",
+                advice="name another place with --output_model",
+            )
 
 
 def demonstration_folder(runs: Path) -> Path:
@@ -179,23 +214,3 @@ def _not(path: Path, taken: Path) -> Path:
         expected="a name that is not the other format's",
         advice="name another file with --output_model, or a folder",
     )
-
-
-def _refuse_to_write_over(run: RunFolder, *, overwrite: bool) -> None:
-    nearest = next(place for place in (run.path, *run.path.absolute().parents) if place.exists())
-    if not nearest.is_dir():
-        raise RunError(
-            "a file is where the run's folder should be",
-            where=str(nearest),
-            expected="a folder, or nothing yet",
-            advice="name another place with --output_model",
-        )
-    in_the_way = [path for path in (run.report, run.journal, *run.models, *run.models_of_engines) if path.exists()]
-    if in_the_way and not overwrite:
-        raise RunError(
-            "there is something already that this run would write over",
-            where=str(run.path),
-            found=", ".join(str(path) for path in in_the_way),
-            expected="a new folder",
-            advice="name another place with --output_model, or say --overwrite, or continue it with --resume",
-        )

@@ -22,7 +22,7 @@ from quantize.run.evaluator import Evaluator
 from quantize.run.export import Pair, compare_formats
 from quantize.run.flips import flips_section
 from quantize.run.measuring import latency_plan, measure_models
-from quantize.run.rebuilding import replay_section
+from quantize.run.replay import replay_section
 from quantize.run.rewriting import rewrite_section
 from quantize.run.sections import (
     data_section,
@@ -65,7 +65,7 @@ def judge(context: Context, built: Built, criterion: Criterion, selection: Evalu
         formats,
         built.chosen,
         stopped_because=built.found.stopped_because,
-        demonstration=context.asked.demonstration_data,
+        demonstration=context.request.demonstration,
         fp32_bytes=baseline.bytes,
     )
     return Judged(baseline, models, formats, verdict)
@@ -104,7 +104,7 @@ def final_verdict(
         judged.formats,
         built.chosen,
         stopped_because=built.found.stopped_because,
-        demonstration=context.asked.demonstration_data,
+        demonstration=context.request.demonstration,
         fp32_bytes=judged.baseline.bytes,
         speed=speed,
         fastest=max(met, default=None),
@@ -143,13 +143,13 @@ def finish(
             recipe=chosen.recipe,
             progress=context.progress,
         )
-    config, asked = context.config, context.asked
+    config, request = context.config, context.request
     return RunReport(
         verdict=final_verdict(context, built, judged, criterion, measurement, {"int8": "int8", "qdq": "qdq"}),
         criterion=CriterionSection.of(criterion, config.tuning.speed),
         engine=config.tuning.engine,
-        source=source_section(asked.model, context.source, context.entry),
-        data=data_section(images, asked),
+        source=source_section(request.model, context.source, context.entry),
+        data=data_section(images, request),
         preprocessing=preprocessing_section(images),
         baseline=judged.baseline,
         models=judged.models,
@@ -170,7 +170,8 @@ def finish(
         ),
         replay=_replay(context, pair),
         stages=stages.sections(),
-        provenance=provenance(asked.request, images),
+        provenance=provenance(request, images),
+        machine=context.machine,
         config=config.model_dump(mode="json"),
         notes=config.notes,
     )
@@ -201,9 +202,10 @@ def _measure(context: Context, pair: Pair, others: Mapping[str, ModelArtifact]) 
 
 
 def _replay(context: Context, pair: Pair) -> ReplaySection | None:
-    if context.recorded is None or context.asked.request.replay is None:
+    request = context.request
+    if request.recorded is None or request.replay is None:
         return None
     hashes = {"int8": pair.int8.graph_sha256, "qdq": pair.qdq.graph_sha256}
     if context.folder.fp32 is not None:
         hashes["fp32"] = context.model.graph_sha256
-    return replay_section(context.asked.request.replay, context.recorded, hashes)
+    return replay_section(request.replay, request.recorded, hashes)

@@ -1,114 +1,147 @@
-"""From paths and settings to a prepared model and the images of each part of a run."""
+"""Everything that the user could have got wrong, checked before anything of an earlier run is replaced."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from quantize.config.preprocessing import PreprocessingBlock
-from quantize.data.crops.crops import Crops, crop_images
 from quantize.data.image_set import ImageSet
-from quantize.data.labels.calibration_list import read_calibration_list
-from quantize.data.preprocessing import PRESETS, Preprocessing, choose_preprocessing
-from quantize.data.split import Split, split
-from quantize.errors import ConfigError
+from quantize.data.images import open_images
+from quantize.data.preprocessing import Preprocessing
+from quantize.engines.engine import engine_named, engines_for
+from quantize.journal import refuse_held
+from quantize.measurement.machine import measure_cpu
+from quantize.measurement.machine.expectation import expected
+from quantize.measurement.machine.model_layers import model_layers
 from quantize.models.artifact import ModelArtifact
-from quantize.models.catalog.catalog import CatalogEntry
-from quantize.progress import Progress, silent
+from quantize.models.catalog.catalog import CatalogEntry, catalog_entry_for
+from quantize.models.prepare import prepare
+from quantize.models.refusals import refuse_unsuitable
+from quantize.progress import Progress
+from quantize.report.machine import MachineSection
+from quantize.rewrites import select_rewrites
+from quantize.run.context import Context, Stages
+from quantize.run.folder import RunFolder, plan_run, refuse_to_write_over
+from quantize.run.images import load_images, preprocessing_for
+from quantize.run.replay import require_same_inputs
+from quantize.run.request import RunRequest
+from quantize.target import CpuClass
 
-_CERTIFICATION_SHARE = 0.3
-_CERTIFICATION_FROM = 5000
+_LOG = logging.getLogger("quantize")
+
+_READ, _MEASURE, _DECODE = "read the model and list the images", "measure what this CPU can gain", "decode the images"
 
 
 @dataclass(frozen=True)
-class Images:
-    """The decoded images of a run and how they are divided.
+class Inputs:
+    """A run's inputs, read but not yet decoded.
 
     Attributes:
-        listed: The images as listed.
-        crops: Every decoded image.
-        split: Positions in ``crops`` of each part.
-        preprocessing: How crops become the model's input.
+        folder: Where everything goes.
+        source: The model as the user gave it.
+        entry: The catalog's entry, where the weights are known.
+        listed: The images.
+        preprocessing: How images become the model's input.
     """
 
+    folder: RunFolder
+    source: ModelArtifact
+    entry: CatalogEntry | None
     listed: ImageSet
-    crops: Crops
-    split: Split
     preprocessing: Preprocessing
 
-    @property
-    def calibration(self) -> Crops:
-        """Return the images that ranges are taken from."""
-        return self.crops.subset(self.split.calibration)
 
-    @property
-    def evaluation(self) -> Crops:
-        """Return the images that trials are evaluated on."""
-        return self.crops.subset(self.split.evaluation)
-
-    @property
-    def certification(self) -> Crops | None:
-        """Return the images that no trial sees, or None where none are kept."""
-        return self.crops.subset(self.split.certification) if self.split.certification else None
-
-
-def preprocessing_for(model: ModelArtifact, settings: PreprocessingBlock, entry: CatalogEntry | None) -> Preprocessing:
-    """Return the preprocessing that is asked for, or the catalog's for known weights, sized for the model.
+def read_inputs(request: RunRequest, stages: Stages) -> Inputs:
+    """Return what a run reads, and refuse what cannot go well; nothing is written.
 
     Raises:
-        ConfigError: Nothing is asked for and the weights are not known, or the sizes do not fit the model.
+        QuantizeError: A setting is wrong, the engine is missing, the model or the images are unsuitable, something is
+            in the way, or another run is at work in the same place.
     """
-    given = settings.given()
-    if "preset" not in given and entry is not None and entry.preset is not None:
-        given = {**entry.preprocessing, **given}
-    if not given:
-        raise ConfigError(
-            "no preprocessing is named, and this model's weights are not known",
-            where=str(model.path),
-            expected=f"preprocessing.preset, one of: {', '.join(PRESETS)}",
-            advice="say --preset with the one that the model was trained with; a wrong one costs nearly all accuracy",
+    config = request.config
+    select_rewrites(config.rewrites)  # a wrong name is reported at once, not after the search
+    engines = engines_for(config.tuning.engine)
+    if request.recorded is None and not request.resume:
+        for name in engines:
+            engine_named(name).require()
+    with stages.stage(_READ):
+        source = ModelArtifact.load(request.model)
+        folder = plan_run(
+            request.output,
+            stem=request.model.stem,
+            opset=source.opset,
+            first_format="qdq" if config.model.framework == "onnxrt_qdq" else "qlinear",
+            input_contract=config.input_contract,
+            engines=engines if len(engines) > 1 and request.recorded is None else (),
         )
-    height, width = model.contract.image_size or (None, None)
-    return choose_preprocessing(given).for_input_size(height, width)
+        refuse_held(folder.work)
+        refuse_to_write_over(folder, request.model, overwrite=request.overwrite or request.resume)
+        refuse_unsuitable(source.proto(), str(request.model))  # before what only a suitable model could be asked
+        listed = open_images(request.data, request.labels, classes=source.contract.classes)
+        entry = catalog_entry_for(source.proto())
+        return Inputs(folder, source, entry, listed, preprocessing_for(source, config.preprocessing, entry))
 
 
-def load_images(
-    listed: ImageSet,
-    preprocessing: Preprocessing,
-    cache: Path,
+def prepare_run(
+    request: RunRequest,
+    inputs: Inputs,
+    stages: Stages,
+    progress: Progress,
     *,
-    calibration_size: int,
-    in_evaluation: bool,
-    certification: float | None,
-    seed: int,
-    calibration_list: Path | None,
-    skip_unreadable: bool,
-    workers: int | None,
-    progress: Progress = silent,
-) -> Images:
-    """Decode every image once and divide them; ``certification`` None means 0.3 with 5,000 images or more, else 0."""
-    crops = crop_images(
-        listed,
-        preprocessing,
-        cache,
-        workers=workers,
-        skip_unreadable=skip_unreadable,
-        progress=progress,
-    )
-    calibration_ids = None
-    if calibration_list is not None:
-        skipped = [image.id for image in crops.skipped]
-        calibration_ids = read_calibration_list(calibration_list, crops.ids, skipped=skipped)
-    if certification is None:
-        calibrating = calibration_size if calibration_ids is None else len(calibration_ids)
-        left = len(crops) if in_evaluation else len(crops) - calibrating
-        certification = _CERTIFICATION_SHARE if left >= _CERTIFICATION_FROM else 0.0
-    parts = split(
-        crops.ids,
-        calibration_size=calibration_size,
-        in_evaluation=in_evaluation,
-        certification_share=certification,
-        seed=seed,
-        calibration_ids=calibration_ids,
-    )
-    return Images(listed, crops, parts, preprocessing)
+    crops: Path | None = None,
+    expectation: bool = True,
+) -> Context:
+    """Prepare the fp32 model and decode the images; only the work folder is written to.
+
+    Args:
+        request: What the run does.
+        inputs: What it reads.
+        stages: Timed stages.
+        progress: Receives the progress of everything that takes long.
+        crops: Folder of decoded images; None: the run's own.
+        expectation: Whether it is estimated what int8 gains on this machine.
+
+    Raises:
+        QuantizeError: The model or an image is unsuitable, or they are not those of the report that is repeated.
+    """
+    config, folder = request.config, inputs.folder
+    with stages.stage(_READ):
+        model = prepare(request.model, folder.work / "fp32.onnx", opset=13)
+    machine = None
+    if expectation:
+        with stages.stage(_MEASURE):
+            threads = config.evaluation.performance.configs.cores_per_instance
+            machine = machine_section(request.model.stem, model, threads, config.quantization.cpus)
+        _LOG.info("%s", machine.line)
+    with stages.stage(_DECODE):
+        images = load_images(
+            inputs.listed,
+            inputs.preprocessing,
+            crops or folder.work / "crops",
+            calibration_size=config.quantization.calibration.sampling_size,
+            in_evaluation=config.quantization.calibration.in_evaluation,
+            certification=config.tuning.certification,
+            seed=config.tuning.random_seed,
+            calibration_list=request.calibration_list,
+            skip_unreadable=request.skip_unreadable,
+            workers=request.workers,
+            progress=progress,
+        )
+    if request.recorded is not None:
+        require_same_inputs(request.recorded, inputs.source, images.calibration.fingerprint)
+    return Context(request, folder, inputs.source, inputs.entry, model, images, stages, progress, machine)
+
+
+def machine_section(name: str, model: ModelArtifact, threads: int, target: CpuClass) -> MachineSection:
+    """Return this CPU and what int8 is expected to gain in a model; measured now where it was not before.
+
+    Args:
+        name: The model's name for the line.
+        model: The prepared fp32 model.
+        threads: Threads that the model is measured on.
+        target: The class of CPUs that the int8 model is for.
+    """
+    machine = measure_cpu.this_machine(threads).machine
+    expectation = expected(name, model_layers(model.proto()), machine, threads)
+    return MachineSection(machine=machine, target=target, threads=threads, expectation=expectation)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from quantize.engines.native.search.journal import Journal
 from quantize.engines.native.search.profiled_times import ProfiledTimes
+from quantize.journal import Journal
 from quantize.models.artifact import ModelArtifact
 from quantize.recipe import Recipe
 from quantize.rewrites import RatioInterval

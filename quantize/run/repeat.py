@@ -9,25 +9,17 @@ from quantize.config.run_config import RunConfig
 from quantize.criterion import Criterion
 from quantize.data.cache_folder import user_cache
 from quantize.data.demonstration import demonstration_data
-from quantize.data.images import open_images
 from quantize.engines.engine import Trial, engine_named
-from quantize.models.artifact import ModelArtifact
-from quantize.models.catalog.catalog import catalog_entry_for
-from quantize.models.prepare import prepare
 from quantize.progress import Progress
 from quantize.report.schema import RunReport
 from quantize.run.build import build
-from quantize.run.context import Context
+from quantize.run.context import Stages
 from quantize.run.engine_task import calibration_set
-from quantize.run.folder import RunFolder
 from quantize.run.input_contract import contracted
-from quantize.run.paths import Asked
-from quantize.run.preflight import load_images, preprocessing_for
-from quantize.run.rebuilding import require_same_inputs
+from quantize.run.preflight import prepare_run, read_inputs
 from quantize.run.replay import with_recorded_preprocessing
-from quantize.run.request import TuneRequest
+from quantize.run.request import RunRequest
 from quantize.run.search import Found
-from quantize.run.stages import Stages
 from quantize.run.target import with_recorded_target
 
 _NOTHING_ASKED = Criterion(metric="none")
@@ -65,8 +57,16 @@ def repeated_hashes(
     Raises:
         QuantizeError: The inputs are not there, are others, or the engine is missing.
     """
-    context = _context(report, inputs, scratch, cache, progress)
-    require_same_inputs(report, context.source, context.images.calibration.fingerprint)
+    request = _request(report, inputs, scratch, progress)
+    stages = Stages()
+    context = prepare_run(
+        request,
+        read_inputs(request, stages),
+        stages,
+        progress,
+        crops=cache if cache.is_dir() else None,
+        expectation=False,
+    )
     recipe = report.chosen.recipe
     again = engine_named(recipe.engine).build(context.model, recipe, calibration_set(context), scratch)
     folded = contracted(context, again, recipe)
@@ -77,38 +77,22 @@ def repeated_hashes(
     return {**hashes, "fp32": folded.context.model.graph_sha256}
 
 
-def _context(report: RunReport, inputs: Inputs, scratch: Path, cache: Path, progress: Progress) -> Context:
+def _request(report: RunReport, inputs: Inputs, scratch: Path, progress: Progress) -> RunRequest:
     config = with_recorded_target(
         inputs.config or RunConfig.model_validate(report.config), report.chosen.target, run="the report"
     )
-    config = with_recorded_preprocessing(config, report)
-    source = ModelArtifact.load(inputs.model or Path(report.source.path))
-    entry = catalog_entry_for(source.proto())
     data, labels, calibration_list = _places(report, inputs, config, progress)
-    images = load_images(
-        open_images(data, labels, classes=source.contract.classes),
-        preprocessing_for(source, config.preprocessing, entry),
-        cache if cache.is_dir() else scratch / "crops",
-        calibration_size=config.quantization.calibration.sampling_size,
-        in_evaluation=config.quantization.calibration.in_evaluation,
-        certification=config.tuning.certification,
-        seed=config.tuning.random_seed,
+    return RunRequest(
+        config=with_recorded_preprocessing(config, report),
+        model=inputs.model or Path(report.source.path),
+        data=data,
+        labels=labels,
         calibration_list=calibration_list,
-        skip_unreadable=bool(report.data.skipped),
-        workers=None,
-        progress=progress,
-    )
-    demonstration = report.data.demonstration
-    return Context(
-        asked=Asked(TuneRequest(config), source.path, data, labels, calibration_list, scratch, demonstration),
-        folder=RunFolder(scratch, int8=scratch / "int8.onnx", qdq=scratch / "qdq.onnx"),
-        source=source,
-        entry=entry,
-        model=prepare(source.path, scratch / "work" / "fp32.onnx", opset=13),
-        images=images,
-        stages=Stages(),
-        progress=progress,
+        output=scratch / "run",
         recorded=report,
+        demonstration=report.data.demonstration,
+        skip_unreadable=bool(report.data.skipped),
+        criterion="none",
     )
 
 

@@ -1,8 +1,8 @@
-"""What a repetition of a recorded run is asked to do, from its report."""
+"""A recorded run that is repeated: the settings that its report gives, and whether it gave the same models."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 
 from quantize.config.preprocessing import PreprocessingBlock
@@ -10,43 +10,101 @@ from quantize.config.run_config import RunConfig
 from quantize.config.tuning import SpeedCriterionBlock
 from quantize.data.cache_folder import user_cache
 from quantize.data.demonstration import demonstration_data
+from quantize.errors import RunError
+from quantize.measurement.machine.cpu import isa_flags
+from quantize.models.artifact import ModelArtifact
+from quantize.provenance import git_state, versions
+from quantize.report.provenance import Provenance, Tool
+from quantize.report.replay import ReplaySection
 from quantize.report.schema import RunReport
-from quantize.report.storage import read_report
-from quantize.run.folder import find_run
-from quantize.run.request import TuneRequest
 from quantize.run.target import with_recorded_target
 
+_DECISIVE = ("python", "quantize", "onnxruntime", "onnx", "numpy", "pillow", "scipy", "neural-compressor", "blas")
 
-def replayed_request(request: TuneRequest) -> tuple[TuneRequest, RunReport | None]:
-    """Return a request with the model, images and criterion of the run that it repeats, and that run's report.
 
-    What the user names wins: a run moves to another machine, where its files lie elsewhere. A request that repeats
-    nothing is returned as it is.
+def replay_settings(config: RunConfig, report: RunReport, run: str) -> RunConfig:
+    """Return the settings of a repetition: the report's target and preprocessing, and its images where none are named.
+
+    What the user names wins: a run moves to another machine, where its files lie elsewhere.
+
+    Args:
+        config: All settings that were asked for.
+        report: The report of the run that is repeated.
+        run: Where the report lies, for the error.
 
     Raises:
         ConfigError: Another target is asked for than the report's.
-        RunError: The report is missing or of another schema.
     """
-    if request.replay is None:
-        return request, None
-    place = request.replay
-    report = read_report(find_run(place) / "report.json" if place.is_dir() else place)
-    config = with_recorded_target(request.config, report.chosen.target, run=str(place))
-    config = with_recorded_preprocessing(config, report)
+    config = with_recorded_preprocessing(with_recorded_target(config, report.chosen.target, run=run), report)
     if config.data.path is None:
-        data = config.data.model_copy(update=_places(report))
-        config = config.model_copy(update={"data": data})
+        config = config.model_copy(update={"data": config.data.model_copy(update=_places(report))})
     if report.criterion.min_speedup is None and not config.tuning.speed_criterion.model_fields_set:
         config = _without_speed(config)
-    model = request.input_model or Path(report.source.path)
-    changed = replace(
-        request,
-        config=config,
-        input_model=model,
-        output_model=request.output_model or request.runs_dir / f"{model.stem}-replay",
-        criterion="none" if report.criterion.metric == "none" else request.criterion,
+    return config
+
+
+def require_same_inputs(report: RunReport, source: ModelArtifact, calibration_fingerprint: str) -> None:
+    """Refuse to repeat a run with another model or other calibration images.
+
+    Raises:
+        RunError: They are not those of the report.
+    """
+    pairs = (
+        ("model", report.source.sha256, source.sha256, "--input_model"),
+        ("calibration images", report.provenance.calibration_fingerprint, calibration_fingerprint, "--data_path"),
     )
-    return changed, report
+    for what, recorded, found, flag in pairs:
+        if recorded != found:
+            raise RunError(
+                f"this is not the run's {what}",
+                where=flag,
+                found=found[:16],
+                expected=f"{recorded[:16]}, as in the report",
+                advice=f"name the same {what} as in the run that is repeated",
+            )
+
+
+def replay_section(of: Path, report: RunReport, hashes: Mapping[str, str]) -> ReplaySection:
+    """Return whether a repetition gave the same models.
+
+    Args:
+        of: The report that was repeated.
+        report: What it holds.
+        hashes: Role to the graph hash that the repetition gave.
+    """
+    changed = tuple(
+        f"the {role} model's graph is {found[:16]}, in the report {report.model(role).graph_sha256[:16]}"
+        for role, found in hashes.items()
+        if found != report.model(role).graph_sha256
+    )
+    elsewhere = machine_differences(report.provenance)
+    outcome = "same" if not changed else "not comparable" if elsewhere else "different"
+    differences = (*changed, *elsewhere) if changed else ()
+    return ReplaySection.model_validate({"of": str(of), "outcome": outcome, "differences": differences})
+
+
+def machine_differences(origin: Provenance) -> tuple[str, ...]:
+    """Return what of this machine and its packages is not as in a report, one sentence each."""
+    here = versions()
+    found = [
+        f"{name} is {here.get(name, 'absent')}, in the report {origin.versions.get(name, 'absent')}"
+        for name in _DECISIVE
+        if here.get(name) != origin.versions.get(name)
+    ]
+    found += _code_differences(origin.tool)
+    isa = tuple(isa_flags() or ())
+    if isa != origin.isa:
+        found.append(f"the instruction sets are {', '.join(isa)}, in the report {', '.join(origin.isa)}")
+    return tuple(found)
+
+
+def _code_differences(tool: Tool) -> list[str]:
+    """Return whether this tool's own code may be another: another commit, or changes on top of one."""
+    state = git_state(Path(__file__).resolve().parent)
+    commit, dirty = state if state is not None else (None, False)
+    if commit != tool.git_commit:
+        return [f"the tool's commit is {commit or 'not known'}, in the report {tool.git_commit or 'not known'}"]
+    return ["the tool's code has changes that are not committed"] if dirty or tool.git_dirty else []
 
 
 def _without_speed(config: RunConfig) -> RunConfig:

@@ -1,4 +1,4 @@
-"""What a caller asks of `tune`, and what it gets."""
+"""What a caller asks of ``tune``, what a run therefore does, and what the caller gets."""
 
 from __future__ import annotations
 
@@ -48,6 +48,54 @@ class TuneRequest:
     criterion: Literal["accuracy", "none"] = "accuracy"
     workers: int | None = None
     command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a run does: every path and setting decided, wherever it came from.
+
+    Attributes:
+        config: All settings; the target is a class of CPUs.
+        model: The fp32 model's file.
+        data: The images.
+        labels: Their labels, or None.
+        calibration_list: Names of the calibration images, or None: drawn.
+        output: The folder or ``.onnx`` file that the run writes.
+        demonstration: Whether the images are the packaged photographs.
+        overwrite: Replace an earlier run in the same place.
+        resume: Go on with the run that was begun in the same place.
+        replay: Where the report lies whose recipe is built again; None: search.
+        recorded: That report.
+        latency_table: Latencies recorded by an earlier run, used instead of measuring.
+        skip_unreadable: Leave unreadable images out, and list them.
+        remove_crops: Remove the decoded images at the end.
+        criterion: ``none``: there is neither a baseline check nor a verdict.
+        workers: Processes that decode images; None: one a core.
+        command: The command line, for the report.
+    """
+
+    config: RunConfig
+    model: Path
+    data: Path
+    labels: Path | None
+    calibration_list: Path | None
+    output: Path
+    demonstration: bool = False
+    overwrite: bool = False
+    resume: bool = False
+    replay: Path | None = None
+    recorded: RunReport | None = None
+    latency_table: Path | None = None
+    skip_unreadable: bool = False
+    remove_crops: bool = False
+    criterion: Literal["accuracy", "none"] = "accuracy"
+    workers: int | None = None
+    command: tuple[str, ...] = ()
+
+    @property
+    def judges_accuracy(self) -> bool:
+        """Return whether the models' accuracy is judged."""
+        return self.criterion == "accuracy"
 
 
 @dataclass(frozen=True)

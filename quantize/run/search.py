@@ -154,10 +154,10 @@ class Search:
         return self._of_engine
 
     def _earlier(self) -> tuple[RecordedTrial, ...]:
-        return () if self.engine.journal is not None else self._trials.earlier(self.engine.name)
+        return () if self.engine.yields_trials_again else self._trials.earlier(self.engine.name)
 
     def _ended(self, key: str) -> Found | None:
-        if self.engine.journal is not None or not self._trials.journal.finished(key):
+        if self.engine.yields_trials_again or not self._trials.journal.finished(key):
             return None
         ended: dict[str, Any] = self._trials.journal.step(key, dict)
         earlier = self._earlier()

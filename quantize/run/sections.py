@@ -18,10 +18,9 @@ from quantize.report.integer_share import arithmetic_of
 from quantize.report.models import AccuracySection, ModelSection, Role, SourceSection
 from quantize.report.provenance import Provenance, Tool
 from quantize.run.export import op_counts
-from quantize.run.paths import Asked
-from quantize.run.preflight import Images
+from quantize.run.images import Images
 from quantize.run.published import published_figures
-from quantize.run.request import TuneRequest
+from quantize.run.request import RunRequest
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -62,20 +61,20 @@ def model_section(
     )
 
 
-def data_section(images: Images, asked: Asked) -> DataSection:
+def data_section(images: Images, request: RunRequest) -> DataSection:
     """Return which images were used for what."""
     parts = images.split
     return DataSection(
-        path=str(asked.data),
-        labels=str(asked.labels) if asked.labels is not None else None,
+        path=str(request.data),
+        labels=str(request.labels) if request.labels is not None else None,
         labelled=images.crops.labels is not None,
         images=len(images.listed),
         calibration=len(parts.calibration),
         evaluation=len(parts.evaluation),
         certification=len(parts.certification),
-        calibration_in_evaluation=asked.request.config.quantization.calibration.in_evaluation,
+        calibration_in_evaluation=request.config.quantization.calibration.in_evaluation,
         skipped=tuple(SkippedImage(id=image.id, reason=image.reason) for image in images.crops.skipped),
-        demonstration=asked.demonstration_data,
+        demonstration=request.demonstration,
         notes=images.listed.notes,
     )
 
@@ -85,7 +84,7 @@ def preprocessing_section(images: Images) -> PreprocessingSection:
     return PreprocessingSection.model_validate(images.preprocessing.model_dump())
 
 
-def provenance(request: TuneRequest, images: Images) -> Provenance:
+def provenance(request: RunRequest, images: Images) -> Provenance:
     """Return the hashes and versions that decide the outcome."""
     state = git_state(_PACKAGE)
     return Provenance(

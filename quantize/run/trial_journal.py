@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from quantize.engines.engine import Trial
-from quantize.engines.native.search.journal import Journal
 from quantize.errors import ModelError
+from quantize.journal import Journal
 from quantize.models.artifact import ModelArtifact
 from quantize.recipe import Recipe
 from quantize.report.trials import TrialSection
@@ -54,7 +54,7 @@ class TrialJournal:
         A failed trial, and one whose candidate is gone or damaged, is tried again.
         """
         found: list[RecordedTrial] = []
-        for result in self.journal.results(_PREFIX):
+        for result in self.journal.values(_PREFIX):
             section = TrialSection.model_validate(result["section"])
             recipe = Recipe.model_validate(result["recipe"])
             path = self.candidates / f"{recipe.id}.onnx"

@@ -19,7 +19,7 @@ from quantize.run.input_contract import require_foldable
 from quantize.run.judging import finish
 from quantize.run.losses import with_losses
 from quantize.run.ratios import Ratios
-from quantize.run.run_journal import open_journal
+from quantize.run.resume import open_journal
 from quantize.run.search import Found, Search
 from quantize.run.settling import Settling
 from quantize.run.stamping import stamp_models
@@ -42,7 +42,7 @@ def run(context: Context) -> RunReport:
     journal = open_journal(context)
     trials = TrialJournal(journal, context.folder.work / "candidates")
     ratios = Ratios(journal, table.rewrites, table.profiles)
-    recorded = None if context.asked.request.latency_table is None else table
+    recorded = None if context.request.latency_table is None else table
     task = search_task(context, criterion, selection, ratios, recorded)
 
     def search(name: EngineName) -> Search:
@@ -113,5 +113,5 @@ def _finished(
 
 
 def _recorded_latencies(context: Context) -> LatencyTable:
-    path, model = context.asked.request.latency_table, context.model.graph_sha256
+    path, model = context.request.latency_table, context.model.graph_sha256
     return LatencyTable(model=model) if path is None else LatencyTable.load(path, model)

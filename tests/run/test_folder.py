@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from quantize.errors import RunError
-from quantize.run.folder import demonstration_folder, find_run, newest_run, plan_run
+from quantize.run.folder import demonstration_folder, find_run, newest_run, plan_run, refuse_to_write_over
 
 
-def plan(output: Path, **changes: object):
-    values = {"stem": "squeezenet1.0-12", "opset": 12, "first_format": "qlinear", "overwrite": False} | changes
-    return plan_run(output, **values)
+def plan(output: Path, *, overwrite: bool = False, **changes: object):
+    values = {"stem": "squeezenet1.0-12", "opset": 12, "first_format": "qlinear"} | changes
+    run = plan_run(output, **values)
+    refuse_to_write_over(run, Path("none.onnx"), overwrite=overwrite)
+    return run
 
 
 def test_a_folder_gets_both_formats_named_as_in_the_zoo(tmp_path: Path):
@@ -95,5 +97,5 @@ def test_a_folder_below_a_file_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "labels.txt"
     file.write_text("")
     with pytest.raises(RunError, match="a file is where") as caught:
-        plan_run(file / "deep" / "run", stem="model-12", opset=12, first_format="qlinear", overwrite=True)
+        plan(file / "deep" / "run", overwrite=True)
     assert caught.value.where == str(file)

@@ -22,7 +22,7 @@ from quantize.models.artifact import ModelArtifact, save_model
 from quantize.progress import silent
 from quantize.rewrites import select_rewrites
 from quantize.run.evaluator import Evaluator
-from quantize.run.preflight import load_images
+from quantize.run.images import load_images
 from quantize.run.request import TuneRequest, TuneResult
 from quantize.run.rewriting import Workshop
 from quantize.run.tune import tune

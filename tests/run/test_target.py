@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from quantize.config import load_config
 from quantize.errors import ConfigError
 from quantize.evaluation import evaluate
 from quantize.formats.saturation import saturating_layers
+from quantize.journal import recorded_request
 from quantize.measurement.machine.cpu_class import CPU_CLASS
 from quantize.models.artifact import ModelArtifact
 from quantize.report.text import summary
@@ -75,7 +75,7 @@ def test_the_class_is_in_the_settings_the_request_and_the_report(
         report = tune(TuneRequest(config, input_model=colour_model, output_model=run, workers=1)).report
     assert caplog.messages[0] == "target: arm64, this machine's class of CPUs"
     assert load_config(run / "config.yaml", {}).quantization.target == "arm64"
-    assert json.loads((run / "work" / "request.json").read_text())["target"] == "arm64"
+    assert recorded_request(run / "trials.jsonl")["target"] == "arm64"
     assert (report.chosen.target, report.provenance.cpu_class) == ("arm64", "arm64")
     assert report.measured_on_target
     # Another machine repeats it for the same CPUs, and says that it is none of them.

@@ -103,7 +103,7 @@ class IncEngine:
     title: str = _TITLE
     in_words: str = _TITLE
     corrects_own_scores: bool = False
-    journal: str | None = None
+    yields_trials_again = False
 
     def require(self) -> None:
         """Raise where Neural Compressor is not installed."""

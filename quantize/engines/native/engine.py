@@ -37,7 +37,6 @@ from quantize.models.artifact import ModelArtifact
 from quantize.processes.pool import available_cpus
 from quantize.recipe import EngineName, Recipe
 
-_JOURNAL = "native.jsonl"
 _LATENCY_SECONDS = 4.0
 _LATENCY_RUNS = 100
 _PROFILED_RUNS = 30
@@ -56,15 +55,14 @@ class NativeSearch:
             profile=self._profile,
             calibration_fingerprint=task.calibration.fingerprint,
             configuration={"evaluation": task.evaluation_fingerprint, "seed": task.tuning.random_seed},
-            journal=task.folder / _JOURNAL,
-            resume=task.resume,
+            journal=task.journal,
             judge=self._race() if task.criterion.metric != "none" else None,
             recorded=task.recorded,
             progress=task.progress,
         )
 
     def trials(self) -> Iterator[Trial]:
-        """Yield every trial, those from the search's own journal included."""
+        """Yield every trial, those of finished steps included."""
         task = self._task
         self._forgotten = forget_peak()
         yield from self._tuner.tune(task.model, task.criterion, task.callbacks.evaluate, task.calibration.batches)
@@ -141,7 +139,7 @@ class NativeEngine:
     title: str = "native"
     in_words: str = "the native engine"
     corrects_own_scores: bool = True
-    journal: str | None = _JOURNAL
+    yields_trials_again = True
 
     def require(self) -> None:
         """Return: it is part of this package."""

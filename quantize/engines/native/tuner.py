@@ -10,13 +10,13 @@ from quantize.criterion import Criterion
 from quantize.data.batch import Batch
 from quantize.engines.engine import EvaluateCallback, Trial
 from quantize.engines.native.search.calibration_images import Calibration
-from quantize.engines.native.search.journal import Journal
 from quantize.engines.native.search.latency_table import LatencyTable
 from quantize.engines.native.search.result import Judged
 from quantize.engines.native.search.search import Search
 from quantize.engines.native.search.settings import SearchSettings
 from quantize.engines.native.search.stopwatch import MeasureLatency, ProfileCandidate
 from quantize.engines.native.search.workbench import Judge, Workbench
+from quantize.journal import Journal
 from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent
 
@@ -33,8 +33,7 @@ class NativeTuner:
         profile: ProfileCandidate,
         calibration_fingerprint: str,
         configuration: Mapping[str, Any],
-        journal: Path,
-        resume: bool = False,
+        journal: Journal,
         judge: Judge | None = None,
         recorded: LatencyTable | None = None,
         progress: Progress = silent,
@@ -47,10 +46,9 @@ class NativeTuner:
             measure: Times a candidate in alternation with the fp32 model or another candidate.
             profile: Profiles the fp32 model and a candidate.
             calibration_fingerprint: Of the calibration images and their preprocessing.
-            configuration: What else the results depend on, such as the evaluation images; part of the journal's
-                configuration, with the model, the criterion and the settings.
-            journal: The journal's file.
-            resume: Take up the journal that is there.
+            configuration: What else the results depend on, such as the evaluation images, besides the model, the
+                criterion and the settings.
+            journal: The run's journal; the search's steps are a part of it.
             judge: Evaluates candidates with racing; without it, the ``evaluate`` callback of ``tune`` does.
             recorded: Recorded times to decide by.
             progress: Told of every stage.
@@ -58,7 +56,7 @@ class NativeTuner:
         self._settings, self._folder = settings, folder
         self._measure, self._profile, self._judge = measure, profile, judge
         self._fingerprint, self._configuration = calibration_fingerprint, dict(configuration)
-        self._journal, self._resume, self._recorded, self._progress = journal, resume, recorded, progress
+        self._journal, self._recorded, self._progress = journal, recorded, progress
         self.search: Search | None = None
         self.bench: Workbench | None = None
 
@@ -72,9 +70,6 @@ class NativeTuner:
             criterion: What is good enough.
             evaluate: Called with each candidate where there is no judge.
             batches: The calibration set, iterated several times.
-
-        Raises:
-            RunError: If the journal is of another configuration, or in the way.
         """
 
         def judged(candidate: ModelArtifact) -> Judged:
@@ -97,7 +92,7 @@ class NativeTuner:
             measure=self._measure,
             profile=self._profile,
             folder=self._folder,
-            journal=Journal(self._journal, configuration, resume=self._resume),
+            journal=self._journal.part("native", configuration),
             recorded=self._recorded,
             progress=self._progress,
         )

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from quantize.engines.native.search.journal import Journal
+from quantize.journal import Journal
 
 
 class Steps:

@@ -10,7 +10,6 @@ import onnx
 
 from quantize.engines.native.search.calibration_images import Calibration
 from quantize.engines.native.search.held_back import HeldBack
-from quantize.engines.native.search.journal import Journal
 from quantize.engines.native.search.latency_table import LatencyTable, PairedLatency
 from quantize.engines.native.search.profiled_times import ProfiledTimes
 from quantize.engines.native.search.quantized_weights import QuantizedWeights
@@ -22,6 +21,7 @@ from quantize.engines.native.search.steps import Steps
 from quantize.engines.native.search.stopwatch import MeasureLatency, ProfileCandidate, Stopwatch
 from quantize.engines.native.search.units import UnitGraph
 from quantize.errors import ModelError, QuantizeError
+from quantize.journal import Journal
 from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe

@@ -15,6 +15,7 @@ from quantize.engines.native.search.latency_table import PairedLatency
 from quantize.engines.native.search.settings import SearchSettings
 from quantize.engines.native.tuner import NativeTuner
 from quantize.formats.exact import open_exact_session
+from quantize.journal import Journal
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.session import open_session
 from quantize.recipe import Recipe
@@ -150,8 +151,7 @@ def tuner_in(clock: Clock):
             profile=clock.profile,
             calibration_fingerprint="images",
             configuration={},
-            journal=folder / "trials.jsonl",
-            resume=resume,
+            journal=Journal(folder / "trials.jsonl", {}, resume=resume),
             recorded=recorded,
             judge=judge,
         )
@@ -166,4 +166,5 @@ def criterion() -> Criterion:
 
 def steps_of(folder: Path) -> list[str]:
     """Return the keys of the steps in a run's journal."""
-    return [json.loads(line)["step"] for line in (folder / "trials.jsonl").read_text().splitlines()[1:]]
+    lines = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()[1:]]
+    return [line["step"].removeprefix("native: ") for line in lines]

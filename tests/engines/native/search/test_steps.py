@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from quantize.engines.native.search.journal import Journal
 from quantize.engines.native.search.steps import Steps
+from quantize.journal import Journal
 
 
 def test_a_step_is_done_once_and_its_time_counts_once(tmp_path, monkeypatch):

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from quantize.engines.native.search.journal import Journal
 from quantize.engines.native.search.latency_table import LatencyTable
 from quantize.engines.native.search.steps import Steps
 from quantize.engines.native.search.stopwatch import Stopwatch
+from quantize.journal import Journal
 
 
 @pytest.fixture

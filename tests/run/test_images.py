@@ -11,7 +11,7 @@ from quantize.data.preprocessing import PRESETS, Preprocessing
 from quantize.errors import ConfigError
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog.catalog import load_catalog
-from quantize.run.preflight import Images, load_images, preprocessing_for
+from quantize.run.images import Images, load_images, preprocessing_for
 
 CAFFE = PRESETS["caffe"].for_input_size(32, 32)
 
@@ -121,7 +121,7 @@ def test_three_tenths_are_kept_where_there_are_images_enough(
 ) -> None:
     (tmp_path / "list.txt").write_text("image003.png\nimage001.png\n")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("quantize.run.preflight._CERTIFICATION_FROM", enough)
+    monkeypatch.setattr("quantize.run.images._CERTIFICATION_FROM", enough)
     given = {name: Path(str(value)) if name == "calibration_list" else value for name, value in changes.items()}
     assert len(loaded(colour_images, cache, **given).split.certification) == kept
 

@@ -1,0 +1,277 @@
+"""A run's journal: the value of every finished step, found again by the hash of what it was computed from.
+
+The journal is a file of JSON lines that only grows. Its header says what the run was asked and what all its values
+depend on; every further line is one step. A step that is asked for again is not computed again, so an interrupted run
+goes on where it stopped, and a recorded decision is repeated by recording it before it is asked for.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from quantize.errors import RunError
+from quantize.files import write_text
+from quantize.provenance import fingerprint, sha256_bytes
+
+_LOG = logging.getLogger("quantize")
+
+_VERSION = 3
+"""Versions 1 and 2 have no checksums and name steps without their inputs; 1 was judged on accuracy alone."""
+
+_LOCK, _HOLDER = "run.lock", "run.holder.json"
+
+
+class Journal:
+    """The finished steps of one run.
+
+    A line counts when it is whole and its checksum holds: what a kill or a disk has damaged, and all that follows it,
+    is computed again. Results are JSON values, and what is returned is what was written, so that an unbroken run and
+    a resumed one see the same numbers.
+    """
+
+    def __init__(
+        self, path: Path, inputs: Mapping[str, Any], *, resume: bool, request: Mapping[str, Any] | None = None
+    ) -> None:
+        """Open the journal at ``path``.
+
+        Args:
+            path: The file.
+            inputs: JSON value of everything that all results depend on.
+            resume: Take up the steps that are there; without it, a file that is there is in the way.
+            request: JSON value of what the run was asked, for ``recorded_request``; a resumed journal keeps its own.
+
+        Raises:
+            RunError: The file was computed from other inputs, has a damaged header, or is in the way.
+        """
+        self._path = path
+        self._prefix = ""
+        self._inputs = fingerprint(dict(inputs))
+        self._steps: dict[str, tuple[str, Any]] = {}
+        header = {"journal": _VERSION, "request": dict(request or {}), "inputs": dict(inputs)}
+        if path.exists() and path.stat().st_size:
+            if not resume:
+                raise RunError("a journal is there already", where=str(path), advice="resume the run, or overwrite it")
+            self._read(header)
+        else:
+            self._append(header)
+
+    def part(self, name: str, inputs: Any) -> Journal:
+        """Return the same journal for a part of the run, whose steps depend on further inputs.
+
+        Args:
+            name: Goes before the names of the part's steps.
+            inputs: JSON value of what all of them depend on besides the run's inputs.
+        """
+        part = copy.copy(self)
+        part._prefix = f"{self._prefix}{name}: "
+        part._inputs = fingerprint([self._inputs, name, inputs])
+        return part
+
+    def step(self, name: str, compute: Callable[[], Any], inputs: Any = None) -> Any:
+        """Return the value of a step, computing and recording it unless it was finished before.
+
+        Args:
+            name: What is computed, of what.
+            compute: Returns the value, a JSON value.
+            inputs: JSON value of what it is computed from, besides the journal's inputs and what the name says.
+        """
+        key = self._key(name, inputs)
+        if key not in self._steps:
+            result = compute()
+            self._append({"step": self._prefix + name, "inputs": key, "result": result})
+            self._steps[key] = (self._prefix + name, json.loads(json.dumps(result, allow_nan=False)))
+        return self._steps[key][1]
+
+    def finished(self, name: str, inputs: Any = None) -> bool:
+        """Return whether a step was finished."""
+        return self._key(name, inputs) in self._steps
+
+    def values(self, prefix: str) -> list[Any]:
+        """Return the values of the finished steps whose name begins with ``prefix``, in the order of finishing."""
+        return [value for name, value in self._steps.values() if name.startswith(self._prefix + prefix)]
+
+    def _key(self, name: str, inputs: Any) -> str:
+        return fingerprint([self._inputs, name, inputs])[:32]
+
+    def _read(self, header: Mapping[str, Any]) -> None:
+        content = self._path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        if not whole:  # killed while the header was written: nothing was finished
+            self._truncate(0)
+            self._append(header)
+            return
+        lines = whole.splitlines(keepends=True)
+        _refuse_other_inputs(_header(self._path, lines[0]), header, self._path)
+        good = len(lines[0])
+        for number, line in enumerate(lines[1:], start=2):
+            entry = _checked(line)
+            if entry is None or not {"step", "inputs", "result"} <= entry.keys():
+                _LOG.warning("%s: line %d is damaged; the run goes on from the line before it", self._path, number)
+                break
+            self._steps[str(entry["inputs"])] = (str(entry["step"]), entry["result"])
+            good += len(line)
+        if good < len(content):
+            self._truncate(good)
+
+    def _truncate(self, length: int) -> None:
+        with self._path.open("r+b") as stream:
+            stream.truncate(length)
+            os.fsync(stream.fileno())
+
+    def _append(self, entry: Mapping[str, Any]) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("ab") as stream:
+            stream.write(_line({**entry, "checksum": _checksum(entry)}))
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def recorded_request(path: Path) -> Mapping[str, Any]:
+    """Return what the run of a journal was asked.
+
+    Raises:
+        FileNotFoundError: There is no journal, or a kill cut its header short.
+        RunError: The journal is of another version, or its header is damaged.
+    """
+    with path.open("rb") as stream:
+        first = stream.readline()
+    if not first.endswith(b"\n"):
+        raise FileNotFoundError(f"{path.name} was not begun")
+    request: Mapping[str, Any] = _header(path, first)["request"]
+    return request
+
+
+@contextmanager
+def run_lock(folder: Path, *, patience: float = 1.0) -> Iterator[None]:
+    """Hold a run's folder for this process until the block ends; the lock goes with the process, however it ends.
+
+    Args:
+        folder: Where the lock lies; it is made where it is missing.
+        patience: Seconds to wait for a process that is about to end.
+
+    Raises:
+        RunError: Another run holds it; the error tells which.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / _LOCK)
+    try:
+        lock.acquire(timeout=patience)
+    except Timeout:
+        raise _held(folder) from None
+    try:
+        since = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+        write_text(folder / _HOLDER, json.dumps(holder) + "\n")
+        yield
+    finally:
+        (folder / _HOLDER).unlink(missing_ok=True)
+        lock.release()
+
+
+def refuse_held(folder: Path) -> None:
+    """Refuse a folder that another run holds at this moment; nothing is written.
+
+    Raises:
+        RunError: It is held; the error tells by which process.
+    """
+    if not (folder / _LOCK).is_file():
+        return
+    lock = FileLock(folder / _LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise _held(folder) from None
+    lock.release()
+
+
+def _held(folder: Path) -> RunError:
+    try:
+        holder = json.loads((folder / _HOLDER).read_text(encoding="utf-8"))
+        found = f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
+    except (OSError, ValueError, KeyError, TypeError):  # it has only just begun, or is just ending
+        found = "another process"
+    return RunError(
+        "another run is at work in this folder",
+        where=str(folder.parent),
+        found=found,
+        expected="one run at a time in a folder",
+        advice="wait until it has ended, or name another place with --output_model",
+    )
+
+
+def _header(path: Path, line: bytes) -> Mapping[str, Any]:
+    entry = _parsed(line)
+    if entry is not None and entry.get("journal", _VERSION) != _VERSION:
+        raise RunError(
+            "an earlier version of quantize began this run"
+            if entry["journal"] in range(_VERSION)
+            else "another version of quantize began this run",
+            where=str(path),
+            found=f"journal version {entry['journal']}",
+            expected=f"version {_VERSION}: its steps are found by what they were computed from",
+            advice="start it again with --overwrite (a run of version 1 was for --target vnni, unless it named "
+            "another), or continue it with the version that began it",
+        )
+    if entry is None or _checked(line) is None or not {"request", "inputs"} <= entry.keys():
+        raise RunError(
+            "the journal is damaged",
+            where=str(path),
+            found="its first line does not have the checksum that it names",
+            expected="what the run was asked, and what it depends on",
+            advice="start the run again with --overwrite",
+        )
+    return entry
+
+
+def _refuse_other_inputs(recorded: Mapping[str, Any], header: Mapping[str, Any], path: Path) -> None:
+    before, now = recorded["inputs"], json.loads(json.dumps(header["inputs"]))
+    if before != now:
+        raise RunError(
+            "the journal is of another configuration",
+            where=str(path),
+            found=", ".join(_differences(before, now)),
+            expected="the model, data and settings that the run was started with",
+            advice="resume with the same settings, or overwrite the run",
+        )
+
+
+def _differences(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> Sequence[str]:
+    """Return what differs, as ``key: recorded, now asked``."""
+    keys = sorted(set(recorded) | set(asked))
+    return [f"{key}: {recorded.get(key)}, now {asked.get(key)}" for key in keys if recorded.get(key) != asked.get(key)]
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return entry if isinstance(entry, dict) else None
+
+
+def _checked(line: bytes) -> dict[str, Any] | None:
+    """Return a line's content, or None where it is not what was written."""
+    entry = _parsed(line)
+    if entry is None:
+        return None
+    checksum = entry.pop("checksum", None)
+    return entry if checksum == _checksum(entry) else None
+
+
+def _checksum(entry: Mapping[str, Any]) -> str:
+    return sha256_bytes(_line(entry))[:16]
+
+
+def _line(entry: Mapping[str, Any]) -> bytes:
+    return (json.dumps(entry, allow_nan=False, sort_keys=True) + "\n").encode("utf-8")

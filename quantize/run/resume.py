@@ -1,0 +1,198 @@
+"""Going on with a run: what it was asked stands in the header of its journal, whose steps are not computed again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from quantize.errors import RunError
+from quantize.files import remove_if_empty, write_text
+from quantize.journal import Journal, recorded_request
+from quantize.provenance import fingerprint, sha256_file
+from quantize.report.storage import read_report
+from quantize.run.context import Context
+from quantize.run.folder import JOURNAL, RunFolder
+from quantize.run.request import RunRequest, TuneRequest
+from quantize.run.target import with_recorded_target
+from quantize.target import CpuClass
+
+
+class _Place(BaseModel):
+    """Where an input lay: as it was named, and how it is found again from the run's folder, or from anywhere."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    named: str | None
+    relative: str
+    absolute: str
+
+    @classmethod
+    def of(cls, path: Path, folder: Path, named: Path | None = None) -> _Place:
+        absolute = path.absolute()
+        return cls(
+            named=None if named is None else str(named),
+            relative=os.path.relpath(absolute, folder.absolute()),
+            absolute=str(absolute),
+        )
+
+    def found(self, folder: Path) -> Path:
+        """Return the input's place for a run that lies in ``folder`` now, moved with its inputs or alone."""
+        relative = Path(os.path.normpath(folder.absolute() / self.relative))
+        return relative if relative.exists() else Path(self.absolute)
+
+
+class _RecordedRequest(BaseModel):
+    """What a run was asked. It names no place to write to: a run goes on in the folder that its journal lies in."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    input_model: _Place | None
+    data: _Place | None
+    labels: _Place | None
+    calibration_list: _Place | None
+    beside: bool
+    target: CpuClass
+    criterion: Literal["accuracy", "none"]
+    skip_unreadable: bool
+    remove_crops: bool
+    replay: _Place | None
+    latency_table: _Place | None
+
+
+def resumed_request(request: TuneRequest) -> TuneRequest:
+    """Return the request of a run that goes on, with what the run was asked; ``resume`` names its folder then.
+
+    A request that begins a run is returned as it is.
+
+    Raises:
+        ConfigError: The run is for other CPUs than those asked for.
+        RunError: The folder holds no run, or one that another version began.
+    """
+    if request.resume is None:
+        return request
+    folder = request.resume.parent if request.resume.name == "report.json" else request.resume
+    try:
+        recorded = _RecordedRequest.model_validate(recorded_request(folder / JOURNAL))
+    except (OSError, ValidationError) as error:
+        raise RunError(
+            "there is no run here that can be continued",
+            where=str(folder),
+            found=f"{JOURNAL}: {error}",
+            expected="the folder of a run that was interrupted after its first step",
+            advice="start the run again, with --overwrite if it left something behind",
+        ) from None
+
+    def place(recorded: _Place | None, asked: Path | None, named: Path | None = None) -> Path | None:
+        if asked is not None or recorded is None:
+            return asked
+        return recorded.found(folder) if named is None or str(named) == recorded.named else named
+
+    config = with_recorded_target(request.config, recorded.target, run=str(folder))
+    settings = config.data
+    names = place(recorded.calibration_list, None, settings.calibration_list)
+    if names != settings.calibration_list:
+        config = config.model_copy(update={"data": settings.model_copy(update={"calibration_list": names})})
+    return replace(
+        request,
+        config=config,
+        input_model=place(recorded.input_model, request.input_model),
+        data_path=place(recorded.data, request.data_path, settings.path),
+        label_path=place(recorded.labels, request.label_path, settings.labels),
+        output_model=folder.with_suffix(".onnx") if recorded.beside and folder.suffix == ".run" else folder,
+        criterion=recorded.criterion,
+        skip_unreadable=recorded.skip_unreadable,
+        resume=folder,
+        replay=place(recorded.replay, request.replay),
+        latency_table=place(recorded.latency_table, request.latency_table),
+        remove_crops=request.remove_crops or recorded.remove_crops,
+    )
+
+
+def open_journal(context: Context) -> Journal:
+    """Open the run's journal and take away what an earlier run left, now that this one will replace or continue it.
+
+    Raises:
+        RunError: The journal of the run that goes on is of another configuration, or damaged.
+    """
+    folder, request = context.folder, context.request
+    outputs = (
+        folder.report,  # first: a folder with a report is a whole run
+        folder.path / "flips.csv",
+        folder.markdown,
+        folder.html,
+        *folder.models,
+        *folder.models_of_engines,
+    )
+    if not request.resume:
+        earlier = [path for path in _models_of_an_earlier_run(folder) if not path.samefile(request.model)]
+        _remove(*outputs, *earlier, folder.journal)
+        for place in {path.parent for path in earlier} - {folder.path}:
+            remove_if_empty(place)  # an engine's own folder
+    journal = Journal(
+        folder.journal, _inputs(context), resume=request.resume, request=request_record(request, folder.path)
+    )
+    # A resumed run is changed only after its journal was found to be of these settings.
+    _remove(*outputs)
+    write_text(folder.config, context.config.to_yaml())
+    return journal
+
+
+def _inputs(context: Context) -> Mapping[str, Any]:
+    """Return what every step depends on: contents, and no paths, so that a run may be moved."""
+    images = context.images
+    paths: Mapping[str, Any] = {"notes": True, "data": {"path", "labels", "calibration_list"}}
+    return {
+        "settings": fingerprint(context.config.model_dump(mode="json", exclude=dict(paths))),
+        "criterion": context.request.criterion,
+        "model": context.model.graph_sha256,
+        "data": images.crops.fingerprint,
+        "calibration": images.calibration.fingerprint,
+        "preprocessing": images.preprocessing.fingerprint,
+        "latencies": "measured" if context.request.latency_table is None else "recorded",
+    }
+
+
+def request_record(request: RunRequest, folder: Path) -> Mapping[str, Any]:
+    """Return what a run in ``folder`` was asked, a JSON value, for its journal."""
+
+    def place(path: Path | None, named: Path | None = None) -> _Place | None:
+        return None if path is None else _Place.of(path, folder, named)
+
+    settings, own = request.config.data, not request.demonstration
+    record = _RecordedRequest(
+        input_model=place(request.model) if own else None,
+        data=place(request.data, settings.path) if own else None,
+        labels=place(request.labels, settings.labels) if own else None,
+        calibration_list=place(request.calibration_list, settings.calibration_list) if own else None,
+        beside=request.output.suffix == ".onnx",
+        target=request.config.quantization.cpus,
+        criterion=request.criterion,
+        skip_unreadable=request.skip_unreadable,
+        remove_crops=request.remove_crops,
+        replay=place(request.replay),
+        latency_table=place(request.latency_table),
+    )
+    return record.model_dump(mode="json")
+
+
+def _models_of_an_earlier_run(folder: RunFolder) -> list[Path]:
+    """Return the models that the run in this folder wrote, whatever their names, as long as nobody has changed them."""
+    try:
+        report = read_report(folder.report)
+    except RunError:  # no report, or none that can be read: nothing says which files are that run's
+        return []
+    written = [*report.models, *(model for engine in report.engines if not engine.written for model in engine.models)]
+    if report.input_contract is not None:
+        written.append(report.baseline)
+    paths = [(folder.path / model.file, model.sha256) for model in written]
+    return [path for path, sha256 in paths if path.is_file() and sha256_file(path) == sha256]
+
+
+def _remove(*paths: Path) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
