@@ -30,6 +30,7 @@ RULES: Mapping[str, RangeRule] = {
     "entropy": RangeRule(neural_compressor="kl"),
     "percentile": RangeRule(neural_compressor="percentile", parameter=99.999),
     "mse": RangeRule(),
+    "laplace": RangeRule(),
 }
 """By name, which is that of the rule's module and function in this package."""
 
