@@ -29,11 +29,6 @@ class KeptInt8:
         """Return the quantized fraction of all ops, None where there are none to quantize."""
         return self.ops / self.all_ops if self.all_ops else None
 
-    @property
-    def weighted_share(self) -> float | None:
-        """Return the quantized fraction of the ops with weights: near 0.0, the model is fp32 again."""
-        return self.weighted / self.all_weighted if self.all_weighted else None
-
 
 def kept_int8(recipe: Recipe) -> KeptInt8:
     """Return how much of what could be quantized a recipe of this engine quantizes."""

@@ -18,8 +18,6 @@ KIND_NAMES: dict[LayerKind, str] = {
     "first": "Conv, first layer",
     "gemm": "Gemm",
 }
-ARITHMETIC_OPS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
-"""Operators whose time is multiply-adds."""
 _FLOAT_BYTES = 4
 # An int8 dot product takes four channels at once.
 _FEW_CHANNELS = 4

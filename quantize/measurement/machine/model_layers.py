@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from onnx import ModelProto, NodeProto
 
-from quantize.graph.nodes import attribute
+from quantize.graph.nodes import WEIGHTED, attribute
 from quantize.graph.shapes import inferred_shapes
 from quantize.measurement.machine.layer_shapes import (
-    ARITHMETIC_OPS,
     ConvShape,
     GemmShape,
     LayerForm,
@@ -45,7 +44,7 @@ def model_layers(model: ModelProto) -> tuple[ModelLayer, ...]:
     constants = {tensor.name for tensor in model.graph.initializer}
     found = []
     for node in model.graph.node:
-        if node.op_type in ARITHMETIC_OPS and not node.domain:
+        if node.op_type in WEIGHTED and not node.domain:
             sizes = [_sizes(shapes.get(name)) for name in (node.input[0], node.input[1], node.output[0])]
             layer = _layer(node, *sizes, constant=node.input[1] in constants)
             if layer is not None:
@@ -62,7 +61,7 @@ def layer_forms(model: ModelProto) -> dict[str, LayerForm]:
     shapes = inferred_shapes(model)
     forms: dict[str, LayerForm] = {}
     for node in model.graph.node:
-        if node.op_type not in ARITHMETIC_OPS or node.domain:
+        if node.op_type not in WEIGHTED or node.domain:
             continue
         weight = _sizes(shapes.get(node.input[1]))
         if node.op_type in ("Gemm", "MatMul"):

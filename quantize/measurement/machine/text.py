@@ -8,11 +8,12 @@ from datetime import datetime
 from pathlib import Path
 
 from quantize.cpus.registry import class_of
+from quantize.graph.nodes import WEIGHTED
 from quantize.measurement.machine.cpu_measurement import Machine, Peaks
 from quantize.measurement.machine.expectation import Expectation, estimate_words, expectation_line
 from quantize.measurement.machine.kernels import kernel_words
 from quantize.measurement.machine.layer_gains import LayerGain, surpassing_reason
-from quantize.measurement.machine.layer_shapes import ARITHMETIC_OPS, KIND_NAMES
+from quantize.measurement.machine.layer_shapes import KIND_NAMES
 
 _WIDTH = 80
 _NAME, _SHORT = 38, 30
@@ -150,7 +151,7 @@ def _wrapped(lines: Sequence[str]) -> str:
 def _short(name: str, width: int = _NAME) -> str:
     """Return a name without what exporters put around it: ``block`` of ``/block/Conv``."""
     before, _, last = name.removeprefix("/").rpartition("/")
-    name = before if before and last in ARITHMETIC_OPS else name
+    name = before if before and last in WEIGHTED else name
     return name if len(name) <= width else "…" + name[-(width - 1) :]
 
 

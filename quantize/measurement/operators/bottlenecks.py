@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from quantize.measurement.machine.layer_shapes import ARITHMETIC_OPS
+from quantize.graph.nodes import WEIGHTED
 from quantize.measurement.operators.operator_times import OperatorTime, Profile
 from quantize.measurement.operators.speedups import OperatorSpeedup, operator_speedups, short_name
 from quantize.rewrites.common_scales import COMMON_SCALES
@@ -66,7 +66,7 @@ def _own(speedups: Sequence[OperatorSpeedup], profile: Profile, *, rewritten: bo
     least = _SHARE_THAT_MATTERS * profile.candidate.run_ns
     groups: dict[tuple[str, ...], list[OperatorSpeedup]] = defaultdict(list)
     for operator in speedups:
-        if operator.op_type not in ARITHMETIC_OPS:
+        if operator.op_type not in WEIGHTED:
             alone = operator.kind != "conversion" and operator.excess_ns >= least
             groups[operator.op_type, operator.kind, operator.reason or "", operator.origin if alone else ""].append(
                 operator
@@ -98,7 +98,7 @@ def _remedy(
 ) -> tuple[str, str, str | None]:
     """Return what an operator is, what to do about it, and the rewrite that does it, if one does."""
     slower = after_ns > before_ns
-    if operator.op_type in ARITHMETIC_OPS:
+    if operator.op_type in WEIGHTED:
         return _product_remedy(operator, profile, slower=slower, rewritten=rewritten)
     if operator.kind == "conversion":
         rewrite = COMMON_SCALES.name if operator.op_type == "Concat" else None
@@ -124,7 +124,7 @@ def _follows_a_float_product(profile: Profile, origin: str) -> bool:
         added = node.kind == "conversion" and node.origin is None
         if not added and (node.origin_op or node.op_type) not in _ACTIVATIONS:
             before.append(node)
-    return bool(before) and before[-1].kind == "fp32" and before[-1].origin_op in ARITHMETIC_OPS
+    return bool(before) and before[-1].kind == "fp32" and before[-1].origin_op in WEIGHTED
 
 
 def _product_remedy(

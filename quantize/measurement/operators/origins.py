@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from onnx import ModelProto, NodeProto
 
-from quantize.graph.nodes import attribute
+from quantize.graph.nodes import WEIGHTED, attribute
 from quantize.graph.shapes import Shape, inferred_shapes
-from quantize.measurement.machine.layer_shapes import ARITHMETIC_OPS
 from quantize.measurement.operators.trace import NodeTrace
 
 
@@ -30,7 +29,7 @@ def multiply_adds(model: ModelProto, nodes: Sequence[NodeTrace], origins: Sequen
         Node name to count; nodes whose weights' shape is not known are left out.
     """
     shapes = inferred_shapes(model)
-    named = {node.name: node for node in model.graph.node if node.op_type in ARITHMETIC_OPS}
+    named = {node.name: node for node in model.graph.node if node.op_type in WEIGHTED}
     found = {}
     for trace, origin in zip(nodes, origins, strict=True):
         if origin is None or origin not in named:
@@ -58,7 +57,7 @@ _PREFIX = re.compile(r"^(?:fused )+")
 _SUFFIX = re.compile(r"(?:_token_\d+|_nchwc|_nhwc|_quant|_quantized|_MatMul|/fused)$")
 # Operators that onnxruntime fuses into the product before them.
 _FUSED = frozenset({"Relu", "Clip", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "BatchNormalization", "Mul", "Add"})
-_PRODUCTS = ARITHMETIC_OPS | {
+_PRODUCTS = frozenset(WEIGHTED) | {
     "QLinearConv",
     "ConvInteger",
     "QLinearMatMul",
@@ -98,7 +97,7 @@ def find_origins(
     found = [_by_name(node, named, producers) for node in nodes]
     taken = set(found)
     left = [index for index, node in enumerate(nodes) if found[index] is None and is_product(node.op_type)]
-    products = [node for node in model.graph.node if node.op_type in ARITHMETIC_OPS and node.name not in taken]
+    products = [node for node in model.graph.node if node.op_type in WEIGHTED and node.name not in taken]
     shapes = inferred_shapes(model) if left else {}
     here, there = defaultdict(list), defaultdict(list)
     for index in left:
@@ -145,9 +144,9 @@ def _by_name(node: NodeTrace, named: dict[str, NodeProto], producers: dict[str, 
         product: NodeProto | None = origin
         while is_product(node.op_type) and product is not None and product.op_type in _FUSED:
             product = producers.get(product.input[0])
-        if product is not None and product.op_type in ARITHMETIC_OPS and is_product(node.op_type):
+        if product is not None and product.op_type in WEIGHTED and is_product(node.op_type):
             return str(product.name)
-        if origin.op_type not in ARITHMETIC_OPS:
+        if origin.op_type not in WEIGHTED:
             return str(origin.name)
     return None
 

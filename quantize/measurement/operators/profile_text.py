@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from quantize.graph.nodes import WEIGHTED
 from quantize.measurement.machine.layer_gains import LayerGain, surpassing_reason
-from quantize.measurement.machine.layer_shapes import ARITHMETIC_OPS
 from quantize.measurement.operators.bottlenecks import bottlenecks
 from quantize.measurement.operators.kinds import Kind
 from quantize.measurement.operators.operator_times import Profile
@@ -57,7 +57,7 @@ def _totals(profile: Profile) -> list[str]:
 
 def _expected(profile: Profile) -> list[str]:
     """Return what this CPU lets the products gain, and what they gain."""
-    products = [operator for operator in operator_speedups(profile) if operator.op_type in ARITHMETIC_OPS]
+    products = [operator for operator in operator_speedups(profile) if operator.op_type in WEIGHTED]
     expected = expected_speedup(profile)
     if expected is None:
         return []

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quantize.measurement.machine.layer_shapes import ARITHMETIC_OPS, LayerKind
+from quantize.graph.nodes import WEIGHTED
+from quantize.measurement.machine.layer_shapes import LayerKind
 from quantize.measurement.operators.kinds import Kind
 from quantize.measurement.operators.operator_times import ModelProfile, OperatorTime, Profile
 
@@ -114,7 +115,7 @@ def operator_speedups(profile: Profile) -> tuple[OperatorSpeedup, ...]:
             continue
         first, last = nodes[0], after[origin][0]
         op_type = first.origin_op or first.op_type
-        expected = _expected_speedup(profile, first, typical) if op_type in ARITHMETIC_OPS else 1.0
+        expected = _expected_speedup(profile, first, typical) if op_type in WEIGHTED else 1.0
         speedups.append(
             OperatorSpeedup(
                 origin,
@@ -135,7 +136,7 @@ def operator_speedups(profile: Profile) -> tuple[OperatorSpeedup, ...]:
 
 def expected_speedup(profile: Profile) -> float | None:
     """Return the speed-up expected of all products together; None where the models have none in common."""
-    products = [operator for operator in operator_speedups(profile) if operator.op_type in ARITHMETIC_OPS]
+    products = [operator for operator in operator_speedups(profile) if operator.op_type in WEIGHTED]
     expected = sum(product.expected_ns for product in products)
     return sum(product.baseline_ns for product in products) / expected if products else None
 
@@ -153,7 +154,7 @@ def typical_speedup(profile: Profile) -> float | None:
     pairs = [
         (sum(node.time_ns for node in nodes), sum(node.time_ns for node in after[origin]))
         for origin, nodes in before.items()
-        if origin in after and nodes[0].origin_op in ARITHMETIC_OPS
+        if origin in after and nodes[0].origin_op in WEIGHTED
     ]
     ratios = sorted((baseline / candidate, baseline) for baseline, candidate in pairs if candidate > 0)
     if not ratios:

@@ -10,6 +10,7 @@ import pytest
 from quantize.measurement.machine import cpu, measure_cpu
 from quantize.measurement.machine.measure_cpu import (
     Known,
+    measure_machine,
     this_machine,  # the real one: tests elsewhere get a recorded machine
 )
 
@@ -84,3 +85,24 @@ def test_a_cache_that_cannot_be_written_costs_only_time(ask, measured, monkeypat
     assert ask(1).from_cache is None
     assert ask(1).from_cache is None
     assert measured == [1, 1]
+
+
+def _at(fp32: float, int8: float, rewritten: float = 1.0):
+    """Return nanoseconds at so many G multiply-adds a second; a rewritten first layer's are its own shape's."""
+
+    def nanoseconds(probe, threads):
+        rate = fp32 if probe.arithmetic == "fp32" else int8 if probe.block == 1 else rewritten
+        return probe.shape.multiply_adds / rate / threads
+
+    return nanoseconds
+
+
+def test_this_machine_is_measured_on_one_thread_and_on_several(timed):
+    machine = measure_machine(3, times=timed(_at(100, 300)))
+    assert machine.several is not None
+    assert (machine.single.threads, machine.several.threads) == (1, 3)
+    assert machine.peaks(3) == machine.several
+    assert machine.memory_rate > 0
+    assert measure_machine(1, times=timed(_at(100, 300))).several is None
+    with pytest.raises(KeyError):
+        machine.peaks(2)

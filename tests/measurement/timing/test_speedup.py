@@ -1,4 +1,4 @@
-"""The estimate, its interval, its test and the noise floor."""
+"""Speed-ups, their intervals and what they show."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantize.measurement.timing.blocks import Block, paired_log_ratios
 from quantize.measurement.timing.speedup import (
     Speedup,
     difference,
@@ -24,23 +23,6 @@ def found(ratio: float, low: float | None, high: float | None) -> Speedup:
     return Speedup(
         baseline="a", candidate="b", ratio=ratio, low=low, high=high, confidence=0.95, rounds=9, p_value=None
     )
-
-
-def block(name: str, number: int, position: int, *runs: int, preempted: tuple[int, ...] = ()) -> Block:
-    return Block(
-        contestant=name, round=number, position=position, start_ns=0, warmup_ns=(), runs_ns=runs, preempted=preempted
-    )
-
-
-def test_a_round_gives_the_mean_log_ratio_of_its_mirrored_blocks():
-    blocks = [block("a", 0, 0, 100), block("b", 0, 1, 55), block("b", 0, 2, 60), block("a", 0, 3, 121)]
-    assert paired_log_ratios(blocks, "a", "b") == pytest.approx([math.log(math.sqrt(100 * 121) / math.sqrt(55 * 60))])
-
-
-def test_interrupted_runs_and_those_after_them_count_only_where_there_are_no_others():
-    assert block("a", 0, 0, 10, 11, 12, 90, 99, 50, preempted=(3, 4)).median_ns == 11
-    assert block("a", 0, 0, 90, 13, 99, 15, preempted=(0, 2)).median_ns == 14
-    assert block("a", 0, 0, 10, 90, 99, preempted=(0, 1, 2)).median_ns == 90
 
 
 def test_swapping_the_two_models_inverts_the_speed_up():

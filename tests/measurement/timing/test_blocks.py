@@ -1,4 +1,4 @@
-"""Drift, outliers, a step and preemption do not move the paired estimate by more than 1 %."""
+"""Paired values of blocks, and what may happen to the machine while they run."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ import math
 import numpy as np
 import pytest
 
-from quantize.measurement.timing.blocks import paired_log_ratios
+from quantize.measurement.timing.blocks import Block, paired_log_ratios
 from quantize.measurement.timing.measurement import Measurement
-from quantize.measurement.timing.speedup import speedup
+from quantize.measurement.timing.speedup import (
+    speedup,
+)
 
 TIMES = {"fp32": 3.04e6, "int8": 1.46e6}
+
+
 TRUE = TIMES["fp32"] / TIMES["int8"]
+
+
 SECOND = 1e9
 
 
@@ -110,3 +116,20 @@ def test_recorded_samples_with_outliers_give_the_recorded_speed_up(simulate, pla
     sample = replayed(recorded)
     found = simulate(lambda name, now, run: sample(name) * (10 if run % 9 == 0 else 1)).speedup(plan, rounds=25)
     assert found.ratio == pytest.approx(true.ratio, rel=0.01)
+
+
+def block(name: str, number: int, position: int, *runs: int, preempted: tuple[int, ...] = ()) -> Block:
+    return Block(
+        contestant=name, round=number, position=position, start_ns=0, warmup_ns=(), runs_ns=runs, preempted=preempted
+    )
+
+
+def test_a_round_gives_the_mean_log_ratio_of_its_mirrored_blocks():
+    blocks = [block("a", 0, 0, 100), block("b", 0, 1, 55), block("b", 0, 2, 60), block("a", 0, 3, 121)]
+    assert paired_log_ratios(blocks, "a", "b") == pytest.approx([math.log(math.sqrt(100 * 121) / math.sqrt(55 * 60))])
+
+
+def test_interrupted_runs_and_those_after_them_count_only_where_there_are_no_others():
+    assert block("a", 0, 0, 10, 11, 12, 90, 99, 50, preempted=(3, 4)).median_ns == 11
+    assert block("a", 0, 0, 90, 13, 99, 15, preempted=(0, 2)).median_ns == 14
+    assert block("a", 0, 0, 10, 90, 99, preempted=(0, 1, 2)).median_ns == 90

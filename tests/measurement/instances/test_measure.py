@@ -6,14 +6,13 @@ import os
 import signal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from quantize.errors import MeasurementError
-from quantize.measurement.instances.measure import measure_instances
+from quantize.measurement.instances.measure import measure_instances, place_instances
 from quantize.measurement.instances.measurement import (
     InstanceMeasurement,
-    images_per_second,
-    instance_latency,
-    throughput_speedups,
 )
 from quantize.measurement.machine.resources import as_measurement_error
 from quantize.measurement.timing.plan import Plan
@@ -50,23 +49,6 @@ def test_no_run_of_an_instance_begins_before_the_phase_of_all(pair):
             assert one.start_ns + sum(one.runs_ns) < following.start_ns + pair.phase_seconds * 1e9
 
 
-def test_throughput_is_the_sum_over_instances(pair):
-    alone = [instance_latency(pair, index, "int8").images_per_second for index in (0, 1)]
-    assert images_per_second(pair, "int8") == pytest.approx(sum(alone))
-    with pytest.raises(KeyError):
-        images_per_second(pair, "int4")
-
-
-def test_the_throughput_speed_up_is_paired_and_has_an_interval(pair):
-    found = throughput_speedups(pair)
-    assert [one.candidate for one in found] == ["int8"]
-    assert all(one.rounds == 8 and one.low is not None and one.low <= one.ratio <= one.high for one in found)
-
-
-def test_a_measurement_of_instances_survives_json(pair):
-    assert InstanceMeasurement.model_validate_json(pair.model_dump_json()) == pair
-
-
 def test_more_instances_than_cores_are_refused_with_the_number(tiny, tiny_images):
     cores = len(os.sched_getaffinity(0))
     plan = Plan(models={"only": tiny}, threads=cores)
@@ -91,3 +73,53 @@ def test_an_instance_that_fails_gives_its_own_traceback():
         child.send({})
         with pytest.raises(ChildError, match="KeyError: 'cores'"), as_measurement_error():
             child.receive()
+
+
+def cores_of(placements) -> list[tuple[int, ...]]:
+    return [placement.cores for placement in placements]
+
+
+def test_two_instances_of_one_core_on_a_machine_of_two():
+    found = place_instances(2, 1, cores=(0, 1), nodes=((0, 1),))
+    assert cores_of(found) == [(0,), (1,)]
+    assert [placement.node for placement in found] == [0, 0]
+
+
+def test_instances_are_spread_over_nodes_and_none_crosses_one():
+    found = place_instances(4, 3, cores=range(16), nodes=(range(8), range(8, 16)))
+    assert cores_of(found) == [(0, 1, 2), (8, 9, 10), (3, 4, 5), (11, 12, 13)]
+    assert [placement.node for placement in found] == [0, 1, 0, 1]
+
+
+def test_an_instance_larger_than_any_node_crosses_them_and_says_so():
+    found = place_instances(1, 6, cores=range(8), nodes=(range(4), range(4, 8)))
+    assert found[0].node is None
+
+
+def test_physical_cores_come_before_hyper_threads():
+    siblings = {core: (core % 4, core % 4 + 4) for core in range(8)}
+    apart = place_instances(4, 1, cores=range(8), siblings=siblings)
+    assert cores_of(apart) == [(0,), (1,), (2,), (3,)]
+    assert not any(placement.shares_core for placement in apart)
+    together = place_instances(8, 1, cores=range(8), siblings=siblings)
+    assert all(placement.shares_core for placement in together)
+
+
+def test_only_cores_that_the_process_may_use_are_given():
+    assert cores_of(place_instances(2, 1, cores=(3, 5), nodes=(range(4), range(4, 8)))) == [(3,), (5,)]
+
+
+@given(st.integers(1, 6), st.integers(1, 4), st.sets(st.integers(0, 31), min_size=1, max_size=32))
+def test_no_core_is_given_twice_and_too_many_are_refused(instances, threads, cores):
+    nodes = (range(16), range(16, 32))
+    if instances * threads > len(cores):
+        with pytest.raises(MeasurementError) as caught:
+            place_instances(instances, threads, cores=sorted(cores), nodes=nodes)
+        assert str(instances * threads) in str(caught.value)
+        assert str(len(cores)) in str(caught.value)
+        return
+    given_away = [
+        core for own in place_instances(instances, threads, cores=sorted(cores), nodes=nodes) for core in own.cores
+    ]
+    assert len(given_away) == len(set(given_away)) == instances * threads
+    assert set(given_away) <= cores

@@ -1,0 +1,103 @@
+"""Which operator of the fp32 model a node that ran comes from."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from quantize.measurement.operators.origins import find_origins, multiply_adds, weight_shapes
+from quantize.measurement.operators.trace import NodeTrace
+from tests.measurement.operators.builders import node
+
+
+@pytest.fixture
+def fp32() -> onnx.ModelProto:
+    """Return Conv, Relu, Conv, Clip, Gemm with names such as exporters give."""
+    nodes = [
+        helper.make_node("Conv", ["x", "w1"], ["a"], name="/stem/Conv"),
+        helper.make_node("Relu", ["a"], ["b"], name="/stem/Relu"),
+        helper.make_node("Conv", ["b", "w2"], ["c"], name="/block/Conv", group=8),
+        helper.make_node("Clip", ["c"], ["d"], name="/block/Clip"),
+        helper.make_node("Flatten", ["d"], ["e"], name="/Flatten"),
+        helper.make_node("Gemm", ["e", "w3"], ["y"], name="/fc/Gemm", transB=1),
+    ]
+    weights = [
+        numpy_helper.from_array(np.zeros(shape, np.float32), name)
+        for name, shape in (("w1", (8, 3, 3, 3)), ("w2", (8, 1, 3, 3)), ("w3", (10, 128)))
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, 8, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 10])],
+        weights,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+
+
+@pytest.mark.parametrize(
+    ("names", "ops"),
+    [
+        (("b_nchwc", "d_nchwc", "/fc/Gemm"), ("Conv", "Conv", "Gemm")),
+        (
+            ("/stem/Conv_quant_token_1", "/block/Conv_token_12", "/fc/Gemm_quant"),
+            ("QLinearConv", "QLinearConv", "QGemm"),
+        ),
+        (("fused /stem/Conv", "fused /block/Conv", "/fc/Gemm/fused"), ("FusedConv", "FusedConv", "FusedGemm")),
+        (("Conv_0", "", "Gemm_9"), ("QLinearConv", "QLinearConv", "QLinearMatMul")),
+    ],
+)
+def test_nodes_are_led_back_to_the_fp32_model_by_name_or_order(fp32, names, ops):
+    ran = [node(name, op) for name, op in zip(names, ops, strict=True)]
+    assert find_origins(fp32, ran) == ["/stem/Conv", "/block/Conv", "/fc/Gemm"]
+
+
+def test_names_that_say_nothing_are_matched_by_the_weights_shapes_whatever_the_order(fp32):
+    ran = [node(name, op) for name, op in (("q2", "QLinearMatMul"), ("q1", "QLinearConv"), ("q0", "QLinearConv"))]
+    shapes = {"q0": (8, 3, 3, 3), "q1": (8, 1, 3, 3), "q2": (128, 10)}
+    assert find_origins(fp32, ran, shapes) == ["/fc/Gemm", "/block/Conv", "/stem/Conv"]
+    rewritten = {**shapes, "q0": (8, 12, 2, 2)}
+    assert find_origins(fp32, ran, rewritten) == ["/fc/Gemm", "/block/Conv", "/stem/Conv"]
+
+
+def test_an_operator_computed_as_another_keeps_its_name(fp32):
+    fp32.graph.node.append(helper.make_node("GlobalAveragePool", ["d"], ["p"], name="/pool"))
+    ran = [node("/pool", "QLinearMatMul"), node("/fc/Gemm_MatMul_quant", "QLinearMatMul")]
+    assert find_origins(fp32, ran) == ["/pool", "/fc/Gemm"]
+
+
+def test_the_weights_of_products_are_read_from_the_graph_that_runs():
+    weights = numpy_helper.from_array(np.zeros((8, 3, 3, 3), np.int8), "w")
+    conv = helper.make_node("QLinearConv", ["x", "s", "z", "w", "ws", "wz", "ys", "yz"], ["y"], name="conv")
+    product = helper.make_node("MatMul", ["y", "unknown"], ["t"], name="product")
+    graph = helper.make_graph([conv, product], "g", [], [], [weights])
+    assert weight_shapes(helper.make_model(graph)) == {"conv": (8, 3, 3, 3)}
+
+
+def test_what_is_named_after_a_tensor_it_converts_has_no_origin(fp32):
+    ran = [
+        node("b_QuantizeLinear", "QuantizeLinear"),
+        node("b", "DequantizeLinear"),
+        node("Transpose_token_3", "Transpose"),
+    ]
+    assert find_origins(fp32, ran) == [None, None, None]
+
+
+def test_unknown_names_stay_unknown_where_the_numbers_of_products_differ(fp32):
+    assert find_origins(fp32, [node("one", "QLinearConv"), node("/block/Clip", "Clip")]) == [None, "/block/Clip"]
+
+
+def test_multiply_adds_follow_the_sizes_that_ran_and_the_weights(fp32):
+    ran = [
+        NodeTrace("b_nchwc", "Conv", (("float", (2, 3, 8, 8)),), (("float", (2, 16, 6, 6)),), (1,)),
+        NodeTrace("d_nchwc", "Conv", (("float", (2, 8, 6, 6)),), (("float", (2, 8, 4, 4)),), (1,)),
+        NodeTrace("/Flatten", "Flatten", (("float", (2, 8, 4, 4)),), (("float", (2, 128)),), (1,)),
+        NodeTrace("/fc/Gemm", "Gemm", (("float", (2, 128)),), (("float", (2, 10)),), (1,)),
+    ]
+    assert multiply_adds(fp32, ran, find_origins(fp32, ran)) == {
+        "/stem/Conv": 2 * 36 * 8 * 3 * 9,
+        "/block/Conv": 2 * 16 * 8 * 1 * 9,
+        "/fc/Gemm": 2 * 10 * 128,
+    }
