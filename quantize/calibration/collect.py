@@ -11,10 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from quantize.calibration.channel_means import ChannelMeans
-from quantize.calibration.exposure import Exposure, expose
-from quantize.calibration.one_image import OneImage
-from quantize.calibration.statistics import CalibrationStatistics, TensorStatistics
+from quantize.calibration.exposure import Exposure, OneImage, expose
+from quantize.calibration.statistics import CalibrationStatistics, ChannelMeans, TensorStatistics
 from quantize.data.batch import Batch
 from quantize.errors import DataError, ModelError
 from quantize.grid.histogram import CODES, Histogram, codes_of
@@ -44,7 +42,7 @@ def collect(
         batches: Images as the model takes them, float32 (N, 3, H, W) or (N, H, W, 3).
         threads: Intra-op threads of the session; counting takes one more.
         fingerprints: What the result is recorded to come from.
-        progress: Told after every image.
+        progress: Called after each image.
 
     Raises:
         DataError: If there is no image.

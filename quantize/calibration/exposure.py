@@ -1,13 +1,15 @@
-"""Which tensors must be looked at in the calibration pass, and which follow from others."""
+"""Which tensors a calibration pass must read, which follow from others, and how a model gives its inner tensors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import onnx
+import onnxruntime
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 _SAME_VALUES = frozenset({"Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Dropout"})
@@ -80,7 +82,7 @@ def expose(model: onnx.ModelProto) -> Exposure:
         observed=tuple(observed),
         derivations=tuple(derivations),
         means=tuple((name, output) for name, output, _ in means),
-        model=_with_outputs(model, observed, means),
+        model=_with_means(model, observed, means),
     )
 
 
@@ -121,16 +123,22 @@ def _clip_bounds(
             yield bound, None if tensor is None else float(np.asarray(numpy_helper.to_array(tensor)).item())  # type: ignore[misc]
 
 
-def _with_outputs(model: onnx.ModelProto, observed: list[str], means: list[tuple[str, str, int]]) -> onnx.ModelProto:
+def with_outputs(model: onnx.ModelProto, names: Iterable[str]) -> onnx.ModelProto:
+    """Return a copy of ``model`` whose outputs are these float tensors."""
     exposed = onnx.ModelProto()
     exposed.CopyFrom(model)
-    opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     own_outputs = {value.name: value for value in model.graph.output}
     del exposed.graph.output[:]
-    for name in observed:
+    for name in names:
         exposed.graph.output.append(
             own_outputs.get(name) or helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
         )
+    return exposed
+
+
+def _with_means(model: onnx.ModelProto, observed: list[str], means: list[tuple[str, str, int]]) -> onnx.ModelProto:
+    exposed = with_outputs(model, observed)
+    opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     for name, output, rank in means:
         axes = _MEAN_AXES[rank]
         if rank == _IMAGE:
@@ -144,3 +152,26 @@ def _with_outputs(model: onnx.ModelProto, observed: list[str], means: list[tuple
             exposed.graph.node.append(helper.make_node("ReduceMean", [name, constant], [output], keepdims=0))
         exposed.graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, None))
     return exposed
+
+
+class OneImage:
+    """Runs a session on single images; a fixed batch is filled with copies, of which the first counts."""
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        """Set up for a session with one input."""
+        self._session = session
+        given = session.get_inputs()[0]
+        self.input: str = given.name
+        size = given.shape[0]
+        self._batch = size if isinstance(size, int) and size > 0 else 1
+
+    def run(self, names: Sequence[str], image: npt.NDArray[np.float32]) -> list[npt.NDArray[Any]]:
+        """Return outputs for an image, float32 (1, ...) as the model takes it."""
+        if self._batch == 1:
+            found: list[npt.NDArray[Any]] = self._session.run(list(names), {self.input: image})
+            return found
+        copies = np.repeat(image, self._batch, axis=0)
+        return [
+            values[:1] if values.ndim and values.shape[0] == self._batch else values
+            for values in self._session.run(list(names), {self.input: copies})
+        ]

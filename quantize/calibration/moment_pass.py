@@ -8,16 +8,44 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import TensorProto, helper
+from numpy.lib.stride_tricks import sliding_window_view
 
-from quantize.calibration.one_image import OneImage
+from quantize.calibration.exposure import OneImage, with_outputs
 from quantize.calibration.second_moments import SecondMoments
-from quantize.calibration.window import Window, sampled
 from quantize.data.batch import Batch
 from quantize.models.session import open_session
 from quantize.progress import Progress, silent
 
+POSITIONS = 64
+"""Positions of a Conv's output sampled in one image, evenly spaced."""
+
+LARGEST = 2304
+"""Inputs of one output channel above which a layer's moments are not collected: the matrix has their square."""
+
 _TOGETHER = 1024
+
+
+@dataclass(frozen=True)
+class Window:
+    """How a layer's inputs are cut out of its input tensor.
+
+    Attributes:
+        node: The layer's name.
+        input: The input tensor.
+        group: Groups of a Conv, else 1.
+        kernel: Height and width of the kernel; None for layers applied to the last axis.
+        strides: Of the Conv.
+        pads: top, left, bottom, right.
+        dilations: Of the Conv.
+    """
+
+    node: str
+    input: str
+    group: int
+    kernel: tuple[int, int] | None
+    strides: tuple[int, int] = (1, 1)
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+    dilations: tuple[int, int] = (1, 1)
 
 
 def collect_second_moments(
@@ -35,11 +63,11 @@ def collect_second_moments(
         windows: The layers to look at.
         batches: Images as the model takes them, float32 (N, ...); 32 to 64 of them are enough.
         threads: Intra-op threads of the session.
-        progress: Told after every image.
+        progress: Called after each image.
     """
-    inputs = {value.name for value in model.graph.input}
-    exposed = sorted({window.input for window in windows} - inputs)
-    runner = OneImage(open_session(_with_outputs(model, exposed).SerializeToString(), threads=threads))
+    exposed = sorted({window.input for window in windows} - {value.name for value in model.graph.input})
+    outputs = dict.fromkeys([*(value.name for value in model.graph.output), *exposed])
+    runner = OneImage(open_session(with_outputs(model, outputs).SerializeToString(), threads=threads))
     sums: dict[str, _Sums] = {}
     seen = 0
     for batch in batches:
@@ -52,16 +80,6 @@ def collect_second_moments(
             seen += 1
             progress("second moments", seen, None)
     return {node: added.moments() for node, added in sums.items()}
-
-
-def _with_outputs(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
-    exposed = onnx.ModelProto()
-    exposed.CopyFrom(model)
-    present = {value.name for value in exposed.graph.output}
-    exposed.graph.output.extend(
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names if name not in present
-    )
-    return exposed
 
 
 @dataclass
@@ -101,3 +119,26 @@ class _Sums:
             means=(self.sums / self.count).astype(np.float32),
             samples=self.count,
         )
+
+
+def sampled(values: npt.NDArray[np.float32], window: Window) -> npt.NDArray[np.float32]:
+    """Return float32 (groups, samples, inputs): what the layer's weights are applied to."""
+    if window.kernel is None:
+        rows = values.reshape(-1, values.shape[-1])
+        return rows[_spread(len(rows))][None]
+    top, left, bottom, right = window.pads
+    padded = np.pad(values[0], ((0, 0), (top, bottom), (left, right)))
+    extent = [(size - 1) * step + 1 for size, step in zip(window.kernel, window.dilations, strict=True)]
+    views = sliding_window_view(padded, (padded.shape[0], *extent))[0][
+        :: window.strides[0], :: window.strides[1], :, :: window.dilations[0], :: window.dilations[1]
+    ]
+    width = views.shape[1]
+    rows, columns = np.divmod(_spread(views.shape[0] * width), width)
+    patches = views[rows, columns]
+    samples, channels = patches.shape[:2]
+    grouped = patches.reshape(samples, window.group, channels // window.group, -1)
+    return np.ascontiguousarray(grouped.swapaxes(0, 1)).reshape(window.group, samples, -1)
+
+
+def _spread(size: int) -> npt.NDArray[np.int64]:
+    return np.unique(np.linspace(0, size - 1, min(size, POSITIONS)).round().astype(np.int64))

@@ -1,15 +1,23 @@
 """Second moments of the inputs of layers: what a change of their weights does to their outputs.
 
 For a layer ``y = W x`` the mean squared change of ``y`` under ``W -> W + D`` is ``trace(D E[x xT] DT)``. The matrix
-``E[x xT]`` over sampled positions of some calibration images is all that local least squares needs.
+``E[x xT]`` over sampled positions of some calibration images is all that local least squares needs. The moments of all
+layers are as large as the model: they are kept in a file in the run's folder, and read layer by layer.
 """
 
 from __future__ import annotations
 
+import json
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from quantize.calibration.store import UNREADABLE, path_of, write_arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,3 +52,84 @@ class SecondMoments:
         """Return the covariance of ``x``: what remains when the bias takes up the mean of the change."""
         means = self.means.astype(np.float64)
         return self.raw() - means[:, :, None] * means[:, None, :]
+
+
+class StoredMoments(Mapping[str, SecondMoments]):
+    """The second moments in a file, by node; each access reads them."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file.
+
+        Raises:
+            OSError: There is none, or it cannot be read.
+            EOFError, ValueError, zipfile.BadZipFile, …: It is damaged, see ``store.UNREADABLE``.
+        """
+        self._path = path
+        with np.load(path, allow_pickle=False) as found:
+            names = json.loads(str(found["names"]))
+            self._samples = [int(count) for count in found["samples"]]
+        self._places = {name: index for index, name in enumerate(names)}
+
+    def __getitem__(self, node: str) -> SecondMoments:
+        """Return the moments of a layer's inputs."""
+        index = self._places[node]
+        with np.load(self._path, allow_pickle=False) as found:
+            return SecondMoments(found[f"products{index}"], found[f"means{index}"], self._samples[index])
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the nodes."""
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        """Return the number of nodes."""
+        return len(self._places)
+
+
+class MergedMoments(Mapping[str, SecondMoments]):
+    """The second moments over the samples of two collections with the same nodes; each access merges them."""
+
+    def __init__(self, first: Mapping[str, SecondMoments], second: Mapping[str, SecondMoments]) -> None:
+        """Set up for two collections."""
+        self._first, self._second = first, second
+
+    def __getitem__(self, node: str) -> SecondMoments:
+        """Return the moments of a layer's inputs."""
+        return self._first[node].merged(self._second[node])
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the nodes."""
+        return iter(self._first)
+
+    def __len__(self) -> int:
+        """Return the number of nodes."""
+        return len(self._first)
+
+
+def stored_moments(
+    folder: Path, fingerprints: Mapping[str, str], collect: Callable[[], Mapping[str, SecondMoments]]
+) -> Mapping[str, SecondMoments]:
+    """Return the second moments with these fingerprints, from their file where it is there.
+
+    Args:
+        folder: The run's work folder.
+        fingerprints: What the moments come from: the model, the images, the preprocessing.
+        collect: Called where there are none yet; its result is stored.
+    """
+    path = path_of(folder, "moments", fingerprints)
+    try:
+        with zipfile.ZipFile(path) as archive:  # read once as a whole: each layer is read only when it is asked for
+            damaged = archive.testzip()
+        if damaged is None:
+            return StoredMoments(path)
+    except UNREADABLE:
+        pass
+    collected = collect()
+    arrays: dict[str, Any] = {
+        "names": json.dumps(list(collected)),
+        "samples": np.array([moments.samples for moments in collected.values()], np.int64),
+    }
+    for index, moments in enumerate(collected.values()):
+        arrays[f"products{index}"] = moments.products
+        arrays[f"means{index}"] = moments.means
+    write_arrays(path, arrays)
+    return StoredMoments(path)

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from quantize.calibration.channel_means import ChannelMeans
-from quantize.calibration.statistics import CalibrationStatistics, TensorStatistics
+from quantize.calibration.statistics import CalibrationStatistics, ChannelMeans, TensorStatistics
 from quantize.files import replaced
 from quantize.grid.histogram import Histogram
 from quantize.provenance import fingerprint

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import onnx
 
-from quantize.calibration.window import LARGEST, Window
+from quantize.calibration.moment_pass import LARGEST, Window
 from quantize.engines.native.builder.layers import layers
 
 

@@ -11,8 +11,7 @@ import onnx
 
 from quantize.calibration.collect import collect
 from quantize.calibration.moment_pass import collect_second_moments
-from quantize.calibration.moment_store import MergedMoments, stored_moments
-from quantize.calibration.second_moments import SecondMoments
+from quantize.calibration.second_moments import MergedMoments, SecondMoments, stored_moments
 from quantize.calibration.statistics import CalibrationStatistics
 from quantize.calibration.store import stored_statistics
 from quantize.engines.native.builder.builder import ROUNDING, SCORES, NativeBuilder, source_graph

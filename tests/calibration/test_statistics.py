@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantize.calibration.channel_means import ChannelMeans
+from quantize.calibration.statistics import ChannelMeans
 
 VALUES = st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=12)
 

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from onnx import numpy_helper
+
+from quantize.calibration.moment_pass import Window, collect_second_moments
+from quantize.models.session import open_session
+
+
+def test_moments_tell_how_much_a_change_of_the_weights_moves_the_output(small_model, images, batches_of):
+    """mean((D x)^2) over the output of conv2, whose 16 positions an image are all sampled."""
+    window = Window("conv2", "r0", 1, (3, 3), strides=(2, 2))
+    moments = collect_second_moments(small_model, [window], batches_of(images, 3))["conv2"]
+    change = np.random.default_rng(3).normal(0, 0.1, (6, 4, 3, 3)).astype(np.float32)
+    expected = np.einsum("ok,gkl,ol->o", change.reshape(6, -1), moments.raw(), change.reshape(6, -1))
+    assert expected == pytest.approx(squared_output(small_model, images, "w2", change), rel=1e-4)
+
+
+def test_grouped_convolutions_have_moments_by_group(small_model, images, batches_of):
+    window = Window("conv1", "r0", 4, (3, 3), strides=(2, 2))
+    moments = collect_second_moments(small_model, [window], batches_of(images, 3))["conv1"]
+    change = np.random.default_rng(3).normal(0, 0.1, (4, 1, 3, 3)).astype(np.float32)
+    rows = change.reshape(4, -1)
+    expected = np.einsum("gk,gkl,gl->g", rows, moments.raw(), rows)
+    assert expected == pytest.approx(squared_output(small_model, images, "w1", change), rel=1e-4)
+
+
+def test_the_central_moments_are_a_covariance(small_model, images, batches_of):
+    window = Window("gemm", "flat", 1, None)
+    moments = collect_second_moments(small_model, [window], batches_of(images, 2))["gemm"]
+    session = open_session(small_model.SerializeToString())
+    weights = next(numpy_helper.to_array(t) for t in small_model.graph.initializer if t.name == "w3")
+    scores = np.concatenate([session.run(None, {"x": image[None]})[0] for image in images])
+    assert np.einsum("ok,kl,ol->o", weights, moments.central()[0], weights) == pytest.approx(
+        scores.var(axis=0), rel=1e-3
+    )
+
+
+def squared_output(model, images, weight, values):
+    """Mean square, by channel, of the output of the Conv with other weights and no bias."""
+    changed = type(model).FromString(model.SerializeToString())
+    for tensor in changed.graph.initializer:
+        if tensor.name == weight:
+            tensor.CopyFrom(numpy_helper.from_array(values, weight))
+    node = next(node for node in changed.graph.node if weight in node.input)
+    del node.input[2:]
+    value = changed.graph.output.add()
+    value.name = node.output[0]
+    session = open_session(changed.SerializeToString())
+    outputs = np.concatenate([session.run([node.output[0]], {"x": image[None]})[0] for image in images])
+    return (outputs.astype(np.float64) ** 2).mean(axis=(0, 2, 3))
+
+
+def test_moments_of_two_halves_merge_to_those_of_the_whole(small_model, images, batches_of):
+    window = Window("conv2", "r0", 1, (3, 3), strides=(2, 2))
+    parts = [
+        collect_second_moments(small_model, [window], batches_of(part, 2))["conv2"] for part in (images[:3], images[3:])
+    ]
+    whole = collect_second_moments(small_model, [window], batches_of(images, 2))["conv2"]
+    merged = parts[0].merged(parts[1])
+    assert merged.samples == whole.samples
+    assert merged.products == pytest.approx(whole.products, rel=1e-5, abs=1e-6)
+    assert merged.means == pytest.approx(whole.means, rel=1e-5, abs=1e-6)
