@@ -5,15 +5,15 @@ from __future__ import annotations
 from quantize.rewrites.channel_affine import CONTRACTS, InputContract, contract_input
 from quantize.rewrites.contract_check import check_input_contract, fold_nearest
 from quantize.rewrites.input_contract import fold_input_contract
-from quantize.rewrites.protocol import Declaration, Evidence, Movement, RatioInterval, Rewrite
+from quantize.rewrites.protocol import Comparison, Declaration, Movement, RatioInterval, Rewrite
+from quantize.rewrites.registry import REWRITES, select_rewrites
 from quantize.rewrites.runner import RewriteRecord, Rewritten, rewrite
-from quantize.rewrites.selection import REWRITES, select_rewrites
 
 __all__ = [
     "CONTRACTS",
     "REWRITES",
+    "Comparison",
     "Declaration",
-    "Evidence",
     "InputContract",
     "Movement",
     "RatioInterval",

@@ -13,8 +13,7 @@ from quantize.data.preprocessing import Preprocessing
 from quantize.errors import ModelError
 from quantize.rewrites.channel_affine import InputContract, contract_input
 from quantize.rewrites.input_contract import fold_input_contract
-from quantize.rewrites.movement import movement
-from quantize.rewrites.protocol import Movement
+from quantize.rewrites.protocol import Movement, movement
 from quantize.rewrites.runner import scores
 
 FLOAT_WITHIN = 1e-3

@@ -12,10 +12,9 @@ from onnx import NodeProto
 from quantize.errors import ModelError
 from quantize.formats.parameters import is_dequantize, is_quantize
 from quantize.formats.qdq_pattern import quantized_input
-from quantize.graph.nodes import attribute, attributes
+from quantize.graph.nodes import attribute, attributes, explicit_pads
 from quantize.graph.view import Graph
 from quantize.rewrites.channel_affine import CHANNELS
-from quantize.rewrites.padding import explicit_pads
 
 
 def first_conv(graph: Graph, name: str) -> tuple[NodeProto | None, NodeProto | None]:

@@ -3,18 +3,24 @@
 Quantized scores tie: 4 to 5 % of images have two equal highest scores, and 8-bit probabilities mean little. Walking
 back from each output, the QuantizeLinear-DequantizeLinear pair behind every cheap operator goes; at a Gemm or MatMul it
 goes behind it only, because the product of integers can come out as float for no time; a Conv keeps its pair.
+
+A float Add of a constant behind such a product becomes the product's own int32 bias. onnxruntime merges MatMul and Add
+to a Gemm before it looks for integer products, and then finds none, because the bias is float: the product runs in
+float. A Gemm whose bias is int32 in units of both scales is found.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from onnx import NodeProto
 
-from quantize.formats.parameters import is_dequantize, is_quantize, node_parameters
+from quantize.formats.bias import bias_scale, rounded_bias
+from quantize.formats.parameters import add_dequantize, is_dequantize, is_quantize, new_parameters, node_parameters
+from quantize.formats.qdq_pattern import constant_values, quantized_input
 from quantize.graph.view import Graph
-from quantize.rewrites.gemm_from_matmul import gemm_from_matmul
-from quantize.rewrites.protocol import Declaration, Evidence, Rewrite
+from quantize.rewrites.protocol import Comparison, Declaration, Rewrite
 
 CHEAP = (
     *("Softmax", "LogSoftmax", "GlobalAveragePool", "ReduceMean", "Flatten", "Reshape", "Squeeze", "Unsqueeze"),
@@ -22,6 +28,7 @@ CHEAP = (
 )
 PRODUCTS = ("Gemm", "MatMul")
 ALLOWED_SLOWDOWN = 0.02
+COLUMNS = 1
 
 
 def _apply(graph: Graph) -> Sequence[str]:
@@ -40,7 +47,7 @@ def _apply(graph: Graph) -> Sequence[str]:
                 waiting += [operand for operand in maker.input if not _constant(graph, operand)]
                 sums.append(maker)
     for add in sums:
-        gemm_from_matmul(graph, add)
+        _gemm_from_matmul(graph, add)
     return freed
 
 
@@ -84,6 +91,39 @@ def _is_head(graph: Graph, maker: NodeProto) -> bool:
     return maker.op_type in CHEAP or maker.op_type in PRODUCTS
 
 
+def _gemm_from_matmul(graph: Graph, add: NodeProto) -> bool:
+    """Replace ``MatMul(a, b) + constant`` by a Gemm: a and b quantized matrices, b constant, one bias a column.
+
+    The bias is rounded to a 255th of the smallest step of the product, or finer.
+
+    Returns:
+        Whether the Add was of that kind and is gone.
+    """
+    products = [
+        maker for name in add.input if (maker := graph.producer(name)) is not None and maker.op_type == "MatMul"
+    ]
+    if len(products) != 1:
+        return False
+    matmul = products[0]
+    constant = next(name for name in add.input if name != matmul.output[0])
+    a, b = (quantized_input(graph, name) for name in matmul.input)
+    weight = graph.constant(b.integers) if b is not None else None
+    if a is None or a.by.axis is not None or b is None or weight is None or weight.ndim != 2:
+        return False
+    if b.by.axis not in (None, COLUMNS) or graph.consumers(matmul.output[0]) != [add]:
+        return False
+    bias = constant_values(graph, constant)
+    if bias is None or bias.size != weight.shape[1] or len(graph.shapes().get(matmul.input[0], ())) != 2:
+        return False
+    scale = bias_scale(a.by, b.by)
+    by = new_parameters(graph, f"{add.name}_bias", scale, np.zeros(scale.shape, np.int32), 0 if scale.ndim else None)
+    integers = graph.add_constant(f"{add.name}_bias", rounded_bias(bias.ravel(), scale))
+    graph.remove([matmul, add])
+    inputs = [*matmul.input, add_dequantize(graph, integers, by)]
+    graph.add("Gemm", inputs, list(add.output), name=matmul.name)
+    return True
+
+
 def _constant(graph: Graph, name: str) -> bool:
     dequantize = graph.producer(name)
     integers = dequantize.input[0] if dequantize is not None and is_dequantize(dequantize) else name
@@ -95,9 +135,9 @@ def _broken(graph: Graph, names: Sequence[str]) -> Sequence[str]:
     return [f"{maker.output[0]} is quantized still" for maker in makers] if names else []
 
 
-def _pays(evidence: Evidence) -> bool:
-    cheap = all(ratio.high >= 1 - ALLOWED_SLOWDOWN for ratio in evidence.speed.values())
-    return cheap and evidence.movement.ties_after < evidence.movement.ties_before
+def _pays(comparison: Comparison) -> bool:
+    cheap = all(ratio.high >= 1 - ALLOWED_SLOWDOWN for ratio in comparison.speed.values())
+    return cheap and comparison.movement.ties_after < comparison.movement.ties_before
 
 
 FLOAT_HEAD = Rewrite("float-head", Declaration("rounding", 0.5), _apply, _broken, _pays)

@@ -12,11 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 from onnx import NodeProto
 
-from quantize.formats.parameters import add_dequantize, is_quantize, new_parameters
+from quantize.formats.parameters import add_dequantize, add_move, is_quantize, new_parameters
 from quantize.formats.qdq_pattern import quantized_input
 from quantize.graph.shapes import Shape, fixed_sizes
 from quantize.graph.view import Graph
-from quantize.rewrites.moves import add_move
 from quantize.rewrites.protocol import Declaration, Rewrite, not_shown_slower
 
 

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from quantize.graph.view import Graph
+
+HIGHEST = 5
+"""Ties are counted among so many highest scores."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,10 @@ class Declaration:
     def __post_init__(self) -> None:
         if (self.kind == "exact") != (self.within == 0.0):
             raise ValueError("an exact rewrite moves nothing, one that rounds says by how much")
+
+    def allows(self, movement: Movement) -> bool:
+        """Return whether the scores moved no more than was declared."""
+        return movement.relative <= self.within if self.kind == "rounding" else movement.largest == 0.0
 
 
 @dataclass(frozen=True)
@@ -58,9 +68,30 @@ class Movement:
     ties_after: int
 
 
+def movement(before: NDArray[Any], after: NDArray[Any]) -> Movement:
+    """Compare the scores of the same images before (the reference) and after, both (N, classes)."""
+    difference = after.astype(np.float64) - before.astype(np.float64)
+    size = float(np.sqrt(np.mean(np.square(before, dtype=np.float64))))
+    moved = float(np.sqrt(np.mean(np.square(difference))))
+    return Movement(
+        images=len(before),
+        largest=float(np.abs(difference).max(initial=0.0)),
+        relative=moved / size if size > 0 else (0.0 if moved == 0 else float("inf")),
+        predictions_changed=int(np.sum(before.argmax(axis=1) != after.argmax(axis=1))),
+        ties_before=_ties(before),
+        ties_after=_ties(after),
+    )
+
+
+def _ties(scores: NDArray[Any]) -> int:
+    """Return the number of images with equal scores among the highest (all of them where there are fewer)."""
+    highest = np.sort(scores, axis=1)[:, -HIGHEST:]
+    return int(np.sum((np.diff(highest, axis=1) == 0).any(axis=1)))
+
+
 @dataclass(frozen=True)
-class Evidence:
-    """What is known about a rewrite when it is decided whether to keep it.
+class Comparison:
+    """A model before and after a rewrite: what decides whether to keep it.
 
     Attributes:
         speed: Speed ratio by format; empty where nothing was timed.
@@ -82,21 +113,21 @@ class Rewrite:
             nothing matched, and then the graph is as it was.
         broken: Given the graph after and the names that ``apply`` returned, says what does not hold that must hold;
             nothing where all is well.
-        pays: Decides from the evidence whether it is worth keeping.
+        pays: Decides from the comparison whether it is worth keeping.
     """
 
     name: str
     declares: Declaration
     apply: Callable[[Graph], Sequence[str]]
     broken: Callable[[Graph, Sequence[str]], Sequence[str]]
-    pays: Callable[[Evidence], bool]
+    pays: Callable[[Comparison], bool]
 
 
-def not_shown_slower(evidence: Evidence) -> bool:
+def not_shown_slower(comparison: Comparison) -> bool:
     """Keep what costs nothing else: unless the paired benchmark shows that it is slower, in either format."""
-    return all(ratio.high >= 1.0 for ratio in evidence.speed.values())
+    return all(ratio.high >= 1.0 for ratio in comparison.speed.values())
 
 
-def shown_not_slower(evidence: Evidence) -> bool:
+def shown_not_slower(comparison: Comparison) -> bool:
     """Keep what moves scores only if the paired benchmark shows that it is not slower, in both formats."""
-    return all(ratio.low >= 1.0 for ratio in evidence.speed.values())
+    return all(ratio.low >= 1.0 for ratio in comparison.speed.values())

@@ -18,8 +18,7 @@ from quantize.graph.view import Graph
 from quantize.models.input_form import filled
 from quantize.models.session import MissingKernelError
 from quantize.progress import Progress, silent
-from quantize.rewrites.movement import movement, within
-from quantize.rewrites.protocol import Evidence, Movement, RatioInterval, Rewrite
+from quantize.rewrites.protocol import Comparison, Movement, RatioInterval, Rewrite, movement
 
 Faster = Callable[[ModelProto, ModelProto], RatioInterval]
 """Times two models, before and after, paired."""
@@ -136,7 +135,7 @@ def rewrite(
         same = moved.largest == 0.0
         agreed_after = agreed if same or agreement is None else agreement(after.qlinear)
         reason = None
-        if not one.pays(Evidence(dict(speed), moved)):
+        if not one.pays(Comparison(dict(speed), moved)):
             reason = "it does not pay on this model and machine"
         elif not same and criterion is not None and not criterion(after.qlinear):
             reason = "the criterion is no longer met with it"
@@ -180,7 +179,7 @@ def _problem(one: Rewrite, graph: Graph, nodes: Sequence[str], before: _Forms, a
         return f"it does not leave the graph as it promises: {broken[0]}"
     for name, old, new in (("QLinear", before.scores, after.scores), ("QDQ", before.qdq_scores, after.qdq_scores)):
         found = movement(old, new)
-        if not within(one.declares, found):
+        if not one.declares.allows(found):
             return (
                 f"it declares {one.declares.kind} (within {one.declares.within:g}), "
                 f"but moves the {name} scores by {found.relative:.2g}"

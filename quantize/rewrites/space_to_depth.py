@@ -18,10 +18,9 @@ from onnx import NodeProto
 
 from quantize.formats.parameters import Parameters, add_dequantize, add_quantize, node_parameters
 from quantize.formats.qdq_pattern import QuantizedInput, quantized_input
-from quantize.graph.nodes import attribute
+from quantize.graph.nodes import attribute, explicit_pads
 from quantize.graph.shapes import Shape, fixed_sizes
 from quantize.graph.view import Graph
-from quantize.rewrites.padding import explicit_pads
 from quantize.rewrites.protocol import Declaration, Rewrite, not_shown_slower
 
 FEW_CHANNELS = 4

@@ -10,7 +10,7 @@ from onnx import ModelProto, numpy_helper
 
 from quantize.rewrites.float_head import FLOAT_HEAD
 from quantize.rewrites.mean_as_product import MEAN_AS_PRODUCT
-from quantize.rewrites.protocol import Evidence, Movement, RatioInterval
+from quantize.rewrites.protocol import Comparison, Movement, RatioInterval
 from tests.formats.small_graphs import QLinearGraph, run
 from tests.rewrites.checks import Feeds, apply, assert_declared, assert_untouched, forms, integer_types
 
@@ -130,4 +130,4 @@ def test_a_quantized_mean_is_left_alone() -> None:
 def test_it_is_kept_where_it_is_cheap_and_removes_ties(low: float, high: float, ties_after: int, kept: bool) -> None:
     moved = Movement(100, 0.1, 0.05, 0, 5, ties_after)
     speed = {"qlinear": RatioInterval(low, (low + high) / 2, high)}
-    assert FLOAT_HEAD.pays(Evidence(speed, moved)) is kept
+    assert FLOAT_HEAD.pays(Comparison(speed, moved)) is kept
