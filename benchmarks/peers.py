@@ -180,7 +180,7 @@ def _judged(network: Network, path: Path, fp32: Path) -> list[str]:
     )
     if reference is None:
         return [f"{found.top_k(1).expected:.2%}", "", f"{found.tied_share:.2%}", ""]
-    kind = score_kind(ModelArtifact.load(fp32).proto().graph)
+    kind = score_kind(ModelArtifact.load(fp32).proto())
     near = fidelity_of(reference, scores, kind)
     return [
         f"{found.top_k(1).expected:.2%}",

@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime
-from onnx import TensorProto, helper, numpy_helper, shape_inference
+from onnx import TensorProto, helper, numpy_helper
+
+from quantize.graph.shapes import inferred_types
 
 _SAME_VALUES = frozenset({"Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Dropout"})
 _MEAN_SUFFIX = ":channel_mean"
@@ -87,11 +89,10 @@ def expose(model: onnx.ModelProto) -> Exposure:
 
 
 def _float_ranks(model: onnx.ModelProto) -> dict[str, int]:
-    inferred = shape_inference.infer_shapes(model)
     return {
-        value.name: len(value.type.tensor_type.shape.dim)
-        for value in (*inferred.graph.value_info, *inferred.graph.output)
-        if value.type.tensor_type.elem_type == TensorProto.FLOAT and value.type.tensor_type.HasField("shape")
+        name: len(kind.tensor_type.shape.dim)
+        for name, kind in inferred_types(model).items()
+        if kind.tensor_type.elem_type == TensorProto.FLOAT and kind.tensor_type.HasField("shape")
     }
 
 

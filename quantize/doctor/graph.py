@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
-from onnx import ModelProto, NodeProto, numpy_helper
+from onnx import ModelProto, numpy_helper
 
 from quantize.doctor.finding import Examined, Finding, right, wrong
 from quantize.formats import quantized_format
+from quantize.graph.view import Graph
 from quantize.models.contract import ModelContract
 
 _SOFTMAX = frozenset({"Softmax", "LogSoftmax"})
@@ -99,13 +100,13 @@ def examine_format(model: ModelProto) -> Examined:
 def examine_scores(model: ModelProto, contract: ModelContract) -> Examined:
     """Return whether the scores are logits or go through one softmax."""
     name = "scores"
-    makers: dict[str, NodeProto] = {output: node for node in model.graph.node for output in node.output}
+    graph = Graph.of(model)
     softmaxes: list[str] = []
-    node = makers.get(model.graph.output[0].name)
+    node = graph.producer(graph.outputs[0])
     while node is not None and (node.op_type in _SOFTMAX or node.op_type in _MOVING):
         if node.op_type in _SOFTMAX:
             softmaxes.append(node.name or node.output[0])
-        node = makers.get(node.input[0])
+        node = graph.producer(node.input[0])
     if len(softmaxes) < 2:
         return right(name, "probabilities (softmax)" if contract.scores == "softmax" else "logits")
     return wrong(

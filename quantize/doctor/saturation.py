@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from quantize.formats.saturation import is_depthwise
-from quantize.graph.nodes import attribute
+from quantize.graph.nodes import INTEGER_WEIGHTED, attribute
 from quantize.models.session import open_session
 
 _HIGHEST, _LOWEST = 32767, -32768
@@ -65,7 +65,7 @@ def saturation(model: ModelProto, images: NDArray[np.float32], *, seed: int = 0)
 
 
 def _is_layer(node: NodeProto, constants: dict[str, NDArray[np.float32]]) -> bool:
-    if node.op_type not in ("Conv", "Gemm", "MatMul") or node.input[1] not in constants:
+    if node.op_type not in INTEGER_WEIGHTED or node.input[1] not in constants:
         return False
     weights = constants[node.input[1]]
     if node.op_type == "Conv":

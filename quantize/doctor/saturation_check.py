@@ -10,6 +10,7 @@ from onnx import ModelProto, numpy_helper
 from quantize.config.quantization import QuantizationBlock
 from quantize.doctor.finding import Examined, Finding, not_checked, right
 from quantize.doctor.saturation import LayerSaturation
+from quantize.graph.nodes import INTEGER_WEIGHTED
 from quantize.report.wording import percent
 
 _NAME = "saturation"
@@ -80,7 +81,7 @@ def with_rounded_weights(model: ModelProto, bits: int) -> ModelProto:
 
 
 def _has_weights(node: object) -> bool:
-    return getattr(node, "op_type", "") in ("Conv", "Gemm", "MatMul")
+    return getattr(node, "op_type", "") in INTEGER_WEIGHTED
 
 
 def _output_axis(op_type: str, attributes: Sequence[object]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, shape_inference
+from onnx import ModelProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, helper, shape_inference
 
 Shape = tuple[int | str | None, ...]
 """One entry a dimension: its size, its symbol, or None where nothing is known."""
@@ -38,6 +38,17 @@ def shapes_of(shell: ModelProto, nodes: Iterable[NodeProto], weights: Iterable[T
             inferred = inferred if inferred and len(inferred) == len(declared) else (None,) * len(declared)
             shapes[value.name] = tuple(d if i is None else i for d, i in zip(declared, inferred, strict=True))
     return shapes
+
+
+def with_inferred_shapes(model: ModelProto) -> ModelProto:
+    """Return a copy of a model that declares the types and shapes of its tensors, as far as they can be inferred."""
+    return shape_inference.infer_shapes(model)
+
+
+def inferred_types(model: ModelProto) -> dict[str, TypeProto]:
+    """Return the types of a model's tensors by name, shapes with them, as far as they can be inferred."""
+    graph = with_inferred_shapes(model).graph
+    return {value.name: value.type for value in (*graph.value_info, *graph.input, *graph.output)}
 
 
 def declared_shape(value: ValueInfoProto) -> Shape | None:

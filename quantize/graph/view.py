@@ -49,6 +49,14 @@ class Graph:
         self._index(self._model.graph, outer=None)
         del self._proto.node[:], self._proto.initializer[:], self._proto.value_info[:]
 
+    @classmethod
+    def of(cls, model: ModelProto) -> Graph:
+        """Return a view to look things up in: of the model's own messages, not of copies. It is not for editing."""
+        view = cls.__new__(cls)
+        view._model, view._numbers_from = model, 1
+        view._index(model.graph, outer=None)
+        return view
+
     def _index(self, graph: GraphProto, outer: Graph | None) -> None:
         self._proto = graph
         self._outer = outer

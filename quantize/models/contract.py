@@ -78,7 +78,7 @@ def model_contract(model: ModelProto, *, where: str | None = None) -> ModelContr
         output=scores,
         classes=_classes(scores, where),
         input_layout=layout,
-        scores=score_kind(model.graph),
+        scores=score_kind(model),
     )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from onnx import GraphProto, NodeProto
+from onnx import ModelProto
+
+from quantize.graph.view import Graph
 
 ScoreKind = Literal["softmax", "logits"]
 
@@ -26,21 +28,21 @@ _SOFTMAX = frozenset({"Softmax", "QLinearSoftmax"})
 _SUMS = frozenset({"ReduceSum"})
 
 
-def score_kind(graph: GraphProto) -> ScoreKind:
+def score_kind(model: ModelProto) -> ScoreKind:
     """Return ``softmax`` where the output comes from a Softmax (one operator or Exp/ReduceSum/Div), else ``logits``.
 
     Operators that only move or store the values may stand between.
     """
-    makers: dict[str, NodeProto] = {name: node for node in graph.node for name in node.output if name}
-    node = makers.get(graph.output[0].name) if graph.output else None
+    graph = Graph.of(model)
+    node = graph.producer(graph.outputs[0]) if graph.outputs else None
     while node is not None and node.op_type in _CARRIERS:
-        node = makers.get(node.input[0])
+        node = graph.producer(node.input[0])
     if node is None:
         return "logits"
     if node.op_type in _SOFTMAX:
         return "softmax"
     if node.op_type == "Div":
-        divisor = makers.get(node.input[1])
+        divisor = graph.producer(node.input[1])
         if divisor is not None and divisor.op_type in _SUMS and divisor.input[0] == node.input[0]:
             return "softmax"
     return "logits"

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from onnx import ModelProto, NodeProto
 
 from quantize.formats import canonical
-from quantize.graph.nodes import attribute
+from quantize.graph.nodes import ACTIVATIONS, WEIGHTED, attribute, is_op
 from quantize.graph.shapes import Shape, inferred_shapes
-
-_PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-_FUSED_OUTPUTS = ("Relu", "Clip")
+from quantize.graph.view import Graph
 
 
 @dataclass(frozen=True)
@@ -47,30 +45,25 @@ def arithmetic_of(model: ModelProto) -> Arithmetic:
     """
     plain = canonical(model)
     shapes = inferred_shapes(plain)
-    makers = {name: node for node in plain.graph.node for name in node.output}
-    readers: dict[str, list[NodeProto]] = {}
-    for node in plain.graph.node:
-        for name in node.input:
-            readers.setdefault(name, []).append(node)
+    graph = Graph.of(plain)
     total = integer = 0
-    for node in plain.graph.node:
-        count = _count(node, shapes) if node.op_type in _PRODUCTS and not node.domain else None
+    for node in graph.nodes:
+        count = _count(node, shapes) if is_op(node, *WEIGHTED) else None
         if count is not None:
             total += count
-            integer += count if _on_integers(node, makers, readers) else 0
+            integer += count if _on_integers(graph, node) else 0
     return Arithmetic(total=total, int8=integer)
 
 
-def _on_integers(node: NodeProto, makers: dict[str, NodeProto], readers: dict[str, list[NodeProto]]) -> bool:
-    sources = [makers.get(name) for name in node.input[:2]]
+def _on_integers(graph: Graph, node: NodeProto) -> bool:
+    sources = [graph.producer(name) for name in node.input[:2]]
     if not all(source is not None and source.op_type == "DequantizeLinear" for source in sources):
         return False
     if node.op_type == "MatMul":
         return True
     output = node.output[0]
-    while (after := readers.get(output, [])) and len(after) == 1 and after[0].op_type in _FUSED_OUTPUTS:
+    while len(after := graph.consumers(output)) == 1 and after[0].op_type in ACTIVATIONS:
         output = after[0].output[0]
-    after = readers.get(output, [])
     # onnxruntime has a Gemm of integers with a float result (QGemm), but no such Conv.
     return node.op_type == "Gemm" or (bool(after) and all(reader.op_type == "QuantizeLinear" for reader in after))
 

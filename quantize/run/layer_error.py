@@ -11,12 +11,11 @@ from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from quantize.data.batch import Batch
 from quantize.formats import canonical
+from quantize.graph.nodes import ACTIVATIONS, INTEGER_WEIGHTED
 from quantize.graph.view import Graph
 from quantize.models.session import open_session
 from quantize.report.layers import LayerErrorSection
 
-WEIGHTED = ("Conv", "Gemm", "MatMul")
-_ACTIVATIONS = ("Relu", "Clip")
 _QUANTIZED_SUFFIX = "_quant"
 
 
@@ -34,7 +33,7 @@ def layer_errors(fp32: ModelProto, quantized: ModelProto, batches: Iterable[Batc
     before, after = Graph(fp32), Graph(canonical(quantized))
     pairs = []
     for node in before.sorted_nodes():
-        twin = _twin(after, node) if node.op_type in WEIGHTED else None
+        twin = _twin(after, node) if node.op_type in INTEGER_WEIGHTED else None
         if twin is not None:
             pairs.append((node, _result(before, node), _result(after, twin)))
     ours, theirs = _Probe(before, [pair[1] for pair in pairs]), _Probe(after, [pair[2] for pair in pairs])
@@ -81,7 +80,7 @@ def _twin(graph: Graph, node: NodeProto) -> NodeProto | None:
 def _result(graph: Graph, node: NodeProto) -> str:
     """Return the float tensor that holds a layer's result: after its activation, and after its own quantization."""
     name: str = node.output[0]
-    for wanted in (_ACTIVATIONS, ("QuantizeLinear",), ("DequantizeLinear",)):
+    for wanted in (ACTIVATIONS, ("QuantizeLinear",), ("DequantizeLinear",)):
         readers = graph.consumers(name)
         if readers and all(reader.op_type in wanted for reader in readers):
             name = readers[0].output[0]

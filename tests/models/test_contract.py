@@ -83,7 +83,7 @@ def head(*nodes: NodeProto) -> ModelProto:
     ],
 )
 def test_the_kind_of_scores_is_read_from_the_graphs_end(nodes: list[NodeProto], kind: str) -> None:
-    assert score_kind(head(*nodes).graph) == kind
+    assert score_kind(head(*nodes)) == kind
 
 
 def test_the_contract_of_a_saved_model_is_loaded_with_it(classifier: Classifier, tmp_path: Path) -> None:

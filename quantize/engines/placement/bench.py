@@ -18,6 +18,7 @@ from quantize.engines.native.search.units import unit_graph
 from quantize.engines.placement.placed_model import placed, stored_weights
 from quantize.engines.placement.search import Option, Placement, PlacementSearch
 from quantize.formats import to_qdq
+from quantize.graph.nodes import INTEGER_WEIGHTED
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.recipe import Recipe
 from quantize.rewrites import RatioInterval
@@ -85,7 +86,7 @@ class Bench:
             constants[layer.weight] = numpy_helper.from_array(stored.values, layer.weight)
         return measure_sensitivity(
             self.fp32,
-            unit_graph(self.fp32, ("Conv", "Gemm", "MatMul")),
+            unit_graph(self.fp32, INTEGER_WEIGHTED),
             QuantizedWeights(constants, {}),
             {},
             Scorer(task.model, task.calibration.batches, most=_SENSITIVITY_IMAGES, threads=task.threads),

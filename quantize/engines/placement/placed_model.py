@@ -23,14 +23,13 @@ from quantize.formats.float_layers import (
 )
 from quantize.formats.float_weights import StoredWeights, with_weights
 from quantize.formats.qdq_pattern import Bounds, clip_bounds
-from quantize.graph.nodes import WEIGHTED
+from quantize.graph.nodes import INTEGER_WEIGHTED, WEIGHTED
 from quantize.graph.view import Graph
 from quantize.recipe import Recipe
 
 PLACED = "placed"
 """Recipe detail: the nodes of the fp32 model that were put back to float, beyond those the engine left there."""
 
-_COUNTED = ("Conv", "Gemm", "MatMul")
 _SUFFIX = re.compile(r"(?:_\d+|_quant|_MatMul|_Add|/MatMulAddFusion)$")
 
 
@@ -63,7 +62,7 @@ def int8_layers(recipe: Recipe, model: ModelProto) -> tuple[int, int]:
         recipe: Names nodes of ``model``.
         model: The fp32 model.
     """
-    weighted = {node.name for node in model.graph.node if node.op_type in _COUNTED}
+    weighted = {node.name for node in model.graph.node if node.op_type in INTEGER_WEIGHTED}
     left = set(recipe.float_nodes) | {node.name for node in model.graph.node if node.op_type in recipe.float_op_types}
     return len(weighted - left), len(weighted)
 

@@ -7,8 +7,10 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from onnx import ModelProto, NodeProto, numpy_helper
+from onnx import ModelProto, numpy_helper
 
+from quantize.formats.parameters import is_dequantize, is_quantize
+from quantize.graph.view import Graph
 from quantize.measurement.operators.trace import NodeTrace
 from quantize.recipe import Recipe
 
@@ -76,11 +78,7 @@ def _value(tensor: object) -> npt.NDArray[np.generic]:
     return np.asarray(numpy_helper.to_array(tensor)).reshape(-1)
 
 
-_DEQUANTIZE = "DequantizeLinear"
-_QUANTIZE = "QuantizeLinear"
-
-
-def float_reason(candidate: ModelProto, origin: str | None, op_type: str, recipe: Recipe | None) -> str:
+def float_reason(candidate: Graph, origin: str | None, op_type: str, recipe: Recipe | None) -> str:
     """Return the reason in a few words.
 
     Args:
@@ -91,15 +89,13 @@ def float_reason(candidate: ModelProto, origin: str | None, op_type: str, recipe
     """
     if recipe is not None and (origin in recipe.float_nodes or op_type in recipe.float_op_types):
         return "kept by the recipe"
-    node = next((node for node in candidate.graph.node if node.name == origin), None)
+    node = candidate.node(origin) if origin is not None else None
     if node is None or node.op_type != op_type:
         return "not quantized"
-    producers = {output: other.op_type for other in candidate.graph.node for output in other.output}
-    weights = {tensor.name for tensor in candidate.graph.initializer}
-    data = [name for name in node.input if name and name not in weights]
-    quantized = [producers.get(name) == _DEQUANTIZE for name in data]
-    after = _readers(candidate, node)
-    leaves = bool(after) and all(reader == _QUANTIZE for reader in after)
+    data = [name for name in node.input if name and candidate.tensor(name) is None]
+    quantized = [is_dequantize(candidate.producer(name)) for name in data]
+    after = [reader for name in node.output for reader in candidate.consumers(name)]
+    leaves = bool(after) and all(is_quantize(reader) for reader in after)
     if all(quantized) and leaves:
         return "no int8 kernel: runs between DQ and Q"
     if quantized and quantized[0] and not leaves:
@@ -107,7 +103,3 @@ def float_reason(candidate: ModelProto, origin: str | None, op_type: str, recipe
     if any(quantized) and not quantized[0]:
         return "only weights quantized"
     return "not quantized"
-
-
-def _readers(model: ModelProto, node: NodeProto) -> list[str]:
-    return [other.op_type for other in model.graph.node if set(node.output) & set(other.input)]

@@ -11,6 +11,7 @@ from onnx import ModelProto, NodeProto
 
 from quantize.graph.nodes import WEIGHTED, attribute
 from quantize.graph.shapes import Shape, inferred_shapes
+from quantize.graph.view import Graph
 from quantize.measurement.operators.trace import NodeTrace
 
 
@@ -92,9 +93,9 @@ def find_origins(
     Returns:
         A name for each, or None: conversions, for example.
     """
-    named = {node.name: node for node in model.graph.node if node.name}
-    producers = {output: node for node in model.graph.node for output in node.output if output}
-    found = [_by_name(node, named, producers) for node in nodes]
+    graph = Graph.of(model)
+    named = {node.name: node for node in graph.nodes if node.name}
+    found = [_by_name(node, named, graph) for node in nodes]
     taken = set(found)
     left = [index for index, node in enumerate(nodes) if found[index] is None and is_product(node.op_type)]
     products = [node for node in model.graph.node if node.op_type in WEIGHTED and node.name not in taken]
@@ -134,16 +135,16 @@ def _signature(shape: Shape | None) -> tuple[int | str | None, ...] | None:
     return tuple(sorted(shape, key=str))
 
 
-def _by_name(node: NodeTrace, named: dict[str, NodeProto], producers: dict[str, NodeProto]) -> str | None:
+def _by_name(node: NodeTrace, named: dict[str, NodeProto], graph: Graph) -> str | None:
     if is_conversion_name(node.op_type):
         return None
     for name in _inner_names(node.name):
-        origin = named.get(name) or producers.get(name)
+        origin = named.get(name) or graph.producer(name)
         if origin is None:
             continue
         product: NodeProto | None = origin
         while is_product(node.op_type) and product is not None and product.op_type in _FUSED:
-            product = producers.get(product.input[0])
+            product = graph.producer(product.input[0])
         if product is not None and product.op_type in WEIGHTED and is_product(node.op_type):
             return str(product.name)
         if origin.op_type not in WEIGHTED:

@@ -15,6 +15,7 @@ from scipy import stats
 
 from quantize.graph.cleaning import name_nodes
 from quantize.graph.shapes import Shape
+from quantize.graph.view import Graph
 from quantize.measurement.machine import measure_cpu
 from quantize.measurement.machine.model_layers import layer_forms
 from quantize.measurement.operators.kinds import float_reason, kind_of, requantizing_concats
@@ -92,6 +93,7 @@ def _model_profile(
     requantizing = requantizing_concats(optimized)
     operators = {node.name: node.op_type for node in reference.graph.node}
     forms, weights = layer_forms(reference), weight_shapes(reference)
+    saved_graph = Graph.of(saved) if saved is not None else None
     found = []
     origins = find_origins(reference, trace.nodes, weight_shapes(optimized))
     for node, origin in zip(trace.nodes, origins, strict=True):
@@ -101,8 +103,8 @@ def _model_profile(
         reason = None
         if node.op_type == "QLinearConcat" and kind == "conversion":
             reason = "unequal scales"
-        elif saved is not None and kind == "fp32":
-            reason = float_reason(saved, origin, origin_op or node.op_type, recipe)
+        elif saved_graph is not None and kind == "fp32":
+            reason = float_reason(saved_graph, origin, origin_op or node.op_type, recipe)
         found.append(
             OperatorTime(
                 name=node.name,

@@ -7,6 +7,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+from quantize.graph.view import Graph
 from quantize.measurement.operators.kinds import float_reason, kind_of, requantizing_concats
 from quantize.recipe import Recipe
 from tests.measurement.operators.builders import node
@@ -63,7 +64,7 @@ def test_the_reason_for_fp32_is_the_recipe_or_what_stands_around_the_node():
     recipe = Recipe(engine="native", float_op_types=("Softmax",), float_nodes=("conv",))
 
     def reason(name: str, op_type: str, made_by: Recipe | None = None) -> str:
-        return float_reason(model, name, op_type, made_by)
+        return float_reason(Graph(model), name, op_type, made_by)
 
     assert reason("pool", "GlobalAveragePool") == "result not quantized"
     assert reason("softmax", "Softmax") == "not quantized"

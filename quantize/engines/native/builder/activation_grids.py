@@ -7,6 +7,7 @@ from functools import partial
 import onnx
 
 from quantize.calibration.statistics import CalibrationStatistics, TensorStatistics
+from quantize.graph.nodes import ACTIVATIONS
 from quantize.grid.grid import Grid, GridOf
 from quantize.grid.histogram import Histogram
 from quantize.grid.ranges.registry import range_of
@@ -18,7 +19,6 @@ COMMON_SCALES = "common-scales"
 COMMON_GRIDS = "common_grids"
 """Recipe detail, "true" or absent: they share one whether or not the rewrite is applied here or later."""
 
-_ACTIVATIONS = frozenset({"Relu", "Clip"})
 _SAME_GRID = frozenset({"MaxPool"})
 
 
@@ -87,7 +87,7 @@ def _absorbed(model: onnx.ModelProto, recipe: Recipe) -> dict[str, str]:
     return {
         node.input[0]: node.output[0]
         for node in model.graph.node
-        if node.op_type in _ACTIVATIONS - kept and node.name not in recipe.float_nodes and uses[node.input[0]] == 1
+        if node.op_type in {*ACTIVATIONS} - kept and node.name not in recipe.float_nodes and uses[node.input[0]] == 1
     }
 
 

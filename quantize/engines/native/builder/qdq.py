@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper, shape_inference
+from onnx import helper, numpy_helper
 from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
+from quantize.graph.shapes import with_inferred_shapes
 from quantize.grid.grid import Grid
 from quantize.recipe import Recipe
 
@@ -40,7 +41,7 @@ def insert_qdq(
         activations: Grids by tensor.
         weights: Grids by initializer.
     """
-    prepared = shape_inference.infer_shapes(_with_integer_weights(model, weights))
+    prepared = with_inferred_shapes(_with_integer_weights(model, weights))
     marker = prepared.metadata_props.add()
     marker.key, marker.value = _INFERRED
     overrides: dict[str, list[dict[str, Any]]] = {}

@@ -20,6 +20,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from quantize.formats.exact import open_exact_session
+from quantize.graph.view import Graph
 from quantize.models.input_form import filled
 
 Floats = npt.NDArray[np.float32]
@@ -113,10 +114,10 @@ def _of_size(size: int, batches: Iterable[Floats]) -> Iterator[Floats]:
 
 def logits_tensor(model: onnx.ModelProto) -> str:
     """Return the tensor that the last Softmax takes, or the model's output where it ends without one."""
-    makers = {name: node for node in model.graph.node for name in node.output}
-    output: str = model.graph.output[0].name
+    graph = Graph.of(model)
+    output = graph.outputs[0]
     tensor = output
-    while (node := makers.get(tensor)) is not None:
+    while (node := graph.producer(tensor)) is not None:
         if node.op_type == "Softmax":
             return str(node.input[0])
         if node.op_type not in _CARRIERS:

@@ -37,7 +37,7 @@ class Scorer:
         fixed = model.contract.fixed_batch or 1
         self._micro_batch = -(-_MICRO_BATCH // fixed) * fixed
         proto = model.proto()
-        self._kind = score_kind(proto.graph)
+        self._kind = score_kind(proto)
         self.reference = self._scores(proto.SerializeToString())
 
     def fidelity(self, candidate: onnx.ModelProto) -> Fidelity:

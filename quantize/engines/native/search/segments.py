@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import onnx
-from onnx import helper, shape_inference
+from onnx import helper
+
+from quantize.graph.shapes import inferred_types
 
 
 class Segments:
@@ -14,11 +16,7 @@ class Segments:
     def __init__(self, model: onnx.ModelProto) -> None:
         """Set up for ``model``, whose nodes are in an order in which they can run."""
         self._model = model
-        inferred = shape_inference.infer_shapes(model)
-        self._types = {
-            value.name: value.type
-            for value in (*inferred.graph.value_info, *inferred.graph.input, *inferred.graph.output)
-        }
+        self._types = inferred_types(model)
         self._constants = {tensor.name: tensor for tensor in model.graph.initializer}
 
     def inputs(self, nodes: Sequence[int]) -> tuple[str, ...]:

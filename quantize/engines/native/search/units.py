@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import onnx
-from onnx import TensorProto, shape_inference
+from onnx import TensorProto
 
-_ACTIVATIONS = frozenset({"Relu", "Clip"})
+from quantize.graph.nodes import ACTIVATIONS
+from quantize.graph.shapes import inferred_types
 
 MOVING = frozenset(
     {"MaxPool", "Concat", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Slice"}
@@ -74,10 +75,9 @@ class UnitGraph:
 
 def unit_graph(model: onnx.ModelProto, op_types: Sequence[str]) -> UnitGraph:
     """Return the units of ``model`` whose op type is one of ``op_types``."""
-    inferred = shape_inference.infer_shapes(model)
     constants = {tensor.name for tensor in model.graph.initializer}
     image = next(value.name for value in model.graph.input if value.name not in constants)
-    elements = _float_elements(inferred)
+    elements = _float_elements(model)
     uses: dict[str, int] = {}
     for node in model.graph.node:
         for name in node.input:
@@ -93,10 +93,10 @@ def unit_graph(model: onnx.ModelProto, op_types: Sequence[str]) -> UnitGraph:
         positions, output = [index], node.output[0]
         following = position_of.get(output)
         if (
-            node.op_type not in _ACTIVATIONS
+            node.op_type not in ACTIVATIONS
             and uses.get(output) == 1
             and following is not None
-            and model.graph.node[following].op_type in _ACTIVATIONS
+            and model.graph.node[following].op_type in ACTIVATIONS
         ):
             positions.append(following)
             taken.add(following)
@@ -116,14 +116,14 @@ def unit_graph(model: onnx.ModelProto, op_types: Sequence[str]) -> UnitGraph:
     return UnitGraph(tuple(units), image, model.graph.output[0].name, elements)
 
 
-def _float_elements(inferred: onnx.ModelProto) -> dict[str, int]:
+def _float_elements(model: onnx.ModelProto) -> dict[str, int]:
     found = {}
-    for value in (*inferred.graph.value_info, *inferred.graph.input, *inferred.graph.output):
-        tensor = value.type.tensor_type
+    for name, kind in inferred_types(model).items():
+        tensor = kind.tensor_type
         if tensor.elem_type != TensorProto.FLOAT or not tensor.HasField("shape"):
             continue
         size = 1
         for dim in list(tensor.shape.dim)[1:]:
             size *= max(int(dim.dim_value), 1)
-        found[value.name] = size
+        found[name] = size
     return found
