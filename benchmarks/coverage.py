@@ -16,9 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from quantize.evaluation.difference import difference_bounds
-from quantize.evaluation.ratio import ratio_bounds
-from quantize.evaluation.score_inversion import CONTINUITY
+from quantize.evaluation.score_intervals import CONTINUITY, difference_bounds, ratio_bounds
 
 IMAGES = (400, 1_000, 10_000)
 DISCORDANT = (0.02, 0.05, 0.10)

@@ -14,7 +14,7 @@ from quantize.doctor.finding import Examined, Finding, not_checked, right, wrong
 from quantize.doctor.orders import AS_GIVEN, Reading
 from quantize.doctor.trying import Tried
 from quantize.doctor.variants import Variant, differences, flags
-from quantize.evaluation.chance import believable_rate
+from quantize.evaluation.evaluation import believable_rate
 from quantize.models.catalog.catalog import CatalogEntry
 from quantize.report.wording import percent
 

@@ -13,8 +13,7 @@ from quantize.data.batches import Batches
 from quantize.data.crops.crops import crop_images
 from quantize.data.image_set import ImageSet
 from quantize.data.preprocessing import Preprocessing
-from quantize.evaluation.inference import scores_of
-from quantize.evaluation.probabilities import log_probabilities
+from quantize.evaluation.inference import log_probabilities, scores_of
 from quantize.models.artifact import ModelArtifact
 from quantize.models.session import open_session
 from quantize.progress import Progress, silent

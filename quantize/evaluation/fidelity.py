@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from quantize.evaluation.inference import log_probabilities
 from quantize.evaluation.outcomes import Floats, Scores
-from quantize.evaluation.probabilities import log_probabilities
 from quantize.models.scores import ScoreKind
 
 _CHUNK = 1024

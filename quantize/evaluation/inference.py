@@ -1,4 +1,4 @@
-"""From a batch of images to scores (N, classes), whatever shapes the model insists on."""
+"""From a batch of images to scores (N, classes), and from scores to logarithms of probabilities."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantize.errors import ModelError
+from quantize.evaluation.outcomes import Floats, Scores
 from quantize.models.artifact import ModelContract
 from quantize.models.input_form import filled, in_form
+from quantize.models.scores import ScoreKind
 
 
 def scores_of(session: Any, contract: ModelContract, images: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -42,3 +44,27 @@ def _run(session: Any, contract: ModelContract, given: NDArray[Any], size: int) 
 
 def _without_ones(shape: tuple[int, ...]) -> list[int]:
     return [dimension for dimension in shape if dimension != 1]
+
+
+_SUM_TOLERANCE = 1e-3  # float32 Softmax over 1,000 classes is within 1e-5; logits are nowhere near
+_LOWEST_PROBABILITY = 1e-12  # below what float32 Softmax resolves beside 1; bounds KL at 27.6 nats
+
+
+def are_probabilities(scores: Scores) -> bool:
+    """Return whether every row of ``scores`` (N, classes) is non-negative and sums to 1 within 1e-3."""
+    return bool((scores >= 0).all() and (np.abs(scores.sum(axis=1, dtype=np.float64) - 1) <= _SUM_TOLERANCE).all())
+
+
+def log_probabilities(scores: Scores, kind: ScoreKind) -> Floats:
+    """Return float64 (N, classes): natural logarithms of probabilities, each row's exponentials summing to 1.
+
+    Logits go through log-softmax. Probabilities are floored at 1e-12, so that a class that a quantized Softmax
+    rounds to zero costs much but not everything, and scaled to sum to 1, which a quantized Softmax does not.
+    """
+    if kind == "logits":
+        logs = scores.astype(np.float64)
+    else:
+        logs = np.log(np.maximum(scores.astype(np.float64), _LOWEST_PROBABILITY))
+    logs -= logs.max(axis=1, keepdims=True)
+    normalized: Floats = logs - np.log(np.exp(logs).sum(axis=1, keepdims=True))
+    return normalized

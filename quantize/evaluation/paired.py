@@ -5,14 +5,30 @@ from __future__ import annotations
 import math
 
 from pydantic import BaseModel, ConfigDict, Field
+from scipy import stats
 
 from quantize.evaluation.bootstrap import OutcomeCells, bootstrap_drop, bootstrap_relative_drop
-from quantize.evaluation.difference import paired_difference
 from quantize.evaluation.evaluation import Evaluation, aligned
 from quantize.evaluation.intervals import Interval
-from quantize.evaluation.mcnemar import mcnemar_exact
-from quantize.evaluation.ratio import relative_drop_interval
+from quantize.evaluation.score_intervals import paired_difference, relative_drop_interval
 from quantize.evaluation.topk import certain, chances
+
+
+def mcnemar_exact(lost: int, gained: int) -> float:
+    """Return the two-sided exact p-value (McNemar 1947; binomial with one half, by scipy).
+
+    Args:
+        lost: Images that the baseline gets right and the candidate wrong.
+        gained: Images that the candidate gets right and the baseline wrong.
+    """
+    discordant = lost + gained
+    return float(stats.binomtest(lost, discordant, 0.5).pvalue) if discordant else 1.0
+
+
+def mcnemar_exact_drop(lost: int, gained: int) -> float:
+    """Return the one-sided exact p-value of "the candidate is not worse"."""
+    discordant = lost + gained
+    return float(stats.binomtest(lost, discordant, 0.5, alternative="greater").pvalue) if discordant else 1.0
 
 
 class PairedComparison(BaseModel):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantize.errors import DataError, RunError
-from quantize.evaluation.probabilities import are_probabilities
+from quantize.evaluation.inference import are_probabilities
 from quantize.files import replaced, write_text
 from quantize.models.scores import ScoreKind
 

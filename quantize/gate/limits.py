@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from quantize.criterion import Criterion, SpeedCriterion, reaches, stays_within
 from quantize.errors import DataError
 from quantize.evaluation.intervals import Interval, wilson
-from quantize.evaluation.judge import verdict as judged
+from quantize.evaluation.verdict import verdict as judged
 from quantize.gate.accepted import missed_before
 from quantize.gate.baseline import Baseline
 from quantize.gate.document import ROLES, ReportDocument

@@ -14,8 +14,7 @@ from quantize.data.decoding.decode import decode_image
 from quantize.data.decoding.unreadable import UnreadableImageError
 from quantize.data.preprocessing import Preprocessing
 from quantize.errors import DataError
-from quantize.evaluation.inference import scores_of
-from quantize.evaluation.probabilities import log_probabilities
+from quantize.evaluation.inference import log_probabilities, scores_of
 from quantize.models.artifact import ModelArtifact, ModelContract
 from quantize.models.session import open_session
 from quantize.prediction.answers import Answer, LeftOut, Prediction

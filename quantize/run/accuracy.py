@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from quantize.criterion import Criterion
 from quantize.evaluation.evaluation import Evaluation
-from quantize.evaluation.judge import judge
 from quantize.evaluation.paired import compare
 from quantize.evaluation.summary import summarize
-from quantize.evaluation.verdict import Judgement
+from quantize.evaluation.verdict import Judgement, judge
 from quantize.report.models import AccuracySection
 
 

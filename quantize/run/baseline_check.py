@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from quantize.criterion import Criterion
 from quantize.errors import ModelError
-from quantize.evaluation.chance import near_chance
+from quantize.evaluation.evaluation import near_chance
 from quantize.processes.pool import available_cpus
 from quantize.run.context import Context
 from quantize.run.evaluator import Evaluator

@@ -16,8 +16,7 @@ from PIL import Image
 from quantize.data.crops.crops import Crops
 from quantize.data.labels.synsets import class_names
 from quantize.evaluation.evaluation import Evaluation
-from quantize.evaluation.flips import Flip, flips, write_flips
-from quantize.evaluation.per_class import class_drops, significant_drops
+from quantize.evaluation.flips import Flip, class_drops, flips, significant_drops, write_flips
 from quantize.report.flips import SHOWN_FLIPS, ClassDropSection, FlipSection, FlipsSection
 
 _THUMBNAILS = 48

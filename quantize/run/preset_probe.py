@@ -12,9 +12,8 @@ from quantize.data.crops.crops import crop_images
 from quantize.data.images import ImageSet
 from quantize.data.preprocessing import PRESETS
 from quantize.errors import ConfigError, DataError
-from quantize.evaluation.chance import near_chance
 from quantize.evaluation.evaluate import evaluate
-from quantize.evaluation.evaluation import Evaluation
+from quantize.evaluation.evaluation import Evaluation, near_chance
 from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent
 

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from quantize.evaluation.bootstrap import OutcomeCells, bootstrap_drop
-from quantize.evaluation.difference import difference_bounds
 from quantize.evaluation.intervals import wilson
-from quantize.evaluation.ratio import ratio_bounds
+from quantize.evaluation.score_intervals import difference_bounds, ratio_bounds
 
 _DATA_SETS = 10_000
 _IMAGES = (400, 1_000, 10_000)

@@ -9,14 +9,13 @@ from quantize.data.batches import batches
 from quantize.data.crops.crops import Crops, crop_images
 from quantize.data.images import open_images
 from quantize.data.preprocessing import PRESETS, Preprocessing
-from quantize.evaluation.chance import near_chance
 from quantize.evaluation.evaluate import evaluate
-from quantize.evaluation.evaluation import Evaluation
+from quantize.evaluation.evaluation import Evaluation, near_chance
 from quantize.evaluation.flips import flips
-from quantize.evaluation.judge import judge
 from quantize.evaluation.paired import compare
 from quantize.evaluation.scores import ScoreStore
 from quantize.evaluation.summary import summarize
+from quantize.evaluation.verdict import judge
 from quantize.models.artifact import ModelArtifact
 
 pytestmark = pytest.mark.real

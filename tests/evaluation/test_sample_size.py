@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from quantize.evaluation.difference import difference_bounds
 from quantize.evaluation.sample_size import images_needed, images_needed_for_rate
+from quantize.evaluation.score_intervals import difference_bounds
 
 # a baseline of 56.85 % may lose 1 % of it; 5 % of the images are discordant
 _TOLERANCE = 0.5685 * 0.01

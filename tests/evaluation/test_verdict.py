@@ -12,8 +12,8 @@ from quantize.criterion import Criterion
 from quantize.errors import DataError, ExitCode
 from quantize.evaluation.evaluation import Evaluation
 from quantize.evaluation.fidelity import Fidelity
-from quantize.evaluation.judge import judge, verdict
 from quantize.evaluation.paired import PairedComparison, compare
+from quantize.evaluation.verdict import judge, verdict
 
 Made = Callable[..., Evaluation]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from quantize.engines.native.search.racing import decide, log_evidence, race_blocks, race_order
-from quantize.evaluation.ratio import ratio_bounds
+from quantize.evaluation.score_intervals import ratio_bounds
 
 Answers = NDArray[np.float64]
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from quantize.errors import DataError
-from quantize.evaluation.chance import near_chance
-from quantize.evaluation.evaluation import Evaluation
+from quantize.evaluation.evaluation import Evaluation, near_chance
 from quantize.evaluation.outcomes import outcomes_of
 
 Made = Callable[..., Evaluation]
