@@ -15,7 +15,7 @@ else:
     CpuClass = Literal[CPU_CLASSES]
     """The name of a registered class; pydantic takes no other."""
     Target = Literal[("auto", *CPU_CLASSES)]
-    """What may be asked for: a class, or ``auto``, which stands for the class of the machine that quantizes."""
+    """A class, or ``auto`` for the class of the machine that quantizes."""
 
 
 def must_not_saturate(target: CpuClass) -> bool:

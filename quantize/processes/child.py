@@ -62,7 +62,7 @@ class ChildError(Exception):
 
     @property
     def out_of_memory(self) -> bool:
-        """Return whether memory ran out, as far as can be told: SIGKILL is what the system sends then."""
+        """Return whether memory probably ran out: a bound was exceeded, or the system sent SIGKILL."""
         return self.reason == "memory" or self.signal == signal.SIGKILL
 
     def __str__(self) -> str:
@@ -104,7 +104,7 @@ class ChildProcess:
         self._name = name or target
         self._memory_bytes = memory_bytes
         self._inbox: Inbox = queue.SimpleQueue() if inbox is None else inbox
-        # Open for reading too: the last lines are told when it fails.
+        # Opened for reading too: an error quotes the last lines.
         self._stderr: BinaryIO = tempfile.TemporaryFile() if stderr is None else stderr.open("w+b")  # noqa: SIM115
         root = str(Path(quantize.__file__).resolve().parent.parent)
         path = [str(Path(entry).absolute()) for entry in sys.path]

@@ -1,4 +1,4 @@
-"""Several instances at once, each a process on cores of its own."""
+"""Run several instances at once, each a process on its own cores."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from quantize.progress import Progress, silent
 _WORKER = "quantize.measurement.instances.worker:run_instance"
 _ROUNDS = 8
 _PHASE_SECONDS = (0.05, 1.0)
-_LEAD_NS = 20_000_000  # between the word to begin and the beginning: time for the word to reach all
+_LEAD_NS = 20_000_000  # between the message and the start, so that it reaches all children
 
 
 def measure_instances(
@@ -41,8 +41,8 @@ def measure_instances(
     Args:
         plan: ``threads`` is the cores and threads of one instance; ``max_seconds`` bounds the whole.
         inputs: Prepared images of every model, as for ``measure``.
-        instances: How many.
-        progress: Told the phases done.
+        instances: Number of instances.
+        progress: Called with the number of phases done.
 
     Raises:
         MeasurementError: There are not enough cores, an instance was killed, or as ``measure``.
@@ -89,7 +89,7 @@ def measure_instances(
 
 
 def _run_phases(children: Sequence[ChildProcess], phases: int, progress: Progress) -> None:
-    """Let all children run each phase from the same moment on: the barrier."""
+    """Let all children start each phase at the same moment: the barrier."""
     for done in range(phases):
         progress("instances", done, phases)
         for child in children:
@@ -103,15 +103,15 @@ def _run_phases(children: Sequence[ChildProcess], phases: int, progress: Progres
 def _contestants(
     plan: Plan, contestants: Sequence[Contestant], inputs: Inputs, folder: Path
 ) -> dict[str, dict[str, Any]]:
-    """Write each model's inputs to a file that the instances map, and return where all is."""
-    found = {}
+    """Write each model's inputs to a file that the instances map, and return the paths."""
+    files = {}
     for contestant in contestants:
         name = plan.baseline if contestant.role == "control" and plan.baseline is not None else contestant.name
         path = folder / f"{list(plan.models).index(name)}.npy"
         if not path.exists():
             np.save(path, np.stack(list(inputs[name])))
-        found[contestant.name] = {"model": str(plan.models[name].resolve()), "images": str(path)}
-    return found
+        files[contestant.name] = {"model": str(plan.models[name].resolve()), "images": str(path)}
+    return files
 
 
 def _on_node(placement: Placement, nodes: Sequence[Sequence[int]]) -> tuple[str, ...]:
@@ -134,9 +134,9 @@ def place_instances(
     Within a node, one logical core of every physical core is given away before the second one of any.
 
     Args:
-        instances: How many.
+        instances: Number of instances.
         threads: Cores of each.
-        cores: The logical cores to be had.
+        cores: The available logical cores.
         nodes: The cores of each NUMA node.
         siblings: For a core, the logical cores of its physical core.
 

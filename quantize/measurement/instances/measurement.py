@@ -1,4 +1,4 @@
-"""What several instances did at the same time, and what they reach together and each."""
+"""Measurements of several instances at once, and the throughput that they reach together."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from quantize.measurement.timing.speedup import Speedup, speedup
 
 
 class Placement(BaseModel):
-    """The place of one instance.
+    """Where one instance runs.
 
     Attributes:
         cores: Its logical cores, shared with no other instance.
-        node: The NUMA node that holds them all; None where they lie on several or the system does not tell.
+        node: The NUMA node that holds them all; None if they are on several, or unknown.
         shares_core: Whether another instance runs on the other hyper-thread of one of its physical cores.
     """
 
@@ -37,9 +37,9 @@ class Instance(BaseModel):
     Attributes:
         index: From 0.
         placement: The cores it was given.
-        affinity: The cores it ran on, as the system told it; None where the system cannot pin.
-        peak_bytes: Its largest resident set size; None where the system does not tell.
-        blocks: Its runs: all that began within a phase are one block.
+        affinity: The cores it ran on, as reported by the system; None if the system cannot pin.
+        peak_bytes: Its largest resident set size; None if unknown.
+        blocks: Its runs; those that began within one phase form one block.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,16 +52,16 @@ class Instance(BaseModel):
 
 
 class InstanceMeasurement(BaseModel):
-    """What several instances did at the same time.
+    """A measurement of several instances that ran at the same time.
 
     Attributes:
-        plan: What was asked for; ``threads`` is the cores of one instance.
-        contestants: Who took part.
+        plan: What to measure, and how; ``threads`` is the cores of one instance.
+        contestants: The models that took part.
         environment: Machine, software and settings.
-        before: Conditions when it began.
-        after: Conditions when it ended.
+        before: Conditions at its start.
+        after: Conditions at its end.
         phase_seconds: How long all instances ran one contestant at a time.
-        instances: One entry a process.
+        instances: One entry per process.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -103,7 +103,7 @@ def throughput_speedups(measurement: InstanceMeasurement) -> tuple[Speedup, ...]
     if plan.baseline is None:
         return ()
     levels = {contestant.name: _round_rates(measurement, contestant.name) for contestant in measurement.contestants}
-    found = (
+    compared = (
         speedup(
             levels[contestant.name] - levels[plan.baseline],
             baseline=plan.baseline,
@@ -114,7 +114,7 @@ def throughput_speedups(measurement: InstanceMeasurement) -> tuple[Speedup, ...]
         for contestant in measurement.contestants
         if contestant.name != plan.baseline
     )
-    return tuple(one for one in found if one is not None)
+    return tuple(each for each in compared if each is not None)
 
 
 def _phase_rates(measurement: InstanceMeasurement, name: str) -> dict[tuple[int, int], float]:

@@ -1,4 +1,4 @@
-"""One instance, in a process of its own: pins itself, opens sessions, runs when it is told."""
+"""One instance, in its own process: pins itself to cores, opens sessions and runs on command."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def pin(cores: list[int]) -> list[int] | None:
     """Bind this process, and the threads that it will start, to cores.
 
     Returns:
-        The cores that it may use now as the system tells it, or None where the system cannot pin.
+        The cores that it may use now as the system tells it, or None if the system cannot pin.
     """
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)

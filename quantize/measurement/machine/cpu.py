@@ -1,4 +1,4 @@
-"""What the processor is and how much of it a container gives, read from the system."""
+"""The processor, and how much of it this process may use, as reported by the system."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ROOT = Path("/")
 
 
 def cpu_model(root: Path = _ROOT) -> str:
-    """Return the processor's name, or the architecture's where the system does not tell it."""
+    """Return the processor's name, or the architecture if the system does not report it."""
     for line in _cpuinfo(root):
         key, _, value = line.partition(":")
         if key.strip().lower() in ("model name", "hardware") and value.strip():
@@ -23,7 +23,7 @@ def cpu_model(root: Path = _ROOT) -> str:
 
 
 def isa_flags(root: Path = _ROOT) -> tuple[str, ...] | None:
-    """Return which of the instruction sets that matter to int8 there are; None where the system does not tell."""
+    """Return the instruction sets that decide int8 kernels; None if unknown."""
     for line in _cpuinfo(root):
         key, _, value = line.partition(":")
         if key.strip().lower() in ("flags", "features"):
@@ -33,7 +33,7 @@ def isa_flags(root: Path = _ROOT) -> tuple[str, ...] | None:
 
 
 def affinity() -> tuple[int, ...] | None:
-    """Return the cores that this process may use, or None where the system has no affinity."""
+    """Return the cores that this process may use, or None if the system has no affinity."""
     return tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else None
 
 
@@ -43,12 +43,12 @@ def logical_cores() -> int:
 
 
 def physical_cores() -> int | None:
-    """Return the machine's number of physical cores, or None where the system does not tell."""
+    """Return the machine's number of physical cores, or None if unknown."""
     return psutil.cpu_count(logical=False)
 
 
 def numa_nodes(root: Path = _ROOT) -> tuple[tuple[int, ...], ...]:
-    """Return the cores of each NUMA node in order of the nodes; empty where the system does not tell."""
+    """Return the cores of each NUMA node, in the order of the nodes; empty if unknown."""
     folder = root / "sys/devices/system/node"
     lists = sorted(folder.glob("node[0-9]*/cpulist"), key=lambda path: int(path.parent.name.removeprefix("node")))
     return tuple(core_list(path.read_text(encoding="ascii")) for path in lists)
@@ -56,27 +56,27 @@ def numa_nodes(root: Path = _ROOT) -> tuple[tuple[int, ...], ...]:
 
 def siblings(cores: tuple[int, ...], root: Path = _ROOT) -> dict[int, tuple[int, ...]]:
     """Return for each core the logical cores that share its physical core, itself among them."""
-    found = {}
+    siblings_of = {}
     for core in cores:
         path = root / f"sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list"
         text = _read(path)
-        found[core] = (core,) if text is None else core_list(text)
-    return found
+        siblings_of[core] = (core,) if text is None else core_list(text)
+    return siblings_of
 
 
 def governor(root: Path = _ROOT) -> str | None:
-    """Return the frequency governor of the first core, or None where the system does not tell (most guests)."""
+    """Return the frequency governor of the first core, or None if unknown (most guests)."""
     text = _read(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
     return text.strip() if text else None
 
 
 def frequency_mhz() -> float | None:
-    """Return the current frequency in MHz as the system tells it, or None (in a guest it is the nominal one)."""
+    """Return the current frequency in MHz, or None if unknown (a guest sees the nominal one)."""
     try:
-        found = psutil.cpu_freq()
+        frequency = psutil.cpu_freq()
     except (NotImplementedError, OSError):
         return None
-    return float(found.current) if found is not None and found.current else None
+    return float(frequency.current) if frequency is not None and frequency.current else None
 
 
 def core_list(text: str) -> tuple[int, ...]:
@@ -101,9 +101,9 @@ def _read(path: Path) -> str | None:
 
 
 def cpu_quota(root: Path = _ROOT) -> float | None:
-    """Return the CPU quota in cores (1.5: one and a half), or None where there is none.
+    """Return the CPU quota in cores (1.5 is one and a half cores), or None if there is no quota.
 
-    The smallest quota on the way from this process's control group up to the root holds, in cgroup version 2
+    The smallest quota between this process's control group and the root applies, in cgroup version 2
     (``cpu.max``) and version 1 (``cpu.cfs_quota_us`` / ``cpu.cfs_period_us``).
     """
     quotas = []
@@ -118,7 +118,7 @@ def cpu_quota(root: Path = _ROOT) -> float | None:
 
 
 def throttled_periods(root: Path = _ROOT) -> int | None:
-    """Return in how many periods this process's own control group was throttled, or None where it is not told."""
+    """Return the number of periods in which this process's control group was throttled, or None if unknown."""
     for folder in _groups(root):
         for line in (_read(folder / "cpu.stat") or "").splitlines():
             name, _, value = line.partition(" ")

@@ -1,6 +1,6 @@
 """Which class of CPUs this machine belongs to.
 
-The CPUID instruction tells it where there is one: an emulator answers it for the CPU that it emulates.
+On x86 the CPUID instruction decides: an emulator answers it for the CPU that it emulates.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from quantize.measurement.machine import cpu
 from quantize.target import CpuClass
 
 CPU_CLASS = "QUANTIZE_CPU_CLASS"
-"""Environment variable that names the class in place of asking the processor; for tests."""
+"""Environment variable that overrides the detected class; for tests."""
 
 # mov eax, edi; mov ecx, esi; push rbx; mov r8, rdx; cpuid; mov [r8], eax, ebx, ecx, edx; pop rbx; ret
 # Arguments come in edi, esi and rdx: the System V calling convention, that of Linux and macOS.
@@ -54,7 +54,7 @@ def this_cpu_class() -> CpuClass:
 def instruction_sets() -> frozenset[str]:
     """Return which of the instruction sets that matter to int8 the processor has, named as Linux names them."""
     execute = cpuid()
-    # Where CPUID cannot be executed, nothing emulates it either: the system's own words are as good.
+    # Without CPUID there is no emulator either: what the system reports is as good.
     return frozenset(cpu.isa_flags() or ()) if execute is None else x86_flags(execute)
 
 
@@ -64,10 +64,9 @@ def _own_class() -> CpuClass:
 
 
 def cpuid() -> Cpuid | None:
-    """Return a function that executes CPUID, or None where that cannot be done.
+    """Return a function that executes CPUID, or None if that is impossible.
 
-    It cannot where the CPU is no x86-64, on Windows (another calling convention), and where the system keeps a process
-    from making memory executable.
+    It needs x86-64, the calling convention of Linux and macOS, and a system that lets a process make memory executable.
     """
     if platform.machine().lower() not in ("x86_64", "amd64") or platform.system() == "Windows":
         return None

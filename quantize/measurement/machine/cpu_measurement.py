@@ -1,4 +1,4 @@
-"""What this CPU's kernels do and reach, as it was measured."""
+"""Measured values of a CPU: what its kernels do and reach."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ class Peaks(BaseModel):
 
     @property
     def best_fp32(self) -> float:
-        """Return the most that any kind reaches in fp32, multiply-adds a second."""
+        """Return the highest fp32 rate of any kind, in multiply-adds per second."""
         return max(peak.fp32 for peak in self.kinds)
 
     @property
     def best_int8(self) -> float:
-        """Return the most that any kind reaches in int8, multiply-adds a second."""
+        """Return the highest int8 rate of any kind, in multiply-adds per second."""
         return max(peak.int8 for peak in self.kinds)
 
 
@@ -100,10 +100,10 @@ class Machine(BaseModel):
         cores: Cores that this process may use.
         onnxruntime: Its version.
         kernels: How each arithmetic is computed on one thread.
-        memory_rate: Bytes a second that one thread copies in memory, read and written ones counted.
+        memory_rate: Bytes per second that one thread copies in memory, counting both reads and writes.
         single: Peaks on one thread.
-        several: Peaks on more threads; None where one thread was asked for.
-        measured: When, UTC, ISO 8601.
+        several: Peaks on more threads; None if only one thread was measured.
+        measured: Date and time, UTC, ISO 8601.
         seconds: How long it took.
     """
 

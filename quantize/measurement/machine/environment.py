@@ -1,4 +1,4 @@
-"""Where, with which software and settings, and how undisturbed a figure was measured."""
+"""The machine, software and settings of a measurement, and how busy the machine was."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ _ROOT = Path("/")
 
 
 class Environment(BaseModel):
-    """What must be alike for two times in nanoseconds to be compared.
+    """What must match before two times in nanoseconds can be compared.
 
     Attributes:
         cpu_model: The processor's name.
         architecture: For example ``x86_64``.
-        isa_flags: The instruction sets that matter to int8; None where the system does not tell.
+        isa_flags: The instruction sets that matter to int8; None if unknown.
         logical_cores: Of the machine.
-        physical_cores: Of the machine; None where the system does not tell.
-        affinity: Cores that the process may use; None where the system has no affinity.
-        numa_nodes: Number of NUMA nodes; None where the system does not tell.
+        physical_cores: Of the machine; None if unknown.
+        affinity: Cores that the process may use; None if the system has no affinity.
+        numa_nodes: Number of NUMA nodes; None if unknown.
         cpu_quota: The container's quota in cores; None without one.
-        governor: The frequency governor; None where the system does not tell.
+        governor: The frequency governor; None if unknown.
         operating_system: Its name and release.
         python: Its version.
         onnxruntime: Its version.
         onnxruntime_build: Its build information.
         threads: Intra-op threads.
-        batch_size: Images a run.
+        batch_size: Images per run.
         spinning: Whether waiting threads spin; None is onnxruntime's default.
         optimization: Graph optimization level.
         cpu_class: Class of the processor; None in earlier measurements.
@@ -72,11 +72,11 @@ class Environment(BaseModel):
 
 
 def read_environment(plan: Plan, root: Path = _ROOT) -> Environment:
-    """Return the environment that this process measures in.
+    """Return the environment of measurements in this process.
 
     Args:
         plan: Gives the settings.
-        root: Where ``proc`` and ``sys`` lie.
+        root: The folder that holds ``proc`` and ``sys``.
     """
     return Environment(
         cpu_model=cpu.cpu_model(root),
@@ -101,15 +101,15 @@ def read_environment(plan: Plan, root: Path = _ROOT) -> Environment:
 
 
 class Conditions(BaseModel):
-    """A reading of what else goes on.
+    """How busy the machine is at one moment.
 
     Attributes:
-        load_average: Runnable processes, mean of the last minute; None where the system does not tell.
-        steal_seconds: Time that the hypervisor gave to other guests since boot, over all cores; None where not told.
-        cpu_seconds: All time of all cores since boot, idle too.
-        throttled_periods: Periods in which the container's quota stopped this group; None where not told.
-        involuntary_switches: Times that this process was taken off a core though it could have run on.
-        frequency_mhz: Current frequency; None where not told.
+        load_average: Runnable processes, mean of the last minute; None if unknown.
+        steal_seconds: Time given to other guests by the hypervisor since boot, over all cores; None if unknown.
+        cpu_seconds: Time of all cores since boot, idle time included.
+        throttled_periods: Periods in which the container's quota stopped this process; None if unknown.
+        involuntary_switches: How often this process lost a core although it could have continued.
+        frequency_mhz: Current frequency; None if unknown.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -138,7 +138,7 @@ def read_conditions(root: Path = _ROOT) -> Conditions:
 
 
 def steal_share(before: Conditions, after: Conditions) -> float | None:
-    """Return the share of all cores' time that the hypervisor took away in between; None where not told."""
+    """Return the share of all cores' time that the hypervisor took between two readings; None if unknown."""
     passed = after.cpu_seconds - before.cpu_seconds
     if before.steal_seconds is None or after.steal_seconds is None or passed <= 0:
         return None

@@ -1,4 +1,4 @@
-"""What int8 is expected to gain in a model, here and on other classes of CPUs."""
+"""What int8 is expected to gain in a model, on this CPU and on other classes of CPUs."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Estimate(BaseModel):
 
     Attributes:
         cpu_class: The class.
-        low: On the class's CPU that gains least.
-        high: On the one that gains most.
+        low: On the CPU of the class that gains least.
+        high: On the CPU of the class that gains most.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

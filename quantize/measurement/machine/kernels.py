@@ -1,4 +1,4 @@
-"""Which int8 kernels onnxruntime takes here, found out by what they do."""
+"""Which int8 kernels onnxruntime uses on this CPU, identified by their behaviour."""
 
 from __future__ import annotations
 
@@ -73,24 +73,24 @@ def measured_kernels(
 
     Args:
         times: Measures layers.
-        saturating: Tells of which layers sums saturate.
+        saturating: Returns whether the sums of a kind of layer saturate.
     """
     shape = SHAPES["pointwise"][0]
     conv = measured_rates("pointwise", ARITHMETICS, 1, times, (shape,))
     gemm = measured_rates("gemm", ARITHMETICS, 1, times)
-    found = []
+    kernels = []
     for arithmetic in ARITHMETICS:
         kinds: tuple[LayerKind, ...] = ("pointwise", "spatial", "depthwise", "first", "gemm")
         saturated = tuple(kind for kind in kinds if arithmetic in INTEGER and saturating(kind, arithmetic))
         rates = conv.best("pointwise", arithmetic), gemm.best("gemm", arithmetic)
         assert rates[0] is not None
         assert rates[1] is not None
-        found.append(Kernel(arithmetic=arithmetic, saturates=saturated, conv=rates[0], gemm=rates[1]))
-    return tuple(found)
+        kernels.append(Kernel(arithmetic=arithmetic, saturates=saturated, conv=rates[0], gemm=rates[1]))
+    return tuple(kernels)
 
 
 def kernel_words(kernels: Sequence[Kernel], arithmetic: Arithmetic) -> str:
-    """Return what a kernel's behaviour says of it, in a few words."""
+    """Describe a kernel by its behaviour, in a few words."""
     own = next(kernel for kernel in kernels if kernel.arithmetic == arithmetic)
     fp32 = next(kernel for kernel in kernels if kernel.arithmetic == "fp32")
     if arithmetic == "fp32":

@@ -1,4 +1,4 @@
-"""What each layer of a model gains here, measured alone, and which of them gain more than expected."""
+"""What each layer of a model gains on this CPU, measured alone, and which layers exceed the expectation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class LayerGain(BaseModel):
         layers: How many layers of this shape there are.
         kind: Its kind.
         multiply_adds: Of one image.
-        fp32_bytes: Of its weights, input and result in fp32; None where its shape is not known.
+        fp32_bytes: Of its weights, input and result in fp32; None if its shape is not known.
         fp32_ns: Its time in fp32.
         int8_ns: Its time in int8.
         expected: What its kind is expected to gain; 1.0 where int8 is slower, for the layer can stay in fp32.
@@ -65,12 +65,12 @@ def measured_gains(layers: Sequence[ModelLayer], peaks: Peaks, times: ProbeTimes
     for layer in layers:
         if layer.shape is not None:
             same.setdefault(layer.shape, []).append(layer)
-    found = []
+    gains = []
     for shapes in _some(list(same)):
         probes = [Probe(shape, arithmetic) for shape in shapes for arithmetic in ("fp32", "u8s8")]
         taken = [float(min(runs)) for runs in times(probes, peaks.threads)]
         for shape, fp32_ns, int8_ns in zip(shapes, taken[::2], taken[1::2], strict=True):
-            found.append(
+            gains.append(
                 LayerGain(
                     name=same[shape][0].name,
                     layers=len(same[shape]),
@@ -82,11 +82,11 @@ def measured_gains(layers: Sequence[ModelLayer], peaks: Peaks, times: ProbeTimes
                     expected=max(1.0, peaks.of(shape.kind).gain),
                 )
             )
-    return tuple(found)
+    return tuple(gains)
 
 
 def surpassing_reason(gain: LayerGain, peaks: Peaks, memory_rate: float) -> str:
-    """Return why a layer gains more than its kind is expected to.
+    """Return why a layer gains more than expected of its kind.
 
     It is memory where moving the layer's fp32 values once takes as long as half of its arithmetic at the peak: int8
     moves a quarter of them. Else fp32 is further from its peak in this shape than int8 is.

@@ -1,4 +1,4 @@
-"""The shapes of products: what decides how fast a kernel is."""
+"""The shapes of convolutions and matrix products, which decide how fast a kernel is."""
 
 from __future__ import annotations
 

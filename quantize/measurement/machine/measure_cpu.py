@@ -1,4 +1,4 @@
-"""The measurement of this CPU: some seconds of work, kept between runs."""
+"""The measurement of this CPU: takes some seconds, and is cached between runs."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _COPIES = 9
 
 
 def measure_machine(threads: int, *, times: ProbeTimes = probe_times, clock: Clock = monotonic) -> Machine:
-    """Measure this CPU on one thread and, where asked for, on several.
+    """Measure this CPU on one thread and, if requested, on several.
 
     Args:
-        threads: Threads of the second measurement; 1: none.
+        threads: Threads of the second measurement; 1 for none.
         times: Measures layers.
-        clock: Tells how long it takes.
+        clock: Times the measurement.
     """
     begin = clock()
     single = measured_peaks(1, times)
@@ -76,8 +76,8 @@ class Known:
     """A measurement of this CPU.
 
     Attributes:
-        machine: What was found.
-        from_cache: The file that it was read from; None: it was measured now.
+        machine: The measurement.
+        from_cache: The file that it was read from; None if it was measured now.
     """
 
     machine: Machine
@@ -87,11 +87,11 @@ class Known:
 def this_machine(
     threads: int = 1, *, again: bool = False, measure: Callable[[int], Machine] = measure_machine
 ) -> Known:
-    """Return the measurement of this CPU: the kept one of the same CPU, onnxruntime and threads, else a new one.
+    """Return the measurement of this CPU: cached for the same CPU, onnxruntime and threads, or made now.
 
     Args:
-        threads: Threads of the second measurement; 1: none.
-        again: Measure whether one was kept or not.
+        threads: Threads of the second measurement; 1 for none.
+        again: Measure even if a cached measurement exists.
         measure: Measures this CPU.
     """
     path = _place(threads)

@@ -1,6 +1,6 @@
-"""How much memory this process holds and has held, and what a model takes of it.
+"""Memory of processes, and what a model takes.
 
-A process that loads a model to measure it imports this module and little else.
+A child process that measures a model imports this module and little else.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def resident_bytes() -> int:
 
 
 def peak_resident_bytes(pid: int | None = None) -> int | None:
-    """Return the largest resident set size of a process so far, in bytes; None where it is not told.
+    """Return the largest resident set size of a process so far, in bytes; None if unknown.
 
     Args:
-        pid: Of a child process, which may have ended (then it is not told); None: this process.
+        pid: Of a child process, which may have ended (the result is then None); None for this process.
 
     On Linux it is the kernel's high-water mark of this process's memory (``VmHWM``). ``getrusage`` would not do
     there: a child begins with its parent's maximum.
@@ -55,7 +55,7 @@ def _status(process: str) -> str:
 
 
 def forget_peak() -> bool:
-    """Begin the high-water mark anew where the kernel allows it; return whether it did."""
+    """Reset the high-water mark if the kernel allows it, and return whether it did."""
     try:
         _CLEAR_REFS.write_text(_RESET_PEAK, encoding="ascii")
     except OSError:

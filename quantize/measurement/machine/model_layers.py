@@ -1,4 +1,4 @@
-"""The products of an fp32 model, told from the file alone."""
+"""The convolutions and matrix products of an fp32 model, read from the file alone."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ModelLayer:
         name: The node's name, or its result's where it has none.
         kind: What kind of layer it is.
         multiply_adds: Of one image.
-        shape: Its shape; None where it is of a form that is not measured alone (one-dimensional, transposed, grouped
+        shape: Its shape; None if it is of a form that is not measured alone (one-dimensional, transposed, grouped
             otherwise than depthwise, weights that are no constant).
     """
 
@@ -42,14 +42,14 @@ def model_layers(model: ModelProto) -> tuple[ModelLayer, ...]:
     """Return the convolutions and matrix products of a model for one image; those of unknown shape are left out."""
     shapes = inferred_shapes(model)
     constants = {tensor.name for tensor in model.graph.initializer}
-    found = []
+    layers = []
     for node in model.graph.node:
         if node.op_type in WEIGHTED and not node.domain:
             sizes = [_sizes(shapes.get(name)) for name in (node.input[0], node.input[1], node.output[0])]
             layer = _layer(node, *sizes, constant=node.input[1] in constants)
             if layer is not None:
-                found.append(layer)
-    return tuple(found)
+                layers.append(layer)
+    return tuple(layers)
 
 
 def layer_forms(model: ModelProto) -> dict[str, LayerForm]:
@@ -135,7 +135,7 @@ def _pair(values: Sequence[int]) -> tuple[int, int]:
 
 
 def _sizes(shape: tuple[int | str | None, ...] | None) -> tuple[int, ...] | None:
-    """Return a shape's sizes with 1 for the batch, or None where another one is not known."""
+    """Return a shape's sizes with 1 for the batch, or None if another one is not known."""
     if shape is None:
         return None
     sizes = [size if isinstance(size, int) else 1 if place == 0 else None for place, size in enumerate(shape)]

@@ -1,4 +1,4 @@
-"""Layers on their own: the ways of multiplying that are told apart, and graphs of one layer each."""
+"""Single layers to measure: the arithmetics that are distinguished, and a graph of one layer in each."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def probe_graph(probe: Probe) -> tuple[ModelProto, Values]:
     """Return the graph of a layer with drawn weights, and data for its input ``x``.
 
     Integer convolutions take and give channels last, as onnxruntime lays them out inside a model, so that no
-    transposition at the borders is timed with them; fp32 ones have their reordering in nodes of their own.
+    transposition is timed with them; fp32 ones are reordered by separate nodes.
     """
     generator = np.random.default_rng(0)
     if isinstance(probe.shape, ConvShape):
@@ -85,7 +85,7 @@ def qconv(data: Values, weights: Values, bias: npt.NDArray[np.int32], scale: flo
 
 
 def drawn_weights(shape: tuple[int, ...], arithmetic: Arithmetic, generator: np.random.Generator) -> Values:
-    """Return weights that fill their range."""
+    """Return random weights that fill their range."""
     most = largest_weight(arithmetic)
     steps = generator.integers(-most, most + 1, shape)
     if arithmetic == "fp32":

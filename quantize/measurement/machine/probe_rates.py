@@ -1,4 +1,4 @@
-"""How fast layers run on their own, in turns, and the peaks of their kinds."""
+"""How fast single layers run, measured in turns, and the peaks of their kinds."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def probe_times(
         probes: The layers.
         threads: Intra-op threads.
         rounds: Turns of each.
-        max_seconds: No round begins after this long, but the second: a slow or emulated CPU has fewer.
-        clock: Tells how long it has taken.
+        max_seconds: No round but the second begins after this time: a slow or emulated CPU gets fewer.
+        clock: Times the measurement.
 
     Returns:
         Of each layer, nanoseconds in each counted run, as many from each turn.
@@ -52,13 +52,13 @@ def probe_times(
     files = [(graph.SerializeToString(), data) for graph, data in graphs]
     with tempfile.TemporaryDirectory(prefix="quantize-machine-") as folder:
         if threads > 1:
-            found: list[list[int]] = [[] for _ in probes]
+            times: list[list[int]] = [[] for _ in probes]
             for _ in _rounds(max(_LEAST_ROUNDS, rounds // 2), max_seconds, clock):
                 for index, (graph, data) in enumerate(files):
                     session = _open(graph, threads, Path(folder))
                     _run(session, data, _LONE_RUNS)
-                    found[index] += _counted(_trace(session), probes[index], _LONE_RUNS, _LONE_WARMUP)
-            return tuple(map(tuple, found))
+                    times[index] += _counted(_trace(session), probes[index], _LONE_RUNS, _LONE_WARMUP)
+            return tuple(map(tuple, times))
         sessions = [(_open(graph, threads, Path(folder)), data) for graph, data in files]
         for _ in _rounds(rounds, max_seconds, clock):
             for session, data in sessions:
@@ -75,7 +75,7 @@ def counted_runs(threads: int) -> int:
 
 
 def _rounds(most: int, max_seconds: float, clock: Clock) -> Iterator[int]:
-    """Yield round after round until there are enough, or time is up after two."""
+    """Yield round numbers until there are enough, or until time is up after at least two."""
     end = clock() + int(max_seconds * 1e9)
     for done in range(most):
         if done >= _LEAST_ROUNDS and clock() >= end:
@@ -136,13 +136,13 @@ class Rates:
     spread: float
 
     def best(self, kind: LayerKind, arithmetic: Arithmetic, *, block: int = 1) -> float | None:
-        """Return the highest rate of a kind's layers; None where none was measured."""
-        found = [
+        """Return the highest rate of a kind's layers; None if none was measured."""
+        rates = [
             rate
             for probe, rate in self.of.items()
             if probe.arithmetic == arithmetic and probe.block == block and _kind(probe) == kind
         ]
-        return max(found, default=None)
+        return max(rates, default=None)
 
 
 def measured_peaks(threads: int, times: ProbeTimes) -> Peaks:
@@ -152,16 +152,16 @@ def measured_peaks(threads: int, times: ProbeTimes) -> Peaks:
         threads: Intra-op threads.
         times: Measures layers.
     """
-    found, spread = [], 0.0
+    peaks, spread = [], 0.0
     for kind in KINDS:
         rates = measured_rates(kind, ("fp32", "u8s8"), threads, times)
         fp32, plain = rates.best(kind, "fp32"), rates.best(kind, "u8s8")
         assert fp32 is not None
         assert plain is not None
         rewritten = rates.best(kind, "u8s8", block=2) or 0.0
-        found.append(KindPeak(kind=kind, fp32=fp32, int8=max(plain, rewritten), rewritten=rewritten > plain))
+        peaks.append(KindPeak(kind=kind, fp32=fp32, int8=max(plain, rewritten), rewritten=rewritten > plain))
         spread = max(spread, rates.spread)
-    return Peaks(threads=threads, kinds=tuple(found), spread=spread)
+    return Peaks(threads=threads, kinds=tuple(peaks), spread=spread)
 
 
 def measured_rates(

@@ -1,4 +1,4 @@
-"""Session load time and peak memory of each model, each in a process of its own."""
+"""Session load time and peak memory of each model, each in its own process."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Load(BaseModel):
     Attributes:
         load_ns: Time to open the session, the file being in the system's cache.
         first_run_ns: Time of its first run.
-        before_bytes: Resident set size before: the interpreter, onnxruntime and one input.
+        before_bytes: Resident set size before loading: the interpreter, onnxruntime and one input.
         loaded_bytes: Resident set size with the session open.
-        peak_bytes: Largest resident set size while loading and running; None where the system does not tell.
+        peak_bytes: Largest resident set size while loading and running; None if unknown.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,11 +41,11 @@ class Load(BaseModel):
 
 
 class Resources(BaseModel):
-    """What a model takes besides time a run.
+    """What a model takes besides its time per run.
 
     Attributes:
         name: The model's name in the plan.
-        loads: One entry a process.
+        loads: One entry per process.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,13 +65,13 @@ class Resources(BaseModel):
 
     @property
     def peak_bytes(self) -> float | None:
-        """Return the median peak of the whole process, in bytes; None where the system does not tell."""
+        """Return the median peak of the whole process, in bytes; None if unknown."""
         peaks = [load.peak_bytes for load in self.loads if load.peak_bytes is not None]
         return statistics.median(peaks) if len(peaks) == len(self.loads) else None
 
     @property
     def model_bytes(self) -> float | None:
-        """Return the median of what the model adds to the process at its peak, in bytes."""
+        """Return the median of what the model adds to the process's peak, in bytes."""
         added = [load.peak_bytes - load.before_bytes for load in self.loads if load.peak_bytes is not None]
         return statistics.median(added) if len(added) == len(self.loads) else None
 
@@ -84,17 +84,17 @@ def measure_resources(
     runs: int = 5,
     progress: Progress = silent,
 ) -> tuple[Resources, ...]:
-    """Load and run every model in processes of its own, in turns.
+    """Load and run every model in fresh processes, in turns.
 
     Args:
         plan: Gives models, threads, spinning and optimization.
         images: One prepared input of each model.
-        repeats: Processes a model.
-        runs: Runs in each: memory grows until the arena has its size.
-        progress: Told the processes done.
+        repeats: Processes per model.
+        runs: Runs in each; memory grows until the arena has its final size.
+        progress: Called with the number of processes done.
 
     Raises:
-        MeasurementError: A process was killed, by the kernel for want of memory for example.
+        MeasurementError: A process was killed, for example because memory ran out.
     """
     loads: dict[str, list[Load]] = {name: [] for name in plan.models}
     total = repeats * len(plan.models)

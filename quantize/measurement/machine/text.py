@@ -31,8 +31,8 @@ def machine_text(
     """Return the class, the kernels, the peaks and, for a model, what int8 is expected to gain.
 
     Args:
-        machine: What was found.
-        from_cache: The file that it was read from; None: it was measured now.
+        machine: The measurement.
+        from_cache: The file that it was read from; None if it was measured now.
         expectation: Of a model, where one was named.
         layers: What the model's layers gain, measured alone.
     """
@@ -62,7 +62,7 @@ def _head(machine: Machine, from_cache: Path | None) -> str:
     cores = "1 core" if machine.cores == 1 else f"{machine.cores} cores"
     lines = [f"{machine.cpu_model}, {machine.architecture}, {cores}, onnxruntime {machine.onnxruntime}"]
     sets = frozenset(machine.instruction_sets)
-    # Where the class was named by hand, what the processor has says nothing of it.
+    # If the class was overridden, the instruction sets do not explain it.
     told = f" ({' '.join(sorted(sets))})" if sets and class_of(machine.architecture, sets) == machine.cpu_class else ""
     lines.append(f"class {machine.cpu_class}{told}")
     if from_cache is None:

@@ -1,4 +1,4 @@
-"""What a node of the graph that ran is: int8 arithmetic, fp32 arithmetic and why, or conversion between the two."""
+"""What each node that ran computes: int8 arithmetic, fp32 arithmetic (and why), or conversion between the two."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from quantize.recipe import Recipe
 
 Kind = Literal["int8", "fp32", "conversion"]
 
-# Operators that compute nothing: they change the type, the scale or the order of what is there.
+# Operators that compute nothing: they change the type, the scale or the layout of values.
 _CONVERSIONS = frozenset(
     {
         "QuantizeLinear",
@@ -34,7 +34,7 @@ _EIGHT_BITS = ("uint8", "int8")
 
 
 def requantizing_concats(optimized: ModelProto) -> frozenset[str]:
-    """Return the names of the QLinearConcat whose inputs have another scale or zero point than the output.
+    """Return the names of QLinearConcat nodes whose inputs differ from the output in scale or zero point.
 
     onnxruntime copies an input with the output's parameters, and maps every byte of the others through a table.
 
@@ -42,7 +42,7 @@ def requantizing_concats(optimized: ModelProto) -> frozenset[str]:
         optimized: The graph that onnxruntime runs.
     """
     values = {tensor.name: tensor for tensor in optimized.graph.initializer}
-    found = set()
+    names = set()
     for node in optimized.graph.node:
         if node.op_type == "QLinearConcat":
             # Y_scale, Y_zero_point, then tensor, scale and zero point of each input.
@@ -51,16 +51,16 @@ def requantizing_concats(optimized: ModelProto) -> frozenset[str]:
             ]
             wanted = _parameters(node.input[0], node.input[1], values)
             if any(own is None or own != wanted for own in parameters):
-                found.add(node.name)
-    return frozenset(found)
+                names.add(node.name)
+    return frozenset(names)
 
 
 def kind_of(node: NodeTrace, requantizing: frozenset[str]) -> Kind:
-    """Return what kind of node it is, by its operator and the types that it ran on.
+    """Return the kind of a node, from its operator and the types that it ran on.
 
     Args:
-        node: As it ran.
-        requantizing: As ``requantizing_concats`` gives them.
+        node: The node as it ran.
+        requantizing: The result of ``requantizing_concats``.
     """
     if node.op_type in _CONVERSIONS or (node.op_type == "QLinearConcat" and node.name in requantizing):
         return "conversion"

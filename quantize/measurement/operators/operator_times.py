@@ -1,4 +1,4 @@
-"""The time of every operator of two models, side by side."""
+"""The time of every operator of two models."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class OperatorTime(BaseModel):
         origin: The fp32 model's node that it computes; None for what quantization or onnxruntime added.
         origin_op: That node's operator.
         time_ns: Mean time of the middle half of the runs.
-        multiply_adds: That the fp32 model's node needs; None where it is no product or the shapes are not known.
+        multiply_adds: That the fp32 model's node needs; None if it is no product or the shapes are not known.
         reason: Why a node of a quantized model is in fp32 or requantizes; None for others.
         shape_note: What in a product's shape makes int8 gain little (few input channels, depthwise); None for others.
         layer: What kind of layer a product is; None for others, and in reports of earlier versions.
-        fp32_bytes: Of a product's weights, input and result in fp32; None where its shape is not known.
+        fp32_bytes: Of a product's weights, input and result in fp32; None if its shape is not known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,7 +83,7 @@ class ModelProfile(BaseModel):
 
     @property
     def run_ns(self) -> float:
-        """Return the time of a run, in nanoseconds: the operators' and what lies between them.
+        """Return the time of a run, in nanoseconds: the operators and the time between them.
 
         On a busy machine a run is interrupted more often than any one operator, so this is nearer to an undisturbed
         run than the runs' own times are.
@@ -92,7 +92,7 @@ class ModelProfile(BaseModel):
 
 
 class Profile(BaseModel):
-    """Two models' operators and what the core could do.
+    """The operators of two models, and the peak rates of this CPU.
 
     Attributes:
         baseline: The fp32 model's.

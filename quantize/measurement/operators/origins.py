@@ -1,4 +1,4 @@
-"""Which operator of the fp32 model a node that ran comes from, and how many multiply-adds that needs."""
+"""Which operator of the fp32 model each node that ran comes from, and how many multiply-adds it needs."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def multiply_adds(model: ModelProto, nodes: Sequence[NodeTrace], origins: Sequen
     """
     shapes = inferred_shapes(model)
     named = {node.name: node for node in model.graph.node if node.op_type in WEIGHTED}
-    found = {}
+    counts = {}
     for trace, origin in zip(nodes, origins, strict=True):
         if origin is None or origin not in named:
             continue
         weight = shapes.get(named[origin].input[1])
         sizes = [size for size in weight or () if isinstance(size, int)]
         if weight and len(sizes) == len(weight) and trace.outputs and trace.inputs:
-            found[origin] = _count(named[origin], sizes, trace)
-    return found
+            counts[origin] = _count(named[origin], sizes, trace)
+    return counts
 
 
 def _count(node: NodeProto, weight: Sequence[int], trace: NodeTrace) -> int:
@@ -95,9 +95,9 @@ def find_origins(
     """
     graph = Graph.of(model)
     named = {node.name: node for node in graph.nodes if node.name}
-    found = [_by_name(node, named, graph) for node in nodes]
-    taken = set(found)
-    left = [index for index, node in enumerate(nodes) if found[index] is None and is_product(node.op_type)]
+    origins = [_by_name(node, named, graph) for node in nodes]
+    taken = set(origins)
+    left = [index for index, node in enumerate(nodes) if origins[index] is None and is_product(node.op_type)]
     products = [node for node in model.graph.node if node.op_type in WEIGHTED and node.name not in taken]
     shapes = inferred_shapes(model) if left else {}
     here, there = defaultdict(list), defaultdict(list)
@@ -108,28 +108,28 @@ def find_origins(
     for signature, indices in here.items():
         if signature is not None and len(indices) == len(there[signature]):
             for index, product in zip(indices, there[signature], strict=True):
-                found[index] = product.name
+                origins[index] = product.name
                 left.remove(index)
                 products.remove(product)
     if len(left) == len(products):
         for index, product in zip(left, products, strict=True):
-            found[index] = product.name
-    return found
+            origins[index] = product.name
+    return origins
 
 
 def weight_shapes(graph: ModelProto) -> dict[str, Shape]:
     """Return the shapes of the weights of a graph's products, by name of the node."""
     values = {tensor.name: tuple(tensor.dims) for tensor in graph.graph.initializer}
-    found: dict[str, Shape] = {}
+    shapes: dict[str, Shape] = {}
     for node in graph.graph.node:
         place = 3 if node.op_type.startswith("Q") else 1
         if is_product(node.op_type) and len(node.input) > place and node.input[place] in values:
-            found[node.name] = values[node.input[place]]
-    return found
+            shapes[node.name] = values[node.input[place]]
+    return shapes
 
 
 def _signature(shape: Shape | None) -> tuple[int | str | None, ...] | None:
-    """Return what a weight's shape and its transposed one have in common; None where nothing is known."""
+    """Return a key that a weight's shape shares with its transpose; None if the shape is unknown."""
     if shape is None or len(shape) != 2:
         return shape
     return tuple(sorted(shape, key=str))
@@ -158,7 +158,7 @@ def is_conversion_name(op_type: str) -> bool:
 
 
 def _inner_names(name: str) -> list[str]:
-    """Return a name and what is left of it as suffix after suffix is taken off."""
+    """Return a name, and what is left of it as its suffixes are removed one by one."""
     names = [_PREFIX.sub("", name)]
     while (shorter := _SUFFIX.sub("", names[-1])) != names[-1]:
         names.append(shorter)

@@ -1,4 +1,4 @@
-"""Profiling two models in turns, and reading what their operators are."""
+"""Profile two models in turns and identify their operators."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from quantize.models.reading import read_model
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
 
-# The outer quarters are left out on either side: what disturbs a run hits few of its nodes.
+# The highest and lowest quarter are left out: a disturbance hits few nodes of a run.
 _TRIM = 0.25
 _FLOAT_BYTES = 4
 
@@ -48,8 +48,8 @@ def profile(
         inputs: Prepared images of both models.
         candidate: Name of the quantized model.
         runs: Profiled runs of each model.
-        recipe: What the candidate was made by, if known: it says what was kept in fp32 on purpose.
-        progress: Told the blocks done.
+        recipe: What the candidate was made by, if known; explains which layers were kept in fp32 on purpose.
+        progress: Called with the number of blocks done.
 
     Raises:
         ValueError: The plan has no baseline.
@@ -94,7 +94,7 @@ def _model_profile(
     operators = {node.name: node.op_type for node in reference.graph.node}
     forms, weights = layer_forms(reference), weight_shapes(reference)
     saved_graph = Graph.of(saved) if saved is not None else None
-    found = []
+    rows = []
     origins = find_origins(reference, trace.nodes, weight_shapes(optimized))
     for node, origin in zip(trace.nodes, origins, strict=True):
         kind = kind_of(node, requantizing)
@@ -105,7 +105,7 @@ def _model_profile(
             reason = "unequal scales"
         elif saved_graph is not None and kind == "fp32":
             reason = float_reason(saved_graph, origin, origin_op or node.op_type, recipe)
-        found.append(
+        rows.append(
             OperatorTime(
                 name=node.name,
                 op_type=node.op_type,
@@ -122,11 +122,11 @@ def _model_profile(
         )
     inside = np.sum([node.runs_ns for node in trace.nodes], axis=0)
     outside = float(np.median(np.array(trace.runs_ns) - inside))
-    return ModelProfile(name=name, operators=tuple(found), outside_ns=max(0.0, outside))
+    return ModelProfile(name=name, operators=tuple(rows), outside_ns=max(0.0, outside))
 
 
 def _fp32_bytes(node: NodeTrace, weight: Shape | None) -> int | None:
-    """Return the bytes in fp32 of a product's weights, input and result; None where a size is not known."""
+    """Return the bytes in fp32 of a product's weights, input and result; None if a size is not known."""
     sizes = [size for size in weight or () if isinstance(size, int)]
     if not weight or len(sizes) < len(weight) or not node.inputs or not node.outputs:
         return None

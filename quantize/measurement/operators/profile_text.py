@@ -1,4 +1,4 @@
-"""A profile on one screen: why is it not faster?"""
+"""Why is it not faster? A profile on one screen."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ def operator_speedups(profile: Profile) -> tuple[OperatorSpeedup, ...]:
 
 
 def expected_speedup(profile: Profile) -> float | None:
-    """Return the speed-up expected of all products together; None where the models have none in common."""
+    """Return the speed-up expected of all products together; None if the models have none in common."""
     products = [operator for operator in operator_speedups(profile) if operator.op_type in WEIGHTED]
     expected = sum(product.expected_ns for product in products)
     return sum(product.baseline_ns for product in products) / expected if products else None
@@ -149,7 +149,7 @@ def _expected_speedup(profile: Profile, operator: OperatorTime, typical: float |
 
 
 def typical_speedup(profile: Profile) -> float | None:
-    """Return the median speed-up of products, weighted by fp32 time; None where the models have none in common."""
+    """Return the median speed-up of products, weighted by fp32 time; None if the models have none in common."""
     before, after = _by_origin(profile.baseline), _by_origin(profile.candidate)
     pairs = [
         (sum(node.time_ns for node in nodes), sum(node.time_ns for node in after[origin]))

@@ -1,4 +1,4 @@
-"""Running models under onnxruntime's profiler, and reading which node took how long in which run."""
+"""Run models under onnxruntime's profiler, and read how long each node took in each run."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def run_profiled(
     folder: Path,
     progress: Progress,
 ) -> list[Trace]:
-    """Run both models under the profiler; leave the first runs of each block out of the traces."""
+    """Run both models under the profiler; the first runs of each block are left out of the traces."""
     sessions = [
         open_session(
             plan.models[name],

@@ -1,1 +1,1 @@
-"""Models timed in alternation, and what the times prove."""
+"""Models timed in alternation, and what their times show."""

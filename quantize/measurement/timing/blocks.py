@@ -1,4 +1,4 @@
-"""Blocks of runs, the order that they run in, and the paired values that they give."""
+"""Blocks of runs, the order they run in, and the paired values they yield."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Contestant(BaseModel):
-    """One who takes part in a measurement.
+    """A model that takes part in a measurement.
 
     Attributes:
         name: As in the plan.
@@ -32,7 +32,7 @@ class Contestant(BaseModel):
 
 
 class Block(BaseModel):
-    """Runs of one contestant in a row.
+    """Consecutive runs of one contestant.
 
     Attributes:
         contestant: Its name.
@@ -59,10 +59,10 @@ class Block(BaseModel):
     def median_ns(self) -> float:
         """Return the block's time for comparisons: the median of its undisturbed runs, in nanoseconds.
 
-        On a busy machine a run lasts its own time or that plus a time slice of someone else's, and the longer of two
+        On a busy machine a run lasts its own time or that plus another process's time slice, and the longer of two
         models is hit more often: a median over both kinds would compare the scheduler. The run after it finds cold
-        caches, which costs the shorter model the larger part of its time. So neither counts, as long as there are
-        others; where there are none, the runs after interrupted ones count, and where there are none of these, all.
+        caches, which costs the shorter model the larger part of its time. So neither counts if there are
+        others; if not, the runs after interrupted ones count; if there are none of those either, all do.
         """
         hit = set(self.preempted)
         quiet = [index for index in range(len(self.runs_ns)) if index not in hit]
@@ -88,7 +88,7 @@ def round_order(names: Sequence[str], generator: np.random.Generator) -> tuple[s
 
 
 def fitting_block_length(longest: int, run_ns: Sequence[float], *, budget_ns: float, rounds: int) -> int:
-    """Return the timed runs a block that let ``rounds`` rounds fit into a time budget.
+    """Return the number of timed runs per block with which ``rounds`` rounds fit into a time budget.
 
     Args:
         longest: Never more than this.

@@ -1,4 +1,4 @@
-"""Where time comes from, and whether the kernel took this process off its core in it."""
+"""The clock, and whether the kernel took this process off its core."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ monotonic: Clock = time.perf_counter_ns
 
 
 SwitchCount = Callable[[], int]
-"""Returns how often, since the process began, one of its threads lost its core though it could have run on."""
+"""Returns how often one of this process's threads has lost its core although it could have continued."""
 
 if sys.platform == "win32":
 
     def involuntary_switches() -> int:
-        """Return 0: this system does not count them, and no run counts as interrupted."""
+        """Return 0: this system does not count them, so no run counts as interrupted."""
         return 0
 
 else:

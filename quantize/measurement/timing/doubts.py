@@ -1,4 +1,4 @@
-"""What makes a figure doubtful, and what to do about it."""
+"""Reasons not to trust a figure, and what to do about each."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Doubt(BaseModel):
 
 
 def doubts(measurement: Measurement) -> tuple[Doubt, ...]:
-    """Return everything that makes a measurement doubtful, the gravest first; empty where nothing does."""
+    """Return all reasons to doubt a measurement, the gravest first."""
     return (
         *_figures(measurement),
         *_competition(measurement),
@@ -44,11 +44,11 @@ def doubts(measurement: Measurement) -> tuple[Doubt, ...]:
 
 
 def machine_doubts(environment: Environment, *, asked_threads: int | None = None) -> Iterator[Doubt]:
-    """Yield the doubts that lie in the machine and its settings.
+    """Yield the doubts caused by the machine and its settings.
 
     Args:
         environment: Of the figure.
-        asked_threads: Threads that were asked for where fewer are used.
+        asked_threads: Requested threads, if fewer are used.
     """
     cores, threads = environment.usable_cores, environment.threads
     if asked_threads is not None and asked_threads > threads:
@@ -83,18 +83,18 @@ def machine_doubts(environment: Environment, *, asked_threads: int | None = None
 
 def _figures(measurement: Measurement) -> Iterator[Doubt]:
     compared, precision = speedups(measurement), measurement.plan.precision
-    for found in compared:
-        width = found.relative_width
+    for speedup in compared:
+        width = speedup.relative_width
         if width is None:
             yield Doubt(
                 name="too few rounds",
-                text=f"{_count(found.rounds, 'round')} give no interval for {found.candidate}",
+                text=f"{_count(speedup.rounds, 'round')} give no interval for {speedup.candidate}",
                 advice="raise max_seconds",
             )
         elif width > precision:
             yield Doubt(
                 name="imprecise",
-                text=f"the interval for {found.candidate} is {width:.1%} wide after {measurement.seconds:.0f} s; "
+                text=f"the interval for {speedup.candidate} is {width:.1%} wide after {measurement.seconds:.0f} s; "
                 f"{precision:.1%} was asked for",
                 advice="raise max_seconds, or measure when the machine is quiet",
             )
@@ -158,8 +158,8 @@ def _inputs(measurement: Measurement) -> Iterator[Doubt]:
         )
 
 
-def _excludes_one(found: Speedup) -> bool:
-    return found.low is not None and found.high is not None and not found.low <= 1 <= found.high
+def _excludes_one(speedup: Speedup) -> bool:
+    return speedup.low is not None and speedup.high is not None and not speedup.low <= 1 <= speedup.high
 
 
 def _count(number: int, thing: str) -> str:

@@ -1,4 +1,4 @@
-"""The loop that times: rounds of alternating blocks, every round with sessions of its own."""
+"""The timing loop: rounds of alternating blocks, with new sessions in every round."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class _Loop:
         return (self.clock() - self.begin) / 1e9
 
     def timed(self, run: Run, first: int, count: int, limit_ns: int | None = None) -> tuple[list[int], list[int]]:
-        """Return the duration of each run, and the indices of those in or just before which a core was taken away."""
+        """Return the duration of each run, and the indices of those during or just before which a core was lost."""
         durations: list[int] = []
         preempted: list[int] = []
         spent = 0
@@ -77,10 +77,10 @@ def interleave(
     switches: SwitchCount = involuntary_switches,
     progress: Progress = silent,
 ) -> tuple[tuple[Block, ...], Stop]:
-    """Time all contestants in rounds of alternating blocks until the figures are good enough or time is out.
+    """Time all contestants in rounds of alternating blocks until the figures are good enough or time runs out.
 
     In every round each contestant opens a new session, in the round's random order: where a session's memory
-    happens to lie can move a model's time by a per cent, and would otherwise move a whole measurement. Then come the
+    is allocated can move a model's time by a per cent, and would otherwise move a whole measurement. Then come the
     blocks (see ``round_order``), each with its own warm-up. All contestants of a half round see the same images.
     Python's garbage collector is paused. Between two readings of the clock there is one call of ``Run`` and nothing
     else.
@@ -90,8 +90,8 @@ def interleave(
         plan: Warm-up, block length, seed and time limit.
         enough: Whether the complete rounds so far suffice.
         clock: Source of time.
-        switches: Tells which runs the kernel interrupted; read outside the timed region.
-        progress: Told the rounds done.
+        switches: Counts interruptions by the kernel; read outside the timed region.
+        progress: Called with the number of rounds done.
 
     Returns:
         The blocks of all complete rounds, and why the measurement ended. The first round is always completed.
@@ -114,7 +114,7 @@ def interleave(
 
 
 def _one_round(loop: _Loop, number: int, order: tuple[str, ...], contestants: Mapping[str, OpenSession]) -> bool:
-    """Time one round; return False, and keep nothing of it, where time ran out before its end."""
+    """Time one round; return False, and keep nothing of it, if time runs out before its end."""
     plan, runs, opened = loop.plan, {}, {}
     for name in order[: len(contestants)]:
         runs[name] = contestants[name]()

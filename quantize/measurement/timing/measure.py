@@ -36,7 +36,7 @@ def measure(plan: Plan, inputs: Inputs, *, clock: Clock = monotonic, progress: P
         plan: What to do.
         inputs: Prepared images of every model.
         clock: Source of time.
-        progress: Told the rounds done.
+        progress: Called with the number of rounds done.
 
     Raises:
         MeasurementError: A model without images, or models with unlike numbers of them or of images a run.
@@ -67,7 +67,7 @@ def measure(plan: Plan, inputs: Inputs, *, clock: Clock = monotonic, progress: P
 
 
 def session_run(path: Path, images: Sequence[npt.NDArray[np.generic]], plan: Plan) -> Run:
-    """Open a model and return what runs it on the image with a number, counted round and round."""
+    """Open a model and return a function that runs it on image ``number``, modulo the number of images."""
     session = open_session(path, threads=plan.threads, optimization=plan.optimization, spinning=plan.spinning)
     name = session.get_inputs()[0].name
     feeds = [{name: image} for image in images]
@@ -116,14 +116,14 @@ _RESAMPLES = 1000
 
 
 def precise_enough(blocks: Sequence[Block], contestants: Sequence[Contestant], plan: Plan) -> bool:
-    """Return whether every model has its runs and every interval is narrow enough.
+    """Return whether every model has enough runs and every interval is narrow enough.
 
     With a baseline, the candidates' speed-ups must be as precise as asked, else each model's own time. The A/A
     control only has to be run: its interval is the noise floor, whatever its width.
 
     Args:
         blocks: Of complete rounds.
-        contestants: Who takes part.
+        contestants: The models that take part.
         plan: Gives ``iteration``, ``precision`` and ``confidence``.
     """
     runs = {contestant.name: 0 for contestant in contestants}

@@ -15,7 +15,7 @@ from quantize.measurement.timing.interleave import Stop
 from quantize.measurement.timing.plan import Plan
 from quantize.measurement.timing.speedup import Speedup, median_interval, noise_floor, speedup
 
-# A percentile is the word of the runs beyond it: with fewer than ten it is one outlier's.
+# A percentile rests on the runs beyond it: with fewer than ten, a single outlier decides it.
 _RUNS_BEYOND = 10
 
 
@@ -25,14 +25,14 @@ def runs_needed(quantile: float) -> int:
 
 
 def percentile_ns(runs_ns: Sequence[int], quantile: float) -> int | None:
-    """Return a quantile of run times by nearest rank, so that it is a time that was measured.
+    """Return a quantile of run times by nearest rank: always a measured time.
 
     Args:
         runs_ns: Durations in nanoseconds.
         quantile: Between 0.5 and 1, for example 0.99.
 
     Returns:
-        Nanoseconds, or None where the runs do not support it.
+        Nanoseconds, or None if the runs do not support it.
     """
     if len(runs_ns) < runs_needed(quantile):
         return None
@@ -40,16 +40,16 @@ def percentile_ns(runs_ns: Sequence[int], quantile: float) -> int | None:
 
 
 class Measurement(BaseModel):
-    """What was timed, in which order, where.
+    """What was timed, in which order and where.
 
     Attributes:
-        plan: What was asked for.
-        contestants: Who took part.
+        plan: What to measure, and how.
+        contestants: The models that took part.
         environment: Machine, software and settings.
-        before: Conditions when it began.
-        after: Conditions when it ended.
+        before: Conditions at its start.
+        after: Conditions at its end.
         images: Different images that rotated.
-        blocks: Raw times, in the order of time.
+        blocks: Raw times, in chronological order.
         stopped: Why it ended.
         seconds: How long it took.
     """
@@ -77,7 +77,7 @@ class Latency(BaseModel):
     Attributes:
         name: The contestant's name.
         runs: Timed runs.
-        batch_size: Images a run.
+        batch_size: Images per run.
         quiet_ns: Median over the rounds of the time without runs that another process interrupted: what speed-ups
             compare. On a quiet machine it is the median of all runs.
         quiet_low_ns: Lower bound of its interval, by rounds.
@@ -149,11 +149,11 @@ def latency_of(name: str, blocks: Sequence[Block], plan: Plan) -> Latency:
 
 def speedups(measurement: Measurement) -> tuple[Speedup, ...]:
     """Return each candidate's speed-up over the baseline, in the plan's order; empty without a baseline."""
-    return tuple(found for name in measurement.names("candidate") if (found := _over_baseline(measurement, name)))
+    return tuple(measured for name in measurement.names("candidate") if (measured := _over_baseline(measurement, name)))
 
 
 def control_speedup(measurement: Measurement) -> Speedup | None:
-    """Return the A/A control: the baseline's speed-up over itself; None where there was no control."""
+    """Return the A/A control: the baseline's speed-up over itself; None if there was no control."""
     names = measurement.names("control")
     return _over_baseline(measurement, names[0]) if names else None
 

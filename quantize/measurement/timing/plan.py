@@ -1,4 +1,4 @@
-"""What a measurement is to do: which models, how often, how exactly, for how long."""
+"""What to measure: which models, how often, how precisely, for how long."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ class Plan(BaseModel):
         baseline: Name of the model that all others are compared with; None to measure without comparing.
         control: Measure the baseline a second time, in sessions of its own: the A/A control.
         threads: Intra-op threads of every session.
-        batch_size: Images a run; the inputs' own where a measurement is made.
+        batch_size: Images per run; the inputs' own where a measurement is made.
         warmup: Runs of each newly opened session before its first block (fewer where they take over 0.5 s).
         switch_warmup: Runs before the timed ones each time another model takes over (caches, frequency).
-        block_length: Timed runs a block; None lets ``iteration`` decide.
+        block_length: Timed runs per block; None lets ``iteration`` decide.
         iteration: Timed runs of each model before the measurement may stop.
-        precision: Width of the speed-up's interval, relative to the speed-up, that ends the measurement.
+        precision: The measurement may stop once the speed-up's interval is this narrow, relative to the speed-up.
         confidence: Confidence of every interval.
-        max_seconds: Time after which the measurement stops, precise or not.
+        max_seconds: The measurement stops after this time, precise or not.
         seed: Decides the order of the blocks and the bootstrap's resamples.
         spinning: Whether waiting threads spin; None leaves onnxruntime's default. The same for all models.
         optimization: Graph optimization of every session; fp32 gets its best settings too.
-        asked_threads: Threads that the settings asked for, where the machine has fewer; else None.
+        asked_threads: Requested threads, if the machine has fewer; else None.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,19 +66,19 @@ class Plan(BaseModel):
 
     @property
     def longest_block(self) -> int:
-        """Return the timed runs a block where the models are fast: enough rounds for an interval in ``iteration``."""
+        """Return the timed runs per block of fast models: few enough for an interval within ``iteration`` runs."""
         if self.block_length is not None:
             return self.block_length
         return max(5, min(LONGEST_BLOCK, math.ceil(self.iteration / (2 * MINIMUM_ROUNDS))))
 
     @property
     def control_name(self) -> str | None:
-        """Return the name of the A/A control, or None where there is none."""
+        """Return the name of the A/A control, or None."""
         return f"{self.baseline} again" if self.control and self.baseline is not None else None
 
     def contestants(self) -> tuple[Contestant, ...]:
-        """Return who takes part: the baseline, its A/A control and the other models, hashed as they are now."""
-        found = []
+        """Return the baseline, its A/A control and the other models, with the hashes of their files."""
+        contestants = []
         for name, path in self.models.items():
             sha256, size = sha256_file(path), path.stat().st_size
             role: Literal["baseline", "candidate", "alone"] = "candidate"
@@ -86,7 +86,7 @@ class Plan(BaseModel):
                 role = "alone"
             elif name == self.baseline:
                 role = "baseline"
-            found.append(Contestant(name=name, role=role, sha256=sha256, bytes=size))
+            contestants.append(Contestant(name=name, role=role, sha256=sha256, bytes=size))
             if role == "baseline" and self.control_name is not None:
-                found.append(Contestant(name=self.control_name, role="control", sha256=sha256, bytes=size))
-        return tuple(found)
+                contestants.append(Contestant(name=self.control_name, role="control", sha256=sha256, bytes=size))
+        return tuple(contestants)

@@ -45,7 +45,7 @@ def median_interval(
 
 
 def expanded_tail(tail: float, count: int) -> float:
-    """Return the share of resamples to cut off on one side of an expanded percentile interval.
+    """Return the share of resamples to cut off on each side of an expanded percentile interval.
 
     Args:
         tail: Share that the interval should leave out there, 0.025 for 95 %.
@@ -93,7 +93,7 @@ class Speedup(BaseModel):
 def speedup(
     log_ratios: npt.NDArray[np.float64], *, baseline: str, candidate: str, confidence: float = 0.95, seed: int = 0
 ) -> Speedup | None:
-    """Return the speed-up that paired log ratios show, or None without any.
+    """Return the speed-up that paired log ratios show, or None if there are none.
 
     Args:
         log_ratios: Logarithm of baseline time over candidate time, one a round.
@@ -121,7 +121,7 @@ def signed_rank_p_value(differences: npt.NDArray[np.float64]) -> float:
     """Return the two-sided p-value of Wilcoxon's signed-rank test that differences are symmetric about zero.
 
     Args:
-        differences: At least one; 1.0 is returned where all are zero.
+        differences: At least one; if all are zero, 1.0 is returned.
     """
     rest = differences[differences != 0]
     if len(rest) == 0:
@@ -151,16 +151,16 @@ def noise_floor(control: Speedup | None) -> float | None:
     return max(abs(math.expm1(math.log(control.high))), abs(math.expm1(-math.log(control.low))))
 
 
-def difference(found: Speedup, floor: float | None) -> Difference:
-    """Say whether a speed-up shows a difference at all.
+def difference(measured: Speedup, floor: float | None) -> Difference:
+    """Return whether a speed-up shows a difference at all.
 
     Returns:
-        ``not shown`` without an interval (too few rounds); ``none`` where the interval holds 1 or the difference is
+        ``not shown`` without an interval (too few rounds); ``none`` if the interval holds 1 or the difference is
         below the noise floor; else ``faster`` or ``slower``.
     """
-    if found.low is None or found.high is None:
+    if measured.low is None or measured.high is None:
         return "not shown"
-    beyond = math.exp(abs(math.log(found.ratio))) - 1
-    if found.low <= 1 <= found.high or (floor is not None and beyond <= floor):
+    beyond = math.exp(abs(math.log(measured.ratio))) - 1
+    if measured.low <= 1 <= measured.high or (floor is not None and beyond <= floor):
         return "none"
-    return "faster" if found.ratio > 1 else "slower"
+    return "faster" if measured.ratio > 1 else "slower"

@@ -1,4 +1,4 @@
-"""From a JPEG's bytes to the five best classes: each stage apart, and all at once."""
+"""From the bytes of an image file to the five best classes: each stage timed alone, and all together."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _TOP = 5
 
 
 class StageTimes(BaseModel):
-    """One model's times a stage, one entry an image, in nanoseconds.
+    """One model's times per stage, one entry per image, in nanoseconds.
 
     Attributes:
         name: The model's name in the plan.
         preprocessing_ns: Decoding, resizing, cropping, normalizing where the model does not take pixels.
         inference_ns: The session's run.
         postprocessing_ns: Finding the five best classes.
-        end_to_end_ns: All three at once, timed apart, twice an image.
+        end_to_end_ns: All three together, timed separately, twice per image.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,7 +48,7 @@ class StageTimes(BaseModel):
 
 
 def preparation(preprocessing: Preprocessing, *, layout: Layout = "NCHW", dtype: str = "float32") -> Prepare:
-    """Return what makes a model's input of an image file's bytes, as a user of the model would.
+    """Return a function that turns an image file's bytes into a model's input, as a user of the model would.
 
     Args:
         preprocessing: With its sizes decided.
@@ -78,17 +78,17 @@ def measure_stages(
     clock: Clock = monotonic,
     progress: Progress = silent,
 ) -> tuple[StageTimes, ...]:
-    """Time every model's way from image bytes to its five best classes.
+    """Time every model from image bytes to its five best classes.
 
-    For every image, the models take turns forth and back in random order. Forth, each stage is timed; back, the whole
-    way is timed without a reading of the clock inside, and so once more forth.
+    For every image, the models take turns in random order and then in reverse. Each stage is timed in the first half
+    only; the whole is timed in both halves, without reading the clock in between.
 
     Args:
         plan: Gives models, threads, spinning, optimization, seed and the time limit.
         encoded: Bytes of image files.
-        prepare: What makes each model's input.
+        prepare: Makes each model's input.
         clock: Source of time.
-        progress: Told the images done.
+        progress: Called with the number of images done.
     """
     generator = np.random.default_rng(plan.seed)
     sessions = {name: _classify(plan, name) for name in plan.models}
@@ -133,7 +133,7 @@ def measure_stages(
 def end_to_end_speedup(
     baseline: StageTimes, candidate: StageTimes, *, confidence: float = 0.95, seed: int = 0
 ) -> Speedup | None:
-    """Return how much faster the whole way is, paired by image; None without images.
+    """Return the end-to-end speed-up, paired by image; None without images.
 
     Args:
         baseline: Its times.
@@ -151,7 +151,7 @@ def end_to_end_speedup(
 
 
 def _classify(plan: Plan, name: str) -> Classify:
-    """Return what runs a model on one image; one that takes more at once gets it as often as it takes images."""
+    """Return a function that runs a model on one image; a model with a fixed batch gets it that many times."""
     session = open_session(
         plan.models[name], threads=plan.threads, optimization=plan.optimization, spinning=plan.spinning
     )

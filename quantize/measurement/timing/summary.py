@@ -18,7 +18,7 @@ def summary(measurement: Measurement) -> str:
     figures = [latency(measurement, contestant.name) for contestant in measurement.contestants]
     floor = measured_noise_floor(measurement)
     lines = latency_table(figures)
-    lines += [speedup_line(found, floor) for found in speedups(measurement)]
+    lines += [speedup_line(speedup, floor) for speedup in speedups(measurement)]
     if floor is not None:
         baseline = measurement.names("baseline")[0]
         lines.append(f"noise floor {floor:.1%} ({baseline} against itself): smaller differences are none")
@@ -28,7 +28,7 @@ def summary(measurement: Measurement) -> str:
 
 
 def latency_table(figures: Iterable[Latency]) -> list[str]:
-    """Return a line a contestant under a head; a percentile that the runs do not support is a dash.
+    """Return a header and a line per contestant; a percentile that the runs do not support is a dash.
 
     ``quiet`` is the time that speed-ups compare: without the runs that other processes interrupted.
     """
@@ -40,13 +40,13 @@ def latency_table(figures: Iterable[Latency]) -> list[str]:
     return lines
 
 
-def speedup_line(found: Speedup, floor: float | None) -> str:
+def speedup_line(speedup: Speedup, floor: float | None) -> str:
     """Return one candidate's speed-up with its interval and what it shows."""
     words = {"faster": "", "slower": "", "none": ": no difference", "not shown": ": too few rounds to tell"}
     interval = ""
-    if found.low is not None and found.high is not None:
-        interval = f" ({found.confidence:.0%}: {found.low:.2f} to {found.high:.2f}{_p_value(found.p_value)})"
-    return f"{shortened(found.candidate, 32)}: {found.ratio:.2f}x{interval}{words[difference(found, floor)]}"
+    if speedup.low is not None and speedup.high is not None:
+        interval = f" ({speedup.confidence:.0%}: {speedup.low:.2f} to {speedup.high:.2f}{_p_value(speedup.p_value)})"
+    return f"{shortened(speedup.candidate, 32)}: {speedup.ratio:.2f}x{interval}{words[difference(speedup, floor)]}"
 
 
 def _p_value(value: float | None) -> str:
@@ -82,17 +82,17 @@ def environment_lines(measurement: Measurement) -> list[str]:
     return textwrap.wrap("; ".join(facts), WIDTH)
 
 
-def doubt_lines(found: Iterable[Doubt]) -> list[str]:
+def doubt_lines(reasons: Iterable[Doubt]) -> list[str]:
     """Return each doubt and its advice, wrapped; nothing without doubts."""
     lines = []
-    for doubt in found:
+    for doubt in reasons:
         lines += textwrap.wrap(f"doubtful: {doubt.text}", WIDTH, subsequent_indent="  ")
         lines += textwrap.wrap(f"  to do: {doubt.advice}", WIDTH, subsequent_indent="  ")
     return lines
 
 
 def milliseconds(nanoseconds: float | None) -> str:
-    """Return a time with three digits that count, such as ``3.26 ms``; a dash for None."""
+    """Return a time with three significant digits, such as ``3.26 ms``; a dash for None."""
     if nanoseconds is None:
         return "-"
     value = nanoseconds / 1e6
@@ -100,7 +100,7 @@ def milliseconds(nanoseconds: float | None) -> str:
 
 
 def shortened(name: str, width: int) -> str:
-    """Return a name of at most ``width`` characters; what is cut from its middle is an ellipsis."""
+    """Return a name of at most ``width`` characters, with an ellipsis for what is cut from its middle."""
     if len(name) <= width:
         return name
     tail = (width - 1) // 2

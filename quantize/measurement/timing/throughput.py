@@ -1,4 +1,4 @@
-"""Images a second over batch sizes: the offline figure, where ``measure`` gives the single-stream one."""
+"""Images per second at several batch sizes: the offline figure; ``measure`` gives the single-stream one."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class BatchThroughput(BaseModel):
     """All models at one batch size.
 
     Attributes:
-        batch_size: Images a run.
-        measurement: The paired measurement; None where a model cannot take that many.
-        refused: Why there is no measurement; None where there is one.
+        batch_size: Images per run.
+        measurement: The paired measurement; None if a model cannot take that batch size.
+        refused: Why there is no measurement, or None.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,11 +46,11 @@ def measure_batch_sizes(
     """Measure all models in alternation at each batch size, sharing the plan's time among them.
 
     Args:
-        plan: As for one measurement; ``iteration`` counts images here, so larger batches run less often.
-        images: Prepared images of every model as for ``measure``, single ones where the model takes them.
-        batch_sizes: Images a run.
+        plan: As for one measurement; ``iteration`` counts images here, so larger batches have fewer runs.
+        images: Prepared images of every model as for ``measure``, single ones if the model takes those.
+        batch_sizes: Images per run.
         clock: Source of time.
-        progress: Told the batch sizes done.
+        progress: Called with the number of batch sizes done.
 
     Returns:
         One entry a batch size, in the order given.
@@ -59,12 +59,12 @@ def measure_batch_sizes(
         MeasurementError: As ``measure``.
     """
     fixed = {name: size for name, path in plan.models.items() if (size := _fixed_batch(plan, name)) is not None}
-    found = []
+    results = []
     for done, size in enumerate(batch_sizes):
         progress("throughput", done, len(batch_sizes))
         unable = [f"{name} takes {batch} a run, no other number" for name, batch in fixed.items() if batch != size]
         if unable:
-            found.append(BatchThroughput(batch_size=size, measurement=None, refused="; ".join(unable)))
+            results.append(BatchThroughput(batch_size=size, measurement=None, refused="; ".join(unable)))
             continue
         part = plan.model_copy(
             update={
@@ -74,17 +74,17 @@ def measure_batch_sizes(
             }
         )
         measurement = measure(part, _batched(images, size), clock=clock)
-        found.append(BatchThroughput(batch_size=size, measurement=measurement, refused=None))
+        results.append(BatchThroughput(batch_size=size, measurement=measurement, refused=None))
     progress("throughput", len(batch_sizes), len(batch_sizes))
-    return tuple(found)
+    return tuple(results)
 
 
 def in_batches(images: Sequence[npt.NDArray[np.generic]], size: int) -> list[npt.NDArray[np.generic]]:
-    """Return single images joined to batches of ``size``, at least four, that begin with different images.
+    """Join single images to at least four batches of ``size`` that begin with different images.
 
     Args:
-        images: Each ``[1, ...]``; or each ``[size, ...]`` already, for a model that takes no other number: left as is.
-        size: Images a batch; the images are taken round and round.
+        images: Each ``[1, ...]``; or each ``[size, ...]`` already, for a model with a fixed batch: left as is.
+        size: Images per batch; images are reused in turn.
 
     Returns:
         Arrays ``[size, ...]``, contiguous.
