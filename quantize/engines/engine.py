@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from quantize.config.quantization import QuantizationBlock
     from quantize.config.tuning import TuningBlock
     from quantize.data.batch import Batch
+    from quantize.engines.native.search.latency_model import ProfiledTimes
     from quantize.engines.native.search.latency_table import LatencyTable
-    from quantize.engines.native.search.profiled_times import ProfiledTimes
     from quantize.engines.placement.search import Option
     from quantize.evaluation.evaluation import Evaluation
     from quantize.journal import Journal

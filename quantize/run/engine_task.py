@@ -6,8 +6,8 @@ from functools import partial
 
 from quantize.criterion import Criterion
 from quantize.engines.engine import CalibrationSet, Callbacks, SearchTask
+from quantize.engines.native.search.latency_model import ProfiledTimes
 from quantize.engines.native.search.latency_table import LatencyTable
-from quantize.engines.native.search.profiled_times import ProfiledTimes
 from quantize.measurement.machine.cpu_class import this_cpu_class
 from quantize.measurement.operators.operator_times import Profile
 from quantize.measurement.operators.profile import profile

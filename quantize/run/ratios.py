@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from quantize.engines.native.search.profiled_times import ProfiledTimes
+from quantize.engines.native.search.latency_model import ProfiledTimes
 from quantize.journal import Journal
 from quantize.models.artifact import ModelArtifact
 from quantize.recipe import Recipe

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from quantize.engines.native.builder.rewriting import rewritten
+from quantize.engines.native.builder.builder import apply_rewrites
 from quantize.formats import canonical, to_qdq, to_qlinear
 from quantize.graph.view import Graph
 from quantize.models.session import open_session
@@ -228,5 +228,5 @@ def test_onnxruntime_pools_floats_then(pair: bool, tmp_path: Any) -> None:
 
 def test_it_is_among_the_default_and_the_native_engine_applies_it_after_redundant() -> None:
     source, _ = stem(pair=True)
-    after = rewritten(to_qdq(source), ["redundant", "pool-before-activation"])
+    after = apply_rewrites(to_qdq(source), ["redundant", "pool-before-activation"])
     assert chain(after) == ["Conv", "MaxPool", "Relu", "QuantizeLinear"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from quantize.engines.native.search.profiled_times import ProfiledTimes
+from quantize.engines.native.search.latency_model import ProfiledTimes
 from quantize.errors import ExitCode
 from quantize.measurement.machine.cpu_class import CPU_CLASS
 from quantize.models.artifact import ModelArtifact

@@ -7,7 +7,7 @@ from onnx import ModelProto
 from quantize.config.nearest import one_of
 from quantize.config.quantization import QuantizationBlock
 from quantize.engines.constraints import kept_in_float
-from quantize.engines.native.builder.weights import NARROW_WHERE_NEEDED
+from quantize.engines.native.builder.weight_scales import NARROW_WHERE_NEEDED
 from quantize.errors import ConfigError
 from quantize.grid.ranges.registry import rule_of_setting, setting_names
 from quantize.recipe import Recipe

@@ -22,12 +22,12 @@ from quantize.engines.engine import (
 )
 from quantize.engines.native.builder.builder import source_graph
 from quantize.engines.native.constraints import constrained_recipe, range_rule
-from quantize.engines.native.search.calibration_images import Calibration
-from quantize.engines.native.search.evidence import rebuilt
+from quantize.engines.native.search.calibration_images import CalibrationImages
 from quantize.engines.native.search.latency_table import PairedLatency
 from quantize.engines.native.search.race import RaceJudge
 from quantize.engines.native.search.result import Candidate, SearchResult
 from quantize.engines.native.search.settings import SearchSettings
+from quantize.engines.native.search.source_graph import rebuild
 from quantize.engines.native.tuner import NativeTuner
 from quantize.engines.placement.placed_model import int8_layers
 from quantize.measurement.machine.memory import forget_peak, peak_resident_bytes
@@ -73,17 +73,16 @@ class NativeSearch:
         They are applied, timed and reported one by one afterwards, as for every engine.
         """
         assert self._tuner.search is not None
-        assert self._tuner.bench is not None
         result = self._tuner.search.result
         best = result.chosen or result.best
         peak = peak_resident_bytes() if self._forgotten else None
         return SearchOutcome(
             chosen=self._bare(trial_of(trials, best.trial.recipe.id if best is not None else None)),
             stopped_because=result.stopped,
-            seconds=self._tuner.bench.elapsed,
+            seconds=self._tuner.search.elapsed,
             peak_bytes=peak,
             record=record_of(result),
-            latencies=self._tuner.bench.latency_table,
+            latencies=self._tuner.search.latency_table,
         )
 
     def after(self, trials: Sequence[Trial], chosen: Trial, rejected: Collection[str]) -> Trial | None:
@@ -150,8 +149,8 @@ class NativeEngine:
 
     def build(self, model: ModelArtifact, recipe: Recipe, calibration: CalibrationSet, folder: Path) -> ModelArtifact:
         """Return the model of a recipe."""
-        images = Calibration(calibration.batches, calibration.fingerprint)
-        return rebuilt(model, recipe.but(rewrites=()), images, folder, threads=available_cpus())
+        images = CalibrationImages(calibration.batches, calibration.fingerprint)
+        return rebuild(model, recipe.but(rewrites=()), images, folder, threads=available_cpus())
 
     def reference(self, model: ModelProto, recipe: Recipe) -> ModelProto:
         """Return the fp32 graph as a recipe's candidates are built from: its weights may be equalized."""

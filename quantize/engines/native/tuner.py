@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from quantize.criterion import Criterion
 from quantize.data.batch import Batch
 from quantize.engines.engine import EvaluateCallback, Trial
-from quantize.engines.native.search.calibration_images import Calibration
+from quantize.engines.native.search.calibration_images import CalibrationImages
+from quantize.engines.native.search.candidates import Judge
 from quantize.engines.native.search.latency_table import LatencyTable
-from quantize.engines.native.search.result import Judged
+from quantize.engines.native.search.latency_timer import LatencyTimer, MeasureLatency, ProfileCandidate
+from quantize.engines.native.search.result import Judgement
 from quantize.engines.native.search.search import Search
+from quantize.engines.native.search.search_journal import SearchJournal
 from quantize.engines.native.search.settings import SearchSettings
-from quantize.engines.native.search.stopwatch import MeasureLatency, ProfileCandidate
-from quantize.engines.native.search.workbench import Judge, Workbench
 from quantize.journal import Journal
 from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent
@@ -37,6 +39,7 @@ class NativeTuner:
         judge: Judge | None = None,
         recorded: LatencyTable | None = None,
         progress: Progress = silent,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Set up.
 
@@ -51,19 +54,20 @@ class NativeTuner:
             journal: The run's journal; the search's steps are a part of it.
             judge: Evaluates candidates with racing; without it, the ``evaluate`` callback of ``tune`` does.
             recorded: Recorded times to decide by.
-            progress: Told of every stage.
+            progress: Called after every step of a stage.
+            clock: Gives the time in seconds.
         """
         self._settings, self._folder = settings, folder
         self._measure, self._profile, self._judge = measure, profile, judge
         self._fingerprint, self._configuration = calibration_fingerprint, dict(configuration)
         self._journal, self._recorded, self._progress = journal, recorded, progress
+        self._clock = clock
         self.search: Search | None = None
-        self.bench: Workbench | None = None
 
     def tune(
         self, model: ModelArtifact, criterion: Criterion, evaluate: EvaluateCallback, batches: Iterable[Batch]
     ) -> Iterator[Trial]:
-        """Yield every trial as it is finished; ``search.result`` and ``bench.latency_table`` hold the rest.
+        """Yield every trial as it is finished; ``search`` holds the rest.
 
         Args:
             model: The prepared fp32 model.
@@ -72,9 +76,9 @@ class NativeTuner:
             batches: The calibration set, iterated several times.
         """
 
-        def judged(candidate: ModelArtifact) -> Judged:
+        def judge(candidate: ModelArtifact) -> Judgement:
             value = evaluate(candidate) if criterion.metric != "none" else None
-            return Judged(metric=value, met=criterion.met(value), images=0, total=0)
+            return Judgement(metric=value, met=criterion.met(value), images=0, total=0)
 
         configuration = {
             "model": model.graph_sha256,
@@ -84,17 +88,15 @@ class NativeTuner:
             "latencies": "recorded" if self._recorded is not None else "measured",
             **self._configuration,
         }
-        self.bench = Workbench(
+        journal = SearchJournal(self._journal.part("native", configuration), self._clock)
+        self.search = Search(
             model,
             self._settings,
-            Calibration(batches, self._fingerprint),
-            judge=self._judge or judged,
-            measure=self._measure,
-            profile=self._profile,
+            CalibrationImages(batches, self._fingerprint),
+            judge=self._judge or judge,
+            timer=LatencyTimer(model, journal, self._measure, self._profile, self._recorded),
+            journal=journal,
             folder=self._folder,
-            journal=self._journal.part("native", configuration),
-            recorded=self._recorded,
             progress=self._progress,
         )
-        self.search = Search(self.bench, self._settings, progress=self._progress)
         yield from self.search.trials()

@@ -8,13 +8,12 @@ from dataclasses import replace
 from onnx import ModelProto, numpy_helper
 
 from quantize.engines.engine import PlacedTrial, SearchTask, Trial
+from quantize.engines.native.builder.builder import apply_rewrites
 from quantize.engines.native.builder.layers import arrays, layers
-from quantize.engines.native.builder.rewriting import rewritten
-from quantize.engines.native.search.profiled_times import ProfiledTimes
-from quantize.engines.native.search.quantized_weights import QuantizedWeights
+from quantize.engines.native.search.latency_model import ProfiledTimes
+from quantize.engines.native.search.op_graph import op_graph
 from quantize.engines.native.search.scorer import Scorer
 from quantize.engines.native.search.sensitivity import measure_sensitivity
-from quantize.engines.native.search.units import unit_graph
 from quantize.engines.placement.placed_model import placed, stored_weights
 from quantize.engines.placement.search import Option, Placement, PlacementSearch
 from quantize.formats import to_qdq
@@ -47,7 +46,7 @@ class Bench:
     def built(self, recipe: Recipe, /) -> ModelArtifact:
         """Return a placement's model as it would be written, with all rewrites."""
         if recipe.id not in self._built:
-            model = self._finished(rewritten(to_qdq(self.bare(recipe)), self._task.rewrites))
+            model = self._finished(apply_rewrites(to_qdq(self.bare(recipe)), self._task.rewrites))
             self._built[recipe.id] = save_model(model, self._task.folder / "placed" / f"{recipe.id}.onnx")
         return self._built[recipe.id]
 
@@ -86,8 +85,9 @@ class Bench:
             constants[layer.weight] = numpy_helper.from_array(stored.values, layer.weight)
         return measure_sensitivity(
             self.fp32,
-            unit_graph(self.fp32, INTEGER_WEIGHTED),
-            QuantizedWeights(constants, {}),
+            op_graph(self.fp32, INTEGER_WEIGHTED),
+            constants,
+            {},
             {},
             Scorer(task.model, task.calibration.batches, most=_SENSITIVITY_IMAGES, threads=task.threads),
             fixed_batch=task.model.contract.fixed_batch,

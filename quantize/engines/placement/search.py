@@ -16,14 +16,11 @@ from onnx import ModelProto
 from quantize.criterion import is_slower
 from quantize.engines.native.builder.builder import op_types_of
 from quantize.engines.native.builder.layers import layers
-from quantize.engines.native.search.assignment import Costs, best_assignment
-from quantize.engines.native.search.effective_assignment import effective
+from quantize.engines.native.search.assignment import Costs, best_assignment, canonical
 from quantize.engines.native.search.ladder import ladder
-from quantize.engines.native.search.latency_model import latency_model
-from quantize.engines.native.search.profiled_times import ProfiledTimes
+from quantize.engines.native.search.latency_model import ProfiledTimes, latency_model
+from quantize.engines.native.search.op_graph import OpGraph, op_graph
 from quantize.engines.native.search.result import AS_FAST, FASTER
-from quantize.engines.native.search.tensor_users import borders_of
-from quantize.engines.native.search.units import UnitGraph, unit_graph
 from quantize.engines.placement.placed_model import int8_nodes, with_placement
 from quantize.graph.nodes import WEIGHTED
 from quantize.models.artifact import ModelArtifact
@@ -118,9 +115,8 @@ class PlacementSearch:
             min_speedup: The speed-up that is asked for; above 1 float arithmetic is no way to reach it.
         """
         self._recipe, self._bench, self._min_speedup = recipe, bench, min_speedup
-        self._graph: UnitGraph = unit_graph(fp32, op_types_of(recipe.but(engine="native", float_op_types=())))
+        self._graph: OpGraph = op_graph(fp32, op_types_of(recipe.but(engine="native", float_op_types=())))
         self._int8 = int8_nodes(candidate, fp32)
-        self._borders = borders_of(fp32, self._graph)
         self._weighted = [node.name for node in fp32.graph.node if node.op_type in WEIGHTED]
         self._storable = frozenset(layer.node for layer in layers(fp32))
         self._options: list[Option] = []
@@ -132,7 +128,7 @@ class PlacementSearch:
         tuned = replace(tuned, predicted_ns=costs.time_ns(costs.fixed))
         self._options.append(tuned)
         best = tuned if tuned.met else None
-        units = effective(costs, best_assignment(costs, 0.0))
+        units = canonical(costs, best_assignment(costs, 0.0))
         pays = not set(self._weighted) <= units  # int8 arithmetic does anywhere, by prediction
         fastest = self._fastest(costs, units, met=bool(tuned.met)) if pays else None
         if fastest is not None:
@@ -155,7 +151,7 @@ class PlacementSearch:
 
     def in_float(self) -> Option:
         """Return float arithmetic throughout, with as many weights stored in int8 as the criterion bears."""
-        everything = frozenset([*self._weighted, *(unit.name for unit in self._graph.units)])
+        everything = frozenset([*self._weighted, *(op.name for op in self._graph.ops)])
         option = self._with_weights("float", everything, self._stored(everything))
         option = replace(option, speedup=self._bench.ratio(None, option.recipe))
         self._options.append(option)
@@ -163,9 +159,9 @@ class PlacementSearch:
 
     def _costs(self, sensitivity: Mapping[str, float]) -> Costs:
         """Return the predicted time of every assignment; what the engine left in float stays there."""
-        latency = latency_model(self._bench.profile(self._recipe), self._graph, self._borders)
-        fixed = frozenset(unit.name for unit in self._graph.units if unit.name not in self._int8)
-        return Costs(self._graph, self._borders, latency, sensitivity, {}, fixed)
+        latency = latency_model(self._bench.profile(self._recipe), self._graph)
+        fixed = frozenset(op.name for op in self._graph.ops if op.name not in self._int8)
+        return Costs(self._graph, latency, sensitivity, {}, fixed)
 
     def _fastest(self, costs: Costs, units: frozenset[str], *, met: bool) -> Option | None:
         """Return the assignment with the least predicted time, judged where it measures faster than the model as tuned.
@@ -198,13 +194,13 @@ class PlacementSearch:
     def _safer(self) -> Option | None:
         """Return the fastest rung from int8 to float that meets the criterion, its weights in float stored in int8."""
         costs = self._costs(self._bench.sensitivity())
-        rungs = [rung for rung in ladder(costs, _RUNGS) if not set(self._weighted) <= set(rung.float_units)]
+        rungs = [rung for rung in ladder(costs, _RUNGS) if not set(self._weighted) <= set(rung.float_ops)]
         if not rungs:
             return None
 
         def option(number: int) -> Option:
             rung = rungs[number - 1]
-            units = frozenset(rung.float_units)
+            units = frozenset(rung.float_ops)
             recipe = with_placement(self._recipe, units - costs.fixed, self._stored(units))
             return replace(self._judged(Option("safer", recipe)), predicted_ns=rung.time_ns)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from onnx import ModelProto
 
-from quantize.engines.native.search.profiled_times import ProfiledTimes, TimedOp
+from quantize.engines.native.search.latency_model import ProfiledTimes, TimedOp
 from quantize.engines.placement.placed_model import placed, placed_nodes, with_placement
 from quantize.engines.placement.search import Option, PlacementSearch, first_that_passes
 from quantize.formats import canonical

@@ -12,10 +12,8 @@ from onnx import ModelProto
 
 from quantize.engines.native.builder.builder import op_types_of
 from quantize.engines.native.search.assignment import Costs
-from quantize.engines.native.search.latency_model import latency_model
-from quantize.engines.native.search.profiled_times import ProfiledTimes
-from quantize.engines.native.search.tensor_users import borders_of
-from quantize.engines.native.search.units import unit_graph
+from quantize.engines.native.search.latency_model import ProfiledTimes, latency_model
+from quantize.engines.native.search.op_graph import op_graph
 from quantize.engines.placement.placed_model import int8_nodes, placed, placed_nodes
 from quantize.engines.placement.search import Placement, PlacementSearch
 from quantize.formats import canonical
@@ -58,12 +56,11 @@ class Recorded:
         raise AssertionError("nothing misses a criterion here")
 
     def _time_ns(self, recipe: Recipe | None) -> float:
-        graph = unit_graph(self.fp32, op_types_of(Recipe(engine="native")))
-        borders = borders_of(self.fp32, graph)
-        units = frozenset(unit.name for unit in graph.units)
+        graph = op_graph(self.fp32, op_types_of(Recipe(engine="native")))
+        ops = frozenset(op.name for op in graph.ops)
         left = frozenset() if recipe is None else int8_nodes(self.candidate, self.fp32) - set(recipe.float_nodes)
-        costs = Costs(graph, borders, latency_model(self.times, graph, borders), {}, {})
-        return costs.time_ns(units - left)
+        costs = Costs(graph, latency_model(self.times, graph), {}, {})
+        return costs.time_ns(ops - left)
 
 
 @pytest.fixture(scope="module")

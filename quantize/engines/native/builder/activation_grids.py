@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 
 import onnx
 
 from quantize.calibration.statistics import CalibrationStatistics, TensorStatistics
-from quantize.graph.nodes import ACTIVATIONS
-from quantize.grid.grid import Grid, GridOf
+from quantize.grid.grid import Grid
 from quantize.grid.histogram import Histogram
 from quantize.grid.ranges.registry import range_of
 from quantize.recipe import Recipe
@@ -22,36 +22,26 @@ COMMON_GRIDS = "common_grids"
 _SAME_GRID = frozenset({"MaxPool"})
 
 
-class GridChooser:
-    """Chooses ranges, and remembers what was chosen: candidates differ in few tensors."""
+class RangeCache:
+    """Remembers the range of every tensor by every rule: candidates differ in few tensors."""
 
     def __init__(self) -> None:
-        """Set up with nothing remembered."""
+        """Set up an empty cache."""
         self._ranges: dict[tuple[object, ...], tuple[float, float]] = {}
-        # An id stays an object's own only as long as the object is there.
-        self._kept: list[object] = []
+        self._statistics: CalibrationStatistics | None = None
 
-    def range_of(
-        self, key: tuple[object, ...], tensor: TensorStatistics, rule: str, grid_of: GridOf
-    ) -> tuple[float, float]:
-        """Return the range that a rule gives a tensor."""
-        whole = (*key, rule)
-        if whole not in self._ranges:
-            self._ranges[whole] = range_of(tensor, rule, grid_of)
-        return self._ranges[whole]
-
-    def owner(self, statistics: CalibrationStatistics) -> int:
-        """Return what tells statistics apart from others as long as this object lives."""
-        if not any(kept is statistics for kept in self._kept):
-            self._kept.append(statistics)
-        return id(statistics)
+    def of(self, statistics: CalibrationStatistics) -> dict[tuple[object, ...], tuple[float, float]]:
+        """Return the ranges for these statistics; those for others are forgotten."""
+        if self._statistics is not statistics:
+            self._statistics, self._ranges = statistics, {}
+        return self._ranges
 
 
 def activation_grids(
     model: onnx.ModelProto,
     recipe: Recipe,
     statistics: CalibrationStatistics,
-    chooser: GridChooser | None = None,
+    cache: RangeCache | None = None,
 ) -> dict[str, Grid]:
     """Return the grid of every tensor that the calibration pass saw.
 
@@ -60,34 +50,37 @@ def activation_grids(
     """
     grid_of = partial(Grid.covering, activation_type=recipe.activation_type, symmetric=recipe.symmetric_activations)
     own_rules = dict(recipe.range_rules)
-    chooser = chooser or GridChooser()
-    owner = (chooser.owner(statistics), recipe.activation_type, recipe.symmetric_activations)
+    ranges = (cache or RangeCache()).of(statistics)
+
+    def grid(names: tuple[str, ...], tensor: TensorStatistics, rule: str) -> Grid:
+        key = (names, rule, recipe.activation_type, recipe.symmetric_activations)
+        if key not in ranges:
+            ranges[key] = range_of(tensor, rule, grid_of)
+        return grid_of(*ranges[key])
+
     absorbed = _absorbed(model, recipe)
     grids = {
-        name: grid_of(*chooser.range_of((*owner, name), tensor, own_rules.get(name, recipe.range_rule), grid_of))
+        name: grid((name,), tensor, own_rules.get(name, recipe.range_rule))
         for name, tensor in statistics.tensors.items()
         if name not in absorbed
     }
     if COMMON_SCALES in recipe.rewrites or dict(recipe.details).get(COMMON_GRIDS) == "true":
         for group, pooled in _concat_groups(model, statistics):
             rule = next((own_rules[name] for name in group if name in own_rules), recipe.range_rule)
-            shared = grid_of(*chooser.range_of((*owner, group), pooled, rule, grid_of))
-            grids.update(dict.fromkeys(group, shared))
+            grids.update(dict.fromkeys(group, grid(group, pooled, rule)))
     grids.update({name: grids[output] for name, output in absorbed.items() if output in grids})
     return grids
 
 
 def _absorbed(model: onnx.ModelProto, recipe: Recipe) -> dict[str, str]:
     """Return the tensors that nothing but a quantized Relu or Clip takes, and its output: only that is on a grid."""
-    uses: dict[str, int] = {value.name: 1 for value in model.graph.output}
-    for node in model.graph.node:
-        for name in node.input:
-            uses[name] = uses.get(name, 0) + 1
-    kept = {*recipe.float_op_types}
+    uses = Counter(name for node in model.graph.node for name in node.input)
+    uses.update(value.name for value in model.graph.output)
+    quantized = {*ACTIVATIONS} - {*recipe.float_op_types}
     return {
         node.input[0]: node.output[0]
         for node in model.graph.node
-        if node.op_type in {*ACTIVATIONS} - kept and node.name not in recipe.float_nodes and uses[node.input[0]] == 1
+        if node.op_type in quantized and node.name not in recipe.float_nodes and uses[node.input[0]] == 1
     }
 
 

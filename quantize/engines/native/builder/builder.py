@@ -2,47 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import onnx
 from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
-from quantize.calibration.second_moments import SecondMoments
 from quantize.calibration.statistics import CalibrationStatistics
-from quantize.engines.native.builder.activation_grids import GridChooser, activation_grids
+from quantize.engines.native.builder.activation_grids import RangeCache, activation_grids
 from quantize.engines.native.builder.equalization import equalized
 from quantize.engines.native.builder.qdq import insert_qdq
-from quantize.engines.native.builder.rewriting import rewritten
 from quantize.engines.native.builder.scores import corrected_scores, logits
+from quantize.engines.native.builder.weight_scales import Floats
 from quantize.engines.native.builder.weights import (
-    BIAS,
     CORRECTIONS,
     EQUALIZATION,
     ROUNDING,
     SCORES,
-    WEIGHT_MSE,
-    Placement,
-    WeightPlacer,
+    Moments,
+    QuantizedWeights,
+    WeightQuantizer,
 )
 from quantize.errors import EngineError
+from quantize.formats import canonical, to_qdq
 from quantize.formats.exact import with_unsigned_weights
 from quantize.formats.float_weights import guard_float_layers, with_weights
 from quantize.graph.nodes import default_opset
 from quantize.graph.opsets.raising import raise_opset
+from quantize.graph.view import Graph
 from quantize.grid.grid import Grid
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.recipe import Recipe
-
-__all__ = ["BIAS", "CORRECTIONS", "EQUALIZATION", "QUANTIZABLE", "ROUNDING", "SCORES", "WEIGHT_MSE", "NativeBuilder"]
+from quantize.rewrites import select_rewrites
 
 QUANTIZABLE = tuple(
     sorted((set(QLinearOpsRegistry) | set(QDQRegistry)) - {"EmbedLayerNormalization", "Attention", "LSTM"})
 )
 """Op types that onnxruntime quantizes, and this engine with it."""
-
 
 _QDQ_OPSET = 13
 
@@ -51,86 +47,73 @@ class NativeBuilder:
     """Builds candidates into a folder, each named by its recipe's id."""
 
     def __init__(
-        self,
-        folder: Path,
-        moments: Mapping[str, SecondMoments] | None = None,
-        images: Sequence[npt.NDArray[np.float32]] = (),
+        self, folder: Path, moments: Moments | None = None, images: Callable[[], Sequence[Floats]] | None = None
     ) -> None:
         """Set up a builder.
 
         Args:
             folder: Where candidates are written.
-            moments: Second moments by node, of the model that is built from; needed by the correction ``rounding``.
-            images: Batches of calibration images as the model takes them, some hundred in all; needed by the
-                correction ``scores``.
+            moments: Returns the second moments by node of the model that is built from; called when the first recipe
+                with the correction ``rounding`` needs them.
+            images: Returns batches of calibration images as the model takes them, some hundred in all; called when the
+                first recipe with the correction ``scores`` needs them.
         """
-        self._folder = folder
-        self._has_moments = moments is not None
-        self._images = images
-        self._reference: npt.NDArray[np.float32] | None = None
-        self._placer = WeightPlacer(moments)
-        self._chooser = GridChooser()
-
-    def use_moments(self, moments: Mapping[str, SecondMoments]) -> None:
-        """Give the second moments later, when the first recipe with ``rounding`` needs them."""
-        if not self._has_moments:
-            self._placer.use(moments)
-            self._has_moments = True
-
-    def use_images(self, images: Sequence[npt.NDArray[np.float32]]) -> None:
-        """Give the images later, when the first recipe with ``scores`` needs them."""
-        if not self._images:
-            self._images = images
+        self._folder, self._moments, self._images = folder, moments, images
+        self._weights = WeightQuantizer(moments)
+        self._ranges = RangeCache()
+        self._score_images: Sequence[Floats] = ()
+        self._reference: Floats | None = None
 
     def release(self) -> None:
-        """Let go of what takes much memory and can be made again."""
-        self._placer.release()
+        """Free what takes much memory and can be computed again."""
+        self._weights.release()
 
-    def build(self, model: ModelArtifact, recipe: Recipe, evidence: CalibrationStatistics, /) -> ModelArtifact:
+    def build(self, model: ModelArtifact, recipe: Recipe, statistics: CalibrationStatistics, /) -> ModelArtifact:
         """Return the quantized model in canonical form (QDQ, opset 13 or later).
 
         Args:
             model: The fp32 model; where the recipe says ``equalization``, not yet equalized.
             recipe: What to build.
-            evidence: Statistics of the fp32 model, of the equalized one where the recipe says so.
+            statistics: Statistics of the fp32 model, of the equalized one where the recipe says so.
 
         Raises:
             EngineError: If the recipe asks for what this engine does not do.
-            ValueError: If it asks for ``rounding`` or ``scores`` and there are no second moments or images.
+            ValueError: If it asks for ``rounding`` or ``scores`` without second moments or images.
         """
-        return save_model(self.graph(model.proto(), recipe, evidence), self._folder / f"{recipe.id}.onnx")
+        return save_model(self.graph(model.proto(), recipe, statistics), self._folder / f"{recipe.id}.onnx")
 
-    def graph(self, model: onnx.ModelProto, recipe: Recipe, evidence: CalibrationStatistics) -> onnx.ModelProto:
+    def graph(self, model: onnx.ModelProto, recipe: Recipe, statistics: CalibrationStatistics) -> onnx.ModelProto:
         """Return the quantized graph without writing it; see ``build``."""
-        placement, activations = self.placed(model, recipe, evidence)
-        quantized = insert_qdq(placement.model, recipe, op_types_of(recipe), activations, placement.grids)
+        weights, activations = self.quantized_weights(model, recipe, statistics)
+        quantized = insert_qdq(weights.model, recipe, op_types_of(recipe), activations, weights.grids)
         # Before rewrites, which may give nodes other names.
         if recipe.uint8_nodes:
             quantized = with_unsigned_weights(quantized, recipe.uint8_nodes)
-        if placement.stored:
-            quantized = with_weights(quantized, placement.stored)
-        quantized = rewritten(quantized, recipe.rewrites)
+        if weights.stored:
+            quantized = with_weights(quantized, weights.stored)
+        quantized = apply_rewrites(quantized, recipe.rewrites)
         guard_float_layers(quantized)
         if SCORES not in recipe.corrections:
             return quantized
         if self._reference is None:
-            self._reference = logits(model, self._images)
-        return corrected_scores(quantized, self._reference, logits(quantized, self._images))
+            self._score_images = self._images() if self._images is not None else ()
+            self._reference = logits(model, self._score_images)
+        return corrected_scores(quantized, self._reference, logits(quantized, self._score_images))
 
-    def placed(
-        self, model: onnx.ModelProto, recipe: Recipe, evidence: CalibrationStatistics
-    ) -> tuple[Placement, dict[str, Grid]]:
-        """Return the model with its weights on their grids, and the grids of the activations, by tensor."""
+    def quantized_weights(
+        self, model: onnx.ModelProto, recipe: Recipe, statistics: CalibrationStatistics
+    ) -> tuple[QuantizedWeights, dict[str, Grid]]:
+        """Return the model with its weights rounded to their grids, and the grids of the activations, by tensor."""
         self._check(recipe)
         source = source_graph(model, recipe)
-        activations = self.grids(model, recipe, evidence)
+        activations = self.grids(model, recipe, statistics)
         if recipe.weight_type != "int8":
-            return Placement(source, {}, {}), activations
-        return self._placer.place(source, recipe, op_types_of(recipe), activations, evidence), activations
+            return QuantizedWeights(source, {}, {}), activations
+        return self._weights.quantize(source, recipe, op_types_of(recipe), activations, statistics), activations
 
-    def grids(self, model: onnx.ModelProto, recipe: Recipe, evidence: CalibrationStatistics) -> dict[str, Grid]:
+    def grids(self, model: onnx.ModelProto, recipe: Recipe, statistics: CalibrationStatistics) -> dict[str, Grid]:
         """Return the grids of the activations, by tensor."""
-        return activation_grids(source_graph(model, recipe), recipe, evidence, self._chooser)
+        return activation_grids(source_graph(model, recipe), recipe, statistics, self._ranges)
 
     def _check(self, recipe: Recipe) -> None:
         unknown = sorted(set(recipe.corrections) - set(CORRECTIONS))
@@ -140,9 +123,9 @@ class NativeBuilder:
             )
         if recipe.weight_type != "int8" and recipe.corrections:
             raise EngineError("corrections need weights of type int8", found=f"weight type {recipe.weight_type}")
-        if ROUNDING in recipe.corrections and not self._has_moments:
+        if ROUNDING in recipe.corrections and self._moments is None:
             raise ValueError("the correction 'rounding' needs the layers' second moments")
-        if SCORES in recipe.corrections and not self._images:
+        if SCORES in recipe.corrections and self._images is None:
             raise ValueError("the correction 'scores' needs calibration images")
 
 
@@ -160,3 +143,19 @@ def source_graph(model: onnx.ModelProto, recipe: Recipe) -> onnx.ModelProto:
 def op_types_of(recipe: Recipe) -> tuple[str, ...]:
     """Return the op types that a recipe quantizes."""
     return tuple(sorted(set(QUANTIZABLE) - set(recipe.float_op_types)))
+
+
+def apply_rewrites(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
+    """Return ``model`` (QDQ) after the named rewrites, in their order; those that match nothing change nothing.
+
+    Raises:
+        ConfigError: If there is no rewrite of a name.
+    """
+    if not names:
+        return model
+    current = canonical(model)
+    for rewrite in select_rewrites(names):
+        graph = Graph(current)
+        if rewrite.apply(graph):
+            current = graph.model()
+    return to_qdq(current)

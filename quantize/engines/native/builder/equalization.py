@@ -52,36 +52,40 @@ def equalized(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def equalizable(model: onnx.ModelProto) -> Iterator[Pair]:
     """Yield the pairs of ``model``, in the graph's order."""
+    nodes = {node.name: node for node in model.graph.node}
     convs = {layer.node: layer for layer in layers(model) if layer.op_type == "Conv"}
     outputs = {value.name for value in model.graph.output}
-    takers: dict[str, list[onnx.NodeProto]] = {}
+    dims = {tensor.name: tensor.dims for tensor in model.graph.initializer}
+    readers: dict[str, list[onnx.NodeProto]] = {}
     for node in model.graph.node:
         for name in node.input:
-            takers.setdefault(name, []).append(node)
+            readers.setdefault(name, []).append(node)
+
+    def is_scalable(layer: Layer) -> bool:
+        """Return whether each input channel of a Conv has weights of its own: without groups, or depthwise."""
+        shape = dims[layer.weight]
+        return layer.group == 1 or (layer.group == shape[0] and shape[1] == 1)
 
     def consumers(tensor: str) -> list[Layer] | None:
         """Return the Convs that take a tensor, or None where anything else does."""
         if tensor in outputs:
             return None
-        found: list[Layer] = []
-        for node in takers.get(tensor, []):
+        taking: list[Layer] = []
+        for node in readers.get(tensor, []):
             if node.op_type in _HOMOGENEOUS:
                 behind = consumers(node.output[0])
                 if behind is None:
                     return None
-                found += behind
-            elif node.name in convs and convs[node.name].input == tensor and _splits(convs[node.name]):
-                found.append(convs[node.name])
+                taking += behind
+            elif node.name in convs and convs[node.name].input == tensor and is_scalable(convs[node.name]):
+                taking.append(convs[node.name])
             else:
                 return None
-        return found
-
-    def _splits(layer: Layer) -> bool:
-        return layer.group == 1 or _is_depthwise(layer, model)
+        return taking
 
     for layer in convs.values():
         behind = consumers(layer.output)
-        has_own_bias = layer.bias is not None or len(_node(model, layer.node).input) < 3
+        has_own_bias = layer.bias is not None or len(nodes[layer.node].input) < 3
         if behind and has_own_bias:
             yield Pair(layer, tuple(behind))
 
@@ -107,12 +111,3 @@ def _by_input(weights: npt.NDArray[np.float32], layer: Layer) -> npt.NDArray[np.
     axes = (1, 2, 3) if layer.group > 1 else (0, 2, 3)
     greatest: npt.NDArray[np.float32] = np.abs(weights).max(axis=axes)
     return greatest
-
-
-def _is_depthwise(layer: Layer, model: onnx.ModelProto) -> bool:
-    dims = next(tensor.dims for tensor in model.graph.initializer if tensor.name == layer.weight)
-    return bool(layer.group == dims[0] and dims[1] == 1)
-
-
-def _node(model: onnx.ModelProto, name: str) -> onnx.NodeProto:
-    return next(node for node in model.graph.node if node.name == name)

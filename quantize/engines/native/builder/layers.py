@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,6 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
+
+from quantize.calibration.moment_pass import LARGEST, Window
+from quantize.graph.nodes import attribute
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,7 @@ class Layer:
 def layers(model: onnx.ModelProto) -> Iterator[Layer]:
     """Yield every layer of ``model`` with constant weights, in the graph's order."""
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    uses: dict[str, int] = {}
-    for node in model.graph.node:
-        for name in node.input:
-            uses[name] = uses.get(name, 0) + 1
+    uses = Counter(name for node in model.graph.node for name in node.input)
     for node in model.graph.node:
         axis = _channel_axis(node)
         if axis is None or len(node.input) < 2 or node.input[1] not in constants or node.input[0] in constants:
@@ -69,8 +70,38 @@ def layers(model: onnx.ModelProto) -> Iterator[Layer]:
             weight=node.input[1],
             bias=bias if bias in constants and uses[bias] == 1 else None,
             channel_axis=axis,
-            group=_attribute(node, "group", 1),
+            group=attribute(node, "group", 1),
             kernel=tuple(constants[node.input[1]].dims[2:]) if node.op_type == "Conv" else (),
+        )
+
+
+def windows(model: onnx.ModelProto) -> Iterator[Window]:
+    """Yield where the inputs of each layer's weights lie in its input tensor, for the layers' second moments.
+
+    Left out are layers with too many inputs for a matrix of their products, and Convs that are not two-dimensional
+    or whose padding depends on the image's size.
+    """
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    nodes = {node.name: node for node in model.graph.node}
+    for layer in layers(model):
+        dims = list(constants[layer.weight].dims)
+        if layer.op_type != "Conv":
+            if len(dims) == 2 and dims[1 - layer.channel_axis] <= LARGEST:
+                yield Window(node=layer.node, input=layer.input, group=1, kernel=None)
+            continue
+        node = nodes[layer.node]
+        if len(dims) != 4 or dims[1] * dims[2] * dims[3] > LARGEST:
+            continue
+        if attribute(node, "auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
+            continue
+        yield Window(
+            node=layer.node,
+            input=layer.input,
+            group=layer.group,
+            kernel=(dims[2], dims[3]),
+            strides=tuple(attribute(node, "strides", (1, 1))),
+            pads=tuple(attribute(node, "pads", (0, 0, 0, 0))),
+            dilations=tuple(attribute(node, "dilations", (1, 1))),
         )
 
 
@@ -84,7 +115,7 @@ def arrays(model: onnx.ModelProto) -> dict[str, npt.NDArray[np.float32]]:
 
 
 def replace_initializer(model: onnx.ModelProto, name: str, values: npt.NDArray[np.float32]) -> None:
-    """Put other values in place of an initializer's, or add one."""
+    """Replace an initializer's values, or add it."""
     tensor = numpy_helper.from_array(np.ascontiguousarray(values, dtype=np.float32), name)
     for existing in model.graph.initializer:
         if existing.name == name:
@@ -96,10 +127,6 @@ def replace_initializer(model: onnx.ModelProto, name: str, values: npt.NDArray[n
 def _channel_axis(node: onnx.NodeProto) -> int | None:
     if node.op_type == "Conv":
         return 0
-    if node.op_type == "Gemm" and not _attribute(node, "transA", 0):
-        return 0 if _attribute(node, "transB", 0) else 1
+    if node.op_type == "Gemm" and not attribute(node, "transA", 0):
+        return 0 if attribute(node, "transB", 0) else 1
     return 1 if node.op_type == "MatMul" else None
-
-
-def _attribute(node: onnx.NodeProto, name: str, default: int) -> int:
-    return next((attribute.i for attribute in node.attribute if attribute.name == name), default)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
+from quantize.graph.nodes import replace_all
 from quantize.graph.shapes import with_inferred_shapes
 from quantize.grid.grid import Grid
 from quantize.recipe import Recipe
@@ -73,8 +75,7 @@ def insert_qdq(
     quantizer.model.topological_sort()
     quantized: onnx.ModelProto = quantizer.model.model
     kept = [entry for entry in quantized.metadata_props if (entry.key, entry.value) != _INFERRED]
-    del quantized.metadata_props[:]
-    quantized.metadata_props.extend(kept)
+    replace_all(quantized.metadata_props, kept)
     del quantized.graph.value_info[:]
     if dict(recipe.details).get(FLOAT_OUTPUTS) == "true":
         _free_outputs(quantized)
@@ -108,11 +109,8 @@ def _with_integer_weights(model: onnx.ModelProto, weights: Mapping[str, Grid]) -
         for at, name in enumerate(node.input):
             if name in weights:
                 node.input[at] = f"{name}_DequantizeLinear_Output"
-    del result.graph.node[:]
-    result.graph.node.extend(nodes)
-    constants = [*kept, *own_constants]
-    del result.graph.initializer[:]
-    result.graph.initializer.extend(constants)
+    replace_all(result.graph.node, nodes)
+    replace_all(result.graph.initializer, [*kept, *own_constants])
     return result
 
 
@@ -122,13 +120,10 @@ def _free_outputs(model: onnx.ModelProto) -> None:
     Eight bits for the scores make equal scores, and an integer product is as fast with a float output.
     """
     makers = {node.output[0]: node for node in model.graph.node}
-    uses: dict[str, int] = {}
-    for node in model.graph.node:
-        for name in node.input:
-            uses[name] = uses.get(name, 0) + 1
+    uses = Counter(name for node in model.graph.node for name in node.input)
     for output in model.graph.output:
         dequantize = makers.get(output.name)
-        if dequantize is None or dequantize.op_type != "DequantizeLinear" or uses.get(output.name):
+        if dequantize is None or dequantize.op_type != "DequantizeLinear" or uses[output.name]:
             continue
         quantize = makers.get(dequantize.input[0])
         product = makers.get(quantize.input[0]) if quantize is not None else None

@@ -20,6 +20,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from quantize.formats.exact import open_exact_session
+from quantize.graph.nodes import replace_all
 from quantize.graph.view import Graph
 from quantize.models.input_form import filled
 
@@ -52,8 +53,7 @@ def corrected_scores(candidate: onnx.ModelProto, reference: Floats, own: Floats)
     added = helper.make_node("Add", [tensor + _SHIFTED, constant], [tensor], f"{maker.name}:shift")
     nodes = list(result.graph.node)
     nodes.insert(nodes.index(maker) + 1, added)
-    del result.graph.node[:]
-    result.graph.node.extend(nodes)
+    replace_all(result.graph.node, nodes)
     return result
 
 

@@ -1,9 +1,9 @@
-"""The assignment of units to fp32 and int8 with the least predicted time plus a price on its sensitivity.
+"""The assignment of ops to fp32 and int8 with the least predicted time plus a price on its sensitivity.
 
-Time and summed sensitivity are a sum of costs of single units and of pairs that disagree, so the best assignment is
-a minimum cut (D. Greig, B. Porteous, A. Seheult, 1989): units on the source's side are int8, those on the sink's side
-fp32. A tensor with several takers is converted once for all of them, which an auxiliary vertex expresses (V.
-Kolmogorov and R. Zabih, "What Energy Functions Can Be Minimized via Graph Cuts?", 2004).
+Time and summed sensitivity are a sum of costs of single ops and of pairs that disagree, so the best assignment is a
+minimum cut (D. Greig, B. Porteous, A. Seheult, 1989): ops on the source's side are int8, those on the sink's side fp32.
+A tensor with several consumers is converted once for all of them, which an auxiliary vertex expresses (V. Kolmogorov
+and R. Zabih, "What Energy Functions Can Be Minimized via Graph Cuts?", 2004).
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
 from quantize.engines.native.search.latency_model import LatencyModel
-from quantize.engines.native.search.tensor_users import Borders
-from quantize.engines.native.search.units import UnitGraph
+from quantize.engines.native.search.op_graph import FusedOp, OpGraph
+
+TENSORS_ONLY = frozenset({"Add", "GlobalAveragePool", "Mul"})
+"""Ops that are quantized by their tensors alone: no weights, and no grid that depends on the op."""
 
 _NEVER = math.inf
 _UNCUT = 1 << 29
@@ -33,18 +35,16 @@ class Costs:
     """What decides an assignment.
 
     Attributes:
-        graph: The model as units.
-        borders: Who makes and takes its tensors.
+        graph: The model.
         latency: Times.
-        weights: Sensitivity of units' weights, by unit.
+        weights: Sensitivity of ops' weights, by op.
         tensors: Sensitivity of tensors, by tensor.
-        fixed: Units that stay in fp32 whatever they cost.
-        uint8_ns: Times of units whose weights may be uint8 in place of int8, with those, in nanoseconds.
-        uint8_weights: Sensitivity of those weights, by unit.
+        fixed: Ops that stay in fp32 whatever they cost.
+        uint8_ns: Times of ops whose weights may be uint8 instead of int8, with those weights, in nanoseconds.
+        uint8_weights: Sensitivity of those weights, by op.
     """
 
-    graph: UnitGraph
-    borders: Borders
+    graph: OpGraph
     latency: LatencyModel
     weights: Mapping[str, float]
     tensors: Mapping[str, float]
@@ -52,8 +52,8 @@ class Costs:
     uint8_ns: Mapping[str, float] = field(default_factory=dict)
     uint8_weights: Mapping[str, float] = field(default_factory=dict)
 
-    def uint8_units(self, price: float) -> frozenset[str]:
-        """Return the units whose weights are better uint8 than int8 where they compute on integers.
+    def uint8_ops(self, price: float) -> frozenset[str]:
+        """Return the ops whose weights are better uint8 than int8 where they compute on integers.
 
         Args:
             price: Nanoseconds for one nat.
@@ -65,62 +65,99 @@ class Costs:
 
         return frozenset(name for name in self.uint8_ns if gain(name) >= 0)
 
-    def with_uint8(self, units: frozenset[str]) -> Costs:
-        """Return the costs with the weights of these units uint8, and the choice made."""
+    def with_uint8(self, ops: frozenset[str]) -> Costs:
+        """Return the costs with the weights of these ops uint8, and the choice made."""
         if not self.uint8_ns:
             return self
-        times = {name: self.uint8_ns[name] for name in units}
+        times = {name: self.uint8_ns[name] for name in ops}
         latency = replace(self.latency, int8_ns={**self.latency.int8_ns, **times})
-        weights = {**self.weights, **{name: self.uint8_weights.get(name, 0.0) for name in units}}
+        weights = {**self.weights, **{name: self.uint8_weights.get(name, 0.0) for name in ops}}
         return replace(self, latency=latency, weights=weights, uint8_ns={}, uint8_weights={})
 
-    def sensitivity(self, float_units: frozenset[str]) -> float:
-        """Return the summed sensitivity of an assignment: of all int8 units' weights and all tensors on a grid."""
-        total = sum(value for name, value in self.weights.items() if name not in float_units)
+    def sensitivity(self, float_ops: frozenset[str]) -> float:
+        """Return the summed sensitivity of an assignment: of all int8 ops' weights and all quantized tensors."""
+        total = sum(value for name, value in self.weights.items() if name not in float_ops)
         for tensor, value in self.tensors.items():
-            if self.borders.is_int8_maker(tensor, float_units) or True in self.borders.takers(tensor, float_units):
+            if self.graph.is_made_in_int8(tensor, float_ops) or self.graph.is_taken_in_int8(tensor, float_ops):
                 total += value
         return total
 
-    def time_ns(self, float_units: frozenset[str]) -> float:
+    def time_ns(self, float_ops: frozenset[str]) -> float:
         """Return the predicted time of an assignment, in nanoseconds."""
-        return self.latency.predicted(self.graph, self.borders, float_units)
+        return self.latency.predicted(self.graph, float_ops)
+
+
+def canonical(costs: Costs, float_ops: frozenset[str]) -> frozenset[str]:
+    """Return an assignment without the ops whose exclusion changes nothing in the graph.
+
+    In a QDQ graph the tensors carry the quantization, not the ops. An Add whose inputs are made, and whose output is
+    taken, by int8 ops stands between DequantizeLinear and QuantizeLinear whether or not it is excluded, and onnxruntime
+    makes an int8 Add of it when a session opens. Keeping it in fp32 on paper only would give the same candidate another
+    name.
+
+    Args:
+        costs: The model; fixed ops stay as they are.
+        float_ops: Ops in fp32.
+    """
+    remaining = float_ops
+    while True:
+        idle = {
+            op.name
+            for op in costs.graph.ops
+            if op.name in remaining and op.name not in costs.fixed and _is_idle(costs.graph, op, remaining)
+        }
+        if not idle:
+            return remaining
+        remaining -= idle
+
+
+def _is_idle(graph: OpGraph, op: FusedOp, float_ops: frozenset[str]) -> bool:
+    if op.op_type not in TENSORS_ONLY or op.has_constants or len(op.nodes) > 1:
+        return False
+    return all(_is_quantized(graph, tensor, float_ops) for tensor in (*op.inputs, op.output))
+
+
+def _is_quantized(graph: OpGraph, tensor: str, float_ops: frozenset[str]) -> bool:
+    """Return whether an int8 op makes or takes a tensor; one that only moves values asks for no grid by itself."""
+    producer = graph.producers.get(tensor)
+    touching = (*([producer] if producer is not None else []), *graph.consumers.get(tensor, ()))
+    return any(op.name not in float_ops and not op.moving for op in touching)
 
 
 def best_assignment(costs: Costs, price: float) -> frozenset[str]:
-    """Return the units in fp32 that make ``time + price * sensitivity`` least.
+    """Return the ops in fp32 that minimize ``time + price * sensitivity``.
 
     Args:
         costs: Times and sensitivities.
         price: Nanoseconds for one nat.
     """
-    latency, graph, borders = costs.latency, costs.graph, costs.borders
-    conversions = sum(latency.enter_ns + latency.leave_ns for _ in borders.tensors) * max(graph.elements.values())
+    latency, graph = costs.latency, costs.graph
+    conversions = sum(latency.quantize_ns + latency.dequantize_ns for _ in graph.tensors) * max(graph.elements.values())
     cut = _Cut(2 * (sum(latency.float_ns.values()) + sum(latency.int8_ns.values()) + conversions))
-    for unit in graph.units:
-        cut.if_float(unit.name, latency.float_ns[unit.name])
-        cost = latency.int8_ns[unit.name] + price * costs.weights.get(unit.name, 0.0)
-        cut.if_int8(unit.name, _NEVER if unit.name in costs.fixed else cost)
-    for tensor in borders.tensors:
-        maker = graph.producers.get(tensor)
-        takers = graph.consumers.get(tensor, ())
+    for op in graph.ops:
+        cut.if_float(op.name, latency.float_ns[op.name])
+        cost = latency.int8_ns[op.name] + price * costs.weights.get(op.name, 0.0)
+        cut.if_int8(op.name, _NEVER if op.name in costs.fixed else cost)
+    for tensor in graph.tensors:
+        producer = graph.producers.get(tensor)
+        consumers = graph.consumers.get(tensor, ())
         cost = price * costs.tensors.get(tensor, 0.0)
         on_grid = cut.vertex(f"on grid:{tensor}")
         cut.edge(on_grid, cut.sink, cost)
-        for unit in (*([maker] if maker is not None else []), *takers):
-            cut.edge(cut.vertex(unit.name), on_grid, _NEVER)
-        made = cut.vertex(maker.name) if maker is not None else cut.sink
-        entered = cut.vertex(f"entered:{tensor}")
-        cut.edge(entered, made, latency.enter_ns * graph.elements[tensor])
-        left = cut.vertex(f"left:{tensor}")
-        cut.edge(made, left, latency.leave_ns * borders.leaving(tensor))
-        for unit in takers:
-            cut.edge(cut.vertex(unit.name), entered, _NEVER)
-            cut.edge(left, cut.vertex(unit.name), _NEVER)
-        if tensor in borders.float_takers:
-            cut.edge(left, cut.sink, _NEVER)
+        for op in (*([producer] if producer is not None else []), *consumers):
+            cut.edge(cut.vertex(op.name), on_grid, _NEVER)
+        made = cut.vertex(producer.name) if producer is not None else cut.sink
+        quantized = cut.vertex(f"quantized:{tensor}")
+        cut.edge(quantized, made, latency.quantize_ns * graph.elements[tensor])
+        dequantized = cut.vertex(f"dequantized:{tensor}")
+        cut.edge(made, dequantized, latency.dequantize_ns * graph.dequantized_elements(tensor))
+        for op in consumers:
+            cut.edge(cut.vertex(op.name), quantized, _NEVER)
+            cut.edge(dequantized, cut.vertex(op.name), _NEVER)
+        if tensor in graph.float_tensors:
+            cut.edge(dequantized, cut.sink, _NEVER)
     int8 = cut.source_side()
-    return frozenset(unit.name for unit in graph.units if unit.name not in int8)
+    return frozenset(op.name for op in graph.ops if op.name not in int8)
 
 
 class _Cut:

@@ -15,7 +15,7 @@ Part = Literal["even", "odd", "all"]
 HALVES: tuple[Part, Part] = ("even", "odd")
 
 
-class Calibration:
+class CalibrationImages:
     """The calibration images, as a whole and in two halves: every other image."""
 
     def __init__(self, batches: Iterable[Batch], fingerprint: str) -> None:

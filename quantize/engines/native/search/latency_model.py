@@ -2,12 +2,49 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from quantize.engines.native.search.profiled_times import ProfiledTimes, TimedOp
-from quantize.engines.native.search.tensor_users import Borders
-from quantize.engines.native.search.units import UnitGraph
+from pydantic import BaseModel, ConfigDict
+
+from quantize.engines.native.search.op_graph import OpGraph
+from quantize.measurement.operators.operator_times import ModelProfile, OperatorTime, Profile
+
+# The moves that a rewrite puts before the first Conv carry its name (a Pad for odd sizes does not); they go where it
+# goes, unlike other conversions.
+_MOVE = re.compile(r"(?P<conv>.+)_SpaceToDepth(?:_\d+)*")
+
+
+class TimedOp(BaseModel):
+    """One op of a graph as it ran.
+
+    Attributes:
+        origin: The fp32 model's node that it computes or moves values for; None for what else was added.
+        kind: Int8 arithmetic, fp32 arithmetic, or conversion.
+        time_ns: Its time in one run, in nanoseconds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    origin: str | None
+    kind: Literal["int8", "fp32", "conversion"]
+    time_ns: float
+
+
+class ProfiledTimes(BaseModel):
+    """The ops of the fp32 model and of a candidate: what a search needs of a profile."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    baseline: tuple[TimedOp, ...]
+    candidate: tuple[TimedOp, ...]
+
+    @classmethod
+    def of(cls, profile: Profile) -> ProfiledTimes:
+        """Return the times in a profile."""
+        return cls(baseline=_timed(profile.baseline), candidate=_timed(profile.candidate))
 
 
 @dataclass(frozen=True)
@@ -15,79 +52,82 @@ class LatencyModel:
     """Times of a model's parts for one run, in nanoseconds.
 
     Attributes:
-        float_ns: By unit, in fp32.
-        int8_ns: By unit, quantized.
-        enter_ns: Of putting one value on eight bits where fp32 meets int8, layout included.
-        leave_ns: Of taking one value off eight bits.
+        float_ns: By op, in fp32.
+        int8_ns: By op, quantized.
+        quantize_ns: Of quantizing one value where fp32 meets int8, layout included.
+        dequantize_ns: Of dequantizing one value.
         rest_ns: Of everything that no assignment changes: ops that are never quantized.
     """
 
     float_ns: Mapping[str, float]
     int8_ns: Mapping[str, float]
-    enter_ns: float
-    leave_ns: float
+    quantize_ns: float
+    dequantize_ns: float
     rest_ns: float
 
-    def predicted(self, graph: UnitGraph, borders: Borders, float_units: frozenset[str]) -> float:
-        """Return the time of the assignment that keeps ``float_units`` in fp32, in nanoseconds."""
+    def predicted(self, graph: OpGraph, float_ops: frozenset[str]) -> float:
+        """Return the time of the assignment that keeps ``float_ops`` in fp32, in nanoseconds."""
         total = self.rest_ns
-        for unit in graph.units:
-            total += self.float_ns[unit.name] if unit.name in float_units else self.int8_ns[unit.name]
-        for tensor in borders.tensors:
-            makes = borders.is_int8_maker(tensor, float_units)
-            takers = borders.takers(tensor, float_units)
-            if not makes and True in takers:
-                total += self.enter_ns * graph.elements[tensor]
-            if makes and False in takers:
-                total += self.leave_ns * borders.leaving(tensor)
+        for op in graph.ops:
+            total += self.float_ns[op.name] if op.name in float_ops else self.int8_ns[op.name]
+        for tensor in graph.tensors:
+            is_int8 = graph.is_made_in_int8(tensor, float_ops)
+            if not is_int8 and graph.is_taken_in_int8(tensor, float_ops):
+                total += self.quantize_ns * graph.elements[tensor]
+            if is_int8 and graph.is_taken_in_fp32(tensor, float_ops):
+                total += self.dequantize_ns * graph.dequantized_elements(tensor)
         return total
 
 
-def latency_model(times: ProfiledTimes, graph: UnitGraph, borders: Borders) -> LatencyModel:
-    """Return the model that a profile gives.
+def latency_model(times: ProfiledTimes, graph: OpGraph) -> LatencyModel:
+    """Return the latency model that a profile gives.
 
-    Each op's time goes to the unit that it computes; a unit that did not run in one of the two (folded into its
-    neighbour) has taken no time there. Conversions in the all-int8 profile give the time for one value.
+    Each node's time goes to the op that it computes; an op that did not run in one of the two (folded into its
+    neighbour) took no time there. Conversions in the all-int8 profile give the time for one value.
     """
-    names = _unit_of_node(graph)
-    float_ns, _ = _by_unit(times.baseline, names)
-    int8_ns, int8_rest = _by_unit(times.candidate, names)
-    everything = frozenset[str]()
-    entering = sum(
+    op_of_node = {name: op.name for op in graph.ops for name in op.node_names}
+    float_ns, _ = _by_op(times.baseline, op_of_node)
+    int8_ns, int8_rest = _by_op(times.candidate, op_of_node)
+    nothing = frozenset[str]()
+    quantized = sum(
         graph.elements[tensor]
-        for tensor in borders.tensors
-        if not borders.is_int8_maker(tensor, everything) and True in borders.takers(tensor, everything)
+        for tensor in graph.tensors
+        if not graph.is_made_in_int8(tensor, nothing) and graph.is_taken_in_int8(tensor, nothing)
     )
-    leaving = sum(
-        borders.leaving(tensor)
-        for tensor in borders.tensors
-        if borders.is_int8_maker(tensor, everything) and False in borders.takers(tensor, everything)
+    dequantized = sum(
+        graph.dequantized_elements(tensor)
+        for tensor in graph.tensors
+        if graph.is_made_in_int8(tensor, nothing) and graph.is_taken_in_fp32(tensor, nothing)
     )
     converting = sum(op.time_ns for op in times.candidate if op.kind == "conversion" and op.origin is None)
-    per_value = converting / max(entering + leaving, 1)
-    units = {unit.name for unit in graph.units}
+    per_value = converting / max(quantized + dequantized, 1)
     return LatencyModel(
-        float_ns={name: float_ns.get(name, 0.0) for name in units},
-        int8_ns={name: int8_ns.get(name, 0.0) for name in units},
-        enter_ns=per_value,
-        leave_ns=per_value,
+        float_ns={op.name: float_ns.get(op.name, 0.0) for op in graph.ops},
+        int8_ns={op.name: int8_ns.get(op.name, 0.0) for op in graph.ops},
+        quantize_ns=per_value,
+        dequantize_ns=per_value,
         rest_ns=int8_rest,
     )
 
 
-def _unit_of_node(graph: UnitGraph) -> dict[str, str]:
-    return {name: unit.name for unit in graph.units for name in unit.node_names}
-
-
-def _by_unit(ops: Sequence[TimedOp], names: Mapping[str, str]) -> tuple[dict[str, float], float]:
-    """Return the time of every unit and that of the rest, conversions apart."""
+def _by_op(ops: Sequence[TimedOp], op_of_node: Mapping[str, str]) -> tuple[dict[str, float], float]:
+    """Return the time of every op and that of the rest, conversions apart."""
     times: dict[str, float] = {}
-    # What lies between the ops is left out: most of it is the profiler writing down what it saw.
+    # The time between ops is left out: most of it is the profiler's own bookkeeping.
     rest = 0.0
-    for operator in ops:
-        unit = names.get(operator.origin or "")
-        if unit is not None:
-            times[unit] = times.get(unit, 0.0) + operator.time_ns
-        elif operator.kind != "conversion":
-            rest += operator.time_ns
+    for timed in ops:
+        op = op_of_node.get(timed.origin or "")
+        if op is not None:
+            times[op] = times.get(op, 0.0) + timed.time_ns
+        elif timed.kind != "conversion":
+            rest += timed.time_ns
     return times, rest
+
+
+def _timed(profile: ModelProfile) -> tuple[TimedOp, ...]:
+    return tuple(TimedOp(origin=_origin(op), kind=op.kind, time_ns=op.time_ns) for op in profile.operators)
+
+
+def _origin(op: OperatorTime) -> str | None:
+    move = None if op.origin is not None else _MOVE.fullmatch(op.name)
+    return op.origin if move is None else move["conv"]

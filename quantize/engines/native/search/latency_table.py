@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from quantize.engines.native.search.profiled_times import ProfiledTimes
+from quantize.engines.native.search.latency_model import ProfiledTimes
 from quantize.errors import RunError
 from quantize.files import write_text
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from quantize.criterion import Criterion
-from quantize.engines.native.search.racing import decide, race_blocks, race_order
-from quantize.engines.native.search.result import Judged
+from quantize.engines.native.search.result import Judgement
+from quantize.engines.native.search.sequential_test import decide, race_blocks, race_order
 from quantize.evaluation.evaluation import Evaluation
 from quantize.models.artifact import ModelArtifact
 
@@ -48,25 +48,25 @@ class RaceJudge:
             _chances(baseline)[self._order] if criterion.metric == "top1" else np.ones(baseline.n, dtype=np.float64)
         )
 
-    def __call__(self, candidate: ModelArtifact) -> Judged:
+    def __call__(self, candidate: ModelArtifact) -> Judgement:
         """Return how a candidate does."""
         floor, total = self._criterion.floor(), len(self._order)
         if floor is None:
-            return Judged(metric=None, met=True, images=0, total=total)
+            return Judgement(metric=None, met=True, images=0, total=total)
         seen = np.zeros(0)
         for block in self._blocks:
-            found = self._evaluate(candidate, self._order[block].tolist())
-            seen = np.concatenate([seen, self._values(found)])
+            evaluation = self._evaluate(candidate, self._order[block].tolist())
+            seen = np.concatenate([seen, self._values(evaluation)])
             state = decide(self._baseline, seen, floor, confidence=self._confidence)
             if state.outcome != "continue":
                 break
-        return Judged(metric=float(seen.mean()), met=state.outcome == "pass", images=len(seen), total=total)
+        return Judgement(metric=float(seen.mean()), met=state.outcome == "pass", images=len(seen), total=total)
 
-    def _values(self, found: Evaluation) -> npt.NDArray[np.float64]:
+    def _values(self, evaluation: Evaluation) -> npt.NDArray[np.float64]:
         if self._criterion.metric == "top1":
-            return _chances(found)
-        assert found.fidelity is not None
-        return found.fidelity.agreements
+            return _chances(evaluation)
+        assert evaluation.fidelity is not None
+        return evaluation.fidelity.agreements
 
 
 def _chances(evaluation: Evaluation) -> npt.NDArray[np.float64]:

@@ -28,10 +28,12 @@ CHANCE = 1.0
 """Standard errors where a correction makes good one error and may make another."""
 MANY_CHOICES = 2.0
 """Standard errors where many are tried, of which some look better by chance."""
+_WORTH = 0.9
+"""A candidate that may be slower has to have at most this much of the other's divergence from fp32."""
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ComparedRecipe:
     """A recipe and how near its candidate's scores are.
 
     Attributes:
@@ -52,7 +54,7 @@ def improves(before: Sequence[float], after: Sequence[float], errors: float) -> 
     return mean > errors * float(gains.std(ddof=1)) / math.sqrt(len(gains)) and mean > 0
 
 
-def mean_root(divergences: Sequence[float]) -> float:
+def _mean_root(divergences: Sequence[float]) -> float:
     """Return the mean of the divergences' roots, which grows with the scores' error."""
     return float(_roots(divergences).mean())
 
@@ -63,12 +65,36 @@ def _roots(divergences: Sequence[float]) -> npt.NDArray[np.float64]:
     return roots
 
 
-def start(recipe: Recipe, measure: Measure) -> Chosen:
+class Comparisons:
+    """Comparisons of finished recipes, each made once."""
+
+    def __init__(self, measure: Measure) -> None:
+        """Set up with the measure of a recipe's distance from fp32."""
+        self._measure = measure
+        self._nearer: dict[tuple[str, str], bool] = {}
+
+    def is_nearer(self, recipe: Recipe, other: Recipe, *, compare: bool = True) -> bool:
+        """Return whether a recipe's candidate is nearer to fp32 than another one's, by more than chance and by 10 %.
+
+        Args:
+            recipe: The one that may be nearer.
+            other: The one to beat.
+            compare: False says no where they were not compared before: the budget may be spent.
+        """
+        pair = recipe.id, other.id
+        if pair not in self._nearer and compare:
+            far, near = self._measure(other), self._measure(recipe)
+            is_worth_it = _mean_root(near) <= _WORTH * _mean_root(far)
+            self._nearer[pair] = is_worth_it and improves(far, near, CHANCE)
+        return self._nearer.get(pair, False)
+
+
+def start(recipe: Recipe, measure: Measure) -> ComparedRecipe:
     """Return a recipe as the one to beat."""
-    return Chosen(recipe, tuple(measure(recipe)))
+    return ComparedRecipe(recipe, tuple(measure(recipe)))
 
 
-def choose_rule(best: Chosen, rules: Sequence[str], measure: Measure) -> Chosen:
+def choose_rule(best: ComparedRecipe, rules: Sequence[str], measure: Measure) -> ComparedRecipe:
     """Return the recipe with the range rule that measures best."""
     for rule in rules:
         if rule != best.recipe.range_rule:
@@ -77,13 +103,13 @@ def choose_rule(best: Chosen, rules: Sequence[str], measure: Measure) -> Chosen:
 
 
 def choose_corrections(
-    best: Chosen,
+    best: ComparedRecipe,
     corrections: Sequence[str],
     order: Sequence[str],
     measure: Measure,
     *,
     expected: Collection[str] = (),
-) -> Chosen:
+) -> ComparedRecipe:
     """Return the recipe with those corrections that each improved it when it was added.
 
     Args:
@@ -100,7 +126,9 @@ def choose_corrections(
     return best
 
 
-def choose_tensor_rules(best: Chosen, tensors: Sequence[str], rules: Sequence[str], measure: Measure) -> Chosen:
+def choose_tensor_rules(
+    best: ComparedRecipe, tensors: Sequence[str], rules: Sequence[str], measure: Measure
+) -> ComparedRecipe:
     """Return the recipe with a range rule of its own for those of ``tensors`` where one improved it."""
     for tensor in tensors:
         for rule in rules:
@@ -111,6 +139,6 @@ def choose_tensor_rules(best: Chosen, tensors: Sequence[str], rules: Sequence[st
     return best
 
 
-def _better(best: Chosen, candidate: Recipe, measure: Measure, errors: float) -> Chosen:
+def _better(best: ComparedRecipe, candidate: Recipe, measure: Measure, errors: float) -> ComparedRecipe:
     divergences = tuple(measure(candidate))
-    return Chosen(candidate, divergences) if improves(best.divergences, divergences, errors) else best
+    return ComparedRecipe(candidate, divergences) if improves(best.divergences, divergences, errors) else best

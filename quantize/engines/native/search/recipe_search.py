@@ -7,14 +7,16 @@ import math
 from functools import cached_property
 
 from quantize.engines.native.builder.activation_grids import COMMON_GRIDS, COMMON_SCALES
-from quantize.engines.native.builder.builder import CORRECTIONS
+from quantize.engines.native.builder.builder import op_types_of
 from quantize.engines.native.builder.equalization import equalizable
+from quantize.engines.native.builder.layers import layers
 from quantize.engines.native.builder.qdq import FLOAT_OUTPUTS
-from quantize.engines.native.builder.weights import BIAS, EQUALIZATION, ROUNDING, SCORES
-from quantize.engines.native.search.evidence import MOMENT_IMAGES
-from quantize.engines.native.search.head import head_inputs, head_units
+from quantize.engines.native.builder.weights import BIAS, CORRECTIONS, EQUALIZATION, ROUNDING, SCORES
+from quantize.engines.native.search.candidate_builder import CandidateBuilder
+from quantize.engines.native.search.op_graph import head_inputs, head_ops, op_graph
 from quantize.engines.native.search.recipe_choice import (
-    Chosen,
+    ComparedRecipe,
+    Measure,
     choose_corrections,
     choose_rule,
     choose_tensor_rules,
@@ -22,7 +24,7 @@ from quantize.engines.native.search.recipe_choice import (
 )
 from quantize.engines.native.search.sensitivity import Sensitivity
 from quantize.engines.native.search.settings import SearchSettings
-from quantize.engines.native.search.workbench import Workbench
+from quantize.engines.native.search.source_graph import MOMENT_IMAGES
 from quantize.recipe import Recipe
 
 _AS_NEAR = 1.3
@@ -38,50 +40,24 @@ class RecipeSearch:
         fidelity: (recipe in words, mean KL to fp32) of every recipe that was compared, in order.
     """
 
-    def __init__(self, bench: Workbench, settings: SearchSettings) -> None:
+    def __init__(self, builder: CandidateBuilder, measure: Measure, settings: SearchSettings) -> None:
         """Set up.
 
         Args:
-            bench: Does and records the steps.
+            builder: Has the graphs that candidates are built from.
+            measure: Returns the KL from fp32 of calibration images, in nats.
             settings: What may be tried.
         """
-        self._bench, self._settings = bench, settings
+        self._builder, self._measure, self._settings = builder, measure, settings
         self._compared: dict[str, tuple[Recipe, tuple[float, ...]]] = {}
         self.fidelity: list[tuple[str, float]] = []
 
-    def chosen(self) -> Chosen:
-        """Return the recipe with the range rule and the corrections that are nearest to fp32."""
-        settings, bench = self._settings, self._bench
-        recipe = self._first
-        bench.calibrate(recipe)
-        chosen = choose_rule(start(recipe, self.divergences), settings.range_rules, self.divergences)
-        wanted = [
-            name
-            for name in settings.corrections
-            if name != EQUALIZATION or next(equalizable(bench.source(recipe)), None) is not None
-        ]
-        return choose_corrections(chosen, wanted, CORRECTIONS, self.divergences, expected=_BY_THEORY)
-
-    def with_tensor_rules(self, best: Chosen, sensitivity: Sensitivity) -> Chosen:
-        """Return the recipe with rules of their own for the most sensitive tensors, where they improve it."""
-        order = sorted(sensitivity.tensors, key=lambda name: (-sensitivity.tensors[name], name))
-        tensors = [] if self._is_rule_fixed else order[: self._settings.choose_tensors]
-        return choose_tensor_rules(best, tensors, self._settings.range_rules, self.divergences)
-
-    def variants(self, recipe: Recipe) -> list[Recipe]:
-        """Return other recipes that were compared on calibration images, those nearest to fp32 first."""
-        best = self._compared[recipe.id]
-        known = {best[1]}
-        found = []
-        for other, divergences in sorted(self._compared.values(), key=lambda pair: (math.fsum(pair[1]), pair[0].id)):
-            if divergences not in known and math.fsum(divergences) <= _AS_NEAR * math.fsum(best[1]):
-                known.add(divergences)
-                found.append(other)
-        return found[: self._settings.variants]
-
     @cached_property
-    def _first(self) -> Recipe:
-        settings, proto = self._settings, self._bench.proto
+    def first(self) -> Recipe:
+        """The recipe to beat: the first rule, no correction, the head in fp32."""
+        settings, proto = self._settings, self._builder.proto
+        graph = op_graph(proto, op_types_of(settings.recipe))
+        head = head_ops(graph, {layer.node for layer in layers(proto)})
         details = {
             **{name: json.loads(value) for name, value in settings.recipe.details},
             FLOAT_OUTPUTS: True,
@@ -91,14 +67,42 @@ class RecipeSearch:
         own_rules = settings.recipe.range_rules
         if not self._is_rule_fixed:
             # The greatest values of what the head takes are the scores that decide: clipping them is no saving.
-            kept = dict.fromkeys(head_inputs(proto, settings.recipe), "minmax")
+            kept = dict.fromkeys(head_inputs(graph, head), "minmax")
             own_rules = tuple(sorted({**kept, **dict(own_rules)}.items()))
         return settings.recipe.but(
             details=tuple(sorted((name, json.dumps(value)) for name, value in details.items())),
-            float_nodes=tuple(sorted({*settings.recipe.float_nodes, *head_units(proto, settings.recipe)})),
+            float_nodes=tuple(sorted({*settings.recipe.float_nodes, *head})),
             range_rule=settings.range_rules[0],
             range_rules=own_rules,
         )
+
+    def best(self) -> ComparedRecipe:
+        """Return the recipe with the range rule and the corrections that are nearest to fp32."""
+        settings = self._settings
+        best = choose_rule(start(self.first, self.divergences), settings.range_rules, self.divergences)
+        wanted = [
+            name
+            for name in settings.corrections
+            if name != EQUALIZATION or next(equalizable(self._builder.source(best.recipe).graph), None) is not None
+        ]
+        return choose_corrections(best, wanted, CORRECTIONS, self.divergences, expected=_BY_THEORY)
+
+    def with_tensor_rules(self, best: ComparedRecipe, sensitivity: Sensitivity) -> ComparedRecipe:
+        """Return the recipe with rules of their own for the most sensitive tensors, where they improve it."""
+        order = sorted(sensitivity.tensors, key=lambda name: (-sensitivity.tensors[name], name))
+        tensors = [] if self._is_rule_fixed else order[: self._settings.choose_tensors]
+        return choose_tensor_rules(best, tensors, self._settings.range_rules, self.divergences)
+
+    def variants(self, recipe: Recipe) -> list[Recipe]:
+        """Return other recipes that were compared on calibration images, those nearest to fp32 first."""
+        _, best = self._compared[recipe.id]
+        known = {best}
+        variants = []
+        for other, divergences in sorted(self._compared.values(), key=lambda pair: (math.fsum(pair[1]), pair[0].id)):
+            if divergences not in known and math.fsum(divergences) <= _AS_NEAR * math.fsum(best):
+                known.add(divergences)
+                variants.append(other)
+        return variants[: self._settings.variants]
 
     @property
     def _is_rule_fixed(self) -> bool:
@@ -106,13 +110,13 @@ class RecipeSearch:
 
     def divergences(self, recipe: Recipe) -> tuple[float, ...]:
         """Return the KL from fp32 of calibration images, in nats, and remember that the recipe was compared."""
-        found = self._bench.divergences(recipe)
+        divergences = tuple(self._measure(recipe))
         if recipe.id not in self._compared:
-            self._compared[recipe.id] = (recipe, found)
-            self.fidelity.append((self._described(recipe), math.fsum(found) / len(found)))
-        return found
+            self._compared[recipe.id] = (recipe, divergences)
+            self.fidelity.append((self._described(recipe), math.fsum(divergences) / len(divergences)))
+        return divergences
 
     def _described(self, recipe: Recipe) -> str:
         own = [f"{tensor}: {rule}" for tensor, rule in recipe.range_rules]
-        kept = sorted({*recipe.float_nodes} - {*self._first.float_nodes})
+        kept = sorted({*recipe.float_nodes} - {*self.first.float_nodes})
         return ", ".join([recipe.range_rule, *recipe.corrections, *own, *(f"{node}: fp32" for node in kept)])

@@ -1,14 +1,15 @@
-"""What came of a search."""
+"""The result of a search, and the choice among its candidates."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from quantize.criterion import Outcome
 from quantize.engines.engine import Trial
 from quantize.engines.native.search.sensitivity import Sensitivity
+from quantize.recipe import Recipe
 
 FASTER = 1.01
 """A candidate is taken to be faster than another one if its lower measurement of two is faster by this."""
@@ -21,8 +22,8 @@ Stopped = Literal["search finished", "trial budget spent", "time budget spent"]
 
 
 @dataclass(frozen=True)
-class Judged:
-    """How a candidate did in its evaluation.
+class Judgement:
+    """How a candidate did on the evaluation images.
 
     Attributes:
         metric: The criterion's metric on the images that were looked at, a fraction; None where nothing is measured.
@@ -48,30 +49,30 @@ class Candidate:
 
     Attributes:
         trial: Its recipe, file and metric.
+        stage: The step of the search that it came from.
         met: It meets the criterion.
         speedup: fp32's time over its own, measured in alternation with it or the fastest candidate; None where it was
             not measured.
-        predicted_ns: Its predicted time for one run, in nanoseconds; None where there was no prediction.
+        predicted_ns: Its predicted time for one run, in nanoseconds; None without a prediction.
         measured_ns: Its measured time, in nanoseconds; None where it was not measured.
-        stage: The step of the search that it came from.
         images: Images that its evaluation took.
         complete: Those were all, so that its metric can be compared.
         speed: Whether it is as fast as was asked; None where it was not measured.
     """
 
     trial: Trial
-    met: bool
-    speedup: float | None
-    predicted_ns: float | None
-    measured_ns: float | None
     stage: Stage
-    images: int
-    complete: bool
+    met: bool = False
+    speedup: float | None = None
+    predicted_ns: float | None = None
+    measured_ns: float | None = None
+    images: int = 0
+    complete: bool = False
     speed: Outcome | None = None
 
 
 @dataclass(frozen=True)
-class Timed:
+class TimedCandidate:
     """A candidate that was timed, and left because it was neither faster nor as fast and nearer to fp32.
 
     Attributes:
@@ -91,7 +92,7 @@ class Timed:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search found.
+    """The result of a search.
 
     Attributes:
         candidates: All that were evaluated, in order.
@@ -116,7 +117,7 @@ class SearchResult:
     sensitivity: Sensitivity | None
     fidelity: tuple[tuple[str, float], ...]
     seconds: Mapping[str, float]
-    timed: tuple[Timed, ...] = ()
+    timed: tuple[TimedCandidate, ...] = ()
 
 
 def fastest_met(candidates: Sequence[Candidate]) -> Candidate | None:
@@ -129,45 +130,60 @@ def as_fast(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
 
     Where none is fast enough with the certainty that was asked for, those count of which that is not settled.
     """
-    passing = [(one.speedup, one) for one in candidates if one.met and one.speedup is not None]
+    passing = [
+        (candidate.speedup, candidate) for candidate in candidates if candidate.met and candidate.speedup is not None
+    ]
     enough = [pair for pair in passing if pair[1].speed == "met"]
     settled = enough or [pair for pair in passing if pair[1].speed == "inconclusive"]
     settled.sort(key=lambda pair: (-pair[0], pair[1].trial.recipe.id))
-    return tuple(one for speedup, one in settled if speedup >= settled[0][0] / AS_FAST)
+    return tuple(candidate for speedup, candidate in settled if speedup >= settled[0][0] / AS_FAST)
 
 
 def smallest(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
     """Return the candidates whose files are as small as the smallest one's, in their order."""
-    sizes = [one.trial.artifact.bytes for one in candidates if one.trial.artifact is not None]
-    return tuple(
-        one
-        for one in candidates
-        if one.trial.artifact is not None and one.trial.artifact.bytes <= AS_SMALL * min(sizes)
-    )
+    built = [(candidate.trial.artifact.bytes, candidate) for candidate in candidates if candidate.trial.artifact]
+    least = min((size for size, _ in built), default=0)
+    return tuple(candidate for size, candidate in built if size <= AS_SMALL * least)
+
+
+def preferred(candidates: Sequence[Candidate], is_nearer: Callable[[Recipe, Recipe], bool]) -> Candidate | None:
+    """Return the best candidate: of those as fast as the fastest that pass, the smallest, then the nearest to fp32.
+
+    Args:
+        candidates: All that were evaluated.
+        is_nearer: Whether the first of two recipes is nearer by so much that it takes the place of a faster one.
+    """
+    best: Candidate | None = None
+    for candidate in smallest(as_fast(candidates)):
+        if best is None or is_nearer(candidate.trial.recipe, best.trial.recipe):
+            best = candidate
+    return best
 
 
 def best_of(candidates: Sequence[Candidate]) -> Candidate | None:
     """Return the fastest candidate that meets the criterion however slow it is, or else the nearest to it."""
-    passing = [one for one in candidates if one.met and one.speedup is not None]
-    return max(passing, key=lambda one: one.speedup or 0.0, default=None) or nearest(candidates)
+    passing = [candidate for candidate in candidates if candidate.met and candidate.speedup is not None]
+    return max(passing, key=lambda candidate: candidate.speedup or 0.0, default=None) or nearest(candidates)
 
 
 def nearest(candidates: Sequence[Candidate]) -> Candidate | None:
     """Return the candidate with the highest metric; of equals the fastest."""
-    measured = [one for one in candidates if one.trial.metric is not None]
-    whole = [one for one in measured if one.complete]  # the metric of a race that ended early is of fewer images
-    comparable = whole or measured or candidates
-    return max(comparable, key=lambda one: (one.trial.metric or 0.0, one.speedup or 0.0), default=None)
+    measured = [candidate for candidate in candidates if candidate.trial.metric is not None]
+    # The metric of a race that ended early is of fewer images.
+    comparable = [candidate for candidate in measured if candidate.complete] or measured or candidates
+    return max(
+        comparable, key=lambda candidate: (candidate.trial.metric or 0.0, candidate.speedup or 0.0), default=None
+    )
 
 
 def pareto(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
     """Return the candidates that no other is at least as good as in both metric and speed-up, fastest first."""
     known = sorted(
-        (one for one in candidates if one.trial.metric is not None and one.speedup is not None),
-        key=lambda one: (-(one.speedup or 0.0), -(one.trial.metric or 0.0), one.trial.index),
+        (candidate for candidate in candidates if candidate.trial.metric is not None and candidate.speedup is not None),
+        key=lambda candidate: (-(candidate.speedup or 0.0), -(candidate.trial.metric or 0.0), candidate.trial.index),
     )
     front: list[Candidate] = []
-    for one in known:
-        if not front or (one.trial.metric or 0.0) > (front[-1].trial.metric or 0.0):
-            front.append(one)
+    for candidate in known:
+        if not front or (candidate.trial.metric or 0.0) > (front[-1].trial.metric or 0.0):
+            front.append(candidate)
     return tuple(front)

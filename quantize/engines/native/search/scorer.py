@@ -1,22 +1,61 @@
-"""How far scores move from the fp32 model's, on images held in memory."""
+"""How far scores move from the fp32 model's, on images held in memory and on images that the statistics did not see."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import onnx
+import onnxruntime
 
 from quantize.data.batch import Batch
-from quantize.engines.native.search.runner import Runner
+from quantize.engines.native.search.calibration_images import Part
+from quantize.engines.native.search.candidate_builder import CandidateBuilder
+from quantize.engines.native.search.search_journal import SearchJournal
 from quantize.evaluation.fidelity import Fidelity, fidelity_of
 from quantize.evaluation.inference import scores_of
 from quantize.formats.exact import with_unsigned_weights
 from quantize.models.artifact import ModelArtifact
 from quantize.models.scores import score_kind
+from quantize.models.session import open_session
+from quantize.provenance import fingerprint
+from quantize.recipe import Recipe
 
 _MICRO_BATCH = 8
+
+Given = TypeVar("Given")
+Result = TypeVar("Result")
+
+
+class ParallelSessions:
+    """Sessions of one thread each, several of which run at a time.
+
+    Two runs on a core each take less time together than one after the other on both cores: nothing waits within an op.
+    """
+
+    def __init__(self, threads: int) -> None:
+        """Set up with ``threads`` runs at a time.
+
+        Raises:
+            ValueError: ``threads`` is not positive.
+        """
+        if threads < 1:
+            raise ValueError(f"at least one run at a time, not {threads}")
+        self._threads = threads
+
+    def open(self, content: bytes) -> onnxruntime.InferenceSession:
+        """Return a session of a serialized model, to be run on one thread."""
+        return open_session(content, threads=1, spinning=False)
+
+    def map(self, run: Callable[[Given], Result], given: Sequence[Given]) -> list[Result]:
+        """Return ``run(value)`` for all values, in their order."""
+        if self._threads == 1 or len(given) < 2:
+            return [run(value) for value in given]
+        with ThreadPoolExecutor(self._threads) as pool:
+            return list(pool.map(run, given))
 
 
 class Scorer:
@@ -31,8 +70,8 @@ class Scorer:
             most: How many images to keep at most.
             threads: Micro-batches that run at a time.
         """
-        self.images = first_images(batches, most)
-        self.runner = Runner(threads)
+        self.images = _first_images(batches, most)
+        self.sessions = ParallelSessions(threads)
         self._contract = model.contract
         fixed = model.contract.fixed_batch or 1
         self._micro_batch = -(-_MICRO_BATCH // fixed) * fixed
@@ -42,29 +81,78 @@ class Scorer:
 
     def fidelity(self, candidate: onnx.ModelProto) -> Fidelity:
         """Return the fidelity of a candidate with the fp32 model's contract, computed without saturation."""
-        return self.fidelity_of(self._scores(with_unsigned_weights(candidate).SerializeToString()))
-
-    def fidelity_of(self, scores: npt.NDArray[np.float32]) -> Fidelity:
-        """Return the fidelity of scores, float32 (N, classes), of the images."""
+        scores = self._scores(with_unsigned_weights(candidate).SerializeToString())
         return fidelity_of(self.reference, scores, self._kind)
 
     def divergences(self, scores: npt.NDArray[np.float32], part: slice) -> list[float]:
         """Return KL(fp32 || changed) in nats of each image of a part, from scores (N, classes)."""
-        found: list[float] = fidelity_of(self.reference[part], scores, self._kind).divergences.tolist()
-        return found
+        of_images: list[float] = fidelity_of(self.reference[part], scores, self._kind).divergences.tolist()
+        return of_images
 
     def _scores(self, content: bytes) -> npt.NDArray[np.float32]:
-        session = self.runner.open(content)
+        session = self.sessions.open(content)
         starts = range(0, len(self.images), self._micro_batch)
         parts = [self.images[start : start + self._micro_batch] for start in starts]
-        return np.concatenate(self.runner.map(lambda images: scores_of(session, self._contract, images), parts))
+        return np.concatenate(self.sessions.map(lambda images: scores_of(session, self._contract, images), parts))
 
 
-def first_images(batches: Iterable[Batch], most: int) -> npt.NDArray[np.float32]:
+class CrossValidation:
+    """Scores candidates on calibration images that their statistics did not see: each half with the other's."""
+
+    def __init__(self, builder: CandidateBuilder, journal: SearchJournal, *, most: int, threads: int) -> None:
+        """Set up.
+
+        Args:
+            builder: Builds candidates of the fp32 model, the reference side.
+            journal: Remembers what was scored.
+            most: Images of each half that are scored, at most.
+            threads: Micro-batches that run at a time.
+        """
+        self._builder, self._journal, self._most, self._threads = builder, journal, most, threads
+        self._scorers: dict[Part, Scorer] = {}
+        self._divergences: dict[str, list[float]] = {}
+
+    def divergences(self, recipe: Recipe) -> tuple[float, ...]:
+        """Return the KL from fp32 of every image, in nats."""
+
+        def compute() -> list[float]:
+            # Rules often give the same range; the same candidate is not scored twice.
+            signature = self._signature(recipe)
+            if signature not in self._divergences:
+                self._divergences[signature] = self._of_folds(recipe)
+            return self._divergences[signature]
+
+        return tuple(self._journal.remember("choose recipe", f"divergences:{recipe.id}", compute))
+
+    def _of_folds(self, recipe: Recipe) -> list[float]:
+        source = self._builder.source(recipe)
+        of_images: list[float] = []
+        for seen, scored in self._builder.folds():
+            candidate = source.builder(seen).graph(self._builder.proto, recipe, source.statistics(seen))
+            of_images += self._scorer(scored).fidelity(candidate).divergences.tolist()
+        return of_images
+
+    def _scorer(self, part: Part) -> Scorer:
+        if part not in self._scorers:
+            batches = self._builder.calibration.images(part, self._most)
+            self._scorers[part] = Scorer(self._builder.model, batches, most=self._most, threads=self._threads)
+        return self._scorers[part]
+
+    def _signature(self, recipe: Recipe) -> str:
+        """Return what tells candidates apart: the recipe with its rules replaced by the grids that they give."""
+        source = self._builder.source(recipe)
+        grids = []
+        for seen, _ in self._builder.folds():
+            of_fold = source.builder(seen).grids(self._builder.proto, recipe, source.statistics(seen))
+            grids.append({name: [float(grid.scale), int(grid.zero_point)] for name, grid in of_fold.items()})
+        return fingerprint([recipe.but(range_rule="", range_rules=()).model_dump(mode="json"), grids])
+
+
+def _first_images(batches: Iterable[Batch], most: int) -> npt.NDArray[np.float32]:
     """Return at most ``most`` images, float32 (N, 3, H, W).
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If there are none.
     """
     kept: list[npt.NDArray[np.float32]] = []
     count = 0

@@ -1,8 +1,8 @@
 """What the quantization of one op alone does to the scores, its weights and its output apart.
 
-The graph is walked once. At every unit the unit alone runs with its quantized weights, then with its output rounded
-to its grid, and from there only what lies behind it runs, on tensors that are kept from the walk; so an op near the
-end costs next to nothing. Scores are compared by KL divergence from the fp32 model's.
+The graph is passed through once. At every op the op alone runs with its quantized weights, then with its output rounded
+to its grid, and from there only what lies behind it runs, on tensors that the pass kept; so an op near the end costs
+next to nothing. Scores are compared by KL divergence from the fp32 model's.
 """
 
 from __future__ import annotations
@@ -13,16 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from quantize.engines.native.search.quantized_weights import QuantizedWeights
+from quantize.engines.native.search.op_graph import OpGraph
 from quantize.engines.native.search.scorer import Scorer
-from quantize.engines.native.search.unit_pass import Walk
-from quantize.engines.native.search.units import UnitGraph
+from quantize.engines.native.search.single_op_pass import SingleOpPass
 from quantize.grid.grid import Grid
 from quantize.progress import Progress, silent
 
 _MICRO_BATCH = 2
 _CHUNK_BYTES = 300_000_000
-"""Bound on the tensors that wait at one point of the walk; so many images go through it together."""
+"""Bound on the tensors that one point of the pass keeps; so many images go through it together."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Sensitivity:
     """Mean KL(fp32 || changed) in nats over the images.
 
     Attributes:
-        weights: By unit: with its weights and bias quantized and corrected, everything else in fp32.
+        weights: By op: with its weights and bias quantized and corrected, everything else in fp32.
         tensors: By tensor: with this tensor on its grid, everything else in fp32.
         images: How many images were scored.
     """
@@ -42,24 +41,27 @@ class Sensitivity:
 
 def measure_sensitivity(
     model: onnx.ModelProto,
-    graph: UnitGraph,
-    quantized: QuantizedWeights,
+    graph: OpGraph,
+    weights: Mapping[str, onnx.TensorProto],
+    biases: Mapping[str, str],
     grids: Mapping[str, Grid],
     scorer: Scorer,
     *,
     fixed_batch: int | None,
     progress: Progress = silent,
 ) -> Sensitivity:
-    """Return the sensitivity of every unit's weights and of every tensor that an op computes.
+    """Return the sensitivity of every op's weights and of every tensor that an op computes.
 
     Args:
         model: The fp32 model (equalized, where the recipe says so).
-        graph: Its units.
-        quantized: The weights of the all-quantized candidate.
+        graph: Its ops.
+        weights: By name, the initializers of the all-quantized candidate that differ from the fp32 model's: weights
+            rounded to their grid, corrected biases.
+        biases: By op, the initializer among them that is its bias, where the fp32 model has none.
         grids: Grids by tensor.
         scorer: The images and the reference scores.
         fixed_batch: The batch size that the model insists on, or None.
-        progress: Told after every unit.
+        progress: Called after every op.
     """
     divergences: dict[tuple[str, str], list[float]] = {}
     images = scorer.images
@@ -67,14 +69,13 @@ def measure_sensitivity(
     chunk = max(_MICRO_BATCH, min(len(images), _CHUNK_BYTES // widest))
     if fixed_batch is not None:
         chunk = max(chunk // fixed_batch, 1) * fixed_batch
-    chunks = range(0, len(images), chunk)
-    for start in chunks:
+    size, only_whole = fixed_batch or _MICRO_BATCH, fixed_batch is not None
+    for start in range(0, len(images), chunk):
         part = slice(start, start + chunk)
-        size, only_whole = fixed_batch or _MICRO_BATCH, fixed_batch is not None
-        walk = Walk(model, graph, quantized, grids, scorer, part, size, only_whole=only_whole)
-        for key, found in walk.run(progress):
-            divergences.setdefault(key, []).extend(found)
-    means = {key: float(np.mean(found)) for key, found in divergences.items()}
+        single = SingleOpPass(model, graph, weights, biases, grids, scorer, part, size, only_whole=only_whole)
+        for key, of_images in single.divergences(progress):
+            divergences.setdefault(key, []).extend(of_images)
+    means = {key: float(np.mean(of_images)) for key, of_images in divergences.items()}
     return Sensitivity(
         weights={name: value for (kind, name), value in means.items() if kind == "weights"},
         tensors={name: value for (kind, name), value in means.items() if kind == "tensor"},

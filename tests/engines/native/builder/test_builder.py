@@ -11,10 +11,12 @@ from quantize.calibration.collect import collect
 from quantize.calibration.moment_pass import collect_second_moments
 from quantize.data.batch import Batch
 from quantize.engines.native.builder.activation_grids import COMMON_GRIDS
-from quantize.engines.native.builder.builder import BIAS, EQUALIZATION, ROUNDING, WEIGHT_MSE, NativeBuilder
+from quantize.engines.native.builder.builder import NativeBuilder
 from quantize.engines.native.builder.equalization import equalizable, equalized
+from quantize.engines.native.builder.layers import windows
 from quantize.engines.native.builder.qdq import FLOAT_OUTPUTS
-from quantize.engines.native.builder.windows import windows
+from quantize.engines.native.builder.weight_scales import WEIGHT_MSE
+from quantize.engines.native.builder.weights import BIAS, EQUALIZATION, ROUNDING
 from quantize.errors import EngineError
 from quantize.formats.exact import open_exact_session
 from quantize.formats.saturation import saturating_layers
@@ -88,7 +90,7 @@ def moments(model):
 
 
 def quantize_graph(model, recipe, statistics, moments=None):
-    return NativeBuilder(Path("unused"), moments).graph(model, recipe, statistics)
+    return NativeBuilder(Path("unused"), moments and (lambda: moments)).graph(model, recipe, statistics)
 
 
 def scores(model):
@@ -251,7 +253,7 @@ def test_an_unknown_correction_is_refused(model, statistics):
 def test_the_same_recipe_gives_the_same_bytes(model, statistics, moments, tmp_path):
     source = save_model(model, tmp_path / "model.onnx")
     recipe = RECIPE.but(corrections=(WEIGHT_MSE, ROUNDING, BIAS))
-    built = [NativeBuilder(tmp_path / name, moments).build(source, recipe, statistics) for name in ("a", "b")]
+    built = [NativeBuilder(tmp_path / name, lambda: moments).build(source, recipe, statistics) for name in ("a", "b")]
     assert built[0].sha256 == built[1].sha256
     assert built[0].path.name == f"{recipe.id}.onnx"
     assert built[0].contract == source.contract

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import json
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -141,7 +141,9 @@ def clock() -> Clock:
 def tuner_in(clock: Clock):
     """Return a native tuner that keeps its files in a folder."""
 
-    def made(folder: Path, *, resume: bool = False, recorded=None, judge=None, **settings) -> NativeTuner:
+    def made(
+        folder: Path, *, resume: bool = False, recorded=None, judge=None, seconds=time.monotonic, **settings
+    ) -> NativeTuner:
         chosen = {"recipe": Recipe(engine="native", rewrites=("common-scales",)), "threads": 1, "choose_tensors": 1}
         chosen |= {"range_rules": ("percentile:99.999", "minmax"), "corrections": ("bias", "rounding"), "neighbours": 2}
         return NativeTuner(
@@ -154,6 +156,7 @@ def tuner_in(clock: Clock):
             journal=Journal(folder / "trials.jsonl", {}, resume=resume),
             recorded=recorded,
             judge=judge,
+            clock=seconds,
         )
 
     return made
@@ -162,9 +165,3 @@ def tuner_in(clock: Clock):
 @pytest.fixture
 def criterion() -> Criterion:
     return Criterion("agreement", minimum=0.9)
-
-
-def steps_of(folder: Path) -> list[str]:
-    """Return the keys of the steps in a run's journal."""
-    lines = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()[1:]]
-    return [line["step"].removeprefix("native: ") for line in lines]

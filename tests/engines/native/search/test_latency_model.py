@@ -1,13 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 
-from quantize.engines.native.search.latency_model import latency_model
-from quantize.engines.native.search.latency_table import LatencyTable, PairedLatency
-from quantize.engines.native.search.profiled_times import ProfiledTimes, TimedOp
-from quantize.engines.native.search.tensor_users import Borders
-from quantize.engines.native.search.units import unit_graph
-from quantize.errors import RunError
+from quantize.engines.native.search.latency_model import ProfiledTimes, TimedOp, latency_model
+from quantize.engines.native.search.op_graph import op_graph
 
 OP_TYPES = ("Conv", "Concat", "MaxPool", "GlobalAveragePool", "Softmax")
 
@@ -19,8 +18,7 @@ def timed(kind, times, conversion=None):
 
 @pytest.fixture
 def predicted(model):
-    graph = unit_graph(model.proto(), OP_TYPES)
-    borders = Borders(graph, frozenset({"scores", "gap"}))
+    graph = replace(op_graph(model.proto(), OP_TYPES), float_tensors=frozenset({"scores", "gap"}))
     times = ProfiledTimes(
         baseline=timed("fp32", [("stem", 300), ("left", 100), ("right", 200), ("last", 150), ("gap", 30)]),
         candidate=(
@@ -29,59 +27,60 @@ def predicted(model):
             TimedOp(origin=None, kind="fp32", time_ns=7),
         ),
     )
-    return graph, borders, latency_model(times, graph, borders)
+    return graph, latency_model(times, graph)
 
 
 def test_all_int8_costs_what_the_profile_shows(predicted):
-    graph, borders, found = predicted
+    graph, latency = predicted
     head = frozenset({"gap", "softmax"})
     measured = 100 + 40 + 80 + 60 + 96 + 7
     # In the profile the head was fp32, so its time is the same on either side and the leaving tensor is before it.
-    assert found.predicted(graph, borders, head) == pytest.approx(measured + 30, rel=0.25)
+    assert latency.predicted(graph, head) == pytest.approx(measured + 30, rel=0.25)
 
 
 def test_times_go_to_the_op_that_an_activation_belongs_to(predicted):
-    _, _, found = predicted
-    assert found.int8_ns["stem"] == 100
-    assert found.float_ns["stem"] == 300
-    assert found.int8_ns["concat"] == 0
+    _, latency = predicted
+    assert latency.int8_ns["stem"] == 100
+    assert latency.float_ns["stem"] == 300
+    assert latency.int8_ns["concat"] == 0
 
 
 def test_a_border_between_fp32_and_int8_costs_a_conversion_of_every_value(predicted):
-    graph, borders, found = predicted
-    everything = frozenset(unit.name for unit in graph.units)
-    alone = found.predicted(graph, borders, everything - {"left"})
-    fp32 = found.predicted(graph, borders, everything)
-    converted = found.enter_ns * graph.elements["r0"] + found.leave_ns * graph.elements["r1"]
+    graph, latency = predicted
+    everything = frozenset(op.name for op in graph.ops)
+    alone = latency.predicted(graph, everything - {"left"})
+    fp32 = latency.predicted(graph, everything)
+    converted = latency.quantize_ns * graph.elements["r0"] + latency.dequantize_ns * graph.elements["r1"]
     assert alone - fp32 == pytest.approx(40 - 100 + converted)
 
 
-def test_a_tensor_with_two_int8_takers_is_converted_once(predicted):
-    graph, borders, found = predicted
-    everything = frozenset(unit.name for unit in graph.units)
-    both = found.predicted(graph, borders, everything - {"left", "right", "concat"})
-    fp32 = found.predicted(graph, borders, everything)
-    converted = found.enter_ns * graph.elements["r0"] + found.leave_ns * graph.elements["cat"]
+def test_a_tensor_with_two_int8_consumers_is_converted_once(predicted):
+    graph, latency = predicted
+    everything = frozenset(op.name for op in graph.ops)
+    both = latency.predicted(graph, everything - {"left", "right", "concat"})
+    fp32 = latency.predicted(graph, everything)
+    converted = latency.quantize_ns * graph.elements["r0"] + latency.dequantize_ns * graph.elements["cat"]
     assert both - fp32 == pytest.approx(40 + 80 - 300 + converted)
 
 
-def test_a_table_comes_back_from_its_file(tmp_path):
-    table = LatencyTable(
-        model="abc",
-        profiles={"r": ProfiledTimes(baseline=timed("fp32", [("a", 1.5)]), candidate=timed("int8", [("a", 0.5)]))},
-        measured={"r": PairedLatency(baseline_ns=3.0, candidate_ns=1.0)},
-    )
-    table.save(tmp_path / "latency.json")
-    assert LatencyTable.load(tmp_path / "latency.json", "abc") == table
-    assert table.measured["r"].ratio == 3.0
+def operator(name, origin=None, kind="conversion", time_ns=1.0):
+    return SimpleNamespace(name=name, origin=origin, kind=kind, time_ns=time_ns)
 
 
-def test_a_table_of_another_model_or_no_table_is_refused(tmp_path):
-    LatencyTable(model="abc").save(tmp_path / "latency.json")
-    with pytest.raises(RunError, match="another model"):
-        LatencyTable.load(tmp_path / "latency.json", "def")
-    (tmp_path / "other.json").write_text("{}")
-    with pytest.raises(RunError, match="no latency table"):
-        LatencyTable.load(tmp_path / "other.json", "abc")
-    with pytest.raises(RunError, match="cannot be read"):
-        LatencyTable.load(tmp_path / "missing.json", "abc")
+def profiled(*operators):
+    sides = SimpleNamespace(operators=operators)
+    return ProfiledTimes.of(SimpleNamespace(baseline=SimpleNamespace(operators=()), candidate=sides)).candidate
+
+
+def test_moves_before_a_rewritten_conv_are_counted_with_it():
+    for name in ("/stem/Conv_SpaceToDepth", "/stem/Conv_SpaceToDepth_3_1_1"):
+        assert [op.origin for op in profiled(operator(name))] == ["/stem/Conv"]
+
+
+def test_other_conversions_belong_to_no_op():
+    for name in ("input_QuantizeLinear", "Transpose_token_164", "/stem/Conv_SpaceToDepth_Pad"):
+        assert [op.origin for op in profiled(operator(name))] == [None]
+
+
+def test_an_op_keeps_the_origin_that_the_profile_gives():
+    assert [op.origin for op in profiled(operator("a_SpaceToDepth", origin="b", kind="int8"))] == ["b"]

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from quantize.engines.native.search.recipe_choice import (
+    Comparisons,
     choose_corrections,
     choose_rule,
     choose_tensor_rules,
@@ -70,3 +72,21 @@ def test_a_tensor_gets_a_rule_of_its_own_only_where_that_helps():
     measure = measure_of(lambda recipe: 1.0 - (("t", "b") in recipe.range_rules) + (("u", "b") in recipe.range_rules))
     found = choose_tensor_rules(start(RECIPE, measure), ("u", "t"), ("a", "b"), measure)
     assert found.recipe.range_rules == (("t", "b"),)
+
+
+@pytest.mark.parametrize(
+    ("near", "is_nearer"),
+    [
+        ((0.005, 0.005, 0.005, 0.005), True),
+        ((0.0098, 0.0098, 0.0098, 0.0098), False),  # by 1 % only, however sure that is
+        ((0.0001, 0.03, 0.0001, 0.012), False),  # by chance
+        ((0.02, 0.02, 0.02, 0.02), False),
+    ],
+)
+def test_a_candidate_is_nearer_to_fp32_by_more_than_chance_and_by_ten_percent(near, is_nearer):
+    other = RECIPE.but(range_rule="b")
+    divergences = {RECIPE.id: (0.01, 0.01, 0.01, 0.01), other.id: near}
+    comparisons = Comparisons(lambda recipe: divergences[recipe.id])
+    assert not comparisons.is_nearer(other, RECIPE, compare=False)
+    assert comparisons.is_nearer(other, RECIPE) is is_nearer
+    assert comparisons.is_nearer(other, RECIPE, compare=False) is is_nearer

@@ -1,20 +1,22 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import numpy as np
 import pytest
 from onnx import TensorProto
 
 from quantize.criterion import Criterion
-from quantize.engines.native.builder.weights import NARROW_WHERE_NEEDED
-from quantize.engines.native.search.result import Judged
+from quantize.engines.native.builder.weight_scales import NARROW_WHERE_NEEDED
+from quantize.engines.native.search.result import Judgement
 from quantize.engines.native.search.settings import SearchSettings
+from quantize.engines.native.search.source_graph import SourceGraph
 from quantize.errors import EngineError, ModelError
 from quantize.formats.float_weights import stored_layers
 from quantize.formats.saturation import saturating_layers
 from quantize.recipe import Recipe
-from tests.engines.native.search.conftest import made_profile, steps_of
+from tests.engines.native.search.conftest import made_profile
 
 ALIKE = made_profile({"stem": (101, 100), "left": (41, 40), "right": (81, 80), "last": (61, 60)}, 0.1)
 """Every layer is nearly as fast in fp32 as in int8."""
@@ -23,6 +25,12 @@ ALIKE = made_profile({"stem": (101, 100), "left": (41, 40), "right": (81, 80), "
 def finished(tuner, model, criterion, agreement, batches):
     trials = list(tuner.tune(model, criterion, agreement, batches))
     return trials, tuner.search.result
+
+
+def recorded(folder):
+    """The keys and values of the steps in a search's journal."""
+    entries = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()[1:]]
+    return [(entry["step"].removeprefix("native: "), entry["result"]["value"]) for entry in entries]
 
 
 def test_the_fastest_candidate_that_meets_the_goal_is_chosen(tuner_in, model, criterion, agreement, batches, tmp_path):
@@ -116,7 +124,7 @@ def test_weights_that_break_the_goal_are_kept_in_fp32_the_most_sensitive_first(
 
     def judge(candidate):
         met = len(stored_in(candidate)) <= 2
-        return Judged(metric=0.95 if met else 0.1, met=met, images=40, total=40)
+        return Judgement(metric=0.95 if met else 0.1, met=met, images=40, total=40)
 
     _, result = finished(tuner_in(tmp_path, judge=judge), model, criterion, None, batches)
     sensitivity = result.sensitivity.weights
@@ -127,7 +135,7 @@ def test_weights_that_break_the_goal_are_kept_in_fp32_the_most_sensitive_first(
 def test_at_last_there_is_the_fp32_model_itself(tuner_in, clock, model, criterion, batches, tmp_path):
     def judge(candidate):
         met = all(tensor.data_type != TensorProto.INT8 for tensor in candidate.proto().graph.initializer)
-        return Judged(metric=0.95 if met else 0.1, met=met, images=40, total=40)
+        return Judgement(metric=0.95 if met else 0.1, met=met, images=40, total=40)
 
     _, result = finished(tuner_in(tmp_path, judge=judge), model, criterion, None, batches)
     assert result.chosen is not None
@@ -191,7 +199,7 @@ def test_a_layer_that_is_as_fast_with_weights_of_uint8_gets_them(
 def test_a_failing_fast_candidate_makes_the_search_climb_to_a_safer_one(tuner_in, model, criterion, batches, tmp_path):
     def strict(candidate):
         weights = {tensor.name for tensor in candidate.proto().graph.initializer}
-        return Judged(metric=0.95 if "w0" in weights else 0.1, met="w0" in weights, images=40, total=40)
+        return Judgement(metric=0.95 if "w0" in weights else 0.1, met="w0" in weights, images=40, total=40)
 
     _, result = finished(tuner_in(tmp_path, judge=strict), model, criterion, None, batches)
     assert result.chosen is not None
@@ -226,7 +234,7 @@ def test_wherever_it_is_killed_a_resumed_search_gives_the_same_model(
 ):
     unbroken = tuner_in(tmp_path / "unbroken")
     _, expected = finished(unbroken, model, criterion, agreement, batches)
-    table = unbroken.bench.latency_table
+    table = unbroken.search.latency_table
     recorded = tuner_in(tmp_path / "recorded", recorded=table)
     _, first = finished(recorded, model, criterion, agreement, batches)
     assert first.chosen.trial.recipe == expected.chosen.trial.recipe
@@ -286,20 +294,18 @@ def test_the_steps_of_a_search_for_another_criterion_are_not_used(
 def test_where_no_integers_can_be_had_the_search_goes_on_in_fp32(
     tuner_in, clock, model, criterion, agreement, batches, tmp_path, monkeypatch, stage
 ):
-    from quantize.engines.native.search.workbench import Workbench
+    original = SourceGraph.build
 
-    original = Workbench._build
-
-    def broken(self, recipe):
+    def broken(self, model, recipe):
         if len(recipe.float_nodes) < 8:
             raise EngineError("no kernel")
-        return original(self, recipe)
+        return original(self, model, recipe)
 
     def not_opened(*_):
         raise ModelError("no kernel")
 
     if stage == "quantize":
-        monkeypatch.setattr(Workbench, "_build", broken)
+        monkeypatch.setattr(SourceGraph, "build", broken)
     else:
         clock.profile = not_opened
     tuner = tuner_in(tmp_path)
@@ -314,7 +320,7 @@ def test_a_candidate_that_onnxruntime_does_not_open_is_a_failed_trial(tuner_in, 
     def judge(candidate):
         if any(node.op_type == "DequantizeLinear" for node in candidate.proto().graph.node):
             raise ModelError("onnxruntime cannot load it")
-        return Judged(metric=0.95, met=True, images=40, total=40)
+        return Judgement(metric=0.95, met=True, images=40, total=40)
 
     found, result = finished(tuner_in(tmp_path, judge=judge), model, criterion, None, batches)
     assert {trial.failure.stage for trial in found if trial.failure} == {"evaluate"}
@@ -323,7 +329,7 @@ def test_a_candidate_that_onnxruntime_does_not_open_is_a_failed_trial(tuner_in, 
 
 def test_the_journal_says_what_the_search_decided_by(tuner_in, model, criterion, agreement, batches, tmp_path):
     finished(tuner_in(tmp_path), model, criterion, agreement, batches)
-    keys = steps_of(tmp_path)
+    keys = [key for key, _ in recorded(tmp_path)]
     assert len(keys) == len(set(keys))
     kinds = [key.split(":")[0] for key in keys]
     for kind in ("statistics", "divergences", "sensitivity", "built", "profile", "judged", "latency"):
@@ -341,7 +347,8 @@ def test_of_candidates_as_fast_as_the_fastest_the_nearest_to_fp32_is_chosen(
     assert first.met
     assert result.chosen is not first
     assert result.chosen.speedup == first.speedup
-    near = [sum(tuner.bench.divergences(one.trial.recipe)) for one in (result.chosen, first)]
+    divergences = {key: value for key, value in recorded(tmp_path) if key.startswith("divergences:")}
+    near = [sum(divergences[f"divergences:{candidate.trial.recipe.id}"]) for candidate in (result.chosen, first)]
     assert near[0] < near[1]
 
 
@@ -357,13 +364,13 @@ def test_a_slower_candidate_is_not_chosen_however_near_to_fp32(
 
 
 def test_a_trial_took_the_time_of_all_that_was_done_for_it(
-    tuner_in, clock, model, criterion, agreement, batches, tmp_path, monkeypatch
+    tuner_in, clock, model, criterion, agreement, batches, tmp_path
 ):
     ticks = itertools.count()
-    monkeypatch.setattr("quantize.engines.native.search.steps.time.monotonic", lambda: float(next(ticks)))
     clock.time_ns = lambda artifact: 1000.0 if artifact is model else 400.0
     clock.profile = lambda *_: ALIKE
-    _, result = finished(tuner_in(tmp_path, neighbours=6), model, criterion, agreement, batches)
+    tuner = tuner_in(tmp_path, neighbours=6, seconds=lambda: float(next(ticks)))
+    _, result = finished(tuner, model, criterion, agreement, batches)
     assert result.chosen is not result.candidates[0]
     assert result.chosen.trial.seconds >= 4  # built, compared, timed and evaluated, each a tick or more
 

@@ -7,10 +7,9 @@ from onnx import helper, numpy_helper
 
 from quantize.calibration.collect import collect
 from quantize.engines.native.builder.builder import NativeBuilder, op_types_of
-from quantize.engines.native.search.quantized_weights import QuantizedWeights
+from quantize.engines.native.search.op_graph import op_graph
 from quantize.engines.native.search.scorer import Scorer
 from quantize.engines.native.search.sensitivity import measure_sensitivity
-from quantize.engines.native.search.units import unit_graph
 from quantize.grid.grid import Grid
 from quantize.recipe import Recipe
 
@@ -23,28 +22,21 @@ def measured(model, batches, tmp_path_factory):
     proto = model.proto()
     builder = NativeBuilder(tmp_path_factory.mktemp("candidates"))
     statistics = collect(proto, batches)
-    placement, grids = builder.placed(proto, RECIPE, statistics)
-    original = {tensor.name: tensor.SerializeToString() for tensor in proto.graph.initializer}
-    changed = {
-        tensor.name: tensor
-        for tensor in placement.model.graph.initializer
-        if tensor.SerializeToString() != original.get(tensor.name)
-    }
+    weights, grids = builder.quantized_weights(proto, RECIPE, statistics)
     scorer = Scorer(model, batches, most=24, threads=2)
-    graph = unit_graph(proto, op_types_of(RECIPE))
-    found = measure_sensitivity(
-        proto, graph, QuantizedWeights(changed, placement.added_biases), grids, scorer, fixed_batch=None
-    )
-    return found, placement, grids, scorer, builder.graph(proto, RECIPE, statistics)
+    graph = op_graph(proto, op_types_of(RECIPE))
+    changed = weights.changed(proto)
+    found = measure_sensitivity(proto, graph, changed, weights.added_biases, grids, scorer, fixed_batch=None)
+    return found, weights, grids, scorer, builder.graph(proto, RECIPE, statistics)
 
 
-def with_weights(proto, placement, unit):
+def with_weights(proto, weights, unit):
     """The fp32 model with one layer's weights and bias as the candidate has them."""
     changed = onnx.ModelProto.FromString(proto.SerializeToString())
     node = next(node for node in changed.graph.node if node.name == unit)
-    if unit in placement.added_biases:
-        node.input.append(placement.added_biases[unit])
-    placed = {tensor.name: tensor for tensor in placement.model.graph.initializer}
+    if unit in weights.added_biases:
+        node.input.append(weights.added_biases[unit])
+    placed = {tensor.name: tensor for tensor in weights.model.graph.initializer}
     names = set(node.input) & set(placed)
     kept = [tensor for tensor in changed.graph.initializer if tensor.name not in names]
     del changed.graph.initializer[:]
@@ -72,14 +64,14 @@ def with_rounded(proto, tensor, grid: Grid):
     return changed
 
 
-def test_the_walk_finds_what_the_whole_model_with_one_layers_weights_changed_shows(measured, model):
-    found, placement, _, scorer, _ = measured
+def test_the_pass_finds_what_the_whole_model_with_one_layers_weights_changed_shows(measured, model):
+    found, weights, _, scorer, _ = measured
     for unit in ("stem", "left", "right", "last"):
-        expected = scorer.fidelity(with_weights(model.proto(), placement, unit)).mean_kl
+        expected = scorer.fidelity(with_weights(model.proto(), weights, unit)).mean_kl
         assert found.weights[unit] == pytest.approx(expected, rel=0.02, abs=1e-9)
 
 
-def test_the_walk_finds_what_the_whole_model_with_one_tensor_rounded_shows(measured, model):
+def test_the_pass_finds_what_the_whole_model_with_one_tensor_rounded_shows(measured, model):
     found, _, grids, scorer, _ = measured
     for tensor in ("x", "r0", "r1", "r3"):
         expected = scorer.fidelity(with_rounded(model.proto(), tensor, grids[tensor])).mean_kl

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from quantize.engines.native.search.latency_model import ProfiledTimes
 from quantize.engines.native.search.latency_table import LatencyTable, PairedLatency
-from quantize.engines.native.search.profiled_times import ProfiledTimes
-from quantize.engines.native.search.steps import Steps
+from quantize.engines.native.search.search_journal import SearchJournal
 from quantize.measurement.operators.operator_times import Profile
 from quantize.models.artifact import ModelArtifact
 from quantize.recipe import Recipe
@@ -18,32 +18,33 @@ ProfileCandidate = Callable[[ModelArtifact, Recipe], Profile]
 """Profiles the fp32 model and a candidate, op by op."""
 
 
-class Stopwatch:
+class LatencyTimer:
     """Times candidates of one model."""
 
     def __init__(
         self,
         model: ModelArtifact,
-        steps: Steps,
+        journal: SearchJournal,
         measure: MeasureLatency,
         profile: ProfileCandidate,
-        recorded: LatencyTable,
+        recorded: LatencyTable | None = None,
     ) -> None:
         """Set up.
 
         Args:
             model: The fp32 model.
-            steps: Does every measurement once.
+            journal: Remembers every measurement.
             measure: Times a candidate.
             profile: Profiles a candidate.
-            recorded: Times that stand in place of measuring.
+            recorded: Times to use instead of measuring.
         """
-        self._model, self._steps, self._recorded = model, steps, recorded
+        self._model, self._journal = model, journal
+        self._recorded = recorded or LatencyTable(model=model.graph_sha256)
         self._measure, self._profile = measure, profile
         self._profiles: dict[str, ProfiledTimes] = {}
         self._measured: dict[str, PairedLatency] = {}
         self._graphs: dict[str, str] = {}
-        self._noise_floor = recorded.noise_floor
+        self._noise_floor = self._recorded.noise_floor
 
     @property
     def table(self) -> LatencyTable:
@@ -61,15 +62,15 @@ class Stopwatch:
         artifact: ModelArtifact,
         *,
         recipe: str | None = None,
-        beside: ModelArtifact | None = None,
+        baseline: ModelArtifact | None = None,
         to_beat: float | None = None,
     ) -> PairedLatency:
-        """Return a candidate's time beside the fp32 model's, recorded or measured; the same graph is measured once.
+        """Return a candidate's time and the fp32 model's, recorded or measured; the same graph is measured once.
 
         Args:
             artifact: The candidate.
-            recipe: The id of its recipe, by which a time that was recorded on another CPU is found.
-            beside: A candidate whose time is known: the two are measured in alternation, as both against fp32 would
+            recipe: The id of its recipe, which finds a time that was recorded on another CPU.
+            baseline: A candidate whose time is known: the two are measured in alternation, as both against fp32 would
                 add the errors of two measurements to what tells them apart. None: the fp32 model.
             to_beat: A speed-up; a candidate that seems faster is measured again, and the lower speed-up counts: of
                 many candidates the luckiest measurement would win.
@@ -77,22 +78,22 @@ class Stopwatch:
         graph = artifact.graph_sha256
 
         def compute() -> dict[str, float]:
-            found = self._recorded.latency(graph, recipe)
-            if found is None:
-                found = self._timed(artifact, beside)
-                if to_beat is not None and found.ratio > to_beat:
-                    found = min(found, self._timed(artifact, beside), key=lambda one: one.ratio)
-            return found.model_dump(mode="json")
+            latency = self._recorded.latency(graph, recipe)
+            if latency is None:
+                latency = self._timed(artifact, baseline)
+                if to_beat is not None and latency.ratio > to_beat:
+                    latency = min(latency, self._timed(artifact, baseline), key=lambda timed: timed.ratio)
+            return latency.model_dump(mode="json")
 
         if recipe is not None:
             self._graphs[recipe] = graph
-        self._measured[graph] = PairedLatency(**self._steps.step("measure", f"latency:{graph}", compute))
+        self._measured[graph] = PairedLatency(**self._journal.remember("measure", f"latency:{graph}", compute))
         return self._measured[graph]
 
-    def _timed(self, artifact: ModelArtifact, beside: ModelArtifact | None) -> PairedLatency:
-        if beside is None:
+    def _timed(self, artifact: ModelArtifact, baseline: ModelArtifact | None) -> PairedLatency:
+        if baseline is None:
             return self._measure(artifact, self._model)
-        return self._measured[beside.graph_sha256].times(self._measure(artifact, beside))
+        return self._measured[baseline.graph_sha256].times(self._measure(artifact, baseline))
 
     def noise_floor(self) -> float:
         """Return the largest relative difference that fp32 shows from itself, a fraction; it is measured once."""
@@ -100,20 +101,20 @@ class Stopwatch:
         def compute() -> float:
             if self._recorded.noise_floor is not None:
                 return self._recorded.noise_floor
-            found = self._measure(self._model, self._model)
-            ends = [end for end in (found.low, found.high) if end is not None] or [found.ratio]
+            itself = self._measure(self._model, self._model)
+            ends = [end for end in (itself.low, itself.high) if end is not None] or [itself.ratio]
             return max(abs(end - 1.0) for end in ends)
 
-        self._noise_floor = float(self._steps.step("measure", "noise floor", compute))
+        self._noise_floor = float(self._journal.remember("measure", "noise floor", compute))
         return self._noise_floor
 
     def profile(self, recipe: Recipe, artifact: ModelArtifact) -> ProfiledTimes:
         """Return the fp32 model's and a candidate's time op by op, recorded or measured."""
 
         def compute() -> dict[str, Any]:
-            found = self._recorded.profiles.get(recipe.id) or ProfiledTimes.of(self._profile(artifact, recipe))
-            return found.model_dump(mode="json")
+            times = self._recorded.profiles.get(recipe.id) or ProfiledTimes.of(self._profile(artifact, recipe))
+            return times.model_dump(mode="json")
 
-        found = ProfiledTimes.model_validate(self._steps.step("profile", f"profile:{recipe.id}", compute))
-        self._profiles[recipe.id] = found
-        return found
+        times = ProfiledTimes.model_validate(self._journal.remember("profile", f"profile:{recipe.id}", compute))
+        self._profiles[recipe.id] = times
+        return times

@@ -5,8 +5,8 @@ import pytest
 
 from quantize.calibration.collect import collect
 from quantize.data.batch import Batch
-from quantize.engines.native.search.calibration_images import Calibration
-from quantize.engines.native.search.evidence import Evidence, rebuilt
+from quantize.engines.native.search.calibration_images import CalibrationImages
+from quantize.engines.native.search.source_graph import SourceGraph, rebuild
 from quantize.recipe import Recipe
 
 
@@ -15,7 +15,7 @@ def ids(parts):
 
 
 def test_the_halves_share_no_image_and_leave_none_out(batches):
-    calibration = Calibration(batches, "images")
+    calibration = CalibrationImages(batches, "images")
     even, odd = ids(calibration.images("even")), ids(calibration.images("odd"))
     assert not set(even) & set(odd)
     assert sorted(even + odd, key=int) == ids(batches)
@@ -23,39 +23,41 @@ def test_the_halves_share_no_image_and_leave_none_out(batches):
 
 @pytest.mark.parametrize("most", [1, 5, 8, 9, 100])
 def test_no_more_images_than_asked_for_are_given(batches, most):
-    given = list(Calibration(batches, "images").images("odd", most))
+    given = list(CalibrationImages(batches, "images").images("odd", most))
     assert sum(len(batch.images) for batch in given) == min(most, 20)
     assert all(len(batch.ids) == len(batch.images) for batch in given)
 
 
 def test_statistics_of_the_halves_add_up_to_those_of_all(model, batches, tmp_path):
-    evidence = Evidence(model.proto(), Calibration(batches, "images"), tmp_path, moment_images=16, threads=1)
+    source = SourceGraph(model.proto(), CalibrationImages(batches, "images"), tmp_path, moment_images=16, threads=1)
     whole = collect(model.proto(), batches)
-    assert dict(evidence.statistics("all").tensors) == dict(whole.tensors)
-    assert evidence.statistics("even").images == 20
+    assert dict(source.statistics("all").tensors) == dict(whole.tensors)
+    assert source.statistics("even").images == 20
 
 
-def test_evidence_is_collected_once_and_kept(model, batches, tmp_path):
-    def evidence():
-        return Evidence(model.proto(), Calibration(batches, "images"), tmp_path, moment_images=16, threads=1)
+def test_statistics_are_collected_once_and_kept(model, batches, tmp_path):
+    def source():
+        return SourceGraph(model.proto(), CalibrationImages(batches, "images"), tmp_path, moment_images=16, threads=1)
 
-    first = evidence()
+    first = source()
     statistics, moments = first.statistics("all"), first.moments("all")
     files = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    again = evidence()
+    again = source()
     assert again.statistics("all").tensors == statistics.tensors
     assert np.array_equal(again.moments("all")["left"].products, moments["left"].products)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == files
 
 
 def test_a_single_image_has_to_do_for_everything(model, images, tmp_path):
-    calibration = Calibration([Batch(("only",), images[:1], None)], "one")
+    calibration = CalibrationImages([Batch(("only",), images[:1], None)], "one")
     assert not calibration.can_be_halved()
-    evidence = Evidence(model.proto(), calibration, tmp_path, moment_images=16, threads=1)
-    assert evidence.statistics("all").images == 1
+    source = SourceGraph(model.proto(), calibration, tmp_path, moment_images=16, threads=1)
+    assert source.statistics("all").images == 1
 
 
 def test_a_recipe_built_again_elsewhere_gives_the_same_bytes(model, batches, tmp_path):
     recipe = Recipe(engine="native", corrections=("rounding", "bias", "scores"), float_nodes=("gap", "softmax"))
-    built = [rebuilt(model, recipe, Calibration(batches, "images"), tmp_path / name, threads=1) for name in ("a", "b")]
+    built = [
+        rebuild(model, recipe, CalibrationImages(batches, "images"), tmp_path / name, threads=1) for name in ("a", "b")
+    ]
     assert built[0].sha256 == built[1].sha256

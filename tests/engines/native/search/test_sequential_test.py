@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from quantize.engines.native.search.racing import decide, log_evidence, race_blocks, race_order
+from quantize.engines.native.search.sequential_test import decide, log_capital, race_blocks, race_order
 from quantize.evaluation.score_intervals import ratio_bounds
 
 Answers = NDArray[np.float64]
@@ -78,7 +78,7 @@ def test_nobody_passes_before_it_is_certain(case: tuple[Answers, Answers, float]
     baseline, candidate, floor = case
     state = decide(baseline, candidate[: int(share * len(baseline))], floor)
     assert state.certain or state.outcome != "pass"
-    assert (state.evidence is None) == state.certain
+    assert (state.log_capital is None) == state.certain
 
 
 @_unhurried
@@ -124,17 +124,17 @@ def test_a_candidate_just_good_enough_is_rejected_at_most_as_often_as_the_confid
     lost = gained + allowed
     drops = np.concatenate([np.ones(lost), -np.ones(gained), np.zeros(n - lost - gained)])
     orders = np.random.default_rng(1).permuted(np.tile(drops, (2000, 1)), axis=1)
-    rejected = log_evidence(orders, n, allowed) >= -math.log(1 - confidence)
+    rejected = log_capital(orders, n, allowed) >= -math.log(1 - confidence)
     assert rejected.mean() <= 1 - confidence
     worse = np.random.default_rng(2).permuted(np.tile(np.where(np.arange(n) < 0.15 * n, 1.0, 0.0), (200, 1)), axis=1)
-    assert (log_evidence(worse, n, allowed) >= -math.log(1 - confidence)).all()
+    assert (log_capital(worse, n, allowed) >= -math.log(1 - confidence)).all()
 
 
 def test_ties_that_make_drops_fractional_keep_the_error_rate() -> None:
     generator = np.random.default_rng(3)
     drops = generator.choice([1.0, 0.5, 1 / 3, 0.0, -0.5, -1.0], p=[0.02, 0.03, 0.01, 0.9, 0.02, 0.02], size=600)
     orders = generator.permuted(np.tile(drops, (2000, 1)), axis=1)
-    assert (log_evidence(orders, 600, float(drops.sum())) >= math.log(20)).mean() <= 0.05
+    assert (log_capital(orders, 600, float(drops.sum())) >= math.log(20)).mean() <= 0.05
 
 
 def test_the_gambler_gains_nothing_on_average_from_a_true_hypothesis() -> None:
@@ -143,7 +143,7 @@ def test_the_gambler_gains_nothing_on_average_from_a_true_hypothesis() -> None:
     orders = np.random.default_rng(4).permuted(np.tile(drops, (20_000, 1)), axis=1)
     # Ville's inequality at several levels, after 30 images and at the end
     for seen in (30, 60):
-        evidence = log_evidence(orders[:, :seen], n, allowed)
+        evidence = log_capital(orders[:, :seen], n, allowed)
         for level in (2, 5, 20):
             assert (evidence >= math.log(level)).mean() <= 1 / level + 0.005
 

@@ -7,22 +7,22 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantize.engines.native.search.storage import Storage, placed, storage_of
+from quantize.engines.native.search.weight_storage import WeightStorage, weight_storage, with_placement
 from quantize.recipe import Recipe
 from tests.engines.native.search.conftest import classifier_graph
 
 LAYERS = [f"layer{index}" for index in range(6)]
 STORAGES = st.builds(
-    Storage,
+    WeightStorage,
     st.fixed_dictionaries({name: st.integers(1, 10_000) for name in LAYERS}),
     st.fixed_dictionaries({name: st.floats(0, 1) for name in LAYERS}),
 )
 
 
 @given(STORAGES, st.frozensets(st.sampled_from([*LAYERS, "pool"])))
-def test_of_every_choice_one_layer_less_is_stored_until_none_is(storage, float_units):
-    choices = storage.choices(float_units)
-    assert choices[0] <= float_units - {"pool"}
+def test_of_every_choice_one_layer_less_is_stored_until_none_is(storage, float_ops):
+    choices = storage.choices(float_ops)
+    assert choices[0] <= float_ops - {"pool"}
     assert choices[-1] == frozenset()
     for more, less in itertools.pairwise(choices):
         assert less < more
@@ -40,13 +40,13 @@ def test_what_the_smallest_choice_keeps_in_fp32_adds_no_more_than_a_hundredth(st
 def test_what_the_configuration_keeps_in_fp32_is_never_stored():
     graph = classifier_graph()
     kept = Recipe(engine="native", float_nodes=("stem",))
-    assert set(storage_of(graph, kept, {}).elements) == {"left", "right", "last"}
-    assert storage_of(graph, kept.but(float_op_types=("Conv",)), {}).elements == {}
-    assert storage_of(graph, Recipe(engine="native"), {}).elements["stem"] == 8 * 3 * 3 * 3
+    assert set(weight_storage(graph, kept, {}).elements) == {"left", "right", "last"}
+    assert weight_storage(graph, kept.but(float_op_types=("Conv",)), {}).elements == {}
+    assert weight_storage(graph, Recipe(engine="native"), {}).elements["stem"] == 8 * 3 * 3 * 3
 
 
 def test_a_layer_in_fp32_has_no_weights_of_uint8():
-    recipe = placed(Recipe(engine="native"), frozenset({"a", "b"}), frozenset({"a"}), frozenset({"b", "c"}))
+    recipe = with_placement(Recipe(engine="native"), frozenset({"a", "b"}), frozenset({"a"}), frozenset({"b", "c"}))
     assert recipe.float_nodes == ("a", "b")
     assert recipe.stored_nodes == ("a",)
     assert recipe.uint8_nodes == ("c",)

@@ -43,7 +43,7 @@ class RaceState:
         total: Images of the race.
         lowest: The mean over all images if it gets none of the remaining ones right, a fraction.
         highest: The mean over all images if it gets all of the remaining ones right, a fraction.
-        evidence: Natural logarithm of the largest capital so far of the gambler against "it will pass", who began
+        log_capital: Natural logarithm of the largest capital so far of the gambler against "it will pass", who began
             with 1; None once the verdict is certain.
     """
 
@@ -53,7 +53,7 @@ class RaceState:
     total: int
     lowest: float
     highest: float
-    evidence: float | None
+    log_capital: float | None
 
 
 def decide(baseline: Floats, candidate: Floats, floor: float, *, confidence: float = 0.95) -> RaceState:
@@ -86,22 +86,22 @@ def decide(baseline: Floats, candidate: Floats, floor: float, *, confidence: flo
             total=total,
             lowest=lowest,
             highest=highest,
-            evidence=None,
+            log_capital=None,
         )
     allowed = math.fsum(baseline) - floor * total
-    evidence = float(log_evidence(baseline[:seen] - candidate, total, allowed))
+    reached = float(log_capital(baseline[:seen] - candidate, total, allowed))
     return RaceState(
-        outcome="reject" if evidence >= -math.log(1 - confidence) else "continue",
+        outcome="reject" if reached >= -math.log(1 - confidence) else "continue",
         certain=False,
         seen=seen,
         total=total,
         lowest=lowest,
         highest=highest,
-        evidence=evidence,
+        log_capital=reached,
     )
 
 
-def log_evidence(drops: Floats, total: int, allowed: float) -> Floats:
+def log_capital(drops: Floats, total: int, allowed: float) -> Floats:
     """Return the logarithm of the largest capital that a gambler against "all drops sum to ``allowed`` at most" had.
 
     Before image i the mean of the drops still to come is at most m = (allowed - sum so far) / (images left) if the
@@ -129,8 +129,8 @@ def log_evidence(drops: Floats, total: int, allowed: float) -> Floats:
     for stake in _STAKES:
         capital += np.exp(np.cumsum(np.log1p(stake * gain), axis=-1)) / len(_STAKES)
     impossible = (sums - (left - 1) > allowed + ROUNDING * total).any(axis=-1)
-    evidence: Floats = np.where(impossible, np.inf, np.log(np.maximum(capital.max(axis=-1), 1.0)))
-    return evidence
+    largest: Floats = np.where(impossible, np.inf, np.log(np.maximum(capital.max(axis=-1), 1.0)))
+    return largest
 
 
 def race_order(n: int, seed: int) -> Integers:

@@ -1,8 +1,9 @@
-"""What candidates are built from: statistics and second moments of one fp32 graph."""
+"""An fp32 graph that candidates are built from, with its calibration statistics."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,9 @@ from quantize.calibration.moment_pass import collect_second_moments
 from quantize.calibration.second_moments import MergedMoments, SecondMoments, stored_moments
 from quantize.calibration.statistics import CalibrationStatistics
 from quantize.calibration.store import stored_statistics
-from quantize.engines.native.builder.builder import ROUNDING, SCORES, NativeBuilder, source_graph
-from quantize.engines.native.builder.windows import windows
-from quantize.engines.native.search.calibration_images import HALVES, Calibration, Part
+from quantize.engines.native.builder.builder import NativeBuilder, source_graph
+from quantize.engines.native.builder.layers import windows
+from quantize.engines.native.search.calibration_images import HALVES, CalibrationImages, Part
 from quantize.graph.identity import graph_sha256
 from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent
@@ -25,33 +26,32 @@ from quantize.recipe import Recipe
 MOMENT_IMAGES = "moment_images"
 """Recipe detail: how many images the layers' second moments were collected on."""
 
-
-SCORE_IMAGES = 128
+_SCORE_IMAGES = 128
 """Images that scores are corrected on, at most."""
 
 
-class Evidence:
-    """Statistics and second moments of one fp32 graph, kept in the run's work folder."""
+class SourceGraph:
+    """One fp32 graph with its statistics and second moments, kept in the run's work folder."""
 
     def __init__(
         self,
         graph: onnx.ModelProto,
-        calibration: Calibration,
+        calibration: CalibrationImages,
         folder: Path,
         *,
         moment_images: int,
         threads: int,
         progress: Progress = silent,
     ) -> None:
-        """Set up for ``graph``; nothing is computed until it is asked for.
+        """Set up for ``graph``; everything is computed when it is first needed.
 
         Args:
             graph: The graph that candidates are built from.
             calibration: The images.
-            folder: Where the statistics are kept.
+            folder: Where the statistics are kept, and candidates in ``candidates/``.
             moment_images: Images that second moments are collected on, at most.
             threads: Cores that may be used.
-            progress: Told after every image.
+            progress: Called after every image.
         """
         self.graph = graph
         self._calibration, self._folder = calibration, folder
@@ -62,7 +62,7 @@ class Evidence:
         self._builders: dict[Part, NativeBuilder] = {}
 
     def statistics(self, part: Part) -> CalibrationStatistics:
-        """Return the statistics of a part of the images, from the folder where they are there."""
+        """Return the statistics of a part of the images, from the folder if they are there."""
         if part not in self._statistics:
             if part == "all" and self._calibration.can_be_halved():
                 first, second = (self.statistics(half) for half in HALVES)
@@ -72,7 +72,7 @@ class Evidence:
         return self._statistics[part]
 
     def moments(self, part: Part) -> Mapping[str, SecondMoments]:
-        """Return the second moments of the layers' inputs, from the folder where they are there."""
+        """Return the second moments of the layers' inputs, from the folder if they are there."""
         if part not in self._moments:
             if part == "all" and self._calibration.can_be_halved():
                 first, second = (self.moments(half) for half in HALVES)
@@ -81,24 +81,30 @@ class Evidence:
                 self._moments[part] = self._stored_moments(part)
         return self._moments[part]
 
-    def images(self, part: Part) -> list[npt.NDArray[np.float32]]:
-        """Return batches of a part of the images, at most 128 in all, that scores are corrected on."""
-        most = SCORE_IMAGES if part == "all" else SCORE_IMAGES // 2
-        return [batch.images for batch in self._calibration.images(part, most)]
+    def builder(self, part: Part = "all") -> NativeBuilder:
+        """Return the builder for a part of the images."""
+        if part not in self._builders:
+            folder = self._folder / "candidates"
+            self._builders[part] = NativeBuilder(folder, partial(self.moments, part), partial(self._score_images, part))
+        return self._builders[part]
 
-    def builder(self, recipe: Recipe, part: Part) -> NativeBuilder:
-        """Return the builder of a part of the images, with what a recipe's corrections need of them."""
-        builder = self._builders.setdefault(part, NativeBuilder(self._folder / "candidates"))
-        if ROUNDING in recipe.corrections:
-            builder.use_moments(self.moments(part))
-        if SCORES in recipe.corrections:
-            builder.use_images(self.images(part))
-        return builder
+    def build(self, model: ModelArtifact, recipe: Recipe) -> ModelArtifact:
+        """Return the candidate of a recipe, built from all images.
+
+        Args:
+            model: The fp32 model.
+            recipe: What to build, from this graph.
+        """
+        return self.builder().build(model, recipe, self.statistics("all"))
 
     def release(self) -> None:
-        """Let go of what takes much memory and can be made again."""
+        """Free what takes much memory and can be computed again."""
         for builder in self._builders.values():
             builder.release()
+
+    def _score_images(self, part: Part) -> list[npt.NDArray[np.float32]]:
+        most = _SCORE_IMAGES if part == "all" else _SCORE_IMAGES // 2
+        return [batch.images for batch in self._calibration.images(part, most)]
 
     def _stored_statistics(self, part: Part) -> CalibrationStatistics:
         fingerprints = self._fingerprints | {"part": part}
@@ -129,8 +135,8 @@ class Evidence:
         )
 
 
-def rebuilt(
-    model: ModelArtifact, recipe: Recipe, calibration: Calibration, folder: Path, *, threads: int
+def rebuild(
+    model: ModelArtifact, recipe: Recipe, calibration: CalibrationImages, folder: Path, *, threads: int
 ) -> ModelArtifact:
     """Return the candidate of a native recipe built again: the same model, recipe and images give the same bytes.
 
@@ -141,11 +147,7 @@ def rebuilt(
         folder: Where statistics are kept and ``candidates/`` is written.
         threads: Cores that may be used.
     """
-    evidence = Evidence(
-        source_graph(model.proto(), recipe),
-        calibration,
-        folder,
-        moment_images=int(dict(recipe.details).get(MOMENT_IMAGES, "64")),
-        threads=threads,
-    )
-    return evidence.builder(recipe, "all").build(model, recipe, evidence.statistics("all"))
+    moment_images = int(dict(recipe.details).get(MOMENT_IMAGES, "64"))
+    graph = source_graph(model.proto(), recipe)
+    source = SourceGraph(graph, calibration, folder, moment_images=moment_images, threads=threads)
+    return source.build(model, recipe)

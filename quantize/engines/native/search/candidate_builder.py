@@ -1,0 +1,96 @@
+"""Building the candidates of a search, each once, from the fp32 graph as given and equalized."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from quantize.engines.native.builder.builder import source_graph
+from quantize.engines.native.builder.weights import EQUALIZATION
+from quantize.engines.native.search.calibration_images import HALVES, CalibrationImages, Part
+from quantize.engines.native.search.search_journal import SearchJournal
+from quantize.engines.native.search.settings import SearchSettings
+from quantize.engines.native.search.source_graph import SourceGraph
+from quantize.errors import ModelError, QuantizeError
+from quantize.models.artifact import ModelArtifact
+from quantize.progress import Progress, silent
+from quantize.recipe import Recipe
+
+
+class CandidateBuilder:
+    """Builds the candidates of one model, and takes up the files of an interrupted search.
+
+    Attributes:
+        model: The fp32 model.
+        proto: Its content.
+        calibration: The calibration images.
+    """
+
+    def __init__(
+        self,
+        model: ModelArtifact,
+        settings: SearchSettings,
+        calibration: CalibrationImages,
+        journal: SearchJournal,
+        folder: Path,
+        *,
+        progress: Progress = silent,
+    ) -> None:
+        """Set up.
+
+        Args:
+            model: The fp32 model.
+            settings: How many images and threads are used.
+            calibration: The calibration images.
+            journal: Remembers which graph a recipe gave.
+            folder: The run's work folder, with candidates in ``candidates/``.
+            progress: Called after every calibration image.
+        """
+        self.model, self.proto, self.calibration = model, model.proto(), calibration
+        self._settings, self._journal, self._folder, self._progress = settings, journal, folder, progress
+        self._sources: dict[bool, SourceGraph] = {}
+        self._last: SourceGraph | None = None
+
+    def source(self, recipe: Recipe) -> SourceGraph:
+        """Return the graph that a recipe's candidates are built from; the other one's memory is released."""
+        is_equalized = EQUALIZATION in recipe.corrections
+        if is_equalized not in self._sources:
+            self._sources[is_equalized] = SourceGraph(
+                source_graph(self.proto, recipe),
+                self.calibration,
+                self._folder,
+                moment_images=self._settings.moment_images,
+                threads=self._settings.threads,
+                progress=self._progress,
+            )
+        source = self._sources[is_equalized]
+        if self._last is not None and self._last is not source:
+            self._last.release()
+        self._last = source
+        return source
+
+    def folds(self) -> tuple[tuple[Part, Part], ...]:
+        """Return pairs of the part that statistics come from and the part that is scored; one image serves as both."""
+        even, odd = HALVES
+        return ((even, odd), (odd, even)) if self.calibration.can_be_halved() else (("all", "all"),)
+
+    def build(self, recipe: Recipe) -> ModelArtifact | str:
+        """Return a recipe's candidate, from its file where that is whole; the error where it cannot be built."""
+
+        def compute() -> dict[str, str]:
+            try:
+                return {"graph_sha256": self.source(recipe).build(self.model, recipe).graph_sha256}
+            except QuantizeError as error:
+                return {"error": str(error)}
+
+        built = self._journal.remember("build", f"built:{recipe.id}", compute)
+        if "error" in built:
+            return str(built["error"])
+        try:
+            artifact = ModelArtifact.load(self._folder / "candidates" / f"{recipe.id}.onnx")
+        except ModelError:  # there is none, or none that can be read
+            artifact = None
+        if artifact is None or artifact.graph_sha256 != built["graph_sha256"]:
+            artifact = self.source(recipe).build(self.model, recipe)
+        if artifact.graph_sha256 != built["graph_sha256"]:
+            raise RuntimeError(f"recipe {recipe.id} was built to another graph than before")
+        return artifact

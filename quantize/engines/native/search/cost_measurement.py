@@ -1,0 +1,125 @@
+"""Measuring what the search for an assignment decides by: the sensitivity and the time of every op."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from quantize.engines.native.builder.weight_scales import narrow_layers
+from quantize.engines.native.search.assignment import Costs
+from quantize.engines.native.search.candidate_builder import CandidateBuilder
+from quantize.engines.native.search.candidates import Candidates
+from quantize.engines.native.search.latency_model import ProfiledTimes, latency_model
+from quantize.engines.native.search.latency_timer import LatencyTimer
+from quantize.engines.native.search.op_graph import OpGraph
+from quantize.engines.native.search.scorer import Scorer
+from quantize.engines.native.search.search_journal import SearchJournal
+from quantize.engines.native.search.sensitivity import Sensitivity, measure_sensitivity
+from quantize.engines.native.search.settings import SearchSettings
+from quantize.errors import ModelError
+from quantize.progress import Progress, silent
+from quantize.recipe import Recipe
+
+
+class CostMeasurement:
+    """Measures the costs of one model's ops."""
+
+    def __init__(
+        self,
+        builder: CandidateBuilder,
+        timer: LatencyTimer,
+        candidates: Candidates,
+        settings: SearchSettings,
+        journal: SearchJournal,
+        *,
+        progress: Progress = silent,
+    ) -> None:
+        """Set up.
+
+        Args:
+            builder: Builds the all-int8 candidate, which is profiled.
+            timer: Profiles it.
+            candidates: Takes it as a failed candidate where it cannot be built or profiled.
+            settings: How many images sensitivity is measured on.
+            journal: Remembers what was measured.
+            progress: Called after every op.
+        """
+        self._builder, self._timer, self._candidates = builder, timer, candidates
+        self._settings, self._journal, self._progress = settings, journal, progress
+
+    def sensitivity(self, recipe: Recipe, graph: OpGraph, *, weights_only: bool = False) -> Sensitivity:
+        """Return what the quantization of every op alone does to the scores.
+
+        Args:
+            recipe: Of the all-int8 candidate.
+            graph: The model.
+            weights_only: Leave out what quantized tensors do.
+        """
+
+        def compute() -> dict[str, Any]:
+            source = self._builder.source(recipe)
+            statistics = source.statistics("all")
+            weights, grids = source.builder().quantized_weights(self._builder.proto, recipe, statistics)
+            source.release()  # the weights are rounded: what follows needs memory of its own
+            sensitivity = measure_sensitivity(
+                source.graph,
+                graph,
+                weights.changed(source.graph),
+                weights.added_biases,
+                {} if weights_only else grids,
+                self._scorer,
+                fixed_batch=self._builder.model.contract.fixed_batch,
+                progress=self._progress,
+            )
+            return {name: getattr(sensitivity, name) for name in ("weights", "tensors", "images")}
+
+        return Sensitivity(**self._journal.remember("sensitivity", f"sensitivity:{recipe.id}", compute))
+
+    def costs(self, recipe: Recipe, graph: OpGraph, sensitivity: Sensitivity) -> Costs | None:
+        """Return times and sensitivities; None, with a failed candidate, if the all-int8 one cannot be profiled.
+
+        Args:
+            recipe: Of the all-int8 candidate.
+            graph: The model.
+            sensitivity: What the quantization of every op alone does.
+        """
+        times = self._profiled(recipe)
+        if times is None:
+            return None
+        fixed = frozenset(recipe.float_nodes)
+        costs = Costs(graph, latency_model(times, graph), sensitivity.weights, sensitivity.tensors, fixed)
+        narrow = (
+            frozenset(narrow_layers(self._builder.source(recipe).graph, recipe)) & {op.name for op in graph.ops} - fixed
+        )
+        if not narrow:
+            return costs
+        wide = recipe.but(uint8_nodes=tuple(sorted(narrow)))
+        wide_times = self._profiled(wide)
+        if wide_times is None:
+            return costs
+        uint8 = latency_model(wide_times, graph).int8_ns
+        weights = self.sensitivity(wide, graph, weights_only=True).weights
+        return replace(
+            costs,
+            uint8_ns={name: uint8[name] for name in narrow},
+            uint8_weights={name: weights[name] for name in narrow if name in weights},
+        )
+
+    @cached_property
+    def _scorer(self) -> Scorer:
+        most = self._settings.sensitivity_images
+        batches = self._builder.calibration.images("all", most)
+        return Scorer(self._builder.model, batches, most=most, threads=self._settings.threads)
+
+    def _profiled(self, recipe: Recipe) -> ProfiledTimes | None:
+        """Return the profile of a recipe's candidate; None, with a failed candidate, if it cannot be profiled."""
+        artifact = self._builder.build(recipe)
+        if isinstance(artifact, str):
+            self._candidates.add_failed(recipe, artifact, "ladder")
+            return None
+        try:
+            return self._timer.profile(recipe, artifact)
+        except ModelError as error:  # onnxruntime does not open it
+            self._candidates.add_failed(recipe, str(error), "ladder", during="profile")
+            return None

@@ -1,0 +1,197 @@
+"""One pass through a model that quantizes each op alone and runs only what lies behind it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+from onnx import helper
+
+from quantize.engines.native.search.op_graph import FusedOp, OpGraph
+from quantize.engines.native.search.scorer import Scorer
+from quantize.graph.shapes import inferred_types
+from quantize.grid.grid import Grid
+from quantize.models.input_form import filled
+from quantize.progress import Progress
+
+Tensors = dict[str, list[npt.NDArray[Any]]]
+"""By tensor: its values, micro-batch by micro-batch."""
+Divergences = tuple[tuple[str, str], list[float]]
+"""(``weights`` or ``tensor``, name) and the KL from fp32 of every image, in nats."""
+
+
+class SingleOpPass:
+    """One pass through the graph with one chunk of the images."""
+
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        graph: OpGraph,
+        weights: Mapping[str, onnx.TensorProto],
+        biases: Mapping[str, str],
+        grids: Mapping[str, Grid],
+        scorer: Scorer,
+        part: slice,
+        micro_batch: int,
+        *,
+        only_whole: bool,
+    ) -> None:
+        """Set up.
+
+        Args:
+            model: The fp32 model.
+            graph: Its ops.
+            weights: See ``measure_sensitivity``, as for ``biases``, ``grids`` and ``scorer``.
+            biases: By op.
+            grids: By tensor.
+            scorer: The images and the reference scores.
+            part: Which of the scorer's images this pass takes.
+            micro_batch: Images of one inference.
+            only_whole: The model insists on that many: the last micro-batch is filled up.
+        """
+        self._model, self._graph, self._grids = model, graph, grids
+        self._weights, self._biases = weights, biases
+        self._scorer, self._part = scorer, part
+        self._subgraphs = Subgraphs(model)
+        self._rest_index: int | None = None
+        self._rest_session: onnxruntime.InferenceSession | None = None
+        images = scorer.images[part]
+        self._count = len(images)
+        least = micro_batch if only_whole else 0
+        starts = range(0, len(images), micro_batch)
+        self._live: Tensors = {graph.image: [filled(images[start : start + micro_batch], least) for start in starts]}
+        self._last_use = {name: index for index, node in enumerate(model.graph.node) for name in node.input} | {
+            graph.scores: len(model.graph.node)
+        }
+
+    def divergences(self, progress: Progress) -> Iterator[Divergences]:
+        """Yield the divergences with the weights of each op, and with each tensor, quantized alone."""
+        ops = {op.nodes[-1]: op for op in self._graph.ops}
+        inside = {index for op in self._graph.ops for index in op.nodes[:-1]}
+        image = self._graph.image
+        if image in self._grids:
+            yield ("tensor", image), self._divergences_with(-1, image, self._rounded(image))
+        done = 0
+        for index in range(len(self._model.graph.node)):
+            if index in inside:
+                continue
+            op = ops.get(index)
+            nodes = op.nodes if op is not None else (index,)
+            outputs = [name for name in self._model.graph.node[index].output if name in self._last_use]
+            if not outputs:
+                continue
+            before = self._live
+            session = self._scorer.sessions.open(self._subgraphs.extract(nodes, outputs))
+            self._live = before | self._run(session, nodes, outputs, before)
+            if op is not None:
+                yield from self._quantized_alone(op, before)
+                done += 1
+                progress("sensitivity", done, len(ops))
+            for name in [name for name in self._live if self._last_use.get(name, -1) <= index]:
+                del self._live[name]
+
+    def _quantized_alone(self, op: FusedOp, before: Tensors) -> Iterator[Divergences]:
+        last = op.nodes[-1]
+        if not op.moving and op.output in self._grids and op.output != self._graph.scores:
+            yield ("tensor", op.output), self._divergences_with(last, op.output, self._rounded(op.output))
+        node = self._model.graph.node[op.nodes[0]]
+        changed = [self._weights[name] for name in node.input if name in self._weights]
+        if changed:
+            bias = self._biases.get(op.name)
+            added = None if bias is None else (op.nodes[0], bias)
+            own = changed if bias is None else [*changed, self._weights[bias]]
+            session = self._scorer.sessions.open(self._subgraphs.extract(op.nodes, [op.output], own, added))
+            output = self._run(session, op.nodes, [op.output], before)[op.output]
+            yield ("weights", op.name), self._divergences_with(last, op.output, output)
+
+    def _rounded(self, tensor: str) -> list[npt.NDArray[Any]]:
+        grid = self._grids[tensor]
+        return self._scorer.sessions.map(grid.placed, self._live[tensor])
+
+    def _divergences_with(self, index: int, tensor: str, values: list[npt.NDArray[Any]]) -> list[float]:
+        """Return the divergences where a tensor has other values when the nodes behind ``index`` run."""
+        nodes = range(index + 1, len(self._model.graph.node))
+        live = self._live | {tensor: values}
+        output = self._graph.scores
+        if len(nodes) == 0:
+            scores = live[output]
+        else:
+            # An op's output and its weights are quantized one after the other, with the same graph behind them.
+            if self._rest_index != index:
+                self._rest_session = self._scorer.sessions.open(self._subgraphs.extract(nodes, [output]))
+                self._rest_index = index
+            scores = self._run(self._rest_session, nodes, [output], live)[output]
+        whole = np.concatenate([part.reshape(len(part), -1) for part in scores])
+        return self._scorer.divergences(whole[: self._count], self._part)
+
+    def _run(
+        self, session: onnxruntime.InferenceSession, nodes: Sequence[int], outputs: Sequence[str], live: Tensors
+    ) -> Tensors:
+        inputs = self._subgraphs.inputs(nodes)
+        steps = len(live[inputs[0]]) if inputs else len(next(iter(live.values())))
+        feeds = [{name: live[name][step] for name in inputs} for step in range(steps)]
+        results = self._scorer.sessions.map(lambda feed: session.run(list(outputs), feed), feeds)
+        return {name: [values[at] for values in results] for at, name in enumerate(outputs)}
+
+
+class Subgraphs:
+    """Pieces of one model, whose inputs and outputs are the tensors that enter and leave them."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        """Set up for ``model``, whose nodes are in an order in which they can run."""
+        self._model = model
+        self._types = inferred_types(model)
+        self._constants = {tensor.name: tensor for tensor in model.graph.initializer}
+
+    def inputs(self, nodes: Sequence[int]) -> tuple[str, ...]:
+        """Return the tensors that the nodes at these positions take from outside, constants apart."""
+        made = {name for index in nodes for name in self._model.graph.node[index].output}
+        taken: dict[str, None] = {}
+        for index in nodes:
+            for name in self._model.graph.node[index].input:
+                if name and name not in made and name not in self._constants:
+                    taken[name] = None
+        return tuple(taken)
+
+    def extract(
+        self,
+        nodes: Sequence[int],
+        outputs: Sequence[str],
+        replaced: Iterable[onnx.TensorProto] = (),
+        bias: tuple[int, str] | None = None,
+    ) -> bytes:
+        """Return the serialized model of the nodes at these positions.
+
+        Args:
+            nodes: Positions in the graph, ascending.
+            outputs: The tensors that the piece returns.
+            replaced: Constants that replace those of the same name.
+            bias: A node's position and the name of a constant that becomes its third input.
+        """
+        own = {tensor.name: tensor for tensor in replaced}
+        chosen = []
+        for index in nodes:
+            node = onnx.NodeProto()
+            node.CopyFrom(self._model.graph.node[index])
+            if bias is not None and bias[0] == index:
+                node.input.append(bias[1])
+            chosen.append(node)
+        used = dict.fromkeys(name for node in chosen for name in node.input)
+        constants = [own.get(name) or self._constants[name] for name in used if name in self._constants or name in own]
+        inputs, results = ([self._value(name) for name in names] for names in (self.inputs(nodes), outputs))
+        graph = helper.make_graph(chosen, "segment", inputs, results, constants)
+        model = helper.make_model(graph, opset_imports=list(self._model.opset_import))
+        model.ir_version = self._model.ir_version
+        content: bytes = model.SerializeToString()
+        return content
+
+    def _value(self, name: str) -> onnx.ValueInfoProto:
+        value = onnx.ValueInfoProto()
+        value.name = name
+        if name in self._types:
+            value.type.CopyFrom(self._types[name])
+        return value
