@@ -26,8 +26,8 @@ from quantize.engines.inc.settings import IncSettings
 from quantize.engines.inc.tuner import IncBuilder, IncTuner
 from quantize.engines.placement.bench import choose_placement, place_in_float
 from quantize.engines.placement.placed_model import int8_layers, placed_nodes
-from quantize.measurement.machine.memory import peak_resident_bytes
 from quantize.models.artifact import ModelArtifact
+from quantize.processes.memory import peak_resident_bytes
 from quantize.recipe import EngineName, Recipe
 
 _TITLE = "Neural Compressor"

@@ -30,10 +30,10 @@ from quantize.engines.native.search.settings import SearchSettings
 from quantize.engines.native.search.source_graph import rebuild
 from quantize.engines.native.tuner import NativeTuner
 from quantize.engines.placement.placed_model import int8_layers
-from quantize.measurement.machine.memory import forget_peak, peak_resident_bytes
 from quantize.measurement.operators.operator_times import Profile
 from quantize.measurement.timing.measurement import latency, speedups
 from quantize.models.artifact import ModelArtifact
+from quantize.processes.memory import forget_peak, peak_resident_bytes
 from quantize.processes.pool import available_cpus
 from quantize.recipe import EngineName, Recipe
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from quantize.measurement.machine.memory import peak_resident_bytes
 from quantize.measurement.timing.blocks import Block
 from quantize.measurement.timing.clock import involuntary_switches, monotonic
 from quantize.measurement.timing.interleave import Run, collector_paused
 from quantize.measurement.timing.measure import session_run
 from quantize.measurement.timing.plan import Plan
+from quantize.processes.memory import peak_resident_bytes
 from quantize.processes.parent import Parent
 
 _SPIN_NS = 2_000_000

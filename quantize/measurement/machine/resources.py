@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from quantize.errors import MeasurementError
-from quantize.measurement.machine.memory import load_and_run
+from quantize.measurement.machine.model_load import load_and_run
 from quantize.measurement.timing.plan import Plan
 from quantize.processes.calls import call_in_child
 from quantize.processes.child import ChildError

@@ -19,6 +19,8 @@ _SPACE_TO_DEPTH_OP = "SpaceToDepth"
 _SHORT = 22
 _DEPTHWISE = "depthwise"
 _ACTIVATIONS = ("Relu", "Clip", "LeakyRelu")
+_Remedy = tuple[str, str, str | None]
+"""What an operator is, what to do about it, and the name of the rewrite that does it, if any."""
 
 
 @dataclass(frozen=True)
@@ -66,49 +68,45 @@ def _own(speedups: Sequence[OperatorSpeedup], profile: Profile, *, rewritten: bo
     least = _SHARE_THAT_MATTERS * profile.candidate.run_ns
     groups: dict[tuple[str, ...], list[OperatorSpeedup]] = defaultdict(list)
     for operator in speedups:
+        kind = operator.int8.kind
         if operator.op_type not in WEIGHTED:
-            alone = operator.kind != "conversion" and operator.excess_ns >= least
-            groups[operator.op_type, operator.kind, operator.reason or "", operator.origin if alone else ""].append(
-                operator
-            )
-        elif operator.shape_note == _DEPTHWISE and operator.kind == "int8":
-            groups[_DEPTHWISE, operator.op_type].append(operator)
+            alone = kind != "conversion" and operator.excess_ns >= least
+            key: tuple[str, ...] = (operator.op_type, kind, operator.int8.reason or "", operator.name if alone else "")
+        elif operator.fp32.shape_note == _DEPTHWISE and kind == "int8":
+            key = (_DEPTHWISE, operator.op_type)
         else:
-            groups["product", operator.origin].append(operator)
+            key = ("product", operator.name)
+        groups[key].append(operator)
     for alike in groups.values():
         yield _bottleneck(alike, profile, rewritten=rewritten)
 
 
 def _bottleneck(alike: Sequence[OperatorSpeedup], profile: Profile, *, rewritten: bool) -> Bottleneck:
     first = alike[0]
-    name = short_name(first.origin, first.op_type)
+    name = short_name(first.name, first.op_type)
     if len(alike) == 1:
         what = name if name == first.op_type else f"{name} ({first.op_type})"
-    elif first.shape_note == _DEPTHWISE:
+    elif first.fp32.shape_note == _DEPTHWISE:
         what = f"{len(alike)} depthwise {first.op_type}"
     else:
         what = f"{len(alike)} {first.op_type}"
-    before, after = sum(operator.baseline_ns for operator in alike), sum(operator.candidate_ns for operator in alike)
-    why, advice, rewrite = _remedy(first, before, after, profile, rewritten=rewritten)
+    before, after = sum(operator.fp32_ns for operator in alike), sum(operator.int8_ns for operator in alike)
+    why, advice, rewrite = _remedy(first, profile, slower=after > before, rewritten=rewritten)
     return Bottleneck(what, why, before, after, sum(operator.expected_ns for operator in alike), advice, rewrite)
 
 
-def _remedy(
-    operator: OperatorSpeedup, before_ns: float, after_ns: float, profile: Profile, *, rewritten: bool
-) -> tuple[str, str, str | None]:
-    """Return what an operator is, what to do about it, and the rewrite that does it, if one does."""
-    slower = after_ns > before_ns
+def _remedy(operator: OperatorSpeedup, profile: Profile, *, slower: bool, rewritten: bool) -> _Remedy:
     if operator.op_type in WEIGHTED:
         return _product_remedy(operator, profile, slower=slower, rewritten=rewritten)
-    if operator.kind == "conversion":
+    if operator.int8.kind == "conversion":
         rewrite = COMMON_SCALES.name if operator.op_type == "Concat" else None
         what = "requantizes" if operator.op_type == "Concat" else "only converts"
         advice = f"rewrite {rewrite}" if rewrite else "join the int8 parts beside it"
-        return ", ".join(filter(None, (what, operator.reason))), advice, rewrite
-    if operator.kind == "fp32":
-        return ", ".join(filter(None, ("in fp32", operator.reason))), "keep what follows it in fp32 as well", None
+        return ", ".join(filter(None, (what, operator.int8.reason))), advice, rewrite
+    if operator.int8.kind == "fp32":
+        return ", ".join(filter(None, ("in fp32", operator.int8.reason))), "keep what follows it in fp32 as well", None
     if operator.op_type == "MaxPool":
-        if _follows_a_float_product(profile, operator.origin):
+        if _follows_a_float_product(profile, operator.name):
             name = POOL_BEFORE_ACTIVATION.name
             return "generic code in int8", f"rewrite {name}", name
         return "generic code in int8", "leave it in fp32, with what it reads", None
@@ -127,21 +125,19 @@ def _follows_a_float_product(profile: Profile, origin: str) -> bool:
     return bool(before) and before[-1].kind == "fp32" and before[-1].origin_op in WEIGHTED
 
 
-def _product_remedy(
-    operator: OperatorSpeedup, profile: Profile, *, slower: bool, rewritten: bool
-) -> tuple[str, str, str | None]:
-    if operator.kind != "int8":
-        reason = "" if operator.reason is None or len(operator.reason) > _SHORT else f", {operator.reason}"
+def _product_remedy(operator: OperatorSpeedup, profile: Profile, *, slower: bool, rewritten: bool) -> _Remedy:
+    fp32, int8 = operator.fp32, operator.int8
+    if int8.kind != "int8":
+        reason = "" if int8.reason is None or len(int8.reason) > _SHORT else f", {int8.reason}"
         return f"in fp32{reason}", "quantize it and what reads it, if accuracy allows", None
-    first_layer = operator.shape_note is not None and operator.shape_note != _DEPTHWISE
-    if first_layer and not rewritten:
-        return operator.shape_note or "", f"rewrite {SPACE_TO_DEPTH.name}, or leave it in fp32", SPACE_TO_DEPTH.name
-    note = operator.shape_note or "int8"
+    if fp32.shape_note not in (None, _DEPTHWISE) and not rewritten:
+        return fp32.shape_note or "", f"rewrite {SPACE_TO_DEPTH.name}, or leave it in fp32", SPACE_TO_DEPTH.name
+    note = fp32.shape_note or "int8"
     if slower:
         return f"{note}, slower than fp32", "leave it in fp32 (--placement measured)", None
-    if operator.layer is None or profile.peaks is None or not operator.multiply_adds:
+    if fp32.layer is None or profile.peaks is None or not fp32.multiply_adds:
         return note, "nothing: other shapes suit int8 better", None
-    share = operator.multiply_adds * 1e9 / profile.peaks.of(operator.layer).int8 / operator.candidate_ns
+    share = fp32.multiply_adds * 1e9 / profile.peaks.of(fp32.layer).int8 / operator.int8_ns
     return note, f"nothing: in its shape int8 reaches {share:.0%} of its peak", None
 
 

@@ -61,7 +61,7 @@ def _expected(profile: Profile) -> list[str]:
     expected = expected_speedup(profile)
     if expected is None:
         return []
-    ratio = sum(product.baseline_ns for product in products) / sum(product.candidate_ns for product in products)
+    ratio = sum(product.fp32_ns for product in products) / sum(product.int8_ns for product in products)
     source = "this CPU's peaks" if profile.peaks is not None else "its typical product"
     return [f"Its products gain {ratio:.2f}x; by {source} {expected:.2f}x is expected of them."]
 
@@ -97,22 +97,23 @@ def _surpassing(profile: Profile) -> list[str]:
     least = _OTHERS_FROM * profile.baseline.run_ns
     more = []
     for product in operator_speedups(profile):
-        if product.layer is None or not product.multiply_adds or product.kind != "int8" or product.baseline_ns < least:
+        fp32 = product.fp32
+        if fp32.layer is None or not fp32.multiply_adds or product.int8.kind != "int8" or product.fp32_ns < least:
             continue
         layer = LayerGain(
-            name=product.origin,
-            kind=product.layer,
-            multiply_adds=product.multiply_adds,
-            fp32_bytes=product.fp32_bytes,
-            fp32_ns=product.baseline_ns,
-            int8_ns=product.candidate_ns,
-            expected=product.baseline_ns / product.expected_ns,
+            name=product.name,
+            kind=fp32.layer,
+            multiply_adds=fp32.multiply_adds,
+            fp32_bytes=fp32.fp32_bytes,
+            fp32_ns=product.fp32_ns,
+            int8_ns=product.int8_ns,
+            expected=product.fp32_ns / product.expected_ns,
         )
         more += [(product, layer)] if layer.surpasses else []
     more.sort(key=lambda pair: -pair[1].gain / pair[1].expected)
     lines = ["gain over 10 % more than expected"] if more else []
     for product, layer in more[:_OTHER_ROWS]:
-        name = shortened(short_name(product.origin, product.op_type), 30)
+        name = shortened(short_name(product.name, product.op_type), 30)
         words = f"{name}, {layer.gain:.2f}x of {layer.expected:.2f}x: {surpassing_reason(layer, peaks, rate)}"
         lines += textwrap.wrap(words, WIDTH, initial_indent="  ", subsequent_indent="    ")[:2]
     if len(more) > _OTHER_ROWS:

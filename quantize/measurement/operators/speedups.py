@@ -8,51 +8,48 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantize.graph.nodes import WEIGHTED
-from quantize.measurement.machine.layer_shapes import LayerKind
 from quantize.measurement.operators.kinds import Kind
 from quantize.measurement.operators.operator_times import ModelProfile, OperatorTime, Profile
 
 
 @dataclass(frozen=True)
 class OperatorSpeedup:
-    """One operator of the fp32 model, in both models.
+    """One operator of the fp32 model, in both models. An operator may run as several nodes.
 
     Attributes:
-        origin: Its name.
-        op_type: Its operator.
-        baseline_ns: Its time in the fp32 model.
-        candidate_ns: Its time in the quantized model.
-        kind: What it is in the quantized model.
-        expected_ns: What it is expected to take in int8: a product what its kind gains at the peaks, and at most its
-            fp32 time, for it can stay in fp32; anything else its fp32 time.
-        shape_note: What in its shape makes int8 gain little, if anything.
-        layer: What kind of layer a product is, where that is known.
-        multiply_adds: Of a product, where they are known.
-        fp32_bytes: Of a product's weights, input and result, where they are known.
-        reason: Why it is in fp32 in the quantized model, or requantizes; None for others.
+        fp32: The first node of the fp32 model that computes it.
+        int8: The first node of the quantized model that computes it.
+        fp32_ns: Its time in the fp32 model.
+        int8_ns: Its time in the quantized model.
+        expected_ns: Its expected time in int8. For a product, its fp32 time over the gain of its kind at the peaks, at
+            most its fp32 time since it can stay in fp32; for anything else, its fp32 time.
     """
 
-    origin: str
-    op_type: str
-    baseline_ns: float
-    candidate_ns: float
-    kind: str
+    fp32: OperatorTime
+    int8: OperatorTime
+    fp32_ns: float
+    int8_ns: float
     expected_ns: float
-    shape_note: str | None
-    layer: LayerKind | None = None
-    multiply_adds: int | None = None
-    fp32_bytes: int | None = None
-    reason: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the name of the fp32 model's node, or that of the node that ran."""
+        return self.fp32.origin or self.fp32.name
+
+    @property
+    def op_type(self) -> str:
+        """Return the operator type of the fp32 model's node."""
+        return self.fp32.origin_op or self.fp32.op_type
 
     @property
     def excess_ns(self) -> float:
         """Return the time beyond what is expected, at least zero."""
-        return max(0.0, self.candidate_ns - self.expected_ns)
+        return max(0.0, self.int8_ns - self.expected_ns)
 
     @property
     def ratio(self) -> float:
         """Return fp32 time over int8 time."""
-        return self.baseline_ns / self.candidate_ns
+        return self.fp32_ns / self.int8_ns
 
 
 @dataclass(frozen=True)
@@ -110,27 +107,12 @@ def operator_speedups(profile: Profile) -> tuple[OperatorSpeedup, ...]:
     for origin, nodes in before.items():
         if origin not in after:
             continue
-        baseline, candidate = (sum(node.time_ns for node in side) for side in (nodes, after[origin]))
-        if candidate <= 0 or baseline <= 0:
+        fp32_ns, int8_ns = (sum(node.time_ns for node in side) for side in (nodes, after[origin]))
+        if fp32_ns <= 0 or int8_ns <= 0:
             continue
-        first, last = nodes[0], after[origin][0]
-        op_type = first.origin_op or first.op_type
-        expected = _expected_speedup(profile, first, typical) if op_type in WEIGHTED else 1.0
-        speedups.append(
-            OperatorSpeedup(
-                origin,
-                op_type,
-                baseline,
-                candidate,
-                last.kind,
-                baseline / expected,
-                first.shape_note,
-                first.layer,
-                first.multiply_adds,
-                first.fp32_bytes,
-                last.reason,
-            )
-        )
+        is_product = (nodes[0].origin_op or nodes[0].op_type) in WEIGHTED
+        expected = _expected_speedup(profile, nodes[0], typical) if is_product else 1.0
+        speedups.append(OperatorSpeedup(nodes[0], after[origin][0], fp32_ns, int8_ns, fp32_ns / expected))
     return tuple(speedups)
 
 
@@ -138,7 +120,7 @@ def expected_speedup(profile: Profile) -> float | None:
     """Return the speed-up expected of all products together; None if the models have none in common."""
     products = [operator for operator in operator_speedups(profile) if operator.op_type in WEIGHTED]
     expected = sum(product.expected_ns for product in products)
-    return sum(product.baseline_ns for product in products) / expected if products else None
+    return sum(product.fp32_ns for product in products) / expected if products else None
 
 
 def _expected_speedup(profile: Profile, operator: OperatorTime, typical: float | None) -> float:

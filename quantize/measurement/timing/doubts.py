@@ -38,18 +38,12 @@ def doubts(measurement: Measurement) -> tuple[Doubt, ...]:
     return (
         *_figures(measurement),
         *_competition(measurement),
-        *machine_doubts(measurement.environment, asked_threads=measurement.plan.asked_threads),
+        *_machine(measurement.environment, measurement.plan.asked_threads),
         *_inputs(measurement),
     )
 
 
-def machine_doubts(environment: Environment, *, asked_threads: int | None = None) -> Iterator[Doubt]:
-    """Yield the doubts caused by the machine and its settings.
-
-    Args:
-        environment: Of the figure.
-        asked_threads: Requested threads, if fewer are used.
-    """
+def _machine(environment: Environment, asked_threads: int | None) -> Iterator[Doubt]:
     cores, threads = environment.usable_cores, environment.threads
     if asked_threads is not None and asked_threads > threads:
         yield Doubt(

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from quantize.errors import ModelError
-from quantize.measurement.machine.memory import peak_resident_bytes
 from quantize.measurement.machine.resources import Load, Resources, measure_resources
 from quantize.measurement.timing.plan import Plan
 
@@ -41,36 +36,3 @@ def test_figures_are_medians_and_an_unknown_peak_stays_unknown():
     unknown = Resources(name="a", loads=(*loads, loads[0].model_copy(update={"peak_bytes": None})))
     assert unknown.peak_bytes is None
     assert unknown.model_bytes is None
-
-
-def test_the_peak_remembers_memory_that_is_gone_until_it_is_told_to_forget():
-    """In a process of its own: what the others of this one free would count too."""
-    lines = [
-        "from quantize.measurement.machine.memory import forget_peak, peak_resident_bytes",
-        "print(int(forget_peak()), peak_resident_bytes())",
-        "block = bytearray(b'x' * 80_000_000)",
-        "del block",
-        "print(peak_resident_bytes())",
-        "forget_peak()",
-        "print(peak_resident_bytes())",
-    ]
-    script = "\n".join(lines)
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
-    if told[0] == "0":
-        pytest.skip("this kernel does not let a process forget its peak")
-    before, peak, after = map(int, told[1:])
-    assert peak - before > 70_000_000
-    assert peak - after > 70_000_000
-
-
-@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="only Linux tells it of another process")
-def test_the_peak_of_a_child_is_told_while_it_lives():
-    command = [sys.executable, "-c", "input(print('there', flush=True) or '')"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == b"there\n"  # before that it may not be more than a fork
-        alive = peak_resident_bytes(child.pid)
-        child.communicate(b"\n")
-    assert alive is not None
-    assert alive > 1_000_000
-    assert peak_resident_bytes(child.pid) is None
