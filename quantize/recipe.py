@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from quantize.provenance import fingerprint
 
-EngineName = Literal["inc", "native"]
+EngineName = Literal["inc", "native", "ort"]
 """The engines; see ``quantize.engines.engine``."""
 
 _LATER = frozenset({"stored_nodes", "uint8_nodes"})

@@ -82,8 +82,8 @@ class TuningBlock(Block):
 
     engine: Literal[EngineName, "both", "all"] = Field(
         default="inc",
-        description="Neural Compressor (inc), our own engine (native), or both, compared; all: every one that is "
-        "installed.",
+        description="Neural Compressor (inc), our own engine (native), onnxruntime's quantizer (ort), inc and native "
+        "compared (both), or every one that is installed (all).",
     )
     strategy: StrategyBlock = StrategyBlock()
     accuracy_criterion: CriterionBlock = CriterionBlock.model_validate({})
@@ -91,8 +91,8 @@ class TuningBlock(Block):
     exit_policy: ExitPolicyBlock = ExitPolicyBlock()
     placement: Literal["measured", "all-int8"] = Field(
         default="measured",
-        description="Layers that measure slower in int8 on this machine go back to float (measured), or stay as Neural "
-        "Compressor decided (all-int8). Engine inc.",
+        description="Layers that measure slower in int8 on this machine go back to float (measured), or stay as the "
+        "engine decided (all-int8). Engines inc and ort.",
     )
     time_budget: Seconds = Field(
         default=1800, description="Time for each engine's search; then the best so far is finished."

@@ -24,11 +24,11 @@ class EngineSection(Section):
         models: Its models: ``int8``, then ``qdq``.
         measured: Role to the name in the run's measurement.
         trials: Its trials in order.
-        search: How it searched, where that was the native engine.
+        search: How it searched, where it predicted and measured times.
         seconds: How long its search took.
-        peak_bytes: Largest resident set of the process that searched: Neural Compressor's is one beside this tool's,
-            which keeps the images and evaluates; None where the system does not tell.
-        placement: Where its layers compute, and why; None for the native engine, whose search decides that.
+        peak_bytes: Largest resident set of the process that searched; that of ``inc`` and ``ort`` is a child of this
+            tool's, which keeps the images and evaluates. None where the system does not tell.
+        placement: Where its layers compute, and why; None where its search itself decided that.
         lost: Trials that met the criterion, and whose written files do not.
     """
 

@@ -25,7 +25,7 @@ class PlacementOptionSection(Section):
     """One placement of a tuned model's layers.
 
     Attributes:
-        kind: As Neural Compressor decided, the same with the weights of its float layers stored in int8, the fastest
+        kind: As the engine decided, the same with the weights of its float layers stored in int8, the fastest
             assignment by prediction, one with more layers in float where that misses the criterion, or float arithmetic
             throughout.
         recipe_id: What builds it.
@@ -56,7 +56,7 @@ class PlacementOptionSection(Section):
 
 
 class PlacementSection(Section):
-    """The choice of where the layers of Neural Compressor's model compute.
+    """The choice of where the layers of an engine's model compute.
 
     Attributes:
         mode: ``measured``: layers that measure slower in int8 go back to float; ``all-int8``: as Neural Compressor

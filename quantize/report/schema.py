@@ -32,7 +32,7 @@ class RunReport(Section):
         schema_version: Version of this schema.
         verdict: Whether the criterion is met.
         criterion: What was asked for.
-        engine: The engine that tuned, or ``both``: then ``chosen`` says which one the models are from.
+        engine: The engine that tuned, ``both`` or ``all``: then ``chosen`` says which one the models are from.
         source: The model that the user gave.
         data: The images.
         preprocessing: How they become the model's input.
@@ -42,14 +42,14 @@ class RunReport(Section):
         chosen: What they were built from.
         rewrites: What each graph rewrite did.
         trials: Every trial in order.
-        search: How the native engine searched; None where another engine did.
+        search: How the engine searched, where it predicted and measured times.
         engines: Each engine where several searched, side by side; empty where one did.
         measurement: Latencies, interleaved; None where none were asked for.
         resources: Memory and load time of each model; empty where they were not measured.
         profile: Time of every operator, fp32 against int8; None where it was not measured.
         flips: Images on which the int8 model's answer is another than fp32's; None where that was not looked at.
         input_contract: What the models' input was changed to; None where it is as it was.
-        placement: Where the layers of Neural Compressor's model compute; None where another engine decided.
+        placement: Where the layers compute; None where the engine's search itself decided that.
         lost: Trials that met the criterion, and whose written files do not.
         layers: Error of each layer; empty where it was not measured.
         machine: The CPU and what int8 was expected to gain there; None in reports of earlier versions.

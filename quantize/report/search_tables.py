@@ -30,6 +30,10 @@ def engines_table(report: RunReport) -> Table | None:
                     f"{times(gain.ratio)} {bounds(gain.low, gain.high)}" if gain is not None else NOTHING,
                 )
             )
+    others = "The other engine's are in the folder named after it."
+    if len(report.engines) > 2:
+        others = "The other engines' are in folders named after them."
+    too = ", onnxruntime's too" if any(engine.engine == "ort" for engine in report.engines) else ""
     searches = "; ".join(_search(engine) for engine in report.engines)
     metric = "top-1" if report.criterion.metric == "top1" else "agreement"
     return Table(
@@ -40,10 +44,10 @@ def engines_table(report: RunReport) -> Table | None:
             f"Search: {searches}.",
             "* the models of this run: met goes before inconclusive, inconclusive before not met. Among equals the "
             "faster ones, or the nearer to fp32 (KL) where neither are measurably faster; where both miss the "
-            "criterion, the more accurate ones. The other engine's are in the folder named after it. Drop: points of "
-            "top-1 against fp32. All were timed in one paired measurement.",
-            "Memory: the largest resident set of the process that searched. Neural Compressor's is one of its own, "
-            "beside the one that keeps the images and evaluates; the native engine does all in that one.",
+            f"criterion, the more accurate ones. {others} Drop: points of top-1 against fp32. All were timed in one "
+            "paired measurement.",
+            "Memory: the largest resident set of the process that searched. Neural Compressor's is one of its own"
+            f"{too}, beside the one that keeps the images and evaluates; the native engine does all in that one.",
         ),
     )
 

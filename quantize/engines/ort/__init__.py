@@ -1,0 +1,1 @@
+"""onnxruntime's own quantizer, ``quantize_static``, as an engine."""
