@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.formats.test_stored import stored_classifier
+from tests.formats.test_float_weights import stored_classifier
 
 from quantize.commands.models import inspect_model, inspection_text
 from quantize.models.artifact import save_model
