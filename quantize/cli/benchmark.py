@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from quantize.cli.options import FILES, RUN, Option, takes_settings
-from quantize.cli.progress import drawn_progress
 from quantize.cli.terminal import print_notes, print_result
 from quantize.errors import ExitCode
 
@@ -55,6 +54,7 @@ def benchmark(
     Exit codes: 0 done and met, 1 criterion not met, 2 something to fix, 3 inconclusive, 70 a bug, 130 interrupted.
     """
     from quantize.cli.configuration import configuration
+    from quantize.cli.progress import drawn_progress
     from quantize.commands.benchmark import BenchmarkRequest
     from quantize.commands.benchmark import benchmark as benchmark_models
     from quantize.run.folder import newest_run

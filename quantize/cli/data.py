@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 from quantize.cli.command_line import Commands
 from quantize.cli.options import Argument, Option
-from quantize.cli.progress import drawn_progress
 from quantize.cli.terminal import print_result
 from quantize.errors import ExitCode, RunError
 
@@ -32,6 +31,7 @@ def check(
 
     Exit codes: 0 sound, 1 figures measured on it could not be trusted, 2 something is missing.
     """
+    from quantize.cli.progress import drawn_progress
     from quantize.commands.data_check import DataCheckRequest, check_images, data_check_json, data_check_text
 
     if contact_sheet is not None and contact_sheet.exists() and not overwrite:

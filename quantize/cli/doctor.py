@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 from quantize.cli.options import FILES, RUN, Argument, Option, takes_settings
-from quantize.cli.progress import drawn_progress
 from quantize.cli.terminal import print_notes, print_result
 from quantize.errors import ExitCode
 
@@ -37,6 +36,7 @@ def doctor(
 
     Exit codes: 0 nothing wrong, 1 something is, 2 something is missing or cannot be read.
     """
+    from quantize.cli.progress import drawn_progress
     from quantize.commands.doctor import DoctorRequest
     from quantize.commands.doctor import doctor as examine
     from quantize.config import load_config

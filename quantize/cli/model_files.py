@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from quantize.cli.options import Argument, Option
-from quantize.cli.progress import drawn_progress
 from quantize.cli.terminal import print_result
 from quantize.errors import ExitCode, RunError
 
@@ -38,6 +37,7 @@ def verify(
 
     Exit codes: 0 all as it should be, 1 something is not, 2 something to fix.
     """
+    from quantize.cli.progress import drawn_progress
     from quantize.commands.verify import VerifyRequest
     from quantize.commands.verify import verify as verify_model
     from quantize.gate.text import lines_text
@@ -60,6 +60,7 @@ def fetch(
     overwrite: Annotated[bool, Option("Replace a file in the same place.")] = False,
 ) -> ExitCode:
     """Obtain a model of the ONNX model zoo."""
+    from quantize.cli.progress import drawn_progress
     from quantize.models.download.fetch import fetch as fetch_model
 
     destination = output or Path(f"{name}.onnx")

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 from quantize.cli.options import FILES, RUN, Argument, Option, takes_settings
-from quantize.cli.progress import drawn_progress
 from quantize.cli.terminal import print_result
 from quantize.errors import ExitCode
 
@@ -35,6 +34,7 @@ def predict(
 
     The preprocessing is the one in the model's metadata, or the catalog's for known weights; flags win over both.
     """
+    from quantize.cli.progress import drawn_progress
     from quantize.commands.predict import PredictRequest
     from quantize.commands.predict import predict as predict_images
     from quantize.config import load_config

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from quantize.cli.options import FILES, RUN, Option, takes_settings
-from quantize.cli.progress import drawn_progress
 from quantize.cli.terminal import print_notes, print_result
 from quantize.errors import ExitCode
 
@@ -51,6 +50,7 @@ def tune(
     Exit codes: 0 criteria met, 1 not met, 2 something to fix, 3 inconclusive, 70 a bug, 130 interrupted.
     """
     from quantize.cli.configuration import configuration
+    from quantize.cli.progress import drawn_progress
     from quantize.report.text import summary
     from quantize.run.request import TuneRequest
     from quantize.run.tune import tune as tune_model
