@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from quantize.commands.model_preprocessing import model_preprocessing
 from quantize.config import load_config
 from quantize.data.batches import Batches
 from quantize.data.crops.crops import crop_images
@@ -28,6 +27,7 @@ from quantize.formats.exact import open_exact_session
 from quantize.measurement.machine.cpu_class import this_cpu_class
 from quantize.models.artifact import ModelArtifact
 from quantize.models.session import open_session
+from quantize.prediction.preprocessing import model_preprocessing
 from quantize.report.wording import percent
 
 

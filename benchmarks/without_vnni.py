@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 
-from quantize.commands.model_preprocessing import model_preprocessing
 from quantize.config import load_config
 from quantize.data.crops.crops import crop_images
 from quantize.data.images import open_images
@@ -25,6 +24,7 @@ from quantize.evaluation.inference import scores_of
 from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import ModelArtifact
 from quantize.models.session import open_session
+from quantize.prediction.preprocessing import model_preprocessing
 from quantize.report.wording import percent
 
 _ROOT = Path(__file__).resolve().parent.parent

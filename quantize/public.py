@@ -94,7 +94,7 @@ def benchmark(
     """Measure accuracy and speed of a model, beside its fp32 baseline where one is named.
 
     Example:
-        >>> report = quantize.measurement(
+        >>> report = quantize.benchmark(
         ...     "run/model-13-int8.onnx", baseline_model="model.onnx", data_path="images", max_seconds=30)
         >>> [model.name for model in report.models]
         ['fp32', 'model-13-int8']
@@ -114,8 +114,8 @@ def benchmark(
     Raises:
         QuantizeError: Something that the caller can mend: see its children.
     """
+    from quantize.commands.benchmark import BenchmarkRequest
     from quantize.commands.benchmark import benchmark as benchmark_models
-    from quantize.commands.benchmark_request import BenchmarkRequest
 
     request = BenchmarkRequest(
         config=configured(config, settings),

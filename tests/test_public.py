@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import doctest
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -72,18 +73,35 @@ def test_the_examples_in_the_documentation_run() -> None:
         assert not report, "".join(report)
 
 
-def test_functions_stay_functions_when_rooms_of_their_name_are_imported() -> None:
+def test_no_public_name_is_a_module_of_the_package_too() -> None:
+    modules = {module.name for module in pkgutil.iter_modules(quantize.__path__)}
+    assert not modules & set(quantize.__all__)
+    assert "measurement" in modules
+
+
+def test_functions_stay_functions_when_every_module_is_imported() -> None:
     script = (
-        "import quantize, quantize.measurement.timing.plan, quantize.commands.benchmark\n"
-        "from quantize.measurement.timing.plan import Plan\n"
-        "assert callable(quantize.measurement) and callable(quantize.predict)\n"
+        "import quantize, quantize.measurement.timing.clock as m, quantize.cli.main, quantize.commands.benchmark\n"
+        "assert m.__name__ == 'quantize.measurement.timing.clock'\n"
+        "assert callable(quantize.benchmark) and callable(quantize.predict)\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_importing_the_package_imports_nothing_large() -> None:
-    script = "import sys, quantize; assert not {'numpy', 'onnx', 'onnxruntime', 'pydantic'} & set(sys.modules)"
+@pytest.mark.parametrize("module", ["quantize", "quantize.cli.main", "quantize.pytest_plugin"])
+def test_importing_the_package_or_the_command_line_imports_nothing_large(module: str) -> None:
+    script = f"import sys, {module}; assert not {{'numpy', 'onnx', 'onnxruntime', 'pydantic'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_the_help_imports_nothing_large() -> None:
+    script = (
+        "import sys\n"
+        "from quantize.cli.main import main\n"
+        "main(['--help'])\n"
+        "assert not {'numpy', 'onnx', 'onnxruntime', 'pydantic', 'quantize.config'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL)
 
 
 def test_every_public_name_is_there_and_nothing_else() -> None:

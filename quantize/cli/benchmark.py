@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
-
-from quantize.cli.configuration import configuration
-from quantize.cli.flag_values import flag_value
-from quantize.cli.progress import drawn_progress
-from quantize.cli.setting_flags import FILES, RUN, settings_below, with_settings
+from quantize.cli.options import FILES, RUN, Option, takes_settings
 from quantize.cli.terminal import print_notes, print_result
-from quantize.config.values import Count, Counts, Fraction, Place
 from quantize.errors import ExitCode
-from quantize.run.folder import newest_run
 
-_SETTINGS = settings_below(
+if TYPE_CHECKING:
+    from quantize.config.values import Count, Counts, Fraction, Place
+
+
+@takes_settings(
     "model.framework",
     "data",
     "preprocessing",
@@ -27,114 +24,58 @@ _SETTINGS = settings_below(
     "tuning.random_seed",
     "evaluation",
 )
-_Mode = Literal["accuracy", "performance", "both"]
-
-
-@with_settings(_SETTINGS)
 def benchmark(
     *,
-    overrides: dict[str, object],
+    overrides: Mapping[str, object],
     input_model: Annotated[
-        str | None,
-        typer.Option(
-            "--input_model",
-            metavar="FILE",
-            rich_help_panel=FILES,
-            help="The model to measure. Without it: both models of the newest run under runs.",
-        ),
+        Place | None,
+        Option("The model to measure. Without it: both models of the newest run under runs.", "FILE", FILES),
     ] = None,
     baseline_model: Annotated[
-        str | None,
-        typer.Option(
-            "--baseline_model",
-            metavar="FILE",
-            rich_help_panel=FILES,
-            help="The fp32 model to compare with, in the same process, in turns.",
-        ),
+        Place | None, Option("The fp32 model to compare with, in the same process, in turns.", "FILE", FILES)
     ] = None,
-    config: Annotated[
-        str | None,
-        typer.Option("--config", metavar="FILE", rich_help_panel=FILES, help="Settings in YAML; flags win over them."),
-    ] = None,
-    output_dir: Annotated[
-        str | None, typer.Option("--output_dir", metavar="DIR", rich_help_panel=FILES, help="Where reports go.")
-    ] = None,
+    config: Annotated[Place | None, Option("Settings in YAML; flags win over them.", "FILE", FILES)] = None,
+    output_dir: Annotated[Place | None, Option("Where reports go.", "DIR", FILES)] = None,
     mode: Annotated[
-        str,
-        typer.Option(
-            "--mode", metavar="NAME", rich_help_panel=RUN, help="What to measure: accuracy, performance or both."
-        ),
+        Literal["accuracy", "performance", "both"],
+        Option("What to measure: accuracy, performance or both.", panel=RUN),
     ] = "both",
     precision: Annotated[
-        str,
-        typer.Option(
-            "--precision",
-            metavar="FRACTION",
-            rich_help_panel=RUN,
-            help="Stop when the speed-up's interval is narrower than this.",
-        ),
-    ] = "2%",
-    batch_sizes: Annotated[
-        str | None,
-        typer.Option(
-            "--batch_sizes", metavar="N,N", rich_help_panel=RUN, help="Measure throughput at these batch sizes too."
-        ),
-    ] = None,
-    profile: Annotated[
-        bool, typer.Option("--profile", metavar=" ", rich_help_panel=RUN, help="Show the time of every operator.")
-    ] = False,
-    skip_unreadable: Annotated[
-        bool,
-        typer.Option(
-            "--skip_unreadable", metavar=" ", rich_help_panel=RUN, help="Leave unreadable images out, and list them."
-        ),
-    ] = False,
-    workers: Annotated[
-        str | None,
-        typer.Option(
-            "--workers",
-            metavar="NUMBER",
-            rich_help_panel=RUN,
-            help="Processes that decode images. (default: one a core)",
-        ),
-    ] = None,
-) -> Callable[[], ExitCode]:
+        Fraction,
+        Option("Stop when the speed-up's interval is narrower than this.", panel=RUN, default="2%"),
+    ],
+    batch_sizes: Annotated[Counts | None, Option("Measure throughput at these batch sizes too.", panel=RUN)] = None,
+    profile: Annotated[bool, Option("Show the time of every operator.", panel=RUN)] = False,
+    skip_unreadable: Annotated[bool, Option("Leave unreadable images out, and list them.", panel=RUN)] = False,
+    workers: Annotated[Count | None, Option("Processes that decode images. (default: one a core)", panel=RUN)] = None,
+) -> ExitCode:
     """Measure accuracy and speed of a model, or of the newest run, against its fp32 baseline.
 
     Exit codes: 0 done and met, 1 criterion not met, 2 something to fix, 3 inconclusive, 70 a bug, 130 interrupted.
     """
-    model: Path | None = flag_value("--input_model", input_model, Place)
-    baseline: Path | None = flag_value("--baseline_model", baseline_model, Place)
-    reports: Path | None = flag_value("--output_dir", output_dir, Place)
-    measured: _Mode = flag_value("--mode", mode, _Mode)
-    width: float = flag_value("--precision", precision, Fraction)
-    sizes: tuple[int, ...] | None = flag_value("--batch_sizes", batch_sizes, Counts)
-    processes: int | None = flag_value("--workers", workers, Count)
-    file: Path | None = flag_value("--config", config, Place)
+    from quantize.cli.configuration import configuration
+    from quantize.cli.progress import drawn_progress
+    from quantize.commands.benchmark import BenchmarkRequest
+    from quantize.commands.benchmark import benchmark as benchmark_models
+    from quantize.run.folder import newest_run
+
     # A run without a model named is judged by its own criterion, on its own cores.
-    run = newest_run(Path("runs")) if model is None and file is None else None
-    run_config = configuration(file, overrides, run=run, demonstration=False)
-
-    def begin() -> ExitCode:
-        from quantize.commands.benchmark import benchmark as benchmark_models
-        from quantize.commands.benchmark_request import BenchmarkRequest
-
-        print_notes(run_config.notes)
-        request = BenchmarkRequest(
-            config=run_config,
-            input_model=model,
-            baseline_model=baseline,
-            mode=measured,
-            output_dir=reports,
-            precision=width,
-            profile=profile,
-            batch_sizes=sizes,
-            skip_unreadable=skip_unreadable,
-            workers=processes,
-        )
-        with drawn_progress() as progress:
-            result = benchmark_models(request, progress=progress)
-        print_result(result.text)
-        return result.exit_code
-
-    return begin
+    run = newest_run(Path("runs")) if input_model is None and config is None else None
+    settings = configuration(config, overrides, run=run, demonstration=False)
+    print_notes(settings.notes)
+    request = BenchmarkRequest(
+        config=settings,
+        input_model=input_model,
+        baseline_model=baseline_model,
+        mode=mode,
+        output_dir=output_dir,
+        precision=precision,
+        profile=profile,
+        batch_sizes=batch_sizes,
+        skip_unreadable=skip_unreadable,
+        workers=workers,
+    )
+    with drawn_progress() as progress:
+        result = benchmark_models(request, progress=progress)
+    print_result(result.text)
+    return result.exit_code

@@ -1,74 +1,85 @@
-"""``quantize check``."""
+"""``quantize check`` and ``quantize baseline``."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
-
-from quantize.cli.flag_values import flag_value
+from quantize.cli.command_line import Commands
+from quantize.cli.options import Argument, Option
 from quantize.cli.terminal import print_result
-from quantize.config.values import Names, Place
 from quantize.errors import ExitCode
+
+if TYPE_CHECKING:
+    from quantize.config.values import Names, Place
 
 
 def check(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="The run's folder, or its report.json.")],
+    run: Annotated[Place, Argument("The run's folder, or its report.json.", "RUN")],
     baseline: Annotated[
-        str | None,
-        typer.Option(
-            "--baseline",
-            metavar="FILE",
-            help="What `quantize baseline accept` wrote; none: limits against fp32 alone.",
-        ),
+        Place | Literal["none"] | None,
+        Option("What `quantize baseline accept` wrote; none: limits against fp32 alone.", "FILE"),
     ] = None,
     tolerances: Annotated[
-        str | None,
-        typer.Option("--tolerances", metavar="FILE", help="Tolerances in YAML. (default: configs/tolerances.yaml)"),
+        Place | None, Option("Tolerances in YAML. (default: configs/tolerances.yaml)", "FILE")
     ] = None,
-    junit: Annotated[str | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML for CI.")] = None,
+    junit: Annotated[Place | None, Option("Write JUnit XML for CI.", "FILE")] = None,
     require: Annotated[
-        str | None,
-        typer.Option(
-            "--require",
-            metavar="FIGURE,FIGURE",
-            help="Figures that have to be compared: `not comparable` and `not in the baseline` fail for them.",
+        Names | None,
+        Option(
+            "Figures that have to be compared: `not comparable` and `not in the baseline` fail for them.",
+            "FIGURE,FIGURE",
         ),
     ] = None,
     on_inconclusive: Annotated[
-        str | None,
-        typer.Option(
-            "--on_inconclusive", metavar="pass|fail", help="Where the images do not settle it. (default: exit code 3)"
-        ),
+        Literal["pass", "fail"] | None, Option("Where the images do not settle it. (default: exit code 3)")
     ] = None,
-) -> Callable[[], ExitCode]:
+) -> ExitCode:
     """Hold a run against an accepted baseline: a line a tolerance, and check.md beside the report.
 
     Exit codes: 0 all held, 1 one not held or missing, 2 something to fix, 3 inconclusive.
     """
-    place = flag_value("RUN", run, Place)
-    alone = baseline == "none"
-    accepted: Path | None = None if alone else flag_value("--baseline", baseline, Place)
-    figures: tuple[str, ...] | None = flag_value("--require", require, Names)
-    limits: Path | None = flag_value("--tolerances", tolerances, Place)
-    xml: Path | None = flag_value("--junit", junit, Place)
-    policy: Literal["pass", "fail"] | None = flag_value("--on_inconclusive", on_inconclusive, Literal["pass", "fail"])
+    from quantize.commands.check import CheckRequest, check_run
+    from quantize.gate.github import append_summary, workflow_commands
+    from quantize.gate.text import check_text
 
-    def begin() -> ExitCode:
-        from quantize.commands.check import CheckRequest, check_run
-        from quantize.gate.github import append_summary, workflow_commands
-        from quantize.gate.text import check_text
+    result = check_run(
+        CheckRequest(
+            run,
+            None if baseline == "none" else baseline,
+            tolerances,
+            junit,
+            on_inconclusive,
+            require=require or (),
+            limits_only=baseline == "none",
+        )
+    )
+    print_result(check_text(result))
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for command in workflow_commands(result):
+            print_result(command)
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        append_summary(result, Path(summary))
+    return result.exit_code
 
-        result = check_run(CheckRequest(place, accepted, limits, xml, policy, require=figures or (), limits_only=alone))
-        print_result(check_text(result))
-        if os.environ.get("GITHUB_ACTIONS") == "true":
-            for command in workflow_commands(result):
-                print_result(command)
-        if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-            append_summary(result, Path(summary))
-        return result.exit_code
 
-    return begin
+def accept(
+    run: Annotated[Place, Argument("The run's folder, or its report.json.", "RUN")],
+    output: Annotated[Place, Option("The baseline, to be put under version control.", "FILE", default="baseline.json")],
+) -> ExitCode:
+    """Write a run as a small file that is reviewed, and that `quantize check` holds later runs against."""
+    from quantize.commands.check import accept_run
+
+    accepted = accept_run(run, output)
+    print_result(f"{output}: recipe {accepted.recipe_id}, {accepted.images:,} images, of {accepted.created}")
+    if accepted.verdict is not None and accepted.verdict.warning is not None:
+        print_result(accepted.verdict.warning)
+    return ExitCode.DONE
+
+
+class _Baseline(Commands):
+    functions = {"accept": accept}  # noqa: RUF012 - read only
+
+
+baseline = _Baseline(name="baseline", help="Accept a run as what later runs are held against.")

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import errno
-import inspect
-import re
 import sys
-import traceback
 from collections.abc import Callable, Sequence
-from importlib import metadata
 from typing import Annotated
 
 import typer
 
-from quantize.cli.arguments import normalized
-from quantize.cli.baseline import baseline
 from quantize.cli.benchmark import benchmark
-from quantize.cli.check import check
+from quantize.cli.check import baseline, check
+from quantize.cli.command_line import Commands
 from quantize.cli.data import data
 from quantize.cli.doctor import doctor
-from quantize.cli.fetch import fetch
-from quantize.cli.inspect import inspect as inspect_model
 from quantize.cli.machine import machine
+from quantize.cli.model_files import fetch, inspect, verify, zoo
 from quantize.cli.package import package
 from quantize.cli.predict import predict
-from quantize.cli.report import report
-from quantize.cli.schema import schema
+from quantize.cli.report import report, schema
 from quantize.cli.signals import Terminated, interrupt_on_termination
-from quantize.cli.syntax import syntax_of
 from quantize.cli.terminal import (
     forget,
     log_to_terminal,
@@ -37,8 +29,6 @@ from quantize.cli.terminal import (
     print_result,
 )
 from quantize.cli.tune import tune
-from quantize.cli.verify import verify
-from quantize.cli.zoo import zoo
 from quantize.errors import ConfigError, ExitCode, QuantizeError
 
 # What the person at the keyboard can put right: no space, no permission, a read-only or full place, a name too long.
@@ -47,8 +37,33 @@ _USER_ERRNOS = (
     *(errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP),
 )
 
+COMMANDS: dict[str, Callable[..., ExitCode] | Commands] = {
+    "tune": tune,
+    "benchmark": benchmark,
+    "report": report,
+    "check": check,
+    "inspect": inspect,
+    "verify": verify,
+    "predict": predict,
+    "doctor": doctor,
+    "machine": machine,
+    "package": package,
+    "fetch": fetch,
+    "zoo": zoo,
+    "schema": schema,
+    "baseline": baseline,
+    "data": data,
+}
+"""Every command, in the order of the help."""
+
+
+class _Quantize(Commands):
+    functions = COMMANDS
+
+
 app = typer.Typer(
     name="quantize",
+    cls=_Quantize,
     help="Quantize ONNX image classifiers to int8 for onnxruntime on CPU: tune, measure, compare.",
     add_completion=False,
     rich_markup_mode="rich",
@@ -62,21 +77,11 @@ def _quantize(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> Callable[[], ExitCode] | None:
     if version:
-        return lambda: _print(f"quantize {metadata.version('quantize')}")
+        return lambda: _print(f"quantize {_version()}")
     if context.invoked_subcommand is None:
         text = context.get_help()  # Typer prints it itself where it draws with rich
         return lambda: _print(text) if text.strip() else ExitCode.DONE
     return None
-
-
-for _command in (
-    *(tune, benchmark, report, check, inspect_model, verify, predict, doctor, machine),
-    *(package, fetch, zoo, schema),
-):
-    # Typer keeps the line breaks of a docstring within its paragraphs.
-    app.command(help=re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(_command) or ""))(_command)
-app.add_typer(baseline)
-app.add_typer(data)
 
 
 def run() -> None:
@@ -104,7 +109,7 @@ def main(arguments: Sequence[str]) -> ExitCode:
     log_to_terminal()
     with interrupt_on_termination():
         try:
-            return _action(arguments)()
+            return parse(arguments)()
         except QuantizeError as error:
             print_error(error)
             return error.exit_code
@@ -121,12 +126,15 @@ def main(arguments: Sequence[str]) -> ExitCode:
             return _failed(error)
 
 
-def _action(arguments: Sequence[str]) -> Callable[[], ExitCode]:
-    """Return what the command line asks for, parsed but not begun."""
+def parse(arguments: Sequence[str]) -> Callable[[], ExitCode]:
+    """Return the command that a command line names, with its values read, ready to be run.
+
+    Raises:
+        ConfigError: The command line is wrong.
+    """
     command = typer.main.get_command(app)
-    words = normalized(arguments, syntax_of(command, "quantize"))
     try:
-        parsed = command.main(args=words, prog_name="quantize", standalone_mode=False)
+        parsed = command.main(args=list(arguments), prog_name="quantize", standalone_mode=False)
     except SystemExit:  # rich, when the reader of the help has gone away
         forget(sys.stdout)
         return lambda: ExitCode.DONE
@@ -139,14 +147,22 @@ def _action(arguments: Sequence[str]) -> Callable[[], ExitCode]:
 
 
 def _failed(error: Exception) -> ExitCode:
+    import traceback
+
     if isinstance(error, OSError) and error.errno in _USER_ERRNOS:
         print_error(QuantizeError(error.strerror or str(error), where=error.filename and str(error.filename)))
         return ExitCode.USER
     traceback.print_exception(error)
-    print_line(f"this is a bug in quantize {metadata.version('quantize')}: please report it with the lines above")
+    print_line(f"this is a bug in quantize {_version()}: please report it with the lines above")
     return ExitCode.BUG
 
 
 def _print(text: str) -> ExitCode:
     print_result(text)
     return ExitCode.DONE
+
+
+def _version() -> str:
+    from importlib import metadata
+
+    return metadata.version("quantize")

@@ -1,39 +1,49 @@
-"""``quantize report``."""
+"""``quantize report`` and ``quantize schema``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
-
-from quantize.cli.flag_values import flag_value
+from quantize.cli.options import Argument, Option
 from quantize.cli.terminal import print_result
-from quantize.config.values import Place
 from quantize.errors import ExitCode
+
+if TYPE_CHECKING:
+    from quantize.config.values import Place
 
 
 def report(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Folders of runs, or their report.json.")],
+    runs: Annotated[list[Place], Argument("Folders of runs, or their report.json.", "RUN...")],
     output: Annotated[
-        str | None,
-        typer.Option("--output", metavar="FILE", help="The trend of several runs. (default: trend.html beside them)"),
+        Place | None, Option("The trend of several runs. (default: trend.html beside them)", "FILE")
     ] = None,
-) -> Callable[[], ExitCode]:
+) -> ExitCode:
     """Draw report.md and report.html of a run again; of several runs, draw the trend too."""
-    places: list[Path] = [flag_value("RUN", run, Place) for run in runs]
-    destination: Path | None = flag_value("--output", output, Place)
+    from quantize.commands.report import draw_reports
+    from quantize.report.text import drawn as table_text
+    from quantize.report.text import summary
+    from quantize.report.trend import trend_table
 
-    def begin() -> ExitCode:
-        from quantize.commands.report import draw_reports
-        from quantize.report.text import drawn as table_text
-        from quantize.report.text import summary
-        from quantize.report.trend import trend_table
+    drawn = draw_reports(runs, output)
+    print_result(summary(drawn.reports[0]) if drawn.trend is None else table_text(trend_table(drawn.trend)))
+    print_result("\n".join(["", "drawn", *(f"  {file}" for file in drawn.files)]))
+    return ExitCode.DONE
 
-        found = draw_reports(places, destination)
-        print_result(summary(found.reports[0]) if found.trend is None else table_text(trend_table(found.trend)))
-        print_result("\n".join(["", "drawn", *(f"  {file}" for file in found.files)]))
-        return ExitCode.DONE
 
-    return begin
+def schema(
+    kind: Annotated[
+        Literal["report", "benchmark", "baseline", "check", "machine"] | None,
+        Argument("report, benchmark, baseline, check or machine. (default: report)", "KIND"),
+    ] = None,
+) -> ExitCode:
+    """Print the JSON Schema of a report, benchmark, baseline, check or machine."""
+    from pydantic import BaseModel
+
+    from quantize.commands.machine import MachineReport
+    from quantize.gate.baseline import Baseline
+    from quantize.gate.result import GateResult
+    from quantize.report.json_schemas import SCHEMAS, json_schema
+
+    others: dict[str, type[BaseModel]] = {"baseline": Baseline, "check": GateResult, "machine": MachineReport}
+    print_result(json_schema({**SCHEMAS, **others}[kind or "report"]))
+    return ExitCode.DONE

@@ -3,102 +3,44 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
-
-from quantize.cli.configuration import configuration
-from quantize.cli.flag_values import flag_value
-from quantize.cli.progress import drawn_progress
-from quantize.cli.setting_flags import FILES, RUN, with_settings
+from quantize.cli.options import FILES, RUN, Option, takes_settings
 from quantize.cli.terminal import print_notes, print_result
-from quantize.config.schema import settings
-from quantize.config.values import Count, Place
 from quantize.errors import ExitCode
 
+if TYPE_CHECKING:
+    from quantize.config.values import Count, Place
 
-@with_settings(settings())
+
+@takes_settings()
 def tune(
     *,
-    overrides: dict[str, object],
-    input_model: Annotated[
-        str | None,
-        typer.Option(
-            "--input_model", metavar="FILE", rich_help_panel=FILES, help="The fp32 model. Without it: a demonstration."
-        ),
-    ] = None,
-    config: Annotated[
-        str | None,
-        typer.Option("--config", metavar="FILE", rich_help_panel=FILES, help="Settings in YAML; flags win over them."),
-    ] = None,
+    overrides: Mapping[str, object],
+    input_model: Annotated[Place | None, Option("The fp32 model. Without it: a demonstration.", "FILE", FILES)] = None,
+    config: Annotated[Place | None, Option("Settings in YAML; flags win over them.", "FILE", FILES)] = None,
     output_model: Annotated[
-        str | None,
-        typer.Option(
-            "--output_model",
-            metavar="PLACE",
-            rich_help_panel=FILES,
-            help="A folder, or a .onnx file. (default: a folder of the model's name under runs)",
-        ),
+        Place | None,
+        Option("A folder, or a .onnx file. (default: a folder of the model's name under runs)", "PLACE", FILES),
     ] = None,
-    overwrite: Annotated[
-        bool,
-        typer.Option(
-            "--overwrite", metavar=" ", rich_help_panel=FILES, help="Replace an earlier run in the same place."
-        ),
-    ] = False,
-    resume: Annotated[
-        str | None,
-        typer.Option("--resume", metavar="RUN", rich_help_panel=RUN, help="Continue a run that was interrupted."),
-    ] = None,
-    replay: Annotated[
-        str | None,
-        typer.Option("--replay", metavar="REPORT", rich_help_panel=RUN, help="Build the model of a report.json again."),
-    ] = None,
+    overwrite: Annotated[bool, Option("Replace an earlier run in the same place.", panel=FILES)] = False,
+    resume: Annotated[Place | None, Option("Continue a run that was interrupted.", "RUN", RUN)] = None,
+    replay: Annotated[Place | None, Option("Build the model of a report.json again.", "REPORT", RUN)] = None,
     latency_table: Annotated[
-        str | None,
-        typer.Option(
-            "--latency_table",
-            metavar="FILE",
-            rich_help_panel=RUN,
-            help="Latencies recorded by an earlier run, in place of measuring.",
-        ),
+        Place | None, Option("Latencies recorded by an earlier run, in place of measuring.", "FILE", RUN)
     ] = None,
     criterion: Annotated[
-        str,
-        typer.Option(
-            "--criterion",
-            metavar="accuracy|none",
-            rich_help_panel=RUN,
-            help="none: no baseline check and no verdict, for graphs whose scores mean nothing.",
-        ),
+        Literal["accuracy", "none"],
+        Option("none: no baseline check and no verdict, for graphs whose scores mean nothing.", panel=RUN),
     ] = "accuracy",
-    skip_unreadable: Annotated[
-        bool,
-        typer.Option(
-            "--skip_unreadable", metavar=" ", rich_help_panel=RUN, help="Leave unreadable images out, and list them."
-        ),
-    ] = False,
+    skip_unreadable: Annotated[bool, Option("Leave unreadable images out, and list them.", panel=RUN)] = False,
     remove_crops: Annotated[
         bool,
-        typer.Option(
-            "--remove_crops",
-            metavar=" ",
-            rich_help_panel=RUN,
-            help="Remove the decoded images at the end; a later run in the same place decodes them again.",
-        ),
+        Option("Remove the decoded images at the end; a later run in the same place decodes them again.", panel=RUN),
     ] = False,
-    workers: Annotated[
-        str | None,
-        typer.Option(
-            "--workers",
-            metavar="NUMBER",
-            rich_help_panel=RUN,
-            help="Processes that decode images. (default: one a core)",
-        ),
-    ] = None,
-) -> Callable[[], ExitCode]:
+    workers: Annotated[Count | None, Option("Processes that decode images. (default: one a core)", panel=RUN)] = None,
+) -> ExitCode:
     """Quantize a model under criteria of accuracy and speed, and write int8 and QDQ models and a report.
 
     Flags take their value as --key=value or --key value, with underscores or dashes. Each setting of the
@@ -107,40 +49,29 @@ def tune(
 
     Exit codes: 0 criteria met, 1 not met, 2 something to fix, 3 inconclusive, 70 a bug, 130 interrupted.
     """
-    model: Path | None = flag_value("--input_model", input_model, Place)
-    output: Path | None = flag_value("--output_model", output_model, Place)
-    resumed: Path | None = flag_value("--resume", resume, Place)
-    replayed: Path | None = flag_value("--replay", replay, Place)
-    latencies: Path | None = flag_value("--latency_table", latency_table, Place)
-    decides: Literal["accuracy", "none"] = flag_value("--criterion", criterion, Literal["accuracy", "none"])
-    processes: int | None = flag_value("--workers", workers, Count)
-    run_config = configuration(
-        flag_value("--config", config, Place), overrides, run=resumed or replayed, demonstration=model is None
+    from quantize.cli.configuration import configuration
+    from quantize.cli.progress import drawn_progress
+    from quantize.report.text import summary
+    from quantize.run.request import TuneRequest
+    from quantize.run.tune import tune as tune_model
+
+    settings = configuration(config, overrides, run=resume or replay, demonstration=input_model is None)
+    print_notes(settings.notes)
+    request = TuneRequest(
+        config=settings,
+        input_model=input_model,
+        output_model=output_model,
+        overwrite=overwrite,
+        resume=resume,
+        replay=replay,
+        latency_table=latency_table,
+        skip_unreadable=skip_unreadable,
+        remove_crops=remove_crops,
+        criterion=criterion,
+        workers=workers,
+        command=tuple(sys.argv),
     )
-
-    def begin() -> ExitCode:
-        from quantize.report.text import summary
-        from quantize.run.request import TuneRequest
-        from quantize.run.tune import tune as tune_model
-
-        print_notes(run_config.notes)
-        request = TuneRequest(
-            config=run_config,
-            input_model=model,
-            output_model=output,
-            overwrite=overwrite,
-            resume=resumed,
-            replay=replayed,
-            latency_table=latencies,
-            skip_unreadable=skip_unreadable,
-            remove_crops=remove_crops,
-            criterion=decides,
-            workers=processes,
-            command=tuple(sys.argv),
-        )
-        with drawn_progress() as progress:
-            result = tune_model(request, progress=progress)
-        print_result(f"{summary(result.report)}\n\nall of it in {result.run}")
-        return result.exit_code
-
-    return begin
+    with drawn_progress() as progress:
+        result = tune_model(request, progress=progress)
+    print_result(f"{summary(result.report)}\n\nall of it in {result.run}")
+    return result.exit_code

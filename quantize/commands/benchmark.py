@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from quantize.commands.benchmark_request import BenchmarkRequest, BenchmarkResult
-from quantize.commands.benchmark_subjects import BASELINE, Subjects, subjects
+from quantize.commands.benchmark_subjects import BASELINE, BenchmarkRequest, Subjects, subjects
 from quantize.data.cache_folder import user_cache
 from quantize.data.crops.crops import Crops, crop_images
 from quantize.data.image_set import ImageSet
@@ -40,6 +40,21 @@ from quantize.run.target import is_exact
 __all__ = ["BenchmarkRequest", "BenchmarkResult", "benchmark"]
 
 _STAGE_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class BenchmarkResult:
+    """What a benchmark found.
+
+    Attributes:
+        report: Everything.
+        text: The same for a terminal.
+        exit_code: 0; 1 or 3 where a comparison does not meet, or does not settle, the accuracy criterion.
+    """
+
+    report: BenchmarkReport
+    text: str
+    exit_code: ExitCode
 
 
 def benchmark(request: BenchmarkRequest, *, progress: Progress = silent) -> BenchmarkResult:

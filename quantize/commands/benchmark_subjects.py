@@ -1,16 +1,16 @@
-"""Which models a benchmark measures, and on which images."""
+"""What a benchmark is asked for: which models it measures, and on which images."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from quantize.commands.benchmark_request import BenchmarkRequest
-from quantize.commands.model_preprocessing import input_of, model_preprocessing
-from quantize.config.preprocessing import PreprocessingBlock
+from quantize.config.run_config import RunConfig
 from quantize.data.preprocessing import Preprocessing
 from quantize.errors import ConfigError, ModelError
 from quantize.models.artifact import ModelArtifact
+from quantize.prediction.preprocessing import preprocessings_of
 from quantize.recipe import Recipe
 from quantize.report.schema import RunReport
 from quantize.report.storage import read_report
@@ -19,6 +19,47 @@ from quantize.run.target import target_of
 from quantize.target import CpuClass
 
 BASELINE = "fp32"
+
+
+@dataclass(frozen=True)
+class BenchmarkRequest:
+    """One benchmark.
+
+    Attributes:
+        config: All settings, resolved.
+        input_model: The model to measure; None: the models of the newest run under ``runs_dir``.
+        baseline_model: The fp32 model that it is compared with, in the same process.
+        mode: What to measure.
+        output_dir: Where ``benchmark.json`` and ``benchmark.txt`` go; None: nowhere.
+        runs_dir: Where runs are looked for.
+        precision: Width of the speed-up's interval, relative to it, that ends the measurement.
+        profile: Show the time of every operator.
+        batch_sizes: Batch sizes to measure throughput at; None: none.
+        skip_unreadable: Leave unreadable images out, and list them.
+        workers: Processes that decode images; None: one a core.
+    """
+
+    config: RunConfig
+    input_model: Path | None = None
+    baseline_model: Path | None = None
+    mode: Literal["accuracy", "performance", "both"] = "both"
+    output_dir: Path | None = None
+    runs_dir: Path = Path("runs")
+    precision: float = 0.02
+    profile: bool = False
+    batch_sizes: tuple[int, ...] | None = None
+    skip_unreadable: bool = False
+    workers: int | None = None
+
+    @property
+    def asks_accuracy(self) -> bool:
+        """Return whether accuracy is to be measured."""
+        return self.mode != "performance"
+
+    @property
+    def asks_speed(self) -> bool:
+        """Return whether speed is to be measured."""
+        return self.mode != "accuracy"
 
 
 @dataclass(frozen=True)
@@ -85,7 +126,9 @@ def subjects(request: BenchmarkRequest) -> Subjects:
         labels = Path(report.data.labels)
     recipe = report.chosen.recipe if report is not None else None
     target = target_of(request.config, None if report is None else report.chosen.target)
-    return Subjects(models, _preprocessings(request, models, report), data, labels, recipe, target)
+    return Subjects(
+        models, preprocessings_of(models, request.config.preprocessing, report), data, labels, recipe, target
+    )
 
 
 def _models_of(folder: Path, report: RunReport, baseline: Path | None) -> dict[str, ModelArtifact]:
@@ -105,52 +148,6 @@ def _report_beside(model: ModelArtifact) -> RunReport | None:
             if model.sha256 in {written.sha256 for written in report.models}:
                 return report
     return None
-
-
-def _preprocessings(
-    request: BenchmarkRequest, models: dict[str, ModelArtifact], report: RunReport | None
-) -> dict[str, Preprocessing]:
-    """Return each model's preprocessing: as asked, as its run's report or its own file says, or as another's here.
-
-    Raises:
-        ConfigError: Nothing says what it is, or the models see different crops of an image.
-    """
-    asked = request.config.preprocessing
-    found: dict[str, Preprocessing] = {}
-    if report is not None and not asked.given():
-        own = {section.graph_sha256 for section in (report.baseline, *report.models)}
-        like = Preprocessing.model_validate(report.preprocessing.model_dump())
-        if report.input_contract is None:
-            return dict.fromkeys(models, like)
-        found = {name: like for name, model in models.items() if model.graph_sha256 in own}
-        asked = PreprocessingBlock.model_validate(report.config.get("preprocessing", {}))
-    unknown: dict[str, ConfigError] = {}
-    for name, model in models.items():
-        try:
-            found.setdefault(name, model_preprocessing(model, asked)[0])
-        except ConfigError as error:
-            unknown[name] = error
-    for name, problem in unknown.items():
-        alike = [found[other] for other in found if input_of(models[other]) == input_of(models[name])]
-        if not alike:
-            raise problem
-        found[name] = alike[0]
-    first, *others = (found[name] for name in models)
-    for other in others:
-        if other.crop_fingerprint != first.crop_fingerprint:
-            raise ConfigError(
-                "the models see different crops of an image",
-                where="preprocessing",
-                found=f"{_crop_words(first)}, and {_crop_words(other)}",
-                expected="the same",
-                advice="say --preset, or --resize, --resize_mode, --crop and --interpolation",
-            )
-    return {name: found[name] for name in models}
-
-
-def _crop_words(preprocessing: Preprocessing) -> str:
-    cut = f", crop {preprocessing.crop}" if preprocessing.crop is not None else ""
-    return f"{preprocessing.resize_mode} {preprocessing.resize} {preprocessing.interpolation}{cut}"
 
 
 def _require_same_kind(models: dict[str, ModelArtifact]) -> None:

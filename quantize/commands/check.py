@@ -1,4 +1,4 @@
-"""A run held against an accepted baseline: lines, exit code, ``check.md``, JUnit."""
+"""A run held against an accepted baseline: lines, exit code, ``check.md``, JUnit; and a run accepted as one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from quantize.errors import ConfigError, ModelError
 from quantize.files import write_text
-from quantize.gate.baseline import read_baseline
+from quantize.gate.baseline import Baseline, accepted, read_baseline, write_baseline
 from quantize.gate.check import check
 from quantize.gate.document import ROLES, ReportDocument, read_document
 from quantize.gate.identity import FileFacts, Files
@@ -102,3 +102,19 @@ def _facts(name: str | None, folder: Path) -> FileFacts | None:
     except ModelError:
         return FileFacts(sha256=sha256_file(path), graph_sha256=None, integer_share=None)
     return FileFacts(sha256=sha256_file(path), graph_sha256=graph_sha256(model), integer_share=share)
+
+
+def accept_run(run: Path, output: Path) -> Baseline:
+    """Write a run as a baseline, over an earlier one: it is under version control, and its diff is what is reviewed.
+
+    Args:
+        run: The run's folder, or its ``report.json``.
+        output: The baseline's file.
+
+    Raises:
+        RunError: There is no such run, or its report is not whole.
+    """
+    report = find_run(run) / "report.json"
+    baseline = accepted(read_document(report), where=str(report))
+    write_baseline(baseline, output)
+    return baseline

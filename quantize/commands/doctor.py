@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from onnx import ModelProto
 
-from quantize.commands.predict import model_preprocessing
 from quantize.config.run_config import RunConfig
 from quantize.data.cache_folder import user_cache
 from quantize.data.crops.crops import crop_images
@@ -20,20 +19,20 @@ from quantize.data.labels.calibration_list import read_calibration_list
 from quantize.data.preprocessing import Preprocessing
 from quantize.data.split import Split, split
 from quantize.doctor.calibration import examine_calibration
-from quantize.doctor.finding import DoctorReport, Examined, not_checked
-from quantize.doctor.fit import Fit, examine_labels, examine_preprocessing, examine_published
+from quantize.doctor.cpu import examine_cpu, examine_saturation, with_rounded_weights
+from quantize.doctor.findings import DoctorReport, Examined, not_checked
 from quantize.doctor.graph import examine_batch, examine_format, examine_operators, examine_scores, examine_weights
-from quantize.doctor.machine_check import examine_cpu
-from quantize.doctor.orders import readings
+from quantize.doctor.labels import examine_labels, label_orders
+from quantize.doctor.preprocessing import examine_preprocessing, variants
+from quantize.doctor.published import examine_published
 from quantize.doctor.saturation import saturation
-from quantize.doctor.saturation_check import examine_saturation, with_rounded_weights
-from quantize.doctor.trying import Trials, Tried
-from quantize.doctor.variants import variants
+from quantize.doctor.trials import Comparison, Predictions, Trials
 from quantize.errors import ConfigError
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.catalog.catalog import catalog_entry_for
 from quantize.models.prepare import prepare
 from quantize.models.reading import read_model
+from quantize.prediction.preprocessing import model_preprocessing
 from quantize.processes.pool import available_cpus
 from quantize.progress import Progress, silent
 from quantize.report.machine import MachineSection
@@ -63,7 +62,7 @@ class DoctorRequest:
     images: int = 300
     workers: int | None = None
     threads: int | None = None
-    known: MutableMapping[tuple[str, str, str], Tried] | None = None
+    known: MutableMapping[tuple[str, str, str], Predictions] | None = None
 
 
 def doctor(request: DoctorRequest, *, progress: Progress = silent) -> DoctorReport:
@@ -80,7 +79,7 @@ def doctor(request: DoctorRequest, *, progress: Progress = silent) -> DoctorRepo
         )
     proto = read_model(request.model)
     found = [examine_weights(proto), examine_format(proto)]
-    if any(one.findings for one in found):
+    if any(examined.findings for examined in found):
         # Neither can be run as it is; everything else would follow from that.
         return _report(request, data.path, 0, found)
     with tempfile.TemporaryDirectory(prefix="quantize-doctor-") as scratch:
@@ -101,7 +100,7 @@ def doctor(request: DoctorRequest, *, progress: Progress = silent) -> DoctorRepo
         asked, _ = model_preprocessing(ModelArtifact.load(request.model), request.config.preprocessing)
         rows = _spread(len(images), request.images)
         trials = _trials(request, model, images.subset(rows), progress)
-        found += _examine_fit(proto, model, images, rows, asked, trials)
+        found += _examine_answers(proto, model, images, rows, asked, trials)
         few = images.subset(parts.calibration[:_CALIBRATION_IMAGES])
         found.append(_examine_saturation(request, clean, asked, few, trials, Path(scratch)))
     return _report(request, data.path, len(rows), found)
@@ -113,25 +112,25 @@ def _machine(request: DoctorRequest, model: ModelArtifact) -> MachineSection:
     return machine_section(request.model.stem, model, threads, config.quantization.cpus)
 
 
-def _examine_fit(
+def _examine_answers(
     proto: ModelProto, model: ModelArtifact, images: ImageSet, rows: range, asked: Preprocessing, trials: Trials
 ) -> list[Examined]:
     if not images.labelled:
         return [not_checked(name, "the images have no labels") for name in ("labels", "preprocessing")]
     labels = np.array([record.label for record in images.records], dtype=np.int64)
-    fit = Fit(
+    comparison = Comparison(
         asked=asked,
-        base=trials.tried(asked),
-        variants=[(one, trials.tried(one.preprocessing)) for one in variants(asked, model.contract.image_size)],
-        readings={
-            reading.name: (reading, reading.read(labels)[rows.start : rows.stop : rows.step])
-            for reading in readings(model.contract.classes)
+        base=trials.under(asked),
+        variants=[(other, trials.under(other.preprocessing)) for other in variants(asked, model.contract.image_size)],
+        orders={
+            order.name: order.read(labels)[rows.start : rows.stop : rows.step]
+            for order in label_orders(model.contract.classes)
         },
         entry=catalog_entry_for(proto),
     )
-    examined = [examine_labels(fit), examine_preprocessing(fit)]
-    explained = any(one.findings for one in examined)
-    return [*examined, not_checked("published accuracy", "see above") if explained else examine_published(fit)]
+    checks = [examine_labels(comparison), examine_preprocessing(comparison)]
+    explained = any(check.findings for check in checks)
+    return [*checks, not_checked("published accuracy", "see above") if explained else examine_published(comparison)]
 
 
 def _examine_saturation(
@@ -144,12 +143,12 @@ def _examine_saturation(
 ) -> Examined:
     crops = crop_images(few, asked, trials.cache, workers=1)
     layers = saturation(clean, asked.normalize(crops.array[0 : len(crops)]))
-    base = trials.tried(asked)
+    base = trials.under(asked)
 
     def agreement(bits: int) -> float:
         rounded = save_model(with_rounded_weights(clean, bits), scratch / f"weights{bits}.onnx")
-        other = Trials(rounded, trials.images, trials.cache, trials.threads, trials.workers).tried(asked)
-        return float(other.right(base.predictions).mean())
+        other = Trials(rounded, trials.images, trials.cache, trials.threads, trials.workers).under(asked)
+        return float(other.right(base.top1).mean())
 
     return examine_saturation(layers, request.config.quantization, agreement)
 
@@ -185,11 +184,11 @@ def _spread(total: int, wanted: int) -> range:
 
 
 def _report(request: DoctorRequest, data: Path, images: int, found: list[Examined]) -> DoctorReport:
-    findings = [finding for one in found for finding in one.findings]
+    findings = [finding for examined in found for finding in examined.findings]
     return DoctorReport(
         model=str(request.model),
         data=str(data),
         images=images,
         findings=tuple(sorted(findings, key=lambda finding: finding.severity != "problem")),
-        checks=tuple(one.check for one in found),
+        checks=tuple(examined.check for examined in found),
     )

@@ -7,15 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from quantize.commands.model_preprocessing import input_of, model_preprocessing
 from quantize.config.preprocessing import PreprocessingBlock
 from quantize.data.preprocessing import Preprocessing
 from quantize.errors import ModelError
 from quantize.models.artifact import ModelArtifact
 from quantize.prediction.answers import PredictReport
 from quantize.prediction.class_names import class_names
-from quantize.prediction.pictures import pictures
-from quantize.prediction.predict import Predictor, predictions
+from quantize.prediction.predict import Predictor, pictures, predictions
+from quantize.prediction.preprocessing import input_of, model_preprocessing
 from quantize.processes.pool import available_cpus
 from quantize.progress import Progress, silent
 

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 from onnx import ModelProto, numpy_helper
 
-from quantize.doctor.finding import Examined, Finding, right, wrong
+from quantize.doctor.findings import Examined, Finding, right, wrong
 from quantize.formats import quantized_format
 from quantize.graph.view import Graph
 from quantize.models.contract import ModelContract

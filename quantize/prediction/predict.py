@@ -1,15 +1,17 @@
-"""From images to the classes that a model names, a batch at a time."""
+"""From image files to the classes that a model names, a batch at a time."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from quantize.data.containers.folder import images_only, list_files
 from quantize.data.decoding.decode import decode_image
 from quantize.data.decoding.unreadable import UnreadableImageError
 from quantize.data.preprocessing import Preprocessing
@@ -18,19 +20,58 @@ from quantize.evaluation.inference import log_probabilities, scores_of
 from quantize.models.artifact import ModelArtifact, ModelContract
 from quantize.models.session import open_session
 from quantize.prediction.answers import Answer, LeftOut, Prediction
-from quantize.prediction.pictures import Picture
 from quantize.progress import Progress, silent
 
+STANDARD_INPUT = "-"
 _SHOWN = 10
 _STAGE = "predict"
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What a model said about one image: its best classes, and how many share the highest score."""
+class Picture:
+    """An image file that has not been read yet.
 
-    best: tuple[Answer, ...]
-    tied: int
+    Attributes:
+        name: What results call it: its path, or ``-``.
+        read: Returns its encoded bytes; raises OSError where it cannot.
+    """
+
+    name: str
+    read: Callable[[], bytes]
+
+
+def pictures(places: Sequence[str], standard_input: Callable[[], bytes]) -> tuple[Picture, ...]:
+    """Return the images in the order named; a folder stands for the image files in it and below, sorted.
+
+    Args:
+        places: Paths of files and folders; ``-`` is one image from standard input.
+        standard_input: Reads it.
+
+    Raises:
+        DataError: A path does not exist, a folder holds no images, or standard input is named twice.
+    """
+    if not places:
+        raise DataError("no images are named", expected="files, folders, or - for standard input")
+    if places.count(STANDARD_INPUT) > 1:
+        raise DataError("standard input is named twice", expected="- once: it holds one image")
+    return tuple(picture for place in places for picture in _at(place, standard_input))
+
+
+def _at(place: str, standard_input: Callable[[], bytes]) -> Iterator[Picture]:
+    if place == STANDARD_INPUT:
+        yield Picture(place, standard_input)
+        return
+    path = Path(place).expanduser()
+    if not path.exists():
+        raise DataError("no such image", where=place, expected="an image file or a folder of images")
+    if not path.is_dir():
+        yield Picture(place, path.read_bytes)
+        return
+    names, _ = images_only(list_files(path, below=True))
+    if not names:
+        raise DataError("no images here", where=place, expected="JPEG, PNG or other image files")
+    for name in sorted(names):
+        yield Picture(str(path / name), (path / name).read_bytes)
 
 
 class Predictor:
@@ -56,24 +97,19 @@ class Predictor:
         top: int = 5,
         threads: int = 1,
     ) -> None:
-        self.model = model
-        self.preprocessing = preprocessing
-        self._names = names
+        self._contract, self._preprocessing, self._names = model.contract, preprocessing, names
         self._top = min(top, model.contract.classes)
         self._session = open_session(model.path, threads=threads)
 
-    def crop(self, image: Image.Image) -> NDArray[np.uint8]:
-        """Return the uint8 (side, side, 3) crop of a decoded image."""
-        return self.preprocessing.crop_image(image)
-
-    def answers(self, crops: NDArray[np.uint8]) -> list[Answers]:
-        """Return what the model says about crops, uint8 (N, side, side, 3)."""
-        scores = scores_of(self._session, self.model.contract, self.preprocessing.normalize(crops))
-        chances = probabilities(scores, self.model.contract)
+    def answers(self, images: Sequence[Image.Image]) -> list[tuple[tuple[Answer, ...], int]]:
+        """Return the likeliest classes of each decoded image, and how many classes share its highest score."""
+        crops = np.stack([self._preprocessing.crop_image(image) for image in images])
+        scores = scores_of(self._session, self._contract, self._preprocessing.normalize(crops))
+        chances = probabilities(scores, self._contract)
         order = np.argsort(-scores, axis=1, kind="stable")[:, : self._top]
         tied = (scores == scores.max(axis=1, keepdims=True)).sum(axis=1)
         return [
-            Answers(tuple(self._answer(int(label), float(row[label])) for label in labels), int(count))
+            (tuple(self._answer(int(label), float(row[label])) for label in labels), int(count))
             for row, labels, count in zip(chances, order, tied, strict=True)
         ]
 
@@ -105,52 +141,41 @@ def predictions(
         other: A model to compare with; it gets images with its own preprocessing.
         batch_size: Images run at once.
         skip_unreadable: Go on without images that cannot be read.
-        progress: Told how many images are done.
+        progress: Called after every batch.
 
     Raises:
         DataError: Images cannot be read: the first ten and the count.
     """
-    found: list[Prediction] = []
+    predicted: list[Prediction] = []
     left_out: list[LeftOut] = []
+    waiting = iter(pictures)
     done = 0
-    for group in _groups(pictures, batch_size):
-        images: list[tuple[str, Image.Image]] = []
-        for picture in group:
+    while batch := list(itertools.islice(waiting, batch_size)):
+        images: dict[int, Image.Image] = {}
+        for position, picture in enumerate(batch):
             try:
-                images.append((picture.name, decode_image(picture.read())))
+                images[position] = decode_image(picture.read())
             except UnreadableImageError as error:
                 left_out.append(LeftOut(image=picture.name, reason=str(error)))
             except OSError as error:
                 left_out.append(LeftOut(image=picture.name, reason=error.strerror or str(error)))
         if images and (skip_unreadable or not left_out):
-            found += _predicted(images, model, other)
-        done += len(group)
+            answers = model.answers([*images.values()])
+            compared = None if other is None else other.answers([*images.values()])
+            predicted += [
+                Prediction(
+                    image=batch[position].name,
+                    answers=answers[row][0],
+                    tied=answers[row][1],
+                    compared=None if compared is None else compared[row][0],
+                )
+                for row, position in enumerate(images)
+            ]
+        done += len(batch)
         progress(_STAGE, done, len(pictures))
-    if left_out and (not skip_unreadable or not found):
+    if left_out and (not skip_unreadable or not predicted):
         raise _unreadable(left_out)
-    return tuple(found), tuple(left_out)
-
-
-def _predicted(
-    images: Sequence[tuple[str, Image.Image]], model: Predictor, other: Predictor | None
-) -> list[Prediction]:
-    own = model.answers(np.stack([model.crop(image) for _, image in images]))
-    others = None if other is None else other.answers(np.stack([other.crop(image) for _, image in images]))
-    return [
-        Prediction(
-            image=name,
-            answers=own[row].best,
-            tied=own[row].tied,
-            compared=None if others is None else others[row].best,
-        )
-        for row, (name, _) in enumerate(images)
-    ]
-
-
-def _groups(pictures: Sequence[Picture], size: int) -> Iterator[list[Picture]]:
-    rest = iter(pictures)
-    while group := list(itertools.islice(rest, size)):
-        yield group
+    return tuple(predicted), tuple(left_out)
 
 
 def _unreadable(left_out: Sequence[LeftOut]) -> DataError:

@@ -2,15 +2,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-import typer
 
-from quantize.cli.arguments import normalized
-from quantize.cli.main import app
-from quantize.cli.syntax import syntax_of
+from quantize.cli.command_line import Words
+from quantize.cli.main import parse
 
 _DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -25,21 +23,14 @@ def _commands() -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize(("page", "line"), list(_commands()))
 def test_every_command_in_the_documentation_is_one(page: str, line: str) -> None:
     _, *words = shlex.split(line)
-    syntax = syntax_of(typer.main.get_command(app), "quantize")
-    assert normalized(words, syntax)[0] in syntax.commands
+    assert callable(parse(words))
 
 
 @pytest.mark.parametrize("page", ["cpus.md", "imagenet.md", "tutorial.md", "zoo.md"])
-def test_every_flag_and_link_in_the_documentation_is_there(page: str) -> None:
+def test_every_flag_and_link_in_the_documentation_is_there(page: str, commands: Mapping[str, Words]) -> None:
     lines = (_DOCS / page).read_text().splitlines()
     text = "\n".join(line for line in lines if "python benchmarks/" not in line)
-    syntax = syntax_of(typer.main.get_command(app), "quantize")
-    groups = [
-        syntax,
-        *syntax.commands.values(),
-        *(c for group in syntax.commands.values() for c in group.commands.values()),
-    ]
-    known = {flag for command in groups for flag in command.flags}
+    known = {flag for words in commands.values() for flag in words.flags}
     assert set(re.findall(r"(?<![\w-])--[a-z_0-9]+", text)) <= known
     for link in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (_DOCS / link).exists(), link

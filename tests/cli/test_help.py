@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-import pytest
-import typer
+from collections.abc import Mapping
 
-from quantize.cli.main import app, main
-from quantize.cli.syntax import syntax_of
+import pytest
+
+from quantize.cli.command_line import Words
+from quantize.cli.main import COMMANDS, main
 from quantize.config.schema import settings
 from quantize.errors import ExitCode
-
-_COMMANDS = tuple(syntax_of(typer.main.get_command(app), "quantize").commands)
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +18,7 @@ def _eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
 
 
-@pytest.mark.parametrize("words", [[], ["--help"], *([name, "--help"] for name in _COMMANDS)])
+@pytest.mark.parametrize("words", [[], ["--help"], *([name, "--help"] for name in COMMANDS)])
 def test_help_fits_eighty_columns(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) is ExitCode.DONE
     out, err = capsys.readouterr()
@@ -38,14 +37,13 @@ def test_every_setting_has_a_flag_of_tune_and_shows_its_default(capsys: pytest.C
     assert "--relative" in out
 
 
-def test_the_classic_flags_are_there() -> None:
-    syntax = syntax_of(typer.main.get_command(app), "quantize")
+def test_the_classic_flags_are_there(commands: Mapping[str, Words]) -> None:
     tune = {"--input_model", "--config", "--data_path", "--label_path", "--output_model", "--resume", "--replay"}
-    assert tune <= syntax.commands["tune"].valued
+    assert tune <= commands["quantize tune"].valued
     bench = {"--input_model", "--baseline_model", "--mode", "--config", "--data_path", "--label_path", "--output_dir"}
-    assert bench <= syntax.commands["benchmark"].valued
-    assert syntax.commands["tune"].switches == {"--in_evaluation", "--reduce_range"}
-    assert {"--overwrite", "--skip_unreadable"} <= syntax.commands["tune"].bare
+    assert bench <= commands["quantize benchmark"].valued
+    assert commands["quantize tune"].switches == {"--in_evaluation", "--reduce_range"}
+    assert {"--overwrite", "--skip_unreadable"} <= commands["quantize tune"].bare
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:

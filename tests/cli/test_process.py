@@ -12,47 +12,36 @@ import pytest
 
 # Commands that fail in each way that a command can, added to the real ones.
 _SCRIPT = """
-import sys, time, typer
+import sys, time
 from pathlib import Path
+from typing import Annotated
 import quantize.cli.main as cli
+from quantize.cli.options import Argument
 from quantize.errors import ExitCode, ModelError
 
-@cli.app.command()
 def boom():
-    def begin():
-        return 1 / 0
-    return begin
+    return 1 / 0
 
-@cli.app.command()
 def refuse():
-    def begin():
-        raise ModelError("not a model", where="x.onnx")
-    return begin
+    raise ModelError("not a model", where="x.onnx")
 
-@cli.app.command()
 def wait():
-    def begin():
-        try:
-            print("waiting", flush=True)
-            time.sleep(60)
-        finally:
-            print("closed", file=sys.stderr)
-    return begin
+    try:
+        print("waiting", flush=True)
+        time.sleep(60)
+    finally:
+        print("closed", file=sys.stderr)
 
-@cli.app.command()
-def write(place: str):
-    def begin():
-        Path(place).write_text("x")
-        return ExitCode.DONE
-    return begin
+def write(place: Annotated[str, Argument("Where.", "PLACE")]):
+    Path(place).write_text("x")
+    return ExitCode.DONE
 
-@cli.app.command()
 def inconclusive():
-    def begin():
-        cli.print_result("line\\n" * 100000)
-        return ExitCode.INCONCLUSIVE
-    return begin
+    cli.print_result("line\\n" * 100000)
+    return ExitCode.INCONCLUSIVE
 
+for command in (boom, refuse, wait, write, inconclusive):
+    cli.COMMANDS[command.__name__] = command
 cli.run()
 """
 

@@ -14,10 +14,9 @@ from onnx import ModelProto, helper, numpy_helper
 
 from quantize.commands.doctor import DoctorRequest, doctor
 from quantize.config import load_config
-from quantize.doctor.finding import DoctorReport
-from quantize.doctor.orders import devkit_order
-from quantize.doctor.text import doctor_text
-from quantize.doctor.trying import Tried
+from quantize.doctor.findings import DoctorReport, doctor_text
+from quantize.doctor.labels import devkit_order
+from quantize.doctor.trials import Predictions
 
 pytestmark = pytest.mark.real
 
@@ -25,14 +24,14 @@ Examine = Callable[..., DoctorReport]
 
 
 @pytest.fixture(scope="module")
-def known() -> MutableMapping[tuple[str, str, str], Tried]:
+def known() -> MutableMapping[tuple[str, str, str], Predictions]:
     """What one test tried the others need not try again."""
     return {}
 
 
 @pytest.fixture
 def examine(
-    squeezenet: Path, shared: Path, tmp_path: Path, known: MutableMapping[tuple[str, str, str], Tried]
+    squeezenet: Path, shared: Path, tmp_path: Path, known: MutableMapping[tuple[str, str, str], Predictions]
 ) -> Examine:
     """Return the examination of SqueezeNet on 63 of the 500 images, with something changed."""
 

@@ -123,7 +123,7 @@ def models() -> dict[str, Callable[..., onnx.ModelProto]]:
 @pytest.fixture
 def baseline(new_run: Callable[..., Run], tmp_path: Path) -> Path:
     """A baseline of the run ``accepted``, whose figures are those of ``new_run``."""
-    from quantize.commands.baseline import accept_run
+    from quantize.commands.check import accept_run
 
     accept_run(new_run("accepted").folder, tmp_path / "baseline.json")
     return tmp_path / "baseline.json"

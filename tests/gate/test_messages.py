@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from quantize.cli.main import main
-from quantize.commands.baseline import accept_run
+from quantize.commands.check import accept_run
 from quantize.errors import ExitCode
 from tests.gate.test_across_classes import on
 from tests.gate.test_unchanged import few_runs, misses, slow

@@ -219,7 +219,7 @@ def test_certainty_against_the_baseline_takes_the_images_as_unpaired(
 
 
 def test_without_labels_accuracy_does_not_apply_and_agreement_decides(new_run: Any, tmp_path: Path) -> None:
-    from quantize.commands.baseline import accept_run
+    from quantize.commands.check import accept_run
 
     def unlabelled(values: dict[str, Any]) -> None:
         values["data"]["labelled"] = False
@@ -271,7 +271,7 @@ def test_what_is_no_baseline_is_the_users_to_fix(new_run: Any, tmp_path: Path, t
 
 
 def test_an_unwhole_report_cannot_be_accepted(new_run: Any, tmp_path: Path) -> None:
-    from quantize.commands.baseline import accept_run
+    from quantize.commands.check import accept_run
 
     run = new_run()
     run.change(_without("models"))

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from quantize.cli.main import main
-from quantize.commands.baseline import accept_run
-from quantize.commands.check import CheckRequest, check_run
+from quantize.commands.check import CheckRequest, accept_run, check_run
 from quantize.errors import ExitCode
 from quantize.gate.baseline import read_baseline
 from quantize.gate.result import Line

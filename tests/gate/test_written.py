@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from junitparser import Failure, JUnitXml, Skipped
 
-from quantize.commands.baseline import accept_run
-from quantize.commands.check import CheckRequest, check_run
+from quantize.commands.check import CheckRequest, accept_run, check_run
 from quantize.errors import ExitCode
 from quantize.gate.baseline import Baseline, read_baseline
 from quantize.gate.changes import difference

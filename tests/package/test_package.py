@@ -13,11 +13,9 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from quantize.cli.main import main
 from quantize.commands.package import PackageRequest, package, verify_package
 from quantize.errors import DataError, ExitCode, RunError
-from quantize.package.archive import write_archive
-from quantize.package.build import licence_of
+from quantize.package.archive import read_archive, write_archive
+from quantize.package.build import allowed_difference, licence_of
 from quantize.package.card import model_card
-from quantize.package.reading import read_archive
-from quantize.package.sample import allowed_difference
 from quantize.provenance import sha256_bytes
 from quantize.report.storage import read_report
 

@@ -15,11 +15,10 @@ from quantize.config.preprocessing import PreprocessingBlock
 from quantize.data.preprocessing import PRESETS
 from quantize.errors import ConfigError, DataError, ModelError
 from quantize.models.artifact import ModelArtifact, ModelContract, TensorContract
-from quantize.prediction.answers import PredictReport
+from quantize.prediction.answers import PredictReport, predict_text
 from quantize.prediction.class_names import class_names
-from quantize.prediction.metadata import PREPROCESSING
 from quantize.prediction.predict import probabilities
-from quantize.prediction.text import predict_text
+from quantize.prediction.preprocessing import PREPROCESSING
 
 Writer = Callable[..., Path]
 IMAGENET = PreprocessingBlock(preset="imagenet")

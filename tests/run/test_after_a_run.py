@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from quantize.cli.main import main
-from quantize.commands.inspect import inspect_model
+from quantize.commands.models import inspect_model
 from quantize.commands.verify import VerifyRequest, verify
 from quantize.errors import ExitCode, RunError
 from quantize.gate.result import Verdict

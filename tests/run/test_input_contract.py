@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from quantize.commands.benchmark import BenchmarkRequest, benchmark
-from quantize.commands.inspect import inspect_model
+from quantize.commands.models import inspect_model
 from quantize.commands.package import PackageRequest, package, verify_package
 from quantize.commands.predict import PredictRequest, predict
 from quantize.commands.verify import VerifyRequest, verify

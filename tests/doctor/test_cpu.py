@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from quantize.doctor.machine_check import examine_cpu
+from quantize.doctor.cpu import examine_cpu, examine_saturation
 from quantize.doctor.saturation import LayerSaturation
-from quantize.doctor.saturation_check import examine_saturation
 from quantize.measurement.machine.expectation import expected
 from quantize.measurement.machine.model_layers import ModelLayer
 from quantize.report.machine import MachineSection

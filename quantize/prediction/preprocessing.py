@@ -2,13 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from onnx import ModelProto
+from pydantic import ValidationError
+
 from quantize.config.preprocessing import PreprocessingBlock
 from quantize.data.preprocessing import PRESETS, Preprocessing, choose_preprocessing
-from quantize.errors import ConfigError
+from quantize.errors import ConfigError, ModelError
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog.catalog import catalog_entry_for
 from quantize.models.input_form import takes_pixels
-from quantize.prediction.metadata import input_contract_in, preprocessing_in
+from quantize.report.metadata import PREFIX, read_facts
+from quantize.report.schema import RunReport
+
+INPUT_CONTRACT = f"{PREFIX}input_contract"
+"""Key of what the model takes where the normalization was folded into its first Conv."""
+PREPROCESSING = f"{PREFIX}preprocessing"
+"""Key of the JSON of a ``Preprocessing``, sizes decided."""
+
+
+def input_contract_in(model: ModelProto) -> str | None:
+    """Return the input contract that was folded into a model, or None where its input is as it was."""
+    return read_facts(model).get(INPUT_CONTRACT)
+
+
+def preprocessing_in(model: ModelProto, *, where: str) -> Preprocessing | None:
+    """Return the preprocessing that a model carries, or None where it carries none.
+
+    Args:
+        model: The model.
+        where: Its name in errors.
+
+    Raises:
+        ModelError: What it carries is no preprocessing.
+    """
+    text = read_facts(model).get(PREPROCESSING)
+    if text is None:
+        return None
+    try:
+        return Preprocessing.model_validate_json(text)
+    except ValidationError as error:
+        raise ModelError(
+            "the preprocessing in the model's metadata is damaged",
+            where=where,
+            found=f"{PREPROCESSING}: {text[:80]}",
+            expected="the JSON that a run writes",
+            advice="say --preset with the preprocessing that the model was trained with",
+        ) from error
+
 
 _NORMALIZATION = ("channel_order", "scale", "mean", "std")
 
@@ -50,6 +92,51 @@ def model_preprocessing(model: ModelArtifact, asked: PreprocessingBlock) -> tupl
 def input_of(model: ModelArtifact) -> tuple[str | None, str]:
     """Return what tells models that are fed alike: the input contract folded into it, and its input's type."""
     return input_contract_in(model.proto()), model.contract.input.dtype
+
+
+def preprocessings_of(
+    models: Mapping[str, ModelArtifact], asked: PreprocessingBlock, report: RunReport | None
+) -> dict[str, Preprocessing]:
+    """Return each model's preprocessing: as asked, as its run's report or its own file says, or as another's here.
+
+    Raises:
+        ConfigError: Nothing says what it is, or the models see different crops of an image.
+    """
+    found: dict[str, Preprocessing] = {}
+    if report is not None and not asked.given():
+        own = {section.graph_sha256 for section in (report.baseline, *report.models)}
+        like = Preprocessing.model_validate(report.preprocessing.model_dump())
+        if report.input_contract is None:
+            return dict.fromkeys(models, like)
+        found = {name: like for name, model in models.items() if model.graph_sha256 in own}
+        asked = PreprocessingBlock.model_validate(report.config.get("preprocessing", {}))
+    unknown: dict[str, ConfigError] = {}
+    for name, model in models.items():
+        try:
+            found.setdefault(name, model_preprocessing(model, asked)[0])
+        except ConfigError as error:
+            unknown[name] = error
+    for name, problem in unknown.items():
+        alike = [found[other] for other in found if input_of(models[other]) == input_of(models[name])]
+        if not alike:
+            raise problem
+        found[name] = alike[0]
+    first, *others = (found[name] for name in models)
+    for other in others:
+        if other.crop_fingerprint != first.crop_fingerprint:
+            raise ConfigError(
+                "the models see different crops of an image",
+                where="preprocessing",
+                found=f"{_crop_words(first)}, and {_crop_words(other)}",
+                expected="the same",
+                advice="say --preset, or --resize, --resize_mode, --crop and --interpolation",
+            )
+    return {name: found[name] for name in models}
+
+
+def _crop_words(preprocessing: Preprocessing) -> str:
+    cut = f", crop {preprocessing.crop}" if preprocessing.crop is not None else ""
+    return f"{preprocessing.resize_mode} {preprocessing.resize} {preprocessing.interpolation}{cut}"
 
 
 def _chosen(model: ModelArtifact, asked: PreprocessingBlock) -> tuple[Preprocessing, str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from quantize.commands.inspect import inspect_model, inspection_text
+from quantize.commands.models import inspect_model, inspection_text
 from quantize.models.artifact import save_model
 from tests.engines.native.search.conftest import classifier_graph
-from tests.formats.test_stored import stored_classifier
+from tests.formats.test_float_weights import stored_classifier
 
 
 def test_layers_stored_in_int8_are_called_so_with_what_opening_them_takes(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
-"""What a model file is and says of itself."""
+"""What a model file is and says of itself, and which models are known by name."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from quantize.formats.float_weights import stored_layers
 from quantize.measurement.machine.resources import Resources, measure_resources
 from quantize.measurement.timing.plan import Plan
 from quantize.models.artifact import ModelArtifact
-from quantize.models.catalog.catalog import catalog_entry_for
+from quantize.models.catalog.catalog import Catalog, CatalogEntry, catalog_entry_for
 from quantize.report.characters import one_line
 from quantize.report.integer_share import Arithmetic, arithmetic_of
 from quantize.report.metadata import PREFIX, read_facts
@@ -107,3 +108,54 @@ def inspection_text(found: Inspection) -> str:
     return "\n".join(
         [*lines, *(f"  {one_line(name) + ':':<28} {one_line(text)}" for name, text in found.facts.items())]
     )
+
+
+def zoo_text(catalog: Catalog) -> str:
+    """Return the catalog as a table, with what is to say of models that can be had in one way only."""
+    table = Table(
+        "Models",
+        ("name", "opset", "MB", "preset", "top-1/5", "had by"),
+        tuple(_row(entry) for entry in catalog),
+        (
+            f"Licences: {_licences(catalog)}.",
+            "Accuracy as published, in percent, on the 50,000 images of ILSVRC2012 validation.",
+            "download: from its address, or a mirror (QUANTIZE_MIRROR). rebuild: from weights published elsewhere, the "
+            "same to the last digits. either: the one where the other fails.",
+            *(f"{entry.name}: {entry.unavailable}." for entry in catalog if entry.unavailable),
+        ),
+    )
+    return drawn(table)
+
+
+def zoo_json(catalog: Catalog) -> str:
+    """Return the catalog as JSON."""
+    return json.dumps([entry.model_dump(mode="json") for entry in catalog], indent=1)
+
+
+def _row(entry: CatalogEntry) -> tuple[str, ...]:
+    published = entry.published
+    had = [name for name, can in (("download", entry.addresses), ("rebuild", entry.rebuilt_by)) if can]
+    return (
+        entry.name,
+        str(entry.opset) if entry.opset is not None else NOTHING,
+        f"{entry.bytes / 1e6:.2f}" if entry.bytes is not None else NOTHING,
+        entry.preset or (NOTHING if not entry.preprocessing else "own"),
+        "/".join(_percent(figure) for figure in (published.top1, published.top5)) if published else NOTHING,
+        had[0] if len(had) == 1 else "either" if had else "own file",
+    )
+
+
+def _licences(catalog: Catalog) -> str:
+    """Return each licence with its models; the one of most models without their names."""
+    names: dict[str, list[str]] = {}
+    for entry in catalog:
+        names.setdefault(entry.licence or "not said", []).append(entry.name)
+    usual, *others = sorted(names, key=lambda licence: -len(names[licence]))
+    if not others:
+        return f"{usual} for all"
+    said = [f"{licence} for {', '.join(names[licence])}" for licence in others]
+    return "; ".join([*said, f"{usual} for the others"])
+
+
+def _percent(fraction: float | None) -> str:
+    return NOTHING if fraction is None else f"{fraction * 100:.2f}"

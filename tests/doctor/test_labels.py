@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from quantize.data.labels.synsets import wordnet_ids
-from quantize.data.preprocessing import PRESETS
-from quantize.doctor.orders import AS_GIVEN, alphabetical_order, devkit_order, readings
-from quantize.doctor.variants import differences, flags, variants
+from quantize.doctor.labels import AS_GIVEN, alphabetical_order, devkit_order, label_orders
 
 
 @pytest.mark.parametrize("order", [devkit_order, alphabetical_order])
@@ -22,11 +20,11 @@ def test_the_devkits_first_ground_truths_are_the_first_validation_images() -> No
     assert wordnet_ids()[devkit_order()[0]] == "n02119789"
 
 
-def test_each_reading_undoes_its_mistake() -> None:
+def test_each_order_undoes_its_mistake() -> None:
     labels = np.arange(0, 1000, 7)
-    by_name = {reading.name: reading for reading in readings(1000)}
+    by_name = {order.name: order for order in label_orders(1000)}
     np.testing.assert_array_equal(by_name[AS_GIVEN].read(labels), labels)
-    undone = {name: reading.read for name, reading in by_name.items()}
+    undone = {name: order.read for name, order in by_name.items()}
     np.testing.assert_array_equal(undone["one too large (counted from 1)"](labels + 1), labels)
     places = np.argsort(devkit_order())
     np.testing.assert_array_equal(undone["in the devkit's order (ILSVRC2012_ID, from 1)"](places[labels] + 1), labels)
@@ -36,28 +34,10 @@ def test_each_reading_undoes_its_mistake() -> None:
 
 
 def test_labels_out_of_range_are_no_class_in_any_table() -> None:
-    for reading in readings(1000):
-        found = reading.read(np.array([5000, 5000, 5000]))
+    for order in label_orders(1000):
+        found = order.read(np.array([5000, 5000, 5000]))
         assert not ((found >= 0) & (found < 1000)).any()
 
 
 def test_orders_of_imagenet_are_for_its_thousand_classes_only() -> None:
-    assert not any("devkit" in reading.name for reading in readings(10))
-
-
-def test_variants_differ_from_what_is_asked_and_from_each_other() -> None:
-    for preset in PRESETS.values():
-        asked = preset.for_input_size(224, 224)
-        found = variants(asked, (224, 224))
-        prints = [variant.preprocessing.fingerprint for variant in found]
-        assert len({asked.fingerprint, *prints}) == len(prints) + 1
-        assert all(variant.preprocessing.side == 224 for variant in found)
-
-
-def test_flags_give_the_preset_or_the_changed_parts() -> None:
-    asked = PRESETS["caffe"].for_input_size(224, 224)
-    other = PRESETS["imagenet"].for_input_size(224, 224)
-    assert flags(other, asked) == "--preset imagenet"
-    changed = asked.model_copy(update={"channel_order": "RGB", "preset": None})
-    assert flags(changed, asked) == "--preset caffe --channel_order RGB"
-    assert differences(asked, changed) == "channel_order BGR for RGB"
+    assert not any("devkit" in order.name for order in label_orders(10))

@@ -1,4 +1,4 @@
-"""Does the int8 model need 7-bit weights to run on CPUs without VNNI, and what would they cost?"""
+"""What can CPUs gain from int8, and do sums of products saturate on those without VNNI?"""
 
 from __future__ import annotations
 
@@ -8,12 +8,48 @@ import numpy as np
 from onnx import ModelProto, numpy_helper
 
 from quantize.config.quantization import QuantizationBlock
-from quantize.doctor.finding import Examined, Finding, not_checked, right
+from quantize.doctor.findings import Examined, Finding, not_checked, right
 from quantize.doctor.saturation import LayerSaturation
 from quantize.graph.nodes import INTEGER_WEIGHTED
+from quantize.measurement.machine.text import busy_words, saturation_words
+from quantize.report.machine import MachineSection
 from quantize.report.wording import percent
+from quantize.target import saturates
 
-_NAME = "saturation"
+_MACHINE, _SATURATION = "machine", "saturation"
+
+
+def examine_cpu(section: MachineSection) -> Examined:
+    """Return what int8 is expected to gain in the model on this CPU, with a note where it has no VNNI.
+
+    Args:
+        section: The CPU, measured, and the model's expectation.
+    """
+    machine = section.machine
+    busy = busy_words(machine)
+    text = f"class {machine.cpu_class}; {section.line}" + (f". {busy}" if busy is not None else "")
+    notes = [_without_dot_product(section)] if saturates(machine.cpu_class) else []
+    return right(_MACHINE, text, *notes)
+
+
+def _without_dot_product(section: MachineSection) -> Finding:
+    machine, peak = section.machine, section.machine.single.of("pointwise")
+    gains = "what int8 gains here is not known"
+    if section.expectation is not None:
+        gains = f"int8 is expected to gain {section.expectation.gain:.1f}x here"
+    return Finding(
+        check=_MACHINE,
+        severity="note",
+        what=f"This CPU has no dot product of int8 (VNNI): {gains}.",
+        sure="certain",
+        evidence=f"onnxruntime {machine.onnxruntime} reaches {peak.int8 / 1e9:.0f} G multiply-adds a second in int8 "
+        f"and {peak.fp32 / 1e9:.0f} in fp32 (Conv 1x1, one thread). {saturation_words(machine)}",
+        advice="Tune with --target auto, the default: layers that int8 makes slower stay in fp32. Where the model will "
+        "run on CPUs with VNNI, name them; speed is then not judged here.",
+        command="--target vnni",
+    )
+
+
 
 # Rounding to 8 bits leaves an error of a thousandth of a layer's variance or less. SqueezeNet's stem loses 4 to 14 % to
 # saturation, and the model names another class on a third of the images; EfficientNet-Lite0's layers lose up to 5 %,
@@ -32,20 +68,22 @@ def examine_saturation(
         agreement: Returns the share of images with fp32's top-1 when weights have this many bits.
     """
     if not layers:
-        return not_checked(_NAME, "no layer with constant weights")
+        return not_checked(_SATURATION, "no layer with constant weights")
     worst = max(layers, key=lambda layer: layer.noise)
     if worst.noise < _TOO_MUCH:
-        return right(_NAME, f"little, even without VNNI (most: {_seen(worst)})")
+        return right(_SATURATION, f"little, even without VNNI (most: {_seen(worst)})")
     if not settings.narrow_weights:
-        return right(_NAME, f"none with VNNI, the target; without it, --target any is needed (most: {_seen(worst)})")
+        return right(
+            _SATURATION, f"none with VNNI, the target; without it, --target any is needed (most: {_seen(worst)})"
+        )
     too_much = sorted((layer for layer in layers if layer.noise >= _TOO_MUCH), key=lambda layer: -layer.noise)
     more = f"; {len(too_much) - 5} more" if len(too_much) > 5 else ""
     eight, seven = agreement(8), agreement(7)
     return right(
-        _NAME,
+        _SATURATION,
         "none with 7-bit weights, as the target asks for; 8 bits would saturate",
         Finding(
-            check=_NAME,
+            check=_SATURATION,
             severity="note",
             what="Without VNNI, sums of products of 8-bit weights saturate: 7-bit weights are needed.",
             sure="very likely",

@@ -1,0 +1,90 @@
+"""``quantize inspect``, ``verify``, ``fetch`` and ``zoo``: model files, and where known ones come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from quantize.cli.options import Argument, Option
+from quantize.cli.terminal import print_result
+from quantize.errors import ExitCode, RunError
+
+if TYPE_CHECKING:
+    from quantize.config.values import Place
+
+
+def inspect(
+    model: Annotated[Place, Argument("An ONNX file, fp32 or int8.", "MODEL")],
+) -> ExitCode:
+    """Show what a model file is: format, operators, share of int8 arithmetic, and the run that it comes from."""
+    from quantize.commands.models import inspect_model, inspection_text
+
+    print_result(inspection_text(inspect_model(model)))
+    return ExitCode.DONE
+
+
+def verify(
+    model: Annotated[Place, Argument("An int8 model that a run wrote.", "MODEL")],
+    report: Annotated[Place | None, Option("Its run. (default: the one beside the model)", "RUN")] = None,
+    input_model: Annotated[Place | None, Option("The run's fp32 model, where it lies now.", "FILE")] = None,
+    data_path: Annotated[Place | None, Option("The run's images, where they lie now.", "PLACE")] = None,
+    label_path: Annotated[Place | None, Option("Their labels, where they lie now.", "FILE")] = None,
+    file_only: Annotated[bool, Option("Do not repeat the run: check the file alone.")] = False,
+) -> ExitCode:
+    """Check a model file against its run's report, and that the run can be repeated bit for bit.
+
+    On other instruction sets or versions a different repetition is `not comparable`, and no failure.
+
+    Exit codes: 0 all as it should be, 1 something is not, 2 something to fix.
+    """
+    from quantize.cli.progress import drawn_progress
+    from quantize.commands.verify import VerifyRequest
+    from quantize.commands.verify import verify as verify_model
+    from quantize.gate.text import lines_text
+    from quantize.run.repeat import Inputs
+
+    inputs = Inputs(input_model, data_path, label_path)
+    with drawn_progress() as progress:
+        verification = verify_model(VerifyRequest(model, report, not file_only, inputs), progress=progress)
+    print_result(lines_text(verification.lines))
+    return verification.exit_code
+
+
+def fetch(
+    name: Annotated[str, Argument("The model, such as squeezenet1.0-12.", "NAME")],
+    output: Annotated[Place | None, Option("Where to write it. (default: NAME.onnx)", "FILE")] = None,
+    mirror: Annotated[
+        str | None,
+        Option("Below it the zoo's files lie; tried first. (default: QUANTIZE_MIRROR)", "ADDRESS"),
+    ] = None,
+    overwrite: Annotated[bool, Option("Replace a file in the same place.")] = False,
+) -> ExitCode:
+    """Obtain a model of the ONNX model zoo."""
+    from quantize.cli.progress import drawn_progress
+    from quantize.models.download.fetch import fetch as fetch_model
+
+    destination = output or Path(f"{name}.onnx")
+    if destination.exists() and not overwrite:
+        raise RunError(
+            "there is something already",
+            where=str(destination),
+            expected="a new file",
+            advice="name another one with --output, or say --overwrite",
+        )
+    with drawn_progress() as progress:
+        fetched = fetch_model(name, destination, mirror=mirror, progress=progress)
+    print_result(f"{fetched.path} ({fetched.path.stat().st_size:,} bytes, source: {fetched.source})")
+    return ExitCode.DONE
+
+
+def zoo(json: Annotated[bool, Option("Print JSON, with hashes and addresses.")] = False) -> ExitCode:
+    """List the models that are known by name: opset, size, preprocessing, published accuracy, how they are had.
+
+    QUANTIZE_CATALOG names a YAML file with entries of your own; `quantize fetch NAME` obtains one.
+    """
+    from quantize.commands.models import zoo_json, zoo_text
+    from quantize.models.catalog.catalog import load_catalog
+
+    catalog = load_catalog()
+    print_result(zoo_json(catalog) if json else zoo_text(catalog))
+    return ExitCode.DONE

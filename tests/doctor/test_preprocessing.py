@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from quantize.data.preprocessing import PRESETS
+from quantize.doctor.preprocessing import differences, flags, variants
+
+
+def test_variants_differ_from_what_is_asked_and_from_each_other() -> None:
+    for preset in PRESETS.values():
+        asked = preset.for_input_size(224, 224)
+        found = variants(asked, (224, 224))
+        prints = [variant.preprocessing.fingerprint for variant in found]
+        assert len({asked.fingerprint, *prints}) == len(prints) + 1
+        assert all(variant.preprocessing.side == 224 for variant in found)
+
+
+def test_flags_give_the_preset_or_the_changed_parts() -> None:
+    asked = PRESETS["caffe"].for_input_size(224, 224)
+    other = PRESETS["imagenet"].for_input_size(224, 224)
+    assert flags(other, asked) == "--preset imagenet"
+    changed = asked.model_copy(update={"channel_order": "RGB", "preset": None})
+    assert flags(changed, asked) == "--preset caffe --channel_order RGB"
+    assert differences(asked, changed) == "channel_order BGR for RGB"
