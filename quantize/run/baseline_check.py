@@ -6,12 +6,12 @@ from quantize.criterion import Criterion
 from quantize.errors import ModelError
 from quantize.evaluation.evaluation import near_chance
 from quantize.processes.pool import available_cpus
-from quantize.run.context import Context
+from quantize.run.context import Prepared
 from quantize.run.evaluator import Evaluator
 from quantize.run.preset_probe import probe_presets, refuse_chance
 
 
-def checked_criterion(context: Context, selection: Evaluator) -> Criterion:
+def checked_criterion(context: Prepared, selection: Evaluator) -> Criterion:
     """Evaluate the fp32 model, refuse it where its scores make no sense, and return the criterion.
 
     Raises:

@@ -1,23 +1,26 @@
-"""From an engine's choice to its two files: rewritten, corrected and written."""
+"""From a search's choice to its two files: with the input that was asked for, rewritten, corrected and written."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from onnx import ModelProto
 
-from quantize.criterion import Criterion
 from quantize.engines.engine import engine_named
 from quantize.formats import to_qlinear
 from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import ModelArtifact, save_model
+from quantize.report.input_contract import InputContractSection
+from quantize.report.layers import LayerErrorSection
 from quantize.report.trials import ChosenSection
-from quantize.rewrites import Rewritten, select_rewrites
+from quantize.rewrites import Rewritten
 from quantize.run.context import Context
-from quantize.run.evaluator import Evaluator, metric_of
+from quantize.run.evaluator import metric_of
 from quantize.run.export import Pair, finished, finished_model, write_pair
-from quantize.run.ratios import Ratios
-from quantize.run.rewriting import Workshop
+from quantize.run.folder import RunFolder
+from quantize.run.input_contract import contracted
+from quantize.run.layer_error import candidate_layers
+from quantize.run.rewriting import rewrite_candidate
 from quantize.run.score_correction import CORRECTION, with_corrected_scores
 from quantize.run.search import Found
 from quantize.target import must_not_saturate
@@ -25,21 +28,27 @@ from quantize.target import must_not_saturate
 
 @dataclass(frozen=True)
 class Built:
-    """One engine's choice, written.
+    """The files of one search.
 
     Attributes:
-        found: Its search.
+        context: The run; its model, preprocessing and evaluator are those of the files' input.
+        found: The search.
         rewritten: Both formats, and what each rewrite did.
         chosen: What they were built from.
         pair: The files.
         steps: The models on the way to them, in order.
+        contract: Their input, where it is another than the given model's.
+        layers: Error of each layer of the candidate.
     """
 
+    context: Context
     found: Found
     rewritten: Rewritten
     chosen: ChosenSection
     pair: Pair
     steps: tuple[Step, ...] = ()
+    contract: InputContractSection | None = None
+    layers: tuple[LayerErrorSection, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,65 +64,54 @@ class Step:
     model: ModelProto
 
 
-def build(
-    context: Context,
-    candidate: ModelArtifact,
-    found: Found,
-    criterion: Criterion,
-    selection: Evaluator,
-    ratios: Ratios | None,
-) -> Built:
-    """Rewrite the candidate, correct its scores and write both formats into the run's folder.
+def build(context: Context, found: Found, folder: RunFolder | None = None) -> Built:
+    """Give a search's choice its input, rewrite it, correct its scores and write both formats.
+
+    Args:
+        context: The run.
+        found: The search.
+        folder: Where the files go; None: where the run's go.
+    """
+    assert found.chosen.artifact is not None
+    with context.stages.stage("error by layer"):
+        layers = candidate_layers(context, found.chosen)
+    folded = contracted(context, found.chosen.artifact, found.chosen.recipe)
+    own = folded.context
+    if folded.section is not None:
+        selection = own.evaluator(own.images.evaluation, "evaluation-contract")
+        selection.evaluate_baseline(own.model)
+        own = replace(own, selection=selection)
+    if folder is not None:
+        own = replace(own, folder=folder)
+    return replace(write_files(own, folded.candidate, found), contract=folded.section, layers=layers)
+
+
+def write_files(context: Context, candidate: ModelArtifact, found: Found) -> Built:
+    """Rewrite a candidate, correct its scores and write both formats into the run's folder.
 
     Args:
         context: The run; its model and preprocessing are those of the written files' input.
         candidate: The quantized model, before rewrites.
         found: The search that chose it.
-        criterion: What was asked.
-        selection: Evaluates on the images that trials saw.
-        ratios: Speed ratios of rewrites; None: nothing is timed, as a recorded decision is repeated.
     """
     with context.stages.stage("rewrite, and write both formats"):
         bare = to_qlinear(candidate.proto(), opset=context.qlinear_opset)
-        plain = _rewrite(context, candidate, criterion, selection, ratios)
-        rewritten, corrections = _corrected(context, found, criterion, selection, plain)
-        pair = write_pair(finished(rewritten, context.target), context.folder)
+        plain = rewrite_candidate(context, candidate)
+        corrected, corrections = _corrected(context, found, plain)
+        pair = write_pair(finished(corrected, context.target), context.folder)
         steps = tuple(
             Step(name, finished_model(model, context.target))
             for name, model in (
                 ("the candidate in its final input and format", bare),
                 ("the rewrites", plain.qlinear),
-                ("the correction of the scores", rewritten.qlinear),
+                ("the correction of the scores", corrected.qlinear),
             )
         )
-        return Built(found, rewritten, _chosen(context, found, rewritten, corrections, pair), pair, steps)
+        chosen = _chosen(context, found, corrected, corrections, pair)
+        return Built(context, found, corrected, chosen, pair, steps)
 
 
-def workshop(context: Context, criterion: Criterion, selection: Evaluator, ratios: Ratios | None) -> Workshop:
-    """Return what rewrites and times quantized models on the run's images."""
-    return Workshop(
-        crops=context.images.evaluation,
-        preprocessing=context.images.preprocessing,
-        evaluator=selection,
-        criterion=criterion,
-        threads=context.config.evaluation.performance.configs.cores_per_instance,
-        seed=context.config.tuning.random_seed,
-        progress=context.progress,
-        ratios=ratios,
-    )
-
-
-def _rewrite(
-    context: Context, candidate: ModelArtifact, criterion: Criterion, selection: Evaluator, ratios: Ratios | None
-) -> Rewritten:
-    recorded, shop = context.recorded, workshop(context, criterion, selection, ratios)
-    names = context.config.rewrites if recorded is None else recorded.chosen.recipe.rewrites
-    return shop.apply(candidate, select_rewrites(names), opset=context.qlinear_opset, timed=recorded is None)
-
-
-def _corrected(
-    context: Context, found: Found, criterion: Criterion, selection: Evaluator, rewritten: Rewritten
-) -> tuple[Rewritten, tuple[str, ...]]:
+def _corrected(context: Context, found: Found, plain: Rewritten) -> tuple[Rewritten, tuple[str, ...]]:
     """Correct the scores of a model where it pays, unless its engine has done so in its search.
 
     Returns:
@@ -123,22 +121,22 @@ def _corrected(
     before = tuple(name for name in recipe.corrections if name != CORRECTION)
     own = engine_named(recipe.engine).corrects_own_scores
     if own or (recorded is not None and CORRECTION not in recorded.chosen.recipe.corrections):
-        return rewritten, recipe.corrections
+        return plain, recipe.corrections
 
     def good_enough(model: ModelProto) -> bool:
-        path = context.folder.work / "corrected.onnx"
-        return criterion.metric == "none" or criterion.met(
-            metric_of(selection.evaluate(save_model(model, path)), criterion)
-        )
+        if context.criterion.metric == "none":
+            return True
+        saved = save_model(model, context.folder.work / "corrected.onnx")
+        return context.criterion.met(metric_of(context.selection.evaluate(saved), context.criterion))
 
     corrected = with_corrected_scores(
-        rewritten,
+        plain,
         context.model,
         context.batches(context.images.calibration),
         # Where the criterion is missed anyway, no correction can be blamed for it.
-        good_enough=good_enough if recorded is None and good_enough(rewritten.qlinear) else None,
+        good_enough=good_enough if recorded is None and good_enough(plain.qlinear) else None,
     )
-    return (rewritten, before) if corrected is None else (corrected, (*before, CORRECTION))
+    return (plain, before) if corrected is None else (corrected, (*before, CORRECTION))
 
 
 def _chosen(

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from quantize.config.run_config import RunConfig
+from quantize.criterion import Criterion
 from quantize.data.batches import Batches
 from quantize.data.crops.crops import Crops
+from quantize.engines.native.search.latency_model import ProfiledTimes
+from quantize.engines.native.search.latency_table import LatencyTable
+from quantize.journal import Journal
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog.catalog import CatalogEntry
 from quantize.processes.pool import available_cpus
 from quantize.progress import Progress
+from quantize.recipe import Recipe
 from quantize.report.machine import MachineSection
 from quantize.report.schema import RunReport
 from quantize.report.stages import StageSection
+from quantize.rewrites import RatioInterval
 from quantize.run.evaluator import Evaluator
 from quantize.run.folder import RunFolder
 from quantize.run.images import Images
@@ -28,6 +35,10 @@ from quantize.target import CpuClass
 _LOG = logging.getLogger("quantize")
 
 _BATCH = 16
+_UNBOUNDED = 1e9
+"""Stands for "no upper bound": JSON has no infinity."""
+
+Triple = tuple[float, float, float]
 
 
 @dataclass
@@ -52,9 +63,57 @@ class Stages:
         return tuple(StageSection(name=name, seconds=seconds) for name, seconds in self._seconds.items())
 
 
-@dataclass(frozen=True)
-class Context:
-    """What every step of one run shares.
+@dataclass
+class Ratios:
+    """Every ratio of a run, each measured at most once, whatever kills and resumes it.
+
+    Attributes:
+        journal: The run's journal.
+        recorded: Ratios of a recorded latency table, which stand in place of measuring.
+        profiles: Recorded profiles by recipe id, which stand in place of measuring.
+        used: Every ratio that was asked for: low, ratio, high.
+        used_profiles: Every profile that was asked for, by recipe id.
+    """
+
+    journal: Journal
+    recorded: Mapping[str, Triple]
+    profiles: Mapping[str, ProfiledTimes] = field(default_factory=dict)
+    used: dict[str, Triple] = field(default_factory=dict)
+    used_profiles: dict[str, ProfiledTimes] = field(default_factory=dict)
+
+    def of(self, before: ModelArtifact, after: ModelArtifact, measured: Callable[[], RatioInterval]) -> RatioInterval:
+        """Return how much faster ``after`` is than ``before``."""
+        key = f"{before.graph_sha256[:16]} {after.graph_sha256[:16]}"
+
+        def compute() -> list[float]:
+            if key in self.recorded:
+                return list(self.recorded[key])
+            found = measured()
+            return [found.low, found.ratio, min(found.high, _UNBOUNDED)]
+
+        low, ratio, high = self.journal.step(f"rewrite {key}", compute)
+        self.used[key] = (low, ratio, high)
+        return RatioInterval(low=low, ratio=ratio, high=high)
+
+    def profile(self, recipe: Recipe, measured: Callable[[], ProfiledTimes]) -> ProfiledTimes:
+        """Return the time of fp32 and of a recipe's model, op by op."""
+
+        def compute() -> Any:
+            return (self.profiles.get(recipe.id) or measured()).model_dump(mode="json")
+
+        times = ProfiledTimes.model_validate(self.journal.step(f"profile {recipe.id}", compute))
+        self.used_profiles[recipe.id] = times
+        return times
+
+    def added_to(self, table: LatencyTable) -> LatencyTable:
+        """Return a table with the times that were used here too."""
+        profiles = {**table.profiles, **self.used_profiles}
+        return table.model_copy(update={"rewrites": self.used, "profiles": profiles})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A run whose inputs are known to be good.
 
     Attributes:
         request: What the run does, every path decided.
@@ -103,6 +162,11 @@ class Context:
         """Return the opset of the QLinear file."""
         return max(12, self.source.opset)
 
+    def pair_seconds(self, seconds: float) -> float:
+        """Return how long two models are measured against each other where ``seconds`` are allowed."""
+        most = self.request.pair_seconds
+        return seconds if most is None else min(seconds, most)
+
     def evaluator(self, crops: Crops, name: str) -> Evaluator:
         """Return what evaluates models on some of the images; the fp32 scores are kept under ``name``."""
         return Evaluator(
@@ -118,3 +182,22 @@ class Context:
     def batches(self, crops: Crops) -> Batches:
         """Return some of the images as the model takes them."""
         return Batches(crops, self.images.preprocessing, _BATCH)
+
+    def judged_by(self, criterion: Criterion, selection: Evaluator, ratios: Ratios) -> Context:
+        """Return the run with what its candidates are judged by."""
+        return Context(**vars(self), criterion=criterion, selection=selection, ratios=ratios)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context(Prepared):
+    """What every step of one run shares, from its search on.
+
+    Attributes:
+        criterion: What a candidate has to reach.
+        selection: Evaluates models on the images that trials may see.
+        ratios: The run's journal, and the times that decide.
+    """
+
+    criterion: Criterion
+    selection: Evaluator
+    ratios: Ratios

@@ -1,4 +1,4 @@
-"""Both formats of the chosen candidate, written, loaded again and held against each other."""
+"""Both formats of the chosen candidate: written, held against each other, and stamped with the run's facts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from quantize.formats.exact import open_exact_session, with_unsigned_weights
 from quantize.formats.float_weights import guard_float_layers
 from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import ModelArtifact, save_model
-from quantize.report.models import FormatsSection
+from quantize.report.metadata import facts, stamped
+from quantize.report.models import FormatsSection, ModelSection
+from quantize.report.schema import RunReport
 from quantize.rewrites import Rewritten
 from quantize.run.folder import RunFolder
 from quantize.target import CpuClass, must_not_saturate
@@ -86,3 +88,35 @@ def op_counts(path: Path) -> dict[str, int]:
     nodes = onnx.load(path, load_external_data=False).graph.node
     counts = Counter(f"{node.domain}:{node.op_type}" if node.domain else node.op_type for node in nodes)
     return dict(sorted(counts.items()))
+
+
+def stamp_models(report: RunReport, run: RunFolder) -> RunReport:
+    """Write each model's facts into its file, and return the report with the files' new hashes and sizes.
+
+    Raises:
+        RuntimeError: Writing changed more than the metadata, which is a bug.
+    """
+    models = tuple(_stamp(report, section, run) for section in report.models)
+    baseline = report.baseline if run.fp32 is None else _stamp(report, report.baseline, run)
+    return report.model_copy(update={"models": models, "baseline": baseline})
+
+
+def stamp_all(report: RunReport, folder: RunFolder) -> RunReport:
+    """Write the facts into the models of the run and into the other engines'."""
+    own = stamp_models(report, folder)
+    engines = []
+    for engine in report.engines:
+        if engine.written:
+            models = own.models
+        else:
+            models = stamp_models(report.of_engine(engine), replace(folder, fp32=None)).models
+        engines.append(engine.model_copy(update={"models": models}))
+    return own.model_copy(update={"engines": tuple(engines)})
+
+
+def _stamp(report: RunReport, section: ModelSection, run: RunFolder) -> ModelSection:
+    path = run.path / section.file
+    written = save_model(stamped(ModelArtifact.load(path).proto(), facts(report, section.role)), path)
+    if written.graph_sha256 != section.graph_sha256:
+        raise RuntimeError(f"{path}: the graph changed while its metadata were written")
+    return section.model_copy(update={"sha256": written.sha256, "bytes": written.bytes})

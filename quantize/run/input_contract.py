@@ -15,7 +15,7 @@ from quantize.recipe import Recipe
 from quantize.report.input_contract import InputContractSection
 from quantize.rewrites import InputContract, Movement, check_input_contract, fold_input_contract, fold_nearest
 from quantize.rewrites.contract_check import FLOAT_WITHIN, QUANTIZED_WITHIN
-from quantize.run.context import Context
+from quantize.run.context import Context, Prepared
 
 _CHECKED_IMAGES = 32
 
@@ -46,7 +46,7 @@ def contract_preprocessing(preprocessing: Preprocessing, contract: InputContract
     return pixels.model_copy(update={"scale": like.scale, "mean": like.mean, "std": like.std})
 
 
-def require_foldable(context: Context) -> None:
+def require_foldable(context: Prepared) -> None:
     """Refuse a model whose first Conv cannot take the normalization in, before anything is tuned.
 
     Raises:
@@ -102,12 +102,12 @@ def _contracted(context: Context, candidate: ModelArtifact, recipe: Recipe) -> C
     return Contracted(changed, save_model(quantized, folder.work / f"candidate-{contract}.onnx"), section)
 
 
-def _folded_float(context: Context) -> tuple[ModelProto, Movement]:
+def _folded_float(context: Prepared) -> tuple[ModelProto, Movement]:
     contract, own, fp32 = context.config.input_contract, context.images.preprocessing, context.model.proto()
     folded = fold_input_contract(fp32, contract, own)
     return folded, check_input_contract(fp32, folded, contract, own, _crops(context), within=FLOAT_WITHIN)
 
 
-def _crops(context: Context) -> NDArray[np.uint8]:
+def _crops(context: Prepared) -> NDArray[np.uint8]:
     calibration = context.images.calibration
     return np.asarray(calibration.array[: min(_CHECKED_IMAGES, len(calibration))])

@@ -1,39 +1,28 @@
-"""From two written files to what was found for them, and the report."""
+"""The written files on the images and on the clock, held against the criteria of accuracy and speed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
+from pathlib import Path
 
-from quantize.criterion import Criterion
-from quantize.measurement.timing.measurement import Measurement
+from quantize.criterion import Outcome, SpeedCriterion, is_slower, overall
+from quantize.measurement.machine.cpu_class import this_cpu_class
+from quantize.measurement.timing.measurement import Measurement, measured_noise_floor, speedups
 from quantize.models.artifact import ModelArtifact
 from quantize.processes.pool import available_cpus
-from quantize.report.criterion import CriterionSection, VerdictSection
-from quantize.report.models import FormatsSection, ModelSection, Role
-from quantize.report.replay import ReplaySection
-from quantize.report.schema import RunReport
-from quantize.run.anatomy import measure_anatomy
+from quantize.report.criterion import VerdictSection
+from quantize.report.integer_share import arithmetic_of
+from quantize.report.models import AccuracySection, FormatsSection, ModelSection, Role
+from quantize.report.speed import FileSpeed, SpeedStatus, SpeedVerdict
+from quantize.run.accuracy import baseline_accuracy, candidate_accuracy
 from quantize.run.build import Built
 from quantize.run.context import Context
-from quantize.run.evaluations import Jury
 from quantize.run.evaluator import Evaluator
-from quantize.run.export import Pair, compare_formats
-from quantize.run.flips import flips_section
-from quantize.run.measuring import latency_plan, measure_models
-from quantize.run.replay import replay_section
-from quantize.run.rewriting import rewrite_section
-from quantize.run.sections import (
-    data_section,
-    preprocessing_section,
-    provenance,
-    source_section,
-)
-from quantize.run.speed import speed_verdict
+from quantize.run.export import compare_formats, op_counts
 from quantize.run.verdict import verdict_section
-
-_NO_OTHERS: Mapping[str, ModelArtifact] = MappingProxyType({})
+from quantize.target import CpuClass
 
 
 @dataclass(frozen=True)
@@ -53,53 +42,67 @@ class Judged:
     verdict: VerdictSection
 
 
-def judge(context: Context, built: Built, criterion: Criterion, selection: Evaluator) -> Judged:
-    """Evaluate both files and hold them against the criterion."""
-    pair, images = built.pair, context.images
+def judge(built: Built) -> Judged:
+    """Evaluate both files and hold them against the criterion.
+
+    They are evaluated on the images that trials saw and, where there are any, on those that were kept from them.
+    """
+    context, pair = built.context, built.pair
+    kept = context.images.certification
     with context.stages.stage("evaluate the written files"):
-        formats = compare_formats(pair, context.batches(images.evaluation), threads=available_cpus())
-        baseline, models = _jury(context, criterion, selection).judge((("int8", pair.int8), ("qdq", pair.qdq)))
+        formats = compare_formats(pair, context.batches(context.images.evaluation), threads=available_cpus())
+        certification = context.evaluator(kept, "certification") if kept is not None else None
+        own = model_section(
+            "fp32",
+            context.model,
+            context.folder.path,
+            baseline_accuracy(context.selection.evaluate_baseline(context.model)),
+            baseline_accuracy(certification.evaluate_baseline(context.model)) if certification else None,
+        )
+        files: tuple[tuple[Role, ModelArtifact], ...] = (("int8", pair.int8), ("qdq", pair.qdq))
+        models = tuple(
+            model_section(
+                role,
+                model,
+                context.folder.path,
+                _accuracy(context, context.selection, model),
+                _accuracy(context, certification, model) if certification else None,
+            )
+            for role, model in files
+        )
     verdict = verdict_section(
-        criterion,
+        context.criterion,
         models,
         formats,
         built.chosen,
         stopped_because=built.found.stopped_because,
         demonstration=context.request.demonstration,
-        fp32_bytes=baseline.bytes,
+        fp32_bytes=own.bytes,
     )
-    return Judged(baseline, models, formats, verdict)
+    return Judged(own, models, formats, verdict)
 
 
-def final_verdict(
-    context: Context,
-    built: Built,
-    judged: Judged,
-    criterion: Criterion,
-    measurement: Measurement,
-    names: Mapping[Role, str],
-) -> VerdictSection:
+def final_verdict(built: Built, judged: Judged, measurement: Measurement, names: Mapping[Role, str]) -> VerdictSection:
     """Return the verdict on a pair of files that has been timed.
 
     Args:
-        context: The run.
         built: The files and what they come from.
         judged: What ``judge`` found for them.
-        criterion: What was asked.
         measurement: Holds both files and fp32.
         names: Role of each file to its name in the measurement.
     """
+    context = built.context
     speed = speed_verdict(
         measurement,
         names,
         context.config.tuning.speed,
         built.chosen.target,
-        asked=criterion.metric != "none",
+        asked=context.criterion.metric != "none",
     )
-    search = built.found.search
-    met = [one.speedup for one in search.candidates if one.met and one.speedup is not None] if search else []
+    candidates = built.found.search.candidates if built.found.search else ()
+    met = [candidate.speedup for candidate in candidates if candidate.met and candidate.speedup is not None]
     return verdict_section(
-        criterion,
+        context.criterion,
         judged.models,
         judged.formats,
         built.chosen,
@@ -111,101 +114,81 @@ def final_verdict(
     )
 
 
-def finish(
-    context: Context,
-    built: Built,
-    judged: Judged,
-    criterion: Criterion,
-    selection: Evaluator,
-    others: Mapping[str, ModelArtifact] = _NO_OTHERS,
-) -> RunReport:
-    """Measure the written files and return what was found.
+def model_section(
+    role: Role,
+    artifact: ModelArtifact,
+    run: Path,
+    selection: AccuracySection,
+    certification: AccuracySection | None,
+) -> ModelSection:
+    """Return what the report says of one model file."""
+    arithmetic = arithmetic_of(artifact.proto())
+    return ModelSection(
+        role=role,
+        file=os.path.relpath(artifact.path, run),
+        sha256=artifact.sha256,
+        graph_sha256=artifact.graph_sha256,
+        bytes=artifact.bytes,
+        opset=artifact.opset,
+        ops=op_counts(artifact.path),
+        multiply_adds=arithmetic.total or None,
+        integer_share=arithmetic.share,
+        selection=selection,
+        certification=certification,
+    )
+
+
+def speed_verdict(
+    measurement: Measurement, names: Mapping[Role, str], criterion: SpeedCriterion, target: CpuClass, *, asked: bool
+) -> SpeedVerdict:
+    """Return the verdict on the speed of a pair of files.
 
     Args:
-        context: The run; its model and preprocessing are those of the written files' input.
-        built: The files and what they come from.
-        judged: What ``judge`` found for them.
-        criterion: What was asked.
-        selection: Evaluates on the images that trials saw.
-        others: Name to models that are timed beside them.
+        measurement: Holds both and fp32.
+        names: Role of each file to its name there.
+        criterion: What was asked for.
+        target: Class of CPUs that the files are for: on another one their speed is not judged.
+        asked: False where ``--criterion none`` asks for no verdict.
     """
-    stages, images = context.stages, context.images
-    found, rewritten, chosen, pair = built.found, built.rewritten, built.chosen, built.pair
-    with stages.stage("benchmark"):
-        measurement = _measure(context, pair, others)
-    with stages.stage("memory and operators"):
-        resources, operators = measure_anatomy(
-            {"fp32": context.model, "int8": pair.int8, "qdq": pair.qdq, **others},
-            images.evaluation,
-            images.preprocessing,
-            measurement.plan,
-            profiled="int8",
-            recipe=chosen.recipe,
-            progress=context.progress,
+    here = measurement.environment.cpu_class or this_cpu_class()
+    gains = {gain.candidate: gain for gain in speedups(measurement)}
+    floor, judged = measured_noise_floor(measurement), asked and criterion.min_speedup > 0 and here == target
+    files = tuple(
+        FileSpeed(
+            role="qdq" if role == "qdq" else "int8",
+            ratio=gain.ratio,
+            low=gain.low,
+            high=gain.high,
+            outcome=criterion.outcome(gain, floor) if judged else None,
+            slower=is_slower(gain, floor),
         )
-    config, request = context.config, context.request
-    return RunReport(
-        verdict=final_verdict(context, built, judged, criterion, measurement, {"int8": "int8", "qdq": "qdq"}),
-        criterion=CriterionSection.of(criterion, config.tuning.speed),
-        engine=config.tuning.engine,
-        source=source_section(request.model, context.source, context.entry),
-        data=data_section(images, request),
-        preprocessing=preprocessing_section(images),
-        baseline=judged.baseline,
-        models=judged.models,
-        formats=judged.formats,
-        chosen=chosen,
-        rewrites=tuple(rewrite_section(record) for record in rewritten.records),
-        trials=found.sections,
-        search=found.search,
-        measurement=measurement,
-        resources=resources,
-        profile=operators,
-        flips=flips_section(
-            selection.evaluate_baseline(context.model),
-            selection.evaluate(pair.int8),
-            role="int8",
-            crops=images.evaluation,
-            file=context.folder.path / "flips.csv",
-        ),
-        replay=_replay(context, pair),
-        stages=stages.sections(),
-        provenance=provenance(request, images),
-        machine=context.machine,
-        config=config.model_dump(mode="json"),
-        notes=config.notes,
+        for role, name in names.items()
+        if (gain := gains.get(name)) is not None
+    )
+    return SpeedVerdict(
+        status=_status(files, len(names), judged=judged, for_target=here == target),
+        min_speedup=criterion.min_speedup,
+        noise_floor=floor,
+        measured_on=here,
+        target=target,
+        files=files,
     )
 
 
-def _jury(context: Context, criterion: Criterion, selection: Evaluator) -> Jury:
-    kept = context.images.certification
-    return Jury(
-        baseline=context.model,
-        selection=selection,
-        certification=context.evaluator(kept, "certification") if kept is not None else None,
-        criterion=criterion,
+def _status(files: Sequence[FileSpeed], expected: int, *, judged: bool, for_target: bool) -> SpeedStatus:
+    if not for_target:
+        return "not measured for the target"
+    if not judged:
+        return "not asked"
+    outcomes = [one.outcome for one in files if one.outcome is not None]
+    missing: list[Outcome] = ["inconclusive"] * (expected - len(outcomes))  # a file without a figure is not fast enough
+    return overall([*outcomes, *missing])
+
+
+def _accuracy(context: Context, evaluator: Evaluator, model: ModelArtifact) -> AccuracySection:
+    return candidate_accuracy(
+        evaluator.evaluate_baseline(context.model),
+        evaluator.evaluate(model),
+        criterion=context.criterion,
         seed=context.config.tuning.random_seed,
-        folder=context.folder,
     )
-
-
-def _measure(context: Context, pair: Pair, others: Mapping[str, ModelArtifact]) -> Measurement:
-    models = {"fp32": context.model, "int8": pair.int8, "qdq": pair.qdq, **others}
-    plan = latency_plan(
-        models,
-        context.config.evaluation.performance,
-        seed=context.config.tuning.random_seed,
-        max_seconds=context.config.evaluation.performance.max_seconds,
-    )
-    images = context.images
-    return measure_models(models, images.evaluation, images.preprocessing, plan, progress=context.progress)
-
-
-def _replay(context: Context, pair: Pair) -> ReplaySection | None:
-    request = context.request
-    if request.recorded is None or request.replay is None:
-        return None
-    hashes = {"int8": pair.int8.graph_sha256, "qdq": pair.qdq.graph_sha256}
-    if context.folder.fp32 is not None:
-        hashes["fp32"] = context.model.graph_sha256
-    return replay_section(request.replay, request.recorded, hashes)

@@ -10,13 +10,17 @@ import numpy.typing as npt
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from quantize.data.batch import Batch
+from quantize.data.batches import Batches
+from quantize.engines.engine import Trial, engine_named
 from quantize.formats import canonical
 from quantize.graph.nodes import ACTIVATIONS, INTEGER_WEIGHTED
 from quantize.graph.view import Graph
 from quantize.models.session import open_session
 from quantize.report.layers import LayerErrorSection
+from quantize.run.context import Context
 
 _QUANTIZED_SUFFIX = "_quant"
+_IMAGES = 16
 
 
 def layer_errors(fp32: ModelProto, quantized: ModelProto, batches: Iterable[Batch]) -> tuple[LayerErrorSection, ...]:
@@ -50,6 +54,17 @@ def layer_errors(fp32: ModelProto, quantized: ModelProto, batches: Iterable[Batc
         )
         for index, (node, _, _) in enumerate(pairs)
     )
+
+
+def candidate_layers(context: Context, trial: Trial) -> tuple[LayerErrorSection, ...]:
+    """Return the error of every layer of a trial's model on up to 16 evaluation images."""
+    assert trial.artifact is not None
+    crops, size = context.images.evaluation, context.model.contract.fixed_batch or 1
+    # A large batch takes more images than the others, or too few of them over and over.
+    count = max(min(_IMAGES, len(crops)) // size, 1) * size
+    whole = Batches(crops.subset([at % len(crops) for at in range(count)]), context.images.preprocessing, size)
+    reference = engine_named(trial.recipe.engine).reference(context.model.proto(), trial.recipe)
+    return layer_errors(reference, trial.artifact.proto(), whole)
 
 
 class _Probe:

@@ -6,41 +6,45 @@ from collections.abc import Iterator
 
 from onnx import ModelProto
 
-from quantize.criterion import Criterion
 from quantize.engines.engine import engine_named
 from quantize.models.artifact import save_model
 from quantize.recipe import EngineName
 from quantize.report.placement import LostSection, PlacementSection
 from quantize.report.schema import RunReport
 from quantize.report.wording import percent, times
-from quantize.run.contracted_build import Written
+from quantize.run.build import Built
 from quantize.run.evaluator import metric_of
 from quantize.run.judging import Judged
 
 _NEXT = "The next candidate was tried."
 
 
-def lost_by(written: Written, judged: Judged, criterion: Criterion) -> tuple[float | None, str] | None:
+def lost_by(built: Built, judged: Judged) -> tuple[float | None, str] | None:
     """Return the metric of the file that misses the criterion and what lost it; None where both files meet it.
 
     Only images that trials saw are asked: what others say must not choose among candidates.
 
     Args:
-        written: The files and the steps that led to them.
+        built: The files and the steps that led to them.
         judged: What was found for them.
-        criterion: What was asked.
     """
+    context, criterion = built.context, built.context.criterion
     if criterion.metric == "none":
         return None
-    for name, model in _steps(written):
-        path = written.context.folder.work / "step.onnx"
-        metric = metric_of(written.selection.evaluate(save_model(model, path)), criterion)
-        if not criterion.met(metric) and _missing(written, criterion):
+    for name, model in _steps(built):
+        metric = metric_of(context.selection.evaluate(save_model(model, context.folder.work / "step.onnx")), criterion)
+        if not criterion.met(metric) and not all(criterion.met(metric) for metric in metrics_of(built)):
             return metric, name
     formats = judged.formats
     if formats.agreement < formats.required:
         return None, "the two formats, which disagree"
     return None
+
+
+def metrics_of(built: Built) -> tuple[float, float]:
+    """Return the criterion's metric of both files on the images that trials saw."""
+    evaluate, criterion = built.context.selection.evaluate, built.context.criterion
+    return metric_of(evaluate(built.pair.int8), criterion), metric_of(evaluate(built.pair.qdq), criterion)
 
 
 def with_losses(report: RunReport) -> RunReport:
@@ -77,16 +81,10 @@ def _placement(found: PlacementSection, engine: EngineName) -> str:
     return f"{text}."
 
 
-def _missing(written: Written, criterion: Criterion) -> bool:
-    pair = written.built.pair
-    metrics = [metric_of(written.selection.evaluate(model), criterion) for model in (pair.int8, pair.qdq)]
-    return not all(criterion.met(metric) for metric in metrics)
-
-
-def _steps(written: Written) -> Iterator[tuple[str, ModelProto]]:
+def _steps(built: Built) -> Iterator[tuple[str, ModelProto]]:
     """Yield the models on the way from the trial's to the files, in order, with what made each of the one before."""
-    for step in written.built.steps:
+    for step in built.steps:
         yield step.name, step.model
-    pair = written.built.pair
+    pair = built.pair
     yield "writing the QLinear file", pair.int8.proto()
     yield "the QDQ format", pair.qdq.proto()

@@ -1,8 +1,8 @@
-"""The latencies of a run's models, measured against each other on its own images."""
+"""What a run measures of its models on its own images: latencies, memory, operators, one model against another."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,14 +10,23 @@ import numpy.typing as npt
 from quantize.config.evaluation import PerformanceBlock
 from quantize.data.crops.crops import Crops
 from quantize.data.preprocessing import Preprocessing
-from quantize.measurement.timing.measure import measure
-from quantize.measurement.timing.measurement import Measurement
+from quantize.measurement.machine.resources import Resources, measure_resources
+from quantize.measurement.operators.operator_times import Profile
+from quantize.measurement.operators.profile import profile
+from quantize.measurement.timing.measure import Inputs, measure
+from quantize.measurement.timing.measurement import Measurement, speedups
 from quantize.measurement.timing.plan import Plan
 from quantize.models.artifact import ModelArtifact
 from quantize.models.input_form import in_form
 from quantize.progress import Progress, silent
+from quantize.recipe import Recipe
+from quantize.rewrites import RatioInterval
+from quantize.run.context import Prepared
 
 ROTATED_IMAGES = 64
+
+_SECONDS = 10.0
+_RUNS = 60
 
 
 def prepared_inputs(crops: Crops, preprocessing: Preprocessing, model: ModelArtifact) -> list[npt.NDArray[np.generic]]:
@@ -70,3 +79,89 @@ def measure_models(
     """Measure models in alternating blocks on up to 64 of the images."""
     inputs = {name: prepared_inputs(crops, preprocessing, model) for name, model in models.items()}
     return measure(plan, inputs, progress=progress)
+
+
+def measure_anatomy(
+    models: Mapping[str, ModelArtifact],
+    crops: Crops,
+    preprocessing: Preprocessing,
+    plan: Plan,
+    *,
+    profiled: str,
+    recipe: Recipe,
+    progress: Progress = silent,
+) -> tuple[tuple[Resources, ...], Profile]:
+    """Return memory and load time of every model, and the operators of the baseline beside one candidate's.
+
+    Args:
+        models: Name to model, those of the plan.
+        crops: Images to run on.
+        preprocessing: How they become inputs.
+        plan: Gives the baseline, threads and settings.
+        profiled: The candidate whose operators are timed.
+        recipe: What it was built from: it says which nodes were kept in fp32 on purpose.
+        progress: Told of both.
+
+    Raises:
+        MeasurementError: A process was killed, by the kernel for want of memory for example.
+    """
+    inputs: dict[str, Sequence[npt.NDArray[np.generic]]] = {
+        name: prepared_inputs(crops, preprocessing, model) for name, model in models.items()
+    }
+    resources = measure_resources(plan, {name: images[0] for name, images in inputs.items()}, progress=progress)
+    return resources, profile(plan, inputs, profiled, recipe=recipe, progress=progress)
+
+
+def short_pair(
+    context: Prepared, baseline: ModelArtifact, candidate: ModelArtifact, *, seconds: float, runs: int
+) -> tuple[Plan, Inputs]:
+    """Return the plan that measures ``candidate`` against ``baseline``, under these names, and what both take.
+
+    Args:
+        context: The run; its images are those that both models take.
+        baseline: The one to compare with.
+        candidate: The other one.
+        seconds: When to stop in any case.
+        runs: Timed runs of each before it may stop.
+    """
+    models, images = {"baseline": baseline, "candidate": candidate}, context.images
+    plan = latency_plan(
+        models,
+        context.config.evaluation.performance,
+        seed=context.config.tuning.random_seed,
+        max_seconds=context.pair_seconds(seconds),
+        precision=0.01,
+        baseline="baseline",
+    ).model_copy(update={"control": False, "iteration": runs})
+    return plan, {
+        name: prepared_inputs(images.evaluation, images.preprocessing, model) for name, model in models.items()
+    }
+
+
+def measured_pair(
+    context: Prepared, baseline: ModelArtifact, candidate: ModelArtifact, /, *, seconds: float, runs: int
+) -> Measurement:
+    """Return a measurement of two models in alternation, under the names ``baseline`` and ``candidate``."""
+    return measure(*short_pair(context, baseline, candidate, seconds=seconds, runs=runs))
+
+
+def profiled_pair(
+    context: Prepared, baseline: ModelArtifact, candidate: ModelArtifact, recipe: Recipe, /, *, runs: int
+) -> Profile:
+    """Return the profile of two models, under the names ``baseline`` and ``candidate``."""
+    plan, inputs = short_pair(context, baseline, candidate, seconds=_SECONDS, runs=_RUNS)
+    return profile(plan, inputs, "candidate", runs=runs, recipe=recipe)
+
+
+def measured_ratio(context: Prepared, before: ModelArtifact, after: ModelArtifact) -> RatioInterval:
+    """Return how much faster a model is than another one, measured in alternation.
+
+    Args:
+        context: The run; its images are those that the models take.
+        before: The one to compare with.
+        after: The one that may be faster.
+    """
+    (gain,) = speedups(measured_pair(context, before, after, seconds=_SECONDS, runs=_RUNS))
+    # Without an interval the ratio itself decides, as in the verdict.
+    low, high = (gain.ratio if end is None else end for end in (gain.low, gain.high))
+    return RatioInterval(low=low, ratio=gain.ratio, high=high)

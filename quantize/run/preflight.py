@@ -21,7 +21,7 @@ from quantize.models.refusals import refuse_unsuitable
 from quantize.progress import Progress
 from quantize.report.machine import MachineSection
 from quantize.rewrites import select_rewrites
-from quantize.run.context import Context, Stages
+from quantize.run.context import Prepared, Stages
 from quantize.run.folder import RunFolder, plan_run, refuse_to_write_over
 from quantize.run.images import load_images, preprocessing_for
 from quantize.run.replay import require_same_inputs
@@ -91,7 +91,7 @@ def prepare_run(
     *,
     crops: Path | None = None,
     expectation: bool = True,
-) -> Context:
+) -> Prepared:
     """Prepare the fp32 model and decode the images; only the work folder is written to.
 
     Args:
@@ -130,7 +130,17 @@ def prepare_run(
         )
     if request.recorded is not None:
         require_same_inputs(request.recorded, inputs.source, images.calibration.fingerprint)
-    return Context(request, folder, inputs.source, inputs.entry, model, images, stages, progress, machine)
+    return Prepared(
+        request=request,
+        folder=folder,
+        source=inputs.source,
+        entry=inputs.entry,
+        model=model,
+        images=images,
+        stages=stages,
+        progress=progress,
+        machine=machine,
+    )
 
 
 def machine_section(name: str, model: ModelArtifact, threads: int, target: CpuClass) -> MachineSection:

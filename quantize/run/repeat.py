@@ -10,10 +10,11 @@ from quantize.criterion import Criterion
 from quantize.data.cache_folder import user_cache
 from quantize.data.demonstration import demonstration_data
 from quantize.engines.engine import Trial, engine_named
+from quantize.journal import Journal
 from quantize.progress import Progress
 from quantize.report.schema import RunReport
-from quantize.run.build import build
-from quantize.run.context import Stages
+from quantize.run.build import write_files
+from quantize.run.context import Ratios, Stages
 from quantize.run.engine_task import calibration_set
 from quantize.run.input_contract import contracted
 from quantize.run.preflight import prepare_run, read_inputs
@@ -21,8 +22,6 @@ from quantize.run.replay import with_recorded_preprocessing
 from quantize.run.request import RunRequest
 from quantize.run.search import Found
 from quantize.run.target import with_recorded_target
-
-_NOTHING_ASKED = Criterion(metric="none")
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def repeated_hashes(
     """
     request = _request(report, inputs, scratch, progress)
     stages = Stages()
-    context = prepare_run(
+    prepared = prepare_run(
         request,
         read_inputs(request, stages),
         stages,
@@ -67,12 +66,14 @@ def repeated_hashes(
         crops=cache if cache.is_dir() else None,
         expectation=False,
     )
+    selection = prepared.evaluator(prepared.images.evaluation, "evaluation")
+    journal = Journal(prepared.folder.journal, {}, resume=False)
+    context = prepared.judged_by(Criterion(metric="none"), selection, Ratios(journal, {}))
     recipe = report.chosen.recipe
     again = engine_named(recipe.engine).build(context.model, recipe, calibration_set(context), scratch)
     folded = contracted(context, again, recipe)
     found = Found((), (), Trial(0, recipe, folded.candidate, None, 0.0), "built again", 0.0)
-    selection = folded.context.evaluator(folded.context.images.evaluation, "evaluation")
-    pair = build(folded.context, folded.candidate, found, _NOTHING_ASKED, selection, None).pair
+    pair = write_files(folded.context, folded.candidate, found).pair
     hashes = {"int8": pair.int8.graph_sha256, "qdq": pair.qdq.graph_sha256}
     return {**hashes, "fp32": folded.context.model.graph_sha256}
 

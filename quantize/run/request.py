@@ -30,6 +30,8 @@ class TuneRequest:
         remove_crops: Remove the decoded images at the end; else a later run in the same place reuses them.
         criterion: ``none`` skips the baseline check and the verdict, for graphs whose scores mean nothing.
         workers: Processes that decode images; None: one a core.
+        pair_seconds: Longest time that two models are measured against each other to decide between them; None: as
+            long as each decision is given.
         command: The command line, for the report.
     """
 
@@ -47,6 +49,7 @@ class TuneRequest:
     remove_crops: bool = False
     criterion: Literal["accuracy", "none"] = "accuracy"
     workers: int | None = None
+    pair_seconds: float | None = None
     command: tuple[str, ...] = ()
 
 
@@ -71,6 +74,7 @@ class RunRequest:
         remove_crops: Remove the decoded images at the end.
         criterion: ``none``: there is neither a baseline check nor a verdict.
         workers: Processes that decode images; None: one a core.
+        pair_seconds: Longest time that two models are measured against each other; None: as each decision is given.
         command: The command line, for the report.
     """
 
@@ -90,6 +94,7 @@ class RunRequest:
     remove_crops: bool = False
     criterion: Literal["accuracy", "none"] = "accuracy"
     workers: int | None = None
+    pair_seconds: float | None = None
     command: tuple[str, ...] = ()
 
     @property

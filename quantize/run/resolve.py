@@ -56,6 +56,7 @@ def resolve(request: TuneRequest, progress: Progress) -> RunRequest:
         remove_crops=request.remove_crops,
         criterion="none" if recorded is not None and recorded.criterion.metric == "none" else request.criterion,
         workers=request.workers,
+        pair_seconds=request.pair_seconds,
         command=request.command,
     )
 

@@ -15,7 +15,7 @@ from quantize.files import remove_if_empty, write_text
 from quantize.journal import Journal, recorded_request
 from quantize.provenance import fingerprint, sha256_file
 from quantize.report.storage import read_report
-from quantize.run.context import Context
+from quantize.run.context import Prepared
 from quantize.run.folder import JOURNAL, RunFolder
 from quantize.run.request import RunRequest, TuneRequest
 from quantize.run.target import with_recorded_target
@@ -113,7 +113,7 @@ def resumed_request(request: TuneRequest) -> TuneRequest:
     )
 
 
-def open_journal(context: Context) -> Journal:
+def open_journal(context: Prepared) -> Journal:
     """Open the run's journal and take away what an earlier run left, now that this one will replace or continue it.
 
     Raises:
@@ -142,7 +142,7 @@ def open_journal(context: Context) -> Journal:
     return journal
 
 
-def _inputs(context: Context) -> Mapping[str, Any]:
+def _inputs(context: Prepared) -> Mapping[str, Any]:
     """Return what every step depends on: contents, and no paths, so that a run may be moved."""
     images = context.images
     paths: Mapping[str, Any] = {"notes": True, "data": {"path", "labels", "calibration_list"}}

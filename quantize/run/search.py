@@ -21,7 +21,7 @@ from quantize.engines.native.search.latency_table import LatencyTable
 from quantize.recipe import Recipe
 from quantize.report.search import SearchSection
 from quantize.report.trials import TrialSection
-from quantize.run.evaluator import Evaluator
+from quantize.run.context import Context
 from quantize.run.search_section import search_section, trial_section, with_verdicts
 from quantize.run.trial_journal import RecordedTrial, TrialJournal, record
 
@@ -58,17 +58,17 @@ class Found:
 class Search:
     """A search by one engine, which goes on where the files of what it found miss the criterion."""
 
-    def __init__(self, engine: Engine, task: SearchTask, selection: Evaluator, trials: TrialJournal) -> None:
+    def __init__(self, engine: Engine, task: SearchTask, context: Context) -> None:
         """Set up; nothing is searched yet.
 
         Args:
             engine: The engine.
             task: What it is asked and given.
-            selection: Has evaluated what the engine had evaluated.
-            trials: Records its trials.
+            context: The run.
         """
         self.engine = engine
-        self._task, self._selection, self._trials = task, selection, trials
+        self._task, self._selection = task, context.selection
+        self._trials = TrialJournal(task.journal, task.folder / "candidates")
         self._proto = task.model.proto()
         self._of_engine: EngineSearch | None = None
 

@@ -1,26 +1,39 @@
-"""The main job: from an fp32 model and images to two int8 models and a report."""
+"""The main job, in the order of a run: from an fp32 model and images to two int8 models and a report."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from quantize.data.crops.cache import remove_crops
+from quantize.engines.engine import engine_named, engines_for, missing_engines
+from quantize.engines.native.search.latency_table import LatencyTable
+from quantize.errors import EngineError
 from quantize.files import write_text
 from quantize.journal import run_lock
 from quantize.progress import Progress, silent
+from quantize.recipe import EngineName
 from quantize.report.html import html
 from quantize.report.markdown import markdown
 from quantize.report.schema import RunReport
 from quantize.report.storage import read_report, write_report
-from quantize.run.context import Stages
+from quantize.run.baseline_check import checked_criterion
+from quantize.run.context import Context, Prepared, Ratios, Stages
+from quantize.run.engine_comparison import compare_engines
+from quantize.run.engine_task import search_task
+from quantize.run.export import stamp_all
 from quantize.run.folder import RunFolder, refuse_to_write_over
+from quantize.run.input_contract import require_foldable
+from quantize.run.losses import with_losses
 from quantize.run.preflight import prepare_run, read_inputs
+from quantize.run.report import run_report
 from quantize.run.request import TuneRequest, TuneResult
 from quantize.run.resolve import resolve
-from quantize.run.resume import resumed_request
+from quantize.run.resume import open_journal, resumed_request
+from quantize.run.search import Found, Search
+from quantize.run.settle import settle
 from quantize.run.target import target_in_words
-from quantize.run.tuning_run import run
 from quantize.run.verdict import exit_code
 
 __all__ = ["TuneRequest", "TuneResult", "tune"]
@@ -49,11 +62,87 @@ def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
     with run_lock(folder.work):
         # Another run may have ended in the same place since it was looked at.
         refuse_to_write_over(folder, asked.model, overwrite=asked.overwrite or asked.resume)
-        report = run(prepare_run(asked, inputs, stages, progress))
+        prepared = prepare_run(asked, inputs, stages, progress)
+        times = _recorded_times(prepared)
+        context = _judged(prepared, times)
+        report, latencies = _searched(context, times)
+        report = stamp_all(report, folder)
+        context.ratios.added_to(latencies).save(folder.latency_table)
         if asked.remove_crops:
             remove_crops(folder.work / "crops")
         _write(report, folder)
     return _result(folder.path, report)
+
+
+def _recorded_times(prepared: Prepared) -> LatencyTable:
+    """Return the times of an earlier run to decide by; an empty table where none are named."""
+    path, model = prepared.request.latency_table, prepared.model.graph_sha256
+    return LatencyTable(model=model) if path is None else LatencyTable.load(path, model)
+
+
+def _judged(prepared: Prepared, times: LatencyTable) -> Context:
+    """Return the run with what its candidates are judged by; from here on, it replaces an earlier run or continues it.
+
+    Raises:
+        QuantizeError: The baseline is no better than chance, or the input contract cannot be had.
+    """
+    require_foldable(prepared)
+    selection = prepared.evaluator(prepared.images.evaluation, "evaluation")
+    with prepared.stages.stage("evaluate fp32"):
+        criterion = checked_criterion(prepared, selection)
+    return prepared.judged_by(criterion, selection, Ratios(open_journal(prepared), times.rewrites, times.profiles))
+
+
+def _searched(context: Context, times: LatencyTable) -> tuple[RunReport, LatencyTable]:
+    """Search with every engine that was asked for, or build the recorded recipe again, and report the best files."""
+    setting, nothing = context.config.tuning.engine, LatencyTable(model=context.model.graph_sha256)
+    task = search_task(context, None if context.request.latency_table is None else times)
+    if context.recorded is not None:
+        recipe = context.recorded.chosen.recipe
+        with context.stages.stage("tune"):
+            found = Search(engine_named(recipe.engine), task, context).built_again(recipe)
+        return with_losses(run_report(settle(context, found, None))), times
+    searches = [Search(engine_named(name), task, context) for name in engines_for(setting)]
+    if len(searches) == 1 and setting != "all":
+        (search,) = searches
+        with context.stages.stage("tune"):
+            found = search.run()
+        return with_losses(run_report(settle(context, found, search))), found.latencies or nothing
+    came_to, failed = _with_every_engine(context, searches)
+    if len(came_to) > 1:
+        report = with_losses(compare_engines(context, came_to))
+    else:
+        ((search, found),) = came_to
+        report = with_losses(run_report(settle(context, found, search)))
+    why = [f"The engine '{name}' gave no model: {lost.problem}." for name, lost in failed.items()]
+    if setting == "all":
+        why += [f"The engine '{name}' is not installed: {lost.problem}." for name, lost in missing_engines().items()]
+    verdict = report.verdict.model_copy(update={"reasons": (*report.verdict.reasons, *why)})
+    latencies = next((found.latencies for _, found in came_to if found.latencies is not None), nothing)
+    return report.model_copy(update={"verdict": verdict}), latencies
+
+
+def _with_every_engine(
+    context: Context, searches: Sequence[Search]
+) -> tuple[list[tuple[Search, Found]], dict[EngineName, EngineError]]:
+    """Return what the engines came to that gave a model, and the errors of the others.
+
+    Raises:
+        EngineError: None gave a model.
+    """
+    came_to: list[tuple[Search, Found]] = []
+    failed: dict[EngineName, EngineError] = {}
+    for search in searches:
+        with context.stages.stage(f"tune with {search.engine.in_words}"):
+            try:
+                came_to.append((search, search.run_once()))
+            except EngineError as error:
+                failed[search.engine.name] = error
+    for name, lost in failed.items():
+        _LOG.warning("the engine '%s' gave no model: %s", name, lost)
+    if not came_to:
+        raise next(iter(failed.values()))
+    return came_to, failed
 
 
 def _write(report: RunReport, folder: RunFolder) -> None:

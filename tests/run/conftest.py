@@ -22,7 +22,7 @@ from quantize.evaluation.fidelity import Fidelity
 from quantize.evaluation.outcomes import Outcomes
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.recipe import Recipe
-from quantize.run import judging as finishing
+from quantize.run import report as run_report
 from quantize.run.request import TuneRequest, TuneResult
 from quantize.run.tune import tune
 from tests.engines.native.search.conftest import made_profile
@@ -85,7 +85,7 @@ def colour_run(colour_model: Path, configured: Configured, tmp_path_factory: pyt
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave memory and operators out, where they are not the subject."""
-    monkeypatch.setattr(finishing, "measure_anatomy", lambda *_, **__: ((), None))
+    monkeypatch.setattr(run_report, "measure_anatomy", lambda *_, **__: ((), None))
 
 
 @pytest.fixture

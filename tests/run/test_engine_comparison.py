@@ -32,10 +32,11 @@ from quantize.report.storage import read_report
 from quantize.report.text import summary
 from quantize.rewrites import RatioInterval
 from quantize.run import engine_comparison as both_engines
-from quantize.run import judging as finishing
+from quantize.run import judging
 from quantize.run.export import Pair, compare_formats
 from quantize.run.judging import Judged
 from quantize.run.request import TuneRequest, TuneResult
+from quantize.run.settle import Settled
 from quantize.run.tune import tune
 from tests.run.conftest import Configured, EndedSearch
 
@@ -195,7 +196,7 @@ def test_a_killed_run_goes_on_without_searching_again_and_keeps_what_else_lies_t
         judged.append(pair.int8.path)
         return compare_formats(pair, *given, **named)
 
-    monkeypatch.setattr(finishing, "compare_formats", counted)
+    monkeypatch.setattr(judging, "compare_formats", counted)
     monkeypatch.setattr(IncSearch, "trials", lambda *_: pytest.fail("Neural Compressor searched again"))
     again = tune(TuneRequest(load_config(run / "config.yaml", {}), resume=run, workers=1))
     assert journal.read_text() == before
@@ -231,8 +232,8 @@ def test_where_one_engine_gives_no_model_the_run_is_the_others_and_says_so(
 def _side(engine: str, status: str, *, kl: float, top1: float) -> Any:
     found = Stand(fidelity=Stand(mean_kl=kl), top1=Stand(expected=top1))
     judged = Stand(verdict=Stand(status=status, accuracy=status), models=[Stand(deciding=Stand(evaluation=found))])
-    written = Stand(context=None, selection=None, built=Stand(pair=Stand(int8=engine, qdq=engine)))
-    return Stand(engine=engine, written=written, judged=judged)
+    built = Stand(context=None, pair=Stand(int8=engine, qdq=engine))
+    return both_engines._Side(engine, Stand(built=built, judged=judged))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -252,13 +253,12 @@ def _side(engine: str, status: str, *, kl: float, top1: float) -> Any:
 def test_the_better_models_are_chosen_by_criterion_then_speed_then_nearness_to_fp32(
     monkeypatch: pytest.MonkeyPatch, statuses: tuple[str, str], ratio: tuple[float, float], best: str, why: str
 ) -> None:
-    monkeypatch.setattr(both_engines, "workshop", lambda *_: None)
     low, high = ratio
-    ratios: Any = Stand(of=lambda *_: RatioInterval(low=low, ratio=(low + high) / 2, high=high))
+    measured = RatioInterval(low=low, ratio=(low + high) / 2, high=high)
+    monkeypatch.setattr(both_engines, "rewrite_ratio", lambda *_: measured)
     context: Any = Stand(config=Stand(model=Stand(framework="onnxrt_qlinearops")))
     sides = [_side("inc", statuses[0], kl=0.01, top1=0.7), _side("native", statuses[1], kl=0.02, top1=0.8)]
-    criterion: Any = None
-    found, reason = both_engines._best(context, sides, criterion, ratios)
+    found, reason = both_engines._best(context, sides)
     assert found.engine == best
     assert why in reason
 
@@ -279,15 +279,13 @@ def test_an_engine_whose_models_are_slower_than_fp32_misses_the_criterion(
     monkeypatch: pytest.MonkeyPatch, cpu_class: str, least: float, status: str, measured: float, expected: str
 ) -> None:
     monkeypatch.setenv("QUANTIZE_CPU_CLASS", cpu_class)
-    monkeypatch.setattr(both_engines, "workshop", lambda *_: None)
-    ratios: Any = Stand(of=lambda *_: RatioInterval(low=measured - 0.01, ratio=measured, high=measured + 0.01))
+    ratio = RatioInterval(low=measured - 0.01, ratio=measured, high=measured + 0.01)
+    monkeypatch.setattr(both_engines, "rewrite_ratio", lambda *_: ratio)
     tuning = Stand(speed=SpeedCriterion(min_speedup=least))
-    context: Any = Stand(config=Stand(tuning=tuning, model=Stand(framework="onnxrt_qlinearops")), model="fp32")
+    config = Stand(tuning=tuning, model=Stand(framework="onnxrt_qlinearops"))
+    context: Any = Stand(config=config, model="fp32", criterion=Criterion("top1", baseline=0.8, relative=0.01))
     verdict = VerdictSection.model_validate({"status": status, "text": "", "reasons": (), "stopped_because": ""})
     nothing: Any = None
-    written: Any = Stand(
-        context=context, selection=None, built=Stand(chosen=Stand(target="vnni"), pair=Stand(int8="int8", qdq="qdq"))
-    )
-    side = both_engines._Side("inc", nothing, written, Judged(nothing, (), nothing, verdict))
-    found = both_engines._with_speed(side, context, Criterion("top1", baseline=0.8, relative=0.01), ratios)
-    assert found.judged.verdict.status == expected
+    built: Any = Stand(context=context, chosen=Stand(target="vnni"), pair=Stand(int8="int8", qdq="qdq"))
+    side = both_engines._Side("inc", Settled(built, Judged(nothing, (), nothing, verdict)))
+    assert both_engines._with_speed(context, side).verdict.status == expected

@@ -9,7 +9,6 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from quantize.engines.native import engine as native_engine
 from quantize.models.artifact import ModelArtifact
 from quantize.run.request import TuneRequest
 from quantize.run.tune import tune
@@ -36,9 +35,8 @@ def insisting(batch: int) -> onnx.ModelProto:
 
 @pytest.mark.usefixtures("brief")
 def test_a_model_that_insists_on_a_large_batch_is_tuned_and_its_layers_have_an_error(
-    configured: Configured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    configured: Configured, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(native_engine, "_LATENCY_SECONDS", 0.2)
     onnx.save(insisting(BATCH), tmp_path / "net.onnx")
     config = configured(
         {
@@ -48,7 +46,11 @@ def test_a_model_that_insists_on_a_large_batch_is_tuned_and_its_layers_have_an_e
             "rewrites": "default",
         }
     )
-    result = tune(TuneRequest(config, input_model=tmp_path / "net.onnx", output_model=tmp_path / "out", workers=1))
+    result = tune(
+        TuneRequest(
+            config, input_model=tmp_path / "net.onnx", output_model=tmp_path / "out", workers=1, pair_seconds=0.2
+        )
+    )
     report = result.report
     assert ModelArtifact.load(result.run / report.model("int8").file).contract.fixed_batch == BATCH
     assert report.input_contract is not None

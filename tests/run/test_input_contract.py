@@ -22,13 +22,11 @@ from quantize.config import RunConfig, load_config
 from quantize.config.preprocessing import PreprocessingBlock
 from quantize.data.preprocessing import Preprocessing
 from quantize.data.split import split
-from quantize.engines.native import engine as native_engine
 from quantize.errors import ConfigError, ExitCode, ModelError
 from quantize.models.artifact import ModelArtifact
 from quantize.models.session import open_session
 from quantize.report.markdown import markdown
 from quantize.rewrites.channel_affine import InputContract
-from quantize.run import rewriting
 from quantize.run.request import TuneRequest, TuneResult
 from quantize.run.tune import tune
 from tests.run.colours import SIDE, colours_of_caffe, top1_of
@@ -41,8 +39,6 @@ pytestmark = pytest.mark.inc
 @pytest.fixture(scope="module", autouse=True)
 def quick(tmp_path_factory: pytest.TempPathFactory) -> object:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rewriting, "_SECONDS", 0.2)
-        patch.setattr(native_engine, "_LATENCY_SECONDS", 0.2)
         patch.setenv("QUANTIZE_CACHE", str(tmp_path_factory.mktemp("cache")))
         make_integers_fast(patch)
         yield
@@ -87,7 +83,7 @@ def run(
         pytest.importorskip("neural_compressor")
     place = tmp_path_factory.mktemp(contract) / "out"
     config = _config(colour_images, contract, engine)
-    return tune(TuneRequest(config, input_model=caffe_model, output_model=place, workers=1))
+    return tune(TuneRequest(config, input_model=caffe_model, output_model=place, workers=1, pair_seconds=0.2))
 
 
 def _contract(run: TuneResult) -> InputContract:
@@ -173,7 +169,7 @@ def test_a_run_is_repeated_bit_for_bit(run: TuneResult, tmp_path: Path) -> None:
         assert set(verdicts.values()) == {"pass"}, verdicts
         assert ("verify.repeat" in verdicts) == repeat
     config = load_config(run.run / "config.yaml", {})
-    again = tune(TuneRequest(config, replay=run.run, output_model=tmp_path / "again", workers=1))
+    again = tune(TuneRequest(config, replay=run.run, output_model=tmp_path / "again", workers=1, pair_seconds=0.2))
     assert again.report.replay is not None
     assert again.report.replay.outcome == "same"
     assert again.report.baseline.graph_sha256 == run.report.baseline.graph_sha256
@@ -186,7 +182,7 @@ def test_an_earlier_fp32_file_is_not_written_over(
     (tmp_path / f"colours-13-fp32-{contract}.onnx").write_text("mine")
     config = _config(colour_images, contract, "native")
     with pytest.raises(Exception, match="write over"):
-        tune(TuneRequest(config, input_model=caffe_model, output_model=tmp_path, workers=1))
+        tune(TuneRequest(config, input_model=caffe_model, output_model=tmp_path, workers=1, pair_seconds=0.2))
 
 
 def test_predict_feeds_a_model_as_its_file_says_and_its_fp32_original_as_asked(
@@ -249,7 +245,15 @@ def test_a_model_that_takes_pixels_is_no_source(run: TuneResult, colour_images: 
         return
     config = _config(colour_images, "as-is", "native")
     with pytest.raises(ModelError, match="takes pixels as they are decoded"):
-        tune(TuneRequest(config, input_model=_file(run, "fp32"), output_model=run.run.parent / "other", workers=1))
+        tune(
+            TuneRequest(
+                config,
+                input_model=_file(run, "fp32"),
+                output_model=run.run.parent / "other",
+                workers=1,
+                pair_seconds=0.2,
+            )
+        )
 
 
 def test_without_a_contract_no_fp32_model_is_written(colour_run: TuneResult) -> None:
@@ -268,7 +272,15 @@ def test_a_model_whose_input_no_conv_reads_is_refused_before_anything_is_tuned(
     onnx.save(model, tmp_path / "other-13.onnx")
     config = _config(colour_images, "uint8-nhwc", "native")
     with pytest.raises(ModelError, match="needs a Conv that reads the input first"):
-        tune(TuneRequest(config, input_model=tmp_path / "other-13.onnx", output_model=tmp_path / "out", workers=1))
+        tune(
+            TuneRequest(
+                config,
+                input_model=tmp_path / "other-13.onnx",
+                output_model=tmp_path / "out",
+                workers=1,
+                pair_seconds=0.2,
+            )
+        )
     assert not (tmp_path / "out" / "trials.jsonl").exists()
 
 
@@ -279,7 +291,7 @@ def test_overwriting_begins_the_native_engines_search_anew(
         return
     shutil.copytree(run.run, tmp_path / "out")
     config = _config(colour_images, "imagenet", "native")
-    request = TuneRequest(config, input_model=caffe_model, output_model=tmp_path / "out", workers=1)
+    request = TuneRequest(config, input_model=caffe_model, output_model=tmp_path / "out", workers=1, pair_seconds=0.2)
     again = tune(replace(request, overwrite=True))
     assert again.exit_code is ExitCode.DONE
     assert again.report.provenance.created >= run.report.provenance.created
@@ -296,6 +308,10 @@ def test_overwriting_takes_away_the_model_of_another_contract_unless_it_was_chan
     if changed:
         fp32.write_bytes(b"another model under the same name")
     config = _config(colour_images, "uint8-nhwc", "native")
-    tune(TuneRequest(config, input_model=caffe_model, output_model=tmp_path / "out", overwrite=True, workers=1))
+    tune(
+        TuneRequest(
+            config, input_model=caffe_model, output_model=tmp_path / "out", overwrite=True, workers=1, pair_seconds=0.2
+        )
+    )
     assert fp32.exists() is changed
     assert len(list((tmp_path / "out").glob("*-fp32-uint8-nhwc.onnx"))) == 1

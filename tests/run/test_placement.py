@@ -15,7 +15,7 @@ from quantize.models.artifact import ModelArtifact
 from quantize.report.markdown import markdown
 from quantize.report.storage import read_report
 from quantize.rewrites import RatioInterval
-from quantize.run import engine_task, settling
+from quantize.run import engine_task, settle
 from quantize.run.context import Context
 from quantize.run.request import TuneRequest, TuneResult
 from quantize.run.tune import tune
@@ -148,7 +148,7 @@ def test_files_that_lack_a_rewrite_and_are_slower_than_fp32_give_way_to_float_ar
     tuned: Tuned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow = iter([0.8])
-    monkeypatch.setattr(settling, "slower_file", lambda *_: next(slow, None))
+    monkeypatch.setattr(settle, "slower_file", lambda *_: next(slow, None))
     report = tuned(FASTER, **{"tuning.speed_criterion.min_speedup": 1}).report
     (lost,) = report.lost
     assert (lost.trial, lost.metric, lost.speedup) == (0, None, 0.8)

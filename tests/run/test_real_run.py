@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -24,7 +26,7 @@ from quantize.rewrites import select_rewrites
 from quantize.run.evaluator import Evaluator
 from quantize.run.images import load_images
 from quantize.run.request import TuneRequest, TuneResult
-from quantize.run.rewriting import Workshop
+from quantize.run.rewriting import rewrite_candidate
 from quantize.run.tune import tune
 from tests.run.colours import environment, top1_of
 
@@ -110,11 +112,19 @@ def test_the_default_rewrites_keep_every_convolution_and_fp32s_answers(
     )
     evaluator = Evaluator(images.evaluation, preprocessing, tmp_path / "scores", threads=2, exact=True)
     evaluator.evaluate_baseline(ModelArtifact.load(work / "fp32.onnx"))
-    workshop = Workshop(
-        images.evaluation, preprocessing, evaluator, Criterion("none"), threads=1, seed=0, progress=silent
+    report = squeezenet_run.report
+    names = tuple(rewrite.name for rewrite in select_rewrites("default"))
+    chosen = report.chosen.model_copy(update={"recipe": report.chosen.recipe.but(rewrites=names)})
+    context: Any = SimpleNamespace(
+        recorded=report.model_copy(update={"chosen": chosen}),
+        criterion=Criterion("none"),
+        selection=evaluator,
+        images=images,
+        qlinear_opset=12,
+        progress=silent,
     )
     candidate = ModelArtifact.load(next((work / "candidates").glob("*.onnx")))
-    rewritten = workshop.apply(candidate, select_rewrites("default"), opset=12, timed=False)
+    rewritten = rewrite_candidate(context, candidate)
     assert [record.name for record in rewritten.records if record.kept]
     for model in (rewritten.qlinear, rewritten.qdq):
         onnx.checker.check_model(model, full_check=True)

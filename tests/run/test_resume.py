@@ -17,7 +17,7 @@ from quantize.errors import ConfigError, ExitCode, RunError
 from quantize.journal import Journal
 from quantize.report.replay import ReplaySection
 from quantize.report.storage import read_report, write_report
-from quantize.run import settling
+from quantize.run import settle
 from quantize.run.request import RunRequest, TuneRequest, TuneResult
 from quantize.run.resume import request_record, resumed_request
 from quantize.run.tune import tune
@@ -141,7 +141,7 @@ def test_a_run_that_was_moved_and_renamed_goes_on_where_it_lies_and_writes_nowhe
     unbroken = tune(TuneRequest(config, input_model=colour_model, output_model=tmp_path / "whole", workers=1))
     (tmp_path / "begun").mkdir()
     with monkeypatch.context() as patch:
-        patch.setattr(settling, "write", _interrupted)
+        patch.setattr(settle, "build", _interrupted)
         with pytest.raises(KeyboardInterrupt):
             tune(TuneRequest(config, input_model=colour_model, output_model=tmp_path / "begun" / "out", workers=1))
     moved = tmp_path / "strangers" / "run"
@@ -177,7 +177,7 @@ def test_a_second_run_in_the_same_folder_is_refused_while_the_first_is_at_work(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(settling, "write", second)
+        patch.setattr(settle, "build", second)
         with pytest.raises(KeyboardInterrupt):
             tune(request)
     assert len(told) == 2
@@ -194,7 +194,7 @@ def test_an_interrupted_replay_goes_on_as_the_replay_that_it_was(
 
     with monkeypatch.context() as patch:
         patch.chdir(colour_run.run.parent)
-        patch.setattr(settling, "write", _interrupted)
+        patch.setattr(settle, "build", _interrupted)
         with pytest.raises(KeyboardInterrupt):
             tune(TuneRequest(configured(), replay=Path(colour_run.run.name), output_model=run, workers=1))
     monkeypatch.setattr(IncSearch, "trials", lambda *_: pytest.fail("searched instead of replayed"))

@@ -10,7 +10,7 @@ from quantize.criterion import SpeedCriterion
 from quantize.measurement.timing.measurement import Measurement, measured_noise_floor, speedups
 from quantize.report.models import Role
 from quantize.report.storage import read_report
-from quantize.run.speed import speed_verdict
+from quantize.run.judging import speed_verdict
 
 NAMES: dict[Role, str] = {"int8": "int8", "qdq": "qdq"}
 

@@ -43,7 +43,7 @@ def test_a_run_begins_with_what_int8_is_expected_to_gain_on_this_cpu(
     def begun(*_: object) -> None:
         raise BegunError
 
-    monkeypatch.setattr(importlib.import_module("quantize.run.tune"), "run", begun)
+    monkeypatch.setattr(importlib.import_module("quantize.run.tune"), "checked_criterion", begun)
     request = TuneRequest(configured(), input_model=colour_model, output_model=tmp_path / "out", workers=1)
     with caplog.at_level("INFO", logger="quantize"), pytest.raises(BegunError):
         tune(request)

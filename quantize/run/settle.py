@@ -1,0 +1,182 @@
+"""From a search to written files that hold what the search promised: candidate after candidate until one does."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from quantize.criterion import is_slower
+from quantize.engines.engine import PlacedTrial, Trial
+from quantize.report.placement import LostSection, PlacementSection
+from quantize.run.build import Built, build
+from quantize.run.context import Context
+from quantize.run.engine_task import ratio_of
+from quantize.run.folder import RunFolder
+from quantize.run.judging import Judged, judge
+from quantize.run.losses import lost_by, metrics_of
+from quantize.run.search import Found, Search
+from quantize.run.search_section import placement_section
+
+_LOG = logging.getLogger("quantize")
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The files that a search came to.
+
+    Attributes:
+        built: The files.
+        judged: What was found for them.
+        placement: Where their layers compute, and why; None where the search itself decided.
+        lost: Trials that met the criterion, and whose files do not, in the order in which they were tried.
+    """
+
+    built: Built
+    judged: Judged
+    placement: PlacementSection | None = None
+    lost: tuple[LostSection, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A trial, where its layers compute, its files, and what they lost of what the trial met; None: nothing."""
+
+    trial: Trial
+    place: PlacedTrial | None
+    files: Settled
+    lost: LostSection | None
+    metric: float = 0.0
+    """The lower metric of both files, where they lost something."""
+
+
+def settle(context: Context, found: Found, search: Search | None, folder: RunFolder | None = None) -> Settled:
+    """Return the files of the first candidate, in the engine's order of preference, that hold what its trial promised.
+
+    Where there is none, everything computes in float; where that was not asked for, the best files that missed are
+    written, and the losses say why.
+
+    Args:
+        context: The run.
+        found: The search.
+        search: What found it, places its trials and goes on where every candidate's files missed; None: a recorded
+            recipe was built again.
+        folder: Where the files go; None: where the run's go.
+    """
+    if search is None:
+        return _written(context, found, folder)
+    missed: dict[str, _Attempt] = {}
+    while True:
+        for trial in (found.chosen, *found.others):
+            if trial.recipe.id in missed or (missed and not context.criterion.met(trial.metric)):
+                continue
+            attempt = _attempt(context, found, trial, search, folder)
+            if attempt.lost is None:
+                return replace(attempt.files, lost=_losses(found, missed))
+            missed[trial.recipe.id] = attempt
+        more = search.go_on(found, frozenset(missed))
+        if more is None:
+            break
+        found = more
+    return replace(_after_all(context, found, list(missed.values()), search, folder), lost=_losses(found, missed))
+
+
+def _attempt(context: Context, found: Found, trial: Trial, search: Search, folder: RunFolder | None) -> _Attempt:
+    """Write a trial's files, and see what they lost."""
+    place = search.placed(trial)
+    chosen = trial if place is None else place.trial
+    files = _written(context, replace(found, chosen=chosen), folder, place, search)
+    met = context.criterion.met(trial.metric) if place is None else place.met
+    if not met:
+        return _Attempt(trial, place, files, None)  # nothing was promised, so nothing was lost
+    lost = lost_by(files.built, files.judged)
+    speedup = _slower(context, files.built, place) if lost is None else None
+    if lost is None and speedup is None:
+        return _Attempt(trial, place, files, None)
+    metric, by = lost or (None, "rewrites that had been timed and are not in the files")
+    _LOG.warning("trial %d met the criterion, its written files do not: lost by %s", trial.index + 1, by)
+    section = LostSection(
+        trial=trial.index,
+        recipe_id=chosen.recipe.id,
+        trial_metric=chosen.metric,
+        metric=metric,
+        by=by,
+        speedup=speedup,
+    )
+    lower = 0.0 if context.criterion.metric == "none" else min(metrics_of(files.built))
+    return _Attempt(trial, place, files, section, lower)
+
+
+def _after_all(
+    context: Context, found: Found, missed: list[_Attempt], search: Search, folder: RunFolder | None
+) -> Settled:
+    """Return what is written where the files of every candidate missed."""
+
+    def numbered(trial: Trial, own: Trial) -> Trial:
+        return replace(trial, index=_index(found, own.recipe.id, own.index))
+
+    measured = next((attempt for attempt in missed if _may_be_in_float(attempt.place)), None)
+    if measured is not None:
+        place = search.in_float(numbered(measured.trial, measured.trial))
+        return _written(context, replace(found, chosen=place.trial), folder, place, search)
+    best = max(missed, key=lambda attempt: attempt.metric)
+    if best is missed[-1]:
+        return best.files
+    chosen = numbered(best.trial if best.place is None else best.place.trial, best.trial)
+    return _written(context, replace(found, chosen=chosen), folder, best.place, search)
+
+
+def _written(
+    context: Context,
+    found: Found,
+    folder: RunFolder | None,
+    place: PlacedTrial | None = None,
+    search: Search | None = None,
+) -> Settled:
+    built = build(context, found, folder)
+    placement = None
+    if place is not None and search is not None:
+        placement = placement_section(place, search.engine, context.model.proto())
+    return Settled(built, judge(built), placement)
+
+
+def _losses(found: Found, missed: Mapping[str, _Attempt]) -> tuple[LostSection, ...]:
+    return tuple(
+        attempt.lost.model_copy(update={"trial": _index(found, recipe_id, attempt.lost.trial)})
+        for recipe_id, attempt in missed.items()
+        if attempt.lost is not None
+    )
+
+
+def _index(found: Found, recipe_id: str, known: int) -> int:
+    """Return a trial's number: a search that went on counts those anew that could be used again.
+
+    Args:
+        found: The search.
+        recipe_id: What was tried.
+        known: Its number before; it stays where the trial was built anew, from a recipe of another id.
+    """
+    return next((section.index for section in found.sections if section.recipe_id == recipe_id), known)
+
+
+def _may_be_in_float(place: PlacedTrial | None) -> bool:
+    """Return whether placements were measured, and float arithmetic was not what missed."""
+    return place is not None and place.taken is not None and place.taken.kind != "float"
+
+
+def _slower(context: Context, built: Built, place: PlacedTrial | None) -> float | None:
+    """Return the speed-up of a file that is slower than fp32, where its placement was measured and was not.
+
+    It is slower by the rule of the verdict: rewrites that were timed before may have been left out of the files.
+    """
+    asked = context.config.tuning.speed_criterion.min_speedup
+    return slower_file(built) if _may_be_in_float(place) and 0 < asked <= 1 else None
+
+
+def slower_file(built: Built) -> float | None:
+    """Return the speed-up of a written file that is slower than fp32 by the rule of the verdict, or None."""
+    for model in (built.pair.int8, built.pair.qdq):
+        ratio = ratio_of(built.context, built.context.model, model)
+        if is_slower(ratio):
+            return ratio.ratio
+    return None
