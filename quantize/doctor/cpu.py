@@ -50,7 +50,6 @@ def _without_dot_product(section: MachineSection) -> Finding:
     )
 
 
-
 # Rounding to 8 bits leaves an error of a thousandth of a layer's variance or less. SqueezeNet's stem loses 4 to 14 % to
 # saturation, and the model names another class on a third of the images; EfficientNet-Lite0's layers lose up to 5 %,
 # and its scores move by a tenth: docs/decisions/target.md.
