@@ -213,7 +213,11 @@ class ChildProcess:
 
     def _await_exit(self) -> None:
         """Give a child that has closed its output the time to exit by itself, and keep its process id taken."""
-        if os.name != "posix" or self._process.returncode is not None:
+        if self._process.returncode is not None:
+            return
+        if not hasattr(os, "waitid"):  # Windows, and macOS before Python 3.13: what it started may outlive it
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_SECONDS_TO_EXIT)
             return
         give_up = time.monotonic() + _SECONDS_TO_EXIT
         while time.monotonic() < give_up:
