@@ -109,7 +109,7 @@ class ChildProcess:
         root = str(Path(quantize.__file__).resolve().parent.parent)
         path = [str(Path(entry).absolute()) for entry in sys.path]
         self._process = subprocess.Popen(
-            [*prefix, sys.executable, "-c", _PROGRAM, target, *dict.fromkeys([root, *path])],
+            [*prefix, sys.executable, "-c", _PROGRAM, target, *dict.fromkeys([*path, root])],
             cwd=folder,
             env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
             stdin=subprocess.PIPE,

@@ -9,7 +9,7 @@ from quantize.measurement.machine.layer_shapes import LayerKind
 from quantize.measurement.operators.kinds import Kind
 
 
-class Peak(BaseModel):
+class PeakRates(BaseModel):
     """The most multiply-adds a second that onnxruntime reaches here.
 
     Attributes:
@@ -25,9 +25,9 @@ class Peak(BaseModel):
     threads: int
 
 
-def highest(peaks: Peaks) -> Peak:
+def peak_rates(peaks: Peaks) -> PeakRates:
     """Return the highest peaks of all kinds of layers."""
-    return Peak(int8=peaks.best_int8, fp32=peaks.best_fp32, threads=peaks.threads)
+    return PeakRates(int8=peaks.best_int8, fp32=peaks.best_fp32, threads=peaks.threads)
 
 
 class OperatorTime(BaseModel):
@@ -108,7 +108,7 @@ class Profile(BaseModel):
 
     baseline: ModelProfile
     candidate: ModelProfile
-    peak: Peak
+    peak: PeakRates
     peaks: Peaks | None = None
     memory_rate: float | None = None
     runs: int

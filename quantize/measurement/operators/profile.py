@@ -19,7 +19,7 @@ from quantize.graph.view import Graph
 from quantize.measurement.machine import measure_cpu
 from quantize.measurement.machine.model_layers import layer_forms
 from quantize.measurement.operators.kinds import float_reason, kind_of, requantizing_concats
-from quantize.measurement.operators.operator_times import ModelProfile, OperatorTime, Profile, highest
+from quantize.measurement.operators.operator_times import ModelProfile, OperatorTime, Profile, peak_rates
 from quantize.measurement.operators.origins import find_origins, multiply_adds, weight_shapes
 from quantize.measurement.operators.trace import NodeTrace, Trace, optimized_path, run_profiled
 from quantize.measurement.timing.plan import Plan
@@ -73,7 +73,7 @@ def profile(
     return Profile(
         baseline=models[0],
         candidate=models[1],
-        peak=highest(peaks),
+        peak=peak_rates(peaks),
         peaks=peaks,
         memory_rate=machine.memory_rate,
         runs=runs,
