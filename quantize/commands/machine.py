@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from quantize.config.cores import available_cores
 from quantize.errors import ConfigError, ModelError
 from quantize.formats import quantized_format
 from quantize.graph.cleaning import name_nodes
@@ -20,6 +19,7 @@ from quantize.measurement.machine.probe_rates import probe_times
 from quantize.measurement.machine.text import machine_text
 from quantize.models.prepare import prepare
 from quantize.models.reading import read_model
+from quantize.processes.pool import available_cpus
 from quantize.report.section import Section
 
 # Turns of each of a model's layers: many layers, and a good gain matters more than the last per cent of a peak.
@@ -62,7 +62,7 @@ def examine_machine(model: Path | None = None, threads: int | None = None, *, ag
         ConfigError: More threads than cores.
         ModelError: The model cannot be read, or is quantized.
     """
-    cores = available_cores()
+    cores = available_cpus()
     if threads is not None and threads > cores:
         raise ConfigError(
             "more cores than this machine has",

@@ -7,10 +7,9 @@ from typing import Any
 
 import yaml
 
-from quantize.config.document import Document, KeyPath
+from quantize.config.document import Document, KeyPath, Loader
 from quantize.config.problem import Problem, dotted
 from quantize.config.schema import settings, takes_blank
-from quantize.config.yaml_text import Loader
 
 _RELATIVE: KeyPath = ("tuning", "accuracy_criterion", "relative")
 _ABSOLUTE: KeyPath = ("tuning", "accuracy_criterion", "absolute")

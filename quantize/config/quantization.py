@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from quantize.config.block import Block, Expected
 from quantize.config.nearest import one_of
-from quantize.config.values import Count, Switch
+from quantize.config.values import Block, Count, Expected, Switch
 from quantize.errors import ConfigError
 from quantize.grid.ranges.registry import RULES, rule_of_setting, setting_names
 from quantize.target import CpuClass, Target, must_not_saturate

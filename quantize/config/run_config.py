@@ -4,17 +4,118 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
 
-from quantize.config.block import Block, Expected, Flag
-from quantize.config.data import DataBlock
-from quantize.config.evaluation import EvaluationBlock
-from quantize.config.model import ModelBlock
-from quantize.config.preprocessing import PreprocessingBlock
+from quantize.config.document import dump
 from quantize.config.quantization import QuantizationBlock
 from quantize.config.tuning import TuningBlock
-from quantize.config.values import Names
-from quantize.config.yaml_text import dump
+from quantize.config.values import (
+    Block,
+    Count,
+    CountOrZero,
+    Expected,
+    Factor,
+    Flag,
+    Names,
+    Place,
+    PositiveTriple,
+    Seconds,
+    Text,
+    Triple,
+)
+
+
+class DataBlock(Block):
+    """Where the images and labels are; paths are relative to the folder that the command runs in."""
+
+    path: Annotated[Place | None, Flag("data_path")] = Field(default=None, description="Folder of images.")
+    labels: Annotated[Place | None, Flag("label_path")] = Field(
+        default=None, description="File with a line `name label` for each image; class folders need none."
+    )
+    calibration_list: Place | None = Field(
+        default=None, description="File that names the calibration images, one a line, in place of a drawn sample."
+    )
+
+
+class ModelBlock(Block):
+    """The model and the format of the quantized one."""
+
+    name: Text | None = Field(default=None, description="What reports call the model.")
+    framework: Literal["onnxrt_qlinearops", "onnxrt_qdq"] = Field(
+        default="onnxrt_qlinearops",
+        description="The format that --output_model FILE.onnx holds; the other is written beside it.",
+    )
+
+
+class PreprocessingBlock(Block):
+    """A preset, and the parts that replace the preset's; None leaves a part to the preset.
+
+    A pixel becomes ``(value * scale - mean) / std``, channels in RGB order, value 0-255; the swap to BGR comes last.
+    """
+
+    preset: Literal["caffe", "imagenet", "efficientnet_lite"] | None = Field(
+        default=None, description="Named preprocessing; where it is left out, the one of a known model."
+    )
+    resize: Count | None = Field(default=None, description="Pixels of the side that is resized to.")
+    resize_mode: Literal["square", "shorter"] | None = Field(
+        default=None, description="Resize both sides (square), or the shorter one, aspect ratio kept (shorter)."
+    )
+    crop: Count | None = Field(default=None, description="Pixels of the side of the square cut from the centre.")
+    interpolation: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"] | None = Field(
+        default=None, description="How resizing computes a pixel."
+    )
+    channel_order: Literal["RGB", "BGR"] | None = Field(default=None, description="The model's channel order.")
+    scale: Factor | None = Field(default=None, description="What a pixel, 0-255, is multiplied with first.")
+    mean: Triple | None = Field(default=None, description="What is subtracted then.")
+    std: PositiveTriple | None = Field(default=None, description="What it is divided by then.")
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> PreprocessingBlock:
+        if self.crop is not None and self.resize is not None and self.crop > self.resize:
+            raise ValueError(f"`crop` ({self.crop}) is larger than `resize` ({self.resize})")
+        return self
+
+    def given(self) -> dict[str, object]:
+        """Return the parts that are set, by name."""
+        return {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
+
+
+class MetricBlock(Block):
+    """The metric that decides."""
+
+    topk: Annotated[Literal[1], Expected("1: top-1 decides, and top-5 is reported beside it", "1")] = Field(
+        default=1, description="The metric that decides: top-1. Top-5 is always reported."
+    )
+
+
+class AccuracyBlock(Block):
+    """How accuracy is measured."""
+
+    metric: MetricBlock = MetricBlock()
+
+
+class InstanceBlock(Block):
+    """The cores that a benchmark uses."""
+
+    cores_per_instance: Count = Field(default=1, description="Cores, and threads, of one instance.")
+    num_of_instance: Count = Field(default=1, description="Instances that run at once, each on its own cores.")
+
+
+class PerformanceBlock(Block):
+    """How speed is measured."""
+
+    warmup: CountOrZero = Field(default=10, description="Inferences before timing starts.")
+    iteration: Count = Field(default=1000, description="Timed inferences, at least.")
+    max_seconds: Seconds = Field(default=120, description="Stop measuring speed after this long.")
+    configs: InstanceBlock = InstanceBlock()
+
+
+class EvaluationBlock(Block):
+    """How accuracy and speed are measured."""
+
+    accuracy: AccuracyBlock = AccuracyBlock()
+    performance: PerformanceBlock = PerformanceBlock()
+
 
 _SETS_OF_REWRITES = ("none", "default", "all")
 

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from quantize.config.block import Block, Expected, Flag
 from quantize.config.document import KeyPath
 from quantize.config.nearest import one_of
 from quantize.config.run_config import RunConfig
+from quantize.config.values import Block, Expected, Flag
 
 _WIDEST_METAVAR = 15  # a column of the help at a width of 80
 
@@ -39,11 +39,6 @@ class Setting:
     def path(self) -> KeyPath:
         """Return the key's parts."""
         return tuple(self.key.split("."))
-
-    @property
-    def is_switch(self) -> bool:
-        """Return whether the flag may stand without a value, for true."""
-        return self.expected.metavar == "true|false"
 
 
 def settings() -> tuple[Setting, ...]:

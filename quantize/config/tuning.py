@@ -6,8 +6,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from quantize.config.block import Block, Expected, Flag
-from quantize.config.values import Confidence, Count, CountOrZero, Fraction, Seconds, Seed, Share, Speedup
+from quantize.config.values import (
+    Block,
+    Confidence,
+    Count,
+    CountOrZero,
+    Expected,
+    Flag,
+    Fraction,
+    Seconds,
+    Seed,
+    Share,
+    Speedup,
+)
 from quantize.criterion import Criterion, SpeedCriterion
 from quantize.recipe import EngineName
 

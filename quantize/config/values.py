@@ -1,14 +1,44 @@
-"""The kinds of values that settings take, with their ranges and how text is read as one."""
+"""Blocks of settings, and the kinds of values that settings take, with their ranges and how text is read as one."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from quantize.config.block import Expected
+
+class Block(BaseModel):
+    """A block of settings: frozen, no key beyond its own, no NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a setting takes, in words that finish the sentence "expected ...".
+
+    Attributes:
+        text: The words.
+        metavar: What the flag's help shows in the value's place.
+    """
+
+    text: str
+    metavar: str = "TEXT"
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A flag whose name is not the key's last name, or a key that has no flag.
+
+    Attributes:
+        name: The flag without its dashes, or None for no flag.
+    """
+
+    name: str | None
+
 
 _PERCENT = re.compile(r"\s*([-+]?[0-9.]+)\s*%\s*")
 _QUOTIENT = re.compile(r"\s*([0-9.]+)\s*/\s*([0-9.]+)\s*")

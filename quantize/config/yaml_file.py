@@ -8,9 +8,8 @@ from typing import Any
 
 import yaml
 
-from quantize.config.document import Document, KeyPath
+from quantize.config.document import Document, KeyPath, Loader
 from quantize.config.problem import Problem, dotted
-from quantize.config.yaml_text import Loader
 from quantize.errors import ConfigError
 
 _MOST_BYTES = 1 << 20

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from onnx import ModelProto
 from pydantic import ValidationError
 
-from quantize.config.preprocessing import PreprocessingBlock
+from quantize.config.run_config import PreprocessingBlock
 from quantize.data.preprocessing import PRESETS, Preprocessing, choose_preprocessing
 from quantize.errors import ConfigError, ModelError
 from quantize.models.artifact import ModelArtifact

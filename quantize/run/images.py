@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from quantize.config.preprocessing import PreprocessingBlock
+from quantize.config.run_config import PreprocessingBlock
 from quantize.data.crops.crops import Crops, crop_images
 from quantize.data.image_set import ImageSet
 from quantize.data.labels.calibration_list import read_calibration_list

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from quantize.config.evaluation import PerformanceBlock
+from quantize.config.run_config import PerformanceBlock
 from quantize.data.crops.crops import Crops
 from quantize.data.preprocessing import Preprocessing
 from quantize.measurement.machine.resources import Resources, measure_resources

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from quantize.config.preprocessing import PreprocessingBlock
-from quantize.config.run_config import RunConfig
+from quantize.config.run_config import PreprocessingBlock, RunConfig
 from quantize.config.tuning import SpeedCriterionBlock
 from quantize.data.cache_folder import user_cache
 from quantize.data.demonstration import demonstration_data

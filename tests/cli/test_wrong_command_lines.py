@@ -55,7 +55,7 @@ def test_a_wrong_command_line_ends_with_its_message(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("quantize.config.load.available_cores", lambda: 4)
+    monkeypatch.setattr("quantize.config.load.available_cpus", lambda: 4)
     assert main(_WRONG[name]) is ExitCode.USER
     out, err = capsys.readouterr()
     golden = _GOLDEN / f"{name}.txt"

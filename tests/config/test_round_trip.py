@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from quantize.config import RunConfig, load_config
+from quantize.config.document import dump
 from quantize.config.schema import known_paths
 from quantize.config.yaml_file import read_document
-from quantize.config.yaml_text import dump
 from quantize.errors import ConfigError
 
 _ROOT = Path(__file__).resolve().parents[2]

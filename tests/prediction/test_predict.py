@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from quantize.commands.predict import PredictRequest, predict
-from quantize.config.preprocessing import PreprocessingBlock
+from quantize.config.run_config import PreprocessingBlock
 from quantize.data.preprocessing import PRESETS
 from quantize.errors import ConfigError, DataError, ModelError
 from quantize.models.artifact import ModelArtifact, ModelContract, TensorContract

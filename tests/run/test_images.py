@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from quantize.config.preprocessing import PreprocessingBlock
+from quantize.config.run_config import PreprocessingBlock
 from quantize.data.images import open_images
 from quantize.data.preprocessing import PRESETS, Preprocessing
 from quantize.errors import ConfigError

@@ -19,7 +19,7 @@ from quantize.commands.package import PackageRequest, package, verify_package
 from quantize.commands.predict import PredictRequest, predict
 from quantize.commands.verify import VerifyRequest, verify
 from quantize.config import RunConfig, load_config
-from quantize.config.preprocessing import PreprocessingBlock
+from quantize.config.run_config import PreprocessingBlock
 from quantize.data.preprocessing import Preprocessing
 from quantize.data.split import split
 from quantize.errors import ConfigError, ExitCode, ModelError

@@ -8,6 +8,7 @@ from functools import partial
 import onnx
 
 from quantize.calibration.statistics import CalibrationStatistics, TensorStatistics
+from quantize.graph.nodes import ACTIVATIONS
 from quantize.grid.grid import Grid
 from quantize.grid.histogram import Histogram
 from quantize.grid.ranges.registry import range_of
