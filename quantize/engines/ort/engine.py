@@ -28,8 +28,8 @@ from quantize.engines.placement.bench import choose_placement, place_in_float
 from quantize.engines.placement.placed_model import int8_layers, placed, placed_nodes
 from quantize.errors import EngineError, ModelError
 from quantize.formats import to_qlinear
-from quantize.measurement.machine.memory import peak_resident_bytes
 from quantize.models.artifact import ModelArtifact, save_model
+from quantize.processes.memory import peak_resident_bytes
 from quantize.recipe import EngineName, Recipe
 
 _LOG = logging.getLogger("quantize")
