@@ -45,8 +45,8 @@ def test_all_instances_run_the_same_contestant_from_the_same_moment(pair):
 
 def test_no_run_of_an_instance_begins_before_the_phase_of_all(pair):
     for instance in pair.instances:
-        for one, following in zip(instance.blocks, instance.blocks[1:], strict=False):
-            assert one.start_ns + sum(one.runs_ns) < following.start_ns + pair.phase_seconds * 1e9
+        for block, following in zip(instance.blocks, instance.blocks[1:], strict=False):
+            assert block.start_ns + sum(block.runs_ns) < following.start_ns + pair.phase_seconds * 1e9
 
 
 def test_more_instances_than_cores_are_refused_with_the_number(tiny, tiny_images):

@@ -34,9 +34,9 @@ def test_throughput_is_the_sum_over_instances(pair):
 
 
 def test_the_throughput_speed_up_is_paired_and_has_an_interval(pair):
-    found = throughput_speedups(pair)
-    assert [one.candidate for one in found] == ["int8"]
-    assert all(one.rounds == 8 and one.low is not None and one.low <= one.ratio <= one.high for one in found)
+    ratios = throughput_speedups(pair)
+    assert [each.candidate for each in ratios] == ["int8"]
+    assert all(each.rounds == 8 and each.low is not None and each.low <= each.ratio <= each.high for each in ratios)
 
 
 def test_a_measurement_of_instances_survives_json(pair):

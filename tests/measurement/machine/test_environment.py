@@ -115,12 +115,12 @@ def test_throttling_is_read_from_this_process_own_group(tmp_path):
 
 
 def test_the_environment_of_this_process_is_complete(plan):
-    found = read_environment(plan)
-    assert found.onnxruntime == onnxruntime.__version__
-    assert "build type" in found.onnxruntime_build
-    assert 1 <= found.usable_cores <= found.logical_cores
-    assert found.threads == plan.threads
-    assert Environment.model_validate_json(found.model_dump_json()) == found
+    environment = read_environment(plan)
+    assert environment.onnxruntime == onnxruntime.__version__
+    assert "build type" in environment.onnxruntime_build
+    assert 1 <= environment.usable_cores <= environment.logical_cores
+    assert environment.threads == plan.threads
+    assert Environment.model_validate_json(environment.model_dump_json()) == environment
 
 
 def test_a_quota_limits_the_usable_cores(recorded):

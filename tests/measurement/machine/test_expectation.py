@@ -23,11 +23,11 @@ def expectations(recorded_machines, layers):
 def test_a_model_gains_no_more_than_its_best_kind_and_no_less_than_nothing(recorded_machines, counts):
     layers = [ModelLayer(str(number), kind, count, None) for number, (kind, count) in enumerate(counts)]
     for machine in recorded_machines.values():
-        found = expected("net", layers, machine)
+        expectation = expected("net", layers, machine)
         gains = [max(1.0, machine.single.of(kind).gain) for kind, _ in counts]
-        assert min(gains) - 1e-9 <= found.gain <= max(gains) + 1e-9
-        assert sum(share.multiply_adds for share in found.kinds) == sum(count for _, count in counts)
-        for estimate in found.elsewhere:
+        assert min(gains) - 1e-9 <= expectation.gain <= max(gains) + 1e-9
+        assert sum(share.multiply_adds for share in expectation.kinds) == sum(count for _, count in counts)
+        for estimate in expectation.elsewhere:
             assert 1.0 <= estimate.low <= estimate.high <= 4.0
 
 
@@ -50,7 +50,7 @@ def test_vnni_gains_more_than_its_absence(expectations):
 def test_the_tables_estimate_is_near_to_what_a_cpu_of_the_class_gives(expectations, cpu_class):
     """The table's CPUs differ from 1.0x to 2.0x without VNNI; a Zen 5 held to AVX2 has as many units as Zen 3."""
     other = "avx2" if cpu_class == "vnni" else "vnni"
-    (estimate,) = [one for one in expectations[other].elsewhere if one.cpu_class == cpu_class]
+    (estimate,) = [each for each in expectations[other].elsewhere if each.cpu_class == cpu_class]
     assert 0.75 * estimate.low <= expectations[cpu_class].gain <= 1.25 * estimate.high
 
 
@@ -89,6 +89,6 @@ def test_a_busy_machine_is_told(recorded_machines):
 
 
 def test_an_estimate_of_one_figure_is_rounded_and_a_range_is_not(expectations):
-    (vnni,) = [one for one in expectations["avx2"].elsewhere if one.cpu_class == "vnni"]
+    (vnni,) = [each for each in expectations["avx2"].elsewhere if each.cpu_class == "vnni"]
     assert vnni.low == vnni.high
     assert re.fullmatch(r"about \dx with VNNI", estimate_words(vnni))

@@ -9,15 +9,15 @@ from quantize.measurement.machine.layer_gains import LayerGain, measured_gains, 
 
 def test_layers_of_one_shape_are_measured_once(timed, layers, recorded_machines):
     peaks = recorded_machines["vnni"].single
-    found = measured_gains(layers, peaks, timed(lambda probe, threads: 400 if probe.arithmetic == "fp32" else 100))
-    assert [(gain.name, gain.layers) for gain in found] == [
+    gains = measured_gains(layers, peaks, timed(lambda probe, threads: 400 if probe.arithmetic == "fp32" else 100))
+    assert [(gain.name, gain.layers) for gain in gains] == [
         ("conv1", 1),
         ("fire2/squeeze1x1", 1),
         ("fire2/expand3x3", 2),
         ("/blocks.6/depthwise/Conv", 1),
         ("/fc/Gemm", 1),
     ]
-    assert {gain.gain for gain in found} == {4.0}
+    assert {gain.gain for gain in gains} == {4.0}
 
 
 def _gain(recorded_machines, **changed: object) -> LayerGain:
@@ -49,5 +49,5 @@ def test_a_layer_whose_shape_suits_int8_better_is_told_by_both_shares(recorded_m
     machine = recorded_machines["vnni"]
     peak = machine.single.of("pointwise")
     fp32_ns, int8_ns = (10_000_000 * 1e9 / rate for rate in (peak.fp32 / 2, peak.int8 / 1.25))
-    found = surpassing_reason(_gain(recorded_machines, fp32_ns=fp32_ns, int8_ns=int8_ns), machine.single, 1e15)
-    assert found == "shape: fp32 reaches 50% of its peak in it, int8 80%"
+    reason = surpassing_reason(_gain(recorded_machines, fp32_ns=fp32_ns, int8_ns=int8_ns), machine.single, 1e15)
+    assert reason == "shape: fp32 reaches 50% of its peak in it, int8 80%"

@@ -84,10 +84,10 @@ def test_a_measurement_gives_each_layer_as_many_times_and_leaves_nothing_behind(
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     probes = [Probe(shape, arithmetic) for shape in _SMALL for arithmetic in ("fp32", "u8s8")]
-    found = probe_times(probes, threads, rounds=3)
-    assert len(found) == len(probes)
-    assert len({len(times) for times in found}) == 1
-    assert len(found[0]) >= 6
+    runs = probe_times(probes, threads, rounds=3)
+    assert len(runs) == len(probes)
+    assert len({len(times) for times in runs}) == 1
+    assert len(runs[0]) >= 6
     assert list(tmp_path.iterdir()) == []
 
 

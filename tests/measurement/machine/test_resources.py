@@ -11,13 +11,13 @@ from quantize.measurement.timing.plan import Plan
 
 def test_each_model_is_loaded_in_processes_of_its_own(tiny, tiny_images):
     plan = Plan(models={"fp32": tiny, "int8": tiny})
-    found = measure_resources(plan, {"fp32": tiny_images[0], "int8": tiny_images[0]}, repeats=1)
-    assert [one.name for one in found] == ["fp32", "int8"]
-    for one in found:
-        assert one.load_ns > 0
-        assert one.first_run_ns > 0
-        assert one.loads[0].before_bytes > 10_000_000
-        assert one.model_bytes is None or 0 <= one.model_bytes < 100_000_000
+    resources = measure_resources(plan, {"fp32": tiny_images[0], "int8": tiny_images[0]}, repeats=1)
+    assert [model.name for model in resources] == ["fp32", "int8"]
+    for model in resources:
+        assert model.load_ns > 0
+        assert model.first_run_ns > 0
+        assert model.loads[0].before_bytes > 10_000_000
+        assert model.model_bytes is None or 0 <= model.model_bytes < 100_000_000
 
 
 def test_a_model_that_cannot_be_loaded_is_an_error_of_the_user(tmp_path, tiny_images):
@@ -31,8 +31,8 @@ def test_figures_are_medians_and_an_unknown_peak_stays_unknown():
     loads = [
         Load(load_ns=ns, first_run_ns=ns, before_bytes=100, loaded_bytes=150, peak_bytes=100 + ns) for ns in (5, 90, 6)
     ]
-    found = Resources(name="a", loads=tuple(loads))
-    assert (found.load_ns, found.first_run_ns, found.peak_bytes, found.model_bytes) == (6, 6, 106, 6)
+    resources = Resources(name="a", loads=tuple(loads))
+    assert (resources.load_ns, resources.first_run_ns, resources.peak_bytes, resources.model_bytes) == (6, 6, 106, 6)
     unknown = Resources(name="a", loads=(*loads, loads[0].model_copy(update={"peak_bytes": None})))
     assert unknown.peak_bytes is None
     assert unknown.model_bytes is None

@@ -19,10 +19,10 @@ def test_paths_of_profiles_do_not_stay_behind(tmp_path, monkeypatch, tiny, tiny_
 
     monkeypatch.chdir(tmp_path)
     plan = Plan(models={"fp32": tiny, "same": tiny}, baseline="fp32")
-    found = profile(plan, {"fp32": tiny_images, "same": tiny_images}, "same", runs=10)
+    profiled = profile(plan, {"fp32": tiny_images, "same": tiny_images}, "same", runs=10)
     assert list(Path.cwd().iterdir()) == []
-    (product,) = [operator for operator in found.candidate.operators if operator.origin == "conv"]
+    (product,) = [operator for operator in profiled.candidate.operators if operator.origin == "conv"]
     assert product.multiply_adds == 10 * 3 * 8 * 8
-    assert found.peak.int8 > 0
+    assert profiled.peak.int8 > 0
     with pytest.raises(ValueError, match="baseline"):
         profile(plan.model_copy(update={"baseline": None}), {}, "same")

@@ -32,9 +32,9 @@ def test_conversions_and_fp32_operators_cost_what_they_take(profiled):
 
 def test_what_is_expected_follows_this_cpus_peaks_of_the_layers_kind(measured, recorded_machines):
     gain = recorded_machines["vnni"].single.of("pointwise").gain
-    found = {each.name: each for each in operator_speedups(measured)}
-    assert found["conv2"].expected_ns == pytest.approx(600_000 / gain)
-    assert found["conv1"].expected_ns == 200_000, "int8 is slower in first layers: fp32 would do"
+    speedups = {each.name: each for each in operator_speedups(measured)}
+    assert speedups["conv2"].expected_ns == pytest.approx(600_000 / gain)
+    assert speedups["conv1"].expected_ns == 200_000, "int8 is slower in first layers: fp32 would do"
     assert expected_speedup(measured) == pytest.approx(800_000 / (200_000 + 600_000 / gain))
     assert "by this CPU's peaks" in profile_text(measured)
 

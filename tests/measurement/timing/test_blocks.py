@@ -41,10 +41,10 @@ def twice_as_slow_after_a_while(now: float) -> float:
 
 @pytest.mark.parametrize("factor", [slowing_by_half, swinging, twice_as_slow_after_a_while])
 def test_what_moves_the_machine_does_not_move_the_estimate(simulate, plan, factor):
-    found = simulate(lambda name, now, run: TIMES[name] * factor(now) * noise(run)).speedup(plan, rounds=25)
-    assert found.ratio == pytest.approx(TRUE, rel=0.01)
-    assert found.low <= TRUE * 1.005
-    assert found.high >= TRUE * 0.995
+    estimate = simulate(lambda name, now, run: TIMES[name] * factor(now) * noise(run)).speedup(plan, rounds=25)
+    assert estimate.ratio == pytest.approx(TRUE, rel=0.01)
+    assert estimate.low <= TRUE * 1.005
+    assert estimate.high >= TRUE * 0.995
 
 
 def test_the_same_drift_moves_a_comparison_of_one_after_the_other(simulate, plan):
@@ -106,16 +106,16 @@ def test_recorded_samples_with_a_disturbance_give_the_recorded_speed_up(simulate
     true = speedup(paired_log_ratios(recorded.blocks, "fp32", "int8"), baseline="fp32", candidate="int8")
     assert true is not None
     sample = replayed(recorded)
-    found = simulate(lambda name, now, run: sample(name) * factor(now)).speedup(plan, rounds=25)
-    assert found.ratio == pytest.approx(true.ratio, rel=0.01)
+    estimate = simulate(lambda name, now, run: sample(name) * factor(now)).speedup(plan, rounds=25)
+    assert estimate.ratio == pytest.approx(true.ratio, rel=0.01)
 
 
 def test_recorded_samples_with_outliers_give_the_recorded_speed_up(simulate, plan, recorded):
     true = speedup(paired_log_ratios(recorded.blocks, "fp32", "int8"), baseline="fp32", candidate="int8")
     assert true is not None
     sample = replayed(recorded)
-    found = simulate(lambda name, now, run: sample(name) * (10 if run % 9 == 0 else 1)).speedup(plan, rounds=25)
-    assert found.ratio == pytest.approx(true.ratio, rel=0.01)
+    estimate = simulate(lambda name, now, run: sample(name) * (10 if run % 9 == 0 else 1)).speedup(plan, rounds=25)
+    assert estimate.ratio == pytest.approx(true.ratio, rel=0.01)
 
 
 def block(name: str, number: int, position: int, *runs: int, preempted: tuple[int, ...] = ()) -> Block:

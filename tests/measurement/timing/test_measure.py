@@ -37,11 +37,11 @@ def test_baseline_control_and_candidate_are_measured_in_one_process(measured):
 
 def test_a_model_alone_is_measured_without_comparison(tiny, tiny_images):
     plan = Plan(models={"only": tiny}, iteration=60, precision=1)
-    found = measure(plan, {"only": tiny_images[:5] * 3})
-    assert speedups(found) == ()
-    assert control_speedup(found) is None
-    assert found.images == 5
-    assert "only" in summary(found)
+    measurement = measure(plan, {"only": tiny_images[:5] * 3})
+    assert speedups(measurement) == ()
+    assert control_speedup(measurement) is None
+    assert measurement.images == 5
+    assert "only" in summary(measurement)
 
 
 def test_models_with_unlike_numbers_of_images_are_refused(tiny, tiny_images):
@@ -56,8 +56,10 @@ def test_models_with_unlike_numbers_of_images_are_refused(tiny, tiny_images):
 def test_the_batch_size_is_the_inputs_own_and_the_same_for_all_models(tiny, tiny_images):
     plan = Plan(models={"a": tiny, "b": tiny}, iteration=60, precision=1)
     pairs = [np.concatenate([image, image]) for image in tiny_images]
-    found = measure(plan, {"a": pairs, "b": pairs})
-    assert found.plan.batch_size == found.environment.batch_size == latency(found, "a").batch_size == 2
+    measurement = measure(plan, {"a": pairs, "b": pairs})
+    assert (
+        measurement.plan.batch_size == measurement.environment.batch_size == latency(measurement, "a").batch_size == 2
+    )
     with pytest.raises(MeasurementError, match="images a run") as caught:
         measure(plan, {"a": tiny_images, "b": pairs})
     assert caught.value.found == "a: 1, b: 2"

@@ -19,7 +19,7 @@ from quantize.measurement.timing.speedup import (
 )
 
 
-def found(ratio: float, low: float | None, high: float | None) -> Speedup:
+def speedup_of(ratio: float, low: float | None, high: float | None) -> Speedup:
     return Speedup(
         baseline="a", candidate="b", ratio=ratio, low=low, high=high, confidence=0.95, rounds=9, p_value=None
     )
@@ -27,12 +27,12 @@ def found(ratio: float, low: float | None, high: float | None) -> Speedup:
 
 def test_swapping_the_two_models_inverts_the_speed_up():
     ratios = np.random.default_rng(0).normal(0.7, 0.02, 20)
-    one = speedup(ratios, baseline="a", candidate="b")
-    other = speedup(-ratios, baseline="b", candidate="a")
-    assert one is not None
-    assert other is not None
-    assert one.ratio * other.ratio == pytest.approx(1)
-    assert one.p_value == pytest.approx(other.p_value)
+    forth = speedup(ratios, baseline="a", candidate="b")
+    back = speedup(-ratios, baseline="b", candidate="a")
+    assert forth is not None
+    assert back is not None
+    assert forth.ratio * back.ratio == pytest.approx(1)
+    assert forth.p_value == pytest.approx(back.p_value)
 
 
 @given(st.lists(st.floats(-2, 2, allow_subnormal=False), min_size=6, max_size=40), st.integers(0, 9))
@@ -72,9 +72,9 @@ def test_the_exact_signed_rank_test_of_six_positive_differences_is_two_in_64():
 
 
 def test_the_noise_floor_is_the_farther_end_of_the_control_interval():
-    assert noise_floor(found(1.0, 0.98, 1.01)) == pytest.approx(1 / 0.98 - 1)
-    assert noise_floor(found(1.0, 0.995, 1.03)) == pytest.approx(0.03)
-    assert noise_floor(found(1.0, None, None)) is None
+    assert noise_floor(speedup_of(1.0, 0.98, 1.01)) == pytest.approx(1 / 0.98 - 1)
+    assert noise_floor(speedup_of(1.0, 0.995, 1.03)) == pytest.approx(0.03)
+    assert noise_floor(speedup_of(1.0, None, None)) is None
     assert noise_floor(None) is None
 
 
@@ -90,4 +90,4 @@ def test_the_noise_floor_is_the_farther_end_of_the_control_interval():
     ],
 )
 def test_a_difference_below_the_noise_floor_is_none(ratio, low, high, floor, word):
-    assert difference(found(ratio, low, high), floor) == word
+    assert difference(speedup_of(ratio, low, high), floor) == word

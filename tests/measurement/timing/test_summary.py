@@ -6,7 +6,7 @@ from quantize.measurement.timing.speedup import Speedup
 from quantize.measurement.timing.summary import milliseconds, shortened, speedup_line, summary
 
 
-def found(ratio: float, low: float | None, high: float | None) -> Speedup:
+def speedup_of(ratio: float, low: float | None, high: float | None) -> Speedup:
     p_value = None if low is None else 0.0002
     return Speedup(
         baseline="a", candidate="b", ratio=ratio, low=low, high=high, confidence=0.95, rounds=9, p_value=p_value
@@ -28,9 +28,11 @@ def test_doubts_stand_below_with_advice(changed):
 
 
 def test_a_difference_below_the_noise_floor_is_called_none():
-    assert speedup_line(found(1.01, 1.005, 1.015), 0.02) == "b: 1.01x (95%: 1.00 to 1.01, p < 0.001): no difference"
-    assert speedup_line(found(2.0, 1.9, 2.1), 0.02) == "b: 2.00x (95%: 1.90 to 2.10, p < 0.001)"
-    assert speedup_line(found(2.0, None, None), None) == "b: 2.00x: too few rounds to tell"
+    assert (
+        speedup_line(speedup_of(1.01, 1.005, 1.015), 0.02) == "b: 1.01x (95%: 1.00 to 1.01, p < 0.001): no difference"
+    )
+    assert speedup_line(speedup_of(2.0, 1.9, 2.1), 0.02) == "b: 2.00x (95%: 1.90 to 2.10, p < 0.001)"
+    assert speedup_line(speedup_of(2.0, None, None), None) == "b: 2.00x: too few rounds to tell"
 
 
 def test_times_have_three_digits_that_count_and_absence_is_a_dash():
