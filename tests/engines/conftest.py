@@ -16,6 +16,7 @@ from quantize.config import load_config
 from quantize.criterion import Criterion, SpeedCriterion
 from quantize.data.batch import Batch
 from quantize.engines.engine import CalibrationSet, Callbacks, SearchTask
+from quantize.journal import Journal
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.session import open_session
 from tests.engines.native.search.conftest import classifier_graph
@@ -76,7 +77,6 @@ def task(
             profile=not_called,
             ratio=not_called,
             op_times=not_called,
-            step=lambda _, compute: compute(),
             finished=lambda model: model,
             stage=lambda _: nullcontext(),
         )
@@ -94,6 +94,7 @@ def task(
             folder=tmp_path / "work",
             threads=1,
             callbacks=callbacks,
+            journal=Journal(tmp_path / f"{len(list(tmp_path.iterdir()))}.jsonl", {}, resume=False),
         )
         return replace(plain, **changes)
 

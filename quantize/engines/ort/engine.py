@@ -120,7 +120,7 @@ class OrtSearch:
         if best.artifact is None:
             return
         candidate, base = best.artifact.proto(), best.recipe
-        order: list[list[str]] = self._task.callbacks.step(
+        order: list[list[str]] = self._task.journal.step(
             f"sensitive layers {base.id}", lambda: most_sensitive_first(self._task, base, candidate)
         )
 
@@ -234,7 +234,7 @@ class OrtEngine:
     title: str = _TITLE
     in_words: str = _TITLE
     corrects_own_scores: bool = False
-    journal: str | None = None
+    yields_trials_again: bool = False
 
     def require(self) -> None:
         """Raise where this onnxruntime comes without its quantizer."""

@@ -7,10 +7,9 @@ from onnx import ModelProto, TensorProto, numpy_helper
 
 from quantize.engines.engine import SearchTask
 from quantize.engines.native.builder.builder import op_types_of
-from quantize.engines.native.search.quantized_weights import QuantizedWeights
+from quantize.engines.native.search.op_graph import op_graph
 from quantize.engines.native.search.scorer import Scorer
 from quantize.engines.native.search.sensitivity import measure_sensitivity
-from quantize.engines.native.search.units import unit_graph
 from quantize.engines.ort.quantizer import excluded_nodes
 from quantize.graph.nodes import attribute
 from quantize.grid.grid import Grid
@@ -32,11 +31,12 @@ def most_sensitive_first(task: SearchTask, recipe: Recipe, candidate: ModelProto
         candidate: The quantizer's QDQ model.
     """
     fp32 = task.model.proto()
-    graph = unit_graph(fp32, op_types_of(recipe))
+    graph = op_graph(fp32, op_types_of(recipe))
     moved = measure_sensitivity(
         fp32,
         graph,
-        QuantizedWeights(_weights(fp32, candidate), {}),
+        _weights(fp32, candidate),
+        {},
         _grids(candidate),
         Scorer(task.model, task.calibration.batches, most=_IMAGES, threads=task.threads),
         fixed_batch=task.model.contract.fixed_batch,
@@ -44,9 +44,9 @@ def most_sensitive_first(task: SearchTask, recipe: Recipe, candidate: ModelProto
     )
     excluded = set(excluded_nodes(recipe))
     layers = [
-        (moved.weights.get(unit.name, 0.0) + moved.tensors.get(unit.output, 0.0), list(unit.node_names))
-        for unit in graph.units
-        if unit.name not in excluded
+        (moved.weights.get(op.name, 0.0) + moved.tensors.get(op.output, 0.0), list(op.node_names))
+        for op in graph.ops
+        if op.name not in excluded
     ]
     return [names for _, names in sorted(layers, key=lambda layer: (-layer[0], layer[1]))]
 

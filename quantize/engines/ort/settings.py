@@ -8,7 +8,9 @@ from typing import Any
 from quantize.config.quantization import QuantizationBlock
 from quantize.engines.constraints import kept_in_float
 from quantize.engines.engine import SearchTask
-from quantize.engines.native.search.head import head_units
+from quantize.engines.native.builder.builder import op_types_of
+from quantize.engines.native.builder.layers import layers
+from quantize.engines.native.search.op_graph import head_ops, op_graph
 from quantize.engines.ort.quantizer import excluding
 from quantize.errors import ConfigError
 from quantize.recipe import Recipe
@@ -44,7 +46,8 @@ def settings_to_try(task: SearchTask) -> tuple[list[Recipe], list[dict[str, Any]
         float_op_types=op_types,
         **forms[0],
     )
-    base = excluding(base, [*nodes, *head_units(model, base)])
+    head = head_ops(op_graph(model, op_types_of(base)), {layer.node for layer in layers(model)})
+    base = excluding(base, [*nodes, *head])
     changes: list[dict[str, Any]] = [*forms[1:]]
     changes += [{"activation_type": name} for name in activations[1:]]
     changes += [{"symmetric_activations": name == "sym"} for name in schemes[1:]]
