@@ -22,8 +22,8 @@ from quantize.recipe import Recipe
 from quantize.report.search import SearchSection
 from quantize.report.trials import TrialSection
 from quantize.run.context import Context
-from quantize.run.search_section import search_section, trial_section, with_verdicts
-from quantize.run.trial_journal import RecordedTrial, TrialJournal, record
+from quantize.run.engine_task import search_section
+from quantize.run.trials import RecordedTrial, TrialJournal, record, trial_section, with_verdicts
 
 
 @dataclass(frozen=True)

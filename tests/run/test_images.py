@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from quantize.config.run_config import PreprocessingBlock
+from quantize.data.image_parts import Images, load_images
 from quantize.data.images import open_images
 from quantize.data.preprocessing import PRESETS, Preprocessing
 from quantize.errors import ConfigError
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog.catalog import load_catalog
-from quantize.run.images import Images, load_images, preprocessing_for
+from quantize.run.preflight import preprocessing_for
 
 CAFFE = PRESETS["caffe"].for_input_size(32, 32)
 

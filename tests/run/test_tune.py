@@ -21,7 +21,7 @@ from quantize.graph.identity import graph_sha256
 from quantize.models.artifact import ModelArtifact
 from quantize.report.storage import read_report
 from quantize.run.request import TuneRequest, TuneResult
-from quantize.run.target import with_target
+from quantize.run.resolve import with_target
 from quantize.run.tune import tune
 from tests.run.colours import bytes_of, chosen_candidate, colours, colours_of_caffe, forgetful, top1_of
 from tests.run.conftest import Configured, EndedSearch
