@@ -97,7 +97,7 @@ def _searched(context: Context, times: LatencyTable) -> tuple[RunReport, Latency
     if context.recorded is not None:
         recipe = context.recorded.chosen.recipe
         with context.stages.stage("tune"):
-            found = Search(engine_named(recipe.engine), task, context).built_again(recipe)
+            found = Search(engine_named(recipe.engine), task, context).repeat(recipe)
         return with_losses(run_report(settle(context, found, None))), times
     searches = [Search(engine_named(name), task, context) for name in engines_for(setting)]
     if len(searches) == 1 and setting != "all":
@@ -132,7 +132,7 @@ def _with_every_engine(
     for search in searches:
         with context.stages.stage(f"tune with {search.engine.in_words}"):
             try:
-                came_to.append((search, search.run_once()))
+                came_to.append((search, search.run()))
             except EngineError as error:
                 failed[search.engine.name] = error
     for name, lost in failed.items():

@@ -122,9 +122,9 @@ def test_three_tenths_are_kept_where_there_are_images_enough(
 ) -> None:
     (tmp_path / "list.txt").write_text("image003.png\nimage001.png\n")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("quantize.run.images._CERTIFICATION_FROM", enough)
     given = {name: Path(str(value)) if name == "calibration_list" else value for name, value in changes.items()}
-    assert len(loaded(colour_images, cache, **given).split.certification) == kept
+    images = loaded(colour_images, cache, certification_from=enough, **given)
+    assert len(images.split.certification) == kept
 
 
 def test_a_list_names_the_calibration_images(colour_images: tuple[Path, Path], cache: Path, tmp_path: Path) -> None:
