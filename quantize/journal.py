@@ -97,6 +97,10 @@ class Journal:
         """Return whether a step was finished."""
         return self._key(name, inputs) in self._steps
 
+    def value(self, name: str, inputs: Any = None) -> Any:
+        """Return the value of a step that was finished, or None where it was not."""
+        return self._steps.get(self._key(name, inputs), (name, None))[1]
+
     def values(self, prefix: str) -> list[Any]:
         """Return the values of the finished steps whose name begins with ``prefix``, in the order of finishing."""
         return [value for name, value in self._steps.values() if name.startswith(self._prefix + prefix)]

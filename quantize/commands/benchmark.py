@@ -32,10 +32,9 @@ from quantize.report.benchmark import BenchmarkedModel, BenchmarkReport
 from quantize.report.benchmark_text import benchmark_text
 from quantize.report.data import PreprocessingSection
 from quantize.report.models import AccuracySection
-from quantize.run.accuracy import baseline_accuracy, candidate_accuracy
-from quantize.run.evaluator import Evaluator
+from quantize.run.evaluator import Evaluator, baseline_accuracy, candidate_accuracy
 from quantize.run.measuring import ROTATED_IMAGES, latency_plan, prepared_inputs
-from quantize.run.target import is_exact
+from quantize.run.resolve import is_exact
 
 __all__ = ["BenchmarkRequest", "BenchmarkResult", "benchmark"]
 

@@ -15,7 +15,7 @@ from quantize.recipe import Recipe
 from quantize.report.schema import RunReport
 from quantize.report.storage import read_report
 from quantize.run.folder import newest_run
-from quantize.run.target import target_of
+from quantize.run.resolve import target_of
 from quantize.target import CpuClass
 
 BASELINE = "fp32"

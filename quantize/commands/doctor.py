@@ -37,7 +37,7 @@ from quantize.processes.pool import available_cpus
 from quantize.progress import Progress, silent
 from quantize.report.machine import MachineSection
 from quantize.run.preflight import machine_section
-from quantize.run.target import with_target
+from quantize.run.resolve import with_target
 
 __all__ = ["DoctorReport", "DoctorRequest", "doctor"]
 

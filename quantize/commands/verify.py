@@ -20,8 +20,7 @@ from quantize.report.models import ModelSection
 from quantize.report.schema import RunReport
 from quantize.report.storage import read_report
 from quantize.run.folder import find_run
-from quantize.run.repeat import Inputs, repeated_hashes
-from quantize.run.replay import replay_section
+from quantize.run.repeat import Inputs, repeated_hashes, replay_section
 
 _SHORT = 12
 

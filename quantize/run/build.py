@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 
 from onnx import ModelProto
 
-from quantize.engines.engine import engine_named
+from quantize.data.batches import Batches
+from quantize.engines.engine import Trial, engine_named
+from quantize.evaluation.layer_error import layer_errors
 from quantize.formats import to_qlinear
 from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import ModelArtifact, save_model
@@ -19,11 +21,12 @@ from quantize.run.evaluator import metric_of
 from quantize.run.export import Pair, finished, finished_model, write_pair
 from quantize.run.folder import RunFolder
 from quantize.run.input_contract import contracted
-from quantize.run.layer_error import candidate_layers
 from quantize.run.rewriting import rewrite_candidate
 from quantize.run.score_correction import CORRECTION, with_corrected_scores
 from quantize.run.search import Found
 from quantize.target import must_not_saturate
+
+_LAYER_IMAGES = 16
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def build(context: Context, found: Found, folder: RunFolder | None = None) -> Bu
     """
     assert found.chosen.artifact is not None
     with context.stages.stage("error by layer"):
-        layers = candidate_layers(context, found.chosen)
+        layers = _layers(context, found.chosen)
     folded = contracted(context, found.chosen.artifact, found.chosen.recipe)
     own = folded.context
     if folded.section is not None:
@@ -109,6 +112,18 @@ def write_files(context: Context, candidate: ModelArtifact, found: Found) -> Bui
         )
         chosen = _chosen(context, found, corrected, corrections, pair)
         return Built(context, found, corrected, chosen, pair, steps)
+
+
+def _layers(context: Context, trial: Trial) -> tuple[LayerErrorSection, ...]:
+    """Return the error of every layer of a trial's model on up to 16 evaluation images."""
+    assert trial.artifact is not None
+    crops, size = context.images.evaluation, context.model.contract.fixed_batch or 1
+    # A large batch takes more images than the others, or too few of them over and over.
+    count = max(min(_LAYER_IMAGES, len(crops)) // size, 1) * size
+    whole = Batches(crops.subset([at % len(crops) for at in range(count)]), context.images.preprocessing, size)
+    reference = engine_named(trial.recipe.engine).reference(context.model.proto(), trial.recipe)
+    errors = layer_errors(reference, trial.artifact.proto(), whole)
+    return tuple(LayerErrorSection.model_validate(error, from_attributes=True) for error in errors)
 
 
 def _corrected(context: Context, found: Found, plain: Rewritten) -> tuple[Rewritten, tuple[str, ...]]:

@@ -13,6 +13,7 @@ from quantize.config.run_config import RunConfig
 from quantize.criterion import Criterion
 from quantize.data.batches import Batches
 from quantize.data.crops.crops import Crops
+from quantize.data.image_parts import Images
 from quantize.engines.native.search.latency_model import ProfiledTimes
 from quantize.engines.native.search.latency_table import LatencyTable
 from quantize.journal import Journal
@@ -27,9 +28,8 @@ from quantize.report.stages import StageSection
 from quantize.rewrites import RatioInterval
 from quantize.run.evaluator import Evaluator
 from quantize.run.folder import RunFolder
-from quantize.run.images import Images
 from quantize.run.request import RunRequest
-from quantize.run.target import is_exact
+from quantize.run.resolve import is_exact
 from quantize.target import CpuClass
 
 _LOG = logging.getLogger("quantize")

@@ -1,16 +1,30 @@
-"""What an engine is given for its search in a run: values, and callbacks that evaluate, time and remember."""
+"""What an engine is given for its search (values, and callbacks that evaluate and time), and what is reported of it."""
 
 from __future__ import annotations
 
 from functools import partial
 
-from quantize.engines.engine import CalibrationSet, Callbacks, SearchTask
+from onnx import ModelProto
+
+from quantize.engines.engine import (
+    CalibrationSet,
+    Callbacks,
+    CandidateRecord,
+    Engine,
+    PlacedTrial,
+    SearchOutcome,
+    SearchTask,
+)
 from quantize.engines.native.search.latency_model import ProfiledTimes
 from quantize.engines.native.search.latency_table import LatencyTable
+from quantize.engines.placement.search import Option
 from quantize.measurement.machine.cpu_class import this_cpu_class
 from quantize.models.artifact import ModelArtifact
 from quantize.processes.pool import available_cpus
 from quantize.recipe import Recipe
+from quantize.report.placement import PlacementOptionSection, PlacementSection, RatioSection
+from quantize.report.search import CandidateSection, ComparedSection, SearchSection
+from quantize.report.stages import StageSection
 from quantize.rewrites import RatioInterval, select_rewrites
 from quantize.run.context import Context, Prepared
 from quantize.run.evaluator import metric_of
@@ -18,6 +32,7 @@ from quantize.run.export import finished_model
 from quantize.run.measuring import measured_pair, measured_ratio, profiled_pair
 
 _PROFILED_RUNS = 30
+_UNBOUNDED = 1e9  # stands for "no upper bound" in the journal
 
 
 def search_task(context: Context, recorded: LatencyTable | None) -> SearchTask:
@@ -79,3 +94,58 @@ def ratio_of(context: Context, before: ModelArtifact, after: ModelArtifact) -> R
 def op_times(context: Context, recipe: Recipe, candidate: ModelArtifact) -> ProfiledTimes:
     """Return the time of fp32 and of a candidate op by op, measured."""
     return ProfiledTimes.of(profiled_pair(context, context.model, candidate, recipe, runs=_PROFILED_RUNS))
+
+
+def search_section(outcome: SearchOutcome, images: int) -> SearchSection | None:
+    """Return what the report says of a search on so many evaluation images; None where it measured no times."""
+    record = outcome.record
+    if record is None:
+        return None
+    return SearchSection(
+        stopped=outcome.stopped_because,
+        images=images,
+        candidates=tuple(_candidate(candidate) for candidate in record.candidates),
+        compared=tuple(ComparedSection(recipe=name, mean_kl=kl) for name, kl in record.compared),
+        stages=tuple(StageSection(name=name, seconds=seconds) for name, seconds in record.seconds.items()),
+    )
+
+
+def placement_section(placed: PlacedTrial, engine: Engine, fp32: ModelProto) -> PlacementSection:
+    """Return what the report says of where a trial's layers compute.
+
+    Args:
+        placed: The trial and what was looked at.
+        engine: Knows the int8 layers of its recipes.
+        fp32: The prepared fp32 model.
+    """
+    options = (_option(option, engine, fp32, taken=option is placed.taken) for option in placed.options)
+    return PlacementSection(mode=placed.mode, reason=placed.reason, options=tuple(options))
+
+
+def _candidate(candidate: CandidateRecord) -> CandidateSection:
+    return CandidateSection.model_validate(candidate, from_attributes=True)
+
+
+def _option(option: Option, engine: Engine, fp32: ModelProto, *, taken: bool) -> PlacementOptionSection:
+    int8, layers = engine.int8_layers(option.recipe, fp32)
+    return PlacementOptionSection(
+        kind=option.kind,
+        recipe_id=option.recipe.id,
+        taken=taken,
+        int8_layers=int8,
+        layers=layers,
+        stored_layers=len(option.recipe.stored_nodes),
+        predicted_ns=option.predicted_ns,
+        speedup=_ratio(option.speedup),
+        gain=_ratio(option.gain),
+        metric=option.metric,
+        met=option.met,
+        bytes=option.bytes,
+    )
+
+
+def _ratio(interval: RatioInterval | None) -> RatioSection | None:
+    if interval is None:
+        return None
+    high = interval.high if interval.high < _UNBOUNDED else None
+    return RatioSection(ratio=interval.ratio, low=interval.low, high=high)

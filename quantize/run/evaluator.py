@@ -1,4 +1,4 @@
-"""Candidates against the fp32 baseline on the images of one run, each candidate once."""
+"""Candidates against the fp32 baseline on the images of one run: each evaluated once, compared and judged."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ from quantize.data.crops.crops import Crops
 from quantize.data.preprocessing import Preprocessing
 from quantize.evaluation.evaluate import evaluate
 from quantize.evaluation.evaluation import Evaluation
+from quantize.evaluation.paired import compare
 from quantize.evaluation.scores import ScoreStore
+from quantize.evaluation.summary import summarize
+from quantize.evaluation.verdict import Judgement, judge
 from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent
+from quantize.report.models import AccuracySection
 
 
 @dataclass
@@ -111,3 +115,30 @@ def metric_of(evaluation: Evaluation, criterion: Criterion) -> float:
     if criterion.metric == "agreement" and evaluation.fidelity is not None:
         return evaluation.fidelity.agreement
     raise ValueError(f"no metric '{criterion.metric}' in this evaluation")
+
+
+def baseline_accuracy(evaluation: Evaluation) -> AccuracySection:
+    """Return the fp32 model's own figures."""
+    return AccuracySection(evaluation=summarize(evaluation))
+
+
+def candidate_accuracy(
+    baseline: Evaluation, candidate: Evaluation, *, criterion: Criterion, seed: int
+) -> AccuracySection:
+    """Return a candidate's figures, paired with the baseline's on the same images."""
+    labelled = baseline.labelled
+    return AccuracySection(
+        evaluation=summarize(candidate),
+        top1=compare(baseline, candidate, k=1, seed=seed) if labelled else None,
+        top5=compare(baseline, candidate, k=5, seed=seed) if labelled and baseline.classes > 5 else None,
+        judgement=_judgement(baseline, candidate, criterion),
+    )
+
+
+def _judgement(baseline: Evaluation, candidate: Evaluation, criterion: Criterion) -> Judgement | None:
+    if criterion.metric == "none":
+        return None
+    if criterion.metric == "agreement":
+        assert candidate.fidelity is not None
+        return judge(candidate.fidelity, criterion)
+    return judge(compare(baseline, candidate), criterion)

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from quantize.criterion import Outcome, SpeedCriterion, is_slower, overall
-from quantize.measurement.machine.cpu_class import this_cpu_class
-from quantize.measurement.timing.measurement import Measurement, measured_noise_floor, speedups
-from quantize.models.artifact import ModelArtifact
+from onnx import ModelProto
+
+from quantize.measurement.timing.measurement import Measurement
+from quantize.models.artifact import ModelArtifact, save_model
 from quantize.processes.pool import available_cpus
 from quantize.report.criterion import VerdictSection
 from quantize.report.integer_share import arithmetic_of
 from quantize.report.models import AccuracySection, FormatsSection, ModelSection, Role
-from quantize.report.speed import FileSpeed, SpeedStatus, SpeedVerdict
-from quantize.run.accuracy import baseline_accuracy, candidate_accuracy
 from quantize.run.build import Built
 from quantize.run.context import Context
-from quantize.run.evaluator import Evaluator
+from quantize.run.evaluator import Evaluator, baseline_accuracy, candidate_accuracy, metric_of
 from quantize.run.export import compare_formats, op_counts
-from quantize.run.verdict import verdict_section
-from quantize.target import CpuClass
+from quantize.run.verdict import speed_verdict, verdict_section
 
 
 @dataclass(frozen=True)
@@ -138,51 +135,32 @@ def model_section(
     )
 
 
-def speed_verdict(
-    measurement: Measurement, names: Mapping[Role, str], criterion: SpeedCriterion, target: CpuClass, *, asked: bool
-) -> SpeedVerdict:
-    """Return the verdict on the speed of a pair of files.
+def lost_by(built: Built, judged: Judged) -> tuple[float | None, str] | None:
+    """Return the metric of the file that misses the criterion and what lost it; None where both files meet it.
+
+    Only images that trials saw are asked: what others say must not choose among candidates.
 
     Args:
-        measurement: Holds both and fp32.
-        names: Role of each file to its name there.
-        criterion: What was asked for.
-        target: Class of CPUs that the files are for: on another one their speed is not judged.
-        asked: False where ``--criterion none`` asks for no verdict.
+        built: The files and the steps that led to them.
+        judged: What was found for them.
     """
-    here = measurement.environment.cpu_class or this_cpu_class()
-    gains = {gain.candidate: gain for gain in speedups(measurement)}
-    floor, judged = measured_noise_floor(measurement), asked and criterion.min_speedup > 0 and here == target
-    files = tuple(
-        FileSpeed(
-            role="qdq" if role == "qdq" else "int8",
-            ratio=gain.ratio,
-            low=gain.low,
-            high=gain.high,
-            outcome=criterion.outcome(gain, floor) if judged else None,
-            slower=is_slower(gain, floor),
-        )
-        for role, name in names.items()
-        if (gain := gains.get(name)) is not None
-    )
-    return SpeedVerdict(
-        status=_status(files, len(names), judged=judged, for_target=here == target),
-        min_speedup=criterion.min_speedup,
-        noise_floor=floor,
-        measured_on=here,
-        target=target,
-        files=files,
-    )
+    context, criterion = built.context, built.context.criterion
+    if criterion.metric == "none":
+        return None
+    for name, model in _steps(built):
+        metric = metric_of(context.selection.evaluate(save_model(model, context.folder.work / "step.onnx")), criterion)
+        if not criterion.met(metric) and not all(criterion.met(metric) for metric in metrics_of(built)):
+            return metric, name
+    formats = judged.formats
+    if formats.agreement < formats.required:
+        return None, "the two formats, which disagree"
+    return None
 
 
-def _status(files: Sequence[FileSpeed], expected: int, *, judged: bool, for_target: bool) -> SpeedStatus:
-    if not for_target:
-        return "not measured for the target"
-    if not judged:
-        return "not asked"
-    outcomes = [one.outcome for one in files if one.outcome is not None]
-    missing: list[Outcome] = ["inconclusive"] * (expected - len(outcomes))  # a file without a figure is not fast enough
-    return overall([*outcomes, *missing])
+def metrics_of(built: Built) -> tuple[float, float]:
+    """Return the criterion's metric of both files on the images that trials saw."""
+    evaluate, criterion = built.context.selection.evaluate, built.context.criterion
+    return metric_of(evaluate(built.pair.int8), criterion), metric_of(evaluate(built.pair.qdq), criterion)
 
 
 def _accuracy(context: Context, evaluator: Evaluator, model: ModelArtifact) -> AccuracySection:
@@ -192,3 +170,12 @@ def _accuracy(context: Context, evaluator: Evaluator, model: ModelArtifact) -> A
         criterion=context.criterion,
         seed=context.config.tuning.random_seed,
     )
+
+
+def _steps(built: Built) -> Iterator[tuple[str, ModelProto]]:
+    """Yield the models on the way from the trial's to the files, in order, with what made each of the one before."""
+    for step in built.steps:
+        yield step.name, step.model
+    pair = built.pair
+    yield "writing the QLinear file", pair.int8.proto()
+    yield "the QDQ format", pair.qdq.proto()

@@ -6,10 +6,16 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from quantize.config.run_config import PreprocessingBlock
+from quantize.criterion import Criterion
+from quantize.data.image_parts import load_images
 from quantize.data.image_set import ImageSet
 from quantize.data.images import open_images
-from quantize.data.preprocessing import Preprocessing
+from quantize.data.preprocessing import PRESETS, Preprocessing, choose_preprocessing
 from quantize.engines.engine import engine_named, engines_for
+from quantize.errors import ConfigError, ModelError, RunError
+from quantize.evaluation.evaluation import near_chance
+from quantize.evaluation.preset_probe import probe_presets, refuse_chance
 from quantize.journal import refuse_held
 from quantize.measurement.machine import measure_cpu
 from quantize.measurement.machine.expectation import expected
@@ -18,13 +24,14 @@ from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog.catalog import CatalogEntry, catalog_entry_for
 from quantize.models.prepare import prepare
 from quantize.models.refusals import refuse_unsuitable
+from quantize.processes.pool import available_cpus
 from quantize.progress import Progress
 from quantize.report.machine import MachineSection
+from quantize.report.schema import RunReport
 from quantize.rewrites import select_rewrites
 from quantize.run.context import Prepared, Stages
+from quantize.run.evaluator import Evaluator
 from quantize.run.folder import RunFolder, plan_run, refuse_to_write_over
-from quantize.run.images import load_images, preprocessing_for
-from quantize.run.replay import require_same_inputs
 from quantize.run.request import RunRequest
 from quantize.target import CpuClass
 
@@ -129,7 +136,7 @@ def prepare_run(
             progress=progress,
         )
     if request.recorded is not None:
-        require_same_inputs(request.recorded, inputs.source, images.calibration.fingerprint)
+        _require_same_inputs(request.recorded, inputs.source, images.calibration.fingerprint)
     return Prepared(
         request=request,
         folder=folder,
@@ -141,6 +148,77 @@ def prepare_run(
         progress=progress,
         machine=machine,
     )
+
+
+def checked_criterion(context: Prepared, selection: Evaluator) -> Criterion:
+    """Evaluate the fp32 model, refuse it where its scores make no sense, and return the criterion.
+
+    Raises:
+        DataError: It is no better than chance; the message names the preset that fits.
+        ModelError: It gives every image the same scores.
+    """
+    baseline = selection.evaluate_baseline(context.model)
+    asks = context.request.judges_accuracy
+    if asks and baseline.constant_output:
+        raise ModelError(
+            "the fp32 model gives every image the same scores",
+            where=str(context.request.model),
+            expected="scores that depend on the image",
+            advice="check that the file holds the trained weights; --criterion none goes on without a verdict",
+        )
+    if asks and baseline.labelled and near_chance(baseline):
+        fits = probe_presets(
+            context.model,
+            context.images.listed,
+            context.folder.work / "crops",
+            threads=available_cpus(),
+            workers=context.request.workers,
+            progress=context.progress,
+        )
+        refuse_chance(baseline, asked_for=context.images.preprocessing.preset, fits=fits)
+    expected = baseline.top_k(1).expected if baseline.labelled else None
+    return context.config.tuning.accuracy_criterion.criterion(expected, asked=asks)
+
+
+def _require_same_inputs(report: RunReport, source: ModelArtifact, calibration_fingerprint: str) -> None:
+    """Refuse to repeat a run with another model or other calibration images.
+
+    Raises:
+        RunError: They are not those of the report.
+    """
+    pairs = (
+        ("model", report.source.sha256, source.sha256, "--input_model"),
+        ("calibration images", report.provenance.calibration_fingerprint, calibration_fingerprint, "--data_path"),
+    )
+    for what, recorded, found, flag in pairs:
+        if recorded != found:
+            raise RunError(
+                f"this is not the run's {what}",
+                where=flag,
+                found=found[:16],
+                expected=f"{recorded[:16]}, as in the report",
+                advice=f"name the same {what} as in the run that is repeated",
+            )
+
+
+def preprocessing_for(model: ModelArtifact, settings: PreprocessingBlock, entry: CatalogEntry | None) -> Preprocessing:
+    """Return the preprocessing that is asked for, or the catalog's for known weights, sized for the model.
+
+    Raises:
+        ConfigError: Nothing is asked for and the weights are not known, or the sizes do not fit the model.
+    """
+    given = settings.given()
+    if "preset" not in given and entry is not None and entry.preset is not None:
+        given = {**entry.preprocessing, **given}
+    if not given:
+        raise ConfigError(
+            "no preprocessing is named, and this model's weights are not known",
+            where=str(model.path),
+            expected=f"preprocessing.preset, one of: {', '.join(PRESETS)}",
+            advice="say --preset with the one that the model was trained with; a wrong one costs nearly all accuracy",
+        )
+    height, width = model.contract.image_size or (None, None)
+    return choose_preprocessing(given).for_input_size(height, width)
 
 
 def machine_section(name: str, model: ModelArtifact, threads: int, target: CpuClass) -> MachineSection:

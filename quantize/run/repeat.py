@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,17 +12,22 @@ from quantize.data.cache_folder import user_cache
 from quantize.data.demonstration import demonstration_data
 from quantize.engines.engine import Trial, engine_named
 from quantize.journal import Journal
+from quantize.measurement.machine.cpu import isa_flags
 from quantize.progress import Progress
+from quantize.provenance import git_state, versions
+from quantize.report.provenance import Provenance, Tool
+from quantize.report.replay import ReplaySection
 from quantize.report.schema import RunReport
 from quantize.run.build import write_files
 from quantize.run.context import Ratios, Stages
 from quantize.run.engine_task import calibration_set
 from quantize.run.input_contract import contracted
 from quantize.run.preflight import prepare_run, read_inputs
-from quantize.run.replay import with_recorded_preprocessing
 from quantize.run.request import RunRequest
+from quantize.run.resolve import with_recorded_preprocessing, with_recorded_target
 from quantize.run.search import Found
-from quantize.run.target import with_recorded_target
+
+_DECISIVE = ("python", "quantize", "onnxruntime", "onnx", "numpy", "pillow", "scipy", "neural-compressor", "blas")
 
 
 @dataclass(frozen=True)
@@ -108,3 +114,46 @@ def _places(
         return packaged.data_path, packaged.label_path, packaged.calibration_list
     labels = Path(report.data.labels) if report.data.labels is not None else None
     return Path(report.data.path), labels, config.data.calibration_list
+
+
+def replay_section(of: Path, report: RunReport, hashes: Mapping[str, str]) -> ReplaySection:
+    """Return whether a repetition gave the same models.
+
+    Args:
+        of: The report that was repeated.
+        report: What it holds.
+        hashes: Role to the graph hash that the repetition gave.
+    """
+    changed = tuple(
+        f"the {role} model's graph is {found[:16]}, in the report {report.model(role).graph_sha256[:16]}"
+        for role, found in hashes.items()
+        if found != report.model(role).graph_sha256
+    )
+    elsewhere = machine_differences(report.provenance)
+    outcome = "same" if not changed else "not comparable" if elsewhere else "different"
+    differences = (*changed, *elsewhere) if changed else ()
+    return ReplaySection.model_validate({"of": str(of), "outcome": outcome, "differences": differences})
+
+
+def machine_differences(origin: Provenance) -> tuple[str, ...]:
+    """Return what of this machine and its packages is not as in a report, one sentence each."""
+    here = versions()
+    found = [
+        f"{name} is {here.get(name, 'absent')}, in the report {origin.versions.get(name, 'absent')}"
+        for name in _DECISIVE
+        if here.get(name) != origin.versions.get(name)
+    ]
+    found += _code_differences(origin.tool)
+    isa = tuple(isa_flags() or ())
+    if isa != origin.isa:
+        found.append(f"the instruction sets are {', '.join(isa)}, in the report {', '.join(origin.isa)}")
+    return tuple(found)
+
+
+def _code_differences(tool: Tool) -> list[str]:
+    """Return whether this tool's own code may be another: another commit, or changes on top of one."""
+    state = git_state(Path(__file__).resolve().parent)
+    commit, dirty = state if state is not None else (None, False)
+    if commit != tool.git_commit:
+        return [f"the tool's commit is {commit or 'not known'}, in the report {tool.git_commit or 'not known'}"]
+    return ["the tool's code has changes that are not committed"] if dirty or tool.git_dirty else []

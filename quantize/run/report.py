@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
 
+from quantize.data.image_parts import Images
 from quantize.graph.identity import weights_sha256
 from quantize.measurement.machine.cpu import isa_flags
 from quantize.measurement.machine.cpu_class import this_cpu_class
@@ -18,16 +19,15 @@ from quantize.models.catalog.catalog import CatalogEntry, load_catalog
 from quantize.provenance import fingerprint, git_state, versions
 from quantize.report.criterion import CriterionSection
 from quantize.report.data import DataSection, PreprocessingSection, SkippedImage
+from quantize.report.flipped_images import flips_section
 from quantize.report.models import PublishedSection, Role, SourceSection
 from quantize.report.provenance import Provenance, Tool
 from quantize.report.replay import ReplaySection
 from quantize.report.schema import RunReport
 from quantize.run.build import Built
-from quantize.run.flips import flips_section
-from quantize.run.images import Images
 from quantize.run.judging import final_verdict
 from quantize.run.measuring import latency_plan, measure_anatomy, measure_models
-from quantize.run.replay import replay_section
+from quantize.run.repeat import replay_section
 from quantize.run.request import RunRequest
 from quantize.run.rewriting import rewrite_section
 from quantize.run.settle import Settled

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from quantize.config.run_config import RunConfig
+from quantize.config.run_config import PreprocessingBlock, RunConfig
+from quantize.config.tuning import SpeedCriterionBlock
 from quantize.data.cache_folder import user_cache
 from quantize.data.demonstration import demonstration_data
 from quantize.errors import ConfigError
+from quantize.measurement.machine.cpu_class import this_cpu_class
 from quantize.models.download.fetch import fetch
 from quantize.progress import Progress
 from quantize.report.schema import RunReport
 from quantize.report.storage import read_report
 from quantize.run.folder import demonstration_folder, find_run
-from quantize.run.replay import replay_settings
 from quantize.run.request import RunRequest, TuneRequest
-from quantize.run.target import with_target
+from quantize.target import CpuClass, computes_otherwise
 
 DEMONSTRATION_MODEL = "squeezenet1.0-12"
 
@@ -33,7 +34,7 @@ def resolve(request: TuneRequest, progress: Progress) -> RunRequest:
         RunError: The report that shall be repeated is not there or of another version.
     """
     recorded = _recorded(request)
-    config = request.config if recorded is None else replay_settings(request.config, recorded, str(request.replay))
+    config = request.config if recorded is None else _replay_settings(request.config, recorded, str(request.replay))
     data, labels, calibration_list = _images(request, config, progress)
     model = request.input_model
     if model is None:
@@ -91,3 +92,115 @@ def _output(request: TuneRequest, model: Path, *, demonstration: bool) -> Path:
     if request.replay is not None:
         return request.runs_dir / f"{model.stem}-replay"
     return demonstration_folder(request.runs_dir) if demonstration else request.runs_dir / model.stem
+
+
+def _replay_settings(config: RunConfig, report: RunReport, run: str) -> RunConfig:
+    """Return the settings of a repetition: the report's target and preprocessing, and its images where none are named.
+
+    What the user names wins: a run moves to another machine, where its files lie elsewhere.
+
+    Args:
+        config: All settings that were asked for.
+        report: The report of the run that is repeated.
+        run: Where the report lies, for the error.
+
+    Raises:
+        ConfigError: Another target is asked for than the report's.
+    """
+    config = with_recorded_preprocessing(with_recorded_target(config, report.chosen.target, run=run), report)
+    if config.data.path is None:
+        config = config.model_copy(update={"data": config.data.model_copy(update=_recorded_data(report))})
+    if report.criterion.min_speedup is None and not config.tuning.speed_criterion.model_fields_set:
+        config = _without_speed(config)
+    return config
+
+
+def _without_speed(config: RunConfig) -> RunConfig:
+    """Return the settings without a criterion on speed: a run of an earlier version had none, and is repeated."""
+    none = SpeedCriterionBlock(min_speedup=0.0)
+    return config.model_copy(update={"tuning": config.tuning.model_copy(update={"speed_criterion": none})})
+
+
+def with_recorded_preprocessing(config: RunConfig, report: RunReport) -> RunConfig:
+    """Return the settings with a run's own preprocessing where none is named: the catalog may have learned another.
+
+    The report of a run with an input contract tells how its written files are fed; then the settings stay as they are.
+    """
+    given = config.preprocessing.given()
+    if "preset" in given or report.input_contract is not None:
+        return config
+    own = PreprocessingBlock.model_validate({**report.preprocessing.model_dump(), **given})
+    return config.model_copy(update={"preprocessing": own})
+
+
+def _recorded_data(report: RunReport) -> dict[str, Path | None]:
+    if report.data.demonstration:
+        packaged = demonstration_data(user_cache())
+        return {
+            "path": packaged.data_path,
+            "labels": packaged.label_path,
+            "calibration_list": packaged.calibration_list,
+        }
+    return {"path": Path(report.data.path), "labels": Path(report.data.labels) if report.data.labels else None}
+
+
+def with_target(config: RunConfig) -> RunConfig:
+    """Return the settings with the target as a class of CPUs: ``auto`` stands for this machine's.
+
+    Raises:
+        ConfigError: The environment names a class for this machine that there is not.
+    """
+    return _for(config, this_cpu_class()) if config.quantization.target == "auto" else config
+
+
+def with_recorded_target(config: RunConfig, recorded: CpuClass, *, run: str) -> RunConfig:
+    """Return the settings of a run that goes on or is repeated, with its own target.
+
+    Args:
+        config: All settings.
+        recorded: The run's target.
+        run: The run, for the error.
+
+    Raises:
+        ConfigError: Another target is asked for: it decides what the models are made of.
+    """
+    asked = config.quantization.target
+    if asked not in ("auto", recorded):
+        raise ConfigError(
+            "the run is for other CPUs",
+            where="quantization.target",
+            found=asked,
+            expected=f"{recorded}, as in {run}",
+            advice="leave --target out to repeat or continue that run, or tune anew for other CPUs",
+        )
+    return _for(config, recorded)
+
+
+def target_of(config: RunConfig, recorded: CpuClass | None) -> CpuClass:
+    """Return the CPUs that models to be measured are for: as asked, else as their run says, else this machine's.
+
+    Args:
+        config: All settings.
+        recorded: The target of the run that wrote them; None where no run says so.
+    """
+    if recorded is not None and config.quantization.target == "auto":
+        return recorded
+    return with_target(config).quantization.cpus
+
+
+def is_exact(target: CpuClass) -> bool:
+    """Return whether accuracy is measured in exact sessions: this machine may compute otherwise than the target."""
+    return computes_otherwise(this_cpu_class(), target)
+
+
+def target_in_words(config: RunConfig) -> str:
+    """Return which CPUs the models are for, and whether this machine is one of them, for the first lines of a run."""
+    target, here = config.quantization.cpus, this_cpu_class()
+    if target == here:
+        return f"target: {target}, this machine's class of CPUs"
+    return f"target: {target}; this machine's class of CPUs is {here}"
+
+
+def _for(config: RunConfig, target: CpuClass) -> RunConfig:
+    quantization = config.quantization.model_copy(update={"target": target})
+    return config.model_copy(update={"quantization": quantization})

@@ -18,7 +18,7 @@ from quantize.report.storage import read_report
 from quantize.run.context import Prepared
 from quantize.run.folder import JOURNAL, RunFolder
 from quantize.run.request import RunRequest, TuneRequest
-from quantize.run.target import with_recorded_target
+from quantize.run.resolve import with_recorded_target
 from quantize.target import CpuClass
 
 

@@ -15,15 +15,14 @@ from quantize.engines.engine import (
     SearchOutcome,
     SearchTask,
     Trial,
-    trial_of,
 )
 from quantize.engines.native.search.latency_table import LatencyTable
 from quantize.recipe import Recipe
 from quantize.report.search import SearchSection
 from quantize.report.trials import TrialSection
 from quantize.run.context import Context
-from quantize.run.search_section import search_section, trial_section, with_verdicts
-from quantize.run.trial_journal import RecordedTrial, TrialJournal, record
+from quantize.run.engine_task import search_section
+from quantize.run.trials import TrialJournal, record, trial_section, with_verdicts
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Search:
             context: The run.
         """
         self.engine = engine
-        self._task, self._selection = task, context.selection
+        self._task, self._selection, self._journal = task, context.selection, task.journal
         self._trials = TrialJournal(task.journal, task.folder / "candidates")
         self._proto = task.model.proto()
         self._of_engine: EngineSearch | None = None
@@ -78,7 +77,7 @@ class Search:
         return self._task.criterion
 
     def run(self, rejected: frozenset[str] = frozenset()) -> Found:
-        """Search and return what was found.
+        """Search and return what was found; a search whose end the run's journal knows is not done again.
 
         Args:
             rejected: Ids of recipes that do not count as met: their files missed the criterion.
@@ -86,42 +85,21 @@ class Search:
         Raises:
             QuantizeError: The engine is missing or failed, or gave no model at all.
         """
-        start = time.monotonic()
-        earlier = self._earlier()
-        given = tuple(recorded.trial for recorded in earlier)
-        search = self._of_engine = self.engine.search(replace(self._task, earlier=given, rejected=rejected))
-        trials, sections = record(search.trials(), self._trials, self._section, earlier)
-        return self._found(trials, sections, search.outcome(trials, time.monotonic() - start))
-
-    def built_again(self, recipe: Recipe) -> Found:
-        """Return a search of one trial: a recorded recipe, built again without its rewrites."""
-        task, bare = self._task, recipe.but(rewrites=())
-        start = time.monotonic()
-
-        def trial() -> Iterator[Trial]:
-            model = self.engine.build(task.model, bare, task.calibration, task.folder)
-            metric = task.callbacks.evaluate(model) if self.criterion.metric != "none" else None
-            yield Trial(index=0, recipe=bare, artifact=model, metric=metric, seconds=time.monotonic() - start)
-
-        trials, sections = record(trial(), self._trials, self._section)
-        stopped = "a recorded recipe was built again"
-        return self._found(trials, sections, SearchOutcome(trials[0], stopped, time.monotonic() - start))
-
-    def run_once(self) -> Found:
-        """Search, unless the run's journal knows how the search ended; then its recorded trials are what was found."""
-        key = f"searched {self.engine.name}"
-        found = self._ended(key) or self.run()
+        name, inputs = self._step(rejected)
+        known = self._journal.value(name, inputs)
+        found = (None if known is None else self._known(known)) or self._searched(rejected)
+        end = self._journal.step(name, lambda: _end(found), inputs)
+        if end["repeated"]:
+            return found
         # What counts is what the search took when it came to its end first.
-        recorded = self._trials.journal.step(
-            key,
-            lambda: {
-                "chosen": found.chosen.recipe.id,
-                "stopped": found.stopped_because,
-                "seconds": found.seconds,
-                "peak_bytes": found.peak_bytes,
-            },
-        )
-        return replace(found, seconds=recorded["seconds"], peak_bytes=recorded["peak_bytes"])
+        return replace(found, seconds=end["seconds"], peak_bytes=end["peak_bytes"])
+
+    def repeat(self, recipe: Recipe) -> Found:
+        """Return a search of one trial: what another run's search chose is put into the journal as this one's end."""
+        end = {"recipe": recipe.but(rewrites=()).model_dump(mode="json"), "repeated": True}
+        name, inputs = self._step(frozenset())
+        self._journal.step(name, lambda: end, inputs)
+        return self.run()
 
     def go_on(self, found: Found, rejected: frozenset[str]) -> Found | None:
         """Return the search after it went on without some recipes; None where that gave nothing new, or may not be.
@@ -153,20 +131,49 @@ class Search:
             self._of_engine = self.engine.search(self._task)
         return self._of_engine
 
-    def _earlier(self) -> tuple[RecordedTrial, ...]:
-        return () if self.engine.yields_trials_again else self._trials.earlier(self.engine.name)
+    def _step(self, rejected: frozenset[str]) -> tuple[str, list[str]]:
+        return f"searched {self.engine.name}", sorted(rejected)
 
-    def _ended(self, key: str) -> Found | None:
-        if self.engine.yields_trials_again or not self._trials.journal.finished(key):
+    def _searched(self, rejected: frozenset[str]) -> Found:
+        start = time.monotonic()
+        earlier = () if self.engine.yields_trials_again else self._trials.earlier(self.engine.name)
+        given = tuple(recorded.trial for recorded in earlier)
+        search = self._of_engine = self.engine.search(replace(self._task, earlier=given, rejected=rejected))
+        trials, sections = record(search.trials(), self._trials, self._section, earlier)
+        return self._found(trials, sections, search.outcome(trials, time.monotonic() - start))
+
+    def _known(self, end: dict[str, Any]) -> Found | None:
+        """Return a search as its journaled end tells; None where its trials have to be found by searching."""
+        recipe = Recipe.model_validate(end["recipe"])
+        if end["repeated"]:
+            return self._built_again(recipe)
+        if self.engine.yields_trials_again:
             return None
-        ended: dict[str, Any] = self._trials.journal.step(key, dict)
-        earlier = self._earlier()
-        # A candidate whose file is gone has to be built again, by the same search.
-        if ended["chosen"] not in {recorded.trial.recipe.id for recorded in earlier}:
-            return None
+        earlier = self._trials.earlier(self.engine.name)
+        known = {recorded.trial.recipe.id: recorded.trial for recorded in earlier}
+        if recipe.id not in known:
+            return None  # the candidate's file is gone: the same search builds it again
+        outcome = SearchOutcome(
+            chosen=known[recipe.id],
+            stopped_because=end["stopped"],
+            seconds=end["seconds"],
+            others=tuple(known[other] for other in end["others"] if other in known),
+            may_go_on=end["may_go_on"],
+        )
         trials = [recorded.trial for recorded in earlier]
-        outcome = SearchOutcome(trial_of(trials, ended["chosen"]), ended["stopped"], ended["seconds"])
         return self._found(trials, [recorded.section for recorded in earlier], outcome)
+
+    def _built_again(self, recipe: Recipe) -> Found:
+        task, start = self._task, time.monotonic()
+
+        def trial() -> Iterator[Trial]:
+            model = self.engine.build(task.model, recipe, task.calibration, task.folder)
+            metric = task.callbacks.evaluate(model) if self.criterion.metric != "none" else None
+            yield Trial(index=0, recipe=recipe, artifact=model, metric=metric, seconds=time.monotonic() - start)
+
+        trials, sections = record(trial(), self._trials, self._section)
+        stopped = "a recorded recipe was built again"
+        return self._found(trials, sections, SearchOutcome(trials[0], stopped, time.monotonic() - start))
 
     def _found(self, trials: list[Trial], sections: list[TrialSection], outcome: SearchOutcome) -> Found:
         return Found(
@@ -186,3 +193,16 @@ class Search:
         int8, layers = self.engine.int8_layers(trial.recipe, self._proto)
         known = self._selection.known(trial.artifact.graph_sha256) if trial.artifact else None
         return trial_section(trial, trials, self.criterion, known, int8 / layers if layers else None)
+
+
+def _end(found: Found) -> dict[str, Any]:
+    """Return what the journal keeps of a search's end; its trials are there already."""
+    return {
+        "recipe": found.chosen.recipe.model_dump(mode="json"),
+        "repeated": False,
+        "others": [trial.recipe.id for trial in found.others],
+        "stopped": found.stopped_because,
+        "seconds": found.seconds,
+        "peak_bytes": found.peak_bytes,
+        "may_go_on": found.may_go_on,
+    }

@@ -11,12 +11,10 @@ from quantize.engines.engine import PlacedTrial, Trial
 from quantize.report.placement import LostSection, PlacementSection
 from quantize.run.build import Built, build
 from quantize.run.context import Context
-from quantize.run.engine_task import ratio_of
+from quantize.run.engine_task import placement_section, ratio_of
 from quantize.run.folder import RunFolder
-from quantize.run.judging import Judged, judge
-from quantize.run.losses import lost_by, metrics_of
+from quantize.run.judging import Judged, judge, lost_by, metrics_of
 from quantize.run.search import Found, Search
-from quantize.run.search_section import placement_section
 
 _LOG = logging.getLogger("quantize")
 

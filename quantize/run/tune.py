@@ -18,23 +18,20 @@ from quantize.report.html import html
 from quantize.report.markdown import markdown
 from quantize.report.schema import RunReport
 from quantize.report.storage import read_report, write_report
-from quantize.run.baseline_check import checked_criterion
 from quantize.run.context import Context, Prepared, Ratios, Stages
 from quantize.run.engine_comparison import compare_engines
 from quantize.run.engine_task import search_task
 from quantize.run.export import stamp_all
 from quantize.run.folder import RunFolder, refuse_to_write_over
 from quantize.run.input_contract import require_foldable
-from quantize.run.losses import with_losses
-from quantize.run.preflight import prepare_run, read_inputs
+from quantize.run.preflight import checked_criterion, prepare_run, read_inputs
 from quantize.run.report import run_report
 from quantize.run.request import TuneRequest, TuneResult
-from quantize.run.resolve import resolve
+from quantize.run.resolve import resolve, target_in_words
 from quantize.run.resume import open_journal, resumed_request
 from quantize.run.search import Found, Search
 from quantize.run.settle import settle
-from quantize.run.target import target_in_words
-from quantize.run.verdict import exit_code
+from quantize.run.verdict import exit_code, with_losses
 
 __all__ = ["TuneRequest", "TuneResult", "tune"]
 
@@ -100,7 +97,7 @@ def _searched(context: Context, times: LatencyTable) -> tuple[RunReport, Latency
     if context.recorded is not None:
         recipe = context.recorded.chosen.recipe
         with context.stages.stage("tune"):
-            found = Search(engine_named(recipe.engine), task, context).built_again(recipe)
+            found = Search(engine_named(recipe.engine), task, context).repeat(recipe)
         return with_losses(run_report(settle(context, found, None))), times
     searches = [Search(engine_named(name), task, context) for name in engines_for(setting)]
     if len(searches) == 1 and setting != "all":
@@ -135,7 +132,7 @@ def _with_every_engine(
     for search in searches:
         with context.stages.stage(f"tune with {search.engine.in_words}"):
             try:
-                came_to.append((search, search.run_once()))
+                came_to.append((search, search.run()))
             except EngineError as error:
                 failed[search.engine.name] = error
     for name, lost in failed.items():

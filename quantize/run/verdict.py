@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 
-from quantize.criterion import Criterion, Outcome, overall
+from quantize.criterion import Criterion, Outcome, SpeedCriterion, is_slower, overall
 from quantize.errors import ExitCode
-from quantize.evaluation.verdict import Verdict
+from quantize.measurement.machine.cpu_class import this_cpu_class
+from quantize.measurement.timing.measurement import Measurement, measured_noise_floor, speedups
 from quantize.report.criterion import Status, VerdictSection
-from quantize.report.models import FormatsSection, ModelSection
+from quantize.report.models import FormatsSection, ModelSection, Role
 from quantize.report.replay import ReplaySection
-from quantize.report.speed import SpeedVerdict
+from quantize.report.schema import RunReport
+from quantize.report.speed import FileSpeed, SpeedStatus, SpeedVerdict
 from quantize.report.trials import ChosenSection
-from quantize.report.wording import bounds, percent, times
-from quantize.run.verdict_words import Facts, summary, text
-
-_FEW = 10
-"""Images below which a verdict by the point estimate may hang on one or two of them."""
-
-_NAMES = {"int8": "The QLinear model", "qdq": "The QDQ model"}
+from quantize.report.verdict_words import (
+    Facts,
+    accuracy_sentence,
+    lost_sentence,
+    placement_sentence,
+    speed_sentences,
+    summary,
+    text,
+    tolerance_sentence,
+)
+from quantize.report.wording import percent, times
+from quantize.target import CpuClass
 
 
 def verdict_section(
@@ -46,10 +53,10 @@ def verdict_section(
         speed: On the files' speed; None: nothing was timed yet.
         fastest: Largest speed-up of a candidate that meets the criterion on accuracy; None: none was timed.
     """
-    reasons = [sentence for model in models if (sentence := _sentence(model)) is not None]
+    reasons = [sentence for model in models if (sentence := accuracy_sentence(model)) is not None]
     worth = _tolerance_images(models)
     if worth is not None:
-        reasons.append(_worth(worth, models[0]))
+        reasons.append(tolerance_sentence(worth, models[0]))
     outcomes: list[Outcome] = [
         model.deciding.judgement.deciding.outcome for model in models if model.deciding.judgement is not None
     ]
@@ -102,24 +109,6 @@ def _status(accuracy: Status, speed: SpeedVerdict | None, *, agree: bool) -> Sta
     return overall(outcomes) if outcomes else "not asked"
 
 
-def speed_sentences(speed: SpeedVerdict) -> Iterator[str]:
-    """Yield what was measured of each file's speed and what that means."""
-    for one in speed.files:
-        interval = f" {bounds(one.low, one.high)}" if one.low is not None and one.high is not None else ""
-        measured = f"{_NAMES[one.role]} runs at {times(one.ratio)}{interval} of fp32's speed"
-        if not speed.for_target:
-            yield f"{measured} on this machine, which says nothing of the target {speed.target}."
-        elif one.outcome is None:
-            yield f"{measured}: none was asked for."
-        else:
-            barely = ", as it lacks no more than the noise" if one in speed.within_noise else ""
-            yield f"{measured} (at least {times(speed.min_speedup)} asked{_noise(speed)}): {one.outcome}{barely}."
-
-
-def _noise(speed: SpeedVerdict) -> str:
-    return f", noise {percent(speed.noise_floor, 1)}" if speed.noise_floor is not None else ""
-
-
 def exit_code(section: VerdictSection, replay: ReplaySection | None) -> ExitCode:
     """Return what the command's exit status should be: a repetition that gave other models has not done its job."""
     codes = [
@@ -135,29 +124,64 @@ def exit_code(section: VerdictSection, replay: ReplaySection | None) -> ExitCode
     return ExitCode.worst(codes)
 
 
-def _sentence(model: ModelSection) -> str | None:
-    judgement = model.deciding.judgement
-    if judgement is None:
-        return None
-    deciding = judgement.deciding
-    name, images = _NAMES[model.role], model.deciding.evaluation.n
-    unseen = " that no trial saw" if model.certification is not None else ""
-    text = f"{name} {_measured(deciding)} on {images:,} images{unseen}: {deciding.outcome}"
-    if deciding.confidence is not None:
-        text += f" at {percent(deciding.confidence, 0)} confidence"
-    else:
-        text += f" by the point estimate; at 95 % confidence: {judgement.at_95.outcome}"
-    needed = (deciding if deciding.confidence is not None else judgement.at_95).images_needed
-    return text + (f" (about {needed:,} images would settle it)." if needed else ".")
+def speed_verdict(
+    measurement: Measurement, names: Mapping[Role, str], criterion: SpeedCriterion, target: CpuClass, *, asked: bool
+) -> SpeedVerdict:
+    """Return the verdict on the speed of a pair of files.
+
+    Args:
+        measurement: Holds both and fp32.
+        names: Role of each file to its name there.
+        criterion: What was asked for.
+        target: Class of CPUs that the files are for: on another one their speed is not judged.
+        asked: False where ``--criterion none`` asks for no verdict.
+    """
+    here = measurement.environment.cpu_class or this_cpu_class()
+    gains = {gain.candidate: gain for gain in speedups(measurement)}
+    floor, judged = measured_noise_floor(measurement), asked and criterion.min_speedup > 0 and here == target
+    files = tuple(
+        FileSpeed(
+            role="qdq" if role == "qdq" else "int8",
+            ratio=gain.ratio,
+            low=gain.low,
+            high=gain.high,
+            outcome=criterion.outcome(gain, floor) if judged else None,
+            slower=is_slower(gain, floor),
+        )
+        for role, name in names.items()
+        if (gain := gains.get(name)) is not None
+    )
+    return SpeedVerdict(
+        status=_speed_status(files, len(names), judged=judged, for_target=here == target),
+        min_speedup=criterion.min_speedup,
+        noise_floor=floor,
+        measured_on=here,
+        target=target,
+        files=files,
+    )
 
 
-def _measured(verdict: Verdict) -> str:
-    tolerance, change = verdict.tolerance, "loses" if verdict.estimate >= 0 else "gains"
-    if tolerance.measure == "agreement":
-        return f"has fp32's top-1 on {percent(verdict.estimate)} (at least {percent(tolerance.value, 1)} asked)"
-    if tolerance.measure == "relative":
-        return f"{change} {percent(abs(verdict.estimate))} of fp32's top-1 (may lose {percent(tolerance.value)})"
-    return f"{change} {abs(verdict.estimate) * 100:.2f} points of top-1 (may lose {tolerance.value * 100:.2f} points)"
+def _speed_status(files: Sequence[FileSpeed], expected: int, *, judged: bool, for_target: bool) -> SpeedStatus:
+    if not for_target:
+        return "not measured for the target"
+    if not judged:
+        return "not asked"
+    outcomes = [one.outcome for one in files if one.outcome is not None]
+    missing: list[Outcome] = ["inconclusive"] * (expected - len(outcomes))  # a file without a figure is not fast enough
+    return overall([*outcomes, *missing])
+
+
+def with_losses(report: RunReport) -> RunReport:
+    """Return a report whose verdict says what written files lost, and where layers compute."""
+    reasons = [lost_sentence(lost, report.chosen) for lost in report.lost]
+    if report.placement is not None and report.placement.options:
+        reasons.append(placement_sentence(report.placement, report.chosen.recipe.engine))
+    verdict = report.verdict
+    stopped = verdict.stopped_because
+    if report.lost and verdict.accuracy == "not met":
+        stopped = f"{stopped}, but what was written from it does not"
+    told = verdict.model_copy(update={"reasons": (*verdict.reasons, *reasons), "stopped_because": stopped})
+    return report.model_copy(update={"verdict": told})
 
 
 def _tolerance_images(models: Sequence[ModelSection]) -> float | None:
@@ -173,8 +197,3 @@ def _tolerance_images(models: Sequence[ModelSection]) -> float | None:
     if tolerance.measure == "points":
         return tolerance.value * images
     return None if section.top1 is None else tolerance.value * section.top1.baseline_expected * images
-
-
-def _worth(worth: float, model: ModelSection) -> str:
-    text = f"The tolerance is worth {worth:.1f} of the {model.deciding.evaluation.n:,} images"
-    return text + (": a few images decide." if worth < _FEW else ".")

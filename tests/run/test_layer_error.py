@@ -6,8 +6,8 @@ import pytest
 from onnx import numpy_helper
 
 from quantize.data.batch import Batch
+from quantize.evaluation.layer_error import layer_errors
 from quantize.models.artifact import ModelArtifact
-from quantize.run.layer_error import layer_errors
 from quantize.run.request import TuneResult
 
 pytestmark = pytest.mark.inc

@@ -7,8 +7,8 @@ import pytest
 
 from quantize.data.images import open_images
 from quantize.errors import DataError
+from quantize.evaluation.preset_probe import PresetFit, probe_presets, refuse_chance
 from quantize.models.artifact import ModelArtifact
-from quantize.run.preset_probe import PresetFit, probe_presets, refuse_chance
 from tests.run.colours import colours_of_caffe
 from tests.run.conftest import Evaluated
 

@@ -17,6 +17,7 @@ from onnx import numpy_helper
 from quantize.commands.benchmark import BenchmarkRequest, benchmark
 from quantize.config import RunConfig, load_config
 from quantize.criterion import Criterion
+from quantize.data.image_parts import load_images
 from quantize.data.images import open_images
 from quantize.data.preprocessing import PRESETS
 from quantize.errors import ExitCode
@@ -24,7 +25,6 @@ from quantize.models.artifact import ModelArtifact, save_model
 from quantize.progress import silent
 from quantize.rewrites import select_rewrites
 from quantize.run.evaluator import Evaluator
-from quantize.run.images import load_images
 from quantize.run.request import TuneRequest, TuneResult
 from quantize.run.rewriting import rewrite_candidate
 from quantize.run.tune import tune

@@ -11,7 +11,7 @@ from quantize.data.crops.crops import Crops
 from quantize.formats import to_qdq, to_qlinear
 from quantize.models.artifact import save_model
 from quantize.rewrites import Rewritten
-from quantize.run.images import preprocessing_for
+from quantize.run.preflight import preprocessing_for
 from quantize.run.score_correction import with_corrected_scores
 from tests.formats.plain_quantizer import quantized
 from tests.run.colours import SETTINGS, SIDE, colours

@@ -20,7 +20,7 @@ from quantize.measurement.machine.cpu_class import CPU_CLASS
 from quantize.models.artifact import ModelArtifact
 from quantize.report.text import summary
 from quantize.run.request import TuneRequest, TuneResult
-from quantize.run.target import is_exact, target_in_words, with_recorded_target, with_target
+from quantize.run.resolve import is_exact, target_in_words, with_recorded_target, with_target
 from quantize.run.tune import tune
 from quantize.target import CPU_CLASSES, CpuClass
 from tests.run.colours import chosen_candidate

@@ -13,7 +13,7 @@ from quantize.report.criterion import VerdictSection
 from quantize.report.models import AccuracySection, FormatsSection, ModelSection, Role
 from quantize.report.speed import FileSpeed, SpeedStatus, SpeedVerdict
 from quantize.report.trials import ChosenSection
-from quantize.run.accuracy import baseline_accuracy, candidate_accuracy
+from quantize.run.evaluator import baseline_accuracy, candidate_accuracy
 from quantize.run.verdict import exit_code, verdict_section
 from quantize.target import CpuClass
 from tests.run.conftest import Evaluated

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from quantize.config.run_config import PreprocessingBlock
+from quantize.data.image_parts import Images, load_images
 from quantize.data.images import open_images
 from quantize.data.preprocessing import PRESETS, Preprocessing
 from quantize.errors import ConfigError
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog.catalog import load_catalog
-from quantize.run.images import Images, load_images, preprocessing_for
+from quantize.run.preflight import preprocessing_for
 
 CAFFE = PRESETS["caffe"].for_input_size(32, 32)
 
@@ -121,9 +122,9 @@ def test_three_tenths_are_kept_where_there_are_images_enough(
 ) -> None:
     (tmp_path / "list.txt").write_text("image003.png\nimage001.png\n")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("quantize.run.images._CERTIFICATION_FROM", enough)
     given = {name: Path(str(value)) if name == "calibration_list" else value for name, value in changes.items()}
-    assert len(loaded(colour_images, cache, **given).split.certification) == kept
+    images = loaded(colour_images, cache, certification_from=enough, **given)
+    assert len(images.split.certification) == kept
 
 
 def test_a_list_names_the_calibration_images(colour_images: tuple[Path, Path], cache: Path, tmp_path: Path) -> None:

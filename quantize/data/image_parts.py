@@ -5,19 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from quantize.config.run_config import PreprocessingBlock
 from quantize.data.crops.crops import Crops, crop_images
 from quantize.data.image_set import ImageSet
 from quantize.data.labels.calibration_list import read_calibration_list
-from quantize.data.preprocessing import PRESETS, Preprocessing, choose_preprocessing
+from quantize.data.preprocessing import Preprocessing
 from quantize.data.split import Split, split
-from quantize.errors import ConfigError
-from quantize.models.artifact import ModelArtifact
-from quantize.models.catalog.catalog import CatalogEntry
 from quantize.progress import Progress, silent
 
 _CERTIFICATION_SHARE = 0.3
-_CERTIFICATION_FROM = 5000
 
 
 @dataclass(frozen=True)
@@ -52,26 +47,6 @@ class Images:
         return self.crops.subset(self.split.certification) if self.split.certification else None
 
 
-def preprocessing_for(model: ModelArtifact, settings: PreprocessingBlock, entry: CatalogEntry | None) -> Preprocessing:
-    """Return the preprocessing that is asked for, or the catalog's for known weights, sized for the model.
-
-    Raises:
-        ConfigError: Nothing is asked for and the weights are not known, or the sizes do not fit the model.
-    """
-    given = settings.given()
-    if "preset" not in given and entry is not None and entry.preset is not None:
-        given = {**entry.preprocessing, **given}
-    if not given:
-        raise ConfigError(
-            "no preprocessing is named, and this model's weights are not known",
-            where=str(model.path),
-            expected=f"preprocessing.preset, one of: {', '.join(PRESETS)}",
-            advice="say --preset with the one that the model was trained with; a wrong one costs nearly all accuracy",
-        )
-    height, width = model.contract.image_size or (None, None)
-    return choose_preprocessing(given).for_input_size(height, width)
-
-
 def load_images(
     listed: ImageSet,
     preprocessing: Preprocessing,
@@ -84,9 +59,29 @@ def load_images(
     calibration_list: Path | None,
     skip_unreadable: bool,
     workers: int | None,
+    certification_from: int = 5000,
     progress: Progress = silent,
 ) -> Images:
-    """Decode every image once and divide them; ``certification`` None means 0.3 with 5,000 images or more, else 0."""
+    """Decode every image once and divide them.
+
+    Args:
+        listed: The images.
+        preprocessing: How they become the model's input.
+        cache: Folder of decoded images.
+        calibration_size: How many images ranges are taken from.
+        in_evaluation: Whether these are evaluated too.
+        certification: Share of the evaluation images that no trial sees; None: 0.3 with ``certification_from`` images
+            or more, else 0.
+        seed: Of the draw.
+        calibration_list: File that names the calibration images; None: they are drawn.
+        skip_unreadable: Leave unreadable images out.
+        workers: Processes that decode; None: one a core.
+        certification_from: Evaluation images from which some are kept from the trials.
+        progress: Receives the images done.
+
+    Raises:
+        DataError: An image cannot be read, or there are too few.
+    """
     crops = crop_images(
         listed,
         preprocessing,
@@ -102,7 +97,7 @@ def load_images(
     if certification is None:
         calibrating = calibration_size if calibration_ids is None else len(calibration_ids)
         left = len(crops) if in_evaluation else len(crops) - calibrating
-        certification = _CERTIFICATION_SHARE if left >= _CERTIFICATION_FROM else 0.0
+        certification = _CERTIFICATION_SHARE if left >= certification_from else 0.0
     parts = split(
         crops.ids,
         calibration_size=calibration_size,

@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from quantize.data.batch import Batch
-from quantize.data.batches import Batches
-from quantize.engines.engine import Trial, engine_named
 from quantize.formats import canonical
 from quantize.graph.nodes import ACTIVATIONS, INTEGER_WEIGHTED
 from quantize.graph.view import Graph
 from quantize.models.session import open_session
-from quantize.report.layers import LayerErrorSection
-from quantize.run.context import Context
 
 _QUANTIZED_SUFFIX = "_quant"
-_IMAGES = 16
 
 
-def layer_errors(fp32: ModelProto, quantized: ModelProto, batches: Iterable[Batch]) -> tuple[LayerErrorSection, ...]:
+@dataclass(frozen=True)
+class LayerError:
+    """One layer.
+
+    Attributes:
+        node: Name of the fp32 model's node.
+        op_type: Its operator.
+        sqnr_decibel: Energy of the fp32 layer's result over that of the difference, in dB; None where they are equal.
+    """
+
+    node: str
+    op_type: str
+    sqnr_decibel: float | None
+
+
+def layer_errors(fp32: ModelProto, quantized: ModelProto, batches: Iterable[Batch]) -> tuple[LayerError, ...]:
     """Return the error of every Conv, Gemm and MatMul, its activation included, in the order of the fp32 graph.
 
     Both models see the same images; what a layer gets from the layers before it has their error already. Layers are
@@ -47,24 +58,13 @@ def layer_errors(fp32: ModelProto, quantized: ModelProto, batches: Iterable[Batc
             signal[index] += np.square(a, dtype=np.float64).sum()
             noise[index] += np.square(a.astype(np.float64) - b).sum()
     return tuple(
-        LayerErrorSection(
+        LayerError(
             node=node.name,
             op_type=node.op_type,
             sqnr_decibel=10 * math.log10(signal[index] / noise[index]) if noise[index] > 0 < signal[index] else None,
         )
         for index, (node, _, _) in enumerate(pairs)
     )
-
-
-def candidate_layers(context: Context, trial: Trial) -> tuple[LayerErrorSection, ...]:
-    """Return the error of every layer of a trial's model on up to 16 evaluation images."""
-    assert trial.artifact is not None
-    crops, size = context.images.evaluation, context.model.contract.fixed_batch or 1
-    # A large batch takes more images than the others, or too few of them over and over.
-    count = max(min(_IMAGES, len(crops)) // size, 1) * size
-    whole = Batches(crops.subset([at % len(crops) for at in range(count)]), context.images.preprocessing, size)
-    reference = engine_named(trial.recipe.engine).reference(context.model.proto(), trial.recipe)
-    return layer_errors(reference, trial.artifact.proto(), whole)
 
 
 class _Probe:

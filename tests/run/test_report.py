@@ -10,11 +10,11 @@ from quantize.graph.identity import weights_sha256
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog.catalog import catalog_entry_for
 from quantize.provenance import fingerprint, sha256_file
-from quantize.run.accuracy import baseline_accuracy
+from quantize.run.evaluator import baseline_accuracy
 from quantize.run.judging import model_section
 from quantize.run.report import source_section
 from quantize.run.request import TuneResult
-from quantize.run.target import with_target
+from quantize.run.resolve import with_target
 from tests.run.conftest import Configured, Evaluated
 
 

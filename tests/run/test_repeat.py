@@ -5,7 +5,7 @@ from __future__ import annotations
 from quantize.measurement.machine.cpu import isa_flags
 from quantize.provenance import versions
 from quantize.report.provenance import Provenance, Tool
-from quantize.run.replay import machine_differences
+from quantize.run.repeat import machine_differences
 
 
 def _provenance(**changed: str) -> Provenance:

@@ -1,4 +1,4 @@
-"""The finished trials of a run, on disk before the next one begins, and taken up again by a resumed run."""
+"""The trials of a run: on disk before the next one begins, used again by a resumed run, and told in the report."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from quantize.engines.engine import Trial
+from quantize.criterion import Criterion
+from quantize.engines.engine import SearchRecord, Trial
 from quantize.errors import ModelError
+from quantize.evaluation.evaluation import Evaluation
 from quantize.journal import Journal
 from quantize.models.artifact import ModelArtifact
 from quantize.recipe import Recipe
-from quantize.report.trials import TrialSection
+from quantize.report.trials import FailureSection, TrialSection
 
 _PREFIX = "trial "
 
@@ -95,3 +97,52 @@ def record(
         sections.append(section(trials[-1], trials))
         journal.record(trials[-1], sections[-1])
     return trials, sections
+
+
+def trial_section(
+    trial: Trial,
+    trials: Sequence[Trial],
+    criterion: Criterion,
+    evaluation: Evaluation | None,
+    integer_share: float | None,
+) -> TrialSection:
+    """Return what the report says of a trial.
+
+    Args:
+        trial: The trial.
+        trials: All up to it.
+        criterion: What is good enough.
+        evaluation: Of its model; None where it was not evaluated on all images.
+        integer_share: Share of its layers that compute in int8.
+    """
+    fidelity = evaluation.fidelity if evaluation is not None else None
+    failure = trial.failure
+    return TrialSection(
+        index=trial.index,
+        recipe_id=trial.recipe.id,
+        metric=trial.metric,
+        met=failure is None and criterion.met(trial.metric),
+        agreement=fidelity.agreement if fidelity else None,
+        mean_kl=fidelity.mean_kl if fidelity else None,
+        integer_share=integer_share,
+        speedup=None,
+        seconds=trial.seconds,
+        graph_sha256=trial.artifact.graph_sha256 if trial.artifact else None,
+        failure=FailureSection(stage=failure.stage, error=failure.error) if failure else None,
+        repeats=next((other.index for other in trials if other.recipe.id == trial.repeats), None),
+    )
+
+
+def with_verdicts(sections: Sequence[TrialSection], record: SearchRecord | None) -> tuple[TrialSection, ...]:
+    """Return trials with the speed-up of every one that was timed, and the verdict of its race.
+
+    The metric of a race that ended early is one of fewer images, and does not tell the verdict.
+    """
+    if record is None:
+        return tuple(sections)
+    known = {
+        candidate.recipe_id: {"speedup": candidate.speedup, "met": candidate.met}
+        for candidate in record.candidates
+        if candidate.trial is not None
+    }
+    return tuple(section.model_copy(update=known.get(section.recipe_id, {})) for section in sections)

@@ -10,9 +10,9 @@ from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog.catalog import load_catalog
 from quantize.report.data import PreprocessingSection
 from quantize.report.input_contract import InputContractSection
-from quantize.run.images import preprocessing_for
-from quantize.run.replay import with_recorded_preprocessing
+from quantize.run.preflight import preprocessing_for
 from quantize.run.request import TuneResult
+from quantize.run.resolve import with_recorded_preprocessing
 
 pytestmark = pytest.mark.inc
 

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from quantize.engines.engine import engine_named
+from quantize.evaluation.verdict import Verdict
+from quantize.recipe import EngineName
 from quantize.report.criterion import Status
+from quantize.report.models import ModelSection
+from quantize.report.placement import LostSection, PlacementSection
 from quantize.report.speed import SpeedVerdict
-from quantize.report.wording import percent, times
+from quantize.report.trials import ChosenSection
+from quantize.report.wording import bounds, percent, times
 
 _FORMATS: Mapping[str, str] = {"int8": "QLinear", "qdq": "QDQ"}
+
+
+_FEW = 10
+"""Images below which a verdict by the point estimate may hang on one or two of them."""
+
+_NAMES = {"int8": "The QLinear model", "qdq": "The QDQ model"}
 
 
 @dataclass(frozen=True)
@@ -86,6 +98,81 @@ def text(facts: Facts) -> str:
     if gained:
         sentences.append(f"{gained[0].upper()}{gained[1:]}.")
     return " ".join(sentences)
+
+
+def accuracy_sentence(model: ModelSection) -> str | None:
+    """Return what a file keeps of fp32's accuracy and what that means; None where it is not judged."""
+    judgement = model.deciding.judgement
+    if judgement is None:
+        return None
+    deciding = judgement.deciding
+    name, images = _NAMES[model.role], model.deciding.evaluation.n
+    unseen = " that no trial saw" if model.certification is not None else ""
+    sentence = f"{name} {_measured(deciding)} on {images:,} images{unseen}: {deciding.outcome}"
+    if deciding.confidence is not None:
+        sentence += f" at {percent(deciding.confidence, 0)} confidence"
+    else:
+        sentence += f" by the point estimate; at 95 % confidence: {judgement.at_95.outcome}"
+    needed = (deciding if deciding.confidence is not None else judgement.at_95).images_needed
+    return sentence + (f" (about {needed:,} images would settle it)." if needed else ".")
+
+
+def _measured(verdict: Verdict) -> str:
+    tolerance, change = verdict.tolerance, "loses" if verdict.estimate >= 0 else "gains"
+    if tolerance.measure == "agreement":
+        return f"has fp32's top-1 on {percent(verdict.estimate)} (at least {percent(tolerance.value, 1)} asked)"
+    if tolerance.measure == "relative":
+        return f"{change} {percent(abs(verdict.estimate))} of fp32's top-1 (may lose {percent(tolerance.value)})"
+    return f"{change} {abs(verdict.estimate) * 100:.2f} points of top-1 (may lose {tolerance.value * 100:.2f} points)"
+
+
+def tolerance_sentence(worth: float, model: ModelSection) -> str:
+    """Return how many of the images the tolerance is worth."""
+    sentence = f"The tolerance is worth {worth:.1f} of the {model.deciding.evaluation.n:,} images"
+    return sentence + (": a few images decide." if worth < _FEW else ".")
+
+
+def speed_sentences(speed: SpeedVerdict) -> Iterator[str]:
+    """Yield what was measured of each file's speed and what that means."""
+    for one in speed.files:
+        interval = f" {bounds(one.low, one.high)}" if one.low is not None and one.high is not None else ""
+        measured = f"{_NAMES[one.role]} runs at {times(one.ratio)}{interval} of fp32's speed"
+        if not speed.for_target:
+            yield f"{measured} on this machine, which says nothing of the target {speed.target}."
+        elif one.outcome is None:
+            yield f"{measured}: none was asked for."
+        else:
+            barely = ", as it lacks no more than the noise" if one in speed.within_noise else ""
+            yield f"{measured} (at least {times(speed.min_speedup)} asked{_noise(speed)}): {one.outcome}{barely}."
+
+
+def _noise(speed: SpeedVerdict) -> str:
+    return f", noise {percent(speed.noise_floor, 1)}" if speed.noise_floor is not None else ""
+
+
+def lost_sentence(lost: LostSection, chosen: ChosenSection) -> str:
+    """Return what the files of a trial that met the criterion lost."""
+    met = "" if lost.trial_metric is None else f" ({percent(lost.trial_metric)})"
+    missed = "" if lost.metric is None else f" ({percent(lost.metric)})"
+    if lost.speedup is not None:
+        missed = f" ({times(lost.speedup)} of fp32's speed)"
+    sentence = f"Trial {lost.trial + 1} met the criterion{met}, its written files did not{missed}: lost by {lost.by}."
+    return (
+        sentence if chosen.trial == lost.trial and not chosen.is_placed else f"{sentence} The next candidate was tried."
+    )
+
+
+def placement_sentence(placement: PlacementSection, engine: EngineName) -> str:
+    """Return where the layers compute, and why."""
+    taken = placement.taken
+    assert taken is not None
+    sentence = f"Placement: {placement.reason}; {taken.int8_layers} of {taken.layers} layers compute in int8"
+    if taken.stored_layers:
+        sentence += f", {taken.stored_layers} in fp32 on weights stored in int8"
+    speed = placement.options[0].speedup
+    if taken.kind not in ("as tuned", "smaller") and speed is not None:
+        sentence += f" (as {engine_named(engine).in_words} decided: {speed.ratio:.2f}x)"
+    return f"{sentence}."
 
 
 def _missed(facts: Facts) -> Sequence[str]:

@@ -5,7 +5,8 @@ from quantize.engines.native.engine import record_of
 from quantize.engines.native.search.result import Candidate, SearchResult, TimedCandidate
 from quantize.recipe import Recipe
 from quantize.report.trials import TrialSection
-from quantize.run.search_section import search_section, with_verdicts
+from quantize.run.engine_task import search_section
+from quantize.run.trials import with_verdicts
 
 TRIAL = Trial(0, Recipe(engine="native"), None, 0.7, 1.0, Failure("quantize", "none"))
 

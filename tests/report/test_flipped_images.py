@@ -8,7 +8,7 @@ from quantize.data.crops.crops import Crops
 from quantize.data.preprocessing import PRESETS
 from quantize.evaluation.evaluation import Evaluation
 from quantize.evaluation.outcomes import outcomes_of
-from quantize.run.flips import flips_section
+from quantize.report.flipped_images import flips_section
 
 PER_CLASS = 20
 
