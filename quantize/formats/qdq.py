@@ -11,7 +11,7 @@ from quantize.graph.nodes import ACTIVATIONS, DEFAULT_DOMAIN, MICROSOFT, attribu
 from quantize.graph.opsets.raising import raise_graph
 from quantize.graph.view import Graph
 
-NOT_FUSED = ("DepthToSpace", "Pad", "SpaceToDepth", "Transpose")
+NOT_FUSED = ("DepthToSpace", "Pad", "ReduceMax", "SpaceToDepth", "Transpose")
 """Moving operators that onnxruntime leaves in float, or moves about in float before it fuses them."""
 
 OPSET = 13

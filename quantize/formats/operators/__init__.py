@@ -7,7 +7,7 @@ from types import ModuleType
 
 from onnx import NodeProto
 
-from quantize.formats.operators import concat, conv, elementwise, gemm, matmul, unary
+from quantize.formats.operators import concat, conv, elementwise, gemm, global_max_pool, matmul, unary
 from quantize.formats.qdq_pattern import QdqPattern
 from quantize.graph.nodes import DEFAULT_DOMAIN, MICROSOFT
 from quantize.graph.view import Graph
@@ -27,10 +27,12 @@ _ROWS: tuple[tuple[str, str, str, ModuleType], ...] = (
     (MICROSOFT, "QLinearReduceMean", "ReduceMean", unary),
     (MICROSOFT, "QLinearSoftmax", "Softmax", unary),
     (MICROSOFT, "QLinearWhere", "Where", elementwise),
+    (DEFAULT_DOMAIN, "", "GlobalMaxPool", global_max_pool),
 )
+"""Domain and type of the integer operator ("" where a moving operator does it), the float operator, and their file."""
 
 QLINEAR_OPERATORS: Mapping[tuple[str, str], Callable[[Graph, NodeProto], bool]] = {
-    **{(domain, integer): module.to_qdq for domain, integer, _, module in _ROWS},
+    **{(domain, integer): module.to_qdq for domain, integer, _, module in _ROWS if integer},
     (MICROSOFT, "MatMulIntegerToFloat"): matmul.float_output_to_qdq,
 }
 """Replaces an integer operator, found by domain and type, by its QDQ pattern; False where it must stay."""
