@@ -7,6 +7,7 @@ gives: nothing is rounded otherwise.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto
 
-from quantize.formats.parameters import Parameters, is_dequantize, is_quantize, node_parameters
-from quantize.graph.nodes import attribute, is_op
+from quantize.formats.parameters import Parameters, add_quantize, is_dequantize, is_quantize, node_parameters
+from quantize.graph.nodes import MICROSOFT, attribute, is_op
 from quantize.graph.view import Graph
 
 
@@ -139,6 +140,28 @@ def qdq_pattern(graph: Graph, node: NodeProto, *, through_clip: bool = True) -> 
         return None
     quantize, by = quantization
     return QdqPattern(node, inputs, quantize.output[0], by, bounds, (node, *passed, quantize))
+
+
+def replace_by_pattern(
+    graph: Graph, node: NodeProto, op_type: str, inputs: Sequence[str], by: Parameters | None, **attributes: Any
+) -> bool:
+    """Replace an integer operator by a float one and QuantizeLinear, where its output is quantized at all; True."""
+    output = graph.fresh(f"{node.output[0]}_float") if by is not None else node.output[0]
+    graph.remove([node])
+    graph.add(op_type, inputs, [output], name=node.name, **attributes)
+    if by is not None:
+        add_quantize(graph, output, by, node.output[0])
+    return True
+
+
+def replace_pattern(
+    graph: Graph, pattern: QdqPattern, op_type: str, inputs: Sequence[str], domain: str = MICROSOFT, **attributes: Any
+) -> bool:
+    """Replace a pattern by an integer operator, with a Clip behind it where its bounds need one; True."""
+    graph.remove(pattern.replaced)
+    output = clip_integers(graph, pattern.bounds, pattern.by, pattern.integers)
+    graph.add(op_type, inputs, [output], name=pattern.node.name, domain=domain, **attributes)
+    return True
 
 
 def clip_bounds(graph: Graph, node: NodeProto) -> Bounds | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from onnx import NodeProto
 
 from quantize.formats.bias import dequantize_bias, integer_bias
-from quantize.formats.parameters import add_dequantize, add_quantize, parameters
-from quantize.formats.qdq_pattern import QdqPattern, clip_integers
-from quantize.graph.nodes import attribute, attributes
+from quantize.formats.parameters import add_dequantize, parameters
+from quantize.formats.qdq_pattern import QdqPattern, replace_by_pattern, replace_pattern
+from quantize.graph.nodes import DEFAULT_DOMAIN, attribute, attributes
 from quantize.graph.view import Graph
 
 OUTPUT_CHANNELS = 0
@@ -28,11 +28,7 @@ def to_qdq(graph: Graph, node: NodeProto) -> bool:
     inputs = [add_dequantize(graph, x, by_x), add_dequantize(graph, w, by_w)]
     if len(node.input) > 8 and node.input[8]:
         inputs.append(dequantize_bias(graph, node.input[8], by_x, by_w))
-    output = graph.fresh(f"{node.output[0]}_float")
-    graph.remove([node])
-    graph.add("Conv", inputs, [output], name=node.name, **attributes(node, without=["channels_last"]))
-    add_quantize(graph, output, by_y, node.output[0])
-    return True
+    return replace_by_pattern(graph, node, "Conv", inputs, by_y, **attributes(node, without=["channels_last"]))
 
 
 def to_qlinear(graph: Graph, pattern: QdqPattern) -> bool:
@@ -42,14 +38,10 @@ def to_qlinear(graph: Graph, pattern: QdqPattern) -> bool:
         return False
     if graph.constant(w.integers) is None:
         return False
-    inputs = [*x.names, *w.names]
-    inputs += pattern.names
+    inputs = [*x.names, *w.names, *pattern.names]
     if len(pattern.node.input) > 2 and pattern.node.input[2]:
         bias = integer_bias(graph, pattern.node.input[2], x.by, w.by)
         if bias is None:
             return False
         inputs.append(bias)
-    graph.remove(pattern.replaced)
-    output = clip_integers(graph, pattern.bounds, pattern.by, pattern.integers)
-    graph.add("QLinearConv", inputs, [output], name=pattern.node.name, **attributes(pattern.node))
-    return True
+    return replace_pattern(graph, pattern, "QLinearConv", inputs, DEFAULT_DOMAIN, **attributes(pattern.node))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from onnx import NodeProto
 
-from quantize.formats.parameters import add_dequantize, add_quantize, parameters
-from quantize.formats.qdq_pattern import QdqPattern, clip_integers
-from quantize.graph.nodes import MICROSOFT
+from quantize.formats.parameters import add_dequantize, parameters
+from quantize.formats.qdq_pattern import QdqPattern, replace_by_pattern, replace_pattern
 from quantize.graph.view import Graph
 
 
@@ -22,11 +21,8 @@ def to_qdq(graph: Graph, node: NodeProto) -> bool:
     if by_a is None or by_b is None or by_y is None:
         return False
     operands = [add_dequantize(graph, names[first], by_a), add_dequantize(graph, names[first + 3], by_b)]
-    output = graph.fresh(f"{node.output[0]}_float")
-    graph.remove([node])
-    graph.add(node.op_type.removeprefix("QLinear"), [*names[:first], *operands], [output], name=node.name)
-    add_quantize(graph, output, by_y, node.output[0])
-    return True
+    op_type = node.op_type.removeprefix("QLinear")
+    return replace_by_pattern(graph, node, op_type, [*names[:first], *operands], by_y)
 
 
 def to_qlinear(graph: Graph, pattern: QdqPattern) -> bool:
@@ -36,10 +32,7 @@ def to_qlinear(graph: Graph, pattern: QdqPattern) -> bool:
     if len(operands) != 2 or not all(pattern.suits(operand) for operand in operands):
         return False
     inputs = [*node.input[:first], *(name for operand in operands for name in operand.names), *pattern.names]
-    graph.remove(pattern.replaced)
-    output = clip_integers(graph, pattern.bounds, pattern.by, pattern.integers)
-    graph.add(f"QLinear{node.op_type}", inputs, [output], name=node.name, domain=MICROSOFT)
-    return True
+    return replace_pattern(graph, pattern, f"QLinear{node.op_type}", inputs)
 
 
 def _operands_from(op_type: str) -> int:

@@ -7,8 +7,14 @@ from collections.abc import Sequence
 from onnx import NodeProto
 
 from quantize.formats.bias import dequantize_bias, integer_bias
-from quantize.formats.parameters import add_dequantize, add_quantize, parameters
-from quantize.formats.qdq_pattern import QdqPattern, QuantizedInput, clip_integers, quantized_input
+from quantize.formats.parameters import add_dequantize, parameters
+from quantize.formats.qdq_pattern import (
+    QdqPattern,
+    QuantizedInput,
+    quantized_input,
+    replace_by_pattern,
+    replace_pattern,
+)
 from quantize.graph.nodes import MICROSOFT, attribute, attributes
 from quantize.graph.view import Graph
 
@@ -32,12 +38,7 @@ def to_qdq(graph: Graph, node: NodeProto) -> bool:
     inputs = [add_dequantize(graph, names[0], by_a), add_dequantize(graph, names[3], by_b)]
     if names[6]:
         inputs.append(dequantize_bias(graph, names[6], by_a, by_b, attribute(node, "alpha", 1.0)))
-    output = graph.fresh(f"{node.output[0]}_float") if by_y else node.output[0]
-    graph.remove([node])
-    graph.add("Gemm", inputs, [output], name=node.name, **attributes(node))
-    if by_y is not None:
-        add_quantize(graph, output, by_y, node.output[0])
-    return True
+    return replace_by_pattern(graph, node, "Gemm", inputs, by_y, **attributes(node))
 
 
 def to_qlinear(graph: Graph, pattern: QdqPattern) -> bool:
@@ -45,10 +46,8 @@ def to_qlinear(graph: Graph, pattern: QdqPattern) -> bool:
     inputs = _inputs(graph, pattern.node, pattern.inputs)
     if inputs is None:
         return False
-    graph.remove(pattern.replaced)
-    output = clip_integers(graph, pattern.bounds, pattern.by, pattern.integers)
-    _add(graph, pattern.node, [*inputs, pattern.by.scale_name, pattern.by.zero_point_name], output)
-    return True
+    kept = attributes(pattern.node, without=["beta"])
+    return replace_pattern(graph, pattern, "QGemm", [*inputs, *pattern.names], **kept)
 
 
 def to_float_output(graph: Graph, node: NodeProto) -> bool:
@@ -56,14 +55,16 @@ def to_float_output(graph: Graph, node: NodeProto) -> bool:
     inputs = _inputs(graph, node, [quantized_input(graph, name) for name in node.input])
     if inputs is None:
         return False
+    inputs = inputs if inputs[-1] else inputs[:-1]
     graph.remove([node])
-    _add(graph, node, inputs if inputs[-1] else inputs[:-1], node.output[0])
+    kept = attributes(node, without=["beta"])
+    graph.add("QGemm", inputs, list(node.output), name=node.name, domain=MICROSOFT, **kept)
     return True
 
 
-def _inputs(graph: Graph, node: NodeProto, found: Sequence[QuantizedInput | None]) -> list[str] | None:
+def _inputs(graph: Graph, node: NodeProto, operands: Sequence[QuantizedInput | None]) -> list[str] | None:
     """Return the first seven inputs of the QGemm, the bias "" where there is none; None where it cannot be one."""
-    a, b = found[0], found[1]
+    a, b = operands[0], operands[1]
     if a is None or b is None or a.by.axis is not None or b.by.axis not in (None, _output_channels(node)):
         return None
     if attribute(node, "transA", 0) or graph.constant(b.integers) is None:
@@ -76,8 +77,3 @@ def _inputs(graph: Graph, node: NodeProto, found: Sequence[QuantizedInput | None
     if bias is None:
         return None
     return [*a.names, *b.names, bias]
-
-
-def _add(graph: Graph, node: NodeProto, inputs: Sequence[str], output: str) -> None:
-    kept = attributes(node, without=["beta"])
-    graph.add("QGemm", inputs, [output], name=node.name, domain=MICROSOFT, **kept)

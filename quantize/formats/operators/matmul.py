@@ -6,9 +6,15 @@ from collections.abc import Sequence
 
 from onnx import NodeProto
 
-from quantize.formats.parameters import Parameters, add_dequantize, add_quantize, parameters
-from quantize.formats.qdq_pattern import QdqPattern, QuantizedInput, clip_integers, quantized_input
-from quantize.graph.nodes import MICROSOFT
+from quantize.formats.parameters import Parameters, add_dequantize, parameters
+from quantize.formats.qdq_pattern import (
+    QdqPattern,
+    QuantizedInput,
+    quantized_input,
+    replace_by_pattern,
+    replace_pattern,
+)
+from quantize.graph.nodes import DEFAULT_DOMAIN, MICROSOFT
 from quantize.graph.view import Graph
 
 
@@ -24,11 +30,7 @@ def to_qdq(graph: Graph, node: NodeProto) -> bool:
     if by_a is None or by_b is None or by_y is None:
         return False
     inputs = [add_dequantize(graph, node.input[0], by_a), add_dequantize(graph, node.input[3], by_b)]
-    output = graph.fresh(f"{node.output[0]}_float")
-    graph.remove([node])
-    graph.add("MatMul", inputs, [output], name=node.name)
-    add_quantize(graph, output, by_y, node.output[0])
-    return True
+    return replace_by_pattern(graph, node, "MatMul", inputs, by_y)
 
 
 def float_output_to_qdq(graph: Graph, node: NodeProto) -> bool:
@@ -54,12 +56,8 @@ def to_qlinear(graph: Graph, pattern: QdqPattern) -> bool:
     operands = _operands(graph, pattern.inputs)
     if operands is None:
         return False
-    inputs = [name for operand in operands for name in operand.names]
-    inputs += pattern.names
-    graph.remove(pattern.replaced)
-    output = clip_integers(graph, pattern.bounds, pattern.by, pattern.integers)
-    graph.add("QLinearMatMul", inputs, [output], name=pattern.node.name)
-    return True
+    inputs = [*operands[0].names, *operands[1].names, *pattern.names]
+    return replace_pattern(graph, pattern, "QLinearMatMul", inputs, DEFAULT_DOMAIN)
 
 
 def to_float_output(graph: Graph, node: NodeProto) -> bool:

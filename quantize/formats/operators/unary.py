@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from onnx import NodeProto
 
-from quantize.formats.parameters import add_dequantize, add_quantize, parameters
-from quantize.formats.qdq_pattern import QdqPattern, clip_integers
-from quantize.graph.nodes import MICROSOFT, attribute, attributes
+from quantize.formats.parameters import add_dequantize, parameters
+from quantize.formats.qdq_pattern import QdqPattern, replace_by_pattern, replace_pattern
+from quantize.graph.nodes import attribute, attributes
 from quantize.graph.opsets.lowering import PER_AXIS_SOFTMAX
 from quantize.graph.view import Graph
 
@@ -32,11 +32,7 @@ def to_qdq(graph: Graph, node: NodeProto) -> bool:
     if by_x is None or by_y is None or attribute(node, "channels_last", 0):
         return False
     value = add_dequantize(graph, names[0], by_x)
-    output = graph.fresh(f"{node.output[0]}_float")
-    graph.remove([node])
-    graph.add(node.op_type.removeprefix("QLinear"), [value], [output], name=node.name, **kept)
-    add_quantize(graph, output, by_y, node.output[0])
-    return True
+    return replace_by_pattern(graph, node, node.op_type.removeprefix("QLinear"), [value], by_y, **kept)
 
 
 def to_qlinear(graph: Graph, pattern: QdqPattern) -> bool:
@@ -53,11 +49,7 @@ def to_qlinear(graph: Graph, pattern: QdqPattern) -> bool:
         if pattern.bounds:
             return False
         kept = {"axis": attribute(pattern.node, "axis", _softmax_axis(graph.opset)), "opset": graph.opset}
-    inputs = [*x.names, pattern.by.scale_name, pattern.by.zero_point_name]
-    graph.remove(pattern.replaced)
-    output = clip_integers(graph, pattern.bounds, pattern.by, pattern.integers)
-    graph.add(f"QLinear{pattern.node.op_type}", inputs, [output], name=pattern.node.name, domain=MICROSOFT, **kept)
-    return True
+    return replace_pattern(graph, pattern, f"QLinear{pattern.node.op_type}", [*x.names, *pattern.names], **kept)
 
 
 def _softmax_axis(opset: int) -> int:

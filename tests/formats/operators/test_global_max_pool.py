@@ -25,7 +25,9 @@ def pooled(shape: tuple[int, ...], *, scale_after: float, kind: type = np.uint8,
     ]
     given = [helper.make_tensor_value_info("x", TensorProto.FLOAT, list(shape))]
     made = [helper.make_tensor_value_info("y", TensorProto.FLOAT, [*shape[:2], *[1] * (len(shape) - 2)])]
-@    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    stored = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "pooled", given, made, stored)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
 
 
 def operators(model: ModelProto) -> list[str]:
