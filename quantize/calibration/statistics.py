@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from quantize.grid.histogram import Histogram
+from quantize.grid.histogram import Distribution
 
 _FRACTION = float(1 << 32)
 
@@ -68,19 +68,13 @@ class ChannelMeans:
 
 
 @dataclass(frozen=True)
-class TensorStatistics:
+class TensorStatistics(Distribution):
     """Values of one tensor over the calibration images.
 
     Attributes:
-        histogram: All values, by bin.
-        minimum: The least value, exact.
-        maximum: The greatest value, exact.
         means: The mean by channel; None for tensors without channels.
     """
 
-    histogram: Histogram
-    minimum: float
-    maximum: float
     means: ChannelMeans | None
 
     def merged(self, other: TensorStatistics) -> TensorStatistics:

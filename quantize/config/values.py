@@ -97,63 +97,44 @@ def _home(path: Path) -> Path:
         raise ValueError(f"no home folder for {path.parts[0]}") from None
 
 
-Count = Annotated[
-    int, BeforeValidator(_no_boolean), Field(ge=1, le=10**9), Expected("a whole number from 1 up", "NUMBER")
-]
+_Whole = Annotated[int, BeforeValidator(_no_boolean)]
+_Number = Annotated[float, BeforeValidator(_no_boolean)]
+_Positive = Annotated[_Number, Field(gt=0.0)]
+_Percentage = Annotated[_Number, BeforeValidator(_percent)]
+
+Count = Annotated[_Whole, Field(ge=1, le=10**9), Expected("a whole number from 1 up", "NUMBER")]
 Counts = Annotated[
     tuple[Annotated[int, Field(ge=1, le=10**9)], ...],
     BeforeValidator(_split),
     Field(min_length=1),
     Expected("whole numbers from 1 up, separated by commas", "N,N"),
 ]
-CountOrZero = Annotated[
-    int, BeforeValidator(_no_boolean), Field(ge=0, le=10**9), Expected("a whole number from 0 up", "NUMBER")
-]
-Seed = Annotated[
-    int,
-    BeforeValidator(_no_boolean),
-    Field(ge=0, le=2**32 - 1),
-    Expected("a whole number from 0 to 4294967295", "NUMBER"),
-]
+CountOrZero = Annotated[_Whole, Field(ge=0, le=10**9), Expected("a whole number from 0 up", "NUMBER")]
+Seed = Annotated[_Whole, Field(ge=0, le=2**32 - 1), Expected("a whole number from 0 to 4294967295", "NUMBER")]
 Fraction = Annotated[
-    float,
-    BeforeValidator(_no_boolean),
-    BeforeValidator(_percent),
+    _Percentage,
     Field(ge=0.0, lt=1.0),
     Expected("a fraction from 0 to below 1, such as 0.01, or a percentage, such as 1%", "FRACTION"),
 ]
 Share = Annotated[
-    float,
-    BeforeValidator(_no_boolean),
-    BeforeValidator(_percent),
+    _Percentage,
     Field(ge=0.0, le=1.0),
     Expected("a fraction from 0 to 1, such as 0.95, or a percentage, such as 95%", "FRACTION"),
 ]
 Confidence = Annotated[
-    float,
-    BeforeValidator(_no_boolean),
-    BeforeValidator(_percent),
+    _Percentage,
     Field(ge=0.5, lt=1.0),
     Expected("a fraction from 0.5 to below 1, such as 0.95, or a percentage, such as 95%", "FRACTION"),
 ]
 Factor = Annotated[
-    float,
-    BeforeValidator(_no_boolean),
+    _Number,
     BeforeValidator(_quotient),
     Field(gt=0.0),
     Expected("a number above 0, such as 1, or a quotient, such as 1/255", "NUMBER"),
 ]
-Speedup = Annotated[
-    float,
-    BeforeValidator(_no_boolean),
-    Field(ge=0.0),
-    Expected("a number from 0 up, such as 1 or 1.5", "NUMBER"),
-]
-_Number = Annotated[float, BeforeValidator(_no_boolean)]
-_Positive = Annotated[float, BeforeValidator(_no_boolean), Field(gt=0.0)]
+Speedup = Annotated[_Number, Field(ge=0.0), Expected("a number from 0 up, such as 1 or 1.5", "NUMBER")]
 Seconds = Annotated[
-    float,
-    BeforeValidator(_no_boolean),
+    _Number,
     BeforeValidator(_duration),
     Field(gt=0.0, le=10**9),
     Expected("seconds above 0, such as 90, or a time with its unit, such as 30min", "TIME"),
@@ -175,8 +156,4 @@ Names = Annotated[
 ]
 Switch = Annotated[bool, Expected("true or false", "true|false")]
 Text = Annotated[str, Field(min_length=1), Expected("a text")]
-Place = Annotated[
-    Path,
-    AfterValidator(_home),
-    Expected("a path", "PATH"),
-]
+Place = Annotated[Path, AfterValidator(_home), Expected("a path", "PATH")]

@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 from quantize.data.batch import Batch
 from quantize.data.crops.crops import Skipped
 from quantize.errors import DataError, ModelError
-from quantize.evaluation import fidelity as fidelities
-from quantize.evaluation import outcomes as outcome_parts
 from quantize.evaluation.evaluation import Evaluation
 from quantize.evaluation.fidelity import Fidelity, fidelity_of
 from quantize.evaluation.inference import scores_of
-from quantize.evaluation.outcomes import Outcomes, outcomes_of
+from quantize.evaluation.outcomes import Outcomes, concatenate, outcomes_of
 from quantize.evaluation.scores import ScoreStore, writing
 from quantize.formats.exact import open_exact_session
 from quantize.models.artifact import ModelArtifact
@@ -47,7 +45,7 @@ def evaluate(
         skipped: Images that could not be read, carried into the result.
         exact: Whether sums of integer products are computed without saturation, as a CPU with VNNI does, or as
             this CPU does.
-        progress: Told after each batch.
+        progress: Called after each batch.
 
     Raises:
         DataError: No image, a label that is no class, or an image without fp32 scores.
@@ -74,9 +72,9 @@ def evaluate(
     return Evaluation(
         graph_sha256=model.graph_sha256,
         classes=model.contract.classes,
-        outcomes=outcome_parts.concatenate(outcomes),
+        outcomes=concatenate(outcomes),
         skipped=tuple(skipped),
-        fidelity=fidelities.concatenate(fidelity) if fidelity else None,
+        fidelity=concatenate(fidelity) if fidelity else None,
         constant_output=constant.holds,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from scipy import stats
 from quantize.data.crops.crops import Skipped
 from quantize.errors import DataError
 from quantize.evaluation.fidelity import Fidelity
-from quantize.evaluation.outcomes import Outcomes
+from quantize.evaluation.outcomes import Outcomes, take
 from quantize.evaluation.topk import TopK, top_k
 
 
@@ -76,15 +76,8 @@ class Evaluation:
 
     def take(self, indices: Sequence[int] | NDArray[np.int64]) -> Evaluation:
         """Return the evaluation on the images at ``indices``, in that order."""
-        at = np.asarray(indices, dtype=np.int64)
-        return Evaluation(
-            graph_sha256=self.graph_sha256,
-            classes=self.classes,
-            outcomes=self.outcomes.take(at),
-            skipped=self.skipped,
-            fidelity=None if self.fidelity is None else self.fidelity.take(at),
-            constant_output=self.constant_output,
-        )
+        fidelity = None if self.fidelity is None else take(self.fidelity, indices)
+        return replace(self, outcomes=take(self.outcomes, indices), fidelity=fidelity)
 
 
 def aligned(baseline: Evaluation, candidate: Evaluation) -> Evaluation:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quantize.evaluation.inference import log_probabilities
-from quantize.evaluation.outcomes import Floats, Scores
+from quantize.evaluation.outcomes import Floats, Scores, concatenate, freeze
 from quantize.models.scores import ScoreKind
 
 _CHUNK = 1024
@@ -41,9 +40,7 @@ class Fidelity:
         if n == 0:
             raise ValueError("fidelity on no image")
         for array in (self.agreements, self.certain_agreements, self.divergences, self.signal, self.noise):
-            if array.shape != (n,):
-                raise ValueError(f"an array of shape {array.shape} for {n} images")
-            array.flags.writeable = False
+            freeze(array, n)
 
     def __len__(self) -> int:
         """Return N."""
@@ -81,17 +78,6 @@ class Fidelity:
         ratio = self.sqnr
         return 10 * math.log10(ratio) if ratio else None
 
-    def take(self, indices: NDArray[np.int64]) -> Fidelity:
-        """Return the fidelity on the images at ``indices``, in that order."""
-        return Fidelity(
-            kind=self.kind,
-            agreements=self.agreements[indices],
-            certain_agreements=self.certain_agreements[indices],
-            divergences=self.divergences[indices],
-            signal=self.signal[indices],
-            noise=self.noise[indices],
-        )
-
 
 def fidelity_of(reference: Scores, candidate: Scores, kind: ScoreKind) -> Fidelity:
     """Return the fidelity of ``candidate`` scores (N, classes) to the fp32 ``reference`` scores (N, classes).
@@ -105,25 +91,6 @@ def fidelity_of(reference: Scores, candidate: Scores, kind: ScoreKind) -> Fideli
         raise ValueError(f"scores of shape {candidate.shape} against a reference of shape {reference.shape}")
     starts = range(0, max(len(reference), 1), _CHUNK)
     return concatenate(_fidelity(reference[s : s + _CHUNK], candidate[s : s + _CHUNK], kind) for s in starts)
-
-
-def concatenate(parts: Iterable[Fidelity]) -> Fidelity:
-    """Return the fidelities on disjoint sets of images as one.
-
-    Raises:
-        ValueError: No part, or parts of unlike kinds.
-    """
-    every = list(parts)
-    if len({part.kind for part in every}) != 1:
-        raise ValueError("fidelities of unlike scores, or none")
-    return Fidelity(
-        kind=every[0].kind,
-        agreements=np.concatenate([part.agreements for part in every]),
-        certain_agreements=np.concatenate([part.certain_agreements for part in every]),
-        divergences=np.concatenate([part.divergences for part in every]),
-        signal=np.concatenate([part.signal for part in every]),
-        noise=np.concatenate([part.noise for part in every]),
-    )
 
 
 def _fidelity(reference: Scores, candidate: Scores, kind: ScoreKind) -> Fidelity:

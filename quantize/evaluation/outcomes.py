@@ -3,19 +3,74 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quantize.errors import DataError
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 _CHUNK = 1024  # rows compared at a time: bounds the boolean temporaries at 1 MB for 1,000 classes
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Scores = NDArray[np.floating[Any]]
+
+
+PerImage = TypeVar("PerImage", bound="DataclassInstance")
+
+
+def take(values: PerImage, indices: Sequence[int] | Integers) -> PerImage:
+    """Return a dataclass of values by image with those of the images at ``indices`` only, in that order.
+
+    Its arrays and tuples have N values each; whatever else it holds is of all images.
+    """
+    at = np.asarray(indices, dtype=np.int64)
+    return replace(values, **{field.name: _picked(getattr(values, field.name), at) for field in fields(values)})
+
+
+def concatenate(parts: Iterable[PerImage]) -> PerImage:
+    """Return the values of disjoint sets of images as one dataclass.
+
+    Raises:
+        ValueError: No part, an image in two parts, or parts that do not hold the same, such as labels in some only.
+    """
+    first, *others = parts
+    return replace(
+        first,
+        **{field.name: _joined([getattr(part, field.name) for part in (first, *others)]) for field in fields(first)},
+    )
+
+
+def freeze(array: NDArray[Any], n: int) -> None:
+    """Make an array of one value an image read-only.
+
+    Raises:
+        ValueError: It has not ``n`` values.
+    """
+    if array.shape != (n,):
+        raise ValueError(f"an array of shape {array.shape} for {n} images")
+    array.flags.writeable = False
+
+
+def _picked(value: Any, at: Integers) -> Any:
+    if isinstance(value, tuple):
+        return tuple(value[index] for index in at)
+    return value[at] if isinstance(value, np.ndarray) else value
+
+
+def _joined(values: list[Any]) -> Any:
+    if all(isinstance(value, tuple) for value in values):
+        return tuple(item for value in values for item in value)
+    if all(isinstance(value, np.ndarray) for value in values):
+        return np.concatenate(values)
+    if any(isinstance(value, np.ndarray) or value != values[0] for value in values):
+        raise ValueError("parts that do not hold the same: labels in some only, or other scores")
+    return values[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +108,7 @@ class Outcomes:
             raise ValueError("labels, rank and ties are there together or not at all")
         for array in (self.labels, self.rank, self.ties, self.prediction, self.tied_top, self.margin):
             if array is not None:
-                if array.shape != (n,):
-                    raise ValueError(f"an array of shape {array.shape} for {n} images")
-                array.flags.writeable = False
+                freeze(array, n)
 
     def __len__(self) -> int:
         """Return N."""
@@ -65,19 +118,6 @@ class Outcomes:
     def labelled(self) -> bool:
         """Return whether the true classes are known."""
         return self.labels is not None
-
-    def take(self, indices: Sequence[int] | Integers) -> Outcomes:
-        """Return the outcomes of the images at ``indices``, in that order."""
-        at = np.asarray(indices, dtype=np.int64)
-        return Outcomes(
-            ids=tuple(self.ids[i] for i in at),
-            labels=None if self.labels is None else self.labels[at],
-            rank=None if self.rank is None else self.rank[at],
-            ties=None if self.ties is None else self.ties[at],
-            prediction=self.prediction[at],
-            tied_top=self.tied_top[at],
-            margin=self.margin[at],
-        )
 
     def require_labels(self) -> tuple[Integers, Integers, Integers]:
         """Return (labels, rank, ties).
@@ -130,37 +170,12 @@ def outcomes_of(ids: Sequence[str], scores: Scores, labels: Integers | None) -> 
     )
 
 
-def concatenate(parts: Iterable[Outcomes]) -> Outcomes:
-    """Return the outcomes of disjoint sets of images as one; either all parts have labels or none has.
-
-    Raises:
-        ValueError: No part, an image in two parts, or labels in some parts only.
-    """
-    all_parts = list(parts)
-    if len({part.labelled for part in all_parts}) > 1:
-        raise ValueError("some parts have labels and others have none")
-    return Outcomes(
-        ids=tuple(name for part in all_parts for name in part.ids),
-        labels=_joined([part.labels for part in all_parts]),
-        rank=_joined([part.rank for part in all_parts]),
-        ties=_joined([part.ties for part in all_parts]),
-        prediction=np.concatenate([part.prediction for part in all_parts]),
-        tied_top=np.concatenate([part.tied_top for part in all_parts]),
-        margin=np.concatenate([part.margin for part in all_parts]),
-    )
-
-
 def _margins(scores: Scores) -> Floats:
     if scores.shape[1] < 2:
         return np.zeros(len(scores))
     second, first = np.partition(scores, -2, axis=1)[:, -2:].astype(np.float64).T
     margins: Floats = first - second
     return margins
-
-
-def _joined(columns: Sequence[Integers | None]) -> Integers | None:
-    present = [column for column in columns if column is not None]
-    return np.concatenate(present) if present else None
 
 
 def _check_labels(ids: Sequence[str], labels: Integers, classes: int) -> None:

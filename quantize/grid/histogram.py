@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -106,23 +105,19 @@ class Histogram:
     __hash__ = None  # type: ignore[assignment]
 
 
-class Distribution(Protocol):
-    """The values of a tensor, as a range rule sees them."""
+@dataclass(frozen=True)
+class Distribution:
+    """The values of a tensor, as a range rule sees them.
 
-    @property
-    def histogram(self) -> Histogram:
-        """All values, by bin."""
-        ...
+    Attributes:
+        histogram: All values, by bin.
+        minimum: The least value, exact.
+        maximum: The greatest value, exact.
+    """
 
-    @property
-    def minimum(self) -> float:
-        """The least value, exact."""
-        ...
-
-    @property
-    def maximum(self) -> float:
-        """The greatest value, exact."""
-        ...
+    histogram: Histogram
+    minimum: float
+    maximum: float
 
 
 def lower_edge(magnitudes: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:

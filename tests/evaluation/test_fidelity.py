@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.special import rel_entr, softmax
 
-from quantize.evaluation.fidelity import concatenate, fidelity_of
+from quantize.evaluation.fidelity import fidelity_of
 from quantize.evaluation.inference import are_probabilities
-from quantize.evaluation.outcomes import Scores
+from quantize.evaluation.outcomes import Scores, concatenate
 
 _LOGITS = hnp.arrays(np.float32, (7, 5), elements=st.floats(-8, 8, width=32))
 

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from quantize.errors import DataError
-from quantize.evaluation.outcomes import Outcomes, Scores, concatenate, outcomes_of
+from quantize.evaluation.outcomes import Outcomes, Scores, concatenate, outcomes_of, take
 from quantize.evaluation.topk import chances, top_k
 
 
@@ -90,7 +90,7 @@ def test_batch_size_and_order_change_no_count(case: tuple[Scores, NDArray[Any]],
     joined = concatenate(parts)
     for k in (1, 2, 5):
         assert top_k(joined, k) == top_k(whole, k)
-    back = joined.take(np.argsort(order))
+    back = take(joined, np.argsort(order))
     assert back.ids == whole.ids
     for name in ("rank", "ties", "prediction", "tied_top", "margin"):
         np.testing.assert_array_equal(getattr(back, name), getattr(whole, name))

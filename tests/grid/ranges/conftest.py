@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,15 +10,9 @@ import pytest
 from quantize.grid.histogram import Distribution, Histogram
 
 
-class Values(NamedTuple):
-    histogram: Histogram
-    minimum: float
-    maximum: float
-
-
 def distribution(values: Any) -> Distribution:
     values = np.asarray(values, np.float32)
-    return Values(Histogram.of(values), float(values.min()), float(values.max()))
+    return Distribution(Histogram.of(values), float(values.min()), float(values.max()))
 
 
 @pytest.fixture(scope="session")
