@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import quantize
-from quantize.commands.data_check import DataCheckRequest, check_images
+from quantize.commands.data_check import check_images
 from quantize.report.wording import percent
 from tests.data.layouts import Layouts
 
@@ -60,7 +60,7 @@ def row(name: str, layouts: Layouts, model: Path, preset: str | None, written: P
     begin = time.monotonic()
     given = {} if preset is None else {"preset": preset}
     report = quantize.measurement(model, mode="accuracy", data_path=data, label_path=labels, **given)  # type: ignore[arg-type]
-    checked = check_images(DataCheckRequest(data, labels, None, None, None, None))
+    checked = check_images(data, labels)
     accuracy = report.models[-1].accuracy
     assert accuracy is not None
     found = accuracy.evaluation

@@ -5,7 +5,7 @@ Each function is what the command of the same name does. The examples run where 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -53,14 +53,14 @@ def tune(
         skip_unreadable: Leave unreadable images out, and list them.
         criterion: ``none``: no baseline check and no verdict.
         workers: Processes that decode images; None: one a core.
-        progress: Told of everything that takes long.
+        progress: Called as each long stage goes on.
         settings: Any setting of a configuration file, by its last name: ``data_path``, ``preset``, ``relative``, …
 
     Returns:
         The run's folder, its report, and the exit code of the command.
 
     Raises:
-        QuantizeError: Something that the caller can mend: see its children.
+        QuantizeError: Something that the caller can fix; its subclasses say what.
     """
     from quantize.run.request import TuneRequest
     from quantize.run.tune import tune as tune_model
@@ -91,7 +91,7 @@ def benchmark(
     progress: Progress = silent,
     **settings: Unpack[Settings],
 ) -> BenchmarkReport:
-    """Measure accuracy and speed of a model, beside its fp32 baseline where one is named.
+    """Measure accuracy and speed of a model, next to its fp32 baseline where one is named.
 
     Example:
         >>> report = quantize.benchmark(
@@ -108,11 +108,11 @@ def benchmark(
         batch_sizes: Batch sizes to measure throughput at; None: none.
         skip_unreadable: Leave unreadable images out, and list them.
         workers: Processes that decode images; None: one a core.
-        progress: Told of everything that takes long.
+        progress: Called as each long stage goes on.
         settings: Any setting of a configuration file, by its last name.
 
     Raises:
-        QuantizeError: Something that the caller can mend: see its children.
+        QuantizeError: Something that the caller can fix; its subclasses say what.
     """
     from quantize.commands.benchmark import BenchmarkRequest
     from quantize.commands.benchmark import benchmark as benchmark_models
@@ -154,11 +154,11 @@ def evaluate(
         config: A configuration file; the other arguments win over it.
         skip_unreadable: Leave unreadable images out, and list them.
         workers: Processes that decode images; None: one a core.
-        progress: Told of everything that takes long.
+        progress: Called as each long stage goes on.
         settings: Any setting of a configuration file, by its last name.
 
     Raises:
-        QuantizeError: Something that the caller can mend: see its children.
+        QuantizeError: Something that the caller can fix; its subclasses say what.
     """
     report = benchmark(
         model,
@@ -170,9 +170,9 @@ def evaluate(
         progress=progress,
         **settings,
     )
-    found = report.models[-1].accuracy
-    assert found is not None
-    return found
+    accuracy = report.models[-1].accuracy
+    assert accuracy is not None
+    return accuracy
 
 
 def predict(
@@ -202,27 +202,26 @@ def predict(
         class_names: A file with a name a line; None: ImageNet's for 1,000 classes.
         batch_size: Images run at once.
         skip_unreadable: Go on without images that cannot be read.
-        progress: Told how many images are done.
+        progress: Called after every batch of images.
         preprocessing: A preset or its parts; without any, the model's metadata and then the catalog decide.
 
     Raises:
-        QuantizeError: Something that the caller can mend: see its children.
+        QuantizeError: Something that the caller can fix; its subclasses say what.
     """
-    from quantize.commands.predict import PredictRequest
     from quantize.commands.predict import predict as predict_images
 
     places = [images] if isinstance(images, str) or not isinstance(images, Sequence) else images
-    request = PredictRequest(
-        model=Path(model),
-        images=tuple(str(place) for place in places),
-        preprocessing=configured(None, _only(preprocessing)).preprocessing,
+    return predict_images(
+        Path(model),
+        [str(place) for place in places],
+        preprocessing=configured(None, dict(preprocessing)).preprocessing,
         compare=_path(compare),
         top=top,
         class_names=_path(class_names),
         batch_size=batch_size,
         skip_unreadable=skip_unreadable,
+        progress=progress,
     )
-    return predict_images(request, progress=progress)
 
 
 def check(
@@ -235,7 +234,7 @@ def check(
     require: Sequence[str] = (),
     limits_only: bool = False,
 ) -> GateResult:
-    """Hold a run against an accepted baseline, or against limits alone, and write ``check.md`` beside its report.
+    """Hold a run against an accepted baseline, or against limits alone, and write ``check.md`` next to its report.
 
     Example:
         >>> result = quantize.check("run", tolerances="tolerances.yaml")
@@ -252,26 +251,20 @@ def check(
         limits_only: Without a baseline: leave out what the tolerances say of one.
 
     Raises:
-        QuantizeError: Something that the caller can mend: see its children.
+        QuantizeError: Something that the caller can fix; its subclasses say what.
     """
-    from quantize.commands.check import CheckRequest, check_run
+    from quantize.commands.check import check_run
 
     return check_run(
-        CheckRequest(
-            Path(run),
-            _path(baseline),
-            _path(tolerances),
-            _path(junit),
-            on_inconclusive,
-            require=tuple(require),
-            limits_only=limits_only,
-        )
+        Path(run),
+        _path(baseline),
+        _path(tolerances),
+        _path(junit),
+        on_inconclusive,
+        require=tuple(require),
+        limits_only=limits_only,
     )
 
 
 def _path(place: PathLike | None) -> Path | None:
     return None if place is None else Path(place)
-
-
-def _only(preprocessing: PreprocessingSettings) -> Mapping[str, object]:
-    return dict(preprocessing)

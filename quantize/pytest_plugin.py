@@ -61,9 +61,9 @@ class CheckedRun:
         Raises:
             QuantizeError: The run, the baseline or the tolerances cannot be read.
         """
-        from quantize.commands.check import CheckRequest, check_run
+        from quantize.commands.check import check_run
 
-        return Checked(check_run(CheckRequest(self.path, self.baseline, self.tolerances, write=False, require=require)))
+        return Checked(check_run(self.path, self.baseline, self.tolerances, write=False, require=require))
 
 
 @dataclass(frozen=True)

@@ -40,20 +40,18 @@ def check(
 
     Exit codes: 0 all held, 1 one not held or missing, 2 something to fix, 3 inconclusive.
     """
-    from quantize.commands.check import CheckRequest, check_run
+    from quantize.commands.check import check_run
     from quantize.gate.github import append_summary, workflow_commands
     from quantize.gate.text import check_text
 
     result = check_run(
-        CheckRequest(
-            run,
-            None if baseline == "none" else baseline,
-            tolerances,
-            junit,
-            on_inconclusive,
-            require=require or (),
-            limits_only=baseline == "none",
-        )
+        run,
+        None if baseline == "none" else baseline,
+        tolerances,
+        junit,
+        on_inconclusive,
+        require=require or (),
+        limits_only=baseline == "none",
     )
     print_result(check_text(result))
     if os.environ.get("GITHUB_ACTIONS") == "true":

@@ -32,7 +32,7 @@ def check(
     Exit codes: 0 sound, 1 figures measured on it could not be trusted, 2 something is missing.
     """
     from quantize.cli.progress import drawn_progress
-    from quantize.commands.data_check import DataCheckRequest, check_images, data_check_json, data_check_text
+    from quantize.commands.data_check import check_images, data_check_json, data_check_text
 
     if contact_sheet is not None and contact_sheet.exists() and not overwrite:
         raise RunError(
@@ -41,9 +41,16 @@ def check(
             expected="a new file",
             advice="name another one with --contact_sheet, or say --overwrite",
         )
-    request = DataCheckRequest(data_path, label_path, calibration_list, classes, contact_sheet, workers)
     with drawn_progress() as progress:
-        checked = check_images(request, progress=progress)
+        checked = check_images(
+            data_path,
+            label_path,
+            calibration_list,
+            classes=classes,
+            sheet=contact_sheet,
+            workers=workers,
+            progress=progress,
+        )
     print_result(data_check_json(checked) if json else data_check_text(checked, contact_sheet))
     return ExitCode.DONE if checked.sound else ExitCode.NOT_MET
 

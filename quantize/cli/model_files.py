@@ -38,14 +38,13 @@ def verify(
     Exit codes: 0 all as it should be, 1 something is not, 2 something to fix.
     """
     from quantize.cli.progress import drawn_progress
-    from quantize.commands.verify import VerifyRequest
     from quantize.commands.verify import verify as verify_model
     from quantize.gate.text import lines_text
     from quantize.run.repeat import Inputs
 
     inputs = Inputs(input_model, data_path, label_path)
     with drawn_progress() as progress:
-        verification = verify_model(VerifyRequest(model, report, not file_only, inputs), progress=progress)
+        verification = verify_model(model, report, repeat=not file_only, inputs=inputs, progress=progress)
     print_result(lines_text(verification.lines))
     return verification.exit_code
 

@@ -30,10 +30,9 @@ def package(
         return _checked(check)
     if run is None or check is not None:
         raise ConfigError("name a run to pack, or a package to check", expected="RUN, or --check FILE")
-    from quantize.commands.package import PackageRequest
     from quantize.commands.package import package as package_run
 
-    written = package_run(PackageRequest(run, output, licence_file, overwrite))
+    written = package_run(run, output, licence_file, overwrite=overwrite)
     print_result("\n".join(f"{path} ({path.stat().st_size:,} bytes)" for path in written))
     return ExitCode.DONE
 

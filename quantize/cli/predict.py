@@ -35,22 +35,22 @@ def predict(
     The preprocessing is the one in the model's metadata, or the catalog's for known weights; flags win over both.
     """
     from quantize.cli.progress import drawn_progress
-    from quantize.commands.predict import PredictRequest
     from quantize.commands.predict import predict as predict_images
     from quantize.config import load_config
     from quantize.prediction.answers import predict_text
 
-    request = PredictRequest(
-        model=model,
-        images=tuple(images),
-        preprocessing=load_config(None, overrides).preprocessing,
-        compare=compare,
-        top=top,
-        class_names=class_names,
-        batch_size=batch_size,
-        skip_unreadable=skip_unreadable,
-    )
+    preprocessing = load_config(None, overrides).preprocessing
     with drawn_progress() as progress:
-        report = predict_images(request, progress=progress)
+        report = predict_images(
+            model,
+            images,
+            preprocessing=preprocessing,
+            compare=compare,
+            top=top,
+            class_names=class_names,
+            batch_size=batch_size,
+            skip_unreadable=skip_unreadable,
+            progress=progress,
+        )
     print_result(report.model_dump_json(indent=1) if json else predict_text(report))
     return ExitCode.DONE

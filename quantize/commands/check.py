@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -23,42 +22,37 @@ from quantize.report.integer_share import arithmetic_of
 from quantize.run.folder import find_run
 
 
-@dataclass(frozen=True)
-class CheckRequest:
-    """One check.
+def check_run(
+    run: Path,
+    baseline: Path | None = None,
+    tolerances: Path | None = None,
+    junit_file: Path | None = None,
+    on_inconclusive: OnInconclusive | None = None,
+    *,
+    write: bool = True,
+    require: tuple[str, ...] = (),
+    limits_only: bool = False,
+) -> GateResult:
+    """Check a run, and write ``check.md`` next to its report.
 
-    Attributes:
+    Args:
         run: The run's folder, or its ``report.json``.
         baseline: The accepted baseline; None where the tolerances compare with none, or ``limits_only``.
         tolerances: A YAML file; None: those of ``configs/tolerances.yaml``.
-        junit: Where JUnit XML goes; None: nowhere.
+        junit_file: Where JUnit XML goes; None: nowhere.
         on_inconclusive: What to make of inconclusive lines; None: they have an exit code of their own.
-        write: Whether ``check.md`` is written beside the report.
+        write: Whether ``check.md`` is written.
         require: Figures that have to be compared, by name.
         limits_only: Leave out what the tolerances say of a baseline.
-    """
-
-    run: Path
-    baseline: Path | None = None
-    tolerances: Path | None = None
-    junit: Path | None = None
-    on_inconclusive: OnInconclusive | None = None
-    write: bool = True
-    require: tuple[str, ...] = ()
-    limits_only: bool = False
-
-
-def check_run(request: CheckRequest) -> GateResult:
-    """Check a run, and write ``check.md`` beside its report.
 
     Raises:
         ConfigError: The tolerances are wrong, or need a baseline and there is none.
         RunError: There is no such run or baseline, or it cannot be read.
     """
-    folder = find_run(request.run)
+    folder = find_run(run)
     document = read_document(folder / "report.json")
-    tolerances = read_tolerances(request.tolerances) if request.tolerances is not None else default_tolerances()
-    if request.baseline is None and not request.limits_only and tolerances.against_baseline:
+    limits = read_tolerances(tolerances) if tolerances is not None else default_tolerances()
+    if baseline is None and not limits_only and limits.against_baseline:
         raise ConfigError(
             "these tolerances compare with a baseline, and none is named",
             where="--baseline",
@@ -67,17 +61,17 @@ def check_run(request: CheckRequest) -> GateResult:
         )
     result = check(
         document,
-        read_baseline(request.baseline) if request.baseline is not None else None,
-        tolerances,
+        read_baseline(baseline) if baseline is not None else None,
+        limits,
         files_of(document, folder),
-        run=str(request.run),
-        on_inconclusive=request.on_inconclusive,
-        require=request.require,
+        run=str(run),
+        on_inconclusive=on_inconclusive,
+        require=require,
     )
-    if request.write:
+    if write:
         write_text(folder / "check.md", check_markdown(result))
-    if request.junit is not None:
-        write_text(request.junit, junit(result))
+    if junit_file is not None:
+        write_text(junit_file, junit(result))
     return result
 
 

@@ -2,51 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from quantize.errors import ModelError, RunError
 from quantize.models.catalog.catalog import CatalogEntry, load_catalog
 from quantize.package.build import Licence, build_package, licence_of
-from quantize.package.verify import Verified, verify_package
 from quantize.report.storage import read_report
 from quantize.run.folder import find_run
 
-__all__ = ["PackageRequest", "Verified", "package", "verify_package"]
 
+def package(
+    run: Path, output: Path | None = None, licence_file: Path | None = None, *, overwrite: bool = False
+) -> tuple[Path, ...]:
+    """Write a package for each model of a run, and return the files.
 
-@dataclass(frozen=True)
-class PackageRequest:
-    """A run whose models are to be packed.
-
-    Attributes:
+    Args:
         run: The run's folder, or its report.
         output: Folder for the packages; None: ``package`` in the run's folder.
         licence_file: Text of the fp32 model's licence; None: what the catalog knows.
         overwrite: Replace packages in the same place.
-    """
-
-    run: Path
-    output: Path | None = None
-    licence_file: Path | None = None
-    overwrite: bool = False
-
-
-def package(request: PackageRequest) -> tuple[Path, ...]:
-    """Write a package for each model of a run, and return the files.
 
     Raises:
         RunError: There is no run, its models have changed, or packages are in the way.
     """
-    run = find_run(request.run)
+    run = find_run(run)
     report = read_report(run / "report.json")
     entry = _entry(report.source.catalog)
     title = entry.title if entry is not None and entry.title else Path(report.source.path).stem
-    licence: Licence = licence_of(entry.licence if entry is not None else None, request.licence_file)
-    folder = request.output or run / "package"
+    licence: Licence = licence_of(entry.licence if entry is not None else None, licence_file)
+    folder = output or run / "package"
     places = [(model, folder / f"{Path(model.file).stem}.tar.gz") for model in report.models]
     in_the_way = [str(place) for _, place in places if place.exists()]
-    if in_the_way and not request.overwrite:
+    if in_the_way and not overwrite:
         raise RunError(
             "there is something already",
             where=str(folder),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx
@@ -26,23 +26,6 @@ _SHORT = 12
 
 
 @dataclass(frozen=True)
-class VerifyRequest:
-    """One verification.
-
-    Attributes:
-        model: The file.
-        report: Its run, or the run's ``report.json``; None: looked for beside the file.
-        repeat: Whether the run is repeated too.
-        inputs: Where the fp32 model and the images lie now, where that is not as in the report.
-    """
-
-    model: Path
-    report: Path | None = None
-    repeat: bool = True
-    inputs: Inputs = field(default_factory=Inputs)
-
-
-@dataclass(frozen=True)
 class Verification:
     """What a verification found: one line a thing that was checked."""
 
@@ -54,20 +37,33 @@ class Verification:
         return ExitCode.worst([ExitCode.NOT_MET for line in self.lines if line.verdict in FAILING])
 
 
-def verify(request: VerifyRequest, *, progress: Progress = silent) -> Verification:
+def verify(
+    model: Path,
+    report: Path | None = None,
+    *,
+    repeat: bool = True,
+    inputs: Inputs = Inputs(),
+    progress: Progress = silent,
+) -> Verification:
     """Check a model file against its run's report, and that the run can be repeated bit for bit.
+
+    Args:
+        model: The file.
+        report: Its run, or the run's ``report.json``; None: looked for next to the file.
+        repeat: Whether the run is repeated too.
+        inputs: Where the fp32 model and the images lie now, where that is not as in the report.
+        progress: Called while the run is repeated.
 
     Raises:
         ModelError: The file is no image classifier that can be read.
         RunError: There is no report, or it is of another schema.
     """
-    artifact = ModelArtifact.load(request.model)
-    place = find_run(request.report) / "report.json" if request.report is not None else report_of(request.model)
-    report = read_report(place)
-    report, section = _found(report, place, artifact, request.model)
-    lines = [*_file_lines(artifact, section, report)]
-    if request.repeat:
-        lines.append(_repeat(report, place, section.role, request.inputs, progress))
+    artifact = ModelArtifact.load(model)
+    place = find_run(report) / "report.json" if report is not None else report_of(model)
+    view, section = _view_of(read_report(place), place, artifact, model)
+    lines = [*_file_lines(artifact, section, view)]
+    if repeat:
+        lines.append(_repeat(view, place, section.role, inputs, progress))
     return Verification(tuple(lines))
 
 
@@ -98,7 +94,7 @@ def report_of(model: Path) -> Path:
     return beside[0]
 
 
-def _found(report: RunReport, place: Path, artifact: ModelArtifact, path: Path) -> tuple[RunReport, ModelSection]:
+def _view_of(report: RunReport, place: Path, artifact: ModelArtifact, path: Path) -> tuple[RunReport, ModelSection]:
     """Return what is said of a file, and the report with the models of the engine that made it."""
     views = [report, *(report.of_engine(engine) for engine in report.engines if not engine.written)]
     said = [(view, section) for view in views for section in view.models]
@@ -114,7 +110,7 @@ def _found(report: RunReport, place: Path, artifact: ModelArtifact, path: Path) 
             Path(section.file).name == path.name or section.role == role,
         )
 
-    best = max(said, key=lambda one: likeness(one[1]))
+    best = max(said, key=lambda view_and_section: likeness(view_and_section[1]))
     if not any(likeness(best[1])):
         raise RunError(
             "the report does not speak of this model",

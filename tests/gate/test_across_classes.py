@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from quantize.commands.check import CheckRequest, check_run
+from quantize.commands.check import check_run
 from quantize.errors import ExitCode
 from quantize.gate.machine import Machine
 from quantize.gate.result import Line
@@ -27,7 +27,7 @@ def on(cpu_class: str, target: str) -> Callable[[dict[str, Any]], None]:
 
 
 def lines_of(run: Any, baseline: Path | None, **more: Any) -> dict[str, Line]:
-    result = check_run(CheckRequest(run.folder, baseline, limits_only=baseline is None, **more))
+    result = check_run(run.folder, baseline, limits_only=baseline is None, **more)
     return {line.name: line for line in result.lines}
 
 
@@ -88,7 +88,7 @@ def test_speed_that_was_not_measured_for_the_target_is_not_held_against_anything
         line = found["int8.speedup.fp32"]
         assert line.verdict == "not comparable"
         assert line.note == "not measured for the target vnni: this machine's class of CPUs is avx2"
-    required = check_run(CheckRequest(run.folder, limits_only=True, require=("speedup",)))
+    required = check_run(run.folder, limits_only=True, require=("speedup",))
     assert required.exit_code is ExitCode.NOT_MET
 
 

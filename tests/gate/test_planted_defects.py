@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from quantize.commands.check import CheckRequest, check_run
+from quantize.commands.check import check_run
 from quantize.errors import ConfigError, ExitCode, RunError
 from quantize.gate.result import GateResult
 
@@ -26,7 +26,7 @@ def _broken(result: GateResult) -> dict[str, str]:
 
 
 def _checked(run: Any, baseline: Path | None, **more: Any) -> GateResult:
-    return check_run(CheckRequest(run.folder, baseline, **more))
+    return check_run(run.folder, baseline, **more)
 
 
 def _tolerances(tmp_path: Path, text: str) -> Path:

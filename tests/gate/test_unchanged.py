@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from quantize.commands.check import CheckRequest, accept_run, check_run
+from quantize.commands.check import accept_run, check_run
 from quantize.errors import ConfigError, ExitCode
 from quantize.gate.result import GateResult
 
@@ -65,14 +65,14 @@ def test_an_unchanged_run_passes_whatever_its_verdict_and_however_few_runs(
     new_run: Any, tmp_path: Path, edits: tuple[Edit, ...]
 ) -> None:
     run, own = accepted(new_run, tmp_path, *edits)
-    result = check_run(CheckRequest(run.folder, own))
+    result = check_run(run.folder, own)
     assert result.exit_code is ExitCode.DONE
     assert broken(result) == set()
 
 
 def test_what_is_on_neither_side_is_not_in_the_baseline(new_run: Any, tmp_path: Path) -> None:
     run, own = accepted(new_run, tmp_path, few_runs)
-    result = check_run(CheckRequest(run.folder, own))
+    result = check_run(run.folder, own)
     assert verdicts(result)["int8.latency_p99.baseline"] == "not in the baseline"
     assert "not compared" in result.headline
 
@@ -81,12 +81,10 @@ def test_what_is_new_is_not_in_the_baseline_and_what_is_gone_is_missing(
     new_run: Any, baseline: Path, tmp_path: Path
 ) -> None:
     _, without = accepted(new_run, tmp_path, few_runs)
-    assert verdicts(check_run(CheckRequest(new_run("whole").folder, without)))["int8.latency_p99.baseline"] == (
-        "not in the baseline"
-    )
+    assert verdicts(check_run(new_run("whole").folder, without))["int8.latency_p99.baseline"] == ("not in the baseline")
     gone = new_run("gone")
     gone.change(few_runs)
-    result = check_run(CheckRequest(gone.folder, baseline))
+    result = check_run(gone.folder, baseline)
     assert verdicts(result)["int8.latency_p99.baseline"] == "missing"
     assert result.exit_code is ExitCode.NOT_MET
 
@@ -95,13 +93,13 @@ def test_a_limit_is_not_excused_by_a_figure_that_is_not_there(new_run: Any, tmp_
     run, own = accepted(new_run, tmp_path, few_runs)
     limits = tmp_path / "tolerances.yaml"
     limits.write_text("against_fp32: {latency_p99: {at_most: 1.0e12}}\nagainst_baseline: {}\n")
-    result = check_run(CheckRequest(run.folder, own, limits))
+    result = check_run(run.folder, own, limits)
     assert broken(result) == {"int8.latency_p99.fp32", "qdq.latency_p99.fp32"}
 
 
 def test_a_limit_that_the_accepted_run_missed_is_told_as_accepted(new_run: Any, tmp_path: Path) -> None:
     run, own = accepted(new_run, tmp_path, misses, slow)
-    found = verdicts(result := check_run(CheckRequest(run.folder, own)))
+    found = verdicts(result := check_run(run.folder, own))
     for name in ("agreement", "kl", "top1_drop", "speedup"):
         assert found[f"int8.{name}.fp32"] == "accepted"
     assert "missed, as in the accepted run" in result.headline
@@ -120,34 +118,32 @@ def test_it_fails_where_the_run_is_worse_by_more_than_is_tolerated(
                 agreement=agreement
             )
         )
-    assert verdicts(check_run(CheckRequest(worse.folder, own)))["int8.agreement.fp32"] == verdict
+    assert verdicts(check_run(worse.folder, own))["int8.agreement.fp32"] == verdict
 
 
 def test_a_limit_that_the_accepted_run_held_still_binds(new_run: Any, baseline: Path) -> None:
     run = new_run(seed=1)
     run.change(misses)
-    assert {"int8.agreement.fp32", "int8.top1_drop.fp32", "run.criterion"} <= broken(
-        check_run(CheckRequest(run.folder, baseline))
-    )
+    assert {"int8.agreement.fp32", "int8.top1_drop.fp32", "run.criterion"} <= broken(check_run(run.folder, baseline))
 
 
 def test_a_required_figure_that_is_not_compared_fails(new_run: Any, tmp_path: Path) -> None:
     run, own = accepted(new_run, tmp_path, few_runs)
-    result = check_run(CheckRequest(run.folder, own, require=("latency_p99", "agreement")))
+    result = check_run(run.folder, own, require=("latency_p99", "agreement"))
     assert broken(result) == {"int8.latency_p99.baseline", "qdq.latency_p99.baseline"}
     assert result.exit_code is ExitCode.NOT_MET
 
 
 def test_a_required_figure_that_nothing_looks_at_is_the_users_to_fix(new_run: Any, baseline: Path) -> None:
     with pytest.raises(ConfigError) as raised:
-        check_run(CheckRequest(new_run().folder, baseline, require=("agrement",)))
+        check_run(new_run().folder, baseline, require=("agrement",))
     assert "did you mean agreement?" in str(raised.value)
     with pytest.raises(ConfigError, match="nothing here looks at"):
-        check_run(CheckRequest(new_run("other").folder, limits_only=True, require=("latency_p99",)))
+        check_run(new_run("other").folder, limits_only=True, require=("latency_p99",))
 
 
 def test_limits_alone_need_no_baseline_and_say_so(new_run: Any) -> None:
-    result = check_run(CheckRequest(new_run().folder, limits_only=True))
+    result = check_run(new_run().folder, limits_only=True)
     assert result.exit_code is ExitCode.DONE
     assert "No baseline: limits against fp32 alone." in result.notes
     assert not [line for line in result.lines if line.name.endswith(".baseline")]

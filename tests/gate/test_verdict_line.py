@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from quantize.cli.main import main
-from quantize.commands.check import CheckRequest, accept_run, check_run
+from quantize.commands.check import accept_run, check_run
 from quantize.errors import ExitCode
 from quantize.gate.baseline import read_baseline
 from quantize.gate.result import Line
@@ -35,7 +35,7 @@ def judged(accuracy: str, speed: str) -> Any:
 
 
 def line_of(run: Any, baseline: Path | None, **more: Any) -> Line:
-    result = check_run(CheckRequest(run.folder, baseline, limits_only=baseline is None, **more))
+    result = check_run(run.folder, baseline, limits_only=baseline is None, **more)
     return next(line for line in result.lines if line.name == "run.criterion")
 
 
@@ -95,7 +95,7 @@ def test_a_baseline_of_before_does_not_tell_its_verdict(new_run: Any, baseline: 
     run = new_run()
     run.change(lambda report: report["verdict"].update(status="not met"))
     assert line_of(run, baseline).verdict == "not in the baseline"
-    required = check_run(CheckRequest(run.folder, baseline, require=("criterion",)))
+    required = check_run(run.folder, baseline, require=("criterion",))
     assert required.exit_code is ExitCode.NOT_MET
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from junitparser import Failure, JUnitXml, Skipped
 
-from quantize.commands.check import CheckRequest, accept_run, check_run
+from quantize.commands.check import accept_run, check_run
 from quantize.errors import ExitCode
 from quantize.gate.baseline import Baseline, read_baseline
 from quantize.gate.changes import difference
@@ -59,7 +59,7 @@ def test_an_independent_parser_reads_the_junit_file(policy: str | None, tmp_path
 
 
 def test_the_terminal_lines_the_verdicts_up(new_run: Any, baseline: Path) -> None:
-    text = check_text(check_run(CheckRequest(new_run().folder, baseline)))
+    text = check_text(check_run(new_run().folder, baseline))
     assert "\npass                int8 (QLinear): top-1 drop against fp32\n                    baseline 67.75 %" in text
     assert text.startswith("46 tolerances checked, none broken.")
 
@@ -68,7 +68,7 @@ def test_check_md_names_what_failed_and_what_changed(new_run: Any, baseline: Pat
     run = new_run()
     run.change(lambda r: r["models"][0]["selection"]["evaluation"]["fidelity"].update(agreement=0.5))
     run.change(lambda r: r["provenance"]["versions"].update(onnxruntime="99.0"))
-    check_run(CheckRequest(run.folder, baseline))
+    check_run(run.folder, baseline)
     text = (run.folder / "check.md").read_text("utf-8")
     assert text.startswith("# Quantization check FAILED")
     assert "| int8 (QLinear): agreement with fp32 | – | 50.00 % | at least 90.00 % | fail |" in text

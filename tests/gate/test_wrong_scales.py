@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from quantize.commands.check import CheckRequest, check_run
+from quantize.commands.check import check_run
 from quantize.data.batches import Batches
 from quantize.data.crops.crops import Crops
 from quantize.data.preprocessing import PRESETS
@@ -55,7 +55,7 @@ def test_wrong_scales_fail_at_agreement_and_small_ones_pass(
     fidelity = summarize(found).fidelity
     assert fidelity is not None
     run.change(lambda r: r["models"][0]["selection"]["evaluation"].update(fidelity=fidelity.model_dump(mode="json")))
-    result = check_run(CheckRequest(run.folder, baseline))
+    result = check_run(run.folder, baseline)
     assert result.exit_code is code
     broken = {line.name for line in result.lines if result.failing(line)}
     assert ("int8.agreement.fp32" in broken) == (code is ExitCode.NOT_MET)

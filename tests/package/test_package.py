@@ -11,11 +11,12 @@ import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from quantize.cli.main import main
-from quantize.commands.package import PackageRequest, package, verify_package
+from quantize.commands.package import package
 from quantize.errors import DataError, ExitCode, RunError
 from quantize.package.archive import read_archive, write_archive
 from quantize.package.build import allowed_difference, licence_of
 from quantize.package.card import model_card
+from quantize.package.verify import verify_package
 from quantize.provenance import sha256_bytes
 from quantize.report.storage import read_report
 
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.inc
 
 @pytest.fixture(scope="module")
 def packages(run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
-    return package(PackageRequest(run, tmp_path_factory.mktemp("packages")))
+    return package(run, tmp_path_factory.mktemp("packages"))
 
 
 def test_both_models_of_a_run_are_packed_and_found_whole(packages: tuple[Path, ...]) -> None:
@@ -43,14 +44,14 @@ def test_both_models_of_a_run_are_packed_and_found_whole(packages: tuple[Path, .
 
 
 def test_the_same_run_gives_the_same_bytes(run: Path, packages: tuple[Path, ...], tmp_path: Path) -> None:
-    again = package(PackageRequest(run / "report.json", tmp_path))
+    again = package(run / "report.json", tmp_path)
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in packages]
 
 
 def test_packages_are_not_written_over(run: Path, packages: tuple[Path, ...]) -> None:
     with pytest.raises(RunError, match="something already"):
-        package(PackageRequest(run, packages[0].parent))
-    assert package(PackageRequest(run, packages[0].parent, overwrite=True)) == packages
+        package(run, packages[0].parent)
+    assert package(run, packages[0].parent, overwrite=True) == packages
 
 
 def test_the_sample_is_what_any_runtime_takes(
@@ -72,10 +73,10 @@ def test_a_changed_model_is_not_packed(run: Path, tmp_path: Path) -> None:
     model = copy / "colours-13-int8.onnx"
     model.write_bytes(model.read_bytes() + b"\x00")
     with pytest.raises(RunError, match="not the one of the report"):
-        package(PackageRequest(copy))
+        package(copy)
     model.unlink()
     with pytest.raises(RunError, match="no such file"):
-        package(PackageRequest(copy))
+        package(copy)
     assert not (copy / "package").exists()
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from quantize.commands.predict import PredictRequest, predict
+from quantize.commands.predict import predict
 from quantize.config.run_config import PreprocessingBlock
 from quantize.data.preprocessing import PRESETS
 from quantize.errors import ConfigError, DataError, ModelError
@@ -26,7 +26,7 @@ IMAGENET = PreprocessingBlock(preset="imagenet")
 
 def _ask(model: Path, *images: Path | str, **changes: object) -> PredictReport:
     request = {"preprocessing": IMAGENET, "threads": 1, **changes}
-    return predict(PredictRequest(model, [str(image) for image in images], **request))  # type: ignore[arg-type]
+    return predict(model, [str(image) for image in images], **request)  # type: ignore[arg-type]
 
 
 def test_folders_stand_for_their_images_and_the_order_is_kept(colour_model: Writer, colours: Path) -> None:

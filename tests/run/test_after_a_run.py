@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
 
 from quantize.cli.main import main
 from quantize.commands.models import inspect_model
-from quantize.commands.verify import VerifyRequest, verify
+from quantize.commands.verify import verify
 from quantize.errors import ExitCode, RunError
 from quantize.gate.result import Verdict
 from quantize.graph.identity import graph_sha256
@@ -33,8 +34,8 @@ def _int8(run: Path) -> Path:
     return next(run.glob("*-int8.onnx"))
 
 
-def _verdicts(request: VerifyRequest) -> dict[str, Verdict]:
-    return {line.name.removeprefix("verify."): line.verdict for line in verify(request).lines}
+def _verdicts(model: Path, **options: Any) -> dict[str, Verdict]:
+    return {line.name.removeprefix("verify."): line.verdict for line in verify(model, **options).lines}
 
 
 def test_metadata_were_added_after_the_measurement_and_changed_nothing_else(colour_run: TuneResult) -> None:
@@ -64,7 +65,7 @@ def test_inspecting_another_model_says_that_it_carries_no_facts(
 
 
 def test_a_written_model_is_verified_and_its_run_repeated_bit_for_bit(colour_run: TuneResult) -> None:
-    found = _verdicts(VerifyRequest(_int8(colour_run.run)))
+    found = _verdicts(_int8(colour_run.run))
     assert set(found) == {"valid", "file", "graph", "accuracy", "metadata", "repeat"}
     assert set(found.values()) == {"pass"}
 
@@ -74,7 +75,7 @@ def test_a_changed_weight_is_another_file_and_another_graph(run: Path) -> None:
     weight = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
     weight.raw_data = bytes(reversed(weight.raw_data))
     onnx.save(model, _int8(run))
-    found = _verdicts(VerifyRequest(_int8(run), repeat=False))
+    found = _verdicts(_int8(run), repeat=False)
     assert {name for name, verdict in found.items() if verdict == "fail"} == {"file", "graph", "accuracy"}
 
 
@@ -84,16 +85,16 @@ def test_changed_metadata_are_told(run: Path) -> None:
     next(entry for entry in model.metadata_props if entry.key == "quantize.top1").value = "0.99"
     onnx.save(model, _int8(run))
     assert graph_sha256(model) == before
-    found = _verdicts(VerifyRequest(_int8(run), repeat=False))
+    found = _verdicts(_int8(run), repeat=False)
     assert (found["file"], found["graph"], found["metadata"]) == ("fail", "pass", "fail")
 
 
 def test_a_run_whose_inputs_are_gone_is_not_comparable(run: Path, tmp_path: Path) -> None:
-    request = VerifyRequest(_int8(run), inputs=Inputs(model=tmp_path / "gone.onnx"))
-    line = verify(request).lines[-1]
+    verification = verify(_int8(run), inputs=Inputs(model=tmp_path / "gone.onnx"))
+    line = verification.lines[-1]
     assert line.verdict == "not comparable"
     assert "gone.onnx" in (line.note or "")
-    assert verify(request).exit_code is ExitCode.DONE
+    assert verification.exit_code is ExitCode.DONE
 
 
 def test_other_calibration_images_are_not_the_runs(run: Path, colour_images: tuple[Path, Path], tmp_path: Path) -> None:
@@ -102,7 +103,7 @@ def test_other_calibration_images_are_not_the_runs(run: Path, colour_images: tup
     images[0].write_bytes(images[1].read_bytes())
     for image in images[2:]:
         image.write_bytes(images[0].read_bytes())
-    line = verify(VerifyRequest(_int8(run), inputs=Inputs(data=other, labels=colour_images[1]))).lines[-1]
+    line = verify(_int8(run), inputs=Inputs(data=other, labels=colour_images[1])).lines[-1]
     assert line.verdict == "not comparable"
     assert "calibration images" in (line.note or "")
 
@@ -110,8 +111,8 @@ def test_other_calibration_images_are_not_the_runs(run: Path, colour_images: tup
 def test_a_model_without_a_report_beside_it_is_the_users_to_fix(run: Path, tmp_path: Path) -> None:
     alone = Path(shutil.copy(_int8(run), tmp_path / "alone.onnx"))
     with pytest.raises(RunError, match="no report"):
-        verify(VerifyRequest(alone))
-    assert _verdicts(VerifyRequest(alone, report=run, repeat=False))["file"] == "pass"
+        verify(alone)
+    assert _verdicts(alone, report=run, repeat=False)["file"] == "pass"
 
 
 @pytest.mark.usefixtures("brief")

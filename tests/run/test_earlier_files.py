@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from quantize.cli.main import main
-from quantize.commands.check import CheckRequest, check_run
+from quantize.commands.check import check_run
 from quantize.commands.report import draw_reports
-from quantize.commands.verify import VerifyRequest, verify
+from quantize.commands.verify import verify
 from quantize.config import load_config
 from quantize.errors import ExitCode
 from quantize.gate.baseline import read_baseline
@@ -32,7 +32,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def test_its_check_against_its_own_baseline_passes_though_it_is_slower_larger_and_has_no_p99(run: Path) -> None:
-    result = check_run(CheckRequest(run, BASELINE))
+    result = check_run(run, BASELINE)
     assert result.exit_code is ExitCode.DONE
     found = {line.name: line.verdict for line in result.lines}
     assert found["int8.latency_p99.baseline"] == found["int8.latency_p50.baseline"] == "not in the baseline"
@@ -42,7 +42,7 @@ def test_its_check_against_its_own_baseline_passes_though_it_is_slower_larger_an
 
 
 def test_without_its_baseline_the_limits_that_it_misses_fail(run: Path) -> None:
-    result = check_run(CheckRequest(run, limits_only=True))
+    result = check_run(run, limits_only=True)
     broken = {line.name for line in result.lines if result.failing(line)}
     assert broken == {f"{role}.{figure}.fp32" for role in ("int8", "qdq") for figure in ("speedup", "size")}
 
@@ -88,7 +88,7 @@ def test_its_report_never_says_both_that_it_is_not_met_and_that_a_candidate_met(
 @pytest.mark.parametrize("name", ["colours-13-int8.onnx", "colours-13-qdq.onnx"])
 def test_its_models_are_verified(run: Path, name: str, colour_images: tuple[Path, Path]) -> None:
     inputs = Inputs(model=FIXTURES / "colours-13.onnx", data=colour_images[0], labels=colour_images[1])
-    lines = {line.name: line for line in verify(VerifyRequest(run / name, inputs=inputs)).lines}
+    lines = {line.name: line for line in verify(run / name, inputs=inputs).lines}
     repeated = lines.pop("verify.repeat")
     assert {line.verdict for line in lines.values()} == {"pass"}
     assert repeated.found is not None, repeated.note  # repeated; whether bit for bit is not the reader's doing

@@ -13,7 +13,7 @@ from typing import Any
 import onnx
 import pytest
 
-from quantize.commands.verify import VerifyRequest, verify
+from quantize.commands.verify import verify
 from quantize.config import load_config
 from quantize.criterion import Criterion, SpeedCriterion
 from quantize.engines.inc.engine import IncSearch
@@ -99,12 +99,12 @@ def test_the_models_of_both_engines_are_those_of_their_report(
     for section in (*both.report.models, *_other(both.report).models):
         file = both.run / section.file
         monkeypatch.chdir(file.parent)
-        request = VerifyRequest(Path(file.name), report=both.run if named else None, repeat=False)
-        assert {line.verdict for line in verify(request).lines} == {"pass"}, section.file
+        lines = verify(Path(file.name), report=both.run if named else None, repeat=False).lines
+        assert {line.verdict for line in lines} == {"pass"}, section.file
 
 
 def test_the_other_engines_model_is_repeated_bit_for_bit(both: TuneResult) -> None:
-    line = verify(VerifyRequest(both.run / _other(both.report).models[0].file)).lines[-1]
+    line = verify(both.run / _other(both.report).models[0].file).lines[-1]
     assert (line.name, line.verdict) == ("verify.repeat", "pass")
 
 
@@ -113,7 +113,7 @@ def test_the_other_engines_model_in_the_place_of_the_better_one_is_told(both: Tu
     own, other = both.report.models[0], _other(both.report).models[0]
     assert own.graph_sha256 != other.graph_sha256
     shutil.copy(run / other.file, run / own.file)
-    verdicts = {line.name: line.verdict for line in verify(VerifyRequest(run / own.file, repeat=False)).lines}
+    verdicts = {line.name: line.verdict for line in verify(run / own.file, repeat=False).lines}
     assert (verdicts["verify.file"], verdicts["verify.metadata"]) == ("fail", "fail")
 
 

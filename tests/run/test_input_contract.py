@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,9 @@ from PIL import Image
 
 from quantize.commands.benchmark import BenchmarkRequest, benchmark
 from quantize.commands.models import inspect_model
-from quantize.commands.package import PackageRequest, package, verify_package
-from quantize.commands.predict import PredictRequest, predict
-from quantize.commands.verify import VerifyRequest, verify
+from quantize.commands.package import package
+from quantize.commands.predict import predict
+from quantize.commands.verify import verify
 from quantize.config import RunConfig, load_config
 from quantize.config.run_config import PreprocessingBlock
 from quantize.data.preprocessing import Preprocessing
@@ -25,6 +26,7 @@ from quantize.data.split import split
 from quantize.errors import ConfigError, ExitCode, ModelError
 from quantize.models.artifact import ModelArtifact
 from quantize.models.session import open_session
+from quantize.package.verify import verify_package
 from quantize.report.markdown import markdown
 from quantize.rewrites.channel_affine import InputContract
 from quantize.run.request import TuneRequest, TuneResult
@@ -165,7 +167,7 @@ def test_the_baseline_of_the_measurement_is_the_fp32_model_with_the_same_input(r
 
 def test_a_run_is_repeated_bit_for_bit(run: TuneResult, tmp_path: Path) -> None:
     for role, repeat in (("int8", True), ("fp32", False)):
-        verdicts = {line.name: line.verdict for line in verify(VerifyRequest(_file(run, role), repeat=repeat)).lines}
+        verdicts = {line.name: line.verdict for line in verify(_file(run, role), repeat=repeat).lines}
         assert set(verdicts.values()) == {"pass"}, verdicts
         assert ("verify.repeat" in verdicts) == repeat
     config = load_config(run.run / "config.yaml", {})
@@ -191,14 +193,14 @@ def test_predict_feeds_a_model_as_its_file_says_and_its_fp32_original_as_asked(
     names = tmp_path / "names.txt"
     names.write_text("red\ngreen\nblue\nyellow\ncyan\npink\n")
     images = [str(colour_images[0] / f"image{number:03d}.png") for number in range(6)]
-    request = PredictRequest(_file(run, "int8"), images, class_names=names, top=1)
-    assert [one.answers[0].label for one in predict(request).predictions] == [0, 1, 2, 3, 4, 5]
+    asking = partial(predict, _file(run, "int8"), images, class_names=names, top=1)
+    assert [prediction.label for prediction in asking().predictions] == [0, 1, 2, 3, 4, 5]
     asked = PreprocessingBlock(preset="caffe", interpolation="nearest")
-    compared = predict(replace(request, compare=caffe_model, preprocessing=asked))
+    compared = asking(compare=caffe_model, preprocessing=asked)
     assert compared.agreement == 1
     assert f"input contract '{_contract(run)}'" in compared.preprocessing
     with pytest.raises(ConfigError, match="nothing says which preprocessing"):
-        predict(replace(request, compare=caffe_model))
+        asking(compare=caffe_model)
 
 
 @pytest.mark.parametrize("original", [False, True])
@@ -235,7 +237,7 @@ def test_benchmark_feeds_each_model_as_its_file_says(
 
 
 def test_a_run_is_packed_and_its_package_answers(run: TuneResult, tmp_path: Path) -> None:
-    for file in package(PackageRequest(run.run, output=tmp_path)):
+    for file in package(run.run, output=tmp_path):
         assert verify_package(file).answers
     assert "input_contract" in inspect_model(_file(run, "qdq")).facts
 
@@ -292,7 +294,7 @@ def test_overwriting_begins_the_native_engines_search_anew(
     shutil.copytree(run.run, tmp_path / "out")
     config = _config(colour_images, "imagenet", "native")
     request = TuneRequest(config, input_model=caffe_model, output_model=tmp_path / "out", workers=1, pair_seconds=0.2)
-    again = tune(replace(request, overwrite=True))
+    again = tune(dataclasses.replace(request, overwrite=True))
     assert again.exit_code is ExitCode.DONE
     assert again.report.provenance.created >= run.report.provenance.created
 

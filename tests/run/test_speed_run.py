@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from quantize.commands.check import CheckRequest, check_run
+from quantize.commands.check import check_run
 from quantize.errors import ExitCode
 from quantize.measurement.machine.cpu_class import CPU_CLASS
 from quantize.report.storage import read_report
@@ -64,9 +64,7 @@ def test_speed_is_not_judged_where_the_models_are_for_other_cpus(tuned: Tuned) -
     assert report.verdict.headline == "met, speed not measured for the target"
     assert "Latency and size (not measured for the target vnni)" in (result.run / "report.md").read_text("utf-8")
     line = next(
-        line
-        for line in check_run(CheckRequest(result.run, limits_only=True, write=False)).lines
-        if line.name == "int8.speedup.fp32"
+        line for line in check_run(result.run, limits_only=True, write=False).lines if line.name == "int8.speedup.fp32"
     )
     assert line.verdict == "not comparable"
     assert "not measured for the target vnni" in (line.note or "")
