@@ -23,7 +23,7 @@ from quantize.run.folder import RunFolder
 from quantize.run.input_contract import contracted
 from quantize.run.rewriting import rewrite_candidate
 from quantize.run.score_correction import CORRECTION, with_corrected_scores
-from quantize.run.search import Found
+from quantize.run.search import Findings
 from quantize.target import must_not_saturate
 
 _LAYER_IMAGES = 16
@@ -35,7 +35,7 @@ class Built:
 
     Attributes:
         context: The run; its model, preprocessing and evaluator are those of the files' input.
-        found: The search.
+        findings: The search.
         rewritten: Both formats, and what each rewrite did.
         chosen: What they were built from.
         pair: The files.
@@ -45,7 +45,7 @@ class Built:
     """
 
     context: Context
-    found: Found
+    findings: Findings
     rewritten: Rewritten
     chosen: ChosenSection
     pair: Pair
@@ -67,18 +67,18 @@ class Step:
     model: ModelProto
 
 
-def build(context: Context, found: Found, folder: RunFolder | None = None) -> Built:
+def build(context: Context, findings: Findings, folder: RunFolder | None = None) -> Built:
     """Give a search's choice its input, rewrite it, correct its scores and write both formats.
 
     Args:
         context: The run.
-        found: The search.
+        findings: The search.
         folder: Where the files go; None: where the run's go.
     """
-    assert found.chosen.artifact is not None
+    assert findings.chosen.artifact is not None
     with context.stages.stage("error by layer"):
-        layers = _layers(context, found.chosen)
-    folded = contracted(context, found.chosen.artifact, found.chosen.recipe)
+        layers = _layers(context, findings.chosen)
+    folded = contracted(context, findings.chosen.artifact, findings.chosen.recipe)
     own = folded.context
     if folded.section is not None:
         selection = own.evaluator(own.images.evaluation, "evaluation-contract")
@@ -86,21 +86,21 @@ def build(context: Context, found: Found, folder: RunFolder | None = None) -> Bu
         own = replace(own, selection=selection)
     if folder is not None:
         own = replace(own, folder=folder)
-    return replace(write_files(own, folded.candidate, found), contract=folded.section, layers=layers)
+    return replace(write_files(own, folded.candidate, findings), contract=folded.section, layers=layers)
 
 
-def write_files(context: Context, candidate: ModelArtifact, found: Found) -> Built:
+def write_files(context: Context, candidate: ModelArtifact, findings: Findings) -> Built:
     """Rewrite a candidate, correct its scores and write both formats into the run's folder.
 
     Args:
         context: The run; its model and preprocessing are those of the written files' input.
         candidate: The quantized model, before rewrites.
-        found: The search that chose it.
+        findings: The search that chose it.
     """
     with context.stages.stage("rewrite, and write both formats"):
         bare = to_qlinear(candidate.proto(), opset=context.qlinear_opset)
         plain = rewrite_candidate(context, candidate)
-        corrected, corrections = _corrected(context, found, plain)
+        corrected, corrections = _corrected(context, findings, plain)
         pair = write_pair(finished(corrected, context.target), context.folder)
         steps = tuple(
             Step(name, finished_model(model, context.target))
@@ -110,8 +110,8 @@ def write_files(context: Context, candidate: ModelArtifact, found: Found) -> Bui
                 ("the correction of the scores", corrected.qlinear),
             )
         )
-        chosen = _chosen(context, found, corrected, corrections, pair)
-        return Built(context, found, corrected, chosen, pair, steps)
+        chosen = _chosen(context, findings, corrected, corrections, pair)
+        return Built(context, findings, corrected, chosen, pair, steps)
 
 
 def _layers(context: Context, trial: Trial) -> tuple[LayerErrorSection, ...]:
@@ -126,13 +126,13 @@ def _layers(context: Context, trial: Trial) -> tuple[LayerErrorSection, ...]:
     return tuple(LayerErrorSection.model_validate(error, from_attributes=True) for error in errors)
 
 
-def _corrected(context: Context, found: Found, plain: Rewritten) -> tuple[Rewritten, tuple[str, ...]]:
+def _corrected(context: Context, findings: Findings, plain: Rewritten) -> tuple[Rewritten, tuple[str, ...]]:
     """Correct the scores of a model where it pays, unless its engine has done so in its search.
 
     Returns:
         Both formats, and the corrections of their recipe.
     """
-    recipe, recorded = found.chosen.recipe, context.recorded
+    recipe, recorded = findings.chosen.recipe, context.recorded
     before = tuple(name for name in recipe.corrections if name != CORRECTION)
     own = engine_named(recipe.engine).corrects_own_scores
     if own or (recorded is not None and CORRECTION not in recorded.chosen.recipe.corrections):
@@ -155,13 +155,13 @@ def _corrected(context: Context, found: Found, plain: Rewritten) -> tuple[Rewrit
 
 
 def _chosen(
-    context: Context, found: Found, rewritten: Rewritten, corrections: tuple[str, ...], pair: Pair
+    context: Context, findings: Findings, rewritten: Rewritten, corrections: tuple[str, ...], pair: Pair
 ) -> ChosenSection:
     kept = tuple(record.name for record in rewritten.records if record.kept)
-    recipe = found.chosen.recipe.but(rewrites=kept, corrections=corrections)
+    recipe = findings.chosen.recipe.but(rewrites=kept, corrections=corrections)
     int8, layers = engine_named(recipe.engine).int8_layers(recipe, context.model.proto())
     return ChosenSection(
-        trial=found.chosen.index,
+        trial=findings.chosen.index,
         recipe_id=recipe.id,
         recipe=recipe,
         all_fp32=int8 == 0,

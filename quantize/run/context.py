@@ -69,8 +69,8 @@ class Ratios:
 
     Attributes:
         journal: The run's journal.
-        recorded: Ratios of a recorded latency table, which stand in place of measuring.
-        profiles: Recorded profiles by recipe id, which stand in place of measuring.
+        recorded: Ratios of a recorded latency table, which are used instead of measuring.
+        profiles: Recorded profiles by recipe id, which are used instead of measuring.
         used: Every ratio that was asked for: low, ratio, high.
         used_profiles: Every profile that was asked for, by recipe id.
     """
@@ -88,8 +88,8 @@ class Ratios:
         def compute() -> list[float]:
             if key in self.recorded:
                 return list(self.recorded[key])
-            found = measured()
-            return [found.low, found.ratio, min(found.high, _UNBOUNDED)]
+            ratio = measured()
+            return [ratio.low, ratio.ratio, min(ratio.high, _UNBOUNDED)]
 
         low, ratio, high = self.journal.step(f"rewrite {key}", compute)
         self.used[key] = (low, ratio, high)

@@ -21,7 +21,7 @@ from quantize.run.folder import RunFolder
 from quantize.run.judging import final_verdict
 from quantize.run.report import run_report
 from quantize.run.rewriting import rewrite_ratio
-from quantize.run.search import Found, Search
+from quantize.run.search import Findings, Search
 from quantize.run.settle import Settled, settle
 
 _RANKS: Mapping[Status, int] = {"met": 2, "not asked": 2, "inconclusive": 1, "not met": 0}
@@ -44,7 +44,7 @@ class _Side:
         return self.settled.judged.verdict
 
 
-def compare_engines(context: Context, came_to: Sequence[tuple[Search, Found]]) -> RunReport:
+def compare_engines(context: Context, came_to: Sequence[tuple[Search, Findings]]) -> RunReport:
     """Write and judge what every engine found, keep the best one's files as the run's, and return the report.
 
     Criteria that are met (or none asked) go before inconclusive ones, and those before ones that are not met; speed is
@@ -58,9 +58,9 @@ def compare_engines(context: Context, came_to: Sequence[tuple[Search, Found]]) -
         came_to: The search of each engine, and what it found; at least two.
     """
     sides = []
-    for search, found in came_to:
+    for search, findings in came_to:
         name = search.engine.name
-        sides.append(_Side(name, settle(context, found, search, context.folder.of_engine(name))))
+        sides.append(_Side(name, settle(context, findings, search, context.folder.of_engine(name))))
     with context.stages.stage("compare the engines"):
         sides = [_with_speed(context, side) for side in sides]
         best, why = _best(context, sides)
@@ -128,10 +128,10 @@ def _role(context: Context) -> Role:
 
 
 def _accuracy(side: _Side) -> float:
-    found = side.settled.judged.models[0].deciding.evaluation
-    if found.top1 is not None:
-        return found.top1.expected
-    return found.fidelity.agreement if found.fidelity is not None else 0.0
+    evaluation = side.settled.judged.models[0].deciding.evaluation
+    if evaluation.top1 is not None:
+        return evaluation.top1.expected
+    return evaluation.fidelity.agreement if evaluation.fidelity is not None else 0.0
 
 
 def _divergence(side: _Side) -> float:
@@ -156,7 +156,7 @@ def _moved(side: _Side, folder: RunFolder) -> _Side:
 
 
 def _section(side: _Side, verdict: VerdictSection, *, written: bool, names: Mapping[Role, str]) -> EngineSection:
-    found, built = side.settled.built.found, side.settled.built
+    findings, built = side.settled.built.findings, side.settled.built
     return EngineSection(
         engine=side.engine,
         written=written,
@@ -166,10 +166,10 @@ def _section(side: _Side, verdict: VerdictSection, *, written: bool, names: Mapp
         chosen=built.chosen,
         models=side.settled.judged.models,
         measured=dict(names),
-        trials=found.sections,
-        search=found.search,
-        seconds=found.seconds,
-        peak_bytes=found.peak_bytes,
+        trials=findings.sections,
+        search=findings.search,
+        seconds=findings.seconds,
+        peak_bytes=findings.peak_bytes,
         placement=side.settled.placement,
         lost=side.settled.lost,
     )

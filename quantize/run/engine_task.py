@@ -40,7 +40,7 @@ def search_task(context: Context, recorded: LatencyTable | None) -> SearchTask:
 
     Args:
         context: The run.
-        recorded: Times to decide by in place of measuring; None: measure.
+        recorded: Times to decide by instead of measuring; None: measure.
     """
     config = context.config
     return SearchTask(

@@ -32,7 +32,7 @@ class Evaluator:
         threads: Threads of the sessions.
         batch_size: Images a call.
         exact: Whether models compute without saturation, see ``evaluate``.
-        progress: Told after each batch.
+        progress: Receives the images done after each batch.
     """
 
     crops: Crops

@@ -40,7 +40,7 @@ class Pair:
 
 def finished(rewritten: Rewritten, target: CpuClass) -> Rewritten:
     """Return both formats as they are written: see ``finished_model``."""
-    qlinear, qdq = (finished_model(one, target) for one in (rewritten.qlinear, rewritten.qdq))
+    qlinear, qdq = (finished_model(model, target) for model in (rewritten.qlinear, rewritten.qdq))
     return replace(rewritten, qlinear=qlinear, qdq=qdq)
 
 

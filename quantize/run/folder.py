@@ -108,17 +108,17 @@ def plan_run(
     int8_name, qdq_name = f"{name}-{max(12, opset)}-int8.onnx", f"{name}-{max(13, opset)}-qdq.onnx"
     if output.suffix == ".onnx":
         folder = output.with_suffix(".run")
-        beside = output.parent
+        place = output.parent
         if first_format == "qdq":
-            run = RunFolder(folder, int8=_not(beside / int8_name, output), qdq=output)
+            run = RunFolder(folder, int8=_not(place / int8_name, output), qdq=output)
         else:
-            run = RunFolder(folder, int8=output, qdq=_not(beside / qdq_name, output))
+            run = RunFolder(folder, int8=output, qdq=_not(place / qdq_name, output))
     else:
-        beside = output
+        place = output
         run = RunFolder(output, int8=output / int8_name, qdq=output / qdq_name)
     if input_contract != "as-is":
         fp32_name = f"{name}-{max(13, opset)}-fp32-{input_contract}.onnx"
-        run = replace(run, fp32=_not(beside / fp32_name, output))
+        run = replace(run, fp32=_not(place / fp32_name, output))
     return replace(run, engines=engines)
 
 
@@ -205,7 +205,7 @@ def newest_run(runs: Path) -> Path:
 
 
 def _not(path: Path, taken: Path) -> Path:
-    """Return ``path``, or a free name beside it where it would be the very file that the user asked for."""
+    """Return ``path``, and refuse it where it is the very file that the user named for the other format."""
     if path.name != taken.name:
         return path
     raise RunError(

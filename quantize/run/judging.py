@@ -72,7 +72,7 @@ def judge(built: Built) -> Judged:
         models,
         formats,
         built.chosen,
-        stopped_because=built.found.stopped_because,
+        stopped_because=built.findings.stopped_because,
         demonstration=context.request.demonstration,
         fp32_bytes=own.bytes,
     )
@@ -96,14 +96,14 @@ def final_verdict(built: Built, judged: Judged, measurement: Measurement, names:
         built.chosen.target,
         asked=context.criterion.metric != "none",
     )
-    candidates = built.found.search.candidates if built.found.search else ()
+    candidates = built.findings.search.candidates if built.findings.search else ()
     met = [candidate.speedup for candidate in candidates if candidate.met and candidate.speedup is not None]
     return verdict_section(
         context.criterion,
         judged.models,
         judged.formats,
         built.chosen,
-        stopped_because=built.found.stopped_because,
+        stopped_because=built.findings.stopped_because,
         demonstration=context.request.demonstration,
         fp32_bytes=judged.baseline.bytes,
         speed=speed,

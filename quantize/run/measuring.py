@@ -91,7 +91,7 @@ def measure_anatomy(
     recipe: Recipe,
     progress: Progress = silent,
 ) -> tuple[tuple[Resources, ...], Profile]:
-    """Return memory and load time of every model, and the operators of the baseline beside one candidate's.
+    """Return memory and load time of every model, and the operators of the baseline and of one candidate.
 
     Args:
         models: Name to model, those of the plan.
@@ -100,7 +100,7 @@ def measure_anatomy(
         plan: Gives the baseline, threads and settings.
         profiled: The candidate whose operators are timed.
         recipe: What it was built from: it says which nodes were kept in fp32 on purpose.
-        progress: Told of both.
+        progress: Receives the progress of both.
 
     Raises:
         MeasurementError: A process was killed, by the kernel for want of memory for example.

@@ -190,12 +190,12 @@ def _require_same_inputs(report: RunReport, source: ModelArtifact, calibration_f
         ("model", report.source.sha256, source.sha256, "--input_model"),
         ("calibration images", report.provenance.calibration_fingerprint, calibration_fingerprint, "--data_path"),
     )
-    for what, recorded, found, flag in pairs:
-        if recorded != found:
+    for what, recorded, given, flag in pairs:
+        if recorded != given:
             raise RunError(
                 f"this is not the run's {what}",
                 where=flag,
-                found=found[:16],
+                found=given[:16],
                 expected=f"{recorded[:16]}, as in the report",
                 advice=f"name the same {what} as in the run that is repeated",
             )

@@ -25,7 +25,7 @@ from quantize.run.input_contract import contracted
 from quantize.run.preflight import prepare_run, read_inputs
 from quantize.run.request import RunRequest
 from quantize.run.resolve import with_recorded_preprocessing, with_recorded_target
-from quantize.run.search import Found
+from quantize.run.search import Findings
 
 _DECISIVE = ("python", "quantize", "onnxruntime", "onnx", "numpy", "pillow", "scipy", "neural-compressor", "blas")
 
@@ -57,7 +57,7 @@ def repeated_hashes(
         inputs: Where its inputs lie.
         scratch: Where the engine may write.
         cache: Folder of decoded images; the run's own saves decoding them again.
-        progress: Told of everything that takes long.
+        progress: Receives the progress of everything that takes long.
 
     Raises:
         QuantizeError: The inputs are not there, are others, or the engine is missing.
@@ -78,8 +78,8 @@ def repeated_hashes(
     recipe = report.chosen.recipe
     again = engine_named(recipe.engine).build(context.model, recipe, calibration_set(context), scratch)
     folded = contracted(context, again, recipe)
-    found = Found((), (), Trial(0, recipe, folded.candidate, None, 0.0), "built again", 0.0)
-    pair = write_files(folded.context, folded.candidate, found).pair
+    findings = Findings((), (), Trial(0, recipe, folded.candidate, None, 0.0), "built again", 0.0)
+    pair = write_files(folded.context, folded.candidate, findings).pair
     hashes = {"int8": pair.int8.graph_sha256, "qdq": pair.qdq.graph_sha256}
     return {**hashes, "fp32": folded.context.model.graph_sha256}
 
@@ -125,9 +125,9 @@ def replay_section(of: Path, report: RunReport, hashes: Mapping[str, str]) -> Re
         hashes: Role to the graph hash that the repetition gave.
     """
     changed = tuple(
-        f"the {role} model's graph is {found[:16]}, in the report {report.model(role).graph_sha256[:16]}"
-        for role, found in hashes.items()
-        if found != report.model(role).graph_sha256
+        f"the {role} model's graph is {graph[:16]}, in the report {report.model(role).graph_sha256[:16]}"
+        for role, graph in hashes.items()
+        if graph != report.model(role).graph_sha256
     )
     elsewhere = machine_differences(report.provenance)
     outcome = "same" if not changed else "not comparable" if elsewhere else "different"
@@ -138,16 +138,16 @@ def replay_section(of: Path, report: RunReport, hashes: Mapping[str, str]) -> Re
 def machine_differences(origin: Provenance) -> tuple[str, ...]:
     """Return what of this machine and its packages is not as in a report, one sentence each."""
     here = versions()
-    found = [
+    differences = [
         f"{name} is {here.get(name, 'absent')}, in the report {origin.versions.get(name, 'absent')}"
         for name in _DECISIVE
         if here.get(name) != origin.versions.get(name)
     ]
-    found += _code_differences(origin.tool)
+    differences += _code_differences(origin.tool)
     isa = tuple(isa_flags() or ())
     if isa != origin.isa:
-        found.append(f"the instruction sets are {', '.join(isa)}, in the report {', '.join(origin.isa)}")
-    return tuple(found)
+        differences.append(f"the instruction sets are {', '.join(isa)}, in the report {', '.join(origin.isa)}")
+    return tuple(differences)
 
 
 def _code_differences(tool: Tool) -> list[str]:

@@ -78,8 +78,8 @@ def run_report(settled: Settled, others: Mapping[str, ModelArtifact] = _NO_OTHER
         layers=built.layers,
         input_contract=built.contract,
         rewrites=tuple(rewrite_section(record) for record in built.rewritten.records),
-        trials=built.found.sections,
-        search=built.found.search,
+        trials=built.findings.sections,
+        search=built.findings.search,
         measurement=measurement,
         resources=resources,
         profile=operators,
@@ -125,10 +125,13 @@ def published_figures(entry: CatalogEntry | None) -> tuple[PublishedSection, ...
     same = [other for other in load_catalog() if other.format != "fp32" and _NUMBERS.sub("", other.name) == stem]
     return tuple(
         PublishedSection(
-            role=_ROLES[one.format], top1=one.published.top1, top5=one.published.top5, source=one.published.source
+            role=_ROLES[known.format],
+            top1=known.published.top1,
+            top5=known.published.top5,
+            source=known.published.source,
         )
-        for one in (entry, *same)
-        if one.published is not None
+        for known in (entry, *same)
+        if known.published is not None
     )
 
 

@@ -18,14 +18,14 @@ class TuneRequest:
     Attributes:
         config: All settings, resolved.
         input_model: The fp32 model; None: the demonstration.
-        data_path: Images, in place of the configuration's; None: those.
-        label_path: Label file, in place of the configuration's; None: that, class folders, or no labels.
+        data_path: Images, instead of the configuration's; None: those.
+        label_path: Label file, instead of the configuration's; None: that, class folders, or no labels.
         output_model: A folder, or a ``.onnx`` file; None: a folder of the model's name under ``runs_dir``.
         runs_dir: Where runs go that were not given a place.
         overwrite: Replace an earlier run in the same place.
         resume: Continue the run in this folder.
         replay: Build the recipe of this report again, without a search.
-        latency_table: Latencies recorded by an earlier run, to be used in place of measuring (engine ``native``).
+        latency_table: Latencies recorded by an earlier run, used instead of measuring (engine ``native``).
         skip_unreadable: Leave unreadable images out, and list them.
         remove_crops: Remove the decoded images at the end; else a later run in the same place reuses them.
         criterion: ``none`` skips the baseline check and the verdict, for graphs whose scores mean nothing.

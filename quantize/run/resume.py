@@ -40,7 +40,7 @@ class _Place(BaseModel):
             absolute=str(absolute),
         )
 
-    def found(self, folder: Path) -> Path:
+    def now(self, folder: Path) -> Path:
         """Return the input's place for a run that lies in ``folder`` now, moved with its inputs or alone."""
         relative = Path(os.path.normpath(folder.absolute() / self.relative))
         return relative if relative.exists() else Path(self.absolute)
@@ -55,7 +55,7 @@ class _RecordedRequest(BaseModel):
     data: _Place | None
     labels: _Place | None
     calibration_list: _Place | None
-    beside: bool
+    output_is_file: bool
     target: CpuClass
     criterion: Literal["accuracy", "none"]
     skip_unreadable: bool
@@ -90,7 +90,7 @@ def resumed_request(request: TuneRequest) -> TuneRequest:
     def place(recorded: _Place | None, asked: Path | None, named: Path | None = None) -> Path | None:
         if asked is not None or recorded is None:
             return asked
-        return recorded.found(folder) if named is None or str(named) == recorded.named else named
+        return recorded.now(folder) if named is None or str(named) == recorded.named else named
 
     config = with_recorded_target(request.config, recorded.target, run=str(folder))
     settings = config.data
@@ -103,7 +103,7 @@ def resumed_request(request: TuneRequest) -> TuneRequest:
         input_model=place(recorded.input_model, request.input_model),
         data_path=place(recorded.data, request.data_path, settings.path),
         label_path=place(recorded.labels, request.label_path, settings.labels),
-        output_model=folder.with_suffix(".onnx") if recorded.beside and folder.suffix == ".run" else folder,
+        output_model=folder.with_suffix(".onnx") if recorded.output_is_file and folder.suffix == ".run" else folder,
         criterion=recorded.criterion,
         skip_unreadable=recorded.skip_unreadable,
         resume=folder,
@@ -169,7 +169,7 @@ def request_record(request: RunRequest, folder: Path) -> Mapping[str, Any]:
         data=place(request.data, settings.path) if own else None,
         labels=place(request.labels, settings.labels) if own else None,
         calibration_list=place(request.calibration_list, settings.calibration_list) if own else None,
-        beside=request.output.suffix == ".onnx",
+        output_is_file=request.output.suffix == ".onnx",
         target=request.config.quantization.cpus,
         criterion=request.criterion,
         skip_unreadable=request.skip_unreadable,

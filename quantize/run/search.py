@@ -26,7 +26,7 @@ from quantize.run.trials import TrialJournal, record, trial_section, with_verdic
 
 
 @dataclass(frozen=True)
-class Found:
+class Findings:
     """What a search came to.
 
     Attributes:
@@ -76,7 +76,7 @@ class Search:
         """Return what is good enough."""
         return self._task.criterion
 
-    def run(self, rejected: frozenset[str] = frozenset()) -> Found:
+    def run(self, rejected: frozenset[str] = frozenset()) -> Findings:
         """Search and return what was found; a search whose end the run's journal knows is not done again.
 
         Args:
@@ -87,33 +87,33 @@ class Search:
         """
         name, inputs = self._step(rejected)
         known = self._journal.value(name, inputs)
-        found = (None if known is None else self._known(known)) or self._searched(rejected)
-        end = self._journal.step(name, lambda: _end(found), inputs)
+        findings = (None if known is None else self._known(known)) or self._searched(rejected)
+        end = self._journal.step(name, lambda: _end(findings), inputs)
         if end["repeated"]:
-            return found
+            return findings
         # What counts is what the search took when it came to its end first.
-        return replace(found, seconds=end["seconds"], peak_bytes=end["peak_bytes"])
+        return replace(findings, seconds=end["seconds"], peak_bytes=end["peak_bytes"])
 
-    def repeat(self, recipe: Recipe) -> Found:
+    def repeat(self, recipe: Recipe) -> Findings:
         """Return a search of one trial: what another run's search chose is put into the journal as this one's end."""
         end = {"recipe": recipe.but(rewrites=()).model_dump(mode="json"), "repeated": True}
         name, inputs = self._step(frozenset())
         self._journal.step(name, lambda: end, inputs)
         return self.run()
 
-    def go_on(self, found: Found, rejected: frozenset[str]) -> Found | None:
+    def go_on(self, findings: Findings, rejected: frozenset[str]) -> Findings | None:
         """Return the search after it went on without some recipes; None where that gave nothing new, or may not be.
 
         Args:
-            found: The search so far.
+            findings: The search so far.
             rejected: Ids of recipes without rewrites, whose files missed the criterion.
         """
-        chosen = self._search().after(found.trials, found.chosen, rejected)
+        chosen = self._search().after(findings.trials, findings.chosen, rejected)
         if chosen is not None:
-            return replace(found, chosen=chosen)
+            return replace(findings, chosen=chosen)
         tuning = self._task.tuning
-        left = found.seconds < tuning.time_budget and len(found.trials) < tuning.exit_policy.max_trials
-        if not found.may_go_on or not left:
+        left = findings.seconds < tuning.time_budget and len(findings.trials) < tuning.exit_policy.max_trials
+        if not findings.may_go_on or not left:
             return None
         with self._task.callbacks.stage("tune"):
             return self.run(rejected)
@@ -134,7 +134,7 @@ class Search:
     def _step(self, rejected: frozenset[str]) -> tuple[str, list[str]]:
         return f"searched {self.engine.name}", sorted(rejected)
 
-    def _searched(self, rejected: frozenset[str]) -> Found:
+    def _searched(self, rejected: frozenset[str]) -> Findings:
         start = time.monotonic()
         earlier = () if self.engine.yields_trials_again else self._trials.earlier(self.engine.name)
         given = tuple(recorded.trial for recorded in earlier)
@@ -142,7 +142,7 @@ class Search:
         trials, sections = record(search.trials(), self._trials, self._section, earlier)
         return self._found(trials, sections, search.outcome(trials, time.monotonic() - start))
 
-    def _known(self, end: dict[str, Any]) -> Found | None:
+    def _known(self, end: dict[str, Any]) -> Findings | None:
         """Return a search as its journaled end tells; None where its trials have to be found by searching."""
         recipe = Recipe.model_validate(end["recipe"])
         if end["repeated"]:
@@ -163,7 +163,7 @@ class Search:
         trials = [recorded.trial for recorded in earlier]
         return self._found(trials, [recorded.section for recorded in earlier], outcome)
 
-    def _built_again(self, recipe: Recipe) -> Found:
+    def _built_again(self, recipe: Recipe) -> Findings:
         task, start = self._task, time.monotonic()
 
         def trial() -> Iterator[Trial]:
@@ -175,8 +175,8 @@ class Search:
         stopped = "a recorded recipe was built again"
         return self._found(trials, sections, SearchOutcome(trials[0], stopped, time.monotonic() - start))
 
-    def _found(self, trials: list[Trial], sections: list[TrialSection], outcome: SearchOutcome) -> Found:
-        return Found(
+    def _found(self, trials: list[Trial], sections: list[TrialSection], outcome: SearchOutcome) -> Findings:
+        return Findings(
             trials=tuple(trials),
             sections=with_verdicts(sections, outcome.record),
             chosen=outcome.chosen,
@@ -195,14 +195,14 @@ class Search:
         return trial_section(trial, trials, self.criterion, known, int8 / layers if layers else None)
 
 
-def _end(found: Found) -> dict[str, Any]:
+def _end(findings: Findings) -> dict[str, Any]:
     """Return what the journal keeps of a search's end; its trials are there already."""
     return {
-        "recipe": found.chosen.recipe.model_dump(mode="json"),
+        "recipe": findings.chosen.recipe.model_dump(mode="json"),
         "repeated": False,
-        "others": [trial.recipe.id for trial in found.others],
-        "stopped": found.stopped_because,
-        "seconds": found.seconds,
-        "peak_bytes": found.peak_bytes,
-        "may_go_on": found.may_go_on,
+        "others": [trial.recipe.id for trial in findings.others],
+        "stopped": findings.stopped_because,
+        "seconds": findings.seconds,
+        "peak_bytes": findings.peak_bytes,
+        "may_go_on": findings.may_go_on,
     }

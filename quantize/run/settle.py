@@ -14,7 +14,7 @@ from quantize.run.context import Context
 from quantize.run.engine_task import placement_section, ratio_of
 from quantize.run.folder import RunFolder
 from quantize.run.judging import Judged, judge, lost_by, metrics_of
-from quantize.run.search import Found, Search
+from quantize.run.search import Findings, Search
 
 _LOG = logging.getLogger("quantize")
 
@@ -48,7 +48,7 @@ class _Attempt:
     """The lower metric of both files, where they lost something."""
 
 
-def settle(context: Context, found: Found, search: Search | None, folder: RunFolder | None = None) -> Settled:
+def settle(context: Context, findings: Findings, search: Search | None, folder: RunFolder | None = None) -> Settled:
     """Return the files of the first candidate, in the engine's order of preference, that hold what its trial promised.
 
     Where there is none, everything computes in float; where that was not asked for, the best files that missed are
@@ -56,34 +56,34 @@ def settle(context: Context, found: Found, search: Search | None, folder: RunFol
 
     Args:
         context: The run.
-        found: The search.
+        findings: The search.
         search: What found it, places its trials and goes on where every candidate's files missed; None: a recorded
             recipe was built again.
         folder: Where the files go; None: where the run's go.
     """
     if search is None:
-        return _written(context, found, folder)
+        return _written(context, findings, folder)
     missed: dict[str, _Attempt] = {}
     while True:
-        for trial in (found.chosen, *found.others):
+        for trial in (findings.chosen, *findings.others):
             if trial.recipe.id in missed or (missed and not context.criterion.met(trial.metric)):
                 continue
-            attempt = _attempt(context, found, trial, search, folder)
+            attempt = _attempt(context, findings, trial, search, folder)
             if attempt.lost is None:
-                return replace(attempt.files, lost=_losses(found, missed))
+                return replace(attempt.files, lost=_losses(findings, missed))
             missed[trial.recipe.id] = attempt
-        more = search.go_on(found, frozenset(missed))
+        more = search.go_on(findings, frozenset(missed))
         if more is None:
             break
-        found = more
-    return replace(_after_all(context, found, list(missed.values()), search, folder), lost=_losses(found, missed))
+        findings = more
+    return replace(_after_all(context, findings, list(missed.values()), search, folder), lost=_losses(findings, missed))
 
 
-def _attempt(context: Context, found: Found, trial: Trial, search: Search, folder: RunFolder | None) -> _Attempt:
+def _attempt(context: Context, findings: Findings, trial: Trial, search: Search, folder: RunFolder | None) -> _Attempt:
     """Write a trial's files, and see what they lost."""
     place = search.placed(trial)
     chosen = trial if place is None else place.trial
-    files = _written(context, replace(found, chosen=chosen), folder, place, search)
+    files = _written(context, replace(findings, chosen=chosen), folder, place, search)
     met = context.criterion.met(trial.metric) if place is None else place.met
     if not met:
         return _Attempt(trial, place, files, None)  # nothing was promised, so nothing was lost
@@ -106,55 +106,55 @@ def _attempt(context: Context, found: Found, trial: Trial, search: Search, folde
 
 
 def _after_all(
-    context: Context, found: Found, missed: list[_Attempt], search: Search, folder: RunFolder | None
+    context: Context, findings: Findings, missed: list[_Attempt], search: Search, folder: RunFolder | None
 ) -> Settled:
     """Return what is written where the files of every candidate missed."""
 
     def numbered(trial: Trial, own: Trial) -> Trial:
-        return replace(trial, index=_index(found, own.recipe.id, own.index))
+        return replace(trial, index=_index(findings, own.recipe.id, own.index))
 
     measured = next((attempt for attempt in missed if _may_be_in_float(attempt.place)), None)
     if measured is not None:
         place = search.in_float(numbered(measured.trial, measured.trial))
-        return _written(context, replace(found, chosen=place.trial), folder, place, search)
+        return _written(context, replace(findings, chosen=place.trial), folder, place, search)
     best = max(missed, key=lambda attempt: attempt.metric)
     if best is missed[-1]:
         return best.files
     chosen = numbered(best.trial if best.place is None else best.place.trial, best.trial)
-    return _written(context, replace(found, chosen=chosen), folder, best.place, search)
+    return _written(context, replace(findings, chosen=chosen), folder, best.place, search)
 
 
 def _written(
     context: Context,
-    found: Found,
+    findings: Findings,
     folder: RunFolder | None,
     place: PlacedTrial | None = None,
     search: Search | None = None,
 ) -> Settled:
-    built = build(context, found, folder)
+    built = build(context, findings, folder)
     placement = None
     if place is not None and search is not None:
         placement = placement_section(place, search.engine, context.model.proto())
     return Settled(built, judge(built), placement)
 
 
-def _losses(found: Found, missed: Mapping[str, _Attempt]) -> tuple[LostSection, ...]:
+def _losses(findings: Findings, missed: Mapping[str, _Attempt]) -> tuple[LostSection, ...]:
     return tuple(
-        attempt.lost.model_copy(update={"trial": _index(found, recipe_id, attempt.lost.trial)})
+        attempt.lost.model_copy(update={"trial": _index(findings, recipe_id, attempt.lost.trial)})
         for recipe_id, attempt in missed.items()
         if attempt.lost is not None
     )
 
 
-def _index(found: Found, recipe_id: str, known: int) -> int:
+def _index(findings: Findings, recipe_id: str, known: int) -> int:
     """Return a trial's number: a search that went on counts those anew that could be used again.
 
     Args:
-        found: The search.
+        findings: The search.
         recipe_id: What was tried.
         known: Its number before; it stays where the trial was built anew, from a recipe of another id.
     """
-    return next((section.index for section in found.sections if section.recipe_id == recipe_id), known)
+    return next((section.index for section in findings.sections if section.recipe_id == recipe_id), known)
 
 
 def _may_be_in_float(place: PlacedTrial | None) -> bool:

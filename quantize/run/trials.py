@@ -55,7 +55,7 @@ class TrialJournal:
 
         A failed trial, and one whose candidate is gone or damaged, is tried again.
         """
-        found: list[RecordedTrial] = []
+        earlier: list[RecordedTrial] = []
         for result in self.journal.values(_PREFIX):
             section = TrialSection.model_validate(result["section"])
             recipe = Recipe.model_validate(result["recipe"])
@@ -67,13 +67,13 @@ class TrialJournal:
             except ModelError:
                 continue
             if artifact.graph_sha256 == section.graph_sha256:
-                first = next((one for one in found if one.section.graph_sha256 == section.graph_sha256), None)
+                first = next((known for known in earlier if known.section.graph_sha256 == section.graph_sha256), None)
                 same = None if first is None else first.trial
                 repeats = None if same is None else same.recipe.id
-                trial = Trial(len(found), recipe, artifact, section.metric, section.seconds, repeats=repeats)
-                numbers = {"index": len(found), "repeats": None if same is None else same.index}
-                found.append(RecordedTrial(trial, section.model_copy(update=numbers)))
-        return tuple(found)
+                trial = Trial(len(earlier), recipe, artifact, section.metric, section.seconds, repeats=repeats)
+                numbers = {"index": len(earlier), "repeats": None if same is None else same.index}
+                earlier.append(RecordedTrial(trial, section.model_copy(update=numbers)))
+        return tuple(earlier)
 
 
 def record(

@@ -29,7 +29,7 @@ from quantize.run.report import run_report
 from quantize.run.request import TuneRequest, TuneResult
 from quantize.run.resolve import resolve, target_in_words
 from quantize.run.resume import open_journal, resumed_request
-from quantize.run.search import Found, Search
+from quantize.run.search import Findings, Search
 from quantize.run.settle import settle
 from quantize.run.verdict import exit_code, with_losses
 
@@ -97,37 +97,37 @@ def _searched(context: Context, times: LatencyTable) -> tuple[RunReport, Latency
     if context.recorded is not None:
         recipe = context.recorded.chosen.recipe
         with context.stages.stage("tune"):
-            found = Search(engine_named(recipe.engine), task, context).repeat(recipe)
-        return with_losses(run_report(settle(context, found, None))), times
+            findings = Search(engine_named(recipe.engine), task, context).repeat(recipe)
+        return with_losses(run_report(settle(context, findings, None))), times
     searches = [Search(engine_named(name), task, context) for name in engines_for(setting)]
     if len(searches) == 1 and setting != "all":
         (search,) = searches
         with context.stages.stage("tune"):
-            found = search.run()
-        return with_losses(run_report(settle(context, found, search))), found.latencies or nothing
+            findings = search.run()
+        return with_losses(run_report(settle(context, findings, search))), findings.latencies or nothing
     came_to, failed = _with_every_engine(context, searches)
     if len(came_to) > 1:
         report = with_losses(compare_engines(context, came_to))
     else:
-        ((search, found),) = came_to
-        report = with_losses(run_report(settle(context, found, search)))
+        ((search, findings),) = came_to
+        report = with_losses(run_report(settle(context, findings, search)))
     why = [f"The engine '{name}' gave no model: {lost.problem}." for name, lost in failed.items()]
     if setting == "all":
         why += [f"The engine '{name}' is not installed: {lost.problem}." for name, lost in missing_engines().items()]
     verdict = report.verdict.model_copy(update={"reasons": (*report.verdict.reasons, *why)})
-    latencies = next((found.latencies for _, found in came_to if found.latencies is not None), nothing)
+    latencies = next((findings.latencies for _, findings in came_to if findings.latencies is not None), nothing)
     return report.model_copy(update={"verdict": verdict}), latencies
 
 
 def _with_every_engine(
     context: Context, searches: Sequence[Search]
-) -> tuple[list[tuple[Search, Found]], dict[EngineName, EngineError]]:
+) -> tuple[list[tuple[Search, Findings]], dict[EngineName, EngineError]]:
     """Return what the engines came to that gave a model, and the errors of the others.
 
     Raises:
         EngineError: None gave a model.
     """
-    came_to: list[tuple[Search, Found]] = []
+    came_to: list[tuple[Search, Findings]] = []
     failed: dict[EngineName, EngineError] = {}
     for search in searches:
         with context.stages.stage(f"tune with {search.engine.in_words}"):

@@ -166,7 +166,7 @@ def _speed_status(files: Sequence[FileSpeed], expected: int, *, judged: bool, fo
         return "not measured for the target"
     if not judged:
         return "not asked"
-    outcomes = [one.outcome for one in files if one.outcome is not None]
+    outcomes = [file.outcome for file in files if file.outcome is not None]
     missing: list[Outcome] = ["inconclusive"] * (expected - len(outcomes))  # a file without a figure is not fast enough
     return overall([*outcomes, *missing])
 
