@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from onnx import ModelProto
@@ -24,11 +25,11 @@ from quantize.engines.native.builder.builder import source_graph
 from quantize.engines.native.constraints import constrained_recipe, range_rule
 from quantize.engines.native.search.calibration_images import CalibrationImages
 from quantize.engines.native.search.latency_table import PairedLatency
-from quantize.engines.native.search.race import RaceJudge
+from quantize.engines.native.search.race import RaceJudge, accept
 from quantize.engines.native.search.result import Candidate, SearchResult
+from quantize.engines.native.search.search import Search
 from quantize.engines.native.search.settings import SearchSettings
 from quantize.engines.native.search.source_graph import rebuild
-from quantize.engines.native.tuner import NativeTuner
 from quantize.engines.placement.placed_model import int8_layers
 from quantize.measurement.operators.operator_times import Profile
 from quantize.measurement.timing.measurement import latency, speedups
@@ -47,48 +48,34 @@ class NativeSearch:
 
     def __init__(self, task: SearchTask) -> None:
         self._task = task
+        self._settings = search_settings(task)
         self._forgotten = False
-        self._tuner = NativeTuner(
-            search_settings(task),
-            task.folder,
-            measure=self._measure,
-            profile=self._profile,
-            calibration_fingerprint=task.calibration.fingerprint,
-            configuration={"evaluation": task.evaluation_fingerprint, "seed": task.tuning.random_seed},
-            journal=task.journal,
-            judge=self._race() if task.criterion.metric != "none" else None,
-            recorded=task.recorded,
-            progress=task.progress,
-        )
 
     def trials(self) -> Iterator[Trial]:
         """Yield every trial, those of finished steps included."""
-        task = self._task
         self._forgotten = forget_peak()
-        yield from self._tuner.tune(task.model, task.criterion, task.callbacks.evaluate, task.calibration.batches)
+        yield from self._search.trials()
 
     def outcome(self, trials: Sequence[Trial], _seconds: float, /) -> SearchOutcome:
         """Return every trial and the chosen one, built again without rewrites.
 
         They are applied, timed and reported one by one afterwards, as for every engine.
         """
-        assert self._tuner.search is not None
-        result = self._tuner.search.result
+        result = self._search.result
         best = result.chosen or result.best
         peak = peak_resident_bytes() if self._forgotten else None
         return SearchOutcome(
             chosen=self._bare(trial_of(trials, best.trial.recipe.id if best is not None else None)),
             stopped_because=result.stopped,
-            seconds=self._tuner.search.elapsed,
+            seconds=self._search.elapsed,
             peak_bytes=peak,
             record=record_of(result),
-            latencies=self._tuner.search.latency_table,
+            latencies=self._search.latency_table,
         )
 
     def after(self, trials: Sequence[Trial], chosen: Trial, rejected: Collection[str]) -> Trial | None:
         """Return the next candidate in order of preference; after the last one, fp32 itself where it is fast enough."""
-        assert self._tuner.search is not None
-        for recipe in self._tuner.search.in_order_of_preference():
+        for recipe in self._search.in_order_of_preference():
             if recipe.but(rewrites=()).id not in rejected:
                 known = next((trial for trial in trials if trial.recipe.id == recipe.id), None)
                 return self._bare(known or replace(chosen, recipe=recipe, metric=None))
@@ -112,11 +99,28 @@ class NativeSearch:
         artifact = ENGINE.build(self._task.model, recipe, self._task.calibration, self._task.folder)
         return replace(trial, recipe=recipe, artifact=artifact)
 
-    def _race(self) -> RaceJudge:
-        task = self._task
-        return RaceJudge(
-            task.criterion, task.callbacks.baseline(), task.callbacks.evaluate_some, seed=task.tuning.random_seed
+    @cached_property
+    def _search(self) -> Search:
+        task, criterion = self._task, self._task.criterion
+        bounds = [criterion.metric, criterion.baseline, criterion.relative, criterion.absolute, criterion.minimum]
+        seed = task.tuning.random_seed
+        return Search(
+            task.model,
+            self._settings,
+            CalibrationImages(task.calibration.batches, task.calibration.fingerprint),
+            judge=accept if criterion.metric == "none" else self._race(seed),
+            measure=self._measure,
+            profile=self._profile,
+            journal=task.journal,
+            inputs={"criterion": bounds, "evaluation": task.evaluation_fingerprint, "seed": seed},
+            folder=task.folder,
+            recorded=task.recorded,
+            progress=task.progress,
         )
+
+    def _race(self, seed: int) -> RaceJudge:
+        callbacks = self._task.callbacks
+        return RaceJudge(self._task.criterion, callbacks.baseline(), callbacks.evaluate_some, seed=seed)
 
     def _measure(self, candidate: ModelArtifact, baseline: ModelArtifact) -> PairedLatency:
         measurement = self._task.callbacks.measure(baseline, candidate, seconds=_LATENCY_SECONDS, runs=_LATENCY_RUNS)

@@ -17,6 +17,11 @@ EvaluateSome = Callable[[ModelArtifact, Sequence[int]], Evaluation]
 """Evaluates a candidate on the images at some positions, in that order."""
 
 
+def accept(_: ModelArtifact) -> Judgement:
+    """Return that a candidate passes, where nothing is measured."""
+    return Judgement(metric=None, met=True, images=0, total=0)
+
+
 class RaceJudge:
     """Evaluates candidates until their verdict is certain, or the images are used up."""
 
@@ -39,31 +44,33 @@ class RaceJudge:
             seed: Of the order that all candidates share.
             confidence: Of a rejection before the end.
             first_block: Images of the first block; every further one doubles what was seen.
+
+        Raises:
+            ValueError: The criterion measures nothing.
         """
-        self._criterion, self._evaluate = criterion, evaluate
+        floor = criterion.floor()
+        if floor is None:
+            raise ValueError("a race needs a criterion that measures something")
+        self._floor, self._is_top1, self._evaluate = floor, criterion.metric == "top1", evaluate
         self._order = race_order(baseline.n, seed)
         self._blocks = race_blocks(baseline.n, first=first_block)
         self._confidence = confidence
-        self._baseline = (
-            _chances(baseline)[self._order] if criterion.metric == "top1" else np.ones(baseline.n, dtype=np.float64)
-        )
+        self._baseline = _chances(baseline)[self._order] if self._is_top1 else np.ones(baseline.n)
 
     def __call__(self, candidate: ModelArtifact) -> Judgement:
         """Return how a candidate does."""
-        floor, total = self._criterion.floor(), len(self._order)
-        if floor is None:
-            return Judgement(metric=None, met=True, images=0, total=total)
         seen = np.zeros(0)
         for block in self._blocks:
             evaluation = self._evaluate(candidate, self._order[block].tolist())
             seen = np.concatenate([seen, self._values(evaluation)])
-            state = decide(self._baseline, seen, floor, confidence=self._confidence)
+            state = decide(self._baseline, seen, self._floor, confidence=self._confidence)
             if state.outcome != "continue":
                 break
-        return Judgement(metric=float(seen.mean()), met=state.outcome == "pass", images=len(seen), total=total)
+        passes, total = state.outcome == "pass", len(self._order)
+        return Judgement(metric=float(seen.mean()), met=passes, images=len(seen), total=total)
 
     def _values(self, evaluation: Evaluation) -> npt.NDArray[np.float64]:
-        if self._criterion.metric == "top1":
+        if self._is_top1:
             return _chances(evaluation)
         assert evaluation.fidelity is not None
         return evaluation.fidelity.agreements

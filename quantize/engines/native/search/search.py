@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from quantize.engines.engine import Trial
 from quantize.engines.native.builder.builder import op_types_of
@@ -14,7 +16,7 @@ from quantize.engines.native.search.candidate_builder import CandidateBuilder
 from quantize.engines.native.search.candidates import BudgetSpentError, Candidates, Judge
 from quantize.engines.native.search.cost_measurement import CostMeasurement
 from quantize.engines.native.search.latency_table import LatencyTable
-from quantize.engines.native.search.latency_timer import LatencyTimer
+from quantize.engines.native.search.latency_timer import LatencyTimer, MeasureLatency, ProfileCandidate
 from quantize.engines.native.search.op_graph import op_graph
 from quantize.engines.native.search.recipe_choice import Comparisons
 from quantize.engines.native.search.recipe_search import RecipeSearch
@@ -29,6 +31,7 @@ from quantize.engines.native.search.weight_storage import (
     weight_storage,
     with_placement,
 )
+from quantize.journal import Journal
 from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
@@ -51,10 +54,14 @@ class Search:
         calibration: CalibrationImages,
         *,
         judge: Judge,
-        timer: LatencyTimer,
-        journal: SearchJournal,
+        measure: MeasureLatency,
+        profile: ProfileCandidate,
+        journal: Journal,
+        inputs: Mapping[str, Any],
         folder: Path,
+        recorded: LatencyTable | None = None,
         progress: Progress = silent,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Set up; ``trials`` does the work.
 
@@ -63,19 +70,32 @@ class Search:
             settings: What the search may do.
             calibration: The calibration images.
             judge: Evaluates candidates.
-            timer: Times them.
-            journal: Remembers every step.
+            measure: Times a candidate in alternation with the fp32 model or another candidate.
+            profile: Profiles the fp32 model and a candidate.
+            journal: The run's journal; the search's steps are a part of it.
+            inputs: JSON values of what judgements depend on: the criterion, the evaluation images and the seed.
             folder: The run's work folder.
-            progress: Called after every candidate.
+            recorded: Recorded times to decide by.
+            progress: Called after every step of a stage.
+            clock: Gives the time in seconds.
         """
-        self._settings, self._timer, self._journal = settings, timer, journal
-        self._builder = CandidateBuilder(model, settings, calibration, journal, folder, progress=progress)
-        validation = CrossValidation(self._builder, journal, most=_COMPARED_IMAGES, threads=settings.threads)
+        everything = {
+            "model": model.graph_sha256,
+            "settings": settings.model_dump(mode="json"),
+            "calibration": calibration.fingerprint,
+            "latencies": "measured" if recorded is None else "recorded",
+            **inputs,
+        }
+        self._settings = settings
+        self._journal = SearchJournal(journal.part("native", everything), clock)
+        self._timer = LatencyTimer(model, self._journal, measure, profile, recorded)
+        self._builder = CandidateBuilder(model, settings, calibration, self._journal, folder, progress=progress)
+        validation = CrossValidation(self._builder, self._journal, most=_COMPARED_IMAGES, threads=settings.threads)
         self._recipes = RecipeSearch(self._builder, validation.divergences, settings)
         self._comparisons = Comparisons(self._recipes.divergences)
-        self._candidates = Candidates(self._builder, judge, timer, journal, settings, progress=progress)
+        self._candidates = Candidates(self._builder, judge, self._timer, self._journal, settings, progress=progress)
         self._measurement = CostMeasurement(
-            self._builder, timer, self._candidates, settings, journal, progress=progress
+            self._builder, self._timer, self._candidates, settings, self._journal, progress=progress
         )
         self._sensitivity: Sensitivity | None = None
         self._result: SearchResult | None = None

@@ -11,9 +11,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from quantize.criterion import Criterion
 from quantize.data.batch import Batch
+from quantize.engines.native.search.calibration_images import CalibrationImages
 from quantize.engines.native.search.latency_table import PairedLatency
+from quantize.engines.native.search.race import accept
+from quantize.engines.native.search.result import Judgement
+from quantize.engines.native.search.search import Search
 from quantize.engines.native.search.settings import SearchSettings
-from quantize.engines.native.tuner import NativeTuner
 from quantize.formats.exact import open_exact_session
 from quantize.journal import Journal
 from quantize.models.artifact import ModelArtifact, save_model
@@ -138,30 +141,45 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def tuner_in(clock: Clock):
-    """Return a native tuner that keeps its files in a folder."""
-
-    def made(
-        folder: Path, *, resume: bool = False, recorded=None, judge=None, seconds=time.monotonic, **settings
-    ) -> NativeTuner:
-        chosen = {"recipe": Recipe(engine="native", rewrites=("common-scales",)), "threads": 1, "choose_tensors": 1}
-        chosen |= {"range_rules": ("percentile:99.999", "minmax"), "corrections": ("bias", "rounding"), "neighbours": 2}
-        return NativeTuner(
-            SearchSettings(**(chosen | settings)),
-            folder / "work",
-            measure=clock.measure,
-            profile=clock.profile,
-            calibration_fingerprint="images",
-            configuration={},
-            journal=Journal(folder / "trials.jsonl", {}, resume=resume),
-            recorded=recorded,
-            judge=judge,
-            clock=seconds,
-        )
-
-    return made
+def criterion() -> Criterion:
+    return Criterion("agreement", minimum=0.9)
 
 
 @pytest.fixture
-def criterion() -> Criterion:
-    return Criterion("agreement", minimum=0.9)
+def search_in(clock: Clock, model: ModelArtifact, batches: list[Batch], criterion: Criterion, agreement):
+    """Return a function that sets up a search whose files are in a folder."""
+
+    def set_up(
+        folder: Path,
+        *,
+        resume: bool = False,
+        searched: ModelArtifact = model,
+        images: list[Batch] = batches,
+        wanted: Criterion = criterion,
+        evaluate=agreement,
+        judge=None,
+        recorded=None,
+        seconds=time.monotonic,
+        **settings,
+    ) -> Search:
+        def judged(candidate: ModelArtifact) -> Judgement:
+            value = evaluate(candidate)
+            return Judgement(metric=value, met=wanted.met(value), images=0, total=0)
+
+        chosen = {"recipe": Recipe(engine="native", rewrites=("common-scales",)), "threads": 1, "choose_tensors": 1}
+        chosen |= {"range_rules": ("percentile:99.999", "minmax"), "corrections": ("bias", "rounding"), "neighbours": 2}
+        return Search(
+            searched,
+            SearchSettings(**(chosen | settings)),
+            CalibrationImages(images, "images"),
+            judge=judge or (accept if wanted.metric == "none" else judged),
+            measure=clock.measure,
+            profile=clock.profile,
+            journal=Journal(folder / "trials.jsonl", {}, resume=resume),
+            inputs={"minimum": wanted.minimum},
+            folder=folder / "work",
+            recorded=recorded,
+            clock=seconds,
+        )
+
+    return set_up

@@ -14,21 +14,21 @@ from tests.engines.native.search.conftest import classifier_graph
 CORRECTIONS = SearchSettings.model_fields["corrections"].default
 
 
-def searched(tuner, model, images):
-    """The result of a search on ten images."""
-    parts = [range(0, 5), range(5, 10)]
-    batches = [Batch(tuple(str(at) for at in part), images[part.start : part.stop], None) for part in parts]
-    list(tuner.tune(model, Criterion("none"), None, batches))
-    return tuner.search.result
+def searched(search):
+    list(search.trials())
+    return search.result
 
 
 @pytest.mark.parametrize("batch", [1, 3, 8, 16])
-def test_a_model_of_a_fixed_batch_is_searched_on_all_images(tuner_in, model, images, tmp_path, batch):
+def test_a_model_of_a_fixed_batch_is_searched_on_all_images(search_in, images, tmp_path, batch):
     graph = classifier_graph()
     set_batch(graph.graph, batch)
     fixed = save_model(graph, tmp_path / "fixed.onnx")
-    expected = searched(tuner_in(tmp_path / "free", corrections=CORRECTIONS), model, images)
-    found = searched(tuner_in(tmp_path / "fixed", corrections=CORRECTIONS), fixed, images)
+    parts = [range(0, 5), range(5, 10)]
+    ten = [Batch(tuple(str(at) for at in part), images[part.start : part.stop], None) for part in parts]
+    given = {"images": ten, "wanted": Criterion("none"), "corrections": CORRECTIONS}
+    expected = searched(search_in(tmp_path / "free", **given))
+    found = searched(search_in(tmp_path / "fixed", searched=fixed, **given))
     assert found.chosen.trial.artifact.contract.fixed_batch == batch
     assert found.sensitivity.images == 10
     assert dict(found.fidelity) == pytest.approx(dict(expected.fidelity), rel=1e-2)

@@ -6,7 +6,7 @@ from onnx import numpy_helper
 
 from quantize.criterion import Criterion
 from quantize.data.batch import Batch
-from quantize.engines.native.search.race import RaceJudge
+from quantize.engines.native.search.race import RaceJudge, accept
 from quantize.evaluation.evaluate import evaluate
 from quantize.evaluation.scores import ScoreStore
 from quantize.models.artifact import save_model
@@ -73,8 +73,10 @@ def test_agreement_is_raced_without_looking_at_labels(race, model, tmp_path):
     assert not judge(criterion)(broken(model, tmp_path / "broken.onnx")).met
 
 
-def test_a_goal_that_measures_nothing_looks_at_no_image(race, model):
+def test_where_nothing_is_measured_every_candidate_is_accepted_without_a_race(race, model):
     judge, looked_at, _ = race
-    found = judge(Criterion("none"))(model)
-    assert (found.met, found.metric, found.images) == (True, None, 0)
+    accepted = accept(model)
+    assert (accepted.met, accepted.metric, accepted.images) == (True, None, 0)
+    with pytest.raises(ValueError, match="measures something"):
+        judge(Criterion("none"))
     assert looked_at == []

@@ -18,13 +18,14 @@ from quantize.formats.saturation import saturating_layers
 from quantize.recipe import Recipe
 from tests.engines.native.search.conftest import made_profile
 
+UNREACHABLE = Criterion("agreement", minimum=1.1)
 ALIKE = made_profile({"stem": (101, 100), "left": (41, 40), "right": (81, 80), "last": (61, 60)}, 0.1)
 """Every layer is nearly as fast in fp32 as in int8."""
 
 
-def finished(tuner, model, criterion, agreement, batches):
-    trials = list(tuner.tune(model, criterion, agreement, batches))
-    return trials, tuner.search.result
+def finished(search):
+    trials = list(search.trials())
+    return trials, search.result
 
 
 def recorded(folder):
@@ -33,8 +34,8 @@ def recorded(folder):
     return [(entry["step"].removeprefix("native: "), entry["result"]["value"]) for entry in entries]
 
 
-def test_the_fastest_candidate_that_meets_the_goal_is_chosen(tuner_in, model, criterion, agreement, batches, tmp_path):
-    trials, result = finished(tuner_in(tmp_path), model, criterion, agreement, batches)
+def test_the_fastest_candidate_that_meets_the_goal_is_chosen(search_in, criterion, agreement, tmp_path):
+    trials, result = finished(search_in(tmp_path))
     assert result.chosen is not None
     assert result.best is result.chosen
     assert criterion.met(agreement(result.chosen.trial.artifact))
@@ -45,18 +46,16 @@ def test_the_fastest_candidate_that_meets_the_goal_is_chosen(tuner_in, model, cr
     assert set(result.seconds) >= {"calibrate", "choose recipe", "sensitivity", "profile", "build", "evaluate"}
 
 
-def test_the_head_stays_in_fp32(tuner_in, model, criterion, agreement, batches, tmp_path):
-    _, result = finished(tuner_in(tmp_path), model, criterion, agreement, batches)
+def test_the_head_stays_in_fp32(search_in, tmp_path):
+    _, result = finished(search_in(tmp_path))
     assert set(result.chosen.trial.recipe.float_nodes) >= {
         "gap",
         "softmax",
     }  # and flatten, where onnxruntime quantizes that
 
 
-def test_every_op_has_a_sensitivity_of_its_weights_and_its_output(
-    tuner_in, model, criterion, agreement, batches, tmp_path
-):
-    _, result = finished(tuner_in(tmp_path), model, criterion, agreement, batches)
+def test_every_op_has_a_sensitivity_of_its_weights_and_its_output(search_in, tmp_path):
+    _, result = finished(search_in(tmp_path))
     assert set(result.sensitivity.weights) == {"stem", "left", "right", "last"}
     assert set(result.sensitivity.tensors) >= {"x", "r0", "r1", "r2", "r3"}
     assert "pooled" not in result.sensitivity.tensors
@@ -64,27 +63,25 @@ def test_every_op_has_a_sensitivity_of_its_weights_and_its_output(
     assert all(value > 0 for value in result.sensitivity.weights.values())
 
 
-def test_corrections_and_rules_are_compared_and_recorded(tuner_in, model, criterion, agreement, batches, tmp_path):
+def test_corrections_and_rules_are_compared_and_recorded(search_in, tmp_path):
     every = SearchSettings(recipe=Recipe(engine="native"))
-    tuner = tuner_in(tmp_path, range_rules=every.range_rules, corrections=every.corrections)
-    _, result = finished(tuner, model, criterion, agreement, batches)
+    search = search_in(tmp_path, range_rules=every.range_rules, corrections=every.corrections)
+    _, result = finished(search)
     tried = " ".join(name for name, _ in result.fidelity)
     for name in ("percentile:99.999", "minmax", "mse", "entropy", "bias", "rounding", "scores", "weight_mse"):
         assert name in tried
 
 
-def test_a_fixed_rule_and_no_corrections_are_kept_to(tuner_in, model, criterion, agreement, batches, tmp_path):
-    tuner = tuner_in(tmp_path, range_rules=("minmax",), corrections=())
-    _, result = finished(tuner, model, criterion, agreement, batches)
+def test_a_fixed_rule_and_no_corrections_are_kept_to(search_in, tmp_path):
+    search = search_in(tmp_path, range_rules=("minmax",), corrections=())
+    _, result = finished(search)
     assert result.chosen.trial.recipe.range_rule == "minmax"
     assert result.chosen.trial.recipe.range_rules == ()
     assert result.chosen.trial.recipe.corrections == ()
 
 
-def test_a_goal_that_nothing_meets_has_no_chosen_candidate_but_a_best_one(
-    tuner_in, model, agreement, batches, tmp_path
-):
-    _, result = finished(tuner_in(tmp_path), model, Criterion("agreement", minimum=1.1), agreement, batches)
+def test_a_goal_that_nothing_meets_has_no_chosen_candidate_but_a_best_one(search_in, tmp_path):
+    _, result = finished(search_in(tmp_path, wanted=UNREACHABLE))
     assert result.chosen is None
     assert result.best is not None
     assert all(not one.met for one in result.candidates)
@@ -107,74 +104,64 @@ def stored_in(artifact):
 
 
 def test_where_integers_are_slower_the_model_computes_in_fp32_on_weights_stored_in_int8(
-    tuner_in, clock, model, criterion, agreement, batches, tmp_path
+    search_in, clock, criterion, agreement, tmp_path
 ):
     slow_integers(clock)
-    _, result = finished(tuner_in(tmp_path), model, criterion, agreement, batches)
+    _, result = finished(search_in(tmp_path))
     assert result.chosen.speedup == 1.0
     assert stored_in(result.chosen.trial.artifact) == {"stem", "left", "right", "last"}
     assert criterion.met(agreement(result.chosen.trial.artifact))
     assert all(node.op_type != "DequantizeLinear" for node in result.chosen.trial.artifact.proto().graph.node)
 
 
-def test_weights_that_break_the_goal_are_kept_in_fp32_the_most_sensitive_first(
-    tuner_in, clock, model, criterion, batches, tmp_path
-):
+def test_weights_that_break_the_goal_are_kept_in_fp32_the_most_sensitive_first(search_in, clock, tmp_path):
     slow_integers(clock)
 
     def judge(candidate):
         met = len(stored_in(candidate)) <= 2
         return Judgement(metric=0.95 if met else 0.1, met=met, images=40, total=40)
 
-    _, result = finished(tuner_in(tmp_path, judge=judge), model, criterion, None, batches)
+    _, result = finished(search_in(tmp_path, judge=judge))
     sensitivity = result.sensitivity.weights
     passing = [stored_in(one.trial.artifact) for one in result.candidates if one.met]
     assert max(passing, key=len) == set(sorted(sensitivity, key=sensitivity.get)[:2])
 
 
-def test_at_last_there_is_the_fp32_model_itself(tuner_in, clock, model, criterion, batches, tmp_path):
+def test_at_last_there_is_the_fp32_model_itself(search_in, tmp_path):
     def judge(candidate):
         met = all(tensor.data_type != TensorProto.INT8 for tensor in candidate.proto().graph.initializer)
         return Judgement(metric=0.95 if met else 0.1, met=met, images=40, total=40)
 
-    _, result = finished(tuner_in(tmp_path, judge=judge), model, criterion, None, batches)
+    _, result = finished(search_in(tmp_path, judge=judge))
     assert result.chosen is not None
     assert result.chosen.stage == "stored"
     assert result.chosen.trial.recipe.stored_nodes == ()
 
 
-def test_a_spent_budget_still_ends_with_a_model_that_meets_the_goal(
-    tuner_in, clock, model, criterion, agreement, batches, tmp_path
-):
+def test_a_spent_budget_still_ends_with_a_model_that_meets_the_goal(search_in, clock, tmp_path):
     slow_integers(clock)
     clock.profile = lambda *_: made_profile({"stem": (300, 100), "left": (100, 40), "right": (200, 80)})
-    trials, result = finished(tuner_in(tmp_path, max_trials=1), model, criterion, agreement, batches)
+    trials, result = finished(search_in(tmp_path, max_trials=1))
     assert result.stopped == "trial budget spent"
     assert len(trials) <= 3
     assert result.chosen.speedup == 1.0
 
 
-def test_what_is_asked_beyond_this_machine_is_not_met_and_the_fastest_that_is_accurate_is_the_best(
-    tuner_in, model, criterion, agreement, batches, tmp_path
-):
-    _, result = finished(tuner_in(tmp_path, min_speedup=3.0), model, criterion, agreement, batches)
+def test_what_is_asked_beyond_this_machine_is_not_met_and_the_fastest_that_is_accurate_is_the_best(search_in, tmp_path):
+    _, result = finished(search_in(tmp_path, min_speedup=3.0))
     assert result.chosen is None
     assert result.best.met
     assert result.best.speedup == pytest.approx(2.5)
 
 
-def test_where_this_machines_times_do_not_count_the_fastest_is_chosen_however_slow(
-    tuner_in, clock, model, criterion, agreement, batches, tmp_path
-):
+def test_where_this_machines_times_do_not_count_the_fastest_is_chosen_however_slow(search_in, clock, tmp_path):
     slow = clock.measure
     clock.measure = lambda *models: slow(*models).model_copy(update={"baseline_ns": 100.0})
-    _, result = finished(tuner_in(tmp_path, min_speedup=None), model, criterion, agreement, batches)
+    _, result = finished(search_in(tmp_path, min_speedup=None))
     assert result.chosen.speedup == pytest.approx(0.25)
 
 
-def test_a_layer_that_is_as_fast_with_weights_of_uint8_gets_them(
-    tuner_in, clock, model, criterion, agreement, batches, tmp_path
-):
+def test_a_layer_that_is_as_fast_with_weights_of_uint8_gets_them(search_in, clock, tmp_path):
     narrow = Recipe(engine="native", reduce_range=True, details=((NARROW_WHERE_NEEDED, "true"),))
     times = {"stem": (300, 100), "left": (100, 40), "right": (200, 80), "last": (150, 60)}
 
@@ -183,7 +170,7 @@ def test_a_layer_that_is_as_fast_with_weights_of_uint8_gets_them(
         return made_profile({**times, **slower} if recipe.uint8_nodes else times)
 
     clock.profile = profile
-    _, result = finished(tuner_in(tmp_path, recipe=narrow), model, criterion, agreement, batches)
+    _, result = finished(search_in(tmp_path, recipe=narrow))
     assert result.chosen.trial.recipe.uint8_nodes == ("right",)
     unsigned = {
         tensor.name.removesuffix("_quantized")
@@ -196,47 +183,45 @@ def test_a_layer_that_is_as_fast_with_weights_of_uint8_gets_them(
     )
 
 
-def test_a_failing_fast_candidate_makes_the_search_climb_to_a_safer_one(tuner_in, model, criterion, batches, tmp_path):
+def test_a_failing_fast_candidate_makes_the_search_climb_to_a_safer_one(search_in, tmp_path):
     def strict(candidate):
         weights = {tensor.name for tensor in candidate.proto().graph.initializer}
         return Judgement(metric=0.95 if "w0" in weights else 0.1, met="w0" in weights, images=40, total=40)
 
-    _, result = finished(tuner_in(tmp_path, judge=strict), model, criterion, None, batches)
+    _, result = finished(search_in(tmp_path, judge=strict))
     assert result.chosen is not None
     assert "stem" in result.chosen.trial.recipe.float_nodes
     assert len(result.candidates) >= 2
     assert result.pareto[0].trial.metric <= result.pareto[-1].trial.metric
 
 
-def test_the_trial_budget_ends_the_search_with_a_result(tuner_in, model, agreement, batches, tmp_path):
-    tuner = tuner_in(tmp_path, max_trials=1, min_speedup=2.0)
-    trials, result = finished(tuner, model, Criterion("agreement", minimum=1.1), agreement, batches)
+def test_the_trial_budget_ends_the_search_with_a_result(search_in, tmp_path):
+    search = search_in(tmp_path, wanted=UNREACHABLE, max_trials=1, min_speedup=2.0)
+    trials, result = finished(search)
     assert len(trials) == 1
     assert result.stopped == "trial budget spent"
     assert result.best is not None
 
 
-def test_the_time_budget_lets_at_least_one_candidate_through(tuner_in, model, agreement, batches, tmp_path):
-    tuner = tuner_in(tmp_path, max_seconds=1e-6, min_speedup=2.0)
-    trials, result = finished(tuner, model, Criterion("agreement", minimum=1.1), agreement, batches)
+def test_the_time_budget_lets_at_least_one_candidate_through(search_in, tmp_path):
+    search = search_in(tmp_path, wanted=UNREACHABLE, max_seconds=1e-6, min_speedup=2.0)
+    trials, result = finished(search)
     assert len(trials) == 1
     assert result.stopped == "time budget spent"
 
 
-def test_a_goal_that_measures_nothing_accepts_the_fastest(tuner_in, model, batches, tmp_path):
-    _, result = finished(tuner_in(tmp_path), model, Criterion("none"), None, batches)
+def test_a_goal_that_measures_nothing_accepts_the_fastest(search_in, tmp_path):
+    _, result = finished(search_in(tmp_path, wanted=Criterion("none")))
     assert result.chosen is not None
     assert result.chosen.trial.metric is None
 
 
-def test_wherever_it_is_killed_a_resumed_search_gives_the_same_model(
-    tuner_in, clock, model, criterion, agreement, batches, tmp_path
-):
-    unbroken = tuner_in(tmp_path / "unbroken")
-    _, expected = finished(unbroken, model, criterion, agreement, batches)
-    table = unbroken.search.latency_table
-    recorded = tuner_in(tmp_path / "recorded", recorded=table)
-    _, first = finished(recorded, model, criterion, agreement, batches)
+def test_wherever_it_is_killed_a_resumed_search_gives_the_same_model(search_in, clock, tmp_path):
+    unbroken = search_in(tmp_path / "unbroken")
+    _, expected = finished(unbroken)
+    table = unbroken.latency_table
+    recorded = search_in(tmp_path / "recorded", recorded=table)
+    _, first = finished(recorded)
     assert first.chosen.trial.recipe == expected.chosen.trial.recipe
     journal = (tmp_path / "recorded" / "trials.jsonl").read_bytes()
     rng = np.random.default_rng(0)
@@ -245,55 +230,47 @@ def test_wherever_it_is_killed_a_resumed_search_gives_the_same_model(
         folder = tmp_path / f"killed {number}"
         folder.mkdir()
         (folder / "trials.jsonl").write_bytes(journal[:cut])
-        _, resumed = finished(tuner_in(folder, resume=True, recorded=table), model, criterion, agreement, batches)
+        _, resumed = finished(search_in(folder, resume=True, recorded=table))
         assert resumed.chosen.trial.recipe == expected.chosen.trial.recipe
         assert resumed.chosen.trial.artifact.graph_sha256 == expected.chosen.trial.artifact.graph_sha256
     assert clock.measured == []
 
 
-def test_no_finished_step_is_repeated_after_a_resumption(
-    tuner_in, clock, model, criterion, agreement, batches, tmp_path
-):
-    finished(tuner_in(tmp_path), model, criterion, agreement, batches)
+def test_no_finished_step_is_repeated_after_a_resumption(search_in, clock, tmp_path):
+    finished(search_in(tmp_path))
     before = (tmp_path / "trials.jsonl").read_bytes()
     clock.measured.clear()
 
     def never(candidate):
         pytest.fail("evaluated again")
 
-    _, result = finished(tuner_in(tmp_path, resume=True), model, criterion, never, batches)
+    _, result = finished(search_in(tmp_path, resume=True, evaluate=never))
     assert clock.measured == []
     assert (tmp_path / "trials.jsonl").read_bytes() == before
     assert result.chosen is not None
 
 
 @pytest.mark.parametrize("damage", [lambda _: b"", lambda _: b"no space left", lambda content: content[:-100]])
-def test_a_damaged_candidate_of_a_resumed_search_is_built_again(
-    tuner_in, model, criterion, agreement, batches, tmp_path, damage
-):
-    _, first = finished(tuner_in(tmp_path), model, criterion, agreement, batches)
+def test_a_damaged_candidate_of_a_resumed_search_is_built_again(search_in, tmp_path, damage):
+    _, first = finished(search_in(tmp_path))
     path = first.chosen.trial.artifact.path
     whole = path.read_bytes()
     path.write_bytes(damage(whole))
-    _, resumed = finished(tuner_in(tmp_path, resume=True), model, criterion, agreement, batches)
+    _, resumed = finished(search_in(tmp_path, resume=True))
     assert resumed.chosen.trial.artifact == first.chosen.trial.artifact
     assert path.read_bytes() == whole
 
 
-def test_the_steps_of_a_search_for_another_criterion_are_not_used(
-    tuner_in, clock, model, criterion, agreement, batches, tmp_path
-):
-    finished(tuner_in(tmp_path), model, criterion, agreement, batches)
+def test_the_steps_of_a_search_for_another_criterion_are_not_used(search_in, clock, tmp_path):
+    finished(search_in(tmp_path))
     before, measured = (tmp_path / "trials.jsonl").read_bytes(), list(clock.measured)
-    finished(tuner_in(tmp_path, resume=True), model, Criterion("agreement", minimum=0.8), agreement, batches)
+    finished(search_in(tmp_path, resume=True, wanted=Criterion("agreement", minimum=0.8)))
     assert (tmp_path / "trials.jsonl").read_bytes().startswith(before)
     assert len(clock.measured) > len(measured)
 
 
 @pytest.mark.parametrize("stage", ["quantize", "profile"])
-def test_where_no_integers_can_be_had_the_search_goes_on_in_fp32(
-    tuner_in, clock, model, criterion, agreement, batches, tmp_path, monkeypatch, stage
-):
+def test_where_no_integers_can_be_had_the_search_goes_on_in_fp32(search_in, clock, model, tmp_path, monkeypatch, stage):
     original = SourceGraph.build
 
     def broken(self, model, recipe):
@@ -308,27 +285,27 @@ def test_where_no_integers_can_be_had_the_search_goes_on_in_fp32(
         monkeypatch.setattr(SourceGraph, "build", broken)
     else:
         clock.profile = not_opened
-    tuner = tuner_in(tmp_path)
-    found, result = finished(tuner, model, criterion, agreement, batches)
+    search = search_in(tmp_path)
+    found, result = finished(search)
     assert found[0].failure.stage == stage
     assert "no kernel" in found[0].failure.error
     assert result.chosen is not None
     assert result.chosen.stage == "stored"
 
 
-def test_a_candidate_that_onnxruntime_does_not_open_is_a_failed_trial(tuner_in, model, criterion, batches, tmp_path):
+def test_a_candidate_that_onnxruntime_does_not_open_is_a_failed_trial(search_in, tmp_path):
     def judge(candidate):
         if any(node.op_type == "DequantizeLinear" for node in candidate.proto().graph.node):
             raise ModelError("onnxruntime cannot load it")
         return Judgement(metric=0.95, met=True, images=40, total=40)
 
-    found, result = finished(tuner_in(tmp_path, judge=judge), model, criterion, None, batches)
+    found, result = finished(search_in(tmp_path, judge=judge))
     assert {trial.failure.stage for trial in found if trial.failure} == {"evaluate"}
     assert result.chosen is not None
 
 
-def test_the_journal_says_what_the_search_decided_by(tuner_in, model, criterion, agreement, batches, tmp_path):
-    finished(tuner_in(tmp_path), model, criterion, agreement, batches)
+def test_the_journal_says_what_the_search_decided_by(search_in, tmp_path):
+    finished(search_in(tmp_path))
     keys = [key for key, _ in recorded(tmp_path)]
     assert len(keys) == len(set(keys))
     kinds = [key.split(":")[0] for key in keys]
@@ -336,13 +313,11 @@ def test_the_journal_says_what_the_search_decided_by(tuner_in, model, criterion,
         assert kind in kinds
 
 
-def test_of_candidates_as_fast_as_the_fastest_the_nearest_to_fp32_is_chosen(
-    tuner_in, clock, model, criterion, agreement, batches, tmp_path
-):
+def test_of_candidates_as_fast_as_the_fastest_the_nearest_to_fp32_is_chosen(search_in, clock, model, tmp_path):
     clock.time_ns = lambda artifact: 1000.0 if artifact is model else 400.0
     clock.profile = lambda *_: ALIKE
-    tuner = tuner_in(tmp_path, neighbours=6)
-    _, result = finished(tuner, model, criterion, agreement, batches)
+    search = search_in(tmp_path, neighbours=6)
+    _, result = finished(search)
     first = result.candidates[0]
     assert first.met
     assert result.chosen is not first
@@ -352,43 +327,37 @@ def test_of_candidates_as_fast_as_the_fastest_the_nearest_to_fp32_is_chosen(
     assert near[0] < near[1]
 
 
-def test_a_slower_candidate_is_not_chosen_however_near_to_fp32(
-    tuner_in, clock, model, criterion, agreement, batches, tmp_path
-):
+def test_a_slower_candidate_is_not_chosen_however_near_to_fp32(search_in, clock, tmp_path):
     clock.profile = lambda *_: ALIKE
-    _, result = finished(tuner_in(tmp_path, neighbours=6), model, criterion, agreement, batches)
+    _, result = finished(search_in(tmp_path, neighbours=6))
     assert result.chosen is result.candidates[0]
     assert result.timed
     assert any(one.speedup < result.chosen.speedup for one in result.timed)
     assert not any(one.speedup > result.chosen.speedup for one in result.timed)
 
 
-def test_a_trial_took_the_time_of_all_that_was_done_for_it(
-    tuner_in, clock, model, criterion, agreement, batches, tmp_path
-):
+def test_a_trial_took_the_time_of_all_that_was_done_for_it(search_in, clock, model, tmp_path):
     ticks = itertools.count()
     clock.time_ns = lambda artifact: 1000.0 if artifact is model else 400.0
     clock.profile = lambda *_: ALIKE
-    tuner = tuner_in(tmp_path, neighbours=6, seconds=lambda: float(next(ticks)))
-    _, result = finished(tuner, model, criterion, agreement, batches)
+    search = search_in(tmp_path, neighbours=6, seconds=lambda: float(next(ticks)))
+    _, result = finished(search)
     assert result.chosen is not result.candidates[0]
     assert result.chosen.trial.seconds >= 4  # built, compared, timed and evaluated, each a tick or more
 
 
-def test_a_spent_budget_leaves_what_was_compared_already(
-    tuner_in, clock, model, criterion, agreement, batches, tmp_path
-):
+def test_a_spent_budget_leaves_what_was_compared_already(search_in, clock, model, tmp_path):
     clock.time_ns = lambda artifact: 1000.0 if artifact is model else 400.0
     clock.profile = lambda *_: ALIKE
-    _, result = finished(tuner_in(tmp_path, neighbours=6, max_trials=2), model, criterion, agreement, batches)
+    _, result = finished(search_in(tmp_path, neighbours=6, max_trials=2))
     assert result.stopped == "trial budget spent"
     assert result.chosen is result.candidates[1]
 
 
-def test_every_comparison_that_decided_is_told(tuner_in, clock, model, criterion, agreement, batches, tmp_path):
+def test_every_comparison_that_decided_is_told(search_in, clock, model, tmp_path):
     clock.time_ns = lambda artifact: 1000.0 if artifact is model else 400.0
     clock.profile = lambda *_: ALIKE
-    _, result = finished(tuner_in(tmp_path, neighbours=6), model, criterion, agreement, batches)
+    _, result = finished(search_in(tmp_path, neighbours=6))
     told = [name for name, _ in result.fidelity]
     assert len(told) == len(set(told))
     kept = sorted(set(result.chosen.trial.recipe.float_nodes) - set(result.candidates[0].trial.recipe.float_nodes))
