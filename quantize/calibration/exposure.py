@@ -46,7 +46,7 @@ class Exposure:
         observed: Tensors whose values must be read.
         derivations: The others, in an order in which every source comes first.
         means: (tensor, model output that holds its mean by channel, of C elements).
-        model: The model with those outputs in place of its own.
+        model: The model with those outputs instead of its own.
     """
 
     observed: tuple[str, ...]
@@ -169,8 +169,8 @@ class OneImage:
     def run(self, names: Sequence[str], image: npt.NDArray[np.float32]) -> list[npt.NDArray[Any]]:
         """Return outputs for an image, float32 (1, ...) as the model takes it."""
         if self._batch == 1:
-            found: list[npt.NDArray[Any]] = self._session.run(list(names), {self.input: image})
-            return found
+            outputs: list[npt.NDArray[Any]] = self._session.run(list(names), {self.input: image})
+            return outputs
         copies = np.repeat(image, self._batch, axis=0)
         return [
             values[:1] if values.ndim and values.shape[0] == self._batch else values

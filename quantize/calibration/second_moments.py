@@ -65,16 +65,16 @@ class StoredMoments(Mapping[str, SecondMoments]):
             EOFError, ValueError, zipfile.BadZipFile, …: It is damaged, see ``store.UNREADABLE``.
         """
         self._path = path
-        with np.load(path, allow_pickle=False) as found:
-            names = json.loads(str(found["names"]))
-            self._samples = [int(count) for count in found["samples"]]
+        with np.load(path, allow_pickle=False) as arrays:
+            names = json.loads(str(arrays["names"]))
+            self._samples = [int(count) for count in arrays["samples"]]
         self._places = {name: index for index, name in enumerate(names)}
 
     def __getitem__(self, node: str) -> SecondMoments:
         """Return the moments of a layer's inputs."""
         index = self._places[node]
-        with np.load(self._path, allow_pickle=False) as found:
-            return SecondMoments(found[f"products{index}"], found[f"means{index}"], self._samples[index])
+        with np.load(self._path, allow_pickle=False) as arrays:
+            return SecondMoments(arrays[f"products{index}"], arrays[f"means{index}"], self._samples[index])
 
     def __iter__(self) -> Iterator[str]:
         """Yield the nodes."""

@@ -1,4 +1,4 @@
-"""Calibration statistics as files in a run's folder, taken again only where they come from the same things."""
+"""Calibration statistics as files in a run's folder, named by what they come from."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VERSION = 1
 """Part of every file's name: raised whenever the same images would give other statistics or another file."""
 
 UNREADABLE = (FileNotFoundError, EOFError, ValueError, NotImplementedError, zipfile.BadZipFile)
-"""What reading an ``.npz`` file raises where there is none, or it is empty, cut off, changed or something else.
+"""What reading an ``.npz`` file raises if it is missing, empty, cut off, changed or something else.
 
 Files are written in one step, so one that is no such file was damaged from outside; it is made again.
 """
@@ -37,9 +37,9 @@ def stored_statistics(
         collect: Called where there are none yet; its result is stored.
     """
     path = path_of(folder, "statistics", fingerprints)
-    found = load_statistics(path)
-    if found is not None:
-        return found
+    stored = load_statistics(path)
+    if stored is not None:
+        return stored
     collected = collect()
     save_statistics(collected, path)
     return collected
@@ -76,12 +76,12 @@ def save_statistics(statistics: CalibrationStatistics, path: Path) -> None:
 
 def load_statistics(path: Path) -> CalibrationStatistics | None:
     """Return the statistics in a file, or None where there is no file or it is no such file."""
-    found = read_arrays(path)
-    if found is None:
+    arrays = read_arrays(path)
+    if arrays is None:
         return None
-    header = json.loads(str(found["header"]))
-    bins, counts = _Cutter(found["bins"]), _Cutter(found["counts"])
-    whole, fraction = _Cutter(found["whole"]), _Cutter(found["fraction"])
+    header = json.loads(str(arrays["header"]))
+    bins, counts = _Cutter(arrays["bins"]), _Cutter(arrays["counts"])
+    whole, fraction = _Cutter(arrays["whole"]), _Cutter(arrays["fraction"])
     tensors = {}
     for entry in header["tensors"]:
         size, channels = entry["bins"], entry["channels"]
@@ -123,7 +123,7 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
 def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]] | None:
     """Return the arrays in an ``.npz`` file, or None where there is no file or it is no such file."""
     try:
-        with np.load(path, allow_pickle=False) as found:
-            return {name: found[name] for name in found.files}
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
     except UNREADABLE:
         return None

@@ -69,11 +69,11 @@ def _read_dataset(document: Document, path: KeyPath, dataset: Any, read: list[st
     if dataset is None or not _is_a_block(document, path, dataset, _DATASETS):
         return
     for name, arguments in dataset.items():
-        found = _images_of(name, arguments if isinstance(arguments, dict) else {})
-        if found is None:
+        images = _images_of(name, arguments if isinstance(arguments, dict) else {})
+        if images is None:
             left.append(f"dataset {name}, which has no labelled image files")
             continue
-        folder, labels = found
+        folder, labels = images
         _offer(document, ("data", "path"), folder, document.where((*path, name)), read, left)
         if labels is not None:
             _offer(document, ("data", "labels"), labels, document.where((*path, name)), read, left)

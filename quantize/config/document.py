@@ -32,7 +32,7 @@ class Document:
     problems: list[Problem] = field(default_factory=list)
 
     def get(self, path: KeyPath) -> Any:
-        """Return the value at a path, or None where there is none."""
+        """Return the value at a path, or None."""
         value: Any = self.values
         for part in path:
             if not isinstance(value, dict) or part not in value:
@@ -46,7 +46,7 @@ class Document:
         return isinstance(block, dict) and path[-1] in block
 
     def take(self, path: KeyPath) -> Any:
-        """Remove the value at a path, and return it; None where there is none."""
+        """Remove the value at a path, and return it, or None."""
         block = self.get(path[:-1])
         return block.pop(path[-1], None) if isinstance(block, dict) else None
 

@@ -1,4 +1,4 @@
-"""What Neural Compressor 1.x takes and this tool does not use: accepted, and noted where it asks for something.
+"""Keys of Neural Compressor 1.x that are accepted but not used; a note says so where one asks for something.
 
 The keys are those of ``neural_compressor/conf/config.py`` of release 1.14.
 """
@@ -19,7 +19,7 @@ class _Unused:
     """A key that is accepted and not used.
 
     Attributes:
-        reason: What happens in its place, for the note.
+        reason: What happens instead, for the note.
         nothing: Values that ask for what happens anyway: they need no note.
     """
 

@@ -22,7 +22,7 @@ def apply_overrides(document: Document, overrides: Mapping[str, object], notes: 
     Args:
         document: The file's values, changed in place.
         overrides: Values by dotted key; None stands for a flag that was not given.
-        notes: Gains a note for what of the file a flag sets aside.
+        notes: Gains a note for whatever a flag overrides in the file.
 
     Raises:
         KeyError: A key that is no setting.
@@ -73,6 +73,6 @@ def _structured(document: Document, path: KeyPath, value: object, flag: str) -> 
     try:
         return yaml.load(value, Loader=Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
-        found = str(getattr(error, "problem", None) or error)
-        document.problems.append(Problem(flag, "not YAML", found=found))
+        problem = str(getattr(error, "problem", None) or error)
+        document.problems.append(Problem(flag, "not YAML", found=problem))
         return {}

@@ -126,7 +126,7 @@ def _version(value: Any) -> Any:
 
 
 def _one_set(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse no name at all, and a set of rewrites beside other names."""
+    """Refuse an empty list, and a set of rewrites next to other names."""
     if not names:
         raise ValueError("names nothing; `none` leaves all rewrites out")
     if len(names) > 1 and set(names) & set(_SETS_OF_REWRITES):

@@ -49,48 +49,48 @@ def settings() -> tuple[Setting, ...]:
 def field_at(path: KeyPath) -> FieldInfo | None:
     """Return the field at a path, or None where the models have none."""
     block: Any = RunConfig
-    found: FieldInfo | None = None
+    field: FieldInfo | None = None
     for index, part in enumerate(path):
         inner = _block(block)
         if inner is not None:
-            found = inner.model_fields.get(str(part))
-            if found is None:
+            field = inner.model_fields.get(str(part))
+            if field is None:
                 return None
-            block = _plain(found.annotation)
+            block = _plain(field.annotation)
         elif _is_mapping(block):
             block = _plain(get_args(block)[1])
-            found = FieldInfo(annotation=block)
+            field = FieldInfo(annotation=block)
         else:
-            return found if index else None
-    return found
+            return field if index else None
+    return field
 
 
 def block_at(path: KeyPath) -> type[Block] | None:
     """Return the block at a path, or None where there is a plain setting or nothing."""
     if not path:
         return RunConfig
-    found = field_at(path)
-    return None if found is None else _block(_plain(found.annotation))
+    field = field_at(path)
+    return None if field is None else _block(_plain(field.annotation))
 
 
 def takes_blank(path: KeyPath) -> bool:
     """Return whether a key with nothing behind it means an empty block, as in Neural Compressor's files."""
-    found = field_at(path)
-    if found is None:
+    field = field_at(path)
+    if field is None:
         return False
-    return block_at(path) is not None or _is_mapping(_plain(found.annotation))
+    return block_at(path) is not None or _is_mapping(_plain(field.annotation))
 
 
 def expected_at(path: KeyPath) -> Expected:
     """Return what the setting at a path takes."""
     block = block_at(path)
-    found = field_at(path)
-    stated = [item for item in (found.metadata if found else ()) if isinstance(item, Expected)]
+    field = field_at(path)
+    stated = [item for item in (field.metadata if field else ()) if isinstance(item, Expected)]
     if stated:
         return stated[-1]
     if block is not None:
         return Expected(f"a block with {', '.join(block.model_fields)}")
-    return Expected("a value") if found is None else expected_of(found.annotation)
+    return Expected("a value") if field is None else expected_of(field.annotation)
 
 
 def known_paths() -> Iterator[KeyPath]:
@@ -100,8 +100,8 @@ def known_paths() -> Iterator[KeyPath]:
 
 def choices_at(path: KeyPath) -> tuple[str, ...]:
     """Return the values that a setting is limited to, or nothing."""
-    found = field_at(path)
-    return () if found is None else choices_of(found.annotation)
+    field = field_at(path)
+    return () if field is None else choices_of(field.annotation)
 
 
 def expected_of(annotation: Any) -> Expected:

@@ -1,4 +1,4 @@
-"""Neural Compressor 1.x's image transforms, read as this tool's preprocessing where they say the same."""
+"""Neural Compressor 1.x's image transforms, as this tool's preprocessing where both mean the same."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Parts = dict[str, Any]
 
 
 class NotTheSameError(Exception):
-    """A transform has no like among the parts of ``preprocessing``; the message says which one."""
+    """``preprocessing`` cannot express a transform; the message names it."""
 
 
 def preprocessing_of(transforms: Mapping[str, Any]) -> Parts:

@@ -1,4 +1,4 @@
-"""What the models find wrong, told in the user's terms: file, line, key, found, expected, nearest right name."""
+"""What the models refuse, in the user's terms: file, line, key, what was found and expected, the nearest right name."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def problems_of(error: ValidationError, document: Document) -> list[Problem]:
 def fill_blanks(document: Document) -> None:
     """Read a block without keys as an empty one, and report a setting without a value."""
 
-    def walk(block: dict[str, Any], path: KeyPath) -> None:
+    def fill(block: dict[str, Any], path: KeyPath) -> None:
         for name, value in list(block.items()):
             here = (*path, name)
             if value is None and takes_blank(here):
@@ -48,9 +48,9 @@ def fill_blanks(document: Document) -> None:
                     )
                 )
             elif isinstance(value, dict):
-                walk(value, here)
+                fill(value, here)
 
-    walk(document.values, ())
+    fill(document.values, ())
 
 
 def _problem(path: KeyPath, detail: dict[str, Any], document: Document) -> Problem:

@@ -1,4 +1,4 @@
-"""Blocks of settings, and the kinds of values that settings take, with their ranges and how text is read as one."""
+"""Blocks of settings, and the kinds of values that settings take: their ranges, and how text becomes one of them."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def read_document(path: Path) -> Document:
                 expected="a mapping of blocks, such as `tuning:` with its keys below it",
             )
         document = Document(name)
-        document.values = _Reading(loader, document).mapping(node, ())
+        document.values = _NodeReader(loader, document).mapping(node, ())
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(name, error) from error
     except yaml.YAMLError as error:
@@ -57,8 +57,8 @@ def read_document(path: Path) -> Document:
     return document
 
 
-class _Reading:
-    """The walk over a file's nodes."""
+class _NodeReader:
+    """Reads a file's nodes one by one."""
 
     def __init__(self, loader: Loader, document: Document) -> None:
         self._loader = loader
@@ -155,8 +155,8 @@ def _text(path: Path) -> str:
     control = Loader.NON_PRINTABLE.search(text)
     if control is not None:
         line = text.count("\n", 0, control.start()) + 1
-        found = f"the control character U+{ord(control.group()):04X}"
-        raise ConfigError("not a text file", where=f"{name}:{line}", found=found, expected="UTF-8 text")
+        character = f"the control character U+{ord(control.group()):04X}"
+        raise ConfigError("not a text file", where=f"{name}:{line}", found=character, expected="UTF-8 text")
     return text
 
 

@@ -18,7 +18,7 @@ from quantize.evaluation.paired import mcnemar_exact_drop
 from quantize.evaluation.topk import certain
 from quantize.files import write_text
 
-Effect = Literal["lost", "gained", "still wrong", "still right", "unknown"]
+Change = Literal["lost", "gained", "still wrong", "still right", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Flip:
     candidate_margin: float
     baseline_tied: int
     candidate_tied: int
-    effect: Effect
+    effect: Change
 
 
 def flips(baseline: Evaluation, candidate: Evaluation) -> tuple[Flip, ...]:
@@ -59,7 +59,7 @@ def flips(baseline: Evaluation, candidate: Evaluation) -> tuple[Flip, ...]:
     labels = before.labels
     right = (certain(before, 1), certain(after, 1)) if labels is not None else None
     changed = (before.prediction != after.prediction) | (before.tied_top != after.tied_top)
-    found = [
+    changed_images = [
         Flip(
             id=before.ids[i],
             label=None if labels is None else int(labels[i]),
@@ -69,19 +69,19 @@ def flips(baseline: Evaluation, candidate: Evaluation) -> tuple[Flip, ...]:
             candidate_margin=float(after.margin[i]),
             baseline_tied=int(before.tied_top[i]),
             candidate_tied=int(after.tied_top[i]),
-            effect="unknown" if right is None else _effect(bool(right[0][i]), bool(right[1][i])),
+            effect="unknown" if right is None else _change_of(bool(right[0][i]), bool(right[1][i])),
         )
         for i in changed.nonzero()[0]
     ]
-    return tuple(sorted(found, key=lambda flip: (-flip.baseline_margin, flip.id)))
+    return tuple(sorted(changed_images, key=lambda flip: (-flip.baseline_margin, flip.id)))
 
 
-def write_flips(path: Path, found: Sequence[Flip], names: Sequence[str] | None = None) -> None:
+def write_flips(path: Path, flipped: Sequence[Flip], names: Sequence[str] | None = None) -> None:
     """Write the flips as CSV, a line an image.
 
     Args:
         path: The file, written in one step.
-        found: The flips.
+        flipped: The images, see ``flips``.
         names: Names of the classes in label order, added to every label and prediction.
     """
 
@@ -94,7 +94,7 @@ def write_flips(path: Path, found: Sequence[Flip], names: Sequence[str] | None =
     writer = csv.writer(text, lineterminator="\n")
     columns = ("image", "label", "baseline", "candidate", "baseline_margin", "candidate_margin")
     writer.writerow([*columns, "baseline_tied", "candidate_tied", "effect"])
-    for flip in found:
+    for flip in flipped:
         writer.writerow(
             [
                 flip.id,
@@ -111,7 +111,7 @@ def write_flips(path: Path, found: Sequence[Flip], names: Sequence[str] | None =
     write_text(path, text.getvalue())
 
 
-def _effect(before: bool, after: bool) -> Effect:  # noqa: FBT001 - two outcomes, nothing is switched
+def _change_of(before: bool, after: bool) -> Change:  # noqa: FBT001 - two outcomes, nothing is switched
     if before != after:
         return "lost" if before else "gained"
     return "still right" if before else "still wrong"

@@ -38,7 +38,7 @@ def layer_errors(fp32: ModelProto, quantized: ModelProto, batches: Iterable[Batc
     """Return the error of every Conv, Gemm and MatMul, its activation included, in the order of the fp32 graph.
 
     Both models see the same images; what a layer gets from the layers before it has their error already. Layers are
-    found by their names; one that is not found in the quantized model is left out.
+    matched by name; a layer that the quantized model does not have is left out.
 
     Args:
         fp32: The prepared fp32 model.

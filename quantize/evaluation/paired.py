@@ -32,7 +32,7 @@ def mcnemar_exact_drop(lost: int, gained: int) -> float:
 
 
 class PairedComparison(BaseModel):
-    """Top-k answers of a candidate beside the baseline's; a drop is baseline minus candidate, positive is worse.
+    """Top-k answers of a candidate and of the baseline; a drop is baseline minus candidate, positive is worse.
 
     The counts and what is computed from them take a tie at the decision as wrong. The headline (``drop``,
     ``relative_drop``) is the expectation if ties fall at random.

@@ -73,12 +73,12 @@ def refuse_chance(evaluation: Evaluation, *, asked_for: str | None, fits: Sequen
     Args:
         evaluation: The fp32 model on the evaluation images.
         asked_for: Name of the preset that was used, or None.
-        fits: What ``probe_presets`` found.
+        fits: From ``probe_presets``.
 
     Raises:
         DataError: Always; call it where ``near_chance`` holds.
     """
-    found = f"top-1 {evaluation.top_k(1).expected:.1%} on {evaluation.n} images with " + (
+    accuracy = f"top-1 {evaluation.top_k(1).expected:.1%} on {evaluation.n} images with " + (
         f"the preset '{asked_for}'" if asked_for else "the preprocessing of the configuration"
     )
     tried = "; ".join(f"with '{fit.preset}': {fit.top1:.1%} on {fit.images} images" for fit in fits)
@@ -89,7 +89,7 @@ def refuse_chance(evaluation: Evaluation, *, asked_for: str | None, fits: Sequen
         advice = f"check that the labels belong to this model, and its preprocessing (tried: {tried})"
     raise DataError(
         "the fp32 model is right no more often than chance: the preprocessing or the labels are wrong",
-        found=found,
+        found=accuracy,
         expected=f"far more than chance (1 of {evaluation.classes} classes)",
         advice=advice,
     )

@@ -39,7 +39,7 @@ class ScoreStore:
 
     @classmethod
     def open(cls, path: Path) -> ScoreStore:
-        """Map the store at ``path`` (the array; its ids lie beside it in ``path`` + ``.json``).
+        """Map the store at ``path`` (the array; its ids are in ``path`` + ``.json``).
 
         Raises:
             RunError: It is absent, of another version, or the array does not fit its ids.
@@ -137,7 +137,7 @@ def writing(path: Path, graph_sha256: str, declared: ScoreKind) -> Iterator[Scor
     """Yield a writer; on success the store appears at ``path`` as a whole, on failure nothing does.
 
     Args:
-        path: Where the array goes; its ids go beside it.
+        path: Where the array goes; the ids go to ``path`` + ``.json``.
         graph_sha256: The model whose scores they are.
         declared: What its graph says that the scores are.
     """
@@ -145,7 +145,7 @@ def writing(path: Path, graph_sha256: str, declared: ScoreKind) -> Iterator[Scor
         writer = ScoreWriter(temporary)
         yield writer
         about = writer.about(graph_sha256, declared)
-        _about(path).unlink(missing_ok=True)  # the old ids must never stand beside the new rows
+        _about(path).unlink(missing_ok=True)  # the old ids must never belong to the new rows
     write_text(_about(path), about)
 
 

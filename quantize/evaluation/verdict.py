@@ -9,9 +9,8 @@ from pydantic import BaseModel, ConfigDict
 from quantize.criterion import Criterion, Measure, Outcome
 from quantize.errors import DataError, ExitCode
 from quantize.evaluation.fidelity import Fidelity
-from quantize.evaluation.intervals import Interval, wilson
+from quantize.evaluation.intervals import Interval, images_needed, images_needed_for_rate, wilson
 from quantize.evaluation.paired import PairedComparison
-from quantize.evaluation.sample_size import images_needed, images_needed_for_rate
 from quantize.evaluation.score_intervals import paired_difference, relative_drop_interval
 
 _EXIT_CODES: dict[Outcome, ExitCode] = {
@@ -72,7 +71,7 @@ class Verdict(_Frozen):
 
 
 class Judgement(_Frozen):
-    """The verdict that decides, and the one at 95 % that is stated beside it.
+    """The verdict that decides, and the one at 95 % that is always stated with it.
 
     Attributes:
         deciding: By the point estimate, or at the confidence that was asked for.

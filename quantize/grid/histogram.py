@@ -48,12 +48,12 @@ class Histogram:
         Raises:
             ValueError: If an infinity or a NaN was counted.
         """
-        found = np.flatnonzero(counts)
-        magnitude = (found & (_SIGN - 1)).astype(np.int32)
+        occupied = np.flatnonzero(counts)
+        magnitude = (occupied & (_SIGN - 1)).astype(np.int32)
         if magnitude.size and int(magnitude.max()) >= _INFINITE:
             raise ValueError("infinities or NaN among the values of a histogram")
-        signed = np.where(found & _SIGN, -magnitude, magnitude)
-        return _summed(signed.astype(np.int32), counts[found])
+        signed = np.where(occupied & _SIGN, -magnitude, magnitude)
+        return _summed(signed.astype(np.int32), counts[occupied])
 
     @staticmethod
     def of(values: npt.NDArray[np.float32]) -> Histogram:
@@ -132,10 +132,10 @@ def bin_of(value: float) -> int:
 
 
 def _summed(bins: npt.NDArray[np.int32], counts: npt.NDArray[np.int64]) -> Histogram:
-    found, where = np.unique(bins, return_inverse=True)
-    added = np.zeros(found.size, np.int64)
+    occupied, where = np.unique(bins, return_inverse=True)
+    added = np.zeros(occupied.size, np.int64)
     np.add.at(added, where, counts)
-    return Histogram(bins=found.astype(np.int32), counts=added)
+    return Histogram(bins=occupied.astype(np.int32), counts=added)
 
 
 EMPTY = Histogram(bins=np.zeros(0, np.int32), counts=np.zeros(0, np.int64))
