@@ -19,9 +19,13 @@ def bias_scale(by_x: Parameters, by_w: Parameters, factor: float = 1.0) -> NDArr
 
 def dequantize_bias(graph: Graph, bias: str, by_x: Parameters, by_w: Parameters, factor: float = 1.0) -> str:
     """Add the DequantizeLinear that gives an int32 bias its meaning and return the float tensor's name."""
-    scale = bias_scale(by_x, by_w, factor)
-    axis = None if scale.ndim == 0 else 0
-    return add_dequantize(graph, bias, new_parameters(graph, bias, scale, np.zeros(scale.shape, np.int32), axis))
+    return add_dequantize(graph, bias, _bias_parameters(graph, bias, by_x, by_w, factor))
+
+
+def add_bias(graph: Graph, hint: str, values: NDArray[Any], by_x: Parameters, by_w: Parameters) -> str:
+    """Add a bias as int32, rounded, behind its DequantizeLinear and return the float tensor's name."""
+    by = _bias_parameters(graph, hint, by_x, by_w)
+    return add_dequantize(graph, graph.add_constant(hint, rounded_bias(values, by.scale)), by)
 
 
 def integer_bias(graph: Graph, bias: str, by_x: Parameters, by_w: Parameters, factor: float = 1.0) -> str | None:
@@ -41,6 +45,11 @@ def integer_bias(graph: Graph, bias: str, by_x: Parameters, by_w: Parameters, fa
     if values is None:
         return None
     return graph.add_constant(f"{bias}_int32", rounded_bias(values, scale))
+
+
+def _bias_parameters(graph: Graph, hint: str, by_x: Parameters, by_w: Parameters, factor: float = 1.0) -> Parameters:
+    scale = bias_scale(by_x, by_w, factor)
+    return new_parameters(graph, hint, scale, np.zeros(scale.shape, np.int32), 0 if scale.ndim else None)
 
 
 def rounded_bias(values: NDArray[Any], scale: NDArray[np.float32]) -> NDArray[np.int32]:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 from onnx import NodeProto
 
-from quantize.formats.bias import bias_scale, rounded_bias
+from quantize.formats.bias import add_bias
 from quantize.formats.operators.moving import moves_values
 from quantize.formats.parameters import (
     Parameters,
@@ -27,7 +27,8 @@ from quantize.formats.parameters import (
     new_parameters,
     node_parameters,
 )
-from quantize.formats.qdq_pattern import Bounds, qdq_pattern, quantized_input
+from quantize.formats.qdq_pattern import Bounds, constant_integers, qdq_pattern, quantized_input
+from quantize.graph.nodes import is_op
 from quantize.graph.view import Graph
 from quantize.grid.grid import Grid
 from quantize.rewrites.protocol import Declaration, Rewrite, shown_not_slower
@@ -40,15 +41,15 @@ def _apply(graph: Graph) -> Sequence[str]:
     changed: list[str] = []
     done: set[str] = set()
     for node in graph.sorted_nodes():
-        if node.op_type != "Concat" or node.domain or node.output[0] in done:
+        if not is_op(node, "Concat") or node.output[0] in done:
             continue
         group = _group(graph, node)
         if group is None:
             continue
         done |= {quantize.input[0] for quantize in group}
-        found = [by for quantize in group if (by := node_parameters(graph, quantize)) is not None]
-        if len(found) == len(group) and not all(by.same_as(found[0]) for by in found):
-            _set(graph, group, _common(graph, found, node.name))
+        grids = [by for quantize in group if (by := node_parameters(graph, quantize)) is not None]
+        if len(grids) == len(group) and not all(by.same_as(grids[0]) for by in grids):
+            _set(graph, group, _common(graph, grids, node.name))
             changed.append(node.name)
     return changed
 
@@ -64,7 +65,7 @@ def _broken(graph: Graph, names: Sequence[str]) -> Sequence[str]:
 
 def _group(graph: Graph, concat: NodeProto) -> list[NodeProto] | None:
     """Return the QuantizeLinear nodes of all tensors bound to a Concat; None where one of them is not quantized."""
-    found: dict[str, NodeProto] = {}
+    group: dict[str, NodeProto] = {}
     waiting = list(_of_output(graph, concat))
     if not waiting:
         return None
@@ -73,16 +74,16 @@ def _group(graph: Graph, concat: NodeProto) -> list[NodeProto] | None:
         return None
     while waiting:
         quantize = waiting.pop()
-        if quantize.name in found:
+        if quantize.name in group:
             continue
-        found[quantize.name] = quantize
+        group[quantize.name] = quantize
         for node in _bound(graph, quantize):
             inputs = node.input if node.op_type == "Concat" else node.input[:1]
             before = [_of_input(graph, name) for name in inputs]
             after = list(_of_output(graph, node))
             if after and all(other is not None for other in before):
                 waiting += [other for other in before if other is not None] + after
-    return list(found.values())
+    return list(group.values())
 
 
 def _bound(graph: Graph, quantize: NodeProto) -> Iterator[NodeProto]:
@@ -90,7 +91,7 @@ def _bound(graph: Graph, quantize: NodeProto) -> Iterator[NodeProto]:
     maker = graph.producer(quantize.input[0])
     readers = (reader for dq in _dequantized(graph, quantize) for reader in graph.consumers(dq.output[0]))
     for node in (*([maker] if maker is not None else []), *readers):
-        if not node.domain and (node.op_type == "Concat" or moves_values(node)):
+        if is_op(node, "Concat") or moves_values(node):
             yield node
 
 
@@ -110,24 +111,24 @@ def _of_input(graph: Graph, name: str) -> NodeProto | None:
 
 def _of_output(graph: Graph, node: NodeProto) -> Iterable[NodeProto]:
     """Return the QuantizeLinear nodes of a node's outputs; none where one of them is not quantized only."""
-    found = []
+    quantizers = []
     for name in node.output:
         readers = graph.consumers(name)
         if len(readers) != 1 or not is_quantize(readers[0]) or graph.is_output(name):
             return []
         if graph.is_output(readers[0].output[0]):
             return []
-        found.append(readers[0])
-    return found
+        quantizers.append(readers[0])
+    return quantizers
 
 
-def _common(graph: Graph, found: Sequence[Parameters], hint: str) -> Parameters:
+def _common(graph: Graph, grids: Sequence[Parameters], hint: str) -> Parameters:
     """Return the parameters that hold every tensor's range: those of one of them where they do, or new ones."""
-    low, high = min(by.low for by in found), max(by.high for by in found)
-    for by in found:
+    low, high = min(by.low for by in grids), max(by.high for by in grids)
+    for by in grids:
         if by.low <= low + float(by.scale) / 2 and by.high >= high - float(by.scale) / 2:
             return by
-    grid = Grid.covering(low, high, activation_type=found[0].zero_point.dtype)
+    grid = Grid.covering(low, high, activation_type=grids[0].zero_point.dtype)
     return new_parameters(graph, f"{hint}_common", grid.scale, grid.zero_point, None)
 
 
@@ -155,12 +156,12 @@ def _range(graph: Graph, quantize: NodeProto) -> tuple[float, float]:
 def _from_within(graph: Graph, quantize: NodeProto, ranges: Mapping[str, tuple[float, float]]) -> bool:
     """Return whether a Concat or moving node makes the tensor out of tensors whose ranges it holds anyway."""
     maker = graph.producer(quantize.input[0])
-    if maker is None or maker.domain or not (maker.op_type == "Concat" or moves_values(maker)):
+    if maker is None or not (is_op(maker, "Concat") or moves_values(maker)):
         return False
     low, high = ranges[quantize.input[0]]
     sources = [_of_input(graph, name) for name in (maker.input if maker.op_type == "Concat" else maker.input[:1])]
-    found = [ranges.get(source.input[0]) if source is not None else None for source in sources]
-    return all(one is not None and one[0] >= low and one[1] <= high for one in found)
+    inner = [ranges.get(source.input[0]) if source is not None else None for source in sources]
+    return all(ends is not None and ends[0] >= low and ends[1] <= high for ends in inner)
 
 
 def _clip(graph: Graph, quantize: NodeProto, by: Parameters, low: float, high: float) -> None:
@@ -183,16 +184,10 @@ def _clip(graph: Graph, quantize: NodeProto, by: Parameters, low: float, high: f
 
 def _rescale_bias(graph: Graph, node: NodeProto, by: Parameters) -> None:
     """Give an int32 bias the scale that its operator now implies."""
-    weight, bias = quantized_input(graph, node.input[1]), quantized_input(graph, node.input[2])
-    if weight is None or bias is None:
-        return
-    integers = graph.constant(bias.integers)
-    if integers is None:
-        return
-    scale = bias_scale(by, weight.by)
-    new = new_parameters(graph, f"{node.name}_bias", scale, np.zeros(scale.shape, np.int32), bias.by.axis)
-    rounded = graph.add_constant(f"{node.name}_bias", rounded_bias(bias.by.dequantize(integers), scale))
-    graph.set_input(node, 2, add_dequantize(graph, rounded, new))
+    weight, bias = quantized_input(graph, node.input[1]), constant_integers(graph, node.input[2])
+    if weight is not None and bias is not None:
+        source, integers = bias
+        graph.set_input(node, 2, add_bias(graph, f"{node.name}_bias", source.by.dequantize(integers), by, weight.by))
 
 
 COMMON_SCALES = Rewrite("common-scales", Declaration("rounding", 0.15), _apply, _broken, shown_not_slower)

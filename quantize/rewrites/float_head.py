@@ -13,12 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from onnx import NodeProto
 
-from quantize.formats.bias import bias_scale, rounded_bias
-from quantize.formats.parameters import add_dequantize, is_dequantize, is_quantize, new_parameters, node_parameters
-from quantize.formats.qdq_pattern import constant_values, quantized_input
+from quantize.formats.bias import add_bias
+from quantize.formats.parameters import is_dequantize, is_quantize, node_parameters
+from quantize.formats.qdq_pattern import constant_integers, constant_values, quantized_input
 from quantize.graph.view import Graph
 from quantize.rewrites.protocol import Comparison, Declaration, Rewrite
 
@@ -99,27 +98,23 @@ def _gemm_from_matmul(graph: Graph, add: NodeProto) -> bool:
     Returns:
         Whether the Add was of that kind and is gone.
     """
-    products = [
-        maker for name in add.input if (maker := graph.producer(name)) is not None and maker.op_type == "MatMul"
-    ]
+    makers = [graph.producer(name) for name in add.input]
+    products = [maker for maker in makers if maker is not None and maker.op_type == "MatMul"]
     if len(products) != 1:
         return False
     matmul = products[0]
     constant = next(name for name in add.input if name != matmul.output[0])
-    a, b = (quantized_input(graph, name) for name in matmul.input)
-    weight = graph.constant(b.integers) if b is not None else None
-    if a is None or a.by.axis is not None or b is None or weight is None or weight.ndim != 2:
+    a, right = quantized_input(graph, matmul.input[0]), constant_integers(graph, matmul.input[1])
+    if a is None or a.by.axis is not None or right is None or right[1].ndim != 2:
         return False
+    b, weight = right
     if b.by.axis not in (None, COLUMNS) or graph.consumers(matmul.output[0]) != [add]:
         return False
     bias = constant_values(graph, constant)
     if bias is None or bias.size != weight.shape[1] or len(graph.shapes().get(matmul.input[0], ())) != 2:
         return False
-    scale = bias_scale(a.by, b.by)
-    by = new_parameters(graph, f"{add.name}_bias", scale, np.zeros(scale.shape, np.int32), 0 if scale.ndim else None)
-    integers = graph.add_constant(f"{add.name}_bias", rounded_bias(bias.ravel(), scale))
     graph.remove([matmul, add])
-    inputs = [*matmul.input, add_dequantize(graph, integers, by)]
+    inputs = [*matmul.input, add_bias(graph, f"{add.name}_bias", bias.ravel(), a.by, b.by)]
     graph.add("Gemm", inputs, list(add.output), name=matmul.name)
     return True
 

@@ -20,7 +20,7 @@ from quantize.errors import ModelError
 from quantize.formats import canonical, quantized_format
 from quantize.graph.view import Graph
 from quantize.rewrites.channel_affine import CHANNELS, ChannelAffine, InputContract
-from quantize.rewrites.first_conv import conv_bias, conv_pads, conv_weight, first_conv, replace_conv
+from quantize.rewrites.convs import conv_bias, conv_pads, conv_weight, first_conv, replace_conv
 from quantize.rewrites.input_contract_quantized import fold_quantized
 
 

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from onnx import NodeProto
 
 from quantize.data.preprocessing import PRESETS
-from quantize.formats.bias import bias_scale, rounded_bias
+from quantize.formats.bias import add_bias
 from quantize.formats.parameters import Parameters, add_dequantize, add_quantize, new_parameters
-from quantize.formats.qdq_pattern import quantized_input
+from quantize.formats.qdq_pattern import constant_integers
 from quantize.formats.saturation import can_saturate
 from quantize.graph.view import Graph
 from quantize.rewrites.channel_affine import ChannelAffine, InputContract
-from quantize.rewrites.first_conv import conv_bias, replace_conv
+from quantize.rewrites.convs import conv_bias, replace_conv
 
 _EIGHT_BITS, _SEVEN_BITS = 127, 63
 
@@ -46,14 +46,13 @@ def fold_quantized(
         add_quantize(graph, pixels, by, integers := graph.fresh(f"{pixels}_quantized"))
         pixels = integers
     value = add_dequantize(graph, pixels, by)
-    found = quantized_input(graph, conv.input[1])
-    old = graph.constant(found.integers) if found is not None else None
-    assert found is not None
-    assert old is not None
-    if np.ptp(affine.factor) == 0 and affine.factor[0] > 0 and not found.by.zero_point.any():
-        integers_new, scale = affine.reordered(old), np.asarray(found.by.scale * affine.factor[0], np.float32)
+    weights = constant_integers(graph, conv.input[1])
+    assert weights is not None
+    source, old = weights
+    if np.ptp(affine.factor) == 0 and affine.factor[0] > 0 and not source.by.zero_point.any():
+        integers_new, scale = affine.reordered(old), np.asarray(source.by.scale * affine.factor[0], np.float32)
     else:
-        weight = reference if reference is not None and reference.shape == old.shape else found.by.dequantize(old)
+        weight = reference if reference is not None and reference.shape == old.shape else source.by.dequantize(old)
         new, _ = affine.folded(weight)
         integers_new, scale = _rounded(new, _EIGHT_BITS)
         if not _saturates(old) and _saturates(integers_new):  # what cannot saturate on any CPU shall not begin to
@@ -65,12 +64,7 @@ def fold_quantized(
     # The shift goes by the weights as they are quantized, so that their rounding errors act on centred pixels.
     shift = by_w.dequantize(integers_new).astype(np.float64) * (offset - affine.padding).reshape(1, -1, 1, 1)
     bias = conv_bias(graph, conv, len(old)) + shift.sum(axis=(1, 2, 3))
-    bias_steps = bias_scale(by, by_w)
-    by_b = new_parameters(
-        graph, f"{conv.name}_bias", bias_steps, np.zeros(bias_steps.shape, np.int32), 0 if bias_steps.ndim else None
-    )
-    bias_name = graph.add_constant(f"{conv.name}_bias", rounded_bias(bias, bias_steps))
-    inputs = [value, add_dequantize(graph, weight_name, by_w), add_dequantize(graph, bias_name, by_b)]
+    inputs = [value, add_dequantize(graph, weight_name, by_w), add_bias(graph, f"{conv.name}_bias", bias, by, by_w)]
     replace_conv(graph, conv, inputs)
 
 

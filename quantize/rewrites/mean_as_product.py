@@ -14,22 +14,21 @@ from onnx import NodeProto
 
 from quantize.formats.parameters import add_dequantize, add_move, is_quantize, new_parameters
 from quantize.formats.qdq_pattern import quantized_input
+from quantize.graph.nodes import is_op
 from quantize.graph.shapes import Shape, fixed_sizes
 from quantize.graph.view import Graph
 from quantize.rewrites.protocol import Declaration, Rewrite, not_shown_slower
 
 
 def _apply(graph: Graph) -> Sequence[str]:
-    nodes = [node for node in graph.sorted_nodes() if node.op_type == "GlobalAveragePool" and not node.domain]
-    if not nodes:
-        return ()
-    shapes = graph.shapes()
+    nodes = [node for node in graph.sorted_nodes() if is_op(node, "GlobalAveragePool")]
+    shapes = graph.shapes() if nodes else {}
     return [node.name for node in nodes if _rewrite(graph, node, shapes.get(node.input[0]))]
 
 
 def _broken(graph: Graph, names: Sequence[str]) -> Sequence[str]:
-    found = [node for node in graph.nodes if node.name in names]
-    return [f"{node.name} is not a product" for node in found if node.op_type != "MatMul"]
+    nodes = [node for node in graph.nodes if node.name in names]
+    return [f"{node.name} is not a product" for node in nodes if node.op_type != "MatMul"]
 
 
 def _rewrite(graph: Graph, node: NodeProto, shape: Shape | None) -> bool:

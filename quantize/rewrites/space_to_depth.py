@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto
 
-from quantize.formats.parameters import Parameters, add_dequantize, add_quantize, node_parameters
-from quantize.formats.qdq_pattern import QuantizedInput, quantized_input
-from quantize.graph.nodes import attribute, explicit_pads
+from quantize.formats.parameters import add_dequantize, add_quantize, node_parameters
+from quantize.formats.qdq_pattern import quantized_input
+from quantize.graph.nodes import attribute, explicit_pads, is_op
 from quantize.graph.shapes import Shape, fixed_sizes
 from quantize.graph.view import Graph
+from quantize.rewrites.convs import ConvWeights
 from quantize.rewrites.protocol import Declaration, Rewrite, not_shown_slower
 
 FEW_CHANNELS = 4
@@ -66,42 +67,34 @@ class Fold:
 
 
 def _apply(graph: Graph) -> Sequence[str]:
-    convs = [node for node in graph.sorted_nodes() if node.op_type == "Conv" and not node.domain]
-    convs = [node for node in convs if _weight(graph, node) is not None]
-    if not convs:
-        return ()
-    shapes = graph.shapes()
-    return [node.name for node in convs if _rewrite(graph, node, shapes.get(node.input[0]))]
+    weights = [own for node in graph.sorted_nodes() if (own := _weights(graph, node)) is not None]
+    shapes = graph.shapes() if weights else {}
+    return [own.node.name for own in weights if _rewrite(graph, own, shapes.get(own.node.input[0]))]
 
 
 def _broken(graph: Graph, names: Sequence[str]) -> Sequence[str]:
-    found = [node for node in graph.nodes if node.name in names]
-    return [f"{node.name} still has a stride" for node in found if attribute(node, "strides") != [1, 1]]
+    convs = [node for node in graph.nodes if node.name in names]
+    return [f"{node.name} still has a stride" for node in convs if attribute(node, "strides") != [1, 1]]
 
 
-def _weight(graph: Graph, node: NodeProto) -> QuantizedInput | None:
-    """Return the quantized weight of a Conv that could be folded, whatever its input's size."""
-    strides = attribute(node, "strides", [1, 1])
-    if len(strides) != 2 or strides[0] != strides[1] or strides[0] not in STRIDES or attribute(node, "group", 1) != 1:
+def _weights(graph: Graph, node: NodeProto) -> ConvWeights | None:
+    """Return the weights of a Conv that could be folded, whatever its input's size."""
+    strides = attribute(node, "strides", [1, 1]) if is_op(node, "Conv") else []
+    if len(strides) != 2 or strides[0] != strides[1] or strides[0] not in STRIDES:
         return None
     if any(step != 1 for step in attribute(node, "dilations", [1])):
         return None
-    weight = quantized_input(graph, node.input[1])
-    values = graph.constant(weight.integers) if weight is not None else None
-    if weight is None or values is None or values.ndim != 4 or values.shape[1] > FEW_CHANNELS:
-        return None
-    return weight if weight.by.axis in (None, 0) else None
+    weights = ConvWeights.of(graph, node)
+    few = weights is not None and weights.integers.ndim == 4 and weights.integers.shape[1] <= FEW_CHANNELS
+    return weights if few else None
 
 
-def _rewrite(graph: Graph, node: NodeProto, shape: Shape | None) -> bool:
-    source, weight = quantized_input(graph, node.input[0]), _weight(graph, node)
+def _rewrite(graph: Graph, weights: ConvWeights, shape: Shape | None) -> bool:
+    node, values = weights.node, weights.integers
+    source = quantized_input(graph, node.input[0])
     sizes = fixed_sizes(shape[2:]) if shape is not None else None
-    if source is None or source.by.axis is not None or weight is None or sizes is None:
-        return False
-    values = graph.constant(weight.integers)
-    assert values is not None
-    pads = explicit_pads(node, sizes, values.shape[2:])
-    if pads is None:
+    pads = explicit_pads(node, sizes, values.shape[2:]) if sizes is not None else None
+    if source is None or source.by.axis is not None or sizes is None or pads is None:
         return False
     stride = attribute(node, "strides")[0]
     folds = [
@@ -112,18 +105,13 @@ def _rewrite(graph: Graph, node: NodeProto, shape: Shape | None) -> bool:
     cells = graph.fresh(f"{node.name}_cells_float")
     graph.add("SpaceToDepth", [pixels], [cells], name=f"{node.name}_SpaceToDepth", blocksize=stride)
     add_quantize(graph, cells, source.by, integers := graph.fresh(f"{node.name}_cells"))
-    folded = graph.add_constant(f"{weight.integers}_folded", _fold_weight(values, folds, weight.by))
-    inputs = [add_dequantize(graph, integers, source.by), add_dequantize(graph, folded, weight.by), *node.input[2:]]
+    folded = graph.add_constant(f"{weights.source.integers}_folded", _fold_weight(weights, folds))
+    data = add_dequantize(graph, integers, source.by)
+    inputs = [data, add_dequantize(graph, folded, weights.source.by), *node.input[2:]]
     graph.remove([node])
-    graph.add(
-        "Conv",
-        inputs,
-        list(node.output),
-        name=node.name,
-        kernel_shape=[fold.cells for fold in folds],
-        pads=[*(fold.before for fold in folds), *(fold.after for fold in folds)],
-        strides=[1, 1],
-    )
+    pads = [*(fold.before for fold in folds), *(fold.after for fold in folds)]
+    kept: dict[str, Any] = {"kernel_shape": [fold.cells for fold in folds], "pads": pads, "strides": [1, 1]}
+    graph.add("Conv", inputs, list(node.output), name=node.name, **kept)
     return True
 
 
@@ -142,19 +130,18 @@ def _padded(graph: Graph, pixels: str, extra: list[int]) -> str:
     return add_dequantize(graph, integers, by)
 
 
-def _fold_weight(values: NDArray[Any], folds: Sequence[Fold], by: Parameters) -> NDArray[Any]:
+def _fold_weight(weights: ConvWeights, folds: Sequence[Fold]) -> NDArray[Any]:
     """Return the weight (outputs, stride * stride * channels, cells, cells) of the folded Conv.
 
     SpaceToDepth puts pixel (y, x) of channel c into channel ``(y % stride * stride + x % stride) * channels + c``.
     Kernel positions that the original does not have get the weight's zero point.
     """
-    outputs, channels = values.shape[:2]
+    outputs, channels = weights.integers.shape[:2]
     rows, columns = folds
     stride = rows.stride
-    wide = np.zeros((outputs, channels, rows.cells * stride, columns.cells * stride), values.dtype)
-    zero_points = by.zero_point if by.axis is None else by.zero_point.reshape(-1, 1, 1, 1)
-    wide[...] = zero_points
-    wide[np.ix_(range(outputs), range(channels), rows.places, columns.places)] = values
+    wide = np.empty((outputs, channels, rows.cells * stride, columns.cells * stride), weights.integers.dtype)
+    wide[...] = weights.zero_points
+    wide[np.ix_(range(outputs), range(channels), rows.places, columns.places)] = weights.integers
     split = wide.reshape(outputs, channels, rows.cells, stride, columns.cells, stride)
     return split.transpose(0, 3, 5, 1, 2, 4).reshape(outputs, stride * stride * channels, rows.cells, columns.cells)
 

@@ -22,19 +22,18 @@ from onnx import NodeProto
 
 from quantize.formats.parameters import add_dequantize, add_move, is_dequantize, is_quantize
 from quantize.formats.qdq_pattern import quantized_input
-from quantize.graph.nodes import attribute
+from quantize.graph.nodes import attribute, is_op
 from quantize.graph.shapes import Shape, fixed_sizes
 from quantize.graph.view import Graph
+from quantize.rewrites.convs import ConvWeights
 from quantize.rewrites.protocol import Declaration, Rewrite, not_shown_slower
 
 VECTOR = 8  # rows of bytes that onnxruntime's Transpose takes at once
 
 
 def _apply(graph: Graph) -> Sequence[str]:
-    nodes = [node for node in graph.sorted_nodes() if node.op_type == "SpaceToDepth" and not node.domain]
-    if not nodes:
-        return ()
-    shapes = graph.shapes()
+    nodes = [node for node in graph.sorted_nodes() if is_op(node, "SpaceToDepth")]
+    shapes = graph.shapes() if nodes else {}
     return [node.name for node in nodes if _rewrite(graph, node, shapes.get(node.input[0]))]
 
 
@@ -65,13 +64,8 @@ def _rewrite(graph: Graph, node: NodeProto, shape: Shape | None) -> bool:
     # SpaceToDepth's channel is (row in block, column in block, channel); here it is (column, channel, row).
     order = np.arange(block * block * channels).reshape(block, block, channels).transpose(1, 2, 0).ravel()
     for conv in convs:
-        weight = quantized_input(graph, conv.input[1])
-        values = graph.constant(weight.integers) if weight is not None else None
-        assert weight is not None
-        assert values is not None
-        permuted = graph.add_constant(f"{weight.integers}_by_rows", values[:, order])
-        graph.set_input(conv, 0, value)
-        graph.set_input(conv, 1, add_dequantize(graph, permuted, weight.by))
+        graph.set_input(conv.node, 0, value)
+        conv.replace(graph, conv.integers[:, order], "by_rows")
     return True
 
 
@@ -104,31 +98,22 @@ def _moves_from_last(channels: int, height: int, width: int, block: int) -> list
 
 def _from_last(node: NodeProto) -> bool:
     """Return whether a node turns integers from channels last to channels first."""
-    return node.op_type == "Transpose" and not node.domain and attribute(node, "perm") == [0, 3, 1, 2]
+    return is_op(node, "Transpose") and attribute(node, "perm") == [0, 3, 1, 2]
 
 
-def _readers(graph: Graph, node: NodeProto) -> list[NodeProto]:
+def _readers(graph: Graph, node: NodeProto) -> list[ConvWeights]:
     """Return the Convs that read a quantized SpaceToDepth; none where anything else does."""
     quantize = graph.consumers(node.output[0])
     if len(quantize) != 1 or not is_quantize(quantize[0]) or graph.is_output(node.output[0]):
         return []
     integers = quantize[0].output[0]
-    found = []
+    readers: list[ConvWeights | None] = []
     for dequantize in graph.consumers(integers):
         if not is_dequantize(dequantize) or graph.is_output(dequantize.output[0]):
             return []
-        found += graph.consumers(dequantize.output[0])
-    return [] if graph.is_output(integers) or not all(_suits(graph, conv) for conv in found) else found
-
-
-def _suits(graph: Graph, conv: NodeProto) -> bool:
-    weight = quantized_input(graph, conv.input[1]) if conv.op_type == "Conv" else None
-    return (
-        weight is not None
-        and attribute(conv, "group", 1) == 1
-        and weight.by.axis in (None, 0)
-        and graph.constant(weight.integers) is not None
-    )
+        readers += [ConvWeights.of(graph, reader) for reader in graph.consumers(dequantize.output[0])]
+    convs = [reader for reader in readers if reader is not None]
+    return convs if len(convs) == len(readers) and not graph.is_output(integers) else []
 
 
 STEM_BY_ROWS = Rewrite("stem-by-rows", Declaration("exact"), _apply, _broken, not_shown_slower)

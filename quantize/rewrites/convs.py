@@ -1,8 +1,9 @@
-"""The Conv that reads a model's input, and what it is made of."""
+"""Convs as rewrites see them: the one that reads a model's input, and what a quantized one multiplies with."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,44 @@ from numpy.typing import NDArray
 from onnx import NodeProto
 
 from quantize.errors import ModelError
-from quantize.formats.parameters import is_dequantize, is_quantize
-from quantize.formats.qdq_pattern import quantized_input
-from quantize.graph.nodes import attribute, attributes, explicit_pads
+from quantize.formats.parameters import add_dequantize, is_dequantize, is_quantize
+from quantize.formats.qdq_pattern import QuantizedInput, constant_integers, constant_values
+from quantize.graph.nodes import attribute, attributes, explicit_pads, is_op
 from quantize.graph.view import Graph
 from quantize.rewrites.channel_affine import CHANNELS
+
+
+@dataclass(frozen=True)
+class ConvWeights:
+    """The weights of a quantized Conv without groups, of one scale or one an output channel.
+
+    Attributes:
+        node: The Conv.
+        source: The constant integers' name and parameters.
+        integers: (outputs, channels, sizes of the kernel).
+    """
+
+    node: NodeProto
+    source: QuantizedInput
+    integers: NDArray[Any]
+
+    @classmethod
+    def of(cls, graph: Graph, node: NodeProto) -> ConvWeights | None:
+        """Return the weights of a node that is such a Conv."""
+        found = constant_integers(graph, node.input[1]) if is_op(node, "Conv") else None
+        if found is None or attribute(node, "group", 1) != 1 or found[0].by.axis not in (None, 0):
+            return None
+        return cls(node, *found)
+
+    @property
+    def zero_points(self) -> NDArray[Any]:
+        """Return what stands for weights of zero, in a shape that goes with the integers."""
+        return self.source.by.zero_point.reshape(-1, *[1] * (self.integers.ndim - 1))
+
+    def replace(self, graph: Graph, integers: NDArray[Any], suffix: str) -> None:
+        """Let the Conv multiply with other integers of the same parameters."""
+        name = graph.add_constant(f"{self.source.integers}_{suffix}", integers)
+        graph.set_input(self.node, 1, add_dequantize(graph, name, self.source.by))
 
 
 def first_conv(graph: Graph, name: str) -> tuple[NodeProto | None, NodeProto | None]:
@@ -24,7 +58,7 @@ def first_conv(graph: Graph, name: str) -> tuple[NodeProto | None, NodeProto | N
     if quantize is not None:
         readers = graph.consumers(quantize.output[0])
         readers = graph.consumers(readers[0].output[0]) if len(readers) == 1 and is_dequantize(readers[0]) else []
-    conv = readers[0] if len(readers) == 1 and readers[0].op_type == "Conv" and not readers[0].domain else None
+    conv = readers[0] if len(readers) == 1 and is_op(readers[0], "Conv") else None
     if conv is None or attribute(conv, "group", 1) != 1 or conv_weight(graph, conv) is None:
         return None, None
     return conv, quantize
@@ -32,21 +66,17 @@ def first_conv(graph: Graph, name: str) -> tuple[NodeProto | None, NodeProto | N
 
 def conv_weight(graph: Graph, conv: NodeProto) -> NDArray[Any] | None:
     """Return the float weight of a Conv on 3 channels, whether it is quantized or not."""
-    found = quantized_input(graph, conv.input[1])
-    integers = graph.constant(found.integers if found is not None else conv.input[1])
-    if integers is None or integers.ndim != 4 or integers.shape[1] != CHANNELS:
-        return None
-    return integers if found is None else found.by.dequantize(integers)
+    values = constant_values(graph, conv.input[1])
+    return values if values is not None and values.ndim == 4 and values.shape[1] == CHANNELS else None
 
 
 def conv_bias(graph: Graph, conv: NodeProto, count: int) -> NDArray[np.float64]:
     """Return the bias of a Conv, float64 (outputs,), zero where it has none."""
     if len(conv.input) < 3 or not conv.input[2]:
         return np.zeros(count)
-    found = quantized_input(graph, conv.input[2])
-    values = graph.constant(found.integers if found is not None else conv.input[2])
+    values = constant_values(graph, conv.input[2])
     assert values is not None
-    return np.asarray(values if found is None else found.by.dequantize(values), np.float64)
+    return np.asarray(values, np.float64)
 
 
 def conv_pads(graph: Graph, name: str, conv: NodeProto) -> list[int]:
