@@ -121,6 +121,35 @@ def container_of(recipe: Recipe) -> Literal["qlinear", "qdq"]:
     return "qdq" if _detail(recipe, "format") == "qdq" else "qlinear"
 
 
+@dataclass(frozen=True)
+class KeptInt8:
+    """How much of what could be quantized is quantized.
+
+    Attributes:
+        ops: Quantized ops.
+        all_ops: Ops that Neural Compressor can quantize, those that the settings keep in fp32 included.
+        weighted: Quantized Conv, MatMul and Gemm.
+        all_weighted: Conv, MatMul and Gemm in all.
+    """
+
+    ops: int
+    all_ops: int
+    weighted: int
+    all_weighted: int
+
+
+def kept_int8(recipe: Recipe) -> KeptInt8:
+    """Return how much of what could be quantized a recipe of this engine quantizes."""
+    decisions = decisions_of(recipe)
+    weighted = [op for op in decisions if op.op_type in WEIGHTED]
+    return KeptInt8(
+        ops=sum(op.quantized for op in decisions),
+        all_ops=len(decisions),
+        weighted=sum(op.quantized for op in weighted),
+        all_weighted=len(weighted),
+    )
+
+
 def exact_op_names(recipe: Recipe) -> dict[str, dict[str, dict[str, list[str]]]]:
     """Return the ``op_name_dict`` that leaves Neural Compressor only this recipe to build."""
     return {re.escape(op.name): op.constraint() for op in decisions_of(recipe)}

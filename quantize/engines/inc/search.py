@@ -14,9 +14,7 @@ from quantize.engines.engine import EvaluateCallback, Failure, Trial
 from quantize.engines.exchange import keep_candidate
 from quantize.engines.inc.constraints import check_heeded
 from quantize.engines.inc.conversation import Conversation, TimeIsUpError
-from quantize.engines.inc.decision import OpDecision, recipe_of
-from quantize.engines.inc.int8_share import kept_int8
-from quantize.engines.inc.outcome import IncOutcome, Result, StopReason, outcome_of
+from quantize.engines.inc.decision import OpDecision, kept_int8, recipe_of
 from quantize.engines.inc.settings import IncSettings
 from quantize.errors import EngineError, ModelError
 from quantize.models.artifact import ModelArtifact
@@ -24,6 +22,10 @@ from quantize.processes.parent import Message
 from quantize.recipe import Recipe
 
 _LOGGER = logging.getLogger("quantize.engines.inc.tuner")
+
+StopReason = Literal["met", "timeout", "time_budget", "max_trials", "exhausted", "failed", "abandoned"]
+"""``met``: the strategy is content; ``exhausted``: it has nothing left, and nothing met the criterion; ``failed``: an
+error was raised; ``abandoned``: it was interrupted, or nobody asked for more trials."""
 
 _WORSE_THAN_ALL = -2.0
 _NOT_MET = -1e-6
@@ -42,6 +44,12 @@ class Measured:
     recipe_id: str
     metric: float | None
     failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class _Result:
+    metric: float | None
+    met: bool
 
 
 class Search:
@@ -75,7 +83,7 @@ class Search:
         self._container = container
         self._candidates = candidates
         self._known = known
-        self._results: dict[str, Result] = {}
+        self._results: dict[str, _Result] = {}
         self._graphs = dict(graphs or {})
         self._rejected = frozenset(rejected)
         self._recipe: Recipe | None = None
@@ -111,10 +119,6 @@ class Search:
             self.stopped = "failed"
             raise
 
-    def outcome(self) -> IncOutcome:
-        """Return why the search ended and what it chose."""
-        return outcome_of(self.stopped, list(self._results.values()))
-
     def _begin(self, message: Message) -> None:
         decisions = [OpDecision.from_state(name, op_type, state) for name, op_type, state in message["ops"]]
         if not self._results:
@@ -148,7 +152,7 @@ class Search:
             return
         conversation.answer(met=result.met, margin=self._margin(result))
 
-    def _margin(self, result: Result) -> float:
+    def _margin(self, result: _Result) -> float:
         if result.metric is None:
             return 0.0 if result.met else _WORSE_THAN_ALL
         margin = result.metric - (self._criterion.floor() or 0.0)
@@ -186,7 +190,7 @@ class Search:
     def _record(self, recipe: Recipe, metric: float | None, *, failed: bool, repeats: str | None = None) -> None:
         rejected = not self._rejected.isdisjoint({recipe.id, repeats})
         met = not failed and not rejected and self._criterion.met(metric)
-        self._results[recipe.id] = Result(recipe, metric, met=met)
+        self._results[recipe.id] = _Result(metric, met=met)
 
     def _timed(
         self,

@@ -20,8 +20,7 @@ from quantize.engines.inc.job import (
     require_neural_compressor,
     tuning_job,
 )
-from quantize.engines.inc.outcome import IncOutcome
-from quantize.engines.inc.search import Measured, Search
+from quantize.engines.inc.search import Measured, Search, StopReason
 from quantize.engines.inc.settings import IncSettings
 from quantize.engines.placement.placed_model import placed, placed_nodes
 from quantize.models.artifact import ModelArtifact, save_model
@@ -48,7 +47,7 @@ class IncTuner:
         rejected: Ids of recipes that do not count as met: what was written from them missed the criterion.
 
     Attributes:
-        outcome: Why the last search ended and what it chose; None before one ended.
+        stopped: Why the last search ended; None before one ended.
     """
 
     def __init__(
@@ -65,7 +64,7 @@ class IncTuner:
         self._work = work
         self._known = dict(known or {})
         self._graphs, self._rejected = graphs, rejected
-        self.outcome: IncOutcome | None = None
+        self.stopped: StopReason | None = None
 
     def tune(
         self, model: ModelArtifact, criterion: Criterion, evaluate: EvaluateCallback, batches: Iterable[Batch]
@@ -82,7 +81,7 @@ class IncTuner:
             EngineError: Neural Compressor is missing, failed or died (names the stage), or drops a constraint.
         """
         require_neural_compressor()
-        self.outcome = None
+        self.stopped = None
         container = container_for(self._settings, model)
         search = Search(
             self._settings,
@@ -101,7 +100,7 @@ class IncTuner:
                 with _neural_compressor(folder, self._work / _LOG) as worker:
                     yield from search.trials(Conversation(worker, job, self._watch))
         finally:
-            self.outcome = search.outcome()
+            self.stopped = search.stopped
 
 
 class IncBuilder:

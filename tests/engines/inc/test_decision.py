@@ -10,9 +10,9 @@ from quantize.engines.inc.decision import (
     container_of,
     decisions_of,
     exact_op_names,
+    kept_int8,
     recipe_of,
 )
-from quantize.engines.inc.int8_share import kept_int8
 from quantize.recipe import Recipe
 
 ACTIVATION = {"dtype": "uint8", "quant_mode": "static", "scheme": "asym", "granularity": "per_tensor"}
@@ -65,11 +65,6 @@ def test_the_recipe_says_what_it_needs_to_be_built_again():
 def test_the_kept_share_tells_a_model_put_back_to_fp32():
     kept = kept_int8(recipe(decision("c1", state=FP32), decision("c2", state=FP32), decision("r", "Relu")))
     assert (kept.ops, kept.all_ops, kept.weighted, kept.all_weighted) == (1, 3, 0, 2)
-    assert kept.share == pytest.approx(1 / 3)
-
-
-def test_a_share_of_nothing_is_absent():
-    assert kept_int8(recipe()).share is None
 
 
 def test_names_are_taken_literally_when_a_recipe_is_built_again():

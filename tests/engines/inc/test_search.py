@@ -11,9 +11,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from quantize.criterion import Criterion
-from quantize.engines.engine import Trial
+from quantize.engines.engine import Trial, trial_of
 from quantize.engines.exchange import cleaned
 from quantize.engines.inc.conversation import TimeIsUpError
+from quantize.engines.inc.engine import in_order
 from quantize.engines.inc.search import Measured, Search
 from quantize.engines.inc.settings import IncSettings
 from quantize.errors import EngineError, ModelError
@@ -107,15 +108,16 @@ def test_the_best_that_failed_is_kept(tmp_path: Path):
     assert [trial.metric for trial in trials] == [0.4, 0.6, 0.5]
     assert [trial.index for trial in trials] == [0, 1, 2]
     assert all(trial.artifact and trial.artifact.path.is_file() for trial in trials)
-    outcome = tuning.outcome()
-    assert (outcome.stopped, outcome.chosen, outcome.best) == ("exhausted", None, trials[1].recipe.id)
+    assert tuning.stopped == "exhausted"
+    assert in_order(trials, CRITERION, ()) == []
+    assert trial_of(trials, None) is trials[1]
 
 
 def test_of_those_that_meet_the_goal_the_one_with_most_int8_is_chosen(tmp_path: Path):
     tuning = search(tmp_path, [0.8, 0.71, 0.75])
     trials = list(tuning.trials(Compressor(tmp_path, [NONE, ALL, HALF])))
-    outcome = tuning.outcome()
-    assert (outcome.stopped, outcome.chosen, outcome.best) == ("met", trials[1].recipe.id, trials[0].recipe.id)
+    assert tuning.stopped == "met"
+    assert in_order(trials, CRITERION, ()) == [trials[1], trials[2], trials[0]]
 
 
 def test_the_answer_says_how_far_the_goal_is(tmp_path: Path):
@@ -137,31 +139,31 @@ def test_a_resumed_search_measures_only_what_is_new(tmp_path: Path):
     tuning = search(tmp_path, [0.6], known=known)
     again = list(tuning.trials(Compressor(tmp_path, [ALL, HALF, NONE])))
     assert [(trial.index, trial.metric) for trial in again] == [(2, 0.6)]
-    assert tuning.outcome().best == again[0].recipe.id
+    assert trial_of([*first, *again], None) is again[0]
 
 
 def test_max_trials_ends_the_search(tmp_path: Path):
     tuning = search(tmp_path, itertools.repeat(0.4), max_trials=2)
     assert len(list(tuning.trials(Compressor(tmp_path, [ALL, HALF, NONE])))) == 2
-    assert tuning.outcome().stopped == "max_trials"
+    assert tuning.stopped == "max_trials"
 
 
 def test_a_success_in_the_last_trial_is_a_success(tmp_path: Path):
     tuning = search(tmp_path, [0.8], max_trials=1)
     assert len(list(tuning.trials(Compressor(tmp_path, [ALL, HALF])))) == 1
-    assert tuning.outcome().stopped == "met"
+    assert tuning.stopped == "met"
 
 
 def test_a_search_that_is_too_slow_keeps_its_trials(tmp_path: Path):
     tuning = search(tmp_path, [0.4], timeout=3600)
     assert len(list(tuning.trials(Compressor(tmp_path, [ALL], ending="silence")))) == 1
-    assert tuning.outcome().stopped == "timeout"
+    assert tuning.stopped == "timeout"
 
 
 def test_time_spent_evaluating_counts(tmp_path: Path):
     tuning = search(tmp_path, itertools.repeat(0.4), timeout=1e-9)
     assert len(list(tuning.trials(Compressor(tmp_path, [ALL, HALF])))) == 1
-    assert tuning.outcome().stopped == "timeout"
+    assert tuning.stopped == "timeout"
 
 
 def test_a_model_that_cannot_be_run_is_a_failed_trial_and_the_search_goes_on(tmp_path: Path):
@@ -180,14 +182,14 @@ def test_a_crash_yields_the_trial_that_it_ended_and_is_raised(tmp_path: Path):
         trials.extend(tuning.trials(Compressor(tmp_path, [ALL, HALF], ending="crash")))
     # `extend` kept what came before the error.
     assert [trial.failure.stage if trial.failure else None for trial in trials] == [None, "calibrate"]
-    assert tuning.outcome().stopped == "failed"
+    assert tuning.stopped == "failed"
 
 
 def test_a_bug_in_the_evaluation_passes_through(tmp_path: Path):
     tuning = search(tmp_path, [ZeroDivisionError()])
     with pytest.raises(ZeroDivisionError):
         list(tuning.trials(Compressor(tmp_path, [ALL])))
-    assert tuning.outcome().stopped == "failed"
+    assert tuning.stopped == "failed"
 
 
 def test_without_a_metric_nothing_is_measured_and_the_first_is_taken(tmp_path: Path):
@@ -195,7 +197,7 @@ def test_without_a_metric_nothing_is_measured_and_the_first_is_taken(tmp_path: P
     compressor = Compressor(tmp_path, [ALL])
     trials = list(tuning.trials(compressor))
     assert (trials[0].metric, compressor.answers) == (None, [(True, 0.0)])
-    assert tuning.outcome().chosen == trials[0].recipe.id
+    assert in_order(trials, Criterion("none"), ()) == trials
 
 
 def test_unused_opset_imports_are_removed():
@@ -239,15 +241,15 @@ def test_a_recipe_whose_files_missed_the_goal_does_not_end_the_search_nor_does_i
     trials = list(tuning.trials(compressor))
     assert [met for met, _ in compressor.answers] == [False, False, True]
     assert all(margin < 0 for met, margin in compressor.answers if not met)
-    assert tuning.outcome().chosen == trials[-1].recipe.id
+    assert in_order([first, *trials], CRITERION, {first.recipe.id}) == [trials[-1]]
 
 
 def test_the_time_budget_ends_the_search_with_the_best_so_far(tmp_path: Path):
     tuning = search(tmp_path, itertools.repeat(0.4), time_budget=1e-9)
     compressor = Compressor(tmp_path, [ALL, HALF])
-    assert len(list(tuning.trials(compressor))) == 1
-    assert tuning.outcome().stopped == "time_budget"
-    assert tuning.outcome().best is not None
+    (trial,) = tuning.trials(compressor)
+    assert tuning.stopped == "time_budget"
+    assert trial_of([trial], None) is trial
 
 
 def test_the_time_budget_leaves_time_for_one_candidate_and_the_time_out_does_not(tmp_path: Path):
@@ -262,4 +264,4 @@ def test_the_time_budget_leaves_time_for_one_candidate_and_the_time_out_does_not
 def test_a_success_behind_the_time_budget_is_a_success(tmp_path: Path):
     tuning = search(tmp_path, [0.8], time_budget=1e-9)
     list(tuning.trials(Compressor(tmp_path, [ALL])))
-    assert tuning.outcome().stopped == "met"
+    assert tuning.stopped == "met"

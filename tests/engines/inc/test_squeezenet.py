@@ -16,7 +16,7 @@ from quantize.data.crops.crops import crop_images
 from quantize.data.images import open_images
 from quantize.data.preprocessing import PRESETS
 from quantize.data.split import split
-from quantize.engines.inc.int8_share import kept_int8
+from quantize.engines.inc.decision import kept_int8
 from quantize.engines.inc.settings import IncSettings
 from quantize.engines.inc.tuner import IncTuner
 from quantize.formats.exact import open_exact_session
@@ -74,8 +74,7 @@ def test_squeezenet_keeps_its_accuracy_with_all_convolutions_in_int8(shared: Pat
     tuner = IncTuner(IncSettings(strategy="basic"), tmp_path / "work")
     trials = list(tuner.tune(model, Criterion("top1", baseline=fp32.top1, relative=0.02), evaluate, calibration))
 
-    assert tuner.outcome is not None
-    assert tuner.outcome.stopped == "met"
+    assert tuner.stopped == "met"
     first = trials[0].artifact
     assert first is not None
     proto = first.proto()

@@ -17,7 +17,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from quantize.criterion import Criterion
 from quantize.data.batch import Batch
-from quantize.engines.engine import Trial
+from quantize.engines.engine import Trial, trial_of
+from quantize.engines.inc.engine import in_order
 from quantize.engines.inc.job import require_neural_compressor
 from quantize.engines.inc.settings import IncSettings
 from quantize.engines.inc.tuner import IncBuilder, IncTuner
@@ -120,8 +121,8 @@ def test_the_first_candidate_is_taken_where_it_meets_the_goal(
     artifact = trials[0].artifact
     assert artifact is not None
     assert seen == [artifact.path]
-    assert tuner.outcome is not None
-    assert (tuner.outcome.stopped, tuner.outcome.chosen) == ("met", trials[0].recipe.id)
+    assert tuner.stopped == "met"
+    assert in_order(trials, CRITERION, ()) == trials
     assert sorted(path.name for path in (tmp_path / "work").iterdir()) == ["candidates", "neural_compressor.log"]
     assert capfd.readouterr() == ("", "")
     said = [record for record in caplog.records if record.levelno >= logging.INFO]
@@ -140,9 +141,9 @@ def test_the_best_candidate_that_failed_is_kept(failed: tuple[IncTuner, list[Tri
     tuner, trials = failed
     assert [trial.metric for trial in trials] == [0.5, 0.6, 0.4]
     assert all(trial.artifact and trial.artifact.path.is_file() for trial in trials)
-    assert tuner.outcome is not None
-    assert (tuner.outcome.stopped, tuner.outcome.chosen) == ("max_trials", None)
-    assert tuner.outcome.best == trials[1].recipe.id
+    assert tuner.stopped == "max_trials"
+    assert in_order(trials, CRITERION, ()) == []
+    assert trial_of(trials, None) is trials[1]
 
 
 def test_the_same_search_gives_the_same_bytes(
@@ -270,8 +271,7 @@ def test_an_error_of_the_evaluation_passes_through(model: ModelArtifact, tmp_pat
     tuner = IncTuner(IncSettings(), tmp_path / "work")
     with pytest.raises(ZeroDivisionError):
         list(tuner.tune(model, CRITERION, evaluate, batches()))
-    assert tuner.outcome is not None
-    assert tuner.outcome.stopped == "failed"
+    assert tuner.stopped == "failed"
 
 
 def test_a_killed_process_is_an_error_and_the_trial_before_it_is_kept(model: ModelArtifact, tmp_path: Path):
@@ -308,8 +308,7 @@ def test_ctrl_c_ends_the_child(model: ModelArtifact, tmp_path: Path):
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         list(tuner.tune(model, CRITERION, until_interrupted, batches()))
-    assert tuner.outcome is not None
-    assert tuner.outcome.stopped == "abandoned"
+    assert tuner.stopped == "abandoned"
 
 
 def test_a_caller_who_wants_no_more_trials_ends_the_child(model: ModelArtifact, tmp_path: Path):
@@ -323,8 +322,7 @@ def test_a_caller_who_wants_no_more_trials_ends_the_child(model: ModelArtifact, 
 def test_the_time_limit_ends_the_child(model: ModelArtifact, tmp_path: Path):
     tuner = IncTuner(IncSettings(timeout=0.2), tmp_path / "work")
     assert list(tuner.tune(model, CRITERION, never, batches())) == []
-    assert tuner.outcome is not None
-    assert tuner.outcome.stopped == "timeout"
+    assert tuner.stopped == "timeout"
 
 
 def test_a_missing_neural_compressor_is_named_with_the_pythons_that_have_it(monkeypatch: pytest.MonkeyPatch):
