@@ -11,25 +11,17 @@ import copy
 import json
 import logging
 import os
-import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import datetime, timezone
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from quantize.errors import RunError
-from quantize.files import write_text
 from quantize.provenance import fingerprint, sha256_bytes
 
 _LOG = logging.getLogger("quantize")
 
 _VERSION = 3
 """Versions 1 and 2 have no checksums and name steps without their inputs; 1 was judged on accuracy alone."""
-
-_LOCK, _HOLDER = "run.lock", "run.holder.json"
 
 
 class Journal:
@@ -154,64 +146,6 @@ def recorded_request(path: Path) -> Mapping[str, Any]:
         raise FileNotFoundError(f"{path.name} was not begun")
     request: Mapping[str, Any] = _header(path, first)["request"]
     return request
-
-
-@contextmanager
-def run_lock(folder: Path, *, patience: float = 1.0) -> Iterator[None]:
-    """Hold a run's folder for this process until the block ends; the lock goes with the process, however it ends.
-
-    Args:
-        folder: Where the lock lies; it is made where it is missing.
-        patience: Seconds to wait for a process that is about to end.
-
-    Raises:
-        RunError: Another run holds it; the error tells which.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / _LOCK)
-    try:
-        lock.acquire(timeout=patience)
-    except Timeout:
-        raise _held(folder) from None
-    try:
-        since = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
-        write_text(folder / _HOLDER, json.dumps(holder) + "\n")
-        yield
-    finally:
-        (folder / _HOLDER).unlink(missing_ok=True)
-        lock.release()
-
-
-def refuse_held(folder: Path) -> None:
-    """Refuse a folder that another run holds at this moment; nothing is written.
-
-    Raises:
-        RunError: It is held; the error tells by which process.
-    """
-    if not (folder / _LOCK).is_file():
-        return
-    lock = FileLock(folder / _LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise _held(folder) from None
-    lock.release()
-
-
-def _held(folder: Path) -> RunError:
-    try:
-        holder = json.loads((folder / _HOLDER).read_text(encoding="utf-8"))
-        found = f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
-    except (OSError, ValueError, KeyError, TypeError):  # it has only just begun, or is just ending
-        found = "another process"
-    return RunError(
-        "another run is at work in this folder",
-        where=str(folder.parent),
-        found=found,
-        expected="one run at a time in a folder",
-        advice="wait until it has ended, or name another place with --output_model",
-    )
 
 
 def _header(path: Path, line: bytes) -> Mapping[str, Any]:

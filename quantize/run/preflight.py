@@ -16,7 +16,7 @@ from quantize.engines.engine import engine_named, engines_for
 from quantize.errors import ConfigError, ModelError, RunError
 from quantize.evaluation.evaluation import near_chance
 from quantize.evaluation.preset_probe import probe_presets, refuse_chance
-from quantize.journal import refuse_held
+from quantize.lock import refuse_held
 from quantize.measurement.machine import measure_cpu
 from quantize.measurement.machine.expectation import expected
 from quantize.measurement.machine.model_layers import model_layers

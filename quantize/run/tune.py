@@ -11,7 +11,7 @@ from quantize.engines.engine import engine_named, engines_for, missing_engines
 from quantize.engines.native.search.latency_table import LatencyTable
 from quantize.errors import EngineError
 from quantize.files import write_text
-from quantize.journal import run_lock
+from quantize.lock import run_lock
 from quantize.progress import Progress, silent
 from quantize.recipe import EngineName
 from quantize.report.html import html
