@@ -32,8 +32,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from quantize.data.containers.registry import open_images
 from quantize.data.crops.crops import Crops, crop_images
-from quantize.data.images import open_images
 from quantize.data.preprocessing import PRESETS, Preprocessing
 from quantize.data.split import split
 from quantize.evaluation.evaluation import Evaluation

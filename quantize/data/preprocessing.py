@@ -11,8 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from quantize.data.decoding.resize import Interpolation, crop_center, resize_shorter, resize_square
-from quantize.data.decoding.rgb import to_rgb
+from quantize.data.decoding import Interpolation, crop_center, resize_shorter, resize_square, to_rgb
 from quantize.errors import ConfigError
 from quantize.provenance import fingerprint
 

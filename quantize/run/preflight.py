@@ -8,9 +8,9 @@ from pathlib import Path
 
 from quantize.config.run_config import PreprocessingBlock
 from quantize.criterion import Criterion
+from quantize.data.containers.registry import open_images
 from quantize.data.image_parts import load_images
 from quantize.data.image_set import ImageSet
-from quantize.data.images import open_images
 from quantize.data.preprocessing import PRESETS, Preprocessing, choose_preprocessing
 from quantize.engines.engine import engine_named, engines_for
 from quantize.errors import ConfigError, ModelError, RunError

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import scipy.io
 
-from quantize.data.labels.synsets import wordnet_ids
+from quantize.data.labels.classes import wordnet_ids
 
 
 class Layouts:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from quantize.data.labels.calibration_list import read_calibration_list
+from quantize.data.split import read_calibration_list
 from quantize.errors import DataError
 
 IDS = ["n01440764/a.jpg", "n01440764/two words.jpg", "n01484850/b.jpg", "x/c.jpg", "y/c.jpg"]

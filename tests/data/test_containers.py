@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from quantize.data.containers.registry import open_images
 from quantize.data.crops.crops import crop_images
-from quantize.data.images import ImageSet, open_images
+from quantize.data.image_set import ImageSet
 from quantize.data.preprocessing import PRESETS
 from quantize.errors import DataError
 from tests.data.layouts import Layouts

@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from quantize.data.containers.source import ImageSource, Locator
+from quantize.data.containers.registry import open_images
 from quantize.data.crops.cache import remove_crops
 from quantize.data.crops.crops import Crops, Skipped, crop_images
-from quantize.data.decoding.decode import decode_image
-from quantize.data.image_set import ImageRecord, ImageSet
-from quantize.data.images import open_images
+from quantize.data.decoding import decode_image
+from quantize.data.image_set import ImageRecord, ImageSet, ImageSource, Locator
 from quantize.data.preprocessing import PRESETS
 from quantize.errors import DataError
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from quantize.data.dataloader import CalibrationDataLoader
+from quantize.data.batches import CalibrationDataLoader
 from quantize.errors import ConfigError
 
 Flat = Callable[[int], tuple[Path, Path]]

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from quantize.data.demonstration import demonstration_data
-from quantize.data.images import open_images
-from quantize.data.labels.calibration_list import read_calibration_list
-from quantize.data.photographs import photographs
+from quantize.data.containers.registry import open_images
+from quantize.data.demonstration import demonstration_data, photographs
+from quantize.data.split import read_calibration_list
 from quantize.errors import DataError
 
 pytestmark = pytest.mark.network

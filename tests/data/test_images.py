@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from quantize.data.images import open_images
-from quantize.data.labels.synsets import class_names, wordnet_ids
+from quantize.data.containers.registry import open_images
+from quantize.data.labels.classes import class_names, wordnet_ids
 from quantize.errors import DataError
 
 Flat = Callable[[int], tuple[Path, Path]]

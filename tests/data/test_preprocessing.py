@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from quantize.data.decoding.unreadable import UnreadableImageError
+from quantize.data.decoding import UnreadableImageError
 from quantize.data.preprocessing import PRESETS, Preprocessing, choose_preprocessing
 from quantize.errors import ConfigError
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from quantize.data.views import View, views
+from quantize.data.demonstration import View, views
 
 PHOTOGRAPH = Image.effect_mandelbrot((101, 60), (-2, -1, 1, 1), 50).convert("RGB")
 

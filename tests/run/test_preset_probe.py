@@ -5,7 +5,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from quantize.data.images import open_images
+from quantize.data.containers.registry import open_images
 from quantize.errors import DataError
 from quantize.evaluation.preset_probe import PresetFit, probe_presets, refuse_chance
 from quantize.models.artifact import ModelArtifact

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 
-from quantize.data.batch import Batch
+from quantize.data.batches import Batch
 from quantize.engines.native.search.calibration_images import Part
 from quantize.engines.native.search.candidate_builder import CandidateBuilder
 from quantize.engines.native.search.search_journal import SearchJournal

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from quantize.data.decoding.decode import decode_image
-from quantize.data.decoding.unreadable import UnreadableImageError
+from quantize.data.decoding import UnreadableImageError, decode_image
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
