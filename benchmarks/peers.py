@@ -46,9 +46,9 @@ from quantize.measurement.timing.measure import precise_enough
 from quantize.measurement.timing.plan import Plan
 from quantize.measurement.timing.speedup import Speedup, speedup
 from quantize.models.artifact import ModelArtifact
+from quantize.models.contract import score_kind
 from quantize.models.download.fetch import fetch
 from quantize.models.prepare import prepare
-from quantize.models.scores import score_kind
 from quantize.models.session import open_session
 
 Floats = NDArray[np.float32]

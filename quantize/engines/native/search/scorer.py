@@ -19,7 +19,7 @@ from quantize.evaluation.fidelity import Fidelity, fidelity_of
 from quantize.evaluation.inference import scores_of
 from quantize.formats.exact import with_unsigned_weights
 from quantize.models.artifact import ModelArtifact
-from quantize.models.scores import score_kind
+from quantize.models.contract import score_kind
 from quantize.models.session import open_session
 from quantize.provenance import fingerprint
 from quantize.recipe import Recipe
