@@ -12,7 +12,7 @@ from quantize.gate.machine import machine_of, target_of
 from quantize.gate.result import Difference, Line, Verdict
 from quantize.gate.tolerances import Tolerances
 from quantize.gate.verdict import verdict_of
-from quantize.report.tables import NAMES
+from quantize.report.table import NAMES
 from quantize.report.wording import NOTHING, percent
 
 _HASH_DIGITS = 12

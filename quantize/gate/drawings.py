@@ -7,11 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from quantize.gate.result import NEUTRAL, GateResult, Line
-from quantize.report.characters import bounded
 from quantize.report.markdown import escaped, markdown_table
-from quantize.report.tables import Table
+from quantize.report.table import Table
 from quantize.report.text import wrapped
-from quantize.report.wording import NOTHING
+from quantize.report.wording import NOTHING, bounded
 
 
 def lines_table(result: GateResult) -> Table:

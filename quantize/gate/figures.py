@@ -9,7 +9,7 @@ from typing import Literal
 
 from quantize.gate.document import ReportDocument
 from quantize.gate.machine import target_of
-from quantize.report.tables import NAMES
+from quantize.report.table import NAMES
 from quantize.report.wording import megabytes, milliseconds, number, percent, points, seconds, times
 from quantize.target import CpuClass
 

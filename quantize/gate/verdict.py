@@ -11,8 +11,7 @@ from quantize.gate.document import ROLES, ReportDocument
 from quantize.gate.machine import not_for_target
 from quantize.gate.result import Line, Verdict
 from quantize.gate.tolerances import Tolerances
-from quantize.report.criterion import Status
-from quantize.report.speed import SpeedStatus
+from quantize.report.criterion import SpeedStatus, Status
 from quantize.report.wording import times
 
 SLOWER = "slower than fp32"

@@ -26,7 +26,7 @@ from quantize.models.prepare import prepare
 from quantize.models.refusals import refuse_unsuitable
 from quantize.processes.pool import available_cpus
 from quantize.progress import Progress
-from quantize.report.machine import MachineSection
+from quantize.report.provenance import MachineSection
 from quantize.report.schema import RunReport
 from quantize.rewrites import select_rewrites
 from quantize.run.context import Prepared, Stages

@@ -18,7 +18,7 @@ from quantize.gate.baseline import Baseline, read_baseline
 from quantize.gate.changes import difference
 from quantize.gate.drawings import check_text, junit
 from quantize.gate.result import GateResult, Line, Verdict
-from quantize.report.json_schemas import json_schema
+from quantize.report.storage import json_schema
 
 
 def _line(verdict: Verdict, name: str = "int8.kl.fp32") -> Line:
