@@ -123,7 +123,7 @@ def test_without_a_preset_every_missing_part_is_named() -> None:
 def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="'cafe'") as caught:
         choose_preprocessing({"preset": "cafe"})
-    assert caught.value.expected == "one of caffe, imagenet, efficientnet_lite"
+    assert caught.value.expected == "one of caffe, imagenet, efficientnet_lite, inception"
 
 
 def test_fingerprints_follow_what_they_cover() -> None:
