@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.io
 
+from quantize.data.containers.registry import open_images
 from quantize.data.labels.classes import wordnet_ids
 
 
@@ -111,3 +113,18 @@ class Layouts:
                 member.size = len(content)
                 archive.addfile(member, io.BytesIO(content))
         return self.root / place
+
+
+def labels_of(folder: Path, text: str, *, classes: int | None = 1000, encoding: str = "utf-8") -> dict[str, int | None]:
+    """Return the label of each image in a folder, by a label file of this text."""
+    label_file = folder.parent / "labels.txt"
+    label_file.write_bytes(text.encode(encoding))
+    return {record.id: record.label for record in open_images(folder, label_file, classes=classes).records}
+
+
+def class_folders(root: Path, picture: Callable[..., bytes], folders: list[str]) -> Path:
+    """Make class folders with a picture each."""
+    for index, name in enumerate(folders):
+        (root / name).mkdir(parents=True)
+        (root / name / f"picture{index}.jpg").write_bytes(picture(index))
+    return root

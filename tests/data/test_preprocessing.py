@@ -9,7 +9,7 @@ from PIL import Image
 from quantize.data.decoding import UnreadableImageError
 from quantize.data.preprocessing import PRESETS, Preprocessing, choose_preprocessing
 from quantize.errors import ConfigError
-from tests.data.crops import every_value
+from tests.data.known_crops import every_value
 
 
 @given(

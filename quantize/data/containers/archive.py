@@ -5,13 +5,16 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from quantize.data.image_set import ImageSet, ImageSource, Listing, Locator, NamedData, images_only, is_image_name
 from quantize.data.labels.classes import class_labels, labels_by_wordnet_id
-from quantize.data.labels.join import label_images
+from quantize.data.labels.join import join_labels, label_images
+from quantize.data.labels.label_file import read_label_file
 from quantize.data.problems import Problems
 from quantize.errors import DataError
+
+_LABEL_FILES = ("val.txt", "labels.txt")
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,8 @@ class Member:
 def open_archives(members: Sequence[Member], paths: Sequence[Path], source: ImageSource, data: NamedData) -> ImageSet:
     """Return the images in archives.
 
-    Labels come from ``data.label_path``, from WebDataset's ``.cls`` members, or from class folders in the archive; a
-    flat archive without any has none.
+    Labels come from ``data.label_path``, from WebDataset's ``.cls`` members, from class folders in the archive, or from
+    a label file in it, ``val.txt`` or ``labels.txt``; a flat archive without any has none.
 
     Args:
         members: The files in the archives; the first number of a locator is the archive's.
@@ -35,10 +38,12 @@ def open_archives(members: Sequence[Member], paths: Sequence[Path], source: Imag
         data: What the user named.
 
     Raises:
-        DataError: There are no images, or labels are missing or wrong: the first ten and the count.
+        DataError: There are no images, a name leads out of the archive, or labels are missing or wrong: the first ten
+            and the count.
     """
     place = data.place
-    inner = [member.name for member in members if member.name.endswith((".tar", ".zip"))]
+    _refuse_paths_that_leave(members, place)
+    inner = [member.name for member in members if member.name.endswith(".tar")]
     if inner:
         raise DataError(
             "an archive of archives cannot be read as it is",
@@ -62,9 +67,27 @@ def open_archives(members: Sequence[Member], paths: Sequence[Path], source: Imag
         return label_images(listing, data)
     folders = _class_folders(images, place)
     if folders is None:
-        return listing.image_set(None)
+        inside = [name for name in locators if posixpath.basename(name) in _LABEL_FILES]
+        return _with_label_file(inside[0], locators, listing, data) if len(inside) == 1 else listing.image_set(None)
     by_folder, note = class_labels(sorted(set(folders.values())), data.classes, place)
     return listing.image_set({name: by_folder[folder] for name, folder in folders.items()}, note)
+
+
+def _refuse_paths_that_leave(members: Sequence[Member], place: str) -> None:
+    # Nothing is unpacked here, but names go into reports and lists that others use as paths.
+    for member in members:
+        path = PureWindowsPath(member.name)
+        if path.root or ".." in path.parts:
+            raise DataError(
+                "a name in the archive leads out of it", where=place, found=repr(member.name), expected="relative paths"
+            )
+
+
+def _with_label_file(name: str, locators: Mapping[str, Locator], listing: Listing, data: NamedData) -> ImageSet:
+    path, problems = Path(data.place) / name, Problems()
+    content = listing.source.read(locators[name])
+    lines = read_label_file(path, data.classes, problems, content=content)
+    return join_labels(listing, lines, path, data.classes, problems)
 
 
 def _by_name(members: Sequence[Member], paths: Sequence[Path], place: str) -> dict[str, Locator]:

@@ -25,6 +25,11 @@ def read_lines(path: Path, what: str) -> list[str]:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"the {what} cannot be read: {error.strerror}", where=str(path)) from error
+    return decoded_lines(content, what, path)
+
+
+def decoded_lines(content: bytes, what: str, path: Path) -> list[str]:
+    """Return the lines of text that was read from ``path`` already, see ``read_lines``."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -50,7 +55,9 @@ class LabelLine:
     line: int
 
 
-def read_label_file(path: Path, classes: int | None, problems: Problems) -> list[LabelLine]:
+def read_label_file(
+    path: Path, classes: int | None, problems: Problems, *, content: bytes | None = None
+) -> list[LabelLine]:
     """Return the lines of a label file; the last word of a line is the label, all before it the name.
 
     Names may hold spaces; words are parted by any white space; blank lines are passed over.
@@ -59,12 +66,15 @@ def read_label_file(path: Path, classes: int | None, problems: Problems) -> list
         path: The file, UTF-8.
         classes: The model's number of classes: labels are 0 to ``classes`` - 1. None: any label from 0.
         problems: Takes a line without a label, a label that is no integer or out of range.
+        content: Its bytes where it lies in an archive; None: they are read.
 
     Raises:
         DataError: The file cannot be read, is no text, or has no lines.
     """
+    what = "label file"
+    texts = read_lines(path, what) if content is None else decoded_lines(content, what, path)
     lines: list[LabelLine] = []
-    for number, text in enumerate(read_lines(path, "label file"), start=1):
+    for number, text in enumerate(texts, start=1):
         words = text.rsplit(None, 1)
         if not words:
             continue

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from quantize.data.preprocessing import PRESETS
-from tests.data.crops import every_value
+from tests.data.known_crops import every_value
 
 
 def test_imagenet_scales_then_subtracts_then_divides() -> None:
