@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,22 @@ class Layouts:
         chosen = list(self.images.items())[shard::shards]
         images = [{"bytes": content, "path": name} for name, (content, _) in chosen]
         return pyarrow.table({"image": images, "label": [label for _, (_, label) in chosen]})
+
+    def zip(self, *, method: int = zipfile.ZIP_DEFLATED, labelled: bool = False) -> Path:
+        path = self.root / f"val-{method}.zip"
+        with zipfile.ZipFile(path, "w", method) as archive:
+            for name, (content, _) in self.images.items():
+                archive.writestr(f"val/{name}", content)
+            if labelled:
+                archive.write(self.label_file(), "val/val.txt")
+        return path
+
+    def class_zip(self) -> Path:
+        ids = wordnet_ids()
+        with zipfile.ZipFile(self.root / "classes.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, (content, label) in self.images.items():
+                archive.writestr(f"{ids[label]}/{name}", content)
+        return self.root / "classes.zip"
 
     def _files(self, place: str, files: dict[str, bytes]) -> Path:
         for name, content in files.items():

@@ -9,9 +9,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from quantize.data.containers.arrow_file import open_arrow
-from quantize.data.containers.folder import list_files, open_folder
+from quantize.data.containers.folder import list_files, list_folders, open_folder
 from quantize.data.containers.parquet import open_parquet
 from quantize.data.containers.tar_archive import open_tars
+from quantize.data.containers.zip_archive import open_zips
 from quantize.data.image_set import ImageSet, NamedData, images_only
 from quantize.errors import DataError
 from quantize.progress import Progress, silent
@@ -19,6 +20,7 @@ from quantize.progress import Progress, silent
 CONTAINERS: Mapping[str, Callable[[Sequence[Path], NamedData], ImageSet]] = MappingProxyType(
     {
         ".tar": open_tars,
+        ".zip": open_zips,
         ".parquet": open_parquet,
         ".arrow": open_arrow,
     }
@@ -61,6 +63,7 @@ def _container_files(data_path: Path) -> tuple[Path, ...]:
         for folder in (data_path, data_path / "data"):
             paths = sorted(path for path in folder.glob("*") if path.suffix in CONTAINERS and path.name[0] != ".")
             if paths:
+                _refuse_folders_of_images(paths, folder)
                 _refuse_splits(paths, folder)
                 return _one_kind(paths, data_path)
         return ()
@@ -90,6 +93,18 @@ def _one_kind(paths: Sequence[Path], data_path: Path) -> tuple[Path, ...]:
         if compressed
         else None,
     )
+
+
+def _refuse_folders_of_images(paths: Sequence[Path], folder: Path) -> None:
+    for name in list_folders(folder):
+        if images_only(list_files(folder, [name]))[0]:
+            raise DataError(
+                "archives or tables stand beside folders of images",
+                where=str(folder),
+                found=f"{paths[0].name}, and images in {name}",
+                expected="one or the other",
+                advice=f"name the one that you mean, such as {paths[0]}, or move the files elsewhere",
+            )
 
 
 def _refuse_splits(paths: Sequence[Path], folder: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import pickle
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,6 +35,10 @@ OPENED: dict[str, Callable[[Layouts], tuple[Path, Path | None]]] = {
         it.devkit() / "data" / "ILSVRC2012_validation_ground_truth.txt",
     ),
     "tar of class folders": lambda it: (it.class_tar(), None),
+    "ZIP with label file": lambda it: (it.zip(), it.label_file()),
+    "ZIP with devkit": lambda it: (it.zip(method=zipfile.ZIP_STORED), it.devkit()),
+    "ZIP that holds its label file": lambda it: (it.zip(labelled=True), None),
+    "ZIP of class folders": lambda it: (it.class_zip(), None),
     "WebDataset": lambda it: (it.webdataset(), None),
     "WebDataset by pattern": lambda it: (it.webdataset() / "imagenet-val-*.tar", None),
     "Parquet": lambda it: (it.parquet(), None),
@@ -52,7 +57,13 @@ def opened(layouts: Layouts, layout: str) -> ImageSet:
 # Worker processes are tried with each kind of source once.
 @pytest.mark.parametrize(
     ("layout", "workers"),
-    [*((layout, 1) for layout in OPENED), ("WebDataset", 2), ("Parquet", 2), ("Arrow stream format", 2)],
+    [
+        *((layout, 1) for layout in OPENED),
+        ("ZIP of class folders", 2),
+        ("WebDataset", 2),
+        ("Parquet", 2),
+        ("Arrow stream format", 2),
+    ],
 )
 def test_the_same_images_give_the_same_crops_in_every_layout(
     layouts: Layouts, layout: str, workers: int, tmp_path: Path
@@ -76,7 +87,9 @@ def new(folder: Path) -> Path:
     return folder / "again"
 
 
-@pytest.mark.parametrize("layout", ["val tar with devkit", "WebDataset", "Parquet", "Arrow file format"])
+@pytest.mark.parametrize(
+    "layout", ["val tar with devkit", "ZIP with devkit", "WebDataset", "Parquet", "Arrow file format"]
+)
 def test_a_container_is_decoded_once(layouts: Layouts, layout: str, tmp_path: Path) -> None:
     images = opened(layouts, layout)
     crop_images(images, SMALL, tmp_path / "cache")
@@ -85,7 +98,7 @@ def test_a_container_is_decoded_once(layouts: Layouts, layout: str, tmp_path: Pa
     assert stages == []
 
 
-@pytest.mark.parametrize("layout", ["val tar with label file", "Parquet", "Arrow stream format"])
+@pytest.mark.parametrize("layout", ["val tar with label file", "ZIP with devkit", "Parquet", "Arrow stream format"])
 def test_images_can_be_read_in_any_order_and_by_a_pickled_source(layouts: Layouts, layout: str) -> None:
     images = opened(layouts, layout)
     forward = [images.read(index) for index in range(len(images))]
@@ -109,6 +122,15 @@ def test_several_splits_in_one_folder_are_told_apart_by_a_pattern(layouts: Layou
         open_images(folder.parent, None, classes=1000)
     assert caught.value.found == "test, validation"
     assert len(open_images(folder / "validation*.parquet", None, classes=1000)) == 23
+
+
+def test_an_archive_beside_what_it_was_unpacked_to_is_ambiguous(layouts: Layouts) -> None:
+    folder = layouts.class_folders()
+    layouts.zip().rename(folder / "val.zip")
+    with pytest.raises(DataError, match="beside folders of images") as caught:
+        open_images(folder, None, classes=1000)
+    assert "name the one" in str(caught.value.advice)
+    assert len(open_images(folder / "val.zip", None, classes=1000)) == len(layouts.images)
 
 
 def test_a_compressed_archive_says_to_uncompress_it(layouts: Layouts, tmp_path: Path) -> None:
