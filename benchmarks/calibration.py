@@ -25,8 +25,8 @@ from onnx import TensorProto, helper
 
 from quantize.calibration.collect import collect
 from quantize.data.batches import batches
+from quantize.data.containers.registry import open_images
 from quantize.data.crops.crops import crop_images
-from quantize.data.images import open_images
 from quantize.data.preprocessing import PRESETS
 from quantize.models.prepare import prepare
 from quantize.models.session import open_session
@@ -87,7 +87,7 @@ def exposed(model: onnx.ModelProto) -> bytes:
 def calibration(name: str, path: Path, images: Repeated, threads: int) -> Callable[[], object]:
     """Return what calibrates with a method."""
     if name == OURS:
-        from quantize.data.batch import Batch
+        from quantize.data.batches import Batch
 
         given = (Batch(("image",), image, None) for image in images)
         return lambda: collect(onnx.load(path), given, threads=max(1, threads - 1))

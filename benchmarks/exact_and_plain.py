@@ -20,8 +20,8 @@ import onnxruntime
 
 from quantize.config import load_config
 from quantize.data.batches import Batches
+from quantize.data.containers.registry import open_images
 from quantize.data.crops.crops import crop_images
-from quantize.data.images import open_images
 from quantize.evaluation.inference import scores_of
 from quantize.formats.exact import open_exact_session
 from quantize.measurement.machine.cpu_class import this_cpu_class

@@ -32,8 +32,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from quantize.data.containers.registry import open_images
 from quantize.data.crops.crops import Crops, crop_images
-from quantize.data.images import open_images
 from quantize.data.preprocessing import PRESETS, Preprocessing
 from quantize.data.split import split
 from quantize.evaluation.evaluation import Evaluation
@@ -46,9 +46,9 @@ from quantize.measurement.timing.measure import precise_enough
 from quantize.measurement.timing.plan import Plan
 from quantize.measurement.timing.speedup import Speedup, speedup
 from quantize.models.artifact import ModelArtifact
+from quantize.models.contract import score_kind
 from quantize.models.download.fetch import fetch
 from quantize.models.prepare import prepare
-from quantize.models.scores import score_kind
 from quantize.models.session import open_session
 
 Floats = NDArray[np.float32]

@@ -28,8 +28,8 @@ from onnx import ModelProto
 from PIL import Image
 
 from quantize.data.batches import Batches
+from quantize.data.containers.registry import open_images
 from quantize.data.crops.crops import Crops, crop_images
-from quantize.data.images import open_images
 from quantize.data.preprocessing import PRESETS, Preprocessing
 from quantize.evaluation.evaluate import evaluate
 from quantize.evaluation.scores import ScoreStore

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from quantize.config import load_config
+from quantize.data.containers.registry import open_images
 from quantize.data.crops.crops import crop_images
-from quantize.data.images import open_images
 from quantize.evaluation.inference import scores_of
 from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import ModelArtifact

@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 
 import quantize
 from quantize.data.batches import batches
+from quantize.data.containers.registry import open_images
 from quantize.data.crops.crops import crop_images
-from quantize.data.images import open_images
 from quantize.evaluation.inference import scores_of
 from quantize.measurement.timing.measurement import speedups
 from quantize.models.artifact import ModelArtifact

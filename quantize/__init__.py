@@ -6,14 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from quantize.data.dataloader import CalibrationDataLoader
+    from quantize.data.batches import CalibrationDataLoader
     from quantize.errors import QuantizeError
     from quantize.public import benchmark, check, evaluate, predict, tune
 
 __all__ = ["CalibrationDataLoader", "QuantizeError", "benchmark", "check", "evaluate", "predict", "tune"]
 
 _HOMES = {
-    "CalibrationDataLoader": "quantize.data.dataloader",
+    "CalibrationDataLoader": "quantize.data.batches",
     "QuantizeError": "quantize.errors",
     **dict.fromkeys(("benchmark", "check", "evaluate", "predict", "tune"), "quantize.public"),
 }

@@ -74,7 +74,7 @@ class Checked:
 
     def require(self) -> None:
         """Fail the test where a tolerance is not held, missing or inconclusive, with the lines in the message."""
-        from quantize.gate.text import lines_text
+        from quantize.gate.drawings import lines_text
 
         if self.result.exit_code != 0:
             lines = [one for one in self.result.lines if self.result.failing(one) or one.verdict == "inconclusive"]

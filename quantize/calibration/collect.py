@@ -13,7 +13,7 @@ import onnx
 
 from quantize.calibration.exposure import Exposure, OneImage, expose
 from quantize.calibration.statistics import CalibrationStatistics, ChannelMeans, TensorStatistics
-from quantize.data.batch import Batch
+from quantize.data.batches import Batch
 from quantize.errors import DataError, ModelError
 from quantize.grid.histogram import CODES, Histogram, codes_of
 from quantize.models.session import open_session

@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from quantize.calibration.exposure import OneImage, with_outputs
 from quantize.calibration.second_moments import SecondMoments
-from quantize.data.batch import Batch
+from quantize.data.batches import Batch
 from quantize.models.session import open_session
 from quantize.progress import Progress, silent
 

@@ -41,8 +41,7 @@ def check(
     Exit codes: 0 all held, 1 one not held or missing, 2 something to fix, 3 inconclusive.
     """
     from quantize.commands.check import check_run
-    from quantize.gate.github import append_summary, workflow_commands
-    from quantize.gate.text import check_text
+    from quantize.gate.drawings import append_summary, check_text, workflow_commands
 
     result = check_run(
         run,

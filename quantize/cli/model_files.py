@@ -39,7 +39,7 @@ def verify(
     """
     from quantize.cli.progress import drawn_progress
     from quantize.commands.verify import verify as verify_model
-    from quantize.gate.text import lines_text
+    from quantize.gate.drawings import lines_text
     from quantize.run.repeat import Inputs
 
     inputs = Inputs(input_model, data_path, label_path)

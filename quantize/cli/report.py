@@ -42,7 +42,7 @@ def schema(
     from quantize.commands.machine import MachineReport
     from quantize.gate.baseline import Baseline
     from quantize.gate.result import GateResult
-    from quantize.report.json_schemas import SCHEMAS, json_schema
+    from quantize.report.storage import SCHEMAS, json_schema
 
     others: dict[str, type[BaseModel]] = {"baseline": Baseline, "check": GateResult, "machine": MachineReport}
     print_result(json_schema({**SCHEMAS, **others}[kind or "report"]))

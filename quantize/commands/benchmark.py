@@ -10,9 +10,9 @@ from pathlib import Path
 
 from quantize.commands.benchmark_subjects import BASELINE, BenchmarkRequest, Subjects, subjects
 from quantize.data.cache_folder import user_cache
+from quantize.data.containers.registry import open_images
 from quantize.data.crops.crops import Crops, crop_images
 from quantize.data.image_set import ImageSet
-from quantize.data.images import open_images
 from quantize.data.preprocessing import Preprocessing
 from quantize.errors import ConfigError, ExitCode
 from quantize.files import write_text

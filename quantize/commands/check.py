@@ -9,10 +9,9 @@ from quantize.errors import ConfigError, ModelError
 from quantize.files import write_text
 from quantize.gate.baseline import Baseline, accepted, read_baseline, write_baseline
 from quantize.gate.check import check
+from quantize.gate.differences import FileFacts, Files
 from quantize.gate.document import ROLES, ReportDocument, read_document
-from quantize.gate.identity import FileFacts, Files
-from quantize.gate.junit import junit
-from quantize.gate.markdown import check_markdown
+from quantize.gate.drawings import check_markdown, junit
 from quantize.gate.result import GateResult, OnInconclusive
 from quantize.gate.tolerances import Tolerances, read_tolerances
 from quantize.graph.identity import graph_sha256

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from quantize.data.check import DataCheck, check_data
 from quantize.data.contact_sheet import contact_sheet
-from quantize.data.images import open_images
-from quantize.data.labels.calibration_list import read_calibration_list
+from quantize.data.containers.registry import open_images
+from quantize.data.split import read_calibration_list
 from quantize.prediction.class_names import class_names
 from quantize.progress import Progress, silent
 

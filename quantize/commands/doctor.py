@@ -12,12 +12,11 @@ from onnx import ModelProto
 
 from quantize.config.run_config import RunConfig
 from quantize.data.cache_folder import user_cache
+from quantize.data.containers.registry import open_images
 from quantize.data.crops.crops import crop_images
 from quantize.data.image_set import ImageSet
-from quantize.data.images import open_images
-from quantize.data.labels.calibration_list import read_calibration_list
 from quantize.data.preprocessing import Preprocessing
-from quantize.data.split import Split, split
+from quantize.data.split import Split, read_calibration_list, split
 from quantize.doctor.calibration import examine_calibration
 from quantize.doctor.cpu import examine_cpu, examine_saturation, with_rounded_weights
 from quantize.doctor.findings import DoctorReport, Examined, not_checked
@@ -35,7 +34,7 @@ from quantize.models.reading import read_model
 from quantize.prediction.preprocessing import model_preprocessing
 from quantize.processes.pool import available_cpus
 from quantize.progress import Progress, silent
-from quantize.report.machine import MachineSection
+from quantize.report.provenance import MachineSection
 from quantize.run.preflight import machine_section
 from quantize.run.resolve import with_target
 

@@ -14,13 +14,12 @@ from quantize.measurement.machine.resources import Resources, measure_resources
 from quantize.measurement.timing.plan import Plan
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog.catalog import Catalog, CatalogEntry, catalog_entry_for
-from quantize.report.characters import one_line
 from quantize.report.integer_share import Arithmetic, arithmetic_of
 from quantize.report.metadata import PREFIX, read_facts
-from quantize.report.stored import STORED, opening
-from quantize.report.tables import Table
+from quantize.report.speed_tables import STORED, opening
+from quantize.report.table import Table
 from quantize.report.text import drawn
-from quantize.report.wording import NOTHING, megabytes, percent
+from quantize.report.wording import NOTHING, megabytes, one_line, percent
 from quantize.run.export import op_counts
 
 

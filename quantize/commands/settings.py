@@ -10,6 +10,7 @@ from typing import Any, Literal, TypedDict
 from quantize.config import RunConfig, load_config
 from quantize.config.nearest import nearest
 from quantize.config.schema import settings as every_setting
+from quantize.data.presets.registry import PresetName
 from quantize.errors import ConfigError
 from quantize.recipe import EngineName
 from quantize.target import Target
@@ -20,7 +21,7 @@ PathLike = str | os.PathLike[str]
 class PreprocessingSettings(TypedDict, total=False):
     """How images become the model's input: a preset, and parts that replace the preset's."""
 
-    preset: Literal["caffe", "imagenet", "efficientnet_lite"]
+    preset: PresetName
     resize: int
     resize_mode: Literal["square", "shorter"]
     crop: int

@@ -23,6 +23,7 @@ from quantize.config.values import (
     Text,
     Triple,
 )
+from quantize.data.presets.registry import PresetName
 
 
 class DataBlock(Block):
@@ -53,7 +54,7 @@ class PreprocessingBlock(Block):
     A pixel becomes ``(value * scale - mean) / std``, channels in RGB order, value 0-255; the swap to BGR comes last.
     """
 
-    preset: Literal["caffe", "imagenet", "efficientnet_lite"] | None = Field(
+    preset: PresetName | None = Field(
         default=None, description="Named preprocessing; where it is left out, the one of a known model."
     )
     resize: Count | None = Field(default=None, description="Pixels of the side that is resized to.")

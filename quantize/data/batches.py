@@ -1,12 +1,38 @@
-"""Crops, normalized batch by batch."""
+"""Crops as normalized batches: what a model is fed, and the two shapes that quantizers ask for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
-from quantize.data.batch import Batch
-from quantize.data.crops.crops import Crops
-from quantize.data.preprocessing import Preprocessing
+import numpy as np
+import numpy.typing as npt
+
+from quantize.data.cache_folder import user_cache
+from quantize.data.containers.registry import open_images
+from quantize.data.crops.crops import Crops, crop_images
+from quantize.data.preprocessing import Preprocessing, choose_preprocessing
+from quantize.data.split import split
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some images as the model takes them.
+
+    Attributes:
+        ids: The images' names; every prediction leads back to a file.
+        images: (N, 3, H, W) float32, normalized, contiguous.
+        labels: (N,) int64, or None where the data has no labels.
+    """
+
+    ids: tuple[str, ...]
+    images: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64] | None
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.ids)
 
 
 class Batches:
@@ -51,3 +77,91 @@ class Batches:
 def batches(crops: Crops, preprocessing: Preprocessing, batch_size: int) -> Batches:
     """Return the crops as batches of at most ``batch_size`` images (see ``Batches``)."""
     return Batches(crops, preprocessing, batch_size)
+
+
+Images = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.int64]
+
+
+class CalibrationDataLoader:
+    """A calibration set for Neural Compressor (iterates ``(input, label)``) and onnxruntime (``get_next``).
+
+    Inputs are (N, 3, H, W) float32; labels (N,) int64, or None where the data has none. Every iteration starts anew;
+    ``get_next`` has a place of its own, which ``rewind`` sets back.
+
+    Attributes:
+        batch_size: Images in a batch.
+
+    Args:
+        calibration: The batches.
+        input_name: The model's input, which ``get_next`` names.
+    """
+
+    def __init__(self, calibration: Batches, *, input_name: str) -> None:
+        self.batch_size = calibration.batch_size
+        self._batches = calibration
+        self._input_name = input_name
+        self._next = iter(calibration)
+
+    @classmethod
+    def open(
+        cls,
+        data_path: str | Path,
+        label_path: str | Path | None = None,
+        *,
+        preprocessing: str | Preprocessing,
+        input_name: str,
+        input_size: int | None = None,
+        sampling_size: int = 100,
+        seed: int = 0,
+        batch_size: int = 1,
+        calibration_cache: str | Path | None = None,
+    ) -> CalibrationDataLoader:
+        """Draw a calibration set from a data set and decode it.
+
+        Args:
+            data_path: Images, as for ``--data_path``.
+            label_path: Labels, as for ``--label_path``.
+            preprocessing: A preset's name, or the preprocessing.
+            input_name: The model's input.
+            input_size: Pixels of the model's input, or None for the usual 224.
+            sampling_size: How many images.
+            seed: Of the draw.
+            batch_size: Images in a batch.
+            calibration_cache: Folder for the decoded crops, or None for the user's cache.
+
+        Raises:
+            DataError: Images or labels are missing or wrong.
+            ConfigError: The preset is not known, a size does not fit, or there are too few images.
+        """
+        images = open_images(Path(data_path), None if label_path is None else Path(label_path), classes=None)
+        chosen = choose_preprocessing({"preset": preprocessing}) if isinstance(preprocessing, str) else preprocessing
+        sized = chosen.for_input_size(input_size, input_size)
+        drawn = split(
+            [record.id for record in images.records],
+            calibration_size=sampling_size,
+            in_evaluation=True,
+            certification_share=0.0,
+            seed=seed,
+        )
+        cache = user_cache() if calibration_cache is None else Path(calibration_cache)
+        crops = crop_images(images.subset(drawn.calibration), sized, cache)
+        return cls(batches(crops, sized, batch_size), input_name=input_name)
+
+    def __len__(self) -> int:
+        """Return the number of batches."""
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[tuple[Images, Labels | None]]:
+        """Yield (input, label) for each batch."""
+        for batch in self._batches:
+            yield batch.images, batch.labels
+
+    def get_next(self) -> dict[str, Images] | None:
+        """Return the next batch by the input's name, or None after the last: onnxruntime's CalibrationDataReader."""
+        batch = next(self._next, None)
+        return None if batch is None else {self._input_name: batch.images}
+
+    def rewind(self) -> None:
+        """Let ``get_next`` begin again."""
+        self._next = iter(self._batches)

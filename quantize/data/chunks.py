@@ -6,8 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from itertools import islice
 from typing import TypeVar
 
-from quantize.data.containers.source import Locator
-from quantize.data.image_set import ImageSet
+from quantize.data.image_set import ImageSet, Locator
 from quantize.errors import DataError
 from quantize.processes.child import ChildError
 from quantize.processes.pool import available_cpus, map_in_children
@@ -36,7 +35,7 @@ def map_chunks(
     """
     count = workers or min(available_cpus(), -(-len(rows) // _IMAGES_WORTH_A_WORKER))
     try:
-        yield from map_in_children(job, in_storage_order(images, rows), count)
+        yield from map_in_children(job, _in_storage_order(images, rows), count)
     except ChildError as error:
         raise DataError(
             "a worker process ended in the middle of its work",
@@ -45,7 +44,7 @@ def map_chunks(
         ) from error
 
 
-def in_storage_order(images: ImageSet, rows: Collection[int]) -> Iterator[Chunk]:
+def _in_storage_order(images: ImageSet, rows: Collection[int]) -> Iterator[Chunk]:
     """Yield (row, locator) pairs of some images, 16 at a time, in the order in which their container holds them."""
     ordered = iter(sorted(rows, key=lambda row: images.records[row].locator))
     while chunk := [(row, images.records[row].locator) for row in islice(ordered, _IMAGES_PER_CHUNK)]:

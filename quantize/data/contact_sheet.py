@@ -7,8 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from quantize.data.decoding.decode import decode_image
-from quantize.data.decoding.unreadable import UnreadableImageError
+from quantize.data.decoding import UnreadableImageError, decode_image
 from quantize.data.image_set import ImageRecord, ImageSet
 from quantize.files import replaced
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from quantize.data.crops.crops import Crops, crop_images
 from quantize.data.image_set import ImageSet
-from quantize.data.labels.calibration_list import read_calibration_list
 from quantize.data.preprocessing import Preprocessing
-from quantize.data.split import Split, split
+from quantize.data.split import Split, read_calibration_list, split
 from quantize.progress import Progress, silent
 
 _CERTIFICATION_SHARE = 0.3

@@ -2,12 +2,47 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
+from typing import Protocol
 
-from quantize.data.containers.source import ImageSource, Locator
+from quantize.progress import Progress, silent
 from quantize.provenance import fingerprint, sha256_bytes
+
+_IMAGE_NAME = re.compile(r".*\.(avif|bmp|gif|jfif|jp2|jpe|jpeg|jpg|pbm|pgm|png|pnm|ppm|tif|tiff|webp)", re.I | re.S)
+
+# Where an image lies in its container: a path, an offset and a length, a row group and a row. Sorted locators are in
+# storage order. Only the source that made a locator reads it.
+Locator = tuple[str | int, ...]
+
+
+class ImageSource(Protocol):
+    """A container of encoded images; it is pickled into worker processes and opens its files there."""
+
+    def read(self, locator: Locator) -> bytes:
+        """Return an image's encoded bytes.
+
+        Raises:
+            OSError: They cannot be read.
+        """
+        ...
+
+    def state(self, locator: Locator) -> tuple[int, ...]:
+        """Return numbers that change when the image's bytes do, without reading them (size and times of a file).
+
+        Raises:
+            OSError: The file is gone.
+        """
+        ...
+
+
+def file_state(path: Path) -> tuple[int, ...]:
+    """Return a file's size and its times: the change time cannot be set back as the modification time can."""
+    status = path.stat()
+    return (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +112,68 @@ class ImageSet:
             content = self.read(index)
             lines.append([record.id, record.label, len(content), sha256_bytes(content)])
         return fingerprint(sorted(lines, key=lambda line: str(line[0])))
+
+
+@dataclass(frozen=True)
+class NamedData:
+    """What the user named as data, for whatever opens it.
+
+    Attributes:
+        place: The images, as the user named them.
+        label_path: A label file or the devkit, which then decides; None: the container's own labels count.
+        classes: The model's number of classes; None where it is not known.
+        progress: Told how many files of archives are listed.
+    """
+
+    place: str
+    label_path: Path | None
+    classes: int | None
+    progress: Progress = silent
+
+
+def is_image_name(name: str) -> bool:
+    """Return whether a name ends as an image's does."""
+    return _IMAGE_NAME.fullmatch(name) is not None
+
+
+def images_only(names: Iterable[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Return the names that end as an image's does, and a note on the others where there are any."""
+    images: list[str] = []
+    others: list[str] = []
+    for name in names:
+        (images if is_image_name(name) else others).append(name)
+    if not others:
+        return images, ()
+    named = ", ".join(sorted(others)[:3]) + (", …" if len(others) > 3 else "")
+    return images, (f"passed over, no images by their names: {len(others):,} ({named})",)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The images of a container, by name.
+
+    Attributes:
+        place: The container, as the user named it.
+        source: What reads the images.
+        locators: Where each image is, by its name (a path with ``/``, relative to the container).
+        notes: What was passed over.
+    """
+
+    place: str
+    source: ImageSource
+    locators: dict[str, Locator]
+    notes: tuple[str, ...] = ()
+
+    def image_set(self, labels: dict[str, int] | None, *notes: str, places: dict[str, str] | None = None) -> ImageSet:
+        """Return the named images with their labels, sorted by name; all images, without labels, for None."""
+        names = sorted(self.locators if labels is None else labels)
+        records = tuple(
+            ImageRecord(
+                id=name,
+                label=None if labels is None else labels[name],
+                locator=self.locators[name],
+                place=None if places is None else places[name],
+            )
+            for name in names
+        )
+        return ImageSet(self.place, records, self.source, (*self.notes, *notes))

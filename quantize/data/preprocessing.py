@@ -11,8 +11,8 @@ import numpy.typing as npt
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from quantize.data.decoding.resize import Interpolation, crop_center, resize_shorter, resize_square
-from quantize.data.decoding.rgb import to_rgb
+from quantize.data.decoding import Interpolation, crop_center, resize_shorter, resize_square, to_rgb
+from quantize.data.presets.registry import PARTS
 from quantize.errors import ConfigError
 from quantize.provenance import fingerprint
 
@@ -171,36 +171,7 @@ class Preprocessing(BaseModel):
 
 
 PRESETS: Mapping[str, Preprocessing] = MappingProxyType(
-    {
-        "caffe": Preprocessing(
-            preset="caffe",
-            resize_mode="square",
-            interpolation="bicubic",
-            channel_order="BGR",
-            scale=1.0,
-            mean=(123.68, 116.779, 103.939),
-            std=(1.0, 1.0, 1.0),
-        ),
-        "imagenet": Preprocessing(
-            preset="imagenet",
-            resize_mode="shorter",
-            interpolation="bilinear",
-            channel_order="RGB",
-            scale=1 / 255,
-            mean=(0.485, 0.456, 0.406),
-            std=(0.229, 0.224, 0.225),
-        ),
-        # Values from -1 to 1. Source: tensorflow/tpu, models/official/efficientnet/lite (MEAN_RGB 127, STDDEV_RGB 128).
-        "efficientnet_lite": Preprocessing(
-            preset="efficientnet_lite",
-            resize_mode="shorter",
-            interpolation="bilinear",
-            channel_order="RGB",
-            scale=1.0,
-            mean=(127.0, 127.0, 127.0),
-            std=(128.0, 128.0, 128.0),
-        ),
-    }
+    {name: Preprocessing(preset=name, **parts) for name, parts in PARTS.items()}
 )
 
 

@@ -12,7 +12,7 @@ from quantize.doctor.findings import Examined, Finding, not_checked, right
 from quantize.doctor.saturation import LayerSaturation
 from quantize.graph.nodes import INTEGER_WEIGHTED
 from quantize.measurement.machine.text import busy_words, saturation_words
-from quantize.report.machine import MachineSection
+from quantize.report.provenance import MachineSection
 from quantize.report.wording import percent
 from quantize.target import saturates
 

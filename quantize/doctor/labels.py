@@ -9,7 +9,7 @@ from importlib import resources
 
 import numpy as np
 
-from quantize.data.labels.synsets import class_names, labels_by_wordnet_id
+from quantize.data.labels.classes import class_names, labels_by_wordnet_id
 from quantize.doctor.findings import Examined, Finding, right, wrong
 from quantize.doctor.trials import AS_GIVEN, Comparison, Labels
 from quantize.report.wording import percent

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from quantize.config.quantization import QuantizationBlock
     from quantize.config.tuning import TuningBlock
-    from quantize.data.batch import Batch
+    from quantize.data.batches import Batch
     from quantize.engines.native.search.latency_model import ProfiledTimes
     from quantize.engines.native.search.latency_table import LatencyTable
     from quantize.engines.placement.search import Option

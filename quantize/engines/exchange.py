@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from quantize.data.batch import Batch
+from quantize.data.batches import Batch
 from quantize.errors import EngineError
 from quantize.models.artifact import ModelArtifact, save_model
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from quantize.data.batch import Batch
+from quantize.data.batches import Batch
 from quantize.data.crops.crops import Skipped
 from quantize.errors import DataError, ModelError
 from quantize.evaluation.evaluation import Evaluation

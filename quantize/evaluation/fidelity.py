@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from quantize.evaluation.inference import log_probabilities
 from quantize.evaluation.outcomes import Floats, Scores, concatenate, freeze
-from quantize.models.scores import ScoreKind
+from quantize.models.contract import ScoreKind
 
 _CHUNK = 1024
 

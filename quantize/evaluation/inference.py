@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from quantize.errors import ModelError
 from quantize.evaluation.outcomes import Floats, Scores
 from quantize.models.artifact import ModelContract
+from quantize.models.contract import ScoreKind
 from quantize.models.input_form import filled, in_form
-from quantize.models.scores import ScoreKind
 
 
 def scores_of(session: Any, contract: ModelContract, images: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
-from quantize.data.batch import Batch
+from quantize.data.batches import Batch
 from quantize.formats import canonical
 from quantize.graph.nodes import ACTIVATIONS, INTEGER_WEIGHTED
 from quantize.graph.view import Graph

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from quantize.data.batches import Batches
 from quantize.data.crops.crops import crop_images
-from quantize.data.images import ImageSet
+from quantize.data.image_set import ImageSet
 from quantize.data.preprocessing import PRESETS
 from quantize.errors import ConfigError, DataError
 from quantize.evaluation.evaluate import evaluate

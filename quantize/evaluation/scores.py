@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from quantize.errors import DataError, RunError
 from quantize.evaluation.inference import are_probabilities
 from quantize.files import replaced, write_text
-from quantize.models.scores import ScoreKind
+from quantize.models.contract import ScoreKind
 
 _VERSION = 1
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from quantize.evaluation.evaluation import Evaluation
 from quantize.evaluation.fidelity import Fidelity
 from quantize.evaluation.intervals import Interval, wilson
-from quantize.models.scores import ScoreKind
+from quantize.models.contract import ScoreKind
 
 
 class _Frozen(BaseModel):

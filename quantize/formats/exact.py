@@ -24,8 +24,7 @@ from quantize.formats.unsigned import Unsigned, integer_type
 from quantize.graph.nodes import DEFAULT_DOMAIN, INTEGER_WEIGHTED, MICROSOFT, attribute, is_op
 from quantize.graph.view import Graph
 from quantize.models.reading import read_model
-from quantize.models.saturating_sums import sums_saturate
-from quantize.models.session import open_session
+from quantize.models.session import open_session, sums_saturate
 
 _PLACES = {
     (DEFAULT_DOMAIN, "QLinearConv"): (0, 2, 3, 5),

@@ -14,7 +14,7 @@ from quantize.files import write_text
 from quantize.gate.document import ROLES, ReportDocument
 from quantize.gate.figures import DROPS, FIGURES
 from quantize.gate.machine import Machine, machine_of, target_of
-from quantize.gate.verdicts import RunVerdict, verdict_of
+from quantize.gate.verdict import RunVerdict, verdict_of
 from quantize.target import CpuClass
 
 _DIGITS = 6

@@ -1,4 +1,4 @@
-"""Changes of figures since the accepted baseline."""
+"""Changes of figures since the accepted baseline, and limits that the accepted run missed already."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import math
 from collections.abc import Callable, Iterator
 
 from quantize.evaluation.intervals import Interval, wilson
-from quantize.gate.accepted import is_unchanged
 from quantize.gate.baseline import Baseline
 from quantize.gate.document import ROLES, ReportDocument
-from quantize.gate.figures import ACCURACY, FIGURES, Figure
-from quantize.gate.limits import not_applicable, title_of, unbound
+from quantize.gate.figures import ACCURACY, DROPS, FIGURES, Figure, not_applicable, title_of, unbound
 from quantize.gate.machine import machine_of, not_for_target, target_of, unlikeness
 from quantize.gate.result import Line, Verdict
-from quantize.gate.tolerances import Change, Tolerances
+from quantize.gate.tolerances import Change, Limit, Tolerances
 from quantize.target import saturates
 
 _ROUNDING = 1e-5  # a baseline's values have six digits
@@ -57,8 +55,8 @@ def _line(
     apart = incomparable(document, baseline, figure, role, unlike)
     if apart is not None:
         return line("not comparable", apart)
-    allowed = change.points if change.points is not None else (change.relative or 0.0) * abs(before)
-    worse = before - now if figure.better == "higher" else now - before
+    allowed = _tolerated(change, before)
+    worse = _worse(figure, before, now)
     slack = _ROUNDING * max(abs(before), abs(now))
     if change.confidence is not None and not is_unchanged(document, baseline, role):
         return _confident(document, baseline, role, change.confidence, allowed, (before, now), line)
@@ -152,3 +150,57 @@ def _allowed(figure: Figure, change: Change) -> str:
     assert change.points is not None
     amount = f"{change.points * 100:g} points" if figure.name in _FRACTIONS else f"{change.points:g}"
     return f"worse by at most {amount}{sure}"
+
+
+def is_unchanged(document: ReportDocument, baseline: Baseline, role: str) -> bool:
+    """Return whether a model and the images that it was judged on are those of the accepted run."""
+    accepted = baseline.models.get(role)
+    return (
+        accepted is not None
+        and document.model(role).text("graph_sha256") == accepted.graph_sha256
+        and document.text("provenance", "data_fingerprint") == baseline.data_fingerprint
+        and document.text("provenance", "preprocessing_fingerprint") == baseline.preprocessing_fingerprint
+    )
+
+
+def missed_before(
+    document: ReportDocument, baseline: Baseline, tolerances: Tolerances, role: str, figure: Figure, limit: Limit
+) -> bool:
+    """Return whether the accepted run missed a limit too, and this one is not worse by more than is tolerated.
+
+    A limit that has to hold for certain was missed as much only by the same model on the same images.
+    """
+    before, now = baseline.figure(role, figure.name), document.figure(role, figure.name)
+    if before is None or now is None:
+        return False
+    slack = _ROUNDING * max(abs(before), abs(now))
+    if is_unchanged(document, baseline, role) and abs(before - now) <= slack:
+        return True
+    if limit.confidence is not None:
+        return False
+    if figure.of_machine and baseline.machine.known_class != machine_of(document).known_class:
+        return False
+    change = tolerances.against_baseline.get(figure.name)
+    binds = change is not None and unbound(document, change.classes) is None
+    tolerated = _tolerated(change, before) if change is not None and binds else 0.0
+    return _limit_missed(baseline, figure, limit, before, slack) and _worse(figure, before, now) <= slack + tolerated
+
+
+def _worse(figure: Figure, before: float, now: float) -> float:
+    return before - now if figure.better == "higher" else now - before
+
+
+def _limit_missed(baseline: Baseline, figure: Figure, limit: Limit, before: float, slack: float) -> bool:
+    if limit.at_least is not None:
+        return before < limit.at_least + slack
+    if limit.at_most is not None:
+        return before > limit.at_most - slack
+    if limit.points is not None:
+        return before > limit.points - slack
+    assert limit.relative is not None
+    whole = baseline.figure("fp32", figure.name.removesuffix("_drop") if figure.name in DROPS else figure.name)
+    return whole is not None and before > limit.relative * whole - slack
+
+
+def _tolerated(change: Change, before: float) -> float:
+    return change.points if change.points is not None else (change.relative or 0.0) * abs(before)

@@ -8,14 +8,13 @@ from quantize.config.nearest import nearest
 from quantize.errors import ConfigError
 from quantize.gate.baseline import Baseline
 from quantize.gate.changes import change_lines
-from quantize.gate.differences import differences
+from quantize.gate.differences import Files, differences, identity_lines
 from quantize.gate.document import ReportDocument
-from quantize.gate.identity import Files, identity_lines
 from quantize.gate.limits import limit_lines
 from quantize.gate.machine import isa_note, machine_of
 from quantize.gate.result import GateResult, Line, OnInconclusive
 from quantize.gate.tolerances import Tolerances
-from quantize.gate.verdicts import verdict_line
+from quantize.gate.verdict import verdict_line
 
 
 def check(

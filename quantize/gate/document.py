@@ -21,6 +21,17 @@ from quantize.measurement.timing.speedup import Speedup
 ROLES = ("int8", "qdq")
 """The written models."""
 
+_OF_ACCURACY = {
+    "top1": ("evaluation", "top1", "expected"),
+    "top5": ("evaluation", "top5", "expected"),
+    "top1_drop": ("top1", "drop"),
+    "top5_drop": ("top5", "drop"),
+    "agreement": ("evaluation", "fidelity", "agreement"),
+    "kl": ("evaluation", "fidelity", "mean_kl"),
+    "tie_share": ("evaluation", "tied_share"),
+}
+_OF_MODEL = {"size": "bytes", "integer_share": "integer_share"}
+
 
 @dataclass(frozen=True)
 class ReportDocument:
@@ -84,21 +95,10 @@ class ReportDocument:
 
     def figure(self, role: str, name: str) -> float | None:
         """Return a figure, see ``FIGURES``; None where the report does not have it."""
-        accuracy = self.deciding(role)
-        if name in ("top1", "top5"):
-            return _number(accuracy.at("evaluation", name, "expected"))
-        if name in ("top1_drop", "top5_drop"):
-            return _number(accuracy.at(name.removesuffix("_drop"), "drop"))
-        if name == "agreement":
-            return _number(accuracy.at("evaluation", "fidelity", "agreement"))
-        if name == "kl":
-            return _number(accuracy.at("evaluation", "fidelity", "mean_kl"))
-        if name == "tie_share":
-            return _number(accuracy.at("evaluation", "tied_share"))
-        if name == "size":
-            return _number(self.model(role).at("bytes"))
-        if name == "integer_share":
-            return _number(self.model(role).at("integer_share"))
+        if name in _OF_ACCURACY:
+            return _number(self.deciding(role).at(*_OF_ACCURACY[name]))
+        if name in _OF_MODEL:
+            return _number(self.model(role).at(_OF_MODEL[name]))
         if name == "peak_memory":
             return self._memory(role)
         if name == "tuning_time":

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from quantize.gate.document import ReportDocument
+from quantize.gate.machine import target_of
+from quantize.report.table import NAMES
 from quantize.report.wording import megabytes, milliseconds, number, percent, points, seconds, times
+from quantize.target import CpuClass
 
 
 @dataclass(frozen=True)
@@ -64,3 +68,26 @@ ACCURACY = ("top1", "top5", "top1_drop", "top5_drop", "agreement", "kl", "tie_sh
 
 DROPS = ("top1_drop", "top5_drop")
 """Figures that are differences from fp32 already."""
+
+
+def not_applicable(document: ReportDocument, role: str, figure: Figure) -> str | None:
+    """Return why a figure cannot exist in this run, or None where it can."""
+    if figure.needs_labels and document.at("data", "labelled") is False:
+        return "the images have no labels"
+    classes = document.deciding(role).at("evaluation", "classes")
+    if figure.name.startswith("top5") and isinstance(classes, int) and classes <= 5:
+        return "the model has five classes or fewer"
+    return None
+
+
+def unbound(document: ReportDocument, classes: Sequence[CpuClass] | None) -> str | None:
+    """Return why a tolerance for some classes of CPUs does not bind for this run, or None where it does."""
+    target = target_of(document)
+    if classes is None or target in classes:
+        return None
+    return f"binds for {', '.join(classes)} only: this run's models are for {target}"
+
+
+def title_of(role: str, figure: Figure) -> str:
+    """Return a figure of a model as a person calls it."""
+    return figure.title if figure.of_run else f"{NAMES.get(role, role)}: {figure.title}"

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from quantize.criterion import Criterion, SpeedCriterion, reaches, stays_within
 from quantize.errors import DataError
 from quantize.evaluation.intervals import Interval, wilson
 from quantize.evaluation.verdict import verdict as judged
-from quantize.gate.accepted import missed_before
 from quantize.gate.baseline import Baseline
+from quantize.gate.changes import missed_before
 from quantize.gate.document import ROLES, ReportDocument
-from quantize.gate.figures import DROPS, FIGURES, Figure
-from quantize.gate.machine import not_for_target, target_of
+from quantize.gate.figures import DROPS, FIGURES, Figure, not_applicable, title_of, unbound
+from quantize.gate.machine import not_for_target
 from quantize.gate.result import Line, Verdict
 from quantize.gate.tolerances import Limit, Tolerances
-from quantize.report.tables import NAMES
 from quantize.report.wording import percent, points
-from quantize.target import CpuClass
 
 _VERDICTS: dict[str, Verdict] = {"met": "pass", "not met": "fail", "inconclusive": "inconclusive"}
 
@@ -41,29 +39,6 @@ def limit_lines(document: ReportDocument, tolerances: Tolerances, baseline: Base
                 note = "the accepted run misses it too, and this one is not worse"
                 line = line.model_copy(update={"verdict": "accepted", "note": note})
             yield line
-
-
-def not_applicable(document: ReportDocument, role: str, figure: Figure) -> str | None:
-    """Return why a figure cannot exist in this run, or None where it can."""
-    if figure.needs_labels and document.at("data", "labelled") is False:
-        return "the images have no labels"
-    classes = document.deciding(role).at("evaluation", "classes")
-    if figure.name.startswith("top5") and isinstance(classes, int) and classes <= 5:
-        return "the model has five classes or fewer"
-    return None
-
-
-def unbound(document: ReportDocument, classes: Sequence[CpuClass] | None) -> str | None:
-    """Return why a tolerance for some classes of CPUs does not bind for this run, or None where it does."""
-    target = target_of(document)
-    if classes is None or target in classes:
-        return None
-    return f"binds for {', '.join(classes)} only: this run's models are for {target}"
-
-
-def title_of(role: str, figure: Figure) -> str:
-    """Return a figure of a model as a person calls it."""
-    return figure.title if figure.of_run else f"{NAMES.get(role, role)}: {figure.title}"
 
 
 def _line(document: ReportDocument, figure: Figure, limit: Limit, role: str) -> Line:

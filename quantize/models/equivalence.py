@@ -9,6 +9,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto
 
+from quantize.errors import ModelError
 from quantize.models.contract import ModelContract, model_contract
 from quantize.models.session import RUNTIME_ERRORS, open_session
 
@@ -56,6 +57,50 @@ class Scorer:
             rows.append(scores.reshape(len(fed), self.contract.classes)[: len(part)])
         every: NDArray[np.float32] = np.concatenate(rows)
         return every
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a model scores on images that are always the same: what it has to score after any rewriting.
+
+    Attributes:
+        contract: The model's.
+        images: float32 (2, 3, H, W).
+        scores: float32 (2, classes).
+    """
+
+    contract: ModelContract
+    images: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, model: ModelProto, where: str) -> Reference:
+        """Run a model; ``where`` is its name in errors.
+
+        Raises:
+            ModelError: It is no classifier, or cannot be run.
+        """
+        scorer = Scorer.of(model, where)
+        images = check_images(scorer.contract)
+        try:
+            return cls(scorer.contract, images, scorer.scores(images, 1))
+        except RUN_ERRORS as error:
+            raise ModelError(
+                f"the model cannot be run on an image of {images.shape[2]}x{images.shape[3]} pixels",
+                where=where,
+                found=str(error).strip(),
+                expected="class scores for one image",
+            ) from error
+
+    def largest_difference(self, model: ModelProto, *batch_sizes: int) -> float:
+        """Return the largest difference of another model's scores, in batches of each of some sizes.
+
+        Raises:
+            ModelError: onnxruntime cannot load the model, or it is no classifier.
+            Exception: One of ``RUN_ERRORS``: the model does not take a batch.
+        """
+        scorer = Scorer.of(model)
+        return max(largest_difference(self.scores, scorer.scores(self.images, size)) for size in batch_sizes)
 
 
 def check_images(contract: ModelContract) -> NDArray[np.float32]:

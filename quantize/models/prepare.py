@@ -9,8 +9,7 @@ import onnx.checker
 import onnx.defs
 import onnx.inliner
 import onnx.shape_inference
-from numpy.typing import NDArray
-from onnx import ModelProto, helper
+from onnx import GraphProto, ModelProto, helper
 
 from quantize.errors import ModelError
 from quantize.graph.cleaning import (
@@ -22,13 +21,12 @@ from quantize.graph.cleaning import (
 )
 from quantize.graph.fixed_shapes import declare_output_shape, fix_reshapes
 from quantize.graph.folding import fold_affine, merge_padding
-from quantize.graph.nodes import default_opset
+from quantize.graph.nodes import default_opset, is_op
 from quantize.graph.opsets.raising import raise_graph, raise_opset
 from quantize.graph.shapes import inferred_shapes
 from quantize.graph.view import Graph
 from quantize.models.artifact import ModelArtifact, save_model
-from quantize.models.batch_dimension import SYMBOL, keep_batch_in_reshapes, set_batch
-from quantize.models.equivalence import RUN_ERRORS, Scorer, check_images, largest_difference
+from quantize.models.equivalence import RUN_ERRORS, Reference
 from quantize.models.folding import fold_constants
 from quantize.models.reading import read_model
 from quantize.models.refusals import refuse_unsuitable
@@ -41,6 +39,8 @@ OLDEST_RUN_OPSET = 7
 
 TOLERANCE = 1e-5
 """Largest difference of the prepared model's scores, relative to the image's largest score where that exceeds 1."""
+
+_ANY_BATCH = "N"
 
 
 def prepare(source: Path, destination: Path, *, opset: int | None = None) -> ModelArtifact:
@@ -70,13 +70,10 @@ def prepare(source: Path, destination: Path, *, opset: int | None = None) -> Mod
     declare_output_shape(model.graph, inferred_shapes(model))
     if default_opset(model) < OLDEST_RUN_OPSET:
         model = raise_opset(model, OLDEST_RUN_OPSET, where=where)
-    reference = Scorer.of(model, where)
-    images = check_images(reference.contract)
-    expected = _reference_scores(reference, images, where)
-
+    reference = Reference.of(model, where)
     model = _simplified(model, max(LOWEST_PREPARED_OPSET, opset or 0), where)
-    prepared = _with_any_batch(model, images, expected) or _with_fixed_batch(model, images, expected, reference)
-    _check(prepared, where)
+    prepared = _with_any_batch(model, reference) or _with_fixed_batch(model, reference)
+    _refuse_invalid(prepared, where)
     return save_model(prepared, destination)
 
 
@@ -115,50 +112,66 @@ def _finished(graph: Graph) -> ModelProto:
     return model
 
 
-def _with_any_batch(model: ModelProto, images: NDArray[np.float32], expected: NDArray[np.float32]) -> ModelProto | None:
-    """Return the model with a symbolic batch where it is proven to take one image and several, else None."""
+def _with_any_batch(model: ModelProto, reference: Reference) -> ModelProto | None:
+    """Return the model with a symbolic batch if it is proven to take one image and several, else None."""
     for edit_reshapes in (True, False):
         graph = _view(model)
-        if edit_reshapes and not keep_batch_in_reshapes(graph):
+        if edit_reshapes and not _keep_batch_in_reshapes(graph):
             continue
-        set_batch(graph.proto, SYMBOL)
+        set_batch(graph.proto, _ANY_BATCH)
         try:
             fix_reshapes(graph)
             declare_output_shape(graph.proto, graph.shapes())
-            set_batch(graph.proto, SYMBOL)
+            set_batch(graph.proto, _ANY_BATCH)
             candidate = _finished(graph)
-            scorer = Scorer.of(candidate)
-            found = [scorer.scores(images, size) for size in (1, len(images))]
+            difference = reference.largest_difference(candidate, 1, len(reference.images))
         except (*RUN_ERRORS, ModelError, onnx.shape_inference.InferenceError):
             continue
-        if all(largest_difference(expected, scores) <= TOLERANCE for scores in found):
+        if difference <= TOLERANCE:
             return candidate
     return None
 
 
-def _with_fixed_batch(
-    model: ModelProto, images: NDArray[np.float32], expected: NDArray[np.float32], reference: Scorer
-) -> ModelProto:
+def _with_fixed_batch(model: ModelProto, reference: Reference) -> ModelProto:
     set_batch(model.graph, reference.contract.fixed_batch or 1)
-    difference = largest_difference(expected, Scorer.of(model).scores(images, 1))
+    difference = reference.largest_difference(model, 1)
     if difference > TOLERANCE:
         raise RuntimeError(f"the prepared model's scores differ from the source's by {difference:.2g}")
     return model
 
 
-def _reference_scores(reference: Scorer, images: NDArray[np.float32], where: str) -> NDArray[np.float32]:
-    try:
-        return reference.scores(images, 1)
-    except RUN_ERRORS as error:
-        raise ModelError(
-            f"the model cannot be run on an image of {images.shape[2]}x{images.shape[3]} pixels",
-            where=where,
-            found=str(error).strip(),
-            expected="class scores for one image",
-        ) from error
+def _keep_batch_in_reshapes(graph: Graph) -> bool:
+    """Make every Reshape to a constant shape that begins with the batch begin with 0, "as it is".
+
+    The batch is the one that the input declares, or 1, which exporters write into shapes. Whether the model then
+    computes the same for every batch is not decided here: several images have to be run at once.
+
+    Returns:
+        Whether there was such a Reshape.
+    """
+    dimension = graph.proto.input[0].type.tensor_type.shape.dim[0]
+    batch = int(dimension.dim_value) or 1
+    changed = False
+    for node in list(graph.nodes):
+        shape = graph.constant(node.input[1]) if is_op(node, "Reshape") else None
+        if shape is not None and shape.ndim == 1 and shape.size and shape[0] == batch:
+            name = graph.add_constant(f"{node.output[0]}_shape", np.array([0, *shape[1:]], dtype=np.int64))
+            graph.set_input(node, 1, name)
+            changed = True
+    return changed
 
 
-def _check(model: ModelProto, where: str) -> None:
+def set_batch(graph: GraphProto, batch: int | str) -> None:
+    """Declare the first dimension of input and output: a size, or a symbol for any. In place."""
+    for value in (graph.input[0], graph.output[0]):
+        dimension = value.type.tensor_type.shape.dim[0]
+        if isinstance(batch, int):
+            dimension.dim_value = batch
+        else:
+            dimension.dim_param = batch
+
+
+def _refuse_invalid(model: ModelProto, where: str) -> None:
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:

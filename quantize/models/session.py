@@ -1,11 +1,14 @@
-"""onnxruntime sessions on the CPU provider, set up the same way everywhere."""
+"""onnxruntime sessions on the CPU provider, set up the same way everywhere, and what their sums do."""
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.capi import onnxruntime_pybind11_state
 
 from quantize.errors import ModelError
@@ -85,3 +88,26 @@ def open_session(
             found=str(error).strip(),
             expected=f"a model that onnxruntime {onnxruntime.__version__} runs on the CPU",
         ) from error
+
+
+_COUNT = 64
+_DATA, _WEIGHT = 255, 127
+
+
+@cache
+def sums_saturate() -> bool:
+    """Return whether products of uint8 and int8 add up to something else than they should here.
+
+    Convolutions take the kernels of matrix products, or others that add as these do.
+    """
+    weights = numpy_helper.from_array(np.full((_COUNT, _COUNT), _WEIGHT, np.int8), "weights")
+    graph = helper.make_graph(
+        [helper.make_node("MatMulInteger", ["data", "weights"], ["sums"])],
+        "sums",
+        [helper.make_tensor_value_info("data", TensorProto.UINT8, [1, _COUNT])],
+        [helper.make_tensor_value_info("sums", TensorProto.INT32, [1, _COUNT])],
+        [weights],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
+    (sums,) = open_session(model.SerializeToString()).run(None, {"data": np.full((1, _COUNT), _DATA, np.uint8)})
+    return bool((np.asarray(sums) != _COUNT * _DATA * _WEIGHT).any())

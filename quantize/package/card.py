@@ -10,7 +10,7 @@ from quantize.measurement.timing.measurement import speedups
 from quantize.report.markdown import escaped
 from quantize.report.models import ModelSection
 from quantize.report.schema import RunReport
-from quantize.report.stored import stored_sentence
+from quantize.report.speed_tables import stored_sentence
 from quantize.report.wording import percent, times
 
 _COLUMNS = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from quantize.data.labels import synsets
-from quantize.data.labels.text_lines import read_lines
+from quantize.data.labels import classes as imagenet
+from quantize.data.labels.label_file import read_lines
 from quantize.errors import DataError
 
 _WORDNET_ID = re.compile(r"^n\d{8}\s+(?=\S)")
@@ -24,10 +24,10 @@ def class_names(classes: int, file: Path | None = None) -> tuple[str, ...] | Non
     """
     if file is not None:
         return _from_file(file, classes)
-    if classes == len(synsets.class_names()):
-        return synsets.class_names()
-    if classes == len(synsets.class_names()) + 1:
-        return ("background", *synsets.class_names())
+    if classes == len(imagenet.class_names()):
+        return imagenet.class_names()
+    if classes == len(imagenet.class_names()) + 1:
+        return ("background", *imagenet.class_names())
     return None
 
 

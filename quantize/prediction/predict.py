@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from quantize.data.containers.folder import images_only, list_files
-from quantize.data.decoding.decode import decode_image
-from quantize.data.decoding.unreadable import UnreadableImageError
+from quantize.data.containers.folder import list_files
+from quantize.data.decoding import UnreadableImageError, decode_image
+from quantize.data.image_set import images_only
 from quantize.data.preprocessing import Preprocessing
 from quantize.errors import DataError
 from quantize.evaluation.inference import log_probabilities, scores_of

@@ -17,11 +17,12 @@ from quantize.measurement.timing.measurement import latency
 from quantize.measurement.timing.stages import StageTimes, end_to_end_speedup
 from quantize.measurement.timing.summary import summary
 from quantize.measurement.timing.throughput import BatchThroughput
+from quantize.report.accuracy_tables import accuracy_rows, drop_rows
 from quantize.report.benchmark import BenchmarkReport
 from quantize.report.data import preprocessing_name
-from quantize.report.tables import Table, accuracy_rows, drop_rows
+from quantize.report.table import Table
 from quantize.report.text import drawn, wrapped
-from quantize.report.wording import bounds, megabytes, milliseconds, times
+from quantize.report.wording import megabytes, milliseconds, times, times_with_bounds
 
 
 def benchmark_text(report: BenchmarkReport) -> str:
@@ -67,7 +68,7 @@ def _stages(stages: Sequence[StageTimes]) -> Table:
                     milliseconds(statistics.median(taken))
                     for taken in (one.preprocessing_ns, one.inference_ns, one.postprocessing_ns, one.end_to_end_ns)
                 ),
-                f"{times(gain.ratio)} {bounds(gain.low, gain.high)}" if gain is not None else "",
+                times_with_bounds(gain) if gain is not None else "",
             )
         )
     note = "From the image file's bytes to the top-5, one image at a time; medians."

@@ -14,10 +14,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from quantize.data.crops.crops import Crops
-from quantize.data.labels.synsets import class_names
+from quantize.data.labels.classes import class_names
 from quantize.evaluation.evaluation import Evaluation
 from quantize.evaluation.flips import Flip, class_drops, flips, significant_drops, write_flips
-from quantize.report.flips import SHOWN_FLIPS, ClassDropSection, FlipSection, FlipsSection
+from quantize.report.data import SHOWN_FLIPS, ClassDropSection, FlipSection, FlipsSection
 
 _THUMBNAILS = 48
 _SIDE = 112

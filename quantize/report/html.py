@@ -5,33 +5,61 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from pathlib import Path
+from typing import Any
 
-from quantize.report.charts.accuracy_latency import accuracy_latency_chart
-from quantize.report.charts.latency import latency_chart
-from quantize.report.charts.layers import layers_chart
-from quantize.report.charts.operators import operator_nodes_chart, operator_types_chart
-from quantize.report.criterion import VerdictSection
-from quantize.report.flips import FlipSection
-from quantize.report.machine import machine_table
-from quantize.report.markdown import provenance_facts
-from quantize.report.page import page
-from quantize.report.placement_table import placement_table
-from quantize.report.replay import replay_sentences
-from quantize.report.schema import RunReport
-from quantize.report.search_tables import engines_table, prediction_table, search_stages_table
-from quantize.report.tables import (
-    Table,
-    accuracy_table,
-    doubts_table,
-    drop_table,
-    flips_table,
-    resources_table,
-    rewrites_table,
-    speed_table,
-    stages_table,
-    trials_table,
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from quantize.report.charts import (
+    accuracy_latency_chart,
+    latency_chart,
+    layers_chart,
+    operator_nodes_chart,
+    operator_types_chart,
 )
+from quantize.report.criterion import VerdictSection
+from quantize.report.data import FlipSection
+from quantize.report.markdown import provenance_facts
+from quantize.report.provenance import replay_sentences
+from quantize.report.schema import RunReport
+from quantize.report.tables import report_tables
+from quantize.report.wording import bounded
+
+
+def page(template: str, **values: Any) -> str:
+    """Return a page.
+
+    Args:
+        template: Its file among the templates.
+        values: What it shows. Texts are escaped; a chart (an SVG that this tool drew) is taken as it is under the
+            names ``chart`` and ``charts``.
+    """
+    style = resources.files("quantize.report").joinpath("templates/page.css").read_text("utf-8")
+    return _templates().get_template(template).render(style=Markup(style), **values)  # noqa: S704 - our own file
+
+
+def svg(chart: str) -> Markup:
+    """Return a chart as markup; only ``quantize.report.charts`` makes them, and they escape what they write."""
+    return Markup(chart)  # noqa: S704
+
+
+@cache
+def _templates() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("quantize.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: value if isinstance(value, Markup) else bounded(str(value)),
+    )
+    environment.filters["svg"] = svg
+    environment.filters["whole"] = escape  # escaped, but not cut
+    return environment
+
 
 _JPEG = re.compile(r"/9j/[A-Za-z0-9+/]+={0,2}")  # base 64 of what every JPEG begins with
 
@@ -61,27 +89,11 @@ def html(report: RunReport) -> str:
         report=report,
         state=_state(report.verdict),
         replay=replay_sentences(report.replay) if report.replay is not None else (),
-        accuracy=_there(accuracy_table(report), drop_table(report)),
-        speed=_there(
-            speed_table(report),
-            machine_table(report.machine),
-            engines_table(report),
-            doubts_table(report),
-            resources_table(report),
-        ),
+        tables=report_tables(report),
         charts=charts(report),
-        flips_table=flips_table(report),
         pictured=[flip for flip in (flips.shown if flips is not None else ()) if thumbnail(flip) is not None],
         listed=[flip for flip in (flips.shown if flips is not None else ()) if thumbnail(flip) is None],
         thumbnail=thumbnail,
-        details=_there(
-            trials_table(report),
-            placement_table(report),
-            prediction_table(report),
-            search_stages_table(report),
-            rewrites_table(report),
-            stages_table(report),
-        ),
         environment=environment_facts(report),
         provenance=provenance_facts(report),
         command=shlex.join(report.provenance.command),
@@ -139,7 +151,3 @@ def environment_facts(report: RunReport) -> dict[str, str]:
             "governor": place.governor or "not told",
         }
     return found
-
-
-def _there(*tables: Table | None) -> list[Table]:
-    return [table for table in tables if table is not None]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from quantize.report.characters import one_line
 from quantize.report.data import preprocessing_name
-from quantize.report.replay import replay_sentences
+from quantize.report.provenance import replay_sentences
 from quantize.report.schema import RunReport
-from quantize.report.tables import NAMES, Table, report_tables
-from quantize.report.wording import megabytes, percent
+from quantize.report.table import NAMES, Table
+from quantize.report.tables import report_tables
+from quantize.report.wording import megabytes, one_line, percent
 
 _LONGEST = 1000
 _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_[]|#~"} | {"<": "&lt;", ">": "&gt;"})
@@ -25,8 +25,7 @@ def markdown(report: RunReport) -> str:
     if report.replay is not None:
         lines += [*(f"- {escaped(sentence)}" for sentence in replay_sentences(report.replay)), ""]
     for table in report_tables(report):
-        if table is not None:
-            lines += markdown_table(table)
+        lines += markdown_table(table)
     lines += _formats(report) + _skipped(report) + _notes(report) + _provenance(report)
     return "\n".join(lines).rstrip() + "\n"
 

@@ -27,6 +27,12 @@ class AccuracySection(Section):
     top5: PairedComparison | None = None
     judgement: Judgement | None = None
 
+    def metric(self, name: Literal["top1", "agreement", "none"]) -> float | None:
+        """Return top-1 or the agreement with fp32, a fraction; None where it was not measured."""
+        if name == "top1":
+            return self.evaluation.top1.expected if self.evaluation.top1 else None
+        return self.evaluation.fidelity.agreement if self.evaluation.fidelity else None
+
 
 class ModelSection(Section):
     """A model file.
@@ -111,3 +117,17 @@ class FormatsSection(Section):
     agreement: float
     required: float
     largest_difference: float
+
+
+class LayerErrorSection(Section):
+    """One layer.
+
+    Attributes:
+        node: Name of the fp32 model's node.
+        op_type: Its operator.
+        sqnr_decibel: Energy of the fp32 layer's result over that of the difference, in dB; None where they are equal.
+    """
+
+    node: str
+    op_type: str
+    sqnr_decibel: float | None

@@ -1,9 +1,20 @@
-"""What a report's figures came from: tool, machine-independent hashes, versions, the command."""
+"""What a report's figures came from: tool, hashes, versions, command, the CPU, the run that it repeats, its time."""
 
 from __future__ import annotations
 
+from typing import Literal
+
+from quantize.measurement.machine.cpu_measurement import Machine
+from quantize.measurement.machine.expectation import Expectation, expectation_line
 from quantize.report.section import Section
 from quantize.target import CpuClass
+
+
+class StageSection(Section):
+    """Seconds that a stage of the run took."""
+
+    name: str
+    seconds: float
 
 
 class Tool(Section):
@@ -47,3 +58,51 @@ class Provenance(Section):
     versions: dict[str, str]
     isa: tuple[str, ...]
     cpu_class: CpuClass | None = None
+
+
+class ReplaySection(Section):
+    """The outcome of a repetition.
+
+    Attributes:
+        of: The report that was repeated.
+        outcome: ``same``: both models have the same graph hash. ``different``: they have not, on the same instruction
+            sets and versions. ``not comparable``: they have not, and machine or versions differ.
+        differences: What differs: models, instruction sets, versions; one sentence each.
+    """
+
+    of: str
+    outcome: Literal["same", "different", "not comparable"]
+    differences: tuple[str, ...]
+
+
+def replay_sentences(replay: ReplaySection) -> tuple[str, ...]:
+    """Return what a repetition came to, in sentences."""
+    first = {
+        "same": f"Both models are the same, bit for bit, as those of {replay.of}.",
+        "different": f"The models are NOT the same as those of {replay.of}, on the same versions and instruction sets.",
+        "not comparable": f"The models are not those of {replay.of}; machine or versions are others: not comparable.",
+    }[replay.outcome]
+    return (first, *(f"{difference}." for difference in replay.differences))
+
+
+class MachineSection(Section):
+    """What was known of the CPU before the run began.
+
+    Attributes:
+        machine: The CPU, measured.
+        target: The class of CPUs that the models are made for.
+        threads: On how many threads the expectation is.
+        expectation: What int8 is expected to gain in the model; None where no shape of a product is known.
+    """
+
+    machine: Machine
+    target: CpuClass
+    threads: int
+    expectation: Expectation | None
+
+    @property
+    def line(self) -> str:
+        """Return what int8 is expected to gain, in one line."""
+        if self.expectation is None:
+            return "What int8 can gain is not known: no shape of a product is."
+        return expectation_line(self.expectation, self.machine, self.target)

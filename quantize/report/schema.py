@@ -7,22 +7,52 @@ from typing import Literal
 from quantize.measurement.machine.resources import Resources
 from quantize.measurement.operators.operator_times import Profile
 from quantize.measurement.timing.measurement import Measurement
-from quantize.report.criterion import CriterionSection, VerdictSection
-from quantize.report.data import DataSection, PreprocessingSection
-from quantize.report.engines import EngineSection
-from quantize.report.flips import FlipsSection
-from quantize.report.input_contract import InputContractSection
-from quantize.report.layers import LayerErrorSection
-from quantize.report.machine import MachineSection
-from quantize.report.models import FormatsSection, ModelSection, SourceSection
-from quantize.report.placement import LostSection, PlacementSection
-from quantize.report.provenance import Provenance
-from quantize.report.replay import ReplaySection
-from quantize.report.search import SearchSection
+from quantize.recipe import EngineName
+from quantize.report.criterion import CriterionSection, Status, VerdictSection
+from quantize.report.data import DataSection, FlipsSection, InputContractSection, PreprocessingSection
+from quantize.report.models import FormatsSection, LayerErrorSection, ModelSection, SourceSection
+from quantize.report.provenance import MachineSection, Provenance, ReplaySection, StageSection
+from quantize.report.search import LostSection, PlacementSection, SearchSection
 from quantize.report.section import Section
-from quantize.report.stages import StageSection
 from quantize.report.trials import ChosenSection, RewriteSection, TrialSection
 from quantize.target import computes_otherwise
+
+
+class EngineSection(Section):
+    """What one engine came to.
+
+    Attributes:
+        engine: Its name.
+        written: Whether the run's models are its own; those of another are in a folder named after it.
+        status: The verdict on its models, both formats taken together.
+        reasons: What made it so, one sentence each.
+        stopped_because: Why its search ended.
+        chosen: What its models were built from.
+        models: Its models: ``int8``, then ``qdq``.
+        measured: Role to the name in the run's measurement.
+        trials: Its trials in order.
+        search: How it searched, where it predicted and measured times.
+        seconds: How long its search took.
+        peak_bytes: Largest resident set of the process that searched; that of ``inc`` and ``ort`` is a child of this
+            tool's, which keeps the images and evaluates. None where the system does not tell.
+        placement: Where its layers compute, and why; None where its search itself decided that.
+        lost: Trials that met the criterion, and whose written files do not.
+    """
+
+    engine: EngineName
+    written: bool
+    status: Status
+    reasons: tuple[str, ...]
+    stopped_because: str
+    chosen: ChosenSection
+    models: tuple[ModelSection, ...]
+    measured: dict[str, str]
+    trials: tuple[TrialSection, ...]
+    search: SearchSection | None
+    seconds: float
+    peak_bytes: int | None
+    placement: PlacementSection | None = None
+    lost: tuple[LostSection, ...] = ()
 
 
 class RunReport(Section):

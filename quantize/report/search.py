@@ -1,12 +1,12 @@
-"""How the native engine searched: what it predicted, measured and left."""
+"""How the models were found: the native engine's search, and which layers compute in int8 on this machine."""
 
 from __future__ import annotations
 
 import statistics
 from typing import Literal
 
+from quantize.report.provenance import StageSection
 from quantize.report.section import Section
-from quantize.report.stages import StageSection
 
 
 class CandidateSection(Section):
@@ -82,3 +82,91 @@ class SearchSection(Section):
     def median_error(self) -> float | None:
         """Return the median of the prediction errors, a fraction; None where there is none."""
         return statistics.median(self.prediction_errors) if self.prediction_errors else None
+
+
+class RatioSection(Section):
+    """A paired ratio of times.
+
+    Attributes:
+        ratio: Time before over time after: above 1 is faster.
+        low: Lower bound of its 95 % interval.
+        high: Upper bound; None where there were too few rounds for one.
+    """
+
+    ratio: float
+    low: float
+    high: float | None
+
+
+class PlacementOptionSection(Section):
+    """One placement of a tuned model's layers.
+
+    Attributes:
+        kind: As the engine decided, the same with the weights of its float layers stored in int8, the fastest
+            assignment by prediction, one with more layers in float where that misses the criterion, or float arithmetic
+            throughout.
+        recipe_id: What builds it.
+        taken: Whether the run's models have it.
+        int8_layers: Layers with weights that compute in int8.
+        layers: Layers with weights.
+        stored_layers: Layers that compute in float on weights stored in int8.
+        predicted_ns: Its predicted time for one run; None where nothing was predicted.
+        speedup: fp32's time over its own; None where it was not measured.
+        gain: The time as tuned over its own; None where it was not measured.
+        metric: The criterion's metric, a fraction; None where it was not measured.
+        met: Whether it meets the accuracy criterion; None where it was not judged.
+        bytes: Size of its model, the rewrites included.
+    """
+
+    kind: Literal["as tuned", "smaller", "fastest", "safer", "float"]
+    recipe_id: str
+    taken: bool
+    int8_layers: int
+    layers: int
+    stored_layers: int
+    predicted_ns: float | None
+    speedup: RatioSection | None
+    gain: RatioSection | None
+    metric: float | None
+    met: bool | None
+    bytes: int
+
+
+class PlacementSection(Section):
+    """The choice of where the layers of an engine's model compute.
+
+    Attributes:
+        mode: ``measured``: layers that measure slower in int8 go back to float; ``all-int8``: as Neural Compressor
+            decided.
+        reason: What was decided and why, in a sentence.
+        options: What was looked at, in order; empty where nothing was measured.
+    """
+
+    mode: Literal["measured", "all-int8"]
+    reason: str
+    options: tuple[PlacementOptionSection, ...] = ()
+
+    @property
+    def taken(self) -> PlacementOptionSection | None:
+        """Return the placement that the run's models have; None where nothing was measured."""
+        return next((option for option in self.options if option.taken), None)
+
+
+class LostSection(Section):
+    """A trial that met the criterion, and whose written files do not.
+
+    Attributes:
+        trial: Its index.
+        recipe_id: What the files were built from.
+        trial_metric: The trial's metric, a fraction.
+        metric: That of the written file that misses the criterion; None where something else was lost.
+        by: What lost it, in a few words.
+        speedup: fp32's time over that of the written file that is slower; None where something else was lost.
+    """
+
+    trial: int
+    recipe_id: str
+    trial_metric: float | None
+    metric: float | None
+    by: str
+    speedup: float | None = None

@@ -1,15 +1,27 @@
-"""The tables on how a model was found: engines side by side, predictions against measurements, stages."""
+"""The tables on how a model was found: engines side by side, trials, placements, predictions, rewrites, stages."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from quantize.engines.engine import engine_named
 from quantize.measurement.timing.measurement import speedups
-from quantize.report.engines import EngineSection
 from quantize.report.models import ModelSection
-from quantize.report.schema import RunReport
-from quantize.report.search import CandidateSection, SearchSection
+from quantize.report.schema import EngineSection, RunReport
+from quantize.report.search import CandidateSection, PlacementOptionSection, SearchSection
 from quantize.report.table import Table
-from quantize.report.wording import NOTHING, bounds, megabytes, milliseconds, percent, points, seconds, times
+from quantize.report.trials import RewriteSection, TrialSection
+from quantize.report.wording import (
+    NOTHING,
+    bounds,
+    megabytes,
+    milliseconds,
+    percent,
+    points,
+    seconds,
+    times,
+    times_with_bounds,
+)
 
 
 def engines_table(report: RunReport) -> Table | None:
@@ -25,9 +37,9 @@ def engines_table(report: RunReport) -> Table | None:
                 (
                     f"{engine.engine} {model.role}{' *' if engine.written else ''}",
                     engine.status,
-                    _metric(report, model),
+                    percent(model.deciding.metric(report.criterion.metric)),
                     _drop(model),
-                    f"{times(gain.ratio)} {bounds(gain.low, gain.high)}" if gain is not None else NOTHING,
+                    times_with_bounds(gain),
                 )
             )
     others = "The other engine's are in the folder named after it."
@@ -59,18 +71,42 @@ def _search(engine: EngineSection) -> str:
     return f"{engine_named(engine.engine).title} took {seconds(engine.seconds)} for {trials}, peak memory {memory}"
 
 
-def _metric(report: RunReport, model: ModelSection) -> str:
-    found = model.deciding.evaluation
-    if report.criterion.metric == "top1":
-        return percent(found.top1.expected if found.top1 else None)
-    return percent(found.fidelity.agreement if found.fidelity else None)
-
-
 def _drop(model: ModelSection) -> str:
     paired = model.deciding.top1
     if paired is None:
         return NOTHING
     return f"{points(paired.drop)} {bounds(paired.drop_interval.low, paired.drop_interval.high, factor=100)}"
+
+
+def trials_table(report: RunReport) -> Table:
+    """Return every trial in order."""
+    lost = {one.trial for one in report.lost}
+    rows = tuple(
+        (
+            f"{trial.index}{' *' if trial.index == report.chosen.trial else ''}",
+            trial.recipe_id,
+            percent(trial.metric),
+            percent(trial.agreement),
+            percent(trial.integer_share, 0),
+            seconds(trial.seconds),
+            _outcome(trial, lost),
+        )
+        for trial in report.trials
+    )
+    metric = {"top1": "top-1", "agreement": "agreement", "none": "metric"}[report.criterion.metric]
+    return Table(
+        "Trials",
+        ("trial", "recipe", metric, "agreement", "ops in int8", "time", "criterion"),
+        rows,
+        ("* the one that the files were built from.",),
+    )
+
+
+def _outcome(trial: TrialSection, lost: Collection[int]) -> str:
+    text = "met" if trial.met else (f"failed: {trial.failure.stage}" if trial.failure else "not met")
+    if trial.index in lost:
+        text += ", its files not"
+    return text if trial.repeats is None else f"{text} (the graph of {trial.repeats}, not run again)"
 
 
 def prediction_table(report: RunReport) -> Table | None:
@@ -121,3 +157,72 @@ def search_stages_table(report: RunReport) -> Table | None:
         return None
     rows = tuple((one.name, seconds(one.seconds)) for one in report.search.stages)
     return Table("Where the native search's time went", ("stage", "time"), rows)
+
+
+_PLACEMENTS = {
+    "as tuned": "as {engine} decided",
+    "smaller": "the same, float weights stored",
+    "fastest": "fastest by prediction",
+    "safer": "more layers in float",
+    "float": "all in float",
+}
+
+
+def placement_table(report: RunReport) -> Table | None:
+    """Return what placements were looked at, or None where none was."""
+    placement = report.placement
+    if placement is None or not placement.options:
+        return None
+    return Table(
+        "Placement",
+        ("layers", "in int8", "stored in int8", "speed-up, 95 %", "over as tuned", "criterion", "size"),
+        tuple(
+            _placement_row(option, engine_named(report.chosen.recipe.engine).in_words) for option in placement.options
+        ),
+        (
+            f"* taken: {placement.reason}.",
+            "Layers that measure slower in int8 on this machine go back to float. Stored in int8: fp32 arithmetic on "
+            "weights stored in int8. Each was timed in turns with fp32, or with the model as tuned.",
+        ),
+    )
+
+
+def _placement_row(option: PlacementOptionSection, engine: str) -> tuple[str, ...]:
+    verdict = NOTHING if option.met is None else "met" if option.met else "not met"
+    return (
+        f"{_PLACEMENTS[option.kind].format(engine=engine)}{' *' if option.taken else ''}",
+        f"{option.int8_layers} of {option.layers}",
+        f"{option.stored_layers}",
+        times_with_bounds(option.speedup),
+        times_with_bounds(option.gain),
+        verdict if option.metric is None else f"{verdict} ({percent(option.metric)})",
+        megabytes(option.bytes),
+    )
+
+
+def rewrites_table(report: RunReport) -> Table | None:
+    """Return what each graph rewrite did, or None where none was tried."""
+    if not report.rewrites:
+        return None
+    rows = tuple(
+        (
+            one.name,
+            "kept" if one.kept else "left out",
+            ", ".join(f"{speed.format} {times(speed.ratio)}" for speed in one.speed) or NOTHING,
+            one.reason or f"{len(one.nodes)} nodes, {one.declared}{_agreement_moved(one)}",
+        )
+        for one in report.rewrites
+    )
+    return Table("Rewrites", ("rewrite", "decision", "faster by", "because"), rows, prose=True)
+
+
+def _agreement_moved(one: RewriteSection) -> str:
+    moved = one.agreement_change
+    return "" if one.declared == "exact" or moved is None else f", agreement {points(moved)} points"
+
+
+def stages_table(report: RunReport) -> Table:
+    """Return how long each stage of the run took."""
+    return Table(
+        "Where the time went", ("stage", "time"), tuple((one.name, seconds(one.seconds)) for one in report.stages)
+    )

@@ -1,13 +1,17 @@
-"""The report on disk."""
+"""The report on disk, and the JSON Schemas of what this tool writes for machines."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from quantize.errors import RunError
 from quantize.files import write_text
+from quantize.report.benchmark import BenchmarkReport
 from quantize.report.schema import RunReport
 
 
@@ -36,3 +40,15 @@ def read_report(path: Path) -> RunReport:
             expected="a report.json of schema version 1",
             advice="run `quantize tune` again with this version",
         ) from None
+
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+SCHEMAS: Mapping[str, type[BaseModel]] = MappingProxyType({"report": RunReport, "benchmark": BenchmarkReport})
+"""What ``quantize schema`` can show of this room, by name."""
+
+
+def json_schema(model: type[BaseModel]) -> str:
+    """Return the JSON Schema of files of a kind, as text."""
+    schema = model.model_json_schema(mode="serialization")
+    return json.dumps({"$schema": DIALECT, **schema}, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

@@ -11,11 +11,13 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from quantize.measurement.timing.doubts import doubts
-from quantize.report.characters import one_line
-from quantize.report.replay import replay_sentences
+from quantize.report.accuracy_tables import accuracy_table, drop_table
+from quantize.report.provenance import replay_sentences
 from quantize.report.schema import RunReport
 from quantize.report.search_tables import engines_table
-from quantize.report.tables import Table, accuracy_table, drop_table, speed_table
+from quantize.report.speed_tables import speed_table
+from quantize.report.table import Table
+from quantize.report.wording import one_line
 
 WIDTH = 80
 _LONGEST = 2000

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from quantize.measurement.timing.measurement import speedups
-from quantize.report.charts.canvas import COLOURS, DASHES, INK, MARKERS, drawing, label
-from quantize.report.page import page
+from quantize.report.canvas import COLOURS, DASHES, INK, MARKERS, drawing, label
+from quantize.report.html import page
 from quantize.report.schema import RunReport
-from quantize.report.tables import NAMES, Table
+from quantize.report.table import NAMES, Table
 from quantize.report.wording import megabytes, percent, points, times
 
 _ROLES = ("int8", "qdq")

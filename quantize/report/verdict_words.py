@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from quantize.engines.engine import engine_named
 from quantize.evaluation.verdict import Verdict
 from quantize.recipe import EngineName
-from quantize.report.criterion import Status
+from quantize.report.criterion import SpeedVerdict, Status
 from quantize.report.models import ModelSection
-from quantize.report.placement import LostSection, PlacementSection
-from quantize.report.speed import SpeedVerdict
+from quantize.report.search import LostSection, PlacementSection
 from quantize.report.trials import ChosenSection
 from quantize.report.wording import bounds, percent, times
 

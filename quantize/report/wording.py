@@ -1,8 +1,30 @@
-"""Numbers as a person reads them: percent, points, milliseconds, megabytes. Absence is a dash."""
+"""Numbers and names as a person reads them: percent, points, milliseconds; strangers' names, bounded."""
 
 from __future__ import annotations
 
+import re
+from typing import Protocol
+
 NOTHING = "–"
+
+
+class Ratio(Protocol):
+    """A paired ratio of times and its 95 % interval; None for a bound where there were too few rounds for one."""
+
+    @property
+    def ratio(self) -> float:
+        """Time before over time after."""
+        ...
+
+    @property
+    def low(self) -> float | None:
+        """Lower bound."""
+        ...
+
+    @property
+    def high(self) -> float | None:
+        """Upper bound."""
+        ...
 
 
 def percent(fraction: float | None, digits: int = 2) -> str:
@@ -42,6 +64,11 @@ def times(ratio: float | None, digits: int = 2) -> str:
     return NOTHING if ratio is None else f"{ratio:.{digits}f}x"
 
 
+def times_with_bounds(value: Ratio | None) -> str:
+    """Return a ratio of times with its interval, such as ``2.08x [2.06, 2.10]``."""
+    return NOTHING if value is None else f"{times(value.ratio)} {bounds(value.low, value.high)}"
+
+
 def number(value: float | None, digits: int = 4) -> str:
     """Return a plain number."""
     return NOTHING if value is None else f"{value:.{digits}f}"
@@ -57,3 +84,28 @@ def seconds(value: float) -> str:
 
 def _no_minus_zero(value: float, digits: int) -> float:
     return round(value, digits) + 0.0
+
+
+LONGEST = 400
+"""Characters of one name or sentence that a drawing shows."""
+
+# What moves a terminal's cursor, writes backwards, or is no character of XML 1.0 (https://www.w3.org/TR/xml/#charsets).
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+
+
+def visible(text: str) -> str:
+    """Return text whose control characters, direction marks and non-characters show as the replacement character."""
+    return _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def bounded(text: str, longest: int = LONGEST) -> str:
+    """Return visible text of at most ``longest`` characters and a remark on how long it really is."""
+    clean = visible(text)
+    return clean if len(clean) <= longest else f"{clean[:longest]}… ({len(clean):,} characters)"
+
+
+def one_line(text: str, longest: int = LONGEST) -> str:
+    """Return bounded, visible text on one line."""
+    return bounded(" ".join(text.split()), longest)

@@ -12,8 +12,8 @@ from quantize.evaluation.layer_error import layer_errors
 from quantize.formats import to_qlinear
 from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import ModelArtifact, save_model
-from quantize.report.input_contract import InputContractSection
-from quantize.report.layers import LayerErrorSection
+from quantize.report.data import InputContractSection
+from quantize.report.models import LayerErrorSection
 from quantize.report.trials import ChosenSection
 from quantize.rewrites import Rewritten
 from quantize.run.context import Context

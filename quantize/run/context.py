@@ -22,9 +22,8 @@ from quantize.models.catalog.catalog import CatalogEntry
 from quantize.processes.pool import available_cpus
 from quantize.progress import Progress
 from quantize.recipe import Recipe
-from quantize.report.machine import MachineSection
+from quantize.report.provenance import MachineSection, StageSection
 from quantize.report.schema import RunReport
-from quantize.report.stages import StageSection
 from quantize.rewrites import RatioInterval
 from quantize.run.evaluator import Evaluator
 from quantize.run.folder import RunFolder

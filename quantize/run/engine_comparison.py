@@ -12,9 +12,8 @@ from quantize.measurement.machine.cpu_class import this_cpu_class
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.recipe import EngineName
 from quantize.report.criterion import Status, VerdictSection
-from quantize.report.engines import EngineSection
 from quantize.report.models import Role
-from quantize.report.schema import RunReport
+from quantize.report.schema import EngineSection, RunReport
 from quantize.run.context import Context
 from quantize.run.export import Pair
 from quantize.run.folder import RunFolder

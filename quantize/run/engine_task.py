@@ -22,9 +22,15 @@ from quantize.measurement.machine.cpu_class import this_cpu_class
 from quantize.models.artifact import ModelArtifact
 from quantize.processes.pool import available_cpus
 from quantize.recipe import Recipe
-from quantize.report.placement import PlacementOptionSection, PlacementSection, RatioSection
-from quantize.report.search import CandidateSection, ComparedSection, SearchSection
-from quantize.report.stages import StageSection
+from quantize.report.provenance import StageSection
+from quantize.report.search import (
+    CandidateSection,
+    ComparedSection,
+    PlacementOptionSection,
+    PlacementSection,
+    RatioSection,
+    SearchSection,
+)
 from quantize.rewrites import RatioInterval, select_rewrites
 from quantize.run.context import Context, Prepared
 from quantize.run.evaluator import metric_of

@@ -12,7 +12,7 @@ from quantize.data.preprocessing import PRESETS, Preprocessing
 from quantize.engines.engine import engine_named
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.recipe import Recipe
-from quantize.report.input_contract import InputContractSection
+from quantize.report.data import InputContractSection
 from quantize.rewrites import InputContract, Movement, check_input_contract, fold_input_contract, fold_nearest
 from quantize.rewrites.contract_check import FLOAT_WITHIN, QUANTIZED_WITHIN
 from quantize.run.context import Context, Prepared

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from quantize.config.run_config import PreprocessingBlock
 from quantize.criterion import Criterion
+from quantize.data.containers.registry import open_images
 from quantize.data.image_parts import load_images
 from quantize.data.image_set import ImageSet
-from quantize.data.images import open_images
 from quantize.data.preprocessing import PRESETS, Preprocessing, choose_preprocessing
 from quantize.engines.engine import engine_named, engines_for
 from quantize.errors import ConfigError, ModelError, RunError
@@ -26,7 +26,7 @@ from quantize.models.prepare import prepare
 from quantize.models.refusals import refuse_unsuitable
 from quantize.processes.pool import available_cpus
 from quantize.progress import Progress
-from quantize.report.machine import MachineSection
+from quantize.report.provenance import MachineSection
 from quantize.report.schema import RunReport
 from quantize.rewrites import select_rewrites
 from quantize.run.context import Prepared, Stages

@@ -15,8 +15,7 @@ from quantize.journal import Journal
 from quantize.measurement.machine.cpu import isa_flags
 from quantize.progress import Progress
 from quantize.provenance import git_state, versions
-from quantize.report.provenance import Provenance, Tool
-from quantize.report.replay import ReplaySection
+from quantize.report.provenance import Provenance, ReplaySection, Tool
 from quantize.report.schema import RunReport
 from quantize.run.build import write_files
 from quantize.run.context import Ratios, Stages

@@ -21,8 +21,7 @@ from quantize.report.criterion import CriterionSection
 from quantize.report.data import DataSection, PreprocessingSection, SkippedImage
 from quantize.report.flipped_images import flips_section
 from quantize.report.models import PublishedSection, Role, SourceSection
-from quantize.report.provenance import Provenance, Tool
-from quantize.report.replay import ReplaySection
+from quantize.report.provenance import Provenance, ReplaySection, Tool
 from quantize.report.schema import RunReport
 from quantize.run.build import Built
 from quantize.run.judging import final_verdict

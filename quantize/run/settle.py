@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from quantize.criterion import is_slower
 from quantize.engines.engine import PlacedTrial, Trial
-from quantize.report.placement import LostSection, PlacementSection
+from quantize.report.search import LostSection, PlacementSection
 from quantize.run.build import Built, build
 from quantize.run.context import Context
 from quantize.run.engine_task import placement_section, ratio_of

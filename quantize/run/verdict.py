@@ -8,11 +8,10 @@ from quantize.criterion import Criterion, Outcome, SpeedCriterion, is_slower, ov
 from quantize.errors import ExitCode
 from quantize.measurement.machine.cpu_class import this_cpu_class
 from quantize.measurement.timing.measurement import Measurement, measured_noise_floor, speedups
-from quantize.report.criterion import Status, VerdictSection
+from quantize.report.criterion import FileSpeed, SpeedStatus, SpeedVerdict, Status, VerdictSection
 from quantize.report.models import FormatsSection, ModelSection, Role
-from quantize.report.replay import ReplaySection
+from quantize.report.provenance import ReplaySection
 from quantize.report.schema import RunReport
-from quantize.report.speed import FileSpeed, SpeedStatus, SpeedVerdict
 from quantize.report.trials import ChosenSection
 from quantize.report.verdict_words import (
     Facts,

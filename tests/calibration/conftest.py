@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from quantize.data.batch import Batch
+from quantize.data.batches import Batch
 
 
 @pytest.fixture

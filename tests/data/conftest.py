@@ -60,3 +60,13 @@ def real_layouts(tmp_path: Path, shared: Path) -> Layouts:
     lines = (line.rsplit(None, 1) for line in (shared / "imagenet" / "val.txt").read_text().splitlines())
     folder = shared / "imagenet" / "val"
     return Layouts(tmp_path, {name: ((folder / name).read_bytes(), int(label)) for name, label in lines})
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, picture: Picture) -> Path:
+    """Return a folder of four pictures, two of whose names hold spaces."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in ("a.jpg", "b.jpg", "two words.jpg", "c  d.jpg"):
+        (folder / name).write_bytes(picture(1))
+    return folder

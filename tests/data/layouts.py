@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import tarfile
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.io
 
-from quantize.data.labels.synsets import wordnet_ids
+from quantize.data.containers.registry import open_images
+from quantize.data.labels.classes import wordnet_ids
 
 
 class Layouts:
@@ -97,6 +100,22 @@ class Layouts:
         images = [{"bytes": content, "path": name} for name, (content, _) in chosen]
         return pyarrow.table({"image": images, "label": [label for _, (_, label) in chosen]})
 
+    def zip(self, *, method: int = zipfile.ZIP_DEFLATED, labelled: bool = False) -> Path:
+        path = self.root / f"val-{method}.zip"
+        with zipfile.ZipFile(path, "w", method) as archive:
+            for name, (content, _) in self.images.items():
+                archive.writestr(f"val/{name}", content)
+            if labelled:
+                archive.write(self.label_file(), "val/val.txt")
+        return path
+
+    def class_zip(self) -> Path:
+        ids = wordnet_ids()
+        with zipfile.ZipFile(self.root / "classes.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, (content, label) in self.images.items():
+                archive.writestr(f"{ids[label]}/{name}", content)
+        return self.root / "classes.zip"
+
     def _files(self, place: str, files: dict[str, bytes]) -> Path:
         for name, content in files.items():
             path = self.root / place / name
@@ -111,3 +130,18 @@ class Layouts:
                 member.size = len(content)
                 archive.addfile(member, io.BytesIO(content))
         return self.root / place
+
+
+def labels_of(folder: Path, text: str, *, classes: int | None = 1000, encoding: str = "utf-8") -> dict[str, int | None]:
+    """Return the label of each image in a folder, by a label file of this text."""
+    label_file = folder.parent / "labels.txt"
+    label_file.write_bytes(text.encode(encoding))
+    return {record.id: record.label for record in open_images(folder, label_file, classes=classes).records}
+
+
+def class_folders(root: Path, picture: Callable[..., bytes], folders: list[str]) -> Path:
+    """Make class folders with a picture each."""
+    for index, name in enumerate(folders):
+        (root / name).mkdir(parents=True)
+        (root / name / f"picture{index}.jpg").write_bytes(picture(index))
+    return root

@@ -9,7 +9,7 @@ from PIL import Image
 
 from quantize.data.check import DataCheck, Duplicate, check_data
 from quantize.data.contact_sheet import contact_sheet
-from quantize.data.images import open_images
+from quantize.data.containers.registry import open_images
 
 Flat = Callable[[int], tuple[Path, Path]]
 

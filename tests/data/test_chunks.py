@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from quantize.data.chunks import map_chunks
-from quantize.data.images import open_images
+from quantize.data.containers.registry import open_images
 from quantize.errors import DataError
 
 

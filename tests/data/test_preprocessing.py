@@ -6,29 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from quantize.data.decoding.unreadable import UnreadableImageError
+from quantize.data.decoding import UnreadableImageError
 from quantize.data.preprocessing import PRESETS, Preprocessing, choose_preprocessing
 from quantize.errors import ConfigError
-
-
-def every_value() -> np.ndarray:
-    """Crops that hold each of the 256 values in each channel, the channels unlike."""
-    values = np.arange(256, dtype=np.uint8)
-    return np.stack([values, values[::-1], np.roll(values, 7)], axis=-1).reshape(1, 16, 16, 3)
-
-
-def test_caffe_subtracts_the_means_and_swaps_to_bgr() -> None:
-    crops = every_value()
-    image = PRESETS["caffe"].normalize(crops)[0]
-    assert np.array_equal(image[2], crops[0, ..., 0].astype(np.float32) - np.float32(123.68))
-    assert np.array_equal(image[0], crops[0, ..., 2].astype(np.float32) - np.float32(103.939))
-
-
-def test_imagenet_scales_then_subtracts_then_divides() -> None:
-    crops = every_value()
-    image = PRESETS["imagenet"].normalize(crops)[0]
-    green = (crops[0, ..., 1].astype(np.float32) * np.float32(1 / 255) - np.float32(0.456)) / np.float32(0.224)
-    assert np.array_equal(image[1], green)
+from tests.data.known_crops import every_value
 
 
 @given(
@@ -142,7 +123,7 @@ def test_without_a_preset_every_missing_part_is_named() -> None:
 def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="'cafe'") as caught:
         choose_preprocessing({"preset": "cafe"})
-    assert caught.value.expected == "one of caffe, imagenet, efficientnet_lite"
+    assert caught.value.expected == "one of caffe, imagenet, efficientnet_lite, inception"
 
 
 def test_fingerprints_follow_what_they_cover() -> None:

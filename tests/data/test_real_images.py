@@ -7,8 +7,8 @@ import onnxruntime
 import pytest
 
 from quantize.data.batches import batches
+from quantize.data.containers.registry import open_images
 from quantize.data.crops.crops import Crops, crop_images
-from quantize.data.images import open_images
 from quantize.data.preprocessing import PRESETS
 
 pytestmark = pytest.mark.real

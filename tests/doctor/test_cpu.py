@@ -8,7 +8,7 @@ from quantize.doctor.cpu import examine_cpu, examine_saturation
 from quantize.doctor.saturation import LayerSaturation
 from quantize.measurement.machine.expectation import expected
 from quantize.measurement.machine.model_layers import ModelLayer
-from quantize.report.machine import MachineSection
+from quantize.report.provenance import MachineSection
 
 _LAYERS = (ModelLayer("stem", "first", 20_000_000, None), ModelLayer("wide", "pointwise", 300_000_000, None))
 

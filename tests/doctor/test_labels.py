@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quantize.data.labels.synsets import wordnet_ids
+from quantize.data.labels.classes import wordnet_ids
 from quantize.doctor.labels import AS_GIVEN, alphabetical_order, devkit_order, label_orders
 
 

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from quantize.data.batch import Batch
+from quantize.data.batches import Batch
 from quantize.data.crops.crops import Skipped
 from quantize.errors import DataError, ModelError
 from quantize.evaluation.evaluate import evaluate

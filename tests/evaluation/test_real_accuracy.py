@@ -6,8 +6,8 @@ import pytest
 
 from quantize.criterion import Criterion
 from quantize.data.batches import batches
+from quantize.data.containers.registry import open_images
 from quantize.data.crops.crops import Crops, crop_images
-from quantize.data.images import open_images
 from quantize.data.preprocessing import PRESETS, Preprocessing
 from quantize.evaluation.evaluate import evaluate
 from quantize.evaluation.evaluation import Evaluation, near_chance

@@ -17,7 +17,7 @@ from quantize.formats.exact import open_exact_session, with_unsigned_weights
 from quantize.formats.saturation import saturating_layers
 from quantize.graph.view import Graph
 from quantize.measurement.machine.cpu_class import this_cpu_class
-from quantize.models.saturating_sums import sums_saturate
+from quantize.models.session import sums_saturate
 from tests.formats.small_graphs import MICROSOFT, QLinearGraph, open_session, qlinear_graphs
 
 SATURATING = np.full((8, 16), 127, np.int8)

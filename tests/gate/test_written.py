@@ -16,10 +16,9 @@ from quantize.commands.check import accept_run, check_run
 from quantize.errors import ExitCode
 from quantize.gate.baseline import Baseline, read_baseline
 from quantize.gate.changes import difference
-from quantize.gate.junit import junit
+from quantize.gate.drawings import check_text, junit
 from quantize.gate.result import GateResult, Line, Verdict
-from quantize.gate.text import check_text
-from quantize.report.json_schemas import json_schema
+from quantize.report.storage import json_schema
 
 
 def _line(verdict: Verdict, name: str = "int8.kl.fp32") -> Line:

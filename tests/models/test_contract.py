@@ -7,8 +7,7 @@ import pytest
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from quantize.models.artifact import ModelArtifact, save_model
-from quantize.models.contract import model_contract
-from quantize.models.scores import score_kind
+from quantize.models.contract import model_contract, score_kind
 
 Classifier = Callable[..., ModelProto]
 

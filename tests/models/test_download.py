@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from quantize.models.download.download import NotDownloadedError, download
-from quantize.models.download.patience import Patience
+from quantize.models.download.resuming import Patience
 from quantize.provenance import sha256_bytes
 
 CONTENT = b"\x08" + bytes(range(256)) * 2000

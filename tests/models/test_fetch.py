@@ -12,7 +12,7 @@ from quantize.data.cache_folder import user_cache
 from quantize.errors import ConfigError, DataError, ModelError
 from quantize.models.catalog.catalog import Catalog, CatalogEntry, load_catalog
 from quantize.models.download.fetch import MIRROR_VARIABLE, fetch
-from quantize.models.download.patience import Patience
+from quantize.models.download.resuming import Patience
 from quantize.provenance import sha256_file
 
 NOWHERE = "http://127.0.0.1:9/nowhere"

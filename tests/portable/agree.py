@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from quantize.data.containers.registry import open_images
 from quantize.data.crops.crops import crop_images
-from quantize.data.images import open_images
 from quantize.data.preprocessing import Preprocessing
 from quantize.evaluation.inference import scores_of
 from quantize.formats.exact import open_exact_session

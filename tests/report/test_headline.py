@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from quantize.package.card import model_card
+from quantize.report.criterion import FileSpeed, SpeedVerdict
 from quantize.report.html import html
 from quantize.report.markdown import markdown
 from quantize.report.schema import RunReport
-from quantize.report.speed import FileSpeed, SpeedVerdict
-from quantize.report.tables import speed_table
+from quantize.report.speed_tables import speed_table
 from quantize.report.text import summary
 from quantize.report.trend import trend_html, trend_of, trend_table
 

@@ -12,17 +12,14 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
-from quantize.gate.github import workflow_commands
-from quantize.gate.junit import junit
-from quantize.gate.markdown import check_markdown
+from quantize.gate.drawings import check_markdown, check_text, junit, workflow_commands
 from quantize.gate.result import Difference, GateResult, Line
-from quantize.gate.text import check_text
-from quantize.report.characters import one_line
 from quantize.report.html import html
 from quantize.report.markdown import markdown
 from quantize.report.schema import RunReport
 from quantize.report.text import WIDTH, summary
 from quantize.report.trend import trend_html, trend_of, trend_table
+from quantize.report.wording import one_line
 
 _FIXTURE = Path(__file__).parent / "fixtures" / "report-v1.json"
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from quantize.report.charts.accuracy_latency import Point, pareto
+from quantize.report.charts import Point, pareto
 from quantize.report.html import charts, html
-from quantize.report.layers import LayerErrorSection
+from quantize.report.models import LayerErrorSection
 from quantize.report.schema import RunReport
 from quantize.report.trend import trend_html, trend_of
 

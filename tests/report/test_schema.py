@@ -9,9 +9,8 @@ import pytest
 
 import quantize.report
 from quantize.errors import RunError
-from quantize.report.json_schemas import json_schema
 from quantize.report.schema import RunReport
-from quantize.report.storage import read_report, write_report
+from quantize.report.storage import json_schema, read_report, write_report
 
 _FIXTURES = Path(__file__).parent / "fixtures"
 _WRITTEN = Path(quantize.report.__file__).parent / "report-v1.schema.json"

@@ -22,11 +22,10 @@ from quantize.errors import EngineError
 from quantize.files import write_text
 from quantize.graph.identity import graph_sha256
 from quantize.report.criterion import VerdictSection
-from quantize.report.engines import EngineSection
 from quantize.report.html import html
 from quantize.report.markdown import markdown
 from quantize.report.models import FormatsSection
-from quantize.report.schema import RunReport
+from quantize.report.schema import EngineSection, RunReport
 from quantize.report.search_tables import engines_table
 from quantize.report.storage import read_report
 from quantize.report.text import summary

@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from quantize.data.batch import Batch
+from quantize.data.batches import Batch
 from quantize.evaluation.layer_error import layer_errors
 from quantize.models.artifact import ModelArtifact
 from quantize.run.request import TuneResult

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from quantize.config.run_config import PreprocessingBlock
+from quantize.data.containers.registry import open_images
 from quantize.data.image_parts import Images, load_images
-from quantize.data.images import open_images
 from quantize.data.preprocessing import PRESETS, Preprocessing
 from quantize.errors import ConfigError
 from quantize.models.artifact import ModelArtifact

@@ -17,8 +17,8 @@ from onnx import numpy_helper
 from quantize.commands.benchmark import BenchmarkRequest, benchmark
 from quantize.config import RunConfig, load_config
 from quantize.criterion import Criterion
+from quantize.data.containers.registry import open_images
 from quantize.data.image_parts import load_images
-from quantize.data.images import open_images
 from quantize.data.preprocessing import PRESETS
 from quantize.errors import ExitCode
 from quantize.models.artifact import ModelArtifact, save_model

@@ -8,8 +8,7 @@ from quantize.config import load_config
 from quantize.data.preprocessing import PRESETS
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog.catalog import load_catalog
-from quantize.report.data import PreprocessingSection
-from quantize.report.input_contract import InputContractSection
+from quantize.report.data import InputContractSection, PreprocessingSection
 from quantize.run.preflight import preprocessing_for
 from quantize.run.request import TuneResult
 from quantize.run.resolve import with_recorded_preprocessing

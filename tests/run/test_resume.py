@@ -15,7 +15,7 @@ from quantize.config import load_config
 from quantize.engines.inc.engine import IncSearch
 from quantize.errors import ConfigError, ExitCode, RunError
 from quantize.journal import Journal
-from quantize.report.replay import ReplaySection
+from quantize.report.provenance import ReplaySection
 from quantize.report.storage import read_report, write_report
 from quantize.run import settle
 from quantize.run.request import RunRequest, TuneRequest, TuneResult

@@ -9,9 +9,8 @@ import pytest
 from quantize.criterion import Criterion
 from quantize.errors import ExitCode
 from quantize.recipe import Recipe
-from quantize.report.criterion import VerdictSection
+from quantize.report.criterion import FileSpeed, SpeedStatus, SpeedVerdict, VerdictSection
 from quantize.report.models import AccuracySection, FormatsSection, ModelSection, Role
-from quantize.report.speed import FileSpeed, SpeedStatus, SpeedVerdict
 from quantize.report.trials import ChosenSection
 from quantize.run.evaluator import baseline_accuracy, candidate_accuracy
 from quantize.run.verdict import exit_code, verdict_section

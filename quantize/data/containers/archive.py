@@ -1,45 +1,48 @@
-"""Data sets in tar archives: ILSVRC2012's, archives of class folders, and WebDataset's shards."""
+"""Data sets in archives: ILSVRC2012's, archives of class folders, and WebDataset's shards."""
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
 
-from quantize.data.containers.folder import images_only
-from quantize.data.containers.listing import Listing
-from quantize.data.containers.source import Locator
-from quantize.data.containers.tar_archive import Member, TarSource, list_members
-from quantize.data.containers.webdataset import is_webdataset, webdataset_labels
-from quantize.data.image_set import ImageSet
-from quantize.data.labels.class_folders import class_labels
-from quantize.data.labels.join import join_labels
-from quantize.data.labels.labels import read_labels
-from quantize.data.labels.synsets import labels_by_wordnet_id
+from quantize.data.image_set import ImageSet, ImageSource, Listing, Locator, NamedData, images_only, is_image_name
+from quantize.data.labels.classes import class_labels, labels_by_wordnet_id
+from quantize.data.labels.join import join_labels, label_images
+from quantize.data.labels.label_file import read_label_file
 from quantize.data.problems import Problems
 from quantize.errors import DataError
-from quantize.progress import Progress, silent
+
+_LABEL_FILES = ("val.txt", "labels.txt")
 
 
-def open_archives(
-    paths: Sequence[Path], place: str, label_path: Path | None, classes: int | None, progress: Progress = silent
-) -> ImageSet:
-    """Return the images in tar archives.
+@dataclass(frozen=True)
+class Member:
+    """A file in an archive: its name, and where its bytes are."""
 
-    Labels come from ``label_path``, from WebDataset's ``.cls`` members, or from class folders in the archive; a flat
-    archive without any has none.
+    name: str
+    locator: Locator
+
+
+def open_archives(members: Sequence[Member], paths: Sequence[Path], source: ImageSource, data: NamedData) -> ImageSet:
+    """Return the images in archives.
+
+    Labels come from ``data.label_path``, from WebDataset's ``.cls`` members, from class folders in the archive, or from
+    a label file in it, ``val.txt`` or ``labels.txt``; a flat archive without any has none.
 
     Args:
+        members: The files in the archives; the first number of a locator is the archive's.
         paths: The archives, in order.
-        place: What the user named.
-        label_path: A label file or the devkit, or None.
-        classes: The model's number of classes, or None where it is not known.
-        progress: Told how many files are listed.
+        source: What reads the members.
+        data: What the user named.
 
     Raises:
-        DataError: An archive cannot be read, or labels are missing or wrong: the first ten and the count.
+        DataError: There are no images, a name leads out of the archive, or labels are missing or wrong: the first ten
+            and the count.
     """
-    members = list(list_members(paths, progress))
+    place = data.place
+    _refuse_paths_that_leave(members, place)
     inner = [member.name for member in members if member.name.endswith(".tar")]
     if inner:
         raise DataError(
@@ -53,23 +56,38 @@ def open_archives(
     images, notes = images_only(locators)
     if not images:
         raise DataError("no images here", where=place, expected="JPEG, PNG or other image files in the archive")
-    source = TarSource(paths)
-    webdataset = is_webdataset(locators)
-    if webdataset and label_path is None:
-        labels = webdataset_labels(locators, source, place, classes)
+    webdataset = any(name.endswith(".cls") for name in locators)
+    if webdataset and data.label_path is None:
+        labels = _webdataset_labels(locators, source, data)
         return Listing(place, source, {name: locators[name] for name in labels}).image_set(
             labels, "labels come from the archive's .cls members"
         )
     listing = Listing(place, source, {name: locators[name] for name in images}, () if webdataset else notes)
-    if label_path is not None:
-        problems = Problems()
-        lines, label_place = read_labels(label_path, images, classes, problems)
-        return join_labels(listing, lines, label_place, classes, problems)
+    if data.label_path is not None:
+        return label_images(listing, data)
     folders = _class_folders(images, place)
     if folders is None:
-        return listing.image_set(None)
-    by_folder, note = class_labels(sorted(set(folders.values())), classes, place)
+        inside = [name for name in locators if posixpath.basename(name) in _LABEL_FILES]
+        return _with_label_file(inside[0], locators, listing, data) if len(inside) == 1 else listing.image_set(None)
+    by_folder, note = class_labels(sorted(set(folders.values())), data.classes, place)
     return listing.image_set({name: by_folder[folder] for name, folder in folders.items()}, note)
+
+
+def _refuse_paths_that_leave(members: Sequence[Member], place: str) -> None:
+    # Nothing is unpacked here, but names go into reports and lists that others use as paths.
+    for member in members:
+        path = PureWindowsPath(member.name)
+        if path.root or ".." in path.parts:
+            raise DataError(
+                "a name in the archive leads out of it", where=place, found=repr(member.name), expected="relative paths"
+            )
+
+
+def _with_label_file(name: str, locators: Mapping[str, Locator], listing: Listing, data: NamedData) -> ImageSet:
+    path, problems = Path(data.place) / name, Problems()
+    content = listing.source.read(locators[name])
+    lines = read_label_file(path, data.classes, problems, content=content)
+    return join_labels(listing, lines, path, data.classes, problems)
 
 
 def _by_name(members: Sequence[Member], paths: Sequence[Path], place: str) -> dict[str, Locator]:
@@ -102,3 +120,36 @@ def _class_folders(names: Sequence[str], place: str) -> dict[str, str] | None:
             advice="give a label file",
         )
     return {name: folder[len(common)] for name, folder in folders.items()}
+
+
+def _webdataset_labels(locators: Mapping[str, Locator], source: ImageSource, data: NamedData) -> dict[str, int]:
+    """Return the label of each image, from the ``.cls`` member of its sample: files that share a name up to a dot."""
+    place, classes = data.place, data.classes
+    classes_of = {_sample(name): name for name in locators if name.endswith(".cls")}
+    problems = Problems()
+    labels: dict[str, int] = {}
+    seen: dict[str, str] = {}
+    for order, name in enumerate(name for name in locators if is_image_name(name)):
+        sample = _sample(name)
+        where = f"{place}: {name}"
+        if sample in seen:
+            problems.add(order, where, f"the sample has another image, {seen[sample]}")
+            continue
+        seen[sample] = name
+        if sample not in classes_of:
+            problems.add(order, where, "the sample has no .cls member")
+            continue
+        text = source.read(locators[classes_of[sample]]).strip()
+        if not (text.isdigit() and len(text) < 10):
+            problems.add(order, where, f"the label {text[:20]!r} is not an integer from 0")
+        elif classes is not None and int(text) >= classes:
+            problems.add(order, where, f"the label {int(text)} is not in 0 to {classes - 1}")
+        else:
+            labels[name] = int(text)
+    problems.raise_any(place, expected="one image and one .cls member with its label in each sample")
+    return labels
+
+
+def _sample(name: str) -> str:
+    folder, base = posixpath.split(name)
+    return posixpath.join(folder, base.split(".", 1)[0])

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from quantize.data.containers.arrow_columns import Columns, arrow
-from quantize.data.containers.source import Locator
-from quantize.data.containers.table_row import TableRow
+from quantize.data.containers.tables import Columns, TableRow, arrow, open_tables
+from quantize.data.image_set import ImageSet, Locator, NamedData, file_state
 
 
 class ArrowSource:
@@ -17,7 +16,7 @@ class ArrowSource:
     def __init__(self, paths: Sequence[Path], columns: Columns) -> None:
         self.paths = [path.absolute() for path in paths]
         self.columns = columns
-        self._states = [(s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in (path.stat() for path in self.paths)]
+        self._states = [file_state(path) for path in self.paths]
         self._place: tuple[int, int] | None = None
         self._batch: Any = None
 
@@ -46,12 +45,17 @@ class ArrowSource:
         return {**self.__dict__, "_place": None, "_batch": None}
 
 
-def arrow_schema(path: Path) -> Any:
+def open_arrow(paths: Sequence[Path], data: NamedData) -> ImageSet:
+    """Return the images in Arrow files, see ``open_tables``."""
+    return open_tables(paths, data, schema=_schema, rows=_rows, source=ArrowSource)
+
+
+def _schema(path: Path) -> Any:
     """Return a file's pyarrow schema."""
     return _reader(path).schema
 
 
-def arrow_rows(paths: Sequence[Path], columns: Columns) -> Iterator[TableRow]:
+def _rows(paths: Sequence[Path], columns: Columns) -> Iterator[TableRow]:
     """Yield each row's file name and label, without reading the images."""
     for file, path in enumerate(paths):
         for number, batch in enumerate(_batches(_reader(path))):

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from quantize.data.containers.arrow_columns import Columns, arrow
-from quantize.data.containers.source import Locator
-from quantize.data.containers.table_row import TableRow
+from quantize.data.containers.tables import Columns, TableRow, arrow, open_tables
+from quantize.data.image_set import ImageSet, Locator, NamedData, file_state
 
 _ROWS_AT_ONCE = 16
 
@@ -22,7 +21,7 @@ class ParquetSource:
     def __init__(self, paths: Sequence[Path], columns: Columns) -> None:
         self.paths = [path.absolute() for path in paths]
         self.columns = columns
-        self._states = [(s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in (path.stat() for path in self.paths)]
+        self._states = [file_state(path) for path in self.paths]
         self._group: tuple[int, int] | None = None
         self._batches: Iterator[Any] = iter(())
         self._batch: Any = None
@@ -61,12 +60,17 @@ class ParquetSource:
         self._group, self._batch, self._start = (file, group), None, 0
 
 
-def parquet_schema(path: Path) -> Any:
+def open_parquet(paths: Sequence[Path], data: NamedData) -> ImageSet:
+    """Return the images in Parquet files, see ``open_tables``."""
+    return open_tables(paths, data, schema=_schema, rows=_rows, source=ParquetSource)
+
+
+def _schema(path: Path) -> Any:
     """Return a file's pyarrow schema."""
     return arrow("pyarrow.parquet").read_schema(path)
 
 
-def parquet_rows(paths: Sequence[Path], columns: Columns) -> Iterator[TableRow]:
+def _rows(paths: Sequence[Path], columns: Columns) -> Iterator[TableRow]:
     """Yield each row's file name and label, without reading the images."""
     wanted = [f"{columns.image}.path"] if columns.has_path else []
     wanted += [columns.label] if columns.label else []

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import tarfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from quantize.data.containers.source import Locator
+from quantize.data.containers.archive import Member, open_archives
+from quantize.data.image_set import ImageSet, Locator, NamedData, file_state
 from quantize.errors import DataError
-from quantize.progress import Progress, silent
+from quantize.progress import Progress
 
 _LISTED_AT_ONCE = 1000
 
@@ -20,7 +20,7 @@ class TarSource:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.paths = [path.absolute() for path in paths]
-        self._states = [_state(path) for path in self.paths]
+        self._states = [file_state(path) for path in self.paths]
 
     def read(self, locator: Locator) -> bytes:
         """Return a member's bytes.
@@ -40,20 +40,17 @@ class TarSource:
         return self._states[int(locator[0])]
 
 
-@dataclass(frozen=True)
-class Member:
-    """A file in an archive: its name, and where its bytes are."""
-
-    name: str
-    locator: Locator
-
-
-def list_members(paths: Sequence[Path], progress: Progress = silent) -> Iterator[Member]:
-    """Yield the files in tar archives; folders, links and hidden files are left out.
+def open_tars(paths: Sequence[Path], data: NamedData) -> ImageSet:
+    """Return the images in uncompressed tar archives, see ``open_archives``.
 
     Raises:
-        DataError: An archive is compressed, cut off, or no tar archive.
+        DataError: An archive is compressed, cut off or no tar archive, or labels are missing or wrong.
     """
+    return open_archives(list(_members(paths, data.progress)), paths, TarSource(paths), data)
+
+
+def _members(paths: Sequence[Path], progress: Progress) -> Iterator[Member]:
+    """Yield the files in tar archives; folders, links and hidden files are left out."""
     listed = 0
     for number, path in enumerate(paths):
         try:
@@ -69,8 +66,3 @@ def list_members(paths: Sequence[Path], progress: Progress = silent) -> Iterator
             raise DataError(
                 f"the archive cannot be read: {error}", where=str(path), expected="a whole tar archive"
             ) from error
-
-
-def _state(path: Path) -> tuple[int, ...]:
-    status = path.stat()
-    return (status.st_size, status.st_mtime_ns, status.st_ctime_ns)

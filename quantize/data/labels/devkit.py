@@ -14,8 +14,8 @@ import numpy as np
 import scipy.io
 from scipy.io.matlab import MatReadError
 
+from quantize.data.labels.classes import labels_by_wordnet_id
 from quantize.data.labels.label_file import LabelLine
-from quantize.data.labels.synsets import labels_by_wordnet_id
 from quantize.data.problems import Problems
 from quantize.errors import DataError
 

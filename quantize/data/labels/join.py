@@ -7,10 +7,26 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
-from quantize.data.containers.listing import Listing, is_image_name
-from quantize.data.image_set import ImageSet
-from quantize.data.labels.label_file import LabelLine
+from quantize.data.image_set import ImageSet, Listing, NamedData, is_image_name
+from quantize.data.labels.devkit import find_devkit
+from quantize.data.labels.label_file import LabelLine, read_label_file
 from quantize.data.problems import Problems
+
+
+def label_images(listing: Listing, data: NamedData) -> ImageSet:
+    """Return a container's images with the labels of the file that ``data.label_path`` names.
+
+    Raises:
+        DataError: The file cannot be read or is not of these images, or lines are wrong: the first ten and the count.
+    """
+    assert data.label_path is not None
+    problems = Problems()
+    devkit = find_devkit(data.label_path)
+    if devkit is None:
+        lines, label_path = read_label_file(data.label_path, data.classes, problems), data.label_path
+    else:
+        lines, label_path = devkit.label_lines(list(listing.locators), problems), devkit.place
+    return join_labels(listing, lines, label_path, data.classes, problems)
 
 
 def join_labels(

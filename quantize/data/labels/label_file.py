@@ -1,4 +1,4 @@
-"""The label file of ILSVRC2012 validation: a line ``name label`` for each image."""
+"""The text files that a person made, on any system; the label file: a line ``name label`` for each image."""
 
 from __future__ import annotations
 
@@ -7,9 +7,40 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from quantize.data.labels.text_lines import read_lines
 from quantize.data.problems import Problems
 from quantize.errors import DataError
+
+
+def read_lines(path: Path, what: str) -> list[str]:
+    r"""Return the lines of a UTF-8 text file; ``\n``, ``\r\n`` and ``\r`` end a line, a byte order mark is dropped.
+
+    Args:
+        path: The file.
+        what: What the file is, for the error.
+
+    Raises:
+        DataError: The file cannot be read, or is not UTF-8 text.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"the {what} cannot be read: {error.strerror}", where=str(path)) from error
+    return decoded_lines(content, what, path)
+
+
+def decoded_lines(content: bytes, what: str, path: Path) -> list[str]:
+    """Return the lines of text that was read from ``path`` already, see ``read_lines``."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"the {what} is not UTF-8 text",
+            where=f"{path}:{content.count(10, 0, error.start) + 1}",
+            found=f"byte 0x{content[error.start]:02x} at offset {error.start:,}",
+            expected=f"a text file; is this the {what}?",
+        ) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _LARGEST = 2**31 - 1
@@ -24,7 +55,9 @@ class LabelLine:
     line: int
 
 
-def read_label_file(path: Path, classes: int | None, problems: Problems) -> list[LabelLine]:
+def read_label_file(
+    path: Path, classes: int | None, problems: Problems, *, content: bytes | None = None
+) -> list[LabelLine]:
     """Return the lines of a label file; the last word of a line is the label, all before it the name.
 
     Names may hold spaces; words are parted by any white space; blank lines are passed over.
@@ -33,12 +66,15 @@ def read_label_file(path: Path, classes: int | None, problems: Problems) -> list
         path: The file, UTF-8.
         classes: The model's number of classes: labels are 0 to ``classes`` - 1. None: any label from 0.
         problems: Takes a line without a label, a label that is no integer or out of range.
+        content: Its bytes where it lies in an archive; None: they are read.
 
     Raises:
         DataError: The file cannot be read, is no text, or has no lines.
     """
+    what = "label file"
+    texts = read_lines(path, what) if content is None else decoded_lines(content, what, path)
     lines: list[LabelLine] = []
-    for number, text in enumerate(read_lines(path, "label file"), start=1):
+    for number, text in enumerate(texts, start=1):
         words = text.rsplit(None, 1)
         if not words:
             continue

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from quantize.criterion import Criterion
-from quantize.data.batch import Batch
+from quantize.data.batches import Batch
 from quantize.engines.engine import EvaluateCallback, Trial
 from quantize.engines.exchange import keep_candidate, write_images
 from quantize.engines.inc.conversation import Conversation

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from quantize.data.decoding.decode import decode_image
+from quantize.data.decoding import decode_image
 from quantize.data.preprocessing import Preprocessing
 from quantize.measurement.timing.blocks import round_order
 from quantize.measurement.timing.clock import Clock, monotonic

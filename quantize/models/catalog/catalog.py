@@ -14,15 +14,14 @@ from quantize.config.nearest import nearest
 from quantize.errors import ModelError
 from quantize.graph.identity import weights_sha256
 from quantize.graph.nodes import default_opset
-from quantize.models.catalog.entry import CatalogEntry, Published
-from quantize.models.catalog.file import read_catalog_file
+from quantize.models.catalog.entry import CatalogEntry, Published, read_catalog_file
 
 __all__ = ["CATALOG_VARIABLE", "Catalog", "CatalogEntry", "Published", "catalog_entry_for", "load_catalog"]
 
 CATALOG_VARIABLE = "QUANTIZE_CATALOG"
 """Environment variable that names a catalog of the user's own."""
 
-_PACKAGED = Path(__file__).with_name("catalog.yaml")
+_PACKAGED_FILE = Path(__file__).with_name("catalog.yaml")
 
 
 @dataclass(frozen=True)
@@ -100,4 +99,4 @@ def catalog_entry_for(model: ModelProto, *, sha256: str | None = None) -> Catalo
 
 @lru_cache(maxsize=1)
 def _packaged_entries() -> Mapping[str, CatalogEntry]:
-    return read_catalog_file(_PACKAGED)
+    return read_catalog_file(_PACKAGED_FILE)

@@ -13,8 +13,7 @@ import requests
 from filelock import FileLock
 
 from quantize.errors import ModelError
-from quantize.models.download.patience import Patience
-from quantize.models.download.resuming import GivenUp, ResumingDownloader
+from quantize.models.download.resuming import GivenUp, Patience, ResumingDownloader
 from quantize.progress import Progress, silent
 
 

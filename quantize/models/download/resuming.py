@@ -3,16 +3,40 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import requests
 
 from quantize.errors import ModelError
-from quantize.models.download.patience import Patience
 from quantize.models.reading import LARGEST_BYTES, refuse_other_formats
 from quantize.progress import Progress
 from quantize.provenance import sha256_file
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Times and counts for one download.
+
+    Attributes:
+        connect_seconds: Until the server accepts a connection.
+        stall_seconds: Until it sends the next bytes.
+        retries: How often a broken download is continued, at each address.
+        grace_seconds: What every download may take.
+        slowest_rate: Bytes a second below which a larger one is given up.
+    """
+
+    connect_seconds: float = 5.0
+    stall_seconds: float = 15.0
+    retries: int = 2
+    grace_seconds: float = 60.0
+    slowest_rate: float = 20_000.0
+
+    def longest_seconds(self, size: int | None) -> float:
+        """Return how long a download of this many bytes may take in all; None where the number is not known."""
+        return self.grace_seconds + (size or 100_000_000) / self.slowest_rate
+
 
 _CHUNK = 1 << 16
 _BEGINNING = 4096

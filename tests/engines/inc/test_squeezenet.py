@@ -12,8 +12,8 @@ import pytest
 
 from quantize.criterion import Criterion
 from quantize.data.batches import Batches, batches
+from quantize.data.containers.registry import open_images
 from quantize.data.crops.crops import crop_images
-from quantize.data.images import open_images
 from quantize.data.preprocessing import PRESETS
 from quantize.data.split import split
 from quantize.engines.inc.decision import kept_int8

@@ -16,7 +16,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from quantize.criterion import Criterion
-from quantize.data.batch import Batch
+from quantize.data.batches import Batch
 from quantize.engines.engine import Trial, trial_of
 from quantize.engines.inc.engine import in_order
 from quantize.engines.inc.job import require_neural_compressor

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from quantize.data.batch import Batch
+from quantize.data.batches import Batch
 from quantize.engines.engine import CalibrationSet
 from quantize.engines.ort.quantizer import Quantizer, TimeIsUpError, excluding, with_float_scores
 from quantize.engines.ort.worker import BatchReader

@@ -16,7 +16,7 @@ from quantize.measurement.machine import measure_cpu
 from quantize.measurement.machine.expectation import expected
 from quantize.measurement.machine.layer_gains import LayerGain, measured_gains
 from quantize.measurement.machine.text import machine_text
-from quantize.report.json_schemas import json_schema
+from quantize.report.storage import json_schema
 
 _GOLDEN = Path(__file__).parent / "golden"
 

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from PIL import Image
 
-from quantize.data.decoding.decode import decode_image
+from quantize.data.decoding import decode_image
 from quantize.data.preprocessing import PRESETS
 from quantize.measurement.timing.plan import Plan
 from quantize.measurement.timing.stages import StageTimes, best_classes, end_to_end_speedup, measure_stages, preparation

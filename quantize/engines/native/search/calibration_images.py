@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from quantize.data.batch import Batch
+from quantize.data.batches import Batch
 
 Part = Literal["even", "odd", "all"]
 HALVES: tuple[Part, Part] = ("even", "odd")

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 
-from quantize.data.batch import Batch
+from quantize.data.batches import Batch
 from quantize.engines.native.search.calibration_images import Part
 from quantize.engines.native.search.candidate_builder import CandidateBuilder
 from quantize.engines.native.search.search_journal import SearchJournal
@@ -19,7 +19,7 @@ from quantize.evaluation.fidelity import Fidelity, fidelity_of
 from quantize.evaluation.inference import scores_of
 from quantize.formats.exact import with_unsigned_weights
 from quantize.models.artifact import ModelArtifact
-from quantize.models.scores import score_kind
+from quantize.models.contract import score_kind
 from quantize.models.session import open_session
 from quantize.provenance import fingerprint
 from quantize.recipe import Recipe

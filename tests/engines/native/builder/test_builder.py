@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from quantize.calibration.collect import collect
 from quantize.calibration.moment_pass import collect_second_moments
-from quantize.data.batch import Batch
+from quantize.data.batches import Batch
 from quantize.engines.native.builder.activation_grids import COMMON_GRIDS
 from quantize.engines.native.builder.builder import NativeBuilder
 from quantize.engines.native.builder.equalization import equalizable, equalized

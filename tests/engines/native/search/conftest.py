@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from quantize.criterion import Criterion
-from quantize.data.batch import Batch
+from quantize.data.batches import Batch
 from quantize.engines.native.search.calibration_images import CalibrationImages
 from quantize.engines.native.search.latency_table import PairedLatency
 from quantize.engines.native.search.race import accept

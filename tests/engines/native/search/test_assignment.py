@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from quantize.calibration.collect import collect
-from quantize.data.batch import Batch
+from quantize.data.batches import Batch
 from quantize.engines.native.builder.builder import NativeBuilder, op_types_of
 from quantize.engines.native.search.assignment import TENSORS_ONLY, Costs, best_assignment, canonical
 from quantize.engines.native.search.ladder import neighbours

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from quantize.criterion import Criterion
-from quantize.data.batch import Batch
+from quantize.data.batches import Batch
 from quantize.engines.native.search.settings import SearchSettings
 from quantize.models.artifact import save_model
-from quantize.models.batch_dimension import set_batch
+from quantize.models.prepare import set_batch
 from tests.engines.native.search.conftest import classifier_graph
 
 CORRECTIONS = SearchSettings.model_fields["corrections"].default

@@ -5,7 +5,7 @@ import pytest
 from onnx import numpy_helper
 
 from quantize.criterion import Criterion
-from quantize.data.batch import Batch
+from quantize.data.batches import Batch
 from quantize.engines.native.search.race import RaceJudge, accept
 from quantize.evaluation.evaluate import evaluate
 from quantize.evaluation.scores import ScoreStore

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from quantize.calibration.collect import collect
-from quantize.data.batch import Batch
+from quantize.data.batches import Batch
 from quantize.engines.native.search.calibration_images import CalibrationImages
 from quantize.engines.native.search.source_graph import SourceGraph, rebuild
 from quantize.recipe import Recipe

@@ -1,0 +1,1 @@
+"""The named preprocessings, one file each, and their registry."""

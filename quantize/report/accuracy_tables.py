@@ -1,0 +1,144 @@
+"""The tables on accuracy: each model's, what it lost against fp32, and the images that int8 answers differently."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from quantize.evaluation.paired import PairedComparison
+from quantize.evaluation.summary import EvaluationSummary
+from quantize.report.data import FlipsSection
+from quantize.report.models import AccuracySection
+from quantize.report.schema import RunReport
+from quantize.report.table import NAMES, Table
+from quantize.report.wording import (
+    NOTHING,
+    bounds,
+    number,
+    p_value,
+    percent,
+    points,
+)
+
+
+def accuracy_table(report: RunReport) -> Table:
+    """Return each model's accuracy on the images of the trials, and on those that no trial saw."""
+    rows: list[tuple[str, AccuracySection]] = []
+    for model in (report.baseline, *report.models):
+        rows.append((NAMES[model.role], model.selection))
+        if model.certification is not None:
+            rows.append((f"{NAMES[model.role]}, unseen", model.certification))
+    data = report.data
+    notes = [
+        f"{data.evaluation:,} evaluation images, {data.calibration:,} calibration images "
+        + ("(which are among them)." if data.calibration_in_evaluation else "(not among them)."),
+    ]
+    if report.criterion.metric == "none":
+        notes.append("Scores of this graph mean nothing here (--criterion none): agreement may be chance.")
+    elif not data.labelled:
+        notes.append("The images have no labels: agreement with fp32's top-1 decides.")
+    if data.certification:
+        notes.append(f"unseen: the {data.certification:,} images that no trial saw; the verdict rests on them.")
+    else:
+        notes.append("Selected and measured on the same images.")
+    if report.input_contract is not None:
+        notes.append(report.input_contract.sentence)
+    table = accuracy_rows(rows, notes)
+    published = tuple(
+        (f"{NAMES[one.role]}, published", percent(one.top1), percent(one.top5), NOTHING, NOTHING, NOTHING)
+        for one in report.source.published
+    )
+    if not published:
+        return table
+    sources = "; ".join(dict.fromkeys(one.source for one in report.source.published))
+    note = f"published: {sources}; on the 50,000 images of ILSVRC2012 validation, not on the images of this run."
+    return replace(table, rows=table.rows + published, notes=(*table.notes, note))
+
+
+def accuracy_rows(sections: Iterable[tuple[str, AccuracySection]], notes: Iterable[str] = ()) -> Table:
+    """Return a row of accuracy and fidelity for each named section."""
+    return Table(
+        "Accuracy",
+        ("model", "top-1", "top-5", "agreement", "ties", "KL"),
+        tuple(_accuracy_row(name, section.evaluation) for name, section in sections),
+        (
+            *notes,
+            "Top-1 and top-5: the expectation if ties fall at random. Ties: images whose highest score is shared. "
+            "Agreement: the same top-1 as fp32. KL: mean KL(fp32 || model).",
+        ),
+    )
+
+
+def drop_table(report: RunReport) -> Table | None:
+    """Return each int8 model's paired drop of top-1 with its intervals, or None without labels."""
+    return drop_rows((NAMES[model.role], model.deciding.top1) for model in report.models)
+
+
+def drop_rows(pairs: Iterable[tuple[str, PairedComparison | None]]) -> Table | None:
+    """Return a row for each named comparison that there is, or None where there is none."""
+    rows = tuple(_drop_row(name, paired) for name, paired in pairs if paired is not None)
+    if not rows:
+        return None
+    return Table(
+        "Top-1 drop against fp32 (positive is worse)",
+        ("model", "points", "95 %", "relative", "95 %", "lost/won", "p"),
+        rows,
+        (
+            "Intervals: Tango's and Nam and Blackwelder's score intervals, ties counted as wrong. lost/won: images "
+            "that only fp32, or only int8, gets right. p: exact McNemar test.",
+        ),
+    )
+
+
+def flips_table(report: RunReport) -> Table | None:
+    """Return how many images changed their answer and what that did, or None where nothing was compared."""
+    flips = report.flips
+    if flips is None:
+        return None
+    return Table(
+        "Images that int8 answers differently",
+        ("effect on top-1", "images"),
+        tuple((effect, f"{count:,}") for effect, count in flips.effects.items()),
+        (
+            f"{flips.count:,} of {flips.images:,} images" + (f"; all in {flips.file}." if flips.file else "."),
+            *_classes_note(flips),
+        ),
+    )
+
+
+def _classes_note(flips: FlipsSection) -> tuple[str, ...]:
+    if not flips.tested_classes:
+        return ()
+    tested = f"of {flips.tested_classes:,} classes tested (exact McNemar test, 5 % after Benjamini and Hochberg)"
+    if not flips.dropped_classes:
+        return (f"No class loses significantly, {tested}.",)
+    worst = ", ".join(
+        f"{drop.name or drop.label} ({drop.lost} lost, {drop.gained} won of {drop.images})"
+        for drop in flips.dropped_classes[:10]
+    )
+    return (f"{len(flips.dropped_classes):,} classes lose significantly, {tested}: {worst}.",)
+
+
+def _accuracy_row(name: str, found: EvaluationSummary) -> tuple[str, ...]:
+    fidelity = found.fidelity
+    return (
+        name,
+        percent(found.top1.expected if found.top1 else None),
+        percent(found.top5.expected if found.top5 else None),
+        percent(fidelity.agreement if fidelity else None),
+        percent(found.tied_share),
+        number(fidelity.mean_kl if fidelity else None),
+    )
+
+
+def _drop_row(name: str, paired: PairedComparison) -> tuple[str, ...]:
+    relative = paired.relative_drop_interval
+    return (
+        name,
+        points(paired.drop),
+        bounds(paired.drop_interval.low, paired.drop_interval.high, factor=100),
+        percent(paired.relative_drop),
+        bounds(relative.low, relative.high, factor=100) if relative else NOTHING,
+        f"{paired.lost}/{paired.gained}",
+        p_value(paired.p_value),
+    )

@@ -1,0 +1,143 @@
+"""The tables on speed: latencies, the CPU's peaks, doubts, load time and memory."""
+
+from __future__ import annotations
+
+from quantize.measurement.machine.layer_shapes import KIND_NAMES
+from quantize.measurement.machine.resources import Resources
+from quantize.measurement.machine.text import saturation_words
+from quantize.measurement.timing.doubts import doubts
+from quantize.measurement.timing.measurement import Latency, latency, speedups
+from quantize.measurement.timing.speedup import Speedup
+from quantize.report.provenance import MachineSection
+from quantize.report.schema import RunReport
+from quantize.report.table import NAMES, Table
+from quantize.report.wording import (
+    NOTHING,
+    megabytes,
+    milliseconds,
+    percent,
+    times,
+    times_with_bounds,
+)
+
+STORED = "stored in int8, computed in fp32"
+
+
+def speed_table(report: RunReport) -> Table | None:
+    """Return each model's latency and speed-up, or None where nothing was measured."""
+    measurement = report.measurement
+    if measurement is None:
+        return None
+    gains: dict[str, Speedup] = {gain.candidate: gain for gain in speedups(measurement)}
+    rows = []
+    for model in (report.baseline, *report.models):
+        taken: Latency = latency(measurement, model.role)
+        gain = gains.get(model.role)
+        rows.append(
+            (
+                NAMES[model.role],
+                milliseconds(taken.p50_ns),
+                milliseconds(taken.p90_ns),
+                milliseconds(taken.p99_ns),
+                times_with_bounds(gain) if gain else "baseline",
+                megabytes(model.bytes),
+            )
+        )
+    plan = measurement.plan
+    threads = f"{plan.threads} thread" + ("s" if plan.threads > 1 else "")
+    speed = report.verdict.speed
+    elsewhere = "" if speed is None or speed.for_target else f" (not measured for the target {speed.target})"
+    return Table(
+        f"Latency and size{elsewhere}",
+        ("model", "p50", "p90", "p99", "speed-up, 95 %", "size"),
+        tuple(rows),
+        (
+            f"Batch {plan.batch_size}, {threads}, {measurement.environment.cpu_model}, "
+            f"onnxruntime {measurement.environment.onnxruntime}; alternating blocks in one process.",
+            report.cpus,
+        ),
+    )
+
+
+def machine_table(section: MachineSection | None) -> Table | None:
+    """Return the CPU's peaks and the model's shares of them, or None for a report without them."""
+    if section is None:
+        return None
+    shares = {share.kind: share for share in section.expectation.kinds} if section.expectation is not None else {}
+    total = sum(share.fp32_ns for share in shares.values())
+    rows = []
+    for peak in section.machine.peaks(section.threads).kinds:
+        share = shares.get(peak.kind)
+        part = NOTHING if share is None else percent(share.fp32_ns / total, 0)
+        fp32, int8 = (f"{rate / 1e9:.1f} G/s" for rate in (peak.fp32, peak.int8))
+        rows.append((KIND_NAMES[peak.kind], part, fp32, int8, times(peak.gain)))
+    return Table(
+        "What this CPU can gain",
+        ("layers", "of fp32 time", "fp32 peak", "int8 peak", "int8 gains"),
+        tuple(rows),
+        (
+            section.line + ".",
+            saturation_words(section.machine),
+            f"Multiply-adds a second at best, class {section.machine.cpu_class}, onnxruntime "
+            f"{section.machine.onnxruntime}; the share of time is at fp32's peak.",
+        ),
+    )
+
+
+def doubts_table(report: RunReport) -> Table | None:
+    """Return what makes the latencies doubtful, or None where nothing does."""
+    found = doubts(report.measurement) if report.measurement is not None else ()
+    if not found:
+        return None
+    return Table(
+        "Doubts about the latencies",
+        ("doubt", "found", "what to do"),
+        tuple((doubt.name, doubt.text, doubt.advice) for doubt in found),
+        prose=True,
+    )
+
+
+def resources_table(report: RunReport) -> Table | None:
+    """Return load time and memory of each model, or None where they were not measured."""
+    if not report.resources:
+        return None
+
+    stored = stored_sentence(report)
+
+    def added(size: float | None) -> str:
+        return megabytes(None if size is None else round(size))
+
+    return Table(
+        "Load time and memory",
+        ("model", "load", "first run", "memory added", "process at most"),
+        tuple(
+            (
+                NAMES.get(one.name, one.name),
+                milliseconds(one.load_ns, 1),
+                milliseconds(one.first_run_ns, 1),
+                added(one.model_bytes),
+                added(one.peak_bytes),
+            )
+            for one in report.resources
+        ),
+        ("Each model in processes of its own; medians of three.", *([stored] if stored is not None else [])),
+    )
+
+
+def stored_sentence(report: RunReport) -> str | None:
+    """Return how many layers of a run's files are so, and what opening the files takes; None where none is."""
+    count, layers = len(report.chosen.recipe.stored_nodes), report.chosen.layers
+    if not count:
+        return None
+    text = f"{count:,}{f' of {layers:,}' if layers else ''} layers are {STORED}."
+    loads = {one.name: one for one in report.resources}
+    fp32, int8 = loads.get("fp32"), loads.get("int8")
+    if fp32 is None or int8 is None:
+        return text
+    return f"{text} Opening the QLinear file takes {opening(int8)}; fp32 takes {opening(fp32)}."
+
+
+def opening(found: Resources) -> str:
+    """Return the time to open a session and the memory that the model adds, in words."""
+    memory = "" if found.model_bytes is None else f" and {megabytes(round(found.model_bytes))}"
+    return f"{milliseconds(found.load_ns, 1)}{memory}"

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from quantize.data.containers.registry import open_images
+from quantize.data.crops.crops import crop_images
+from quantize.data.preprocessing import PRESETS
+from quantize.errors import DataError
+from tests.data.layouts import Layouts
+
+SMALL = PRESETS["caffe"].for_input_size(8, 8)
+
+
+def test_ids_of_a_tar_are_its_members(layouts: Layouts) -> None:
+    assert {record.id for record in open_images(layouts.val_tar(), layouts.devkit(), classes=1000).records} == set(
+        layouts.images
+    )
+
+
+@pytest.mark.parametrize("cut", [100, 3000, 30_000])
+def test_a_cut_off_archive_is_refused(layouts: Layouts, cut: int) -> None:
+    path = layouts.val_tar()
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(DataError, match="archive cannot be read"):
+        open_images(path, layouts.label_file(), classes=1000)
+
+
+def test_an_archive_cut_off_after_it_was_listed_has_unreadable_images(layouts: Layouts, tmp_path: Path) -> None:
+    path = layouts.val_tar()
+    images = open_images(path, layouts.label_file(), classes=1000)
+    path.write_bytes(path.read_bytes()[:-30_000])
+    crops = crop_images(images, SMALL, tmp_path / "cache", skip_unreadable=True)
+    assert {skipped.reason for skipped in crops.skipped} == {"the archive is cut off"}
+
+
+def test_links_hidden_files_and_folders_in_an_archive_are_no_images(layouts: Layouts) -> None:
+    path = layouts.val_tar()
+    with tarfile.open(path, "a") as archive:
+        for name, kind in (
+            ("link.jpg", tarfile.SYMTYPE),
+            ("folder.jpg", tarfile.DIRTYPE),
+            ("._x.jpg", tarfile.REGTYPE),
+        ):
+            member = tarfile.TarInfo(name)
+            member.type = kind
+            member.linkname = "/etc/passwd"
+            archive.addfile(member)
+    assert len(open_images(path, None, classes=1000)) == len(layouts.images)

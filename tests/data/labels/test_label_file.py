@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from quantize.data.containers.registry import open_images
+from quantize.errors import DataError
+from tests.data.layouts import labels_of
+
+Picture = Callable[..., bytes]
+
+
+def test_names_may_hold_spaces_and_any_white_space_parts_the_label(pictures: Path) -> None:
+    text = "a.jpg\t5\r\n\n   \nb.jpg    7 \ntwo words.jpg 999\nc  d.jpg\t \t0"
+    assert labels_of(pictures, text) == {"a.jpg": 5, "b.jpg": 7, "c  d.jpg": 0, "two words.jpg": 999}
+
+
+def test_a_byte_order_mark_and_old_line_ends_do_no_harm(pictures: Path) -> None:
+    assert labels_of(pictures, "a.jpg 5\rb.jpg 7\r", encoding="utf-8-sig") == {"a.jpg": 5, "b.jpg": 7}
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("a.jpg", "no label after 'a.jpg'"),
+        ("a.jpg tench", "the label 'tench' of 'a.jpg' is not an integer"),
+        ("a.jpg 3.0", "the label '3.0' of 'a.jpg' is not an integer"),
+        ("a.jpg ３", "the label '３' of 'a.jpg' is not an integer"),
+        ("a.jpg 10", "the label 10 of 'a.jpg' is not in 0 to 9"),
+        ("a.jpg -1", "the label -1 of 'a.jpg' is not in 0 to 9"),
+        ("b.jpg 3", "'b.jpg' is named again, after line 1"),
+        ("./b.jpg 3", "'b.jpg' is named again, after line 1"),
+        ("gone.jpg 3", "no image 'gone.jpg'"),
+        ("A.JPEG 3", "no image 'A.JPEG' (there is 'a.jpg')"),
+    ],
+)
+def test_a_wrong_line_is_named_with_its_number(pictures: Path, line: str, problem: str) -> None:
+    with pytest.raises(DataError) as caught:
+        labels_of(pictures, f"b.jpg 1\n\n{line}\n", classes=10)
+    assert caught.value.where == f"{pictures.parent / 'labels.txt'}:3"
+    assert caught.value.problem == problem
+
+
+def test_without_a_model_any_label_from_0_is_taken(pictures: Path) -> None:
+    assert labels_of(pictures, "a.jpg 123456", classes=None) == {"a.jpg": 123456}
+    with pytest.raises(DataError, match="not in 0 to 2147483647"):
+        labels_of(pictures, "a.jpg 99999999999", classes=None)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"), [(b"\n \n", "the label file is empty"), (b"a.jpg 1\nb.jpg \xff\xd8 2", "not UTF-8")]
+)
+def test_a_label_file_without_text_is_refused(pictures: Path, content: bytes, problem: str) -> None:
+    label_file = pictures / "labels"
+    label_file.write_bytes(content)
+    with pytest.raises(DataError, match=problem) as caught:
+        open_images(pictures, label_file, classes=None)
+    assert str(label_file) in str(caught.value.where)
