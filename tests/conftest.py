@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+    from quantize.config import RunConfig
     from quantize.measurement.machine.cpu_measurement import Machine
     from quantize.run.request import TuneResult
 
@@ -150,3 +151,65 @@ def squeezenet_run(shared: Path, squeezenet: Path, tmp_path_factory: pytest.Temp
     config = load_config(_ROOT / "configs" / "squeezenet.yaml", settings)
     output = tmp_path_factory.mktemp("squeezenet") / "run"
     return tune(TuneRequest(config, input_model=squeezenet, output_model=output))
+
+
+@pytest.fixture(scope="session")
+def colour_images(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Return a folder of 96 noisy images in six colours and its label file."""
+    import numpy as np
+    from PIL import Image
+
+    from tests.run.colours import COLOURS, SIDE
+
+    folder = tmp_path_factory.mktemp("colours")
+    (folder / "val").mkdir()
+    generator = np.random.default_rng(5)
+    lines = []
+    for number in range(96):
+        label = number % len(COLOURS)
+        pixels = np.array(COLOURS[label]) + generator.normal(0, 35, (SIDE, SIDE, 3))
+        name = f"image{number:03d}.png"
+        Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(folder / "val" / name)
+        lines.append(f"{name} {label}\n")
+    (folder / "val.txt").write_text("".join(lines))
+    return folder / "val", folder / "val.txt"
+
+
+@pytest.fixture(scope="session")
+def colour_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a Conv-Relu-Conv-pool-Softmax classifier of the six colours, for pixels 0-255 in RGB."""
+    import onnx
+
+    from tests.run.colours import colours
+
+    path = tmp_path_factory.mktemp("model") / "colours-13.onnx"
+    onnx.save(colours(), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def configured(colour_images: tuple[Path, Path]) -> Callable[..., RunConfig]:
+    """Return a maker of the settings for the small classifier, some of them changed (None: not given)."""
+
+    from quantize.config import load_config
+    from tests.run.colours import SETTINGS
+
+    def make(changes: dict[str, object] | None = None) -> RunConfig:
+        data, labels = colour_images
+        given = {**SETTINGS, "data.path": str(data), "data.labels": str(labels), **(changes or {})}
+        return load_config(None, {key: value for key, value in given.items() if value is not None})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def ort_run(
+    colour_model: Path, configured: Callable[..., RunConfig], tmp_path_factory: pytest.TempPathFactory
+) -> TuneResult:
+    """Return a finished run on the small classifier, with onnxruntime's own quantizer; do not write into it."""
+    from quantize.run.request import TuneRequest
+    from quantize.run.tune import tune
+
+    output = tmp_path_factory.mktemp("ort") / "out"
+    config = configured({"tuning.engine": "ort"})
+    return tune(TuneRequest(config, input_model=colour_model, output_model=output, workers=1))

@@ -9,9 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 import onnx
 import pytest
-from PIL import Image
 
-from quantize.config import RunConfig, load_config
+from quantize.config import RunConfig
 from quantize.engines.engine import PlacedTrial, SearchOutcome, SearchTask, Trial, trial_of
 from quantize.engines.inc.engine import IncEngine, in_order
 from quantize.engines.native.engine import NativeSearch
@@ -26,48 +25,11 @@ from quantize.run import report as run_report
 from quantize.run.request import TuneRequest, TuneResult
 from quantize.run.tune import tune
 from tests.engines.native.search.conftest import made_profile
-from tests.run.colours import COLOURS, SETTINGS, SIDE, chosen_candidate, colours
+from tests.run.colours import chosen_candidate, colours
 
 Configured = Callable[..., RunConfig]
 EndedSearch = Callable[..., None]
 Evaluated = Callable[..., Evaluation]
-
-
-@pytest.fixture(scope="session")
-def colour_images(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Return a folder of 96 noisy images in six colours and its label file."""
-    folder = tmp_path_factory.mktemp("colours")
-    (folder / "val").mkdir()
-    generator = np.random.default_rng(5)
-    lines = []
-    for number in range(96):
-        label = number % len(COLOURS)
-        pixels = np.array(COLOURS[label]) + generator.normal(0, 35, (SIDE, SIDE, 3))
-        name = f"image{number:03d}.png"
-        Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(folder / "val" / name)
-        lines.append(f"{name} {label}\n")
-    (folder / "val.txt").write_text("".join(lines))
-    return folder / "val", folder / "val.txt"
-
-
-@pytest.fixture(scope="session")
-def colour_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a Conv-Relu-Conv-pool-Softmax classifier of the six colours, for pixels 0-255 in RGB."""
-    path = tmp_path_factory.mktemp("model") / "colours-13.onnx"
-    onnx.save(colours(), path)
-    return path
-
-
-@pytest.fixture(scope="session")
-def configured(colour_images: tuple[Path, Path]) -> Configured:
-    """Return a maker of the settings for the small classifier, some of them changed (None: not given)."""
-
-    def make(changes: dict[str, object] | None = None) -> RunConfig:
-        data, labels = colour_images
-        given = {**SETTINGS, "data.path": str(data), "data.labels": str(labels), **(changes or {})}
-        return load_config(None, {key: value for key, value in given.items() if value is not None})
-
-    return make
 
 
 @pytest.fixture(scope="session")
