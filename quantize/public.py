@@ -114,8 +114,8 @@ def benchmark(
     Raises:
         QuantizeError: Something that the caller can fix; its subclasses say what.
     """
-    from quantize.commands.benchmark import BenchmarkRequest
     from quantize.commands.benchmark import benchmark as benchmark_models
+    from quantize.commands.benchmark_subjects import BenchmarkRequest
 
     request = BenchmarkRequest(
         config=configured(config, settings),
@@ -127,7 +127,7 @@ def benchmark(
         skip_unreadable=skip_unreadable,
         workers=workers,
     )
-    return benchmark_models(request, progress=progress).report
+    return benchmark_models(request, progress=progress)
 
 
 def evaluate(

@@ -55,8 +55,10 @@ def benchmark(
     """
     from quantize.cli.configuration import configuration
     from quantize.cli.progress import drawn_progress
-    from quantize.commands.benchmark import BenchmarkRequest
     from quantize.commands.benchmark import benchmark as benchmark_models
+    from quantize.commands.benchmark import exit_code_of
+    from quantize.commands.benchmark_subjects import BenchmarkRequest
+    from quantize.report.benchmark_text import benchmark_text
     from quantize.run.folder import newest_run
 
     # A run without a model named is judged by its own criterion, on its own cores.
@@ -76,6 +78,6 @@ def benchmark(
         workers=workers,
     )
     with drawn_progress() as progress:
-        result = benchmark_models(request, progress=progress)
-    print_result(result.text)
-    return result.exit_code
+        report = benchmark_models(request, progress=progress)
+    print_result(benchmark_text(report))
+    return exit_code_of(report)

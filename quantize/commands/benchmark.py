@@ -1,10 +1,9 @@
-"""Models beside each other: accuracy on all images, latency in alternation."""
+"""Models compared on the same images: accuracy on all of them, latency in alternation."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from quantize.measurement.operators.operator_times import Profile
 from quantize.measurement.operators.profile import profile
 from quantize.measurement.timing.measure import Inputs, measure
 from quantize.measurement.timing.plan import Plan
-from quantize.measurement.timing.stages import Prepare, measure_stages, preparation
+from quantize.measurement.timing.stages import StageTimes, measure_stages, preparation
 from quantize.measurement.timing.throughput import measure_batch_sizes
 from quantize.processes.pool import available_cpus
 from quantize.progress import Progress, silent
@@ -36,74 +35,62 @@ from quantize.run.evaluator import Evaluator, baseline_accuracy, candidate_accur
 from quantize.run.measuring import ROTATED_IMAGES, latency_plan, prepared_inputs
 from quantize.run.resolve import is_exact
 
-__all__ = ["BenchmarkRequest", "BenchmarkResult", "benchmark"]
-
 _STAGE_SECONDS = 20.0
 
 
-@dataclass(frozen=True)
-class BenchmarkResult:
-    """What a benchmark found.
-
-    Attributes:
-        report: Everything.
-        text: The same for a terminal.
-        exit_code: 0; 1 or 3 where a comparison does not meet, or does not settle, the accuracy criterion.
-    """
-
-    report: BenchmarkReport
-    text: str
-    exit_code: ExitCode
-
-
-def benchmark(request: BenchmarkRequest, *, progress: Progress = silent) -> BenchmarkResult:
+def benchmark(request: BenchmarkRequest, *, progress: Progress = silent) -> BenchmarkReport:
     """Measure models on the same images: accuracy, latency, or both.
 
     Raises:
-        QuantizeError: Something that the user can mend: see its children.
+        QuantizeError: Something that the user can fix.
     """
-    found = subjects(request)
-    listed = open_images(found.data, found.labels, classes=next(iter(found.models.values())).contract.classes)
+    measured = subjects(request)
+    listed = open_images(measured.data, measured.labels, classes=next(iter(measured.models.values())).contract.classes)
     if not request.asks_accuracy:
         listed = listed.subset(range(0, len(listed), max(1, len(listed) // ROTATED_IMAGES)))
     with tempfile.TemporaryDirectory(prefix="quantize-benchmark-") as scratch:
         crops = crop_images(
             listed,
-            found.preprocessing,
+            measured.preprocessing,
             user_cache() / "crops",
             workers=request.workers,
             skip_unreadable=request.skip_unreadable,
             progress=progress,
         )
-        accuracy = _accuracy(request, found, crops, Path(scratch), progress) if request.asks_accuracy else {}
-        report = _report(request, found, listed, crops, accuracy, progress)
-    text = benchmark_text(report)
+        accuracy = _accuracy(request, measured, crops, Path(scratch), progress) if request.asks_accuracy else {}
+        report = _report(request, measured, listed, crops, accuracy, progress)
     if request.output_dir is not None:
-        write_text(request.output_dir / "benchmark.txt", text + "\n")
+        write_text(request.output_dir / "benchmark.txt", benchmark_text(report) + "\n")
         write_text(request.output_dir / "benchmark.json", report.model_dump_json(indent=1) + "\n")
-    return BenchmarkResult(report, text, _exit_code(accuracy))
+    return report
+
+
+def exit_code_of(report: BenchmarkReport) -> ExitCode:
+    """Return 1 or 3 where a comparison does not meet, or does not settle, the accuracy criterion; else 0."""
+    judgements = [model.accuracy.judgement for model in report.models if model.accuracy is not None]
+    return ExitCode.worst([judgement.deciding.exit_code for judgement in judgements if judgement is not None])
 
 
 def _accuracy(
-    request: BenchmarkRequest, found: Subjects, crops: Crops, scratch: Path, progress: Progress
+    request: BenchmarkRequest, measured: Subjects, crops: Crops, scratch: Path, progress: Progress
 ) -> dict[str, AccuracySection]:
     evaluator = Evaluator(
         crops,
-        found.preprocessing,
+        measured.preprocessing,
         scratch / "scores",
         available_cpus(),
-        exact=is_exact(found.target),
+        exact=is_exact(measured.target),
         progress=progress,
     )
-    first, *others = found.models
-    baseline = evaluator.evaluate_baseline(found.models[first])
+    first, *others = measured.models
+    baseline = evaluator.evaluate_baseline(measured.models[first])
     sections = {first: baseline_accuracy(baseline)}
     expected = baseline.top_k(1).expected if baseline.labelled else None
     criterion = request.config.tuning.accuracy_criterion.criterion(expected)
     for name in others:
         sections[name] = candidate_accuracy(
             baseline,
-            evaluator.evaluate(found.models[name], found.preprocessings[name]),
+            evaluator.evaluate(measured.models[name], measured.preprocessings[name]),
             criterion=criterion,
             seed=request.config.tuning.random_seed,
         )
@@ -112,31 +99,33 @@ def _accuracy(
 
 def _report(
     request: BenchmarkRequest,
-    found: Subjects,
+    measured: Subjects,
     listed: ImageSet,
     crops: Crops,
     accuracy: Mapping[str, AccuracySection],
     progress: Progress,
 ) -> BenchmarkReport:
     plan = latency_plan(
-        found.models,
+        measured.models,
         request.config.evaluation.performance,
         seed=request.config.tuning.random_seed,
         max_seconds=request.config.evaluation.performance.max_seconds,
         precision=request.precision,
-        baseline=BASELINE if found.compared else None,
+        baseline=BASELINE if measured.compared else None,
     )
-    inputs = {name: prepared_inputs(crops, found.preprocessings[name], model) for name, model in found.models.items()}
+    inputs = {
+        name: prepared_inputs(crops, measured.preprocessings[name], model) for name, model in measured.models.items()
+    }
     few = {name: images[0] for name, images in inputs.items()}
     instances = request.config.evaluation.performance.configs.num_of_instance
     speed = request.asks_speed
     return BenchmarkReport(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         mode=request.mode,
-        data=str(found.data),
+        data=str(measured.data),
         images=len(crops),
         data_fingerprint=crops.fingerprint,
-        preprocessing=_section(found.preprocessing),
+        preprocessing=_section(measured.preprocessing),
         models=tuple(
             BenchmarkedModel(
                 name=name,
@@ -145,10 +134,10 @@ def _report(
                 bytes=model.bytes,
                 accuracy=accuracy.get(name),
                 preprocessing=None
-                if found.preprocessings[name].fingerprint == found.preprocessing.fingerprint
-                else _section(found.preprocessings[name]),
+                if preprocessings[name].fingerprint == measured.preprocessing.fingerprint
+                else _section(preprocessings[name]),
             )
-            for name, model in found.models.items()
+            for name, model in models.items()
         ),
         latency=measure(plan, inputs, progress=progress) if speed else None,
         instances=measure_instances(plan, inputs, instances, progress=progress) if speed and instances > 1 else None,
@@ -156,10 +145,10 @@ def _report(
         if speed and request.batch_sizes
         else (),
         resources=measure_resources(plan, few, progress=progress) if speed else (),
-        profile=_profiled(found, plan, inputs, progress) if speed and request.profile else None,
-        stages=measure_stages(_brief(plan), _encoded(listed), _preparations(found), progress=progress) if speed else (),
+        profile=_profile(measured, plan, inputs, progress) if speed and request.profile else None,
+        stages=_stages(measured, listed, plan, progress) if speed else (),
         versions=versions(),
-        target=found.target,
+        target=measured.target,
         cpu_class=this_cpu_class(),
         notes=request.config.notes,
     )
@@ -169,41 +158,31 @@ def _section(preprocessing: Preprocessing) -> PreprocessingSection:
     return PreprocessingSection.model_validate(preprocessing.model_dump())
 
 
-def _profiled(found: Subjects, plan: Plan, inputs: Inputs, progress: Progress) -> Profile:
-    """Profile the baseline beside the first other model.
+def _profile(measured: Subjects, plan: Plan, inputs: Inputs, progress: Progress) -> Profile:
+    """Profile the baseline and the first other model.
 
     Raises:
-        ConfigError: There is no baseline to set it beside.
+        ConfigError: There is no baseline to compare with.
     """
-    others = [name for name in found.models if name != BASELINE]
-    if not found.compared or not others:
+    others = [name for name in measured.models if name != BASELINE]
+    if not measured.compared or not others:
         raise ConfigError(
             "a profile sets a model beside its fp32 baseline, and there is none",
             where="--profile",
             expected="--baseline_model, or a run",
             advice="name the fp32 model with --baseline_model",
         )
-    return profile(plan, inputs, others[0], recipe=found.recipe, progress=progress)
+    return profile(plan, inputs, others[0], recipe=measured.recipe, progress=progress)
 
 
-def _brief(plan: Plan) -> Plan:
-    return plan.model_copy(update={"max_seconds": min(_STAGE_SECONDS, plan.max_seconds)})
-
-
-def _encoded(listed: ImageSet) -> list[bytes]:
-    return [listed.read(index) for index in range(min(ROTATED_IMAGES, len(listed)))]
-
-
-def _preparations(found: Subjects) -> dict[str, Prepare]:
-    return {
+def _stages(measured: Subjects, listed: ImageSet, plan: Plan, progress: Progress) -> tuple[StageTimes, ...]:
+    """Measure how long decoding, preparing and running an image take."""
+    preparations = {
         name: preparation(
-            found.preprocessings[name], layout=model.contract.input_layout, dtype=model.contract.input.dtype
+            measured.preprocessings[name], layout=model.contract.input_layout, dtype=model.contract.input.dtype
         )
-        for name, model in found.models.items()
+        for name, model in measured.models.items()
     }
-
-
-def _exit_code(accuracy: Mapping[str, AccuracySection]) -> ExitCode:
-    return ExitCode.worst(
-        [section.judgement.deciding.exit_code for section in accuracy.values() if section.judgement is not None]
-    )
+    brief = plan.model_copy(update={"max_seconds": min(_STAGE_SECONDS, plan.max_seconds)})
+    encoded = [listed.read(index) for index in range(min(ROTATED_IMAGES, len(listed)))]
+    return measure_stages(brief, encoded, preparations, progress=progress)

@@ -10,10 +10,12 @@ from pathlib import Path
 import onnx
 import pytest
 
-from quantize.commands.benchmark import BenchmarkRequest, benchmark
+from quantize.commands.benchmark import benchmark, exit_code_of
+from quantize.commands.benchmark_subjects import BenchmarkRequest
 from quantize.config import RunConfig, load_config
 from quantize.errors import ConfigError, ExitCode, ModelError, RunError
 from quantize.report.benchmark import BenchmarkReport
+from quantize.report.benchmark_text import benchmark_text
 from quantize.run.request import TuneResult
 from tests.run.colours import colours
 
@@ -51,8 +53,7 @@ def test_without_a_model_the_newest_run_is_measured_in_every_respect_and_both_re
         batch_sizes=(1, 4),
         workers=1,
     )
-    result = benchmark(request)
-    report = result.report
+    report = benchmark(request)
     assert [model.name for model in report.models] == ["fp32", "int8", "qdq"]
     assert all((runs / "a-newer") in Path(model.file).parents for model in report.models)
     assert report.images == 96
@@ -70,19 +71,18 @@ def test_without_a_model_the_newest_run_is_measured_in_every_respect_and_both_re
     assert {entry.name for entry in report.resources} == {"fp32", "int8", "qdq"}
     assert {entry.batch_size for entry in report.throughput} == {1, 4}
     assert report.stages
-    assert (tmp_path / "new" / "reports" / "benchmark.txt").read_text() == result.text + "\n"
+    assert (tmp_path / "new" / "reports" / "benchmark.txt").read_text() == benchmark_text(report) + "\n"
     written = (tmp_path / "new" / "reports" / "benchmark.json").read_text()
     assert BenchmarkReport.model_validate_json(written) == report
     assert json.loads(written)["schema_version"] == 1
-    assert result.exit_code is ExitCode.DONE
+    assert exit_code_of(report) is ExitCode.DONE
 
 
 def test_accuracy_alone_measures_no_speed_and_finds_the_report_beside_the_model(
     ort_run: TuneResult, nothing_given: RunConfig
 ) -> None:
     model = ort_run.run / "colours-13-int8.onnx"
-    result = benchmark(BenchmarkRequest(nothing_given, input_model=model, mode="accuracy", workers=1))
-    report = result.report
+    report = benchmark(BenchmarkRequest(nothing_given, input_model=model, mode="accuracy", workers=1))
     assert [entry.name for entry in report.models] == ["colours-13-int8"]
     assert (report.latency, report.resources, report.stages) == (None, (), ())
     assert report.images == 96
@@ -92,7 +92,7 @@ def test_accuracy_alone_measures_no_speed_and_finds_the_report_beside_the_model(
     assert accuracy is not None
     assert accuracy.evaluation.n == 96
     assert accuracy.evaluation.fidelity is None
-    assert result.exit_code is ExitCode.DONE
+    assert exit_code_of(report) is ExitCode.DONE
 
 
 def test_the_report_is_found_beside_a_model_that_was_written_as_a_file(
@@ -102,7 +102,7 @@ def test_the_report_is_found_beside_a_model_that_was_written_as_a_file(
     (tmp_path / "mine.run").mkdir()
     shutil.copy(ort_run.run / "report.json", tmp_path / "mine.run")
     request = BenchmarkRequest(nothing_given, input_model=tmp_path / "mine.onnx", mode="accuracy", workers=1)
-    assert benchmark(request).report.images == 96
+    assert benchmark(request).images == 96
 
 
 def test_the_report_beside_a_model_that_was_changed_says_nothing_of_it(
@@ -125,14 +125,14 @@ def test_speed_alone_evaluates_nothing_and_takes_a_sample_of_the_images(
         mode="performance",
         workers=1,
     )
-    result = benchmark(request)
-    assert [entry.accuracy for entry in result.report.models] == [None, None]
-    assert [entry.name for entry in result.report.models] == ["fp32", "colours-13-int8"]
-    assert result.report.latency is not None
-    assert result.report.latency.plan.baseline == "fp32"
-    assert result.report.throughput == ()
-    assert result.report.instances is None
-    assert result.exit_code is ExitCode.DONE
+    report = benchmark(request)
+    assert [entry.accuracy for entry in report.models] == [None, None]
+    assert [entry.name for entry in report.models] == ["fp32", "colours-13-int8"]
+    assert report.latency is not None
+    assert report.latency.plan.baseline == "fp32"
+    assert report.throughput == ()
+    assert report.instances is None
+    assert exit_code_of(report) is ExitCode.DONE
 
 
 def test_a_model_is_judged_against_its_baseline_on_all_images_without_a_run(
@@ -146,8 +146,8 @@ def test_a_model_is_judged_against_its_baseline_on_all_images_without_a_run(
         mode="accuracy",
         workers=1,
     )
-    result = benchmark(request)
-    baseline, candidate = result.report.models
+    report = benchmark(request)
+    baseline, candidate = report.models
     assert (baseline.name, candidate.name) == ("fp32", "model")
     assert (baseline.file, candidate.file) == (str(colour_model), str(tmp_path / "fp32.onnx"))
     assert candidate.accuracy is not None
@@ -155,20 +155,20 @@ def test_a_model_is_judged_against_its_baseline_on_all_images_without_a_run(
     assert candidate.accuracy.top1.drop == pytest.approx(16 / 96)
     assert candidate.accuracy.judgement is not None
     assert candidate.accuracy.judgement.deciding.outcome == "not met"
-    assert result.exit_code is ExitCode.NOT_MET
+    assert exit_code_of(report) is ExitCode.NOT_MET
 
     same = replace(request, input_model=ort_run.run / "colours-13-qdq.onnx")
-    assert benchmark(same).exit_code is ExitCode.DONE
+    assert exit_code_of(benchmark(same)) is ExitCode.DONE
     sure = configured({"tuning.accuracy_criterion.confidence": 0.95})
-    assert benchmark(replace(same, config=sure)).exit_code is ExitCode.INCONCLUSIVE
+    assert exit_code_of(benchmark(replace(same, config=sure))) is ExitCode.INCONCLUSIVE
 
 
 def test_the_source_stands_in_for_the_baseline_where_the_work_folder_is_gone(
     runs: Path, nothing_given: RunConfig
 ) -> None:
     shutil.rmtree(runs / "a-newer" / "work")
-    result = benchmark(BenchmarkRequest(nothing_given, runs_dir=runs, mode="accuracy", workers=1))
-    assert Path(result.report.models[0].file).name == "colours-13.onnx"
+    report = benchmark(BenchmarkRequest(nothing_given, runs_dir=runs, mode="accuracy", workers=1))
+    assert Path(report.models[0].file).name == "colours-13.onnx"
 
 
 def test_models_of_unlike_classes_or_image_sizes_are_refused(

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from PIL import Image
 
-from quantize.commands.benchmark import BenchmarkRequest, benchmark
+from quantize.commands.benchmark import benchmark
+from quantize.commands.benchmark_subjects import BenchmarkRequest
 from quantize.commands.models import inspect_model
 from quantize.commands.package import package
 from quantize.commands.predict import predict
@@ -224,7 +225,7 @@ def test_benchmark_feeds_each_model_as_its_file_says(
     config = load_config(None, {**own, "data.path": str(colour_images[0]), "data.labels": str(colour_images[1])})
     baseline = caffe_model if original else _file(run, "fp32")
     request = BenchmarkRequest(config, _file(run, "qdq"), baseline, workers=1)
-    found = benchmark(request).report
+    found = benchmark(request)
     accuracy = [model.accuracy for model in found.models]
     for section in accuracy:
         assert section is not None

@@ -14,7 +14,8 @@ import onnx.backend.test
 import pytest
 from onnx import numpy_helper
 
-from quantize.commands.benchmark import BenchmarkRequest, benchmark
+from quantize.commands.benchmark import benchmark
+from quantize.commands.benchmark_subjects import BenchmarkRequest
 from quantize.config import RunConfig, load_config
 from quantize.criterion import Criterion
 from quantize.data.containers.registry import open_images
@@ -141,7 +142,7 @@ def test_fp32_has_the_known_accuracy_on_all_500_images(
 ) -> None:
     monkeypatch.setenv("QUANTIZE_CACHE", str(tmp_path))
     config = settings(shared / "imagenet" / "val", shared / "imagenet" / "val.txt")
-    report = benchmark(BenchmarkRequest(config, input_model=squeezenet, mode="accuracy")).report
+    report = benchmark(BenchmarkRequest(config, input_model=squeezenet, mode="accuracy"))
     assert (report.images, report.preprocessing.preset) == (500, "caffe")
     (model,) = report.models
     assert model.accuracy is not None

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from onnx import TensorProto
 
-from quantize.commands.benchmark import BenchmarkRequest, benchmark
+from quantize.commands.benchmark import benchmark
+from quantize.commands.benchmark_subjects import BenchmarkRequest
 from quantize.config import load_config
 from quantize.errors import ConfigError
 from quantize.evaluation import evaluate
@@ -18,6 +19,7 @@ from quantize.formats.saturation import saturating_layers
 from quantize.journal import recorded_request
 from quantize.measurement.machine.cpu_class import CPU_CLASS
 from quantize.models.artifact import ModelArtifact
+from quantize.report.benchmark_text import benchmark_text
 from quantize.report.text import summary
 from quantize.run.request import TuneRequest, TuneResult
 from quantize.run.resolve import is_exact, target_in_words, with_recorded_target, with_target
@@ -149,10 +151,10 @@ def test_a_run_for_other_cpus_evaluates_everything_in_exact_sessions_and_one_for
         request = BenchmarkRequest(
             load_config(None, {}), input_model=run / "colours-13-int8.onnx", mode="accuracy", workers=1
         )
-        assert (benchmark(request).report.target, set(opened)) == (target, {exact})
+        assert (benchmark(request).target, set(opened)) == (target, {exact})
         opened.clear()
         named = load_config(None, {"quantization.target": "avx2"})
-        report = benchmark(replace(request, config=named)).report
+        report = benchmark(replace(request, config=named))
         assert (report.target, report.cpu_class, report.elsewhere, set(opened)) == ("avx2", "avx2", None, {False})
         opened.clear()
 
@@ -161,10 +163,10 @@ def test_a_benchmark_says_whose_accuracy_it_measures(colour_run: TuneResult, mon
     monkeypatch.setenv(CPU_CLASS, "any")
     model = colour_run.run / "colours-13-int8.onnx"
     config = load_config(None, {"quantization.target": "vnni"})
-    found = benchmark(BenchmarkRequest(config, input_model=model, mode="accuracy", workers=1))
-    assert found.report.elsewhere is not None
-    assert "accuracy is measured in exact sessions" in " ".join(found.text.split())
-    assert "latencies" not in found.report.elsewhere
+    report = benchmark(BenchmarkRequest(config, input_model=model, mode="accuracy", workers=1))
+    assert report.elsewhere is not None
+    assert "accuracy is measured in exact sessions" in " ".join(benchmark_text(report).split())
+    assert "latencies" not in report.elsewhere
 
 
 def test_accuracy_of_a_model_for_other_cpus_is_said_to_be_theirs(colour_run: TuneResult) -> None:
