@@ -209,26 +209,26 @@ class CandidateRecord:
     """One candidate of a search that predicts and measures times.
 
     Attributes:
-        trial: Index of its trial; None for one that was timed only.
         recipe_id: What it was built from.
         step: The step of the search that it came from.
         predicted_ns: Its predicted time for one run; None where there was no prediction.
         measured_ns: Its measured time; None where it was not measured.
         speedup: fp32's time over its own; None where it was not measured.
+        trial: Index of its trial; None for one that was timed only.
         images: Images that were looked at before its verdict was certain.
         met: Whether it meets the criterion; None where that was not asked.
         pareto: No other candidate is at least as good in both the metric and the speed-up.
     """
 
-    trial: int | None
     recipe_id: str
     step: str
     predicted_ns: float | None
     measured_ns: float | None
     speedup: float | None
-    images: int
-    met: bool | None
-    pareto: bool
+    trial: int | None = None
+    images: int = 0
+    met: bool | None = None
+    pareto: bool = False
 
 
 @dataclass(frozen=True)

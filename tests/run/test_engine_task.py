@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from quantize.engines.engine import Failure, SearchOutcome, Trial
+from quantize.engines.engine import CandidateRecord, Failure, SearchOutcome, Trial
 from quantize.engines.native.engine import record_of
-from quantize.engines.native.search.result import Candidate, SearchResult, TimedCandidate
+from quantize.engines.native.search.result import Candidate, SearchResult
 from quantize.recipe import Recipe
 from quantize.report.trials import TrialSection
 from quantize.run.engine_task import search_section
@@ -11,7 +11,7 @@ from quantize.run.trials import with_verdicts
 TRIAL = Trial(0, Recipe(engine="native"), None, 0.7, 1.0, Failure("quantize", "none"))
 
 
-def _result(*, met: bool, timed: tuple[TimedCandidate, ...] = ()) -> SearchResult:
+def _result(*, met: bool, timed: tuple[CandidateRecord, ...] = ()) -> SearchResult:
     candidate = Candidate(TRIAL, "ladder", met, 2.5, 100.0, 110.0, images=64)
     return SearchResult((candidate,), None, candidate, (), "search finished", None, (), {"build": 1.0}, timed)
 
@@ -35,7 +35,7 @@ def test_a_trial_is_met_where_its_race_says_so_whatever_the_share_of_the_images_
 
 
 def test_what_was_timed_only_is_told_with_the_step_that_it_came_from() -> None:
-    timed = (TimedCandidate("a", "ladder", 100.0, 110.0, 2.0), TimedCandidate("b", "neighbour", 100.0, 110.0, 2.0))
+    timed = (CandidateRecord("a", "ladder", 100.0, 110.0, 2.0), CandidateRecord("b", "neighbour", 100.0, 110.0, 2.0))
     record = record_of(_result(met=True, timed=timed))
     section = search_section(SearchOutcome(TRIAL, "search finished", 1.0, record=record), images=400)
     assert section is not None

@@ -23,10 +23,9 @@ from quantize.engines.engine import (
 )
 from quantize.engines.native.builder.builder import source_graph
 from quantize.engines.native.constraints import constrained_recipe, range_rule
-from quantize.engines.native.search.calibration_images import CalibrationImages
 from quantize.engines.native.search.latency_table import PairedLatency
 from quantize.engines.native.search.race import RaceJudge, accept
-from quantize.engines.native.search.result import Candidate, SearchResult
+from quantize.engines.native.search.result import SearchResult
 from quantize.engines.native.search.search import Search
 from quantize.engines.native.search.settings import SearchSettings
 from quantize.engines.native.search.source_graph import rebuild
@@ -107,7 +106,7 @@ class NativeSearch:
         return Search(
             task.model,
             self._settings,
-            CalibrationImages(task.calibration.batches, task.calibration.fingerprint),
+            task.calibration,
             judge=accept if criterion.metric == "none" else self._race(seed),
             measure=self._measure,
             profile=self._profile,
@@ -153,8 +152,7 @@ class NativeEngine:
 
     def build(self, model: ModelArtifact, recipe: Recipe, calibration: CalibrationSet, folder: Path) -> ModelArtifact:
         """Return the model of a recipe."""
-        images = CalibrationImages(calibration.batches, calibration.fingerprint)
-        return rebuild(model, recipe.but(rewrites=()), images, folder, threads=available_cpus())
+        return rebuild(model, recipe.but(rewrites=()), calibration, folder, threads=available_cpus())
 
     def reference(self, model: ModelProto, recipe: Recipe) -> ModelProto:
         """Return the fp32 graph as a recipe's candidates are built from: its weights may be equalized."""
@@ -192,33 +190,18 @@ def search_settings(task: SearchTask) -> SearchSettings:
 def record_of(result: SearchResult) -> SearchRecord:
     """Return how a search went, the candidates that were only timed last."""
     front = {candidate.trial.index for candidate in result.pareto}
-    evaluated = [_evaluated(candidate, pareto=candidate.trial.index in front) for candidate in result.candidates]
-    timed = [
+    evaluated = tuple(
         CandidateRecord(
-            trial=None,
-            recipe_id=candidate.recipe_id,
+            recipe_id=candidate.trial.recipe.id,
             step=candidate.stage,
             predicted_ns=candidate.predicted_ns,
             measured_ns=candidate.measured_ns,
             speedup=candidate.speedup,
-            images=0,
-            met=None,
-            pareto=False,
+            trial=candidate.trial.index,
+            images=candidate.images,
+            met=candidate.met,
+            pareto=candidate.trial.index in front,
         )
-        for candidate in result.timed
-    ]
-    return SearchRecord((*evaluated, *timed), compared=result.fidelity, seconds=result.seconds)
-
-
-def _evaluated(candidate: Candidate, *, pareto: bool) -> CandidateRecord:
-    return CandidateRecord(
-        trial=candidate.trial.index,
-        recipe_id=candidate.trial.recipe.id,
-        step=candidate.stage,
-        predicted_ns=candidate.predicted_ns,
-        measured_ns=candidate.measured_ns,
-        speedup=candidate.speedup,
-        images=candidate.images,
-        met=candidate.met,
-        pareto=pareto,
+        for candidate in result.candidates
     )
+    return SearchRecord(evaluated + result.timed, compared=result.fidelity, seconds=result.seconds)

@@ -65,11 +65,11 @@ def least_squares_levels(rows: Array, scales: Array, problem: RoundingProblem, l
     """
     groups, size = problem.moments.shape[:2]
     targets = (rows / scales[:, None]).reshape(groups, -1, size)[:, :, problem.order]
-    found = _descended(targets, _compensated(targets, problem.feedback, level), problem.damped, level)
+    descended = _descended(targets, _compensated(targets, problem.feedback, level), problem.damped, level)
     nearest = np.clip(np.rint(targets), -level, level)
-    better = _change(targets - found, problem.moments) <= _change(targets - nearest, problem.moments)
+    better = _change(targets - descended, problem.moments) <= _change(targets - nearest, problem.moments)
     levels = np.empty_like(targets)
-    levels[:, :, problem.order] = np.where(better[:, :, None], found, nearest)
+    levels[:, :, problem.order] = np.where(better[:, :, None], descended, nearest)
     return levels.reshape(rows.shape)
 
 

@@ -69,9 +69,9 @@ def mean_shift(reference: Floats, own: Floats) -> npt.NDArray[np.float64]:
     if len(differences) < 2:
         return shift
     # The same number added to all logits changes no probability; only what differs between classes counts.
-    told = differences - differences.mean(axis=tuple(range(1, differences.ndim)), keepdims=True)
-    size = float(np.square(told.mean(axis=0)).sum())
-    chance = float(told.var(axis=0, ddof=1).sum()) / len(told)
+    contrasts = differences - differences.mean(axis=tuple(range(1, differences.ndim)), keepdims=True)
+    size = float(np.square(contrasts.mean(axis=0)).sum())
+    chance = float(contrasts.var(axis=0, ddof=1).sum()) / len(contrasts)
     return shift * max(0.0, 1.0 - chance / size) if size > 0.0 else shift
 
 
@@ -80,7 +80,7 @@ def logits(model: onnx.ModelProto, images: Iterable[Floats], threads: int = 1) -
 
     Args:
         model: The fp32 model or a candidate.
-        images: float32 batches of any size, N images in all, as the model takes them; each is let go of once it has
+        images: float32 batches of any size, N images in all, as the model takes them; each is released once it has
             run, and how the images are cut into batches changes no bit of the result.
         threads: Of the session.
     """
@@ -93,11 +93,11 @@ def logits(model: onnx.ModelProto, images: Iterable[Floats], threads: int = 1) -
     session = open_exact_session(exposed, threads=threads)
     given = session.get_inputs()[0]
     fixed = given.shape[0] if isinstance(given.shape[0], int) else None
-    found = []
+    parts = []
     for part in _of_size(fixed or _MICRO_BATCH, images):
         (values,) = session.run([tensor], {given.name: filled(part, fixed or 0)})
-        found.append(values[: len(part)])
-    return np.concatenate(found)
+        parts.append(values[: len(part)])
+    return np.concatenate(parts)
 
 
 def _of_size(size: int, batches: Iterable[Floats]) -> Iterator[Floats]:

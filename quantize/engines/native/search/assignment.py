@@ -132,7 +132,7 @@ def best_assignment(costs: Costs, price: float) -> frozenset[str]:
         price: Nanoseconds for one nat.
     """
     latency, graph = costs.latency, costs.graph
-    conversions = sum(latency.quantize_ns + latency.dequantize_ns for _ in graph.tensors) * max(graph.elements.values())
+    conversions = sum(2 * latency.conversion_ns for _ in graph.tensors) * max(graph.elements.values())
     cut = _Cut(2 * (sum(latency.float_ns.values()) + sum(latency.int8_ns.values()) + conversions))
     for op in graph.ops:
         cut.if_float(op.name, latency.float_ns[op.name])
@@ -148,9 +148,9 @@ def best_assignment(costs: Costs, price: float) -> frozenset[str]:
             cut.edge(cut.vertex(op.name), on_grid, _NEVER)
         made = cut.vertex(producer.name) if producer is not None else cut.sink
         quantized = cut.vertex(f"quantized:{tensor}")
-        cut.edge(quantized, made, latency.quantize_ns * graph.elements[tensor])
+        cut.edge(quantized, made, latency.conversion_ns * graph.elements[tensor])
         dequantized = cut.vertex(f"dequantized:{tensor}")
-        cut.edge(made, dequantized, latency.dequantize_ns * graph.dequantized_elements(tensor))
+        cut.edge(made, dequantized, latency.conversion_ns * graph.dequantized_elements(tensor))
         for op in consumers:
             cut.edge(cut.vertex(op.name), quantized, _NEVER)
             cut.edge(dequantized, cut.vertex(op.name), _NEVER)

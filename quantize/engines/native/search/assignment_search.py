@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
-from quantize.engines.engine import Trial
+from quantize.engines.engine import CandidateRecord, Trial
 from quantize.engines.native.search.assignment import Costs, canonical
 from quantize.engines.native.search.candidate_builder import CandidateBuilder
 from quantize.engines.native.search.candidates import Candidates
 from quantize.engines.native.search.ladder import Bisection, Rung, ladder, neighbours
 from quantize.engines.native.search.latency_timer import LatencyTimer
 from quantize.engines.native.search.recipe_choice import Comparisons
-from quantize.engines.native.search.result import AS_FAST, FASTER, Stage, TimedCandidate, fastest_met, preferred
+from quantize.engines.native.search.result import AS_FAST, FASTER, Stage, fastest_met, preferred
 from quantize.engines.native.search.settings import SearchSettings
 from quantize.engines.native.search.weight_storage import WeightStorage, with_placement
 from quantize.recipe import Recipe
@@ -120,7 +120,7 @@ class AssignmentSearch:
                     artifact, recipe=changed.id, baseline=fastest.trial.artifact, to_beat=to_beat
                 )
                 if timed.ratio <= to_beat:
-                    slower = TimedCandidate(changed.id, stage, predicted, timed.candidate_ns, timed.ratio)
+                    slower = CandidateRecord(changed.id, stage, predicted, timed.candidate_ns, timed.ratio)
                     self._candidates.timed.append(slower)
                     continue
                 candidate = self._candidates.evaluate(changed, predicted, stage, since=since)

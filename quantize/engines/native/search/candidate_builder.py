@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from quantize.engines.engine import CalibrationSet
 from quantize.engines.native.builder.builder import source_graph
 from quantize.engines.native.builder.weights import EQUALIZATION
-from quantize.engines.native.search.calibration_images import HALVES, CalibrationImages, Part
 from quantize.engines.native.search.search_journal import SearchJournal
 from quantize.engines.native.search.settings import SearchSettings
-from quantize.engines.native.search.source_graph import SourceGraph
+from quantize.engines.native.search.source_graph import HALVES, Part, SourceGraph, can_be_halved
 from quantize.errors import ModelError, QuantizeError
 from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent
@@ -29,7 +29,7 @@ class CandidateBuilder:
         self,
         model: ModelArtifact,
         settings: SearchSettings,
-        calibration: CalibrationImages,
+        calibration: CalibrationSet,
         journal: SearchJournal,
         folder: Path,
         *,
@@ -71,7 +71,7 @@ class CandidateBuilder:
     def folds(self) -> tuple[tuple[Part, Part], ...]:
         """Return pairs of the part that statistics come from and the part that is scored; one image serves as both."""
         even, odd = HALVES
-        return ((even, odd), (odd, even)) if self.calibration.can_be_halved() else (("all", "all"),)
+        return ((even, odd), (odd, even)) if can_be_halved(self.calibration) else (("all", "all"),)
 
     def build(self, recipe: Recipe) -> ModelArtifact | str:
         """Return a recipe's candidate, from its file where that is whole; the error where it cannot be built."""

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from quantize.criterion import Outcome
-from quantize.engines.engine import Failure, Trial
+from quantize.engines.engine import CandidateRecord, Failure, Trial
 from quantize.engines.native.search.candidate_builder import CandidateBuilder
 from quantize.engines.native.search.latency_table import PairedLatency
 from quantize.engines.native.search.latency_timer import LatencyTimer
-from quantize.engines.native.search.result import Candidate, Judgement, Stage, Stopped, TimedCandidate
+from quantize.engines.native.search.result import Candidate, Judgement, Stage, Stopped
 from quantize.engines.native.search.search_journal import SearchJournal
 from quantize.engines.native.search.settings import SearchSettings
 from quantize.errors import ModelError
@@ -62,7 +62,7 @@ class Candidates:
         self._builder, self._judge, self._timer, self._journal = builder, judge, timer, journal
         self._settings, self._progress = settings, progress
         self.evaluated: list[Candidate] = []
-        self.timed: list[TimedCandidate] = []
+        self.timed: list[CandidateRecord] = []
 
     @property
     def spent(self) -> float:

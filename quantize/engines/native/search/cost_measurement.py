@@ -17,6 +17,7 @@ from quantize.engines.native.search.scorer import Scorer
 from quantize.engines.native.search.search_journal import SearchJournal
 from quantize.engines.native.search.sensitivity import Sensitivity, measure_sensitivity
 from quantize.engines.native.search.settings import SearchSettings
+from quantize.engines.native.search.source_graph import images_of
 from quantize.errors import ModelError
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
@@ -109,7 +110,7 @@ class CostMeasurement:
     @cached_property
     def _scorer(self) -> Scorer:
         most = self._settings.sensitivity_images
-        batches = self._builder.calibration.images("all", most)
+        batches = images_of(self._builder.calibration, "all", most)
         return Scorer(self._builder.model, batches, most=most, threads=self._settings.threads)
 
     def _profiled(self, recipe: Recipe) -> ProfiledTimes | None:

@@ -54,15 +54,13 @@ class LatencyModel:
     Attributes:
         float_ns: By op, in fp32.
         int8_ns: By op, quantized.
-        quantize_ns: Of quantizing one value where fp32 meets int8, layout included.
-        dequantize_ns: Of dequantizing one value.
+        conversion_ns: Of quantizing or dequantizing one value where fp32 meets int8, layout included.
         rest_ns: Of everything that no assignment changes: ops that are never quantized.
     """
 
     float_ns: Mapping[str, float]
     int8_ns: Mapping[str, float]
-    quantize_ns: float
-    dequantize_ns: float
+    conversion_ns: float
     rest_ns: float
 
     def predicted(self, graph: OpGraph, float_ops: frozenset[str]) -> float:
@@ -73,9 +71,9 @@ class LatencyModel:
         for tensor in graph.tensors:
             is_int8 = graph.is_made_in_int8(tensor, float_ops)
             if not is_int8 and graph.is_taken_in_int8(tensor, float_ops):
-                total += self.quantize_ns * graph.elements[tensor]
+                total += self.conversion_ns * graph.elements[tensor]
             if is_int8 and graph.is_taken_in_fp32(tensor, float_ops):
-                total += self.dequantize_ns * graph.dequantized_elements(tensor)
+                total += self.conversion_ns * graph.dequantized_elements(tensor)
         return total
 
 
@@ -100,12 +98,10 @@ def latency_model(times: ProfiledTimes, graph: OpGraph) -> LatencyModel:
         if graph.is_made_in_int8(tensor, nothing) and graph.is_taken_in_fp32(tensor, nothing)
     )
     converting = sum(op.time_ns for op in times.candidate if op.kind == "conversion" and op.origin is None)
-    per_value = converting / max(quantized + dequantized, 1)
     return LatencyModel(
         float_ns={op.name: float_ns.get(op.name, 0.0) for op in graph.ops},
         int8_ns={op.name: int8_ns.get(op.name, 0.0) for op in graph.ops},
-        quantize_ns=per_value,
-        dequantize_ns=per_value,
+        conversion_ns=converting / max(quantized + dequantized, 1),
         rest_ns=int8_rest,
     )
 

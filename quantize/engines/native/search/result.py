@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from quantize.criterion import Outcome
-from quantize.engines.engine import Trial
+from quantize.engines.engine import CandidateRecord, Trial
 from quantize.engines.native.search.sensitivity import Sensitivity
 from quantize.recipe import Recipe
 
@@ -26,7 +26,7 @@ class Judgement:
     """How a candidate did on the evaluation images.
 
     Attributes:
-        metric: The criterion's metric on the images that were looked at, a fraction; None where nothing is measured.
+        metric: The criterion's metric on those images, a fraction; None where nothing is measured.
         met: The candidate meets the criterion on all images.
         images: Images that were evaluated before the verdict was certain.
         total: Images of the evaluation set.
@@ -39,7 +39,7 @@ class Judgement:
 
     @property
     def complete(self) -> bool:
-        """Return whether all images were looked at, so that the metric can be compared with others'."""
+        """Return whether all images were evaluated, so that the metric can be compared with others'."""
         return self.images == self.total
 
 
@@ -72,25 +72,6 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class TimedCandidate:
-    """A candidate that was timed, and left because it was neither faster nor as fast and nearer to fp32.
-
-    Attributes:
-        recipe_id: What it was built from.
-        stage: The step of the search that it came from.
-        predicted_ns: Its predicted time for one run, in nanoseconds.
-        measured_ns: Its measured time.
-        speedup: fp32's time over its own.
-    """
-
-    recipe_id: str
-    stage: Stage
-    predicted_ns: float
-    measured_ns: float
-    speedup: float
-
-
-@dataclass(frozen=True)
 class SearchResult:
     """The result of a search.
 
@@ -103,10 +84,9 @@ class SearchResult:
         pareto: Those that no other beats in both metric and speed-up, fastest first.
         stopped: Why the search ended.
         sensitivity: What every op's quantization alone does; None where the search ended before.
-        fidelity: (step, mean KL to fp32 on the held-back images) of every range rule, correction and
-            assignment that was compared.
+        fidelity: (recipe in words, mean KL from fp32 in nats) of every recipe that was compared on calibration images.
         seconds: Time by stage.
-        timed: Candidates that were timed only.
+        timed: Those that were only timed, and left as they were neither faster nor as fast and nearer to fp32.
     """
 
     candidates: tuple[Candidate, ...]
@@ -117,7 +97,7 @@ class SearchResult:
     sensitivity: Sensitivity | None
     fidelity: tuple[tuple[str, float], ...]
     seconds: Mapping[str, float]
-    timed: tuple[TimedCandidate, ...] = ()
+    timed: tuple[CandidateRecord, ...] = ()
 
 
 def fastest_met(candidates: Sequence[Candidate]) -> Candidate | None:

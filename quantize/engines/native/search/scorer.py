@@ -12,9 +12,9 @@ import onnx
 import onnxruntime
 
 from quantize.data.batches import Batch
-from quantize.engines.native.search.calibration_images import Part
 from quantize.engines.native.search.candidate_builder import CandidateBuilder
 from quantize.engines.native.search.search_journal import SearchJournal
+from quantize.engines.native.search.source_graph import Part, images_of
 from quantize.evaluation.fidelity import Fidelity, fidelity_of
 from quantize.evaluation.inference import scores_of
 from quantize.formats.exact import with_unsigned_weights
@@ -134,7 +134,7 @@ class CrossValidation:
 
     def _scorer(self, part: Part) -> Scorer:
         if part not in self._scorers:
-            batches = self._builder.calibration.images(part, self._most)
+            batches = images_of(self._builder.calibration, part, self._most)
             self._scorers[part] = Scorer(self._builder.model, batches, most=self._most, threads=self._threads)
         return self._scorers[part]
 

@@ -8,10 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from quantize.engines.engine import Trial
+from quantize.engines.engine import CalibrationSet, Trial
 from quantize.engines.native.builder.builder import op_types_of
 from quantize.engines.native.search.assignment_search import AssignmentSearch
-from quantize.engines.native.search.calibration_images import CalibrationImages
 from quantize.engines.native.search.candidate_builder import CandidateBuilder
 from quantize.engines.native.search.candidates import BudgetSpentError, Candidates, Judge
 from quantize.engines.native.search.cost_measurement import CostMeasurement
@@ -51,7 +50,7 @@ class Search:
         self,
         model: ModelArtifact,
         settings: SearchSettings,
-        calibration: CalibrationImages,
+        calibration: CalibrationSet,
         *,
         judge: Judge,
         measure: MeasureLatency,

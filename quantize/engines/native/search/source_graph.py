@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +16,10 @@ from quantize.calibration.moment_pass import collect_second_moments
 from quantize.calibration.second_moments import MergedMoments, SecondMoments, stored_moments
 from quantize.calibration.statistics import CalibrationStatistics
 from quantize.calibration.store import stored_statistics
+from quantize.data.batches import Batch
+from quantize.engines.engine import CalibrationSet
 from quantize.engines.native.builder.builder import NativeBuilder, source_graph
 from quantize.engines.native.builder.layers import windows
-from quantize.engines.native.search.calibration_images import HALVES, CalibrationImages, Part
 from quantize.graph.identity import graph_sha256
 from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent
@@ -29,6 +31,31 @@ MOMENT_IMAGES = "moment_images"
 _SCORE_IMAGES = 128
 """Images that scores are corrected on, at most."""
 
+Part = Literal["even", "odd", "all"]
+HALVES: tuple[Part, Part] = ("even", "odd")
+"""Corrections are judged on images that their statistics did not see: each half is scored with candidates built from
+the other one, so that all images count. The final candidates are built from both."""
+
+
+def images_of(calibration: CalibrationSet, part: Part = "all", most: int | None = None) -> Iterator[Batch]:
+    """Yield the calibration images, or every other one of them, at most so many."""
+    left, position = most, 0
+    for batch in calibration.batches:
+        numbers = range(position, position + len(batch.images))
+        position += len(batch.images)
+        chosen = [at for at, number in enumerate(numbers) if part == "all" or HALVES[number % 2] == part][:left]
+        left = None if left is None else left - len(chosen)
+        if chosen:
+            labels = None if batch.labels is None else batch.labels[chosen]
+            yield Batch(tuple(batch.ids[at] for at in chosen), batch.images[chosen], labels)
+        if left == 0:
+            return
+
+
+def can_be_halved(calibration: CalibrationSet) -> bool:
+    """Return whether there is an image in both halves."""
+    return calibration.count > 1
+
 
 class SourceGraph:
     """One fp32 graph with its statistics and second moments, kept in the run's work folder."""
@@ -36,7 +63,7 @@ class SourceGraph:
     def __init__(
         self,
         graph: onnx.ModelProto,
-        calibration: CalibrationImages,
+        calibration: CalibrationSet,
         folder: Path,
         *,
         moment_images: int,
@@ -64,7 +91,7 @@ class SourceGraph:
     def statistics(self, part: Part) -> CalibrationStatistics:
         """Return the statistics of a part of the images, from the folder if they are there."""
         if part not in self._statistics:
-            if part == "all" and self._calibration.can_be_halved():
+            if part == "all" and can_be_halved(self._calibration):
                 first, second = (self.statistics(half) for half in HALVES)
                 self._statistics[part] = first.merged(second)
             else:
@@ -74,7 +101,7 @@ class SourceGraph:
     def moments(self, part: Part) -> Mapping[str, SecondMoments]:
         """Return the second moments of the layers' inputs, from the folder if they are there."""
         if part not in self._moments:
-            if part == "all" and self._calibration.can_be_halved():
+            if part == "all" and can_be_halved(self._calibration):
                 first, second = (self.moments(half) for half in HALVES)
                 self._moments[part] = MergedMoments(first, second)
             else:
@@ -104,7 +131,7 @@ class SourceGraph:
 
     def _score_images(self, part: Part) -> list[npt.NDArray[np.float32]]:
         most = _SCORE_IMAGES if part == "all" else _SCORE_IMAGES // 2
-        return [batch.images for batch in self._calibration.images(part, most)]
+        return [batch.images for batch in images_of(self._calibration, part, most)]
 
     def _stored_statistics(self, part: Part) -> CalibrationStatistics:
         fingerprints = self._fingerprints | {"part": part}
@@ -113,7 +140,7 @@ class SourceGraph:
             fingerprints,
             lambda: collect(
                 self.graph,
-                self._calibration.images(part),
+                images_of(self._calibration, part),
                 threads=max(1, self._threads - 1),
                 fingerprints=fingerprints,
                 progress=self._progress,
@@ -128,7 +155,7 @@ class SourceGraph:
             lambda: collect_second_moments(
                 self.graph,
                 list(windows(self.graph)),
-                self._calibration.images(part, most),
+                images_of(self._calibration, part, most),
                 threads=self._threads,
                 progress=self._progress,
             ),
@@ -136,7 +163,7 @@ class SourceGraph:
 
 
 def rebuild(
-    model: ModelArtifact, recipe: Recipe, calibration: CalibrationImages, folder: Path, *, threads: int
+    model: ModelArtifact, recipe: Recipe, calibration: CalibrationSet, folder: Path, *, threads: int
 ) -> ModelArtifact:
     """Return the candidate of a native recipe built again: the same model, recipe and images give the same bytes.
 

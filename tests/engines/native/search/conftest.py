@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from quantize.criterion import Criterion
 from quantize.data.batches import Batch
-from quantize.engines.native.search.calibration_images import CalibrationImages
+from quantize.engines.engine import CalibrationSet
 from quantize.engines.native.search.latency_table import PairedLatency
 from quantize.engines.native.search.race import accept
 from quantize.engines.native.search.result import Judgement
@@ -84,6 +84,10 @@ def images() -> np.ndarray:
 @pytest.fixture(scope="session")
 def batches(images: np.ndarray) -> list[Batch]:
     return [Batch(tuple(str(i) for i in range(at, at + 8)), images[at : at + 8], None) for at in range(0, 40, 8)]
+
+
+def calibration_set(batches: list[Batch], fingerprint: str = "images") -> CalibrationSet:
+    return CalibrationSet(batches, sum(len(batch.images) for batch in batches), fingerprint)
 
 
 @pytest.fixture(scope="session")
@@ -171,7 +175,7 @@ def search_in(clock: Clock, model: ModelArtifact, batches: list[Batch], criterio
         return Search(
             searched,
             SearchSettings(**(chosen | settings)),
-            CalibrationImages(images, "images"),
+            calibration_set(images),
             judge=judge or (accept if wanted.metric == "none" else judged),
             measure=clock.measure,
             profile=clock.profile,

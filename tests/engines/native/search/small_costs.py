@@ -38,7 +38,7 @@ def costs(float_ns, int8_ns, weights, tensors, convert, fixed=frozenset()):
     return Costs(
         graph=GRAPH,
         latency=LatencyModel(
-            dict(zip(NAMES, float_ns, strict=True)), dict(zip(NAMES, int8_ns, strict=True)), convert, convert, 5.0
+            dict(zip(NAMES, float_ns, strict=True)), dict(zip(NAMES, int8_ns, strict=True)), convert, 5.0
         ),
         weights=dict(zip(NAMES, weights, strict=True)),
         tensors=dict(zip(["x", "ta", "tb", "tc", "td"], tensors, strict=True)),

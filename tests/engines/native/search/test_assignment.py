@@ -85,7 +85,7 @@ def built(model: onnx.ModelProto, *float_nodes: str) -> str:
 def costs_of(model: onnx.ModelProto) -> Costs:
     graph = op_graph(model, op_types_of(RECIPE))
     times = {op.name: 10.0 for op in graph.ops}
-    latency = LatencyModel(times, times, quantize_ns=0.0, dequantize_ns=0.0, rest_ns=0.0)
+    latency = LatencyModel(times, times, conversion_ns=0.0, rest_ns=0.0)
     return Costs(graph, latency, weights={}, tensors={})
 
 

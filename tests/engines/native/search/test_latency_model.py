@@ -50,7 +50,7 @@ def test_a_border_between_fp32_and_int8_costs_a_conversion_of_every_value(predic
     everything = frozenset(op.name for op in graph.ops)
     alone = latency.predicted(graph, everything - {"left"})
     fp32 = latency.predicted(graph, everything)
-    converted = latency.quantize_ns * graph.elements["r0"] + latency.dequantize_ns * graph.elements["r1"]
+    converted = latency.conversion_ns * (graph.elements["r0"] + graph.elements["r1"])
     assert alone - fp32 == pytest.approx(40 - 100 + converted)
 
 
@@ -59,7 +59,7 @@ def test_a_tensor_with_two_int8_consumers_is_converted_once(predicted):
     everything = frozenset(op.name for op in graph.ops)
     both = latency.predicted(graph, everything - {"left", "right", "concat"})
     fp32 = latency.predicted(graph, everything)
-    converted = latency.quantize_ns * graph.elements["r0"] + latency.dequantize_ns * graph.elements["cat"]
+    converted = latency.conversion_ns * (graph.elements["r0"] + graph.elements["cat"])
     assert both - fp32 == pytest.approx(40 + 80 - 300 + converted)
 
 
