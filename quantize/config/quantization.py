@@ -10,14 +10,14 @@ from pydantic import BeforeValidator, Field
 from quantize.config.nearest import one_of
 from quantize.config.values import Block, Count, Expected, Switch
 from quantize.errors import ConfigError
-from quantize.grid.ranges.registry import RULES, rule_of_setting, setting_names
+from quantize.grid.ranges.registry import RULES, setting_names
 from quantize.target import CpuClass, Target, must_not_saturate
 
 if TYPE_CHECKING:
     RangeRuleName = str
 else:
     RangeRuleName = Literal[setting_names()]
-"""What the range rules are called here: Neural Compressor's names, and those of rules that it does not have."""
+"""A range rule as settings name it."""
 
 
 def _listed(value: Any) -> Any:
@@ -54,26 +54,18 @@ class OpConstraint(Block):
         Raises:
             ConfigError: A range rule that Neural Compressor does not have.
         """
-        given = self.lists()
-        for side, constraint in given.items():
-            if "algorithm" in constraint:
-                constraint["algorithm"] = [
-                    _theirs(name, f"{where}.{side}.algorithm") for name in constraint["algorithm"]
-                ]
-        return given
-
-
-def _theirs(setting: str, where: str) -> str:
-    name = RULES[rule_of_setting(setting).partition(":")[0]].neural_compressor
-    if name is None:
-        raise ConfigError(
-            "Neural Compressor does not have this range rule",
-            where=where,
-            found=setting,
-            expected=one_of([known.neural_compressor for known in RULES.values() if known.neural_compressor]),
-            advice="take one of these, or --engine native",
-        )
-    return name
+        theirs = [known.neural_compressor for known in RULES.values() if known.neural_compressor is not None]
+        for side, constraint in self.lists().items():
+            for name in constraint.get("algorithm", []):
+                if name not in theirs:
+                    raise ConfigError(
+                        "Neural Compressor does not have this range rule",
+                        where=f"{where}.{side}.algorithm",
+                        found=name,
+                        expected=one_of(theirs),
+                        advice="take one of these, or --engine native",
+                    )
+        return self.lists()
 
 
 OpConstraints = Annotated[

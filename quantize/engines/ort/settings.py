@@ -13,9 +13,9 @@ from quantize.engines.native.builder.layers import layers
 from quantize.engines.native.search.op_graph import head_ops, op_graph
 from quantize.engines.ort.quantizer import excluding
 from quantize.errors import ConfigError
+from quantize.grid.ranges.registry import rule_of_setting
 from quantize.recipe import Recipe
 
-_RULES = {"minmax": "minmax", "percentile": "percentile:99.999", "kl": "entropy"}
 _SETTABLE = {
     "activation": {"algorithm": ("minmax", "percentile", "kl"), "scheme": ("asym", "sym"), "dtype": ("uint8", "int8")},
     "weight": {"granularity": ("per_channel", "per_tensor"), "scheme": ("sym",), "dtype": ("int8", "uint8")},
@@ -52,7 +52,7 @@ def settings_to_try(task: SearchTask) -> tuple[list[Recipe], list[dict[str, Any]
     changes += [{"activation_type": name} for name in activations[1:]]
     changes += [{"symmetric_activations": name == "sym"} for name in schemes[1:]]
     changes += [{"per_channel": name == "per_channel"} for name in granularities[1:]]
-    return [base.but(range_rule=_RULES[name]) for name in algorithms], changes
+    return [base.but(range_rule=rule_of_setting(name)) for name in algorithms], changes
 
 
 def _weight_forms(settings: QuantizationBlock, allowed: Sequence[str]) -> list[dict[str, Any]]:

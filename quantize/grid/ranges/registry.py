@@ -59,9 +59,8 @@ def range_of(values: Distribution, rule: str, grid_of: GridOf) -> tuple[float, f
 
 
 def setting_names() -> tuple[str, ...]:
-    """Return what a configuration may call the rules: Neural Compressor's names, then ours where they differ."""
-    theirs = [known.neural_compressor for known in RULES.values() if known.neural_compressor is not None]
-    return (*theirs, *(name for name in RULES if name not in theirs))
+    """Return what a configuration calls the rules: as Neural Compressor does, or by our name where it has none."""
+    return tuple(known.neural_compressor or name for name, known in RULES.items())
 
 
 def rule_of_setting(setting: str) -> str:
