@@ -102,9 +102,7 @@ def _integer_operator(graph: Graph, unsigned: Unsigned, node: NodeProto, *, only
             return
     if integer_type(graph, names[weights], names[zero_point]) != np.int8:
         return
-    if node.op_type == "QLinearConv" and _is_depthwise(graph, node, names[weights]):
-        return
-    if only_saturating and not _can_saturate(graph, node, names[weights]):
+    if _keeps_signed(graph, node, names[weights], only_saturating=only_saturating):
         return
     raised = unsigned.zero_point(names[zero_point], shape=())
     if raised is None:
@@ -120,9 +118,7 @@ def _float_operator(graph: Graph, unsigned: Unsigned, node: NodeProto, *, only_s
         return
     if _type_behind(graph, activations) != np.uint8 or _type_behind(graph, weights) != np.int8:
         return
-    if node.op_type == "Conv" and _is_depthwise(graph, node, weights.input[0]):
-        return
-    if only_saturating and not _can_saturate(graph, node, weights.input[0]):
+    if _keeps_signed(graph, node, weights.input[0], only_saturating=only_saturating):
         return
     raised = unsigned.reals(node.input[1])
     if raised is not None:
@@ -141,11 +137,11 @@ def _type_behind(graph: Graph, dequantize: NodeProto) -> np.dtype[np.generic] | 
     return integer_type(graph, dequantize.input[0], dequantize.input[2] if len(dequantize.input) > 2 else "")
 
 
-def _is_depthwise(graph: Graph, node: NodeProto, weights: str) -> bool:
+def _keeps_signed(graph: Graph, node: NodeProto, weights: str, *, only_saturating: bool) -> bool:
+    """Return whether a layer's weights stay int8: depthwise ones, or those whose sums stay within 16 bits."""
     values = graph.constant(weights)
-    return values is not None and is_depthwise(values.shape, attribute(node, "group", 1))
-
-
-def _can_saturate(graph: Graph, node: NodeProto, weights: str) -> bool:
-    values = graph.constant(weights)
-    return values is None or weights_can_saturate(node, values)  # None: weights that only the input decides
+    if values is None:  # weights that only the input decides
+        return False
+    if node.op_type in ("Conv", "QLinearConv") and is_depthwise(values.shape, attribute(node, "group", 1)):
+        return True
+    return only_saturating and not weights_can_saturate(node, values)

@@ -90,6 +90,13 @@ def quantized_input(graph: Graph, name: str) -> QuantizedInput | None:
     return QuantizedInput(node.input[0], by) if by is not None else None
 
 
+def quantizer(graph: Graph, name: str) -> NodeProto | None:
+    """Return the QuantizeLinear behind a tensor that comes out of a DequantizeLinear; None where there is no such."""
+    dequantize = graph.producer(name)
+    node = graph.producer(dequantize.input[0]) if dequantize is not None and is_dequantize(dequantize) else None
+    return node if is_quantize(node) else None
+
+
 def constant_integers(graph: Graph, name: str) -> tuple[QuantizedInput, NDArray[Any]] | None:
     """Return the integers behind a float tensor with their values, where they are constant."""
     source = quantized_input(graph, name)

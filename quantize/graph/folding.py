@@ -84,14 +84,14 @@ def _affine(graph: Graph, node: NodeProto, source: str, channels: int) -> Affine
     per_channel = None if values is None else _per_channel(values, channels)
     if per_channel is None:
         return None
-    one, zero = np.ones(channels), np.zeros(channels)
+    unscaled, unshifted = np.ones(channels), np.zeros(channels)
     if node.op_type == "Mul":
-        return Affine(per_channel, zero)
+        return Affine(per_channel, unshifted)
     if node.op_type == "Add":
-        return Affine(one, per_channel)
+        return Affine(unscaled, per_channel)
     if node.op_type == "Sub":
-        return Affine(one, -per_channel) if first else Affine(-one, per_channel)
-    return Affine(1 / per_channel, zero) if first and per_channel.all() else None
+        return Affine(unscaled, -per_channel) if first else Affine(-unscaled, per_channel)
+    return Affine(1 / per_channel, unshifted) if first and per_channel.all() else None
 
 
 def _normalization(graph: Graph, node: NodeProto) -> Affine | None:

@@ -27,7 +27,7 @@ from quantize.formats.parameters import (
     new_parameters,
     node_parameters,
 )
-from quantize.formats.qdq_pattern import Bounds, constant_integers, qdq_pattern, quantized_input
+from quantize.formats.qdq_pattern import Bounds, constant_integers, qdq_pattern, quantized_input, quantizer
 from quantize.graph.nodes import is_op
 from quantize.graph.view import Graph
 from quantize.grid.grid import Grid
@@ -101,9 +101,8 @@ def _dequantized(graph: Graph, quantize: NodeProto) -> list[NodeProto]:
 
 def _of_input(graph: Graph, name: str) -> NodeProto | None:
     """Return the QuantizeLinear behind a dequantized tensor, if nothing but DequantizeLinear reads it."""
-    dequantize = graph.producer(name)
-    quantize = graph.producer(dequantize.input[0]) if dequantize is not None and is_dequantize(dequantize) else None
-    if quantize is None or not is_quantize(quantize) or graph.is_output(quantize.output[0]):
+    quantize = quantizer(graph, name)
+    if quantize is None or graph.is_output(quantize.output[0]):
         return None
     readers = graph.consumers(quantize.output[0])
     return quantize if len(_dequantized(graph, quantize)) == len(readers) else None

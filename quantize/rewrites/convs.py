@@ -35,10 +35,10 @@ class ConvWeights:
     @classmethod
     def of(cls, graph: Graph, node: NodeProto) -> ConvWeights | None:
         """Return the weights of a node that is such a Conv."""
-        found = constant_integers(graph, node.input[1]) if is_op(node, "Conv") else None
-        if found is None or attribute(node, "group", 1) != 1 or found[0].by.axis not in (None, 0):
+        constant = constant_integers(graph, node.input[1]) if is_op(node, "Conv") else None
+        if constant is None or attribute(node, "group", 1) != 1 or constant[0].by.axis not in (None, 0):
             return None
-        return cls(node, *found)
+        return cls(node, *constant)
 
     @property
     def zero_points(self) -> NDArray[Any]:

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from onnx import NodeProto
 
 from quantize.formats.bias import add_bias
-from quantize.formats.parameters import is_dequantize, is_quantize, node_parameters
-from quantize.formats.qdq_pattern import constant_integers, constant_values, quantized_input
+from quantize.formats.parameters import is_dequantize, node_parameters
+from quantize.formats.qdq_pattern import constant_integers, constant_values, quantized_input, quantizer
 from quantize.graph.view import Graph
 from quantize.rewrites.protocol import Comparison, Declaration, Rewrite
 
@@ -52,9 +52,8 @@ def _apply(graph: Graph) -> Sequence[str]:
 
 def _free(graph: Graph, name: str) -> NodeProto | None:
     """Take the QuantizeLinear and DequantizeLinear behind a float tensor away and return the node that makes it."""
-    dequantize = graph.producer(name)
-    quantize = graph.producer(dequantize.input[0]) if dequantize is not None and is_dequantize(dequantize) else None
-    maker = graph.producer(quantize.input[0]) if quantize is not None and is_quantize(quantize) else None
+    dequantize, quantize = graph.producer(name), quantizer(graph, name)
+    maker = graph.producer(quantize.input[0]) if quantize is not None else None
     if dequantize is None or quantize is None or maker is None or len(maker.output) != 1 or not _is_head(graph, maker):
         return None
     values, by = quantize.input[0], node_parameters(graph, quantize)
@@ -120,9 +119,7 @@ def _gemm_from_matmul(graph: Graph, add: NodeProto) -> bool:
 
 
 def _constant(graph: Graph, name: str) -> bool:
-    dequantize = graph.producer(name)
-    integers = dequantize.input[0] if dequantize is not None and is_dequantize(dequantize) else name
-    return graph.constant(integers) is not None
+    return constant_values(graph, name) is not None
 
 
 def _broken(graph: Graph, names: Sequence[str]) -> Sequence[str]:

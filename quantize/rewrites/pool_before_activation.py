@@ -17,7 +17,7 @@ from onnx import NodeProto
 
 from quantize.formats.parameters import Parameters, is_dequantize, is_quantize, node_parameters
 from quantize.formats.qdq_pattern import quantized_input
-from quantize.graph.nodes import attribute
+from quantize.graph.nodes import ACTIVATIONS, attribute, is_op
 from quantize.graph.view import Graph
 from quantize.rewrites.protocol import Declaration, Rewrite, not_shown_slower
 
@@ -28,7 +28,7 @@ class _Stem:
 
     Attributes:
         conv: The Conv.
-        activation: What stands between them, beside a pair; None: nothing.
+        activation: What stands between them, besides a pair; None: nothing.
         pair: A QuantizeLinear and its DequantizeLinear between them, by which the pool's result is quantized as well.
     """
 
@@ -44,7 +44,7 @@ def _apply(graph: Graph) -> Sequence[str]:
 def _rewrite(graph: Graph, pool: NodeProto) -> bool:
     by = _quantized_by(graph, pool.output[0])
     stem = _stem(graph, pool, by) if by else None
-    if stem is None or (stem.activation is None and any(one.low != 0.0 for one in by)):
+    if stem is None or (stem.activation is None and any(grid.low != 0.0 for grid in by)):
         return False
     graph.remove(stem.pair)
     result, pooled = pool.output[0], graph.fresh(f"{pool.output[0]}_pooled")
@@ -74,7 +74,7 @@ def _stem(graph: Graph, pool: NodeProto, by: Sequence[Parameters]) -> _Stem | No
         node = _sole_source(graph, quantize)
     activation = node if node is not None and _never_falls(node) else None
     conv = node if activation is None else _sole_source(graph, activation)
-    if conv is None or conv.domain or conv.op_type != "Conv" or _is_integer(graph, conv):
+    if conv is None or not is_op(conv, "Conv") or _is_integer(graph, conv):
         return None
     return _Stem(conv, activation, pair)
 
@@ -93,15 +93,13 @@ def _quantized_by(graph: Graph, name: str) -> list[Parameters]:
     """Return the parameters, one a tensor, by which a float tensor is quantized; none where it is read as it is too."""
     readers = graph.consumers(name)
     by = [node_parameters(graph, reader) for reader in readers if is_quantize(reader)]
-    known = [one for one in by if one is not None and one.axis is None]
+    known = [grid for grid in by if grid is not None and grid.axis is None]
     return known if len(known) == len(readers) and not graph.is_output(name) else []
 
 
 def _never_falls(node: NodeProto) -> bool:
     """Return whether a node is a function of each value that never falls, in floats too."""
-    if node.domain:
-        return False
-    return node.op_type in ("Relu", "Clip") or (node.op_type == "LeakyRelu" and attribute(node, "alpha", 0.01) >= 0)
+    return is_op(node, *ACTIVATIONS) or (is_op(node, "LeakyRelu") and attribute(node, "alpha", 0.01) >= 0)
 
 
 def _is_pool(node: NodeProto) -> bool:
@@ -109,7 +107,7 @@ def _is_pool(node: NodeProto) -> bool:
 
     An empty window gives the lowest number, which an activation before it would not change, and one behind it would.
     """
-    if node.domain or node.op_type != "MaxPool" or len([name for name in node.output if name]) != 1:
+    if not is_op(node, "MaxPool") or len([name for name in node.output if name]) != 1:
         return False
     kernel = attribute(node, "kernel_shape")
     count, how = len(kernel), attribute(node, "auto_pad", "NOTSET")

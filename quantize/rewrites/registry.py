@@ -48,7 +48,7 @@ def select_rewrites(setting: str | Sequence[str]) -> tuple[Rewrite, ...]:
     groups = {"none": (), "default": DEFAULT, "all": REWRITES}
     if len(names) == 1 and names[0] in groups:
         return groups[names[0]]
-    known = {one.name: one for one in REWRITES}
+    known = {rewrite.name: rewrite for rewrite in REWRITES}
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, [*groups, *known], n=1)
@@ -59,4 +59,4 @@ def select_rewrites(setting: str | Sequence[str]) -> tuple[Rewrite, ...]:
                 expected=f"none, default, all, or some of {', '.join(known)}",
                 advice=f"did you mean {near[0]!r}?" if near else None,
             )
-    return tuple(one for one in REWRITES if one.name in names)
+    return tuple(rewrite for rewrite in REWRITES if rewrite.name in names)

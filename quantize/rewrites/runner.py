@@ -113,34 +113,34 @@ def rewrite(
     now = _forms(canonical(model), images, opset)
     agreed = agreement(now.qlinear) if agreement is not None else None
     records = []
-    for number, one in enumerate(rewrites):
+    for number, candidate in enumerate(rewrites):
         progress("rewrites", number, len(rewrites))
         graph = Graph(now.graph)
-        nodes = tuple(one.apply(graph))
+        nodes = tuple(candidate.apply(graph))
         if not nodes:
-            records.append(_record(one, nodes, reason="it matches nothing in this model"))
+            records.append(_record(candidate, nodes, reason="it matches nothing in this model"))
             continue
         try:
             after = _forms(graph.model(), images, opset)
         except MissingKernelError:
             missing = f"onnxruntime {onnxruntime.__version__} has no kernel for what it makes"
-            records.append(_record(one, nodes, reason=missing))
+            records.append(_record(candidate, nodes, reason=missing))
             continue
         moved = movement(now.scores, after.scores)
-        problem = _problem(one, Graph(after.graph), nodes, now, after)
+        problem = _problem(candidate, Graph(after.graph), nodes, now, after)
         if problem is not None:
-            records.append(_record(one, nodes, reason=problem, movement=moved))
+            records.append(_record(candidate, nodes, reason=problem, movement=moved))
             continue
         speed = _speed(faster, now, after)
         same = moved.largest == 0.0
         agreed_after = agreed if same or agreement is None else agreement(after.qlinear)
         reason = None
-        if not one.pays(Comparison(dict(speed), moved)):
+        if not candidate.pays(Comparison(dict(speed), moved)):
             reason = "it does not pay on this model and machine"
         elif not same and criterion is not None and not criterion(after.qlinear):
             reason = "the criterion is no longer met with it"
         shift = agreed_after - agreed if agreed is not None and agreed_after is not None else None
-        records.append(_record(one, nodes, reason=reason, movement=moved, speed=speed, agreement_moved=shift))
+        records.append(_record(candidate, nodes, reason=reason, movement=moved, speed=speed, agreement_moved=shift))
         if reason is None:
             now, agreed = after, agreed_after
     progress("rewrites", len(rewrites), len(rewrites))
@@ -155,11 +155,11 @@ def scores(model: ModelProto, images: Sequence[NDArray[Any]]) -> NDArray[Any]:
     session = open_exact_session(model)
     given = session.get_inputs()[0]
     least = given.shape[0] if isinstance(given.shape[0], int) else 0
-    found = []
+    rows = []
     for batch in images:
         whole = filled(batch, least)
-        found.append(session.run(None, {given.name: whole})[0].reshape(len(whole), -1)[: len(batch)])
-    return np.concatenate(found)
+        rows.append(session.run(None, {given.name: whole})[0].reshape(len(whole), -1)[: len(batch)])
+    return np.concatenate(rows)
 
 
 def _forms(graph: ModelProto, images: Sequence[NDArray[Any]], opset: int) -> _Forms:
@@ -167,22 +167,22 @@ def _forms(graph: ModelProto, images: Sequence[NDArray[Any]], opset: int) -> _Fo
     return _Forms(graph, qlinear, qdq, scores(qlinear, images), scores(qdq, images))
 
 
-def _problem(one: Rewrite, graph: Graph, nodes: Sequence[str], before: _Forms, after: _Forms) -> str | None:
+def _problem(candidate: Rewrite, graph: Graph, nodes: Sequence[str], before: _Forms, after: _Forms) -> str | None:
     """Return what a rewrite broke, or None."""
     for model in (after.qlinear, after.qdq):
         onnx.checker.check_model(model, full_check=True)
         for now, was in ((model.graph.input, before.qdq.graph.input), (model.graph.output, before.qdq.graph.output)):
             if [value.SerializeToString() for value in now] != [value.SerializeToString() for value in was]:
                 return "it changes the model's declared input or output"
-    broken = one.broken(graph, nodes)
+    broken = candidate.broken(graph, nodes)
     if broken:
         return f"it does not leave the graph as it promises: {broken[0]}"
     for name, old, new in (("QLinear", before.scores, after.scores), ("QDQ", before.qdq_scores, after.qdq_scores)):
-        found = movement(old, new)
-        if not one.declares.allows(found):
+        moved = movement(old, new)
+        if not candidate.declares.allows(moved):
             return (
-                f"it declares {one.declares.kind} (within {one.declares.within:g}), "
-                f"but moves the {name} scores by {found.relative:.2g}"
+                f"it declares {candidate.declares.kind} (within {candidate.declares.within:g}), "
+                f"but moves the {name} scores by {moved.relative:.2g}"
             )
     return None
 
@@ -196,12 +196,15 @@ def _speed(faster: Faster | None, before: _Forms, after: _Forms) -> tuple[tuple[
 def _runs_alike(before: ModelProto, after: ModelProto) -> bool:
     """Return whether the same operators run in the same order, so that there is nothing to time."""
     kinds = [
-        [(node.domain, node.op_type, [one.SerializeToString() for one in node.attribute]) for node in model.graph.node]
+        [
+            (node.domain, node.op_type, [entry.SerializeToString() for entry in node.attribute])
+            for node in model.graph.node
+        ]
         for model in (before, after)
     ]
     return kinds[0] == kinds[1] and before.ByteSize() >= after.ByteSize()
 
 
-def _record(one: Rewrite, nodes: tuple[str, ...], *, reason: str | None, **found: Any) -> RewriteRecord:
-    declared = one.declares
-    return RewriteRecord(one.name, reason is None, reason, nodes, declared.kind, declared.within, **found)
+def _record(candidate: Rewrite, nodes: tuple[str, ...], *, reason: str | None, **measured: Any) -> RewriteRecord:
+    declared = candidate.declares
+    return RewriteRecord(candidate.name, reason is None, reason, nodes, declared.kind, declared.within, **measured)

@@ -79,8 +79,8 @@ def _columns(graph: Graph, b: str, scale_name: str, zero_point_name: str) -> Par
     return None if by is None or (by.scale.ndim and values is None) else by
 
 
-def _operands(graph: Graph, found: Sequence[QuantizedInput | None]) -> tuple[QuantizedInput, QuantizedInput] | None:
-    a, b = found
+def _operands(graph: Graph, operands: Sequence[QuantizedInput | None]) -> tuple[QuantizedInput, QuantizedInput] | None:
+    a, b = operands
     if a is None or b is None or a.by.axis is not None:
         return None
     if b.by.axis is not None:
