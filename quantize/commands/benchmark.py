@@ -134,10 +134,10 @@ def _report(
                 bytes=model.bytes,
                 accuracy=accuracy.get(name),
                 preprocessing=None
-                if preprocessings[name].fingerprint == measured.preprocessing.fingerprint
-                else _section(preprocessings[name]),
+                if measured.preprocessings[name].fingerprint == measured.preprocessing.fingerprint
+                else _section(measured.preprocessings[name]),
             )
-            for name, model in models.items()
+            for name, model in measured.models.items()
         ),
         latency=measure(plan, inputs, progress=progress) if speed else None,
         instances=measure_instances(plan, inputs, instances, progress=progress) if speed and instances > 1 else None,
