@@ -12,9 +12,9 @@ import pytest
 
 from quantize.config import RunConfig
 from quantize.engines.engine import PlacedTrial, SearchOutcome, SearchTask, Trial, trial_of
-from quantize.engines.inc.engine import IncEngine, in_order
 from quantize.engines.native.engine import NativeSearch
 from quantize.engines.native.search.latency_table import PairedLatency
+from quantize.engines.ort.engine import OrtEngine
 from quantize.engines.placement.bench import choose_placement, place_in_float
 from quantize.evaluation.evaluation import Evaluation
 from quantize.evaluation.fidelity import Fidelity
@@ -34,8 +34,7 @@ Evaluated = Callable[..., Evaluation]
 
 @pytest.fixture(scope="session")
 def colour_run(colour_model: Path, configured: Configured, tmp_path_factory: pytest.TempPathFactory) -> TuneResult:
-    """Return a finished run of Neural Compressor on the small classifier, started in an empty folder beside it."""
-    pytest.importorskip("neural_compressor")
+    """Return a finished run on the small classifier, started in an empty folder next to it."""
     place = tmp_path_factory.mktemp("run")
     (place / "here").mkdir()
     request = TuneRequest(configured(), input_model=colour_model, output_model=place / "out", workers=1)
@@ -59,13 +58,13 @@ def ended_search(brief: None, colour_run: TuneResult, monkeypatch: pytest.Monkey
 
     def replace(*candidates: onnx.ModelProto | BaseException) -> None:
         given, recipe = candidates or (chosen_candidate(colour_run),), colour_run.report.chosen.recipe
-        monkeypatch.setattr(IncEngine, "search", lambda _, task: ScriptedSearch(task, recipe, given))
+        monkeypatch.setattr(OrtEngine, "search", lambda _, task: ScriptedSearch(task, recipe, given))
 
     return replace
 
 
 class ScriptedSearch:
-    """A search of the engine ``inc`` whose candidates are given."""
+    """A search of the engine ``ort`` whose candidates are given."""
 
     def __init__(
         self, task: SearchTask, recipe: Recipe, candidates: tuple[onnx.ModelProto | BaseException, ...]
@@ -75,7 +74,7 @@ class ScriptedSearch:
     def trials(self) -> Iterator[Trial]:
         task, known = self._task, {trial.recipe.id for trial in self._task.earlier}
         for number, candidate in enumerate(self._candidates):
-            recipe = self._recipe.but(range_rule=f"rule {number}")
+            recipe = self._recipe.but(details=(*self._recipe.details, ("number", f"{number}")))
             if recipe.id in known:
                 continue
             if isinstance(candidate, BaseException):
@@ -85,14 +84,16 @@ class ScriptedSearch:
             yield Trial(number, recipe, artifact, metric, 0.1)
 
     def outcome(self, trials: Sequence[Trial], seconds: float) -> SearchOutcome:
-        order = in_order(trials, self._task.criterion, self._task.rejected) or [trial_of(trials, None)]
+        met = [trial for trial in trials if self._task.criterion.met(trial.metric)]
+        kept = [trial for trial in met if trial.recipe.id not in self._task.rejected]
+        order = sorted(kept, key=lambda trial: trial.metric or 0.0, reverse=True) or [trial_of(trials, None)]
         return SearchOutcome(order[0], "these were all", seconds, others=tuple(order[1:]))
 
     def after(self, *_: object) -> None:
         return None
 
     def placed(self, trial: Trial) -> PlacedTrial:
-        return choose_placement(self._task, trial, "Neural Compressor")
+        return choose_placement(self._task, trial, "onnxruntime")
 
     def in_float(self, trial: Trial) -> PlacedTrial:
         return place_in_float(self._task, trial)

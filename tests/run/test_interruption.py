@@ -13,7 +13,6 @@ from pathlib import Path
 
 import onnx
 import psutil
-import pytest
 
 from quantize.config import load_config
 from quantize.errors import ExitCode
@@ -21,8 +20,6 @@ from quantize.run.request import TuneRequest, TuneResult
 from quantize.run.tune import tune
 from tests.run.colours import bytes_of, environment
 from tests.run.conftest import Configured
-
-pytestmark = pytest.mark.inc
 
 _PATIENCE = 90.0
 
@@ -76,7 +73,7 @@ def test_a_run_that_is_killed_and_interrupted_goes_on_to_what_an_unbroken_one_gi
     names = [f"--input_model={colour_model}", f"--config={settings}", f"--output_model={run}", "--workers=1"]
 
     with started("tune", *names, folder=tmp_path) as child:
-        wait_until((run / "work" / "neural_compressor.log").exists, child)
+        wait_until((run / "work" / "onnxruntime_quantizer.log").exists, child)
         assert ended_with_its_children(child, signal.SIGKILL) == -signal.SIGKILL
     unfinished(run)
     assert not list(run.glob("*.onnx"))

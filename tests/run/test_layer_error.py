@@ -2,15 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-import pytest
 from onnx import numpy_helper
 
 from quantize.data.batches import Batch
 from quantize.evaluation.layer_error import layer_errors
 from quantize.models.artifact import ModelArtifact
 from quantize.run.request import TuneResult
-
-pytestmark = pytest.mark.inc
 
 
 def images(count: int = 3) -> list[Batch]:

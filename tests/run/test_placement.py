@@ -1,4 +1,4 @@
-"""A run of Neural Compressor whose layers are placed by recorded times: where int8 wins, and where it does not."""
+"""A run whose layers are placed by recorded times: where int8 wins, and where it does not."""
 
 from __future__ import annotations
 
@@ -21,8 +21,6 @@ from quantize.run.request import TuneRequest, TuneResult
 from quantize.run.tune import tune
 from tests.run.colours import top1_of
 from tests.run.conftest import Configured
-
-pytestmark = pytest.mark.inc
 
 # Microseconds of the classifier's two Convs in fp32 and in int8, and of the conversions.
 FASTER = {"first": (90, 40), "second": (30, 15)}, 5
@@ -53,7 +51,6 @@ def tuned(
     colour_model: Path, configured: Configured, tmp_path: Path, brief: None, monkeypatch: pytest.MonkeyPatch
 ) -> Tuned:
     """Return what tunes the small classifier on a CPU of recorded times."""
-    pytest.importorskip("neural_compressor")
 
     def made(recorded: Recorded, name: str = "out", **changes: object) -> TuneResult:
         def ratio(_: Context, before: ModelArtifact, after: ModelArtifact) -> RatioInterval:
@@ -107,7 +104,7 @@ def test_a_replay_builds_a_placement_again_bit_for_bit_without_measuring(
     assert again.report.replay.outcome == "same"
 
 
-def test_all_int8_keeps_what_neural_compressor_decided(tuned: Tuned) -> None:
+def test_all_int8_keeps_what_the_engine_decided(tuned: Tuned) -> None:
     report = tuned(SLOWER, **{"tuning.placement": "all-int8"}).report
     assert report.placement is not None
     assert (report.placement.mode, report.placement.options) == ("all-int8", ())
@@ -149,7 +146,8 @@ def test_files_that_lack_a_rewrite_and_are_slower_than_fp32_give_way_to_float_ar
 ) -> None:
     slow = iter([0.8])
     monkeypatch.setattr(settle, "slower_file", lambda *_: next(slow, None))
-    report = tuned(FASTER, **{"tuning.speed_criterion.min_speedup": 1}).report
+    asked = {"tuning.speed_criterion.min_speedup": 1, "tuning.exit_policy.max_trials": 1}
+    report = tuned(FASTER, **asked).report
     (lost,) = report.lost
     assert (lost.trial, lost.metric, lost.speedup) == (0, None, 0.8)
     assert report.placement is not None

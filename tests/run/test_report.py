@@ -4,7 +4,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import onnx
-import pytest
 
 from quantize.graph.identity import weights_sha256
 from quantize.models.artifact import ModelArtifact
@@ -36,7 +35,6 @@ def test_a_models_file_is_relative_to_the_run_even_beside_it(evaluated: Evaluate
     assert beside.integer_share == 0
 
 
-@pytest.mark.inc
 def test_the_provenance_of_a_run_names_what_decided_it(colour_run: TuneResult, configured: Configured) -> None:
     found = colour_run.report.provenance
     assert found.config_fingerprint == fingerprint(with_target(configured()).model_dump(mode="json"))

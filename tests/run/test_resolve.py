@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from quantize.config import load_config
 from quantize.data.preprocessing import PRESETS
 from quantize.models.artifact import ModelArtifact
@@ -12,8 +10,6 @@ from quantize.report.data import InputContractSection, PreprocessingSection
 from quantize.run.preflight import preprocessing_for
 from quantize.run.request import TuneResult
 from quantize.run.resolve import with_recorded_preprocessing
-
-pytestmark = pytest.mark.inc
 
 
 def test_a_run_keeps_its_preprocessing_when_the_catalog_has_learned_another(colour_run: TuneResult) -> None:

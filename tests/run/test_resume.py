@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from quantize.config import load_config
-from quantize.engines.inc.engine import IncSearch
+from quantize.engines.ort.engine import OrtSearch
 from quantize.errors import ConfigError, ExitCode, RunError
 from quantize.journal import Journal
 from quantize.report.provenance import ReplaySection
@@ -185,7 +185,6 @@ def test_a_second_run_in_the_same_folder_is_refused_while_the_first_is_at_work(
     assert tune(replace(request, overwrite=True)).exit_code is ExitCode.DONE
 
 
-@pytest.mark.inc
 @pytest.mark.usefixtures("brief")
 def test_an_interrupted_replay_goes_on_as_the_replay_that_it_was(
     colour_run: TuneResult, configured: Configured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -197,14 +196,13 @@ def test_an_interrupted_replay_goes_on_as_the_replay_that_it_was(
         patch.setattr(settle, "build", _interrupted)
         with pytest.raises(KeyboardInterrupt):
             tune(TuneRequest(configured(), replay=Path(colour_run.run.name), output_model=run, workers=1))
-    monkeypatch.setattr(IncSearch, "trials", lambda *_: pytest.fail("searched instead of replayed"))
+    monkeypatch.setattr(OrtSearch, "trials", lambda *_: pytest.fail("searched instead of replayed"))
     result = tune(TuneRequest(load_config(run / "config.yaml", {}), resume=run, workers=1))
     assert result.report.replay is not None
     assert result.report.replay.outcome == "same"
     assert result.exit_code is ExitCode.DONE
 
 
-@pytest.mark.inc
 @pytest.mark.parametrize(("outcome", "code"), [("different", ExitCode.NOT_MET), ("same", ExitCode.DONE)])
 def test_a_finished_replay_that_is_resumed_ends_with_the_exit_code_that_it_ended_with(
     colour_run: TuneResult, tmp_path: Path, outcome: str, code: ExitCode

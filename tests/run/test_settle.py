@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from quantize.engines.engine import SearchOutcome, SearchTask, Trial
-from quantize.engines.inc.engine import IncEngine
+from quantize.engines.ort.engine import OrtEngine
 from quantize.errors import ExitCode
 from quantize.report.markdown import markdown
 from quantize.rewrites import Rewritten
@@ -20,8 +20,6 @@ from quantize.run.tune import tune
 from quantize.target import CpuClass
 from tests.run.colours import chosen_candidate, forgetful
 from tests.run.conftest import Configured, EndedSearch, ScriptedSearch
-
-pytestmark = pytest.mark.inc
 
 Spoil = Callable[[int], None]
 
@@ -122,11 +120,11 @@ def test_the_search_goes_on_without_the_lost_candidate_while_there_is_budget(
         def outcome(self, trials: Sequence[Trial], seconds: float) -> SearchOutcome:
             return replace(super().outcome(trials, seconds), may_go_on=True)
 
-    def begun(_: IncEngine, task: SearchTask) -> GoingOn:
+    def begun(_: OrtEngine, task: SearchTask) -> GoingOn:
         asked.append(set(task.rejected))
         return GoingOn(task, colour_run.report.chosen.recipe, tuple(renamed(good, at) for at in range(len(asked))))
 
-    monkeypatch.setattr(IncEngine, "search", begun)
+    monkeypatch.setattr(OrtEngine, "search", begun)
     spoiled(1)
     config = configured({"tuning.time_budget": budget})
     result = tune(TuneRequest(config, input_model=colour_model, output_model=tmp_path / "out", workers=1))

@@ -15,8 +15,6 @@ from quantize.run.request import TuneRequest, TuneResult
 from quantize.run.tune import tune
 from tests.run.conftest import Configured, EndedSearch
 
-pytestmark = pytest.mark.inc
-
 Tuned = Callable[..., TuneResult]
 NO_MACHINE = 1000.0
 """A speed-up that no machine gives."""

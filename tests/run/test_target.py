@@ -28,8 +28,6 @@ from quantize.target import CPU_CLASSES, CpuClass
 from tests.run.colours import chosen_candidate
 from tests.run.conftest import Configured, EndedSearch
 
-pytestmark = pytest.mark.inc
-
 
 @pytest.mark.parametrize("cpu_class", CPU_CLASSES)
 def test_auto_is_this_machines_class(cpu_class: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,6 @@ from tests.run.conftest import Configured, EndedSearch
 WRITTEN = ("colours-13-int8.onnx", "colours-13-qdq.onnx")
 
 
-@pytest.mark.inc
 def test_a_run_begins_with_what_int8_is_expected_to_gain_on_this_cpu(
     colour_model: Path,
     configured: Configured,
@@ -54,7 +53,6 @@ def test_a_run_begins_with_what_int8_is_expected_to_gain_on_this_cpu(
     assert told[gain].startswith(f"{colour_model.stem}: ")
 
 
-@pytest.mark.inc
 def test_the_report_holds_the_cpu_and_its_expectation(colour_run: TuneResult) -> None:
     machine = colour_run.report.machine
     assert machine is not None
@@ -63,7 +61,6 @@ def test_the_report_holds_the_cpu_and_its_expectation(colour_run: TuneResult) ->
     assert "What this CPU can gain" in (colour_run.run / "report.md").read_text("utf-8")
 
 
-@pytest.mark.inc
 def test_a_run_leaves_both_models_and_its_records_named_as_agreed(colour_run: TuneResult) -> None:
     files = {path.name for path in colour_run.run.iterdir()}
     assert {*WRITTEN, "report.json", "report.md", "config.yaml", "trials.jsonl", "work"} <= files
@@ -73,24 +70,20 @@ def test_a_run_leaves_both_models_and_its_records_named_as_agreed(colour_run: Tu
     assert colour_run.report.verdict.status == "met"
 
 
-@pytest.mark.inc
 def test_a_run_leaves_nothing_outside_of_its_folder(colour_run: TuneResult) -> None:
     assert {path.name for path in colour_run.run.parent.iterdir()} == {"out", "here"}
     assert list((colour_run.run.parent / "here").iterdir()) == []
 
 
-@pytest.mark.inc
 def test_the_baseline_is_right_on_nearly_all_images_of_the_small_classifier(colour_run: TuneResult) -> None:
     assert top1_of(colour_run.report.baseline) > 0.95
 
 
-@pytest.mark.inc
 @pytest.mark.parametrize("name", WRITTEN)
 def test_a_written_model_passes_the_full_check(colour_run: TuneResult, name: str) -> None:
     onnx.checker.check_model(colour_run.run / name, full_check=True)
 
 
-@pytest.mark.inc
 def test_each_format_holds_its_own_operators_and_int8_weights(colour_run: TuneResult) -> None:
     report = colour_run.report
     assert report.model("int8").ops["QLinearConv"] == 2
@@ -101,7 +94,6 @@ def test_each_format_holds_its_own_operators_and_int8_weights(colour_run: TuneRe
         assert report.model(role).ops["Softmax"] == report.model(role).ops["GlobalAveragePool"] == 1
 
 
-@pytest.mark.inc
 def test_the_report_names_the_very_files_that_were_written(colour_run: TuneResult) -> None:
     for section in colour_run.report.models:
         path = colour_run.run / section.file
@@ -111,7 +103,6 @@ def test_the_report_names_the_very_files_that_were_written(colour_run: TuneResul
     assert read_report(colour_run.run / "report.json") == colour_run.report
 
 
-@pytest.mark.inc
 @pytest.mark.parametrize("role", ["fp32", "int8", "qdq"])
 def test_the_reported_accuracy_is_that_of_the_written_file_run_again(
     colour_run: TuneResult, colour_images: tuple[Path, Path], role: str
@@ -137,14 +128,12 @@ def test_the_reported_accuracy_is_that_of_the_written_file_run_again(
         assert found.fidelity.mean_kl == pytest.approx(kl, rel=1e-2)
 
 
-@pytest.mark.inc
 def test_the_written_configuration_loads_to_the_same_settings(colour_run: TuneResult, configured: Configured) -> None:
     again = load_config(colour_run.run / "config.yaml", {})
     assert again.model_dump(exclude={"notes"}) == with_target(configured()).model_dump(exclude={"notes"})
     assert again.model_dump(mode="json")["evaluation"] == colour_run.report.config["evaluation"]
 
 
-@pytest.mark.inc
 def test_the_journal_holds_every_trial_of_the_report(colour_run: TuneResult) -> None:
     lines = [json.loads(line) for line in (colour_run.run / "trials.jsonl").read_text().splitlines()]
     recorded = [line["result"]["section"] for line in lines if line.get("step", "").startswith("trial ")]
@@ -152,7 +141,6 @@ def test_the_journal_holds_every_trial_of_the_report(colour_run: TuneResult) -> 
     assert recorded[0]["graph_sha256"] == graph_sha256(chosen_candidate(colour_run))
 
 
-@pytest.mark.inc
 def test_the_report_counts_the_images_of_each_part(colour_run: TuneResult) -> None:
     data = colour_run.report.data
     assert (data.images, data.calibration, data.evaluation, data.certification) == (96, 24, 72, 0)
@@ -162,7 +150,6 @@ def test_the_report_counts_the_images_of_each_part(colour_run: TuneResult) -> No
     assert "Selected and measured on the same images." in text
 
 
-@pytest.mark.inc
 def test_an_existing_run_is_refused_and_left_as_it_was(
     colour_run: TuneResult, colour_model: Path, configured: Configured
 ) -> None:
@@ -172,7 +159,6 @@ def test_an_existing_run_is_refused_and_left_as_it_was(
     assert bytes_of(colour_run.run) == before
 
 
-@pytest.mark.inc
 @pytest.mark.parametrize("labels", [lambda name: f"missing-{name} 1", lambda name: f"{name} 1"])
 def test_an_earlier_run_stays_whole_until_its_replacement_has_proved_its_inputs(
     colour_run: TuneResult,
@@ -195,7 +181,6 @@ def test_an_earlier_run_stays_whole_until_its_replacement_has_proved_its_inputs(
     }
 
 
-@pytest.mark.inc
 def test_overwriting_replaces_the_whole_run(
     colour_run: TuneResult, colour_model: Path, configured: Configured, tmp_path: Path, ended_search: EndedSearch
 ) -> None:
@@ -210,7 +195,6 @@ def test_overwriting_replaces_the_whole_run(
     assert not (run / "report.html").exists() or (run / "report.html").read_text() != "of the earlier run"
 
 
-@pytest.mark.inc
 @pytest.mark.parametrize("link", [False, True])
 def test_the_source_is_never_written_over(
     colour_run: TuneResult, configured: Configured, tmp_path: Path, ended_search: EndedSearch, link: bool
@@ -228,7 +212,6 @@ def test_the_source_is_never_written_over(
     assert {path.name for path in tmp_path.iterdir()} == {source.name, output.name}
 
 
-@pytest.mark.inc
 def test_where_nothing_meets_the_criterion_the_best_candidate_is_written_and_the_exit_code_is_1(
     colour_run: TuneResult, colour_model: Path, configured: Configured, tmp_path: Path, ended_search: EndedSearch
 ) -> None:
@@ -247,7 +230,6 @@ def test_where_nothing_meets_the_criterion_the_best_candidate_is_written_and_the
     assert "do NOT meet" in (result.run / "report.md").read_text()
 
 
-@pytest.mark.inc
 @pytest.mark.parametrize("lost", [0, 1])
 def test_without_labels_agreement_with_fp32_decides_and_the_report_says_so(
     colour_run: TuneResult,
@@ -273,7 +255,6 @@ def test_without_labels_agreement_with_fp32_decides_and_the_report_says_so(
     assert "The images have no labels: agreement with fp32's top-1 decides." in (result.run / "report.md").read_text()
 
 
-@pytest.mark.inc
 def test_without_a_criterion_even_labels_of_another_model_do_not_stop_a_run(
     colour_run: TuneResult,
     configured: Configured,
@@ -304,7 +285,6 @@ def test_without_a_criterion_even_labels_of_another_model_do_not_stop_a_run(
     assert "--criterion none" in (result.run / "report.md").read_text()
 
 
-@pytest.mark.inc
 def test_images_that_cannot_be_read_stop_a_run_or_are_listed_and_a_certificate_needs_enough_images(
     colour_run: TuneResult,
     configured: Configured,
@@ -394,7 +374,6 @@ def test_labels_of_another_order_are_not_blamed_on_the_preprocessing_alone(
         tune(TuneRequest(config, input_model=tmp_path / "net.onnx", output_model=tmp_path / "out", workers=1))
 
 
-@pytest.mark.inc
 def test_an_interrupted_run_goes_on_after_its_last_finished_trial(
     colour_run: TuneResult, colour_model: Path, configured: Configured, tmp_path: Path, ended_search: EndedSearch
 ) -> None:
@@ -424,7 +403,6 @@ def test_an_interrupted_run_goes_on_after_its_last_finished_trial(
     assert (run / "trials.jsonl").read_bytes().startswith(journal)
 
 
-@pytest.mark.inc
 def test_a_finished_run_that_is_resumed_is_only_read_again(colour_run: TuneResult) -> None:
     before = bytes_of(colour_run.run)
     again = tune(TuneRequest(load_config(colour_run.run / "config.yaml", {}), resume=colour_run.run))
@@ -446,7 +424,6 @@ def test_a_model_without_images_is_refused(configured: Configured, colour_model:
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.inc
 def test_the_decoded_images_are_kept_for_a_later_run_unless_their_removal_is_asked_for(
     colour_run: TuneResult, colour_model: Path, configured: Configured, tmp_path: Path, ended_search: EndedSearch
 ) -> None:
