@@ -57,7 +57,7 @@ class QdqPattern:
 
     Attributes:
         node: The float node.
-        inputs: One entry an input: the integers behind it and their parameters, or None where it is not dequantized.
+        inputs: One entry per input: the integers behind it and their parameters, or None where it is not dequantized.
         integers: The quantized output's name.
         by: The quantized output's parameters.
         bounds: What a Relu or Clip between the node and its QuantizeLinear confines the output to, if there is one.

@@ -18,7 +18,7 @@ from quantize.graph.view import Graph
 def quantized_format(model: ModelProto) -> Literal["qlinear", "qdq", "mixed", "float"]:
     """Return the format of a model: that of its computing nodes where it has quantized ones.
 
-    ``mixed`` means that integer operators stand beside float operators on dequantized weights. A QuantizeLinear or
+    ``mixed`` means that both integer operators and float operators on dequantized weights occur. A QuantizeLinear or
     DequantizeLinear at the border of float nodes is part of both formats.
     """
     graph = Graph(model)

@@ -22,7 +22,7 @@ def integer_type(graph: Graph, name: str, zero_point: str = "") -> np.dtype[Any]
     Args:
         graph: The graph in any format.
         name: The tensor.
-        zero_point: Its zero point, which has the same type; "" where there is none.
+        zero_point: Its zero point, which has the same type; "" if it has none.
     """
     for constant in (zero_point, name):
         values = graph.constant(constant) if constant else None
@@ -70,7 +70,7 @@ class Unsigned:
 
         Args:
             name: The zero point of the int8 tensor; "" where it has none, which means 0.
-            shape: The shape that a zero point has to have where there is none; None: not known.
+            shape: The shape that a zero point must have if there is none yet; None: not known.
 
         Returns:
             Its name; None where it has none and the shape is not known.
@@ -88,7 +88,7 @@ class Unsigned:
         """Return a float tensor equal to ``name``, dequantized from uint8 instead of int8.
 
         Args:
-            name: What a DequantizeLinear makes, maybe moved by further nodes.
+            name: What a DequantizeLinear makes, possibly moved by further nodes.
 
         Returns:
             Its name; None where the zero point to write is not known.

@@ -28,7 +28,7 @@ def fix_reshapes(graph: Graph) -> None:
     for node in list(graph.nodes):
         if not is_op(node, "Reshape"):
             continue
-        target = values.get(node.input[1], _stored(graph, node.input[1]))
+        target = values.get(node.input[1], _constant(graph, node.input[1]))
         fixed = _keeping_batch(shapes.get(node.input[0]), target)
         if fixed is not None:
             graph.set_input(node, 1, graph.add_constant(f"{node.output[0]}_shape", np.array(fixed, dtype=np.int64)))
@@ -50,11 +50,6 @@ def _keeping_batch(source: Shape | None, target: Value | None) -> list[int] | No
     sizes = fixed_sizes(source[1:])
     inferred = target[0] == -1 and sizes is not None and math.prod(rest) == math.prod(sizes)
     return [0, *rest] if len(rest) == len(target) - 1 and (target[0] == source[0] or inferred) else None
-
-
-def _stored(graph: Graph, name: str) -> tuple[int, ...] | None:
-    array = graph.constant(name)
-    return tuple(int(size) for size in array) if array is not None and array.ndim == 1 else None
 
 
 def shape_values(graph: Graph, shapes: Mapping[str, Shape]) -> dict[str, Value]:

@@ -16,7 +16,7 @@ Channels = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Affine:
-    """``y = scale * x + shift``, one number a channel each, float64 of shape (C,)."""
+    """``y = scale * x + shift``, one number per channel each, float64 of shape (C,)."""
 
     scale: Channels
     shift: Channels
@@ -104,7 +104,7 @@ def _normalization(graph: Graph, node: NodeProto) -> Affine | None:
 
 
 def _per_channel(values: NDArray[np.generic], channels: int) -> Channels | None:
-    """Return a constant that broadcasts over (N, C, H, W) along C only as one number a channel, else None."""
+    """Return a constant that broadcasts over (N, C, H, W) along C only as one number per channel, else None."""
     if values.dtype != np.float32 or values.ndim > 4:
         return None
     shape = (1,) * (4 - values.ndim) + values.shape

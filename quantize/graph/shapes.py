@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from onnx import ModelProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, helper, shape_inference
 
 Shape = tuple[int | str | None, ...]
-"""One entry a dimension: its size, its symbol, or None where nothing is known."""
+"""One entry per dimension: its size, its symbol, or None where nothing is known."""
 
 _SMALL = 1024
 """Constants of up to so many elements may be shapes themselves; larger ones are declared by type and shape alone."""

@@ -51,7 +51,7 @@ def _apply(graph: Graph) -> Sequence[str]:
 
 
 def _free(graph: Graph, name: str) -> NodeProto | None:
-    """Take the QuantizeLinear and DequantizeLinear behind a float tensor away and return the node that makes it."""
+    """Remove the QuantizeLinear and DequantizeLinear behind a float tensor; return the node that makes it."""
     dequantize, quantize = graph.producer(name), quantizer(graph, name)
     maker = graph.producer(quantize.input[0]) if quantize is not None else None
     if dequantize is None or quantize is None or maker is None or len(maker.output) != 1 or not _is_head(graph, maker):
@@ -90,7 +90,7 @@ def _is_head(graph: Graph, maker: NodeProto) -> bool:
 
 
 def _gemm_from_matmul(graph: Graph, add: NodeProto) -> bool:
-    """Replace ``MatMul(a, b) + constant`` by a Gemm: a and b quantized matrices, b constant, one bias a column.
+    """Replace ``MatMul(a, b) + constant`` by a Gemm: a and b quantized matrices, b constant, one bias per column.
 
     The bias is rounded to a 255th of the smallest step of the product, or finer.
 

@@ -69,7 +69,7 @@ def fold_quantized(
 
 
 def _rounded(weight: NDArray[Any], most: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Return a weight, output channels first, as integers of at most ``most``, and one scale a channel."""
+    """Return a weight, output channels first, as integers of at most ``most``, and one scale per channel."""
     largest = np.abs(weight).reshape(len(weight), -1).max(axis=1)
     scale = np.maximum(largest / most, np.finfo(np.float32).tiny).astype(np.float32)
     return np.clip(np.rint(weight / scale.reshape(-1, 1, 1, 1)), -most, most).astype(np.int8), scale

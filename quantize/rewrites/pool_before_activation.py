@@ -134,4 +134,4 @@ def _broken(graph: Graph, names: Sequence[str]) -> Sequence[str]:
 
 
 POOL_BEFORE_ACTIVATION = Rewrite("pool-before-activation", Declaration("exact"), _apply, _broken, not_shown_slower)
-"""Behind a Conv that computes in float. After ``redundant``, which would take a Relu before QuantizeLinear away."""
+"""Behind a Conv that computes in float. After ``redundant``, which would remove a Relu before QuantizeLinear."""

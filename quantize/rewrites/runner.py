@@ -62,7 +62,7 @@ class Rewritten:
     Attributes:
         qlinear: The QLinear form.
         qdq: The QDQ form.
-        records: One entry a rewrite, in the order tried.
+        records: One entry per rewrite, in the order tried.
     """
 
     qlinear: ModelProto
@@ -105,7 +105,7 @@ def rewrite(
         faster: Paired timing; without it, every rewrite that is right is kept.
         agreement: Agreement with fp32, to be recorded; taken as unmoved where no score moved.
         criterion: Whether a candidate still meets the run's criterion; asked only where scores moved.
-        progress: Told the rewrites done.
+        progress: Receives the number of rewrites done.
 
     Raises:
         ModelError: The model cannot be expressed in both formats.
@@ -148,7 +148,7 @@ def rewrite(
 
 
 def scores(model: ModelProto, images: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Return a model's first output for batches of images, one row an image, computed without saturation.
+    """Return a model's first output for batches of images, one row per image, computed without saturation.
 
     A batch that is smaller than the one that the model insists on is filled up with copies, which count for nothing.
     """

@@ -11,7 +11,7 @@ from quantize.graph.view import Graph
 
 
 def to_qdq(graph: Graph, node: NodeProto) -> bool:
-    """Replace a QLinearConcat by a DequantizeLinear an input, Concat, and QuantizeLinear.
+    """Replace a QLinearConcat by one DequantizeLinear per input, Concat, and QuantizeLinear.
 
     Inputs of the node: Y_scale, Y_zero_point, then tensor, scale and zero point of each input.
     """

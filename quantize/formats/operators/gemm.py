@@ -63,7 +63,7 @@ def to_float_output(graph: Graph, node: NodeProto) -> bool:
 
 
 def _inputs(graph: Graph, node: NodeProto, operands: Sequence[QuantizedInput | None]) -> list[str] | None:
-    """Return the first seven inputs of the QGemm, the bias "" where there is none; None where it cannot be one."""
+    """Return the first seven inputs of the QGemm, the bias "" if it has none; None if it cannot be one."""
     a, b = operands[0], operands[1]
     if a is None or b is None or a.by.axis is not None or b.by.axis not in (None, _output_channels(node)):
         return None

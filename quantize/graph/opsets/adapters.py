@@ -50,6 +50,25 @@ def attribute_to_input(attribute_name: str, position: int, dtype: type[np.generi
     return adapt
 
 
+def each(*adapters: Adapter) -> Adapter:
+    """Return the adapter that applies several."""
+
+    def adapt(node: NodeProto, step: Step) -> None:
+        for adapter in adapters:
+            adapter(node, step)
+
+    return adapt
+
+
+def rename(op_type: str) -> Adapter:
+    """Return the adapter for an operator that only got another name."""
+
+    def adapt(node: NodeProto, step: Step) -> None:  # noqa: ARG001 - every adapter takes both
+        node.op_type = op_type
+
+    return adapt
+
+
 def drop(*names: str) -> Adapter:
     """Return the adapter for attributes that do not exist any more and meant nothing at inference."""
 

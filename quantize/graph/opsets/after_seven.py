@@ -6,7 +6,7 @@ import numpy as np
 from onnx import NodeProto
 
 from quantize.graph.nodes import attribute, set_attribute, take_attribute
-from quantize.graph.opsets.adapters import Adapter, Step, attribute_to_input, cannot, refuse
+from quantize.graph.opsets.adapters import Adapter, Step, attribute_to_input, cannot, each, refuse, rename
 from quantize.graph.view import Graph
 
 _REDUCTIONS = ["L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "SumSquare"]
@@ -14,38 +14,15 @@ _GRID_MODES = {"bilinear": "linear", "bicubic": "cubic"}
 
 
 def spatial_statistics(node: NodeProto, step: Step) -> None:
-    """Opset 9: BatchNormalization has one mean a channel, no more one a pixel."""
+    """Opset 9: BatchNormalization has one mean per channel, no longer one per pixel."""
     if take_attribute(node, "spatial", 1) != 1:
         raise cannot(node, step, "batch normalization with a mean for every pixel")
-
-
-def slice_bounds(node: NodeProto, step: Step) -> None:
-    """Opset 10: the bounds of a Slice are inputs."""
-    for position, name in enumerate(("starts", "ends", "axes"), start=1):
-        attribute_to_input(name, position)(node, step)
 
 
 def top_count(node: NodeProto, step: Step) -> None:
     """Opset 10: the count of a TopK is an input of shape [1]."""
     count = np.array([take_attribute(node, "k")], dtype=np.int64)
     step.graph.set_input(node, 1, step.graph.add_constant(f"{node.output[0]}_k", count))
-
-
-def upsample_to_resize(node: NodeProto, step: Step) -> None:  # noqa: ARG001
-    """Opset 10: Upsample is called Resize."""
-    node.op_type = "Resize"
-
-
-def clip_bounds(node: NodeProto, step: Step) -> None:
-    """Opset 11: the bounds of a Clip are inputs."""
-    for position, name in enumerate(("min", "max"), start=1):
-        attribute_to_input(name, position, np.float32)(node, step)
-
-
-def pad_sizes(node: NodeProto, step: Step) -> None:
-    """Opset 11: the sizes and the value of a Pad are inputs."""
-    attribute_to_input("pads", 1)(node, step)
-    attribute_to_input("value", 2, np.float32)(node, step)
 
 
 def resize_coordinates(node: NodeProto, step: Step) -> None:
@@ -61,19 +38,6 @@ def resize_coordinates(node: NodeProto, step: Step) -> None:
     set_attribute(node, "coordinate_transformation_mode", "asymmetric")
     if attribute(node, "mode", "nearest") == "nearest":
         set_attribute(node, "nearest_mode", "ceil" if (scales < 1).any() else "floor")
-
-
-def scatter_elements(node: NodeProto, step: Step) -> None:  # noqa: ARG001
-    """Opset 11: Scatter is called ScatterElements."""
-    node.op_type = "ScatterElements"
-
-
-def dropout_ratio(node: NodeProto, step: Step) -> None:
-    """Opset 12: the ratio of a Dropout is an input; without a third input it does nothing."""
-    ratio = take_attribute(node, "ratio")
-    if ratio is not None:
-        name = step.graph.add_constant(f"{node.output[0]}_ratio", np.asarray(ratio, dtype=np.float32))
-        step.graph.set_input(node, 1, name)
 
 
 def softmax_axis(node: NodeProto, step: Step) -> None:
@@ -129,9 +93,18 @@ ADAPTERS: dict[int, dict[str, Adapter]] = {
         "Scan": refuse("a Scan of an opset before 9"),
         "Upsample": attribute_to_input("scales", 1, np.float32),
     },
-    10: {"Slice": slice_bounds, "TopK": top_count, "Upsample": upsample_to_resize},
-    11: {"Clip": clip_bounds, "Pad": pad_sizes, "Resize": resize_coordinates, "Scatter": scatter_elements},
-    12: {"Dropout": dropout_ratio},
+    10: {
+        "Slice": each(*(attribute_to_input(name, at) for at, name in enumerate(("starts", "ends", "axes"), start=1))),
+        "TopK": top_count,
+        "Upsample": rename("Resize"),
+    },
+    11: {
+        "Clip": each(attribute_to_input("min", 1, np.float32), attribute_to_input("max", 2, np.float32)),
+        "Pad": each(attribute_to_input("pads", 1), attribute_to_input("value", 2, np.float32)),
+        "Resize": resize_coordinates,
+        "Scatter": rename("ScatterElements"),
+    },
+    12: {"Dropout": attribute_to_input("ratio", 1, np.float32)},
     13: {
         "Hardmax": softmax_axis,
         "LogSoftmax": softmax_axis,

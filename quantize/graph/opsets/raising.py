@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import onnx.defs
@@ -63,7 +63,9 @@ def raise_graph(graph: Graph, opset: int, *, where: str | None = None) -> list[N
     changed: dict[int, NodeProto] = {}
     for version in range(graph.opset + 1, opset + 1):
         adapters = ADAPTERS.get(version, {})
-        asks = any(_adapter(node, adapters) in READS_SHAPES for node in _with_bodies(graph.nodes))
+        asks = any(
+            _adapter(inner, adapters) in READS_SHAPES for node in graph.nodes for inner in (node, *_bodies(node))
+        )
         step = Step(graph, version, graph.shapes() if asks else {}, where)
         changed |= {id(node): node for node in _adapt(step, adapters)}
         graph.opset = version
@@ -86,12 +88,6 @@ def _adapt(step: Step, adapters: Mapping[str, Adapter]) -> list[NodeProto]:
 
 def _adapter(node: NodeProto, adapters: Mapping[str, Adapter]) -> Adapter | None:
     return adapters.get(node.op_type, adapters.get(ANY_OPERATOR)) if node.domain in DEFAULT_DOMAINS else None
-
-
-def _with_bodies(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
-    for node in nodes:
-        yield node
-        yield from _bodies(node)
 
 
 def _bodies(node: NodeProto) -> Iterator[NodeProto]:

@@ -1,4 +1,4 @@
-"""Opsets 4 to 7: broadcasting as in numpy, shapes as inputs, no more in-place and training attributes."""
+"""Opsets 4 to 7: broadcasting as in numpy, shapes as inputs, in-place and training attributes gone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def concat_axis(node: NodeProto, step: Step) -> None:  # noqa: ARG001
 
 
 def cast_type(node: NodeProto, step: Step) -> None:
-    """Opset 6: the type is a number, no more a name."""
+    """Opset 6: the type is a number, no longer a name."""
     name = attribute(node, "to")
     if name not in TensorProto.DataType.keys():  # noqa: SIM118 - an enum wrapper, no dict
         raise cannot(node, step, f"unknown type {name!r}")
@@ -32,7 +32,7 @@ def selu_constants(node: NodeProto, step: Step) -> None:  # noqa: ARG001
 
 
 def broadcast_by_axis(node: NodeProto, step: Step) -> None:
-    """Opset 7: shapes are aligned at the end as in numpy, no more at an ``axis`` of the first input."""
+    """Opset 7: shapes are aligned at the end as in numpy, no longer at an ``axis`` of the first input."""
     enabled, axis = take_attribute(node, "broadcast", 0), take_attribute(node, "axis")
     if not enabled or axis is None:
         return
@@ -65,7 +65,7 @@ def slope_per_channel(node: NodeProto, step: Step) -> None:
 
 
 def inference_only(node: NodeProto, step: Step) -> None:
-    """Opset 7: no more ``is_test``; BatchNormalization trains where it has more than one output."""
+    """Opset 7: ``is_test`` is gone; BatchNormalization trains where it has more than one output."""
     take_attribute(node, "is_test")
     if node.op_type == "BatchNormalization" and any(node.output[1:]):
         raise cannot(node, step, "batch normalization in training mode")
