@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, numpy_helper
 
+from quantize.calibration.exposure import with_outputs
 from quantize.formats.saturation import is_depthwise
 from quantize.graph.nodes import INTEGER_WEIGHTED, attribute
 from quantize.models.session import open_session
@@ -78,13 +79,9 @@ def _inputs_of(
 ) -> dict[str, NDArray[np.float32]]:
     source = model.graph.input[0].name
     wanted = [name for name in dict.fromkeys(node.input[0] for node in layers) if name != source]
-    exposed = ModelProto()
-    exposed.CopyFrom(model)
-    del exposed.graph.output[:]
-    exposed.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in wanted)
     if not wanted:
         return {source: images}
-    session = open_session(exposed.SerializeToString())
+    session = open_session(with_outputs(model, wanted).SerializeToString())
     parts = [session.run(wanted, {source: images[row : row + 1]}) for row in range(len(images))]
     joined = {name: np.concatenate([part[place] for part in parts]) for place, name in enumerate(wanted)}
     return {source: images, **joined}

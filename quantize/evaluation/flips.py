@@ -124,8 +124,6 @@ class ClassDrop:
     Attributes:
         label: The class.
         n: Its images.
-        baseline_right: Images that the baseline gets right.
-        candidate_right: Images that the candidate gets right.
         lost: Images that only the baseline gets right.
         gained: Images that only the candidate gets right.
         p_value: One-sided exact McNemar test of "no drop in this class".
@@ -134,8 +132,6 @@ class ClassDrop:
 
     label: int
     n: int
-    baseline_right: int
-    candidate_right: int
     lost: int
     gained: int
     p_value: float
@@ -164,16 +160,13 @@ def class_drops(baseline: Evaluation, candidate: Evaluation, *, k: int = 1) -> t
     def per_class(images: NDArray[np.bool_]) -> list[int]:
         return [int(count) for count in np.bincount(of_class[images], minlength=len(present))]
 
-    n, right_before, right_after = per_class(np.ones_like(before)), per_class(before), per_class(after)
-    lost, gained = per_class(before & ~after), per_class(after & ~before)
+    n, lost, gained = (per_class(images) for images in (np.ones_like(before), before & ~after, after & ~before))
     p_values = [mcnemar_exact_drop(b, c) for b, c in zip(lost, gained, strict=True)]
     adjusted = stats.false_discovery_control(p_values, method="bh")
     drops = [
         ClassDrop(
             label=int(label),
             n=n[i],
-            baseline_right=right_before[i],
-            candidate_right=right_after[i],
             lost=lost[i],
             gained=gained[i],
             p_value=p_values[i],

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from onnx import ModelProto, NodeProto, TensorProto, helper
+from onnx import ModelProto, NodeProto
 
+from quantize.calibration.exposure import with_outputs
 from quantize.data.batches import Batch
 from quantize.formats import canonical
 from quantize.graph.nodes import ACTIVATIONS, INTEGER_WEIGHTED
@@ -71,10 +72,7 @@ class _Probe:
     """Runs a model and returns some of its inner tensors."""
 
     def __init__(self, graph: Graph, tensors: list[str]) -> None:
-        model = graph.model()
-        del model.graph.output[:]
-        known = dict.fromkeys(tensors)
-        model.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in known)
+        model = with_outputs(graph.model(), dict.fromkeys(tensors))
         # Without optimization: what is asked for would keep layers from being fused, and differently in each model.
         self._session = open_session(model.SerializeToString(), optimization="none")
         self._input = self._session.get_inputs()[0].name

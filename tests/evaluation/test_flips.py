@@ -96,8 +96,9 @@ def test_a_class_that_quantization_broke_stands_out_of_a_thousand(made: Made) ->
     assert len(found) == 1000
     assert [drop.label for drop in significant_drops(found)] == [417]
     broken = found[0]
-    assert (broken.n, broken.candidate_right, broken.gained) == (50, 0, 0)
-    assert broken.drop == broken.baseline_right / 50
+    right = int((before[labels == 417] == 0).sum())
+    assert (broken.n, broken.lost, broken.gained) == (50, right, 0)
+    assert broken.drop == right / 50
 
 
 def test_without_a_true_drop_no_class_is_listed_in_19_of_20_runs(made: Made) -> None:

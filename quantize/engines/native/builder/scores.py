@@ -17,8 +17,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
+from quantize.calibration.exposure import with_outputs
 from quantize.formats.exact import open_exact_session
 from quantize.graph.nodes import replace_all
 from quantize.graph.view import Graph
@@ -84,13 +85,9 @@ def logits(model: onnx.ModelProto, images: Iterable[Floats], threads: int = 1) -
             run, and how the images are cut into batches changes no bit of the result.
         threads: Of the session.
     """
-    exposed = onnx.ModelProto()
-    exposed.CopyFrom(model)
     tensor = logits_tensor(model)
-    del exposed.graph.output[:]
-    exposed.graph.output.append(helper.make_tensor_value_info(tensor, TensorProto.FLOAT, None))
     # What is corrected is what quantizing did, not what the CPU at hand saturates: the same model is made everywhere.
-    session = open_exact_session(exposed, threads=threads)
+    session = open_exact_session(with_outputs(model, [tensor]), threads=threads)
     given = session.get_inputs()[0]
     fixed = given.shape[0] if isinstance(given.shape[0], int) else None
     parts = []
