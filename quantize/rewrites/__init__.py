@@ -6,7 +6,7 @@ from quantize.rewrites.channel_affine import CONTRACTS, InputContract, contract_
 from quantize.rewrites.contract_check import check_input_contract, fold_nearest
 from quantize.rewrites.input_contract import fold_input_contract
 from quantize.rewrites.protocol import Comparison, Declaration, Movement, RatioInterval, Rewrite
-from quantize.rewrites.registry import REWRITES, select_rewrites
+from quantize.rewrites.registry import REWRITES, apply_rewrites, select_rewrites
 from quantize.rewrites.runner import RewriteRecord, Rewritten, rewrite
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Rewrite",
     "RewriteRecord",
     "Rewritten",
+    "apply_rewrites",
     "check_input_contract",
     "contract_input",
     "fold_input_contract",

@@ -5,7 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
+from onnx import ModelProto
+
 from quantize.errors import ConfigError
+from quantize.formats import canonical, to_qdq
+from quantize.graph.view import Graph
 from quantize.rewrites.channel_padding import CHANNEL_PADDING
 from quantize.rewrites.common_scales import COMMON_SCALES
 from quantize.rewrites.float_head import FLOAT_HEAD
@@ -60,3 +64,19 @@ def select_rewrites(setting: str | Sequence[str]) -> tuple[Rewrite, ...]:
                 advice=f"did you mean {near[0]!r}?" if near else None,
             )
     return tuple(rewrite for rewrite in REWRITES if rewrite.name in names)
+
+
+def apply_rewrites(model: ModelProto, names: Sequence[str]) -> ModelProto:
+    """Return ``model`` (QDQ) after the named rewrites, in their order; those that match nothing change nothing.
+
+    Raises:
+        ConfigError: If there is no rewrite of a name.
+    """
+    if not names:
+        return model
+    current = canonical(model)
+    for rewrite in select_rewrites(names):
+        graph = Graph(current)
+        if rewrite.apply(graph):
+            current = graph.model()
+    return to_qdq(current)

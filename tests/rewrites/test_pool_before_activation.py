@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from quantize.engines.native.builder.builder import apply_rewrites
 from quantize.formats import canonical, to_qdq, to_qlinear
 from quantize.graph.view import Graph
 from quantize.models.session import open_session
+from quantize.rewrites import apply_rewrites
 from quantize.rewrites.pool_before_activation import POOL_BEFORE_ACTIVATION
 from quantize.rewrites.redundant import REDUNDANT
 from tests.rewrites.checks import Feeds, apply, assert_declared, assert_untouched

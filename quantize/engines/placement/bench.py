@@ -8,7 +8,6 @@ from dataclasses import replace
 from onnx import ModelProto, numpy_helper
 
 from quantize.engines.engine import PlacedTrial, SearchTask, Trial
-from quantize.engines.native.builder.builder import apply_rewrites
 from quantize.engines.native.builder.layers import arrays, layers
 from quantize.engines.native.search.latency_model import ProfiledTimes
 from quantize.engines.native.search.op_graph import op_graph
@@ -20,7 +19,7 @@ from quantize.formats import to_qdq
 from quantize.graph.nodes import INTEGER_WEIGHTED
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.recipe import Recipe
-from quantize.rewrites import RatioInterval
+from quantize.rewrites import RatioInterval, apply_rewrites
 
 _SENSITIVITY_IMAGES = 64
 

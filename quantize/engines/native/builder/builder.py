@@ -24,16 +24,14 @@ from quantize.engines.native.builder.weights import (
     WeightQuantizer,
 )
 from quantize.errors import EngineError
-from quantize.formats import canonical, to_qdq
 from quantize.formats.exact import with_unsigned_weights
 from quantize.formats.float_weights import guard_float_layers, with_weights
 from quantize.graph.nodes import default_opset
 from quantize.graph.opsets.raising import raise_opset
-from quantize.graph.view import Graph
 from quantize.grid.grid import Grid
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.recipe import Recipe
-from quantize.rewrites import select_rewrites
+from quantize.rewrites import apply_rewrites
 
 QUANTIZABLE = tuple(
     sorted((set(QLinearOpsRegistry) | set(QDQRegistry)) - {"EmbedLayerNormalization", "Attention", "LSTM"})
@@ -143,19 +141,3 @@ def source_graph(model: onnx.ModelProto, recipe: Recipe) -> onnx.ModelProto:
 def op_types_of(recipe: Recipe) -> tuple[str, ...]:
     """Return the op types that a recipe quantizes."""
     return tuple(sorted(set(QUANTIZABLE) - set(recipe.float_op_types)))
-
-
-def apply_rewrites(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
-    """Return ``model`` (QDQ) after the named rewrites, in their order; those that match nothing change nothing.
-
-    Raises:
-        ConfigError: If there is no rewrite of a name.
-    """
-    if not names:
-        return model
-    current = canonical(model)
-    for rewrite in select_rewrites(names):
-        graph = Graph(current)
-        if rewrite.apply(graph):
-            current = graph.model()
-    return to_qdq(current)

@@ -90,22 +90,17 @@ class Costs:
 def canonical(costs: Costs, float_ops: frozenset[str]) -> frozenset[str]:
     """Return an assignment without the ops whose exclusion changes nothing in the graph.
 
-    In a QDQ graph the tensors carry the quantization, not the ops. An Add whose inputs are made, and whose output is
-    taken, by int8 ops stands between DequantizeLinear and QuantizeLinear whether or not it is excluded, and onnxruntime
-    makes an int8 Add of it when a session opens. Keeping it in fp32 on paper only would give the same candidate another
-    name.
+    In a QDQ graph the tensors carry the quantization, not the ops: an Add between int8 ops stands between
+    DequantizeLinear and QuantizeLinear whether or not it is excluded, and onnxruntime makes an int8 Add of it.
 
     Args:
         costs: The model; fixed ops stay as they are.
         float_ops: Ops in fp32.
     """
-    remaining = float_ops
+    graph, remaining = costs.graph, float_ops
     while True:
-        idle = {
-            op.name
-            for op in costs.graph.ops
-            if op.name in remaining and op.name not in costs.fixed and _is_idle(costs.graph, op, remaining)
-        }
+        excluded = remaining - costs.fixed
+        idle = {op.name for op in graph.ops if op.name in excluded and _is_idle(graph, op, remaining)}
         if not idle:
             return remaining
         remaining -= idle

@@ -1,4 +1,4 @@
-"""How far scores move from the fp32 model's, on images held in memory and on images that the statistics did not see."""
+"""How far scores move from the fp32 model's, on images held in memory."""
 
 from __future__ import annotations
 
@@ -30,34 +30,6 @@ Given = TypeVar("Given")
 Result = TypeVar("Result")
 
 
-class ParallelSessions:
-    """Sessions of one thread each, several of which run at a time.
-
-    Two runs on a core each take less time together than one after the other on both cores: nothing waits within an op.
-    """
-
-    def __init__(self, threads: int) -> None:
-        """Set up with ``threads`` runs at a time.
-
-        Raises:
-            ValueError: ``threads`` is not positive.
-        """
-        if threads < 1:
-            raise ValueError(f"at least one run at a time, not {threads}")
-        self._threads = threads
-
-    def open(self, content: bytes) -> onnxruntime.InferenceSession:
-        """Return a session of a serialized model, to be run on one thread."""
-        return open_session(content, threads=1, spinning=False)
-
-    def map(self, run: Callable[[Given], Result], given: Sequence[Given]) -> list[Result]:
-        """Return ``run(value)`` for all values, in their order."""
-        if self._threads == 1 or len(given) < 2:
-            return [run(value) for value in given]
-        with ThreadPoolExecutor(self._threads) as pool:
-            return list(pool.map(run, given))
-
-
 class Scorer:
     """The fp32 model's scores on some images, and candidates' fidelity to them."""
 
@@ -71,13 +43,28 @@ class Scorer:
             threads: Micro-batches that run at a time.
         """
         self.images = _first_images(batches, most)
-        self.sessions = ParallelSessions(threads)
+        self._threads = threads
         self._contract = model.contract
         fixed = model.contract.fixed_batch or 1
         self._micro_batch = -(-_MICRO_BATCH // fixed) * fixed
         proto = model.proto()
         self._kind = score_kind(proto)
         self.reference = self._scores(proto.SerializeToString())
+
+    def open(self, content: bytes) -> onnxruntime.InferenceSession:
+        """Return a session of a serialized model, to be run on one thread."""
+        return open_session(content, threads=1, spinning=False)
+
+    def map(self, run: Callable[[Given], Result], given: Sequence[Given]) -> list[Result]:
+        """Return ``run(value)`` for all values, in their order; several run at a time.
+
+        Two runs on a core each take less time together than one after the other on both cores: nothing waits within an
+        op.
+        """
+        if self._threads == 1 or len(given) < 2:
+            return [run(value) for value in given]
+        with ThreadPoolExecutor(self._threads) as pool:
+            return list(pool.map(run, given))
 
     def fidelity(self, candidate: onnx.ModelProto) -> Fidelity:
         """Return the fidelity of a candidate with the fp32 model's contract, computed without saturation."""
@@ -90,10 +77,10 @@ class Scorer:
         return of_images
 
     def _scores(self, content: bytes) -> npt.NDArray[np.float32]:
-        session = self.sessions.open(content)
+        session = self.open(content)
         starts = range(0, len(self.images), self._micro_batch)
         parts = [self.images[start : start + self._micro_batch] for start in starts]
-        return np.concatenate(self.sessions.map(lambda images: scores_of(session, self._contract, images), parts))
+        return np.concatenate(self.map(lambda images: scores_of(session, self._contract, images), parts))
 
 
 class CrossValidation:

@@ -129,14 +129,9 @@ class Search:
             ValueError: If ``trials`` has not been exhausted.
         """
         chosen = self.result.chosen
-        fast = [
-            candidate
-            for candidate in self._candidates.evaluated
-            if candidate.met and candidate.speed in ("met", "inconclusive")
-        ]
-        fast.sort(
-            key=lambda candidate: (candidate is not chosen, candidate.speed != "met", -(candidate.speedup or 0.0))
-        )
+        met = [candidate for candidate in self._candidates.evaluated if candidate.met]
+        fast = [candidate for candidate in met if candidate.speed in ("met", "inconclusive")]
+        fast.sort(key=lambda fit: (fit is not chosen, fit.speed != "met", -(fit.speedup or 0.0)))
         yield from (candidate.trial.recipe for candidate in fast)
         if fast and self._settings.may_end_in_fp32:
             recipe = fast[0].trial.recipe

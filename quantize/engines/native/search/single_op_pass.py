@@ -85,7 +85,7 @@ class SingleOpPass:
             if not outputs:
                 continue
             before = self._live
-            session = self._scorer.sessions.open(self._subgraphs.extract(nodes, outputs))
+            session = self._scorer.open(self._subgraphs.extract(nodes, outputs))
             self._live = before | self._run(session, nodes, outputs, before)
             if op is not None:
                 yield from self._quantized_alone(op, before)
@@ -104,13 +104,13 @@ class SingleOpPass:
             bias = self._biases.get(op.name)
             added = None if bias is None else (op.nodes[0], bias)
             own = changed if bias is None else [*changed, self._weights[bias]]
-            session = self._scorer.sessions.open(self._subgraphs.extract(op.nodes, [op.output], own, added))
+            session = self._scorer.open(self._subgraphs.extract(op.nodes, [op.output], own, added))
             output = self._run(session, op.nodes, [op.output], before)[op.output]
             yield ("weights", op.name), self._divergences_with(last, op.output, output)
 
     def _rounded(self, tensor: str) -> list[npt.NDArray[Any]]:
         grid = self._grids[tensor]
-        return self._scorer.sessions.map(grid.placed, self._live[tensor])
+        return self._scorer.map(grid.placed, self._live[tensor])
 
     def _divergences_with(self, index: int, tensor: str, values: list[npt.NDArray[Any]]) -> list[float]:
         """Return the divergences where a tensor has other values when the nodes behind ``index`` run."""
@@ -122,7 +122,7 @@ class SingleOpPass:
         else:
             # An op's output and its weights are quantized one after the other, with the same graph behind them.
             if self._rest_index != index:
-                self._rest_session = self._scorer.sessions.open(self._subgraphs.extract(nodes, [output]))
+                self._rest_session = self._scorer.open(self._subgraphs.extract(nodes, [output]))
                 self._rest_index = index
             scores = self._run(self._rest_session, nodes, [output], live)[output]
         whole = np.concatenate([part.reshape(len(part), -1) for part in scores])
@@ -134,7 +134,7 @@ class SingleOpPass:
         inputs = self._subgraphs.inputs(nodes)
         steps = len(live[inputs[0]]) if inputs else len(next(iter(live.values())))
         feeds = [{name: live[name][step] for name in inputs} for step in range(steps)]
-        results = self._scorer.sessions.map(lambda feed: session.run(list(outputs), feed), feeds)
+        results = self._scorer.map(lambda feed: session.run(list(outputs), feed), feeds)
         return {name: [values[at] for values in results] for at, name in enumerate(outputs)}
 
 
