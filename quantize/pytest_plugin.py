@@ -52,7 +52,7 @@ class CheckedRun:
 
         return read_report(find_run(self.path) / "report.json")
 
-    def check(self, require: tuple[str, ...] = ()) -> Checked:
+    def check(self, require: tuple[str, ...] = ()) -> CheckOutcome:
         """Return the outcome of ``quantize check``.
 
         Args:
@@ -63,11 +63,11 @@ class CheckedRun:
         """
         from quantize.commands.check import check_run
 
-        return Checked(check_run(self.path, self.baseline, self.tolerances, write=False, require=require))
+        return CheckOutcome(check_run(self.path, self.baseline, self.tolerances, write=False, require=require))
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckOutcome:
     """The outcome of a check."""
 
     result: GateResult
@@ -77,7 +77,7 @@ class Checked:
         from quantize.gate.drawings import lines_text
 
         if self.result.exit_code != 0:
-            lines = [one for one in self.result.lines if self.result.failing(one) or one.verdict == "inconclusive"]
+            lines = [line for line in self.result.lines if self.result.failing(line) or line.verdict == "inconclusive"]
             pytest.fail(f"{self.result.headline}\n{lines_text(lines)}", pytrace=False)
 
 

@@ -24,8 +24,10 @@ def machine(
 
     Measured once, in some seconds, and kept for this CPU, onnxruntime and number of threads.
     """
-    from quantize.commands.machine import examine_machine, machine_report_text
+    from quantize.commands.machine import examine_machine
+    from quantize.measurement.machine.text import machine_text
 
-    examined = examine_machine(model, cores_per_instance, again=measure_again)
-    print_result(examined.report.model_dump_json(indent=1) if json else machine_report_text(examined))
+    report, place = examine_machine(model, cores_per_instance, again=measure_again)
+    text = machine_text(report.machine, place, report.expectation, report.layers)
+    print_result(report.model_dump_json(indent=1) if json else text)
     return ExitCode.DONE

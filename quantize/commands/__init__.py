@@ -1,1 +1,1 @@
-"""One use case a command, between the command line and the rooms below."""
+"""One use case for each command: what Python users and the command line both call."""

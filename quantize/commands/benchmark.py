@@ -113,9 +113,8 @@ def _report(
         precision=request.precision,
         baseline=BASELINE if measured.compared else None,
     )
-    inputs = {
-        name: prepared_inputs(crops, measured.preprocessings[name], model) for name, model in measured.models.items()
-    }
+    models, preprocessings = measured.models, measured.preprocessings
+    inputs = {name: prepared_inputs(crops, preprocessings[name], model) for name, model in models.items()}
     few = {name: images[0] for name, images in inputs.items()}
     instances = request.config.evaluation.performance.configs.num_of_instance
     speed = request.asks_speed
@@ -134,10 +133,10 @@ def _report(
                 bytes=model.bytes,
                 accuracy=accuracy.get(name),
                 preprocessing=None
-                if measured.preprocessings[name].fingerprint == measured.preprocessing.fingerprint
-                else _section(measured.preprocessings[name]),
+                if preprocessings[name].fingerprint == measured.preprocessing.fingerprint
+                else _section(preprocessings[name]),
             )
-            for name, model in measured.models.items()
+            for name, model in models.items()
         ),
         latency=measure(plan, inputs, progress=progress) if speed else None,
         instances=measure_instances(plan, inputs, instances, progress=progress) if speed and instances > 1 else None,

@@ -110,7 +110,7 @@ def subjects(request: BenchmarkRequest) -> Subjects:
         models = {} if request.baseline_model is None else {BASELINE: ModelArtifact.load(request.baseline_model)}
         own = ModelArtifact.load(request.input_model)
         models[own.path.stem if own.path.stem != BASELINE else "model"] = own
-        report = _report_beside(own)
+        report = _report_next_to(own)
     _require_same_kind(models)
     settings = request.config.data
     data = settings.path or (Path(report.data.path) if report else None)
@@ -139,7 +139,7 @@ def _models_of(folder: Path, report: RunReport, baseline: Path | None) -> dict[s
     return models | {model.role: ModelArtifact.load(folder / model.file) for model in report.models}
 
 
-def _report_beside(model: ModelArtifact) -> RunReport | None:
+def _report_next_to(model: ModelArtifact) -> RunReport | None:
     """Return the report of the run that wrote a model, if it lies in its run's folder."""
     for folder in (model.path.parent, model.path.with_suffix(".run")):
         path = folder / "report.json"

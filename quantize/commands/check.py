@@ -1,4 +1,4 @@
-"""A run held against an accepted baseline: lines, exit code, ``check.md``, JUnit; and a run accepted as one."""
+"""A run compared with an accepted baseline (lines, exit code, ``check.md``, JUnit), and accepted as one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a data set what it should be? Read, checked, and told."""
+"""Is a data set what it should be? Every image is read once and checked."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def check_images(
 
 
 def data_check_json(checked: DataCheck) -> str:
-    """Return what was found as JSON."""
+    """Return the check as JSON."""
     return json.dumps({**asdict(checked), "sound": checked.sound}, indent=1, ensure_ascii=False)
 
 
 def data_check_text(checked: DataCheck, sheet: Path | None = None) -> str:
-    """Return what was found as a person reads it."""
+    """Return the check as a person reads it."""
     rows = [
         ("images", f"{checked.images:,}"),
         ("classes", _classes(checked)),

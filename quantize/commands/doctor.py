@@ -1,4 +1,4 @@
-"""Is the set-up right, before any tuning?"""
+"""Is the set-up right, before any tuning? All checks of a model, its images, labels and preprocessing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from quantize.data.preprocessing import Preprocessing
 from quantize.data.split import Split, read_calibration_list, split
 from quantize.doctor.calibration import examine_calibration
 from quantize.doctor.cpu import examine_cpu, examine_saturation, with_rounded_weights
-from quantize.doctor.findings import DoctorReport, Examined, not_checked
+from quantize.doctor.findings import DoctorReport, Examination, not_checked
 from quantize.doctor.graph import examine_batch, examine_format, examine_operators, examine_scores, examine_weights
 from quantize.doctor.labels import examine_labels, label_orders
 from quantize.doctor.preprocessing import examine_preprocessing, variants
@@ -68,7 +68,7 @@ def doctor(request: DoctorRequest, *, progress: Progress = silent) -> DoctorRepo
     """Examine a model, its images, labels and preprocessing, and return what is wrong.
 
     Raises:
-        QuantizeError: Something is missing or cannot be read at all: see its children.
+        QuantizeError: Something is missing, or cannot be read at all.
     """
     request = replace(request, config=with_target(request.config))
     data = request.config.data
@@ -77,18 +77,18 @@ def doctor(request: DoctorRequest, *, progress: Progress = silent) -> DoctorRepo
             "no images are named", where="--data_path", expected="a folder or archive of images", advice="name it"
         )
     proto = read_model(request.model)
-    found = [examine_weights(proto), examine_format(proto)]
-    if any(examined.findings for examined in found):
+    examinations = [examine_weights(proto), examine_format(proto)]
+    if any(examination.findings for examination in examinations):
         # Neither can be run as it is; everything else would follow from that.
-        return _report(request, data.path, 0, found)
+        return _report(request, data.path, 0, examinations)
     with tempfile.TemporaryDirectory(prefix="quantize-doctor-") as scratch:
         model = prepare(request.model, Path(scratch) / "fp32.onnx")
         clean = model.proto()
-        found += [examine_scores(clean, model.contract), examine_batch(model.contract), examine_operators(clean)]
-        found.append(examine_cpu(_machine(request, model)))
+        examinations += [examine_scores(clean, model.contract), examine_batch(model.contract), examine_operators(clean)]
+        examinations.append(examine_cpu(_machine(request, model)))
         images = open_images(data.path, data.labels, classes=None, progress=progress)
         parts = _split(request, images)
-        found.append(
+        examinations.append(
             examine_calibration(
                 images,
                 parts.calibration,
@@ -99,10 +99,10 @@ def doctor(request: DoctorRequest, *, progress: Progress = silent) -> DoctorRepo
         asked, _ = model_preprocessing(ModelArtifact.load(request.model), request.config.preprocessing)
         rows = _spread(len(images), request.images)
         trials = _trials(request, model, images.subset(rows), progress)
-        found += _examine_answers(proto, model, images, rows, asked, trials)
+        examinations += _examine_answers(proto, model, images, rows, asked, trials)
         few = images.subset(parts.calibration[:_CALIBRATION_IMAGES])
-        found.append(_examine_saturation(request, clean, asked, few, trials, Path(scratch)))
-    return _report(request, data.path, len(rows), found)
+        examinations.append(_examine_saturation(request, clean, asked, few, trials, Path(scratch)))
+    return _report(request, data.path, len(rows), examinations)
 
 
 def _machine(request: DoctorRequest, model: ModelArtifact) -> MachineSection:
@@ -113,7 +113,7 @@ def _machine(request: DoctorRequest, model: ModelArtifact) -> MachineSection:
 
 def _examine_answers(
     proto: ModelProto, model: ModelArtifact, images: ImageSet, rows: range, asked: Preprocessing, trials: Trials
-) -> list[Examined]:
+) -> list[Examination]:
     if not images.labelled:
         return [not_checked(name, "the images have no labels") for name in ("labels", "preprocessing")]
     labels = np.array([record.label for record in images.records], dtype=np.int64)
@@ -139,7 +139,7 @@ def _examine_saturation(
     few: ImageSet,
     trials: Trials,
     scratch: Path,
-) -> Examined:
+) -> Examination:
     crops = crop_images(few, asked, trials.cache, workers=1)
     layers = saturation(clean, asked.normalize(crops.array[0 : len(crops)]))
     base = trials.under(asked)
@@ -182,12 +182,12 @@ def _spread(total: int, wanted: int) -> range:
     return range(0, total, max(1, -(-total // wanted)))
 
 
-def _report(request: DoctorRequest, data: Path, images: int, found: list[Examined]) -> DoctorReport:
-    findings = [finding for examined in found for finding in examined.findings]
+def _report(request: DoctorRequest, data: Path, images: int, examinations: list[Examination]) -> DoctorReport:
+    findings = [finding for examination in examinations for finding in examination.findings]
     return DoctorReport(
         model=str(request.model),
         data=str(data),
         images=images,
         findings=tuple(sorted(findings, key=lambda finding: finding.severity != "problem")),
-        checks=tuple(examined.check for examined in found),
+        checks=tuple(examination.check for examination in examinations),
     )

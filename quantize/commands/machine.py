@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from quantize.measurement.machine.expectation import Expectation, expected
 from quantize.measurement.machine.layer_gains import LayerGain, measured_gains
 from quantize.measurement.machine.model_layers import ModelLayer, model_layers
 from quantize.measurement.machine.probe_rates import probe_times
-from quantize.measurement.machine.text import machine_text
 from quantize.models.prepare import prepare
 from quantize.models.reading import read_model
 from quantize.processes.pool import available_cpus
@@ -27,7 +25,7 @@ _ROUNDS, _SECONDS = 5, 0.5
 
 
 class MachineReport(Section):
-    """What ``quantize machine`` found.
+    """What ``quantize machine`` shows.
 
     Attributes:
         machine: The CPU.
@@ -42,20 +40,14 @@ class MachineReport(Section):
     layers: tuple[LayerGain, ...]
 
 
-@dataclass(frozen=True)
-class Examined:
-    """The report, and the file that the measurement was read from."""
-
-    report: MachineReport
-    place: Path | None
-
-
-def examine_machine(model: Path | None = None, threads: int | None = None, *, again: bool = False) -> Examined:
-    """Return what this CPU reaches, and what int8 is expected to gain in a model.
+def examine_machine(
+    model: Path | None = None, threads: int | None = None, *, again: bool = False
+) -> tuple[MachineReport, Path | None]:
+    """Return what this CPU reaches and int8 is expected to gain in a model, and the file with an earlier measurement.
 
     Args:
         model: An fp32 model; None: the CPU alone.
-        threads: Measured beside one thread; None: as many as there are cores.
+        threads: Measured in addition to one thread; None: as many as there are cores.
         again: Measure whether that was done before or not.
 
     Raises:
@@ -83,13 +75,7 @@ def examine_machine(model: Path | None = None, threads: int | None = None, *, ag
     report = MachineReport(
         machine=here.machine, from_cache=here.from_cache is not None, expectation=expectation, layers=gains
     )
-    return Examined(report, here.from_cache)
-
-
-def machine_report_text(found: Examined) -> str:
-    """Return it for a terminal."""
-    report = found.report
-    return machine_text(report.machine, found.place, report.expectation, report.layers)
+    return report, here.from_cache
 
 
 def _layers(model: Path) -> tuple[ModelLayer, ...]:

@@ -22,6 +22,8 @@ from quantize.report.text import drawn
 from quantize.report.wording import NOTHING, megabytes, one_line, percent
 from quantize.run.export import op_counts
 
+_FORMATS = {"float": "fp32", "qlinear": "int8 (QLinear)", "qdq": "int8 (QDQ)"}
+
 
 @dataclass(frozen=True)
 class Inspection:
@@ -76,41 +78,41 @@ def _opened(model: ModelArtifact) -> Resources:
     given = model.contract.input
     shape = tuple(size if isinstance(size, int) else 1 for size in given.shape)
     plan = Plan(models={"model": model.path}, baseline=None, control=False)
-    (found,) = measure_resources(plan, {"model": np.zeros(shape, given.dtype)}, repeats=1, runs=1)
-    return found
+    (resources,) = measure_resources(plan, {"model": np.zeros(shape, given.dtype)}, repeats=1, runs=1)
+    return resources
 
 
-def inspection_text(found: Inspection) -> str:
+def inspection_text(inspection: Inspection) -> str:
     """Return an inspection for a terminal."""
-    model, contract = found.model, found.model.contract
-    arithmetic = found.arithmetic
+    model, contract = inspection.model, inspection.model.contract
+    arithmetic = inspection.arithmetic
     known = {
         "file": f"{model.path} ({megabytes(model.bytes)})",
         "sha256": model.sha256,
         "graph": model.graph_sha256,
-        "format": {"float": "fp32", "qlinear": "int8 (QLinear)", "qdq": "int8 (QDQ)"}.get(found.format, found.format),
+        "format": _FORMATS.get(inspection.format, inspection.format),
         "opset": str(model.opset),
-        "catalog": found.catalog or NOTHING,
+        "catalog": inspection.catalog or NOTHING,
         "input": f"{contract.input.name} {contract.input.dtype}{list(contract.input.shape)} {contract.input_layout}",
         "output": f"{contract.output.name} {contract.output.dtype}{list(contract.output.shape)}",
         "multiply-adds": f"{arithmetic.total:,}, {percent(arithmetic.share, 1)} of them in int8"
         if arithmetic.total
         else "not known: no shape of a product is",
     }
-    if found.opening is not None:
-        known["weights"] = f"{len(found.stored):,} layers {STORED}; opening it takes {opening(found.opening)}"
+    if inspection.opening is not None:
+        known["weights"] = f"{len(inspection.stored):,} layers {STORED}; opening it takes {opening(inspection.opening)}"
     lines = [f"{name + ':':<15}{one_line(text)}" for name, text in known.items()]
-    lines += ["", drawn(Table("Operators", ("op", "nodes"), tuple((op, str(n)) for op, n in found.ops.items())))]
-    if not found.facts:
+    lines += ["", drawn(Table("Operators", ("op", "nodes"), tuple((op, str(n)) for op, n in inspection.ops.items())))]
+    if not inspection.facts:
         return "\n".join([*lines, "", "It carries no facts of a run: it was not written by this tool."])
     lines += ["", "What it says of itself"]
     return "\n".join(
-        [*lines, *(f"  {one_line(name) + ':':<28} {one_line(text)}" for name, text in found.facts.items())]
+        [*lines, *(f"  {one_line(name) + ':':<28} {one_line(text)}" for name, text in inspection.facts.items())]
     )
 
 
 def zoo_text(catalog: Catalog) -> str:
-    """Return the catalog as a table, with what is to say of models that can be had in one way only."""
+    """Return the catalog as a table, with notes on models that can be obtained in one way only."""
     table = Table(
         "Models",
         ("name", "opset", "MB", "preset", "top-1/5", "had by"),

@@ -35,7 +35,7 @@ def draw_reports(runs: Sequence[Path], trend_file: Path | None = None) -> Drawn:
 
     Args:
         runs: Folders of runs, or their ``report.json``.
-        trend_file: Where the trend goes; None: ``trend.html`` beside the last run's folder.
+        trend_file: Where the trend goes; None: ``trend.html`` next to the last run's folder.
 
     Raises:
         RunError: There is no such run, or its report is not of this schema.

@@ -1,4 +1,4 @@
-"""A model file held against the report of its run, and against a repetition of the run."""
+"""A model file compared with the report of its run, and with a repetition of the run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SHORT = 12
 
 @dataclass(frozen=True)
 class Verification:
-    """What a verification found: one line a thing that was checked."""
+    """One line for each thing that was checked."""
 
     lines: tuple[Line, ...]
 
@@ -68,7 +68,7 @@ def verify(
 
 
 def report_of(model: Path) -> Path:
-    """Return the report of the run that a model lies in: in its folder, or in ``NAME.run`` beside it.
+    """Return the report of the run that a model lies in: in its folder, or in ``NAME.run`` next to it.
 
     A run of both engines keeps the other one's models one folder below its report.
 
@@ -78,20 +78,20 @@ def report_of(model: Path) -> Path:
     own = [model.parent / "report.json", model.with_suffix(".run") / "report.json"]
     folder = model.absolute().parent
     above = [folder.parent / "report.json"] if folder.name in ENGINES else []
-    beside = (
+    candidates = (
         [path for path in own if path.is_file()]
         or sorted(model.parent.glob("*.run/report.json"))
         or [path for path in above if path.is_file()]
     )
-    if len(beside) != 1:
+    if len(candidates) != 1:
         raise RunError(
-            "no report of this model's run" if not beside else "several runs lie beside this model",
+            "no report of this model's run" if not candidates else "several runs lie beside this model",
             where=str(model),
-            found=", ".join(str(path) for path in beside) or "no report.json",
+            found=", ".join(str(path) for path in candidates) or "no report.json",
             expected="report.json beside the model, or in NAME.run",
             advice="name it with --report",
         )
-    return beside[0]
+    return candidates[0]
 
 
 def _view_of(report: RunReport, place: Path, artifact: ModelArtifact, path: Path) -> tuple[RunReport, ModelSection]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from quantize.data.image_set import ImageSet
-from quantize.doctor.findings import Examined, Finding, right, wrong
+from quantize.doctor.findings import Examination, Finding, right, wrong
 from quantize.provenance import sha256_bytes
 
 _NAME = "calibration images"
@@ -13,7 +13,7 @@ _NAME = "calibration images"
 
 def examine_calibration(
     images: ImageSet, calibration: Sequence[int], evaluation: Sequence[int], *, asked_for: bool
-) -> Examined:
+) -> Examination:
     """Return whether calibration images are evaluated too, by name or by content.
 
     Args:
@@ -35,7 +35,7 @@ def examine_calibration(
             ),
         )
     contents = {_content(images, row): row for row in calibration}
-    copies = [(row, contents[found]) for row in evaluation if (found := _content(images, row)) in contents]
+    copies = [(row, contents[content]) for row in evaluation if (content := _content(images, row)) in contents]
     if not copies:
         return right(
             _NAME, f"{len(own):,}, none of them or of their copies among {len(evaluation):,} evaluation images"

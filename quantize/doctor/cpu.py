@@ -8,7 +8,7 @@ import numpy as np
 from onnx import ModelProto, numpy_helper
 
 from quantize.config.quantization import QuantizationBlock
-from quantize.doctor.findings import Examined, Finding, not_checked, right
+from quantize.doctor.findings import Examination, Finding, not_checked, right
 from quantize.doctor.saturation import LayerSaturation
 from quantize.graph.nodes import INTEGER_WEIGHTED
 from quantize.measurement.machine.text import busy_words, saturation_words
@@ -19,7 +19,7 @@ from quantize.target import saturates
 _MACHINE, _SATURATION = "machine", "saturation"
 
 
-def examine_cpu(section: MachineSection) -> Examined:
+def examine_cpu(section: MachineSection) -> Examination:
     """Return what int8 is expected to gain in the model on this CPU, with a note where it has no VNNI.
 
     Args:
@@ -58,11 +58,11 @@ _TOO_MUCH = 0.01
 
 def examine_saturation(
     layers: Sequence[LayerSaturation], settings: QuantizationBlock, agreement: Callable[[int], float]
-) -> Examined:
+) -> Examination:
     """Return whether sums of products would saturate on CPUs without VNNI, and what the settings do about it.
 
     Args:
-        layers: What was found for each layer.
+        layers: How each layer fares in 16 bits.
         settings: The CPUs that the model is for, and the bits of its weights.
         agreement: Returns the share of images with fp32's top-1 when weights have this many bits.
     """

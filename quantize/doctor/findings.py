@@ -47,7 +47,7 @@ class Check(Section):
 
 
 class DoctorReport(Section):
-    """What an examination found.
+    """What an examination of a set-up shows.
 
     Attributes:
         model: The model's file.
@@ -69,26 +69,26 @@ class DoctorReport(Section):
         return tuple(finding for finding in self.findings if finding.severity == "problem")
 
 
-class Examined(Section):
+class Examination(Section):
     """What one check gave: its line, and its findings."""
 
     check: Check
     findings: tuple[Finding, ...] = ()
 
 
-def right(name: str, text: str, *notes: Finding) -> Examined:
+def right(name: str, text: str, *notes: Finding) -> Examination:
     """Return a check that found no problem, with notes."""
-    return Examined(check=Check(name=name, outcome="right", text=text), findings=notes)
+    return Examination(check=Check(name=name, outcome="right", text=text), findings=notes)
 
 
-def wrong(name: str, text: str, *findings: Finding) -> Examined:
+def wrong(name: str, text: str, *findings: Finding) -> Examination:
     """Return a check that found problems."""
-    return Examined(check=Check(name=name, outcome="wrong", text=text), findings=findings)
+    return Examination(check=Check(name=name, outcome="wrong", text=text), findings=findings)
 
 
-def not_checked(name: str, why: str) -> Examined:
+def not_checked(name: str, why: str) -> Examination:
     """Return a check that could not be made."""
-    return Examined(check=Check(name=name, outcome="not checked", text=why))
+    return Examination(check=Check(name=name, outcome="not checked", text=why))
 
 
 _WIDTH = 80

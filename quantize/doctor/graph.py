@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 from onnx import ModelProto, numpy_helper
 
-from quantize.doctor.findings import Examined, Finding, right, wrong
+from quantize.doctor.findings import Examination, Finding, right, wrong
 from quantize.formats import quantized_format
 from quantize.graph.view import Graph
 from quantize.models.contract import ModelContract
@@ -25,7 +25,7 @@ _INT8 = frozenset(
 )
 
 
-def examine_weights(model: ModelProto) -> Examined:
+def examine_weights(model: ModelProto) -> Examination:
     """Return whether every weight is a finite number."""
     damaged = {
         tensor.name: int((~np.isfinite(values)).sum())
@@ -49,16 +49,16 @@ def examine_weights(model: ModelProto) -> Examined:
     )
 
 
-def examine_format(model: ModelProto) -> Examined:
+def examine_format(model: ModelProto) -> Examination:
     """Return whether the model is fp32."""
-    name, found = "format", quantized_format(model)
-    if found == "float":
+    name, kind = "format", quantized_format(model)
+    if kind == "float":
         return right(name, "fp32")
     counts = Counter(node.op_type for node in model.graph.node)
     quantized = {op: n for op, n in counts.items() if "QLinear" in op or "QuantizeLinear" in op or "Integer" in op}
     return wrong(
         name,
-        f"quantized ({found})",
+        f"quantized ({kind})",
         Finding(
             check=name,
             what="The model is quantized already.",
@@ -69,7 +69,7 @@ def examine_format(model: ModelProto) -> Examined:
     )
 
 
-def examine_scores(model: ModelProto, contract: ModelContract) -> Examined:
+def examine_scores(model: ModelProto, contract: ModelContract) -> Examination:
     """Return whether the scores are logits or go through one softmax."""
     name = "scores"
     graph = Graph.of(model)
@@ -95,7 +95,7 @@ def examine_scores(model: ModelProto, contract: ModelContract) -> Examined:
     )
 
 
-def examine_operators(model: ModelProto) -> Examined:
+def examine_operators(model: ModelProto) -> Examination:
     """Return which operators the CPU provider will not run in int8."""
     name = "operators"
     missing = Counter(
@@ -117,7 +117,7 @@ def examine_operators(model: ModelProto) -> Examined:
     return right(name, f"without int8: {listed}", note)
 
 
-def examine_batch(contract: ModelContract) -> Examined:
+def examine_batch(contract: ModelContract) -> Examination:
     """Return whether the model takes batches of any size."""
     name, fixed = "batch", contract.fixed_batch
     if fixed is None or fixed == 1:

@@ -10,7 +10,7 @@ from importlib import resources
 import numpy as np
 
 from quantize.data.labels.classes import class_names, labels_by_wordnet_id
-from quantize.doctor.findings import Examined, Finding, right, wrong
+from quantize.doctor.findings import Examination, Finding, right, wrong
 from quantize.doctor.trials import AS_GIVEN, Comparison, Labels
 from quantize.report.wording import percent
 
@@ -65,7 +65,7 @@ def label_orders(classes: int) -> tuple[LabelOrder, ...]:
     return tuple(orders)
 
 
-def examine_labels(comparison: Comparison) -> Examined:
+def examine_labels(comparison: Comparison) -> Examination:
     """Return whether the labels are those of the images, in the model's order."""
     name = "labels"
     order, labels = comparison.best_order()

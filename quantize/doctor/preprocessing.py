@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from quantize.data.preprocessing import PRESETS, Preprocessing
-from quantize.doctor.findings import Examined, Finding, not_checked, right, wrong
+from quantize.doctor.findings import Examination, Finding, not_checked, right, wrong
 from quantize.doctor.trials import CHANCE, Comparison, Labels, Predictions, Variant
 from quantize.errors import ConfigError
 from quantize.report.wording import percent
@@ -91,7 +91,7 @@ def _text(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def examine_preprocessing(comparison: Comparison) -> Examined:
+def examine_preprocessing(comparison: Comparison) -> Examination:
     """Return whether another preprocessing fits the model better, by its answers and by its documentation."""
     name = "preprocessing"
     if comparison.at_chance:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from scipy import stats
 
-from quantize.doctor.findings import Examined, Finding, not_checked, right, wrong
+from quantize.doctor.findings import Examination, Finding, not_checked, right, wrong
 from quantize.doctor.trials import Comparison
 from quantize.report.wording import percent
 
 
-def examine_published(comparison: Comparison) -> Examined:
+def examine_published(comparison: Comparison) -> Examination:
     """Return whether the accuracy is as published, within what so few images can tell."""
     name = "published accuracy"
     published = None if comparison.entry is None else comparison.entry.published

@@ -107,7 +107,7 @@ class Trials:
 
 @dataclass(frozen=True)
 class Variant:
-    """A preprocessing, and what makes it another one.
+    """A preprocessing that differs from the one of the settings.
 
     Attributes:
         preprocessing: Sizes decided.

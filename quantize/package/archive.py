@@ -153,11 +153,11 @@ def _files(stream: _Bounded, path: Path) -> tuple[str, dict[str, bytes]]:
 
 
 def _safe_name(name: str, path: Path) -> PurePosixPath:
-    found = PurePosixPath(name)
+    relative = PurePosixPath(name)
     windows = "\\" in name or ":" in name
-    if not name or found.is_absolute() or ".." in found.parts or windows or not name.isprintable():
+    if not name or relative.is_absolute() or ".." in relative.parts or windows or not name.isprintable():
         raise _refused(path, f"{name!r}: a path that leads out of the package", "relative paths without ..")
-    return found
+    return relative
 
 
 def _refused(path: Path, found: str, expected: str) -> DataError:

@@ -85,8 +85,8 @@ def answer(model: ModelArtifact, image: NDArray[np.generic], *, exact: bool = Tr
         exact: Whether sums are computed without saturation, so that every CPU gives the same, or as this CPU does.
     """
     session = (open_exact_session if exact else open_session)(model.path)
-    (found,) = session.run([model.contract.output.name], {model.contract.input.name: image})
-    return np.asarray(found)
+    (output,) = session.run([model.contract.output.name], {model.contract.input.name: image})
+    return np.asarray(output)
 
 
 MODEL, CARD, LICENCE, PROVENANCE = "model.onnx", "README.md", "LICENSE", "provenance.json"
@@ -150,12 +150,12 @@ def build_package(
     Raises:
         RunError: The model's file is gone, or is not the one of the report.
     """
-    found = sha256_file(model) if model.is_file() else None
-    if found != section.sha256:
+    sha256 = sha256_file(model) if model.is_file() else None
+    if sha256 != section.sha256:
         raise RunError(
             "the model is not the one of the report",
             where=str(model),
-            found=f"sha256 {found}" if found else "no such file",
+            found=f"sha256 {sha256}" if sha256 else "no such file",
             expected=f"sha256 {section.sha256}",
             advice="run `quantize tune` again, and package what it wrote",
         )

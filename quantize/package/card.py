@@ -66,10 +66,11 @@ def _table(report: RunReport, title: str) -> list[str]:
     lines = ["|" + "|".join(_COLUMNS) + "|", "|" + "|".join(["---"] + [":---"] * (len(_COLUMNS) - 1)) + "|"]
     version = ".".join(report.provenance.versions.get("onnx", "–").split(".")[:2])
     for model in (report.baseline, *report.models):
-        found, size = model.deciding.evaluation, f"{model.bytes / 1e6:.2f} MB"
+        evaluation, size = model.deciding.evaluation, f"{model.bytes / 1e6:.2f} MB"
         name = PurePath(model.file).name
         links = [size, "–"] if model.role == "fp32" else [f"[{size}]({name})", f"[{size}]({Path(name).stem}.tar.gz)"]
-        accuracy = [f"{top.expected * 100:.2f}" if top is not None else "–" for top in (found.top1, found.top5)]
+        tops = (evaluation.top1, evaluation.top5)
+        accuracy = [f"{top.expected * 100:.2f}" if top is not None else "–" for top in tops]
         opset = report.source.opset if model.role == "fp32" else model.opset
         row = [f"{title}{_KINDS[model.role]}", *links, version, str(opset), *accuracy]
         lines.append("|" + "|".join(escaped(word) if "](" not in word else word for word in row) + "|")

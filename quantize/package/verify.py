@@ -25,8 +25,8 @@ from quantize.provenance import sha256_bytes
 
 
 @dataclass(frozen=True)
-class Verified:
-    """What a package was found to hold.
+class PackageCheck:
+    """What a package holds, and how its model answers.
 
     Attributes:
         name: Its folder.
@@ -53,7 +53,7 @@ class Verified:
         return self.largest_difference <= self.tolerance
 
 
-def verify_package(path: Path) -> Verified:
+def verify_package(path: Path) -> PackageCheck:
     """Check a package's files against its provenance, and run its model on the sample; nothing is unpacked in place.
 
     Raises:
@@ -77,20 +77,20 @@ def verify_package(path: Path) -> Verified:
         try:
             onnx.checker.check_model(model.proto(), full_check=True)
             exact = said.get("exact") is True  # packages before that key hold what their machine's kernels gave
-            found = answer(model, given, exact=exact)
+            output = answer(model, given, exact=exact)
             same = tuple(said.get("isa", ())) == tuple(isa_flags() or ())
             allowed = allowed_difference(model.proto(), same_sums=exact or same)
         except (*RUNTIME_ERRORS, onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
             raise _wrong(
                 path, f"{MODEL} does not run: {str(error).strip()}", "a model that takes the sample"
             ) from error
-    if found.shape != expected.shape:
-        raise _wrong(path, f"{OUTPUT} of shape {expected.shape}", f"shape {found.shape}, as the model gives")
-    return Verified(
+    if output.shape != expected.shape:
+        raise _wrong(path, f"{OUTPUT} of shape {expected.shape}", f"shape {output.shape}, as the model gives")
+    return PackageCheck(
         name=name,
         files={inner: len(content) for inner, content in files.items()},
         graph_sha256=model.graph_sha256,
-        largest_difference=float(np.abs(found - expected).max() / max(1.0, np.abs(expected).max())),
+        largest_difference=float(np.abs(output - expected).max() / max(1.0, np.abs(expected).max())),
         tolerance=allowed,
         exact=exact,
         same_isa=same,
@@ -123,12 +123,12 @@ def _tensor(content: bytes, name: str, path: Path, *, dtype: str) -> NDArray[np.
         tensor.ParseFromString(content)
         if tensor.data_location == TensorProto.EXTERNAL:
             raise ValueError("its data lie in another file")
-        found = numpy_helper.to_array(tensor)
+        array = numpy_helper.to_array(tensor)
     except (DecodeError, ValueError, TypeError, KeyError) as error:
         raise _wrong(path, f"{name}: {error}", "a tensor") from error
-    if found.dtype != dtype:
-        raise _wrong(path, f"{name} of type {found.dtype}", dtype)
-    return np.asarray(found)
+    if array.dtype != dtype:
+        raise _wrong(path, f"{name} of type {array.dtype}", dtype)
+    return np.asarray(array)
 
 
 def _wrong(path: Path, found: str, expected: str) -> DataError:

@@ -1,4 +1,4 @@
-"""Which preprocessing a model file takes: as asked, as the file itself says, or as the catalog knows."""
+"""Which preprocessing a model file takes: from the settings, the file itself, or the catalog."""
 
 from __future__ import annotations
 
@@ -97,31 +97,31 @@ def input_of(model: ModelArtifact) -> tuple[str | None, str]:
 def preprocessings_of(
     models: Mapping[str, ModelArtifact], asked: PreprocessingBlock, report: RunReport | None
 ) -> dict[str, Preprocessing]:
-    """Return each model's preprocessing: as asked, as its run's report or its own file says, or as another's here.
+    """Return each model's preprocessing: from the settings, its run's report, its own file, or a model fed alike.
 
     Raises:
         ConfigError: Nothing says what it is, or the models see different crops of an image.
     """
-    found: dict[str, Preprocessing] = {}
+    chosen: dict[str, Preprocessing] = {}
     if report is not None and not asked.given():
         own = {section.graph_sha256 for section in (report.baseline, *report.models)}
         like = Preprocessing.model_validate(report.preprocessing.model_dump())
         if report.input_contract is None:
             return dict.fromkeys(models, like)
-        found = {name: like for name, model in models.items() if model.graph_sha256 in own}
+        chosen = {name: like for name, model in models.items() if model.graph_sha256 in own}
         asked = PreprocessingBlock.model_validate(report.config.get("preprocessing", {}))
     unknown: dict[str, ConfigError] = {}
     for name, model in models.items():
         try:
-            found.setdefault(name, model_preprocessing(model, asked)[0])
+            chosen.setdefault(name, model_preprocessing(model, asked)[0])
         except ConfigError as error:
             unknown[name] = error
     for name, problem in unknown.items():
-        alike = [found[other] for other in found if input_of(models[other]) == input_of(models[name])]
+        alike = [chosen[other] for other in chosen if input_of(models[other]) == input_of(models[name])]
         if not alike:
             raise problem
-        found[name] = alike[0]
-    first, *others = (found[name] for name in models)
+        chosen[name] = alike[0]
+    first, *others = (chosen[name] for name in models)
     for other in others:
         if other.crop_fingerprint != first.crop_fingerprint:
             raise ConfigError(
@@ -131,7 +131,7 @@ def preprocessings_of(
                 expected="the same",
                 advice="say --preset, or --resize, --resize_mode, --crop and --interpolation",
             )
-    return {name: found[name] for name in models}
+    return {name: chosen[name] for name in models}
 
 
 def _crop_words(preprocessing: Preprocessing) -> str:
