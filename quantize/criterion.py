@@ -13,8 +13,8 @@ Outcome = Literal["met", "not met", "inconclusive"]
 ROUNDING = 1e-9
 """How far a value may miss a limit by rounding: 1 - 99/100 must not miss 0.01 by its last bit.
 
-Far above what float64 loses in such sums (1e-15), and far below the smallest step of a measured rate: one image in
-50,000, shared by a thousand tied classes, is 2e-8.
+Far above what float64 loses in such sums (1e-15), and far below the smallest step of a measured rate: one of 50,000
+images, shared by a thousand tied classes, is 2e-8.
 """
 
 
@@ -117,8 +117,7 @@ class SpeedCriterion:
 
     Attributes:
         min_speedup: fp32's time over the model's, at least; 0 asks for none.
-        confidence: The certainty that was asked for; None: a model is taken to be fast enough until it is shown not
-            to be.
+        confidence: The certainty that was asked for; None: a model is fast enough unless it is shown not to be.
     """
 
     min_speedup: float = 1.0
@@ -127,14 +126,14 @@ class SpeedCriterion:
     def outcome(self, speedup: SpeedRatio, noise_floor: float | None = None) -> Outcome:
         """Return whether a measured speed-up is enough.
 
-        It is not where even the upper end of its interval lies below what is asked by more than the noise floor. Where
-        certainty is asked for, it is enough only where the lower end reaches it; in between it is inconclusive.
+        It is not enough if even the upper end of its interval is below the minimum by more than the noise floor. If a
+        confidence is asked for, it is enough only if the lower end reaches the minimum; anything else is inconclusive.
 
         Args:
             speedup: The measurement.
             noise_floor: Largest relative difference that fp32 shows from itself, a fraction; None: not measured.
         """
-        # A noise floor is a factor less 1, as far up as down: one of 100 % tells nothing below half of what is asked.
+        # The noise floor is a ratio minus 1, up or down: at 100 %, only less than half of the minimum is too slow.
         least = self.min_speedup / (1.0 + (noise_floor or 0.0))
         if (speedup.ratio if speedup.high is None else speedup.high) < least:
             return "not met"
@@ -152,7 +151,7 @@ def overall(outcomes: Sequence[Outcome]) -> Outcome:
     """Return what several outcomes add up to: ``not met`` if one is, else ``inconclusive`` if one is, else ``met``.
 
     Raises:
-        ValueError: There is none.
+        ValueError: There are no outcomes.
     """
     if not outcomes:
         raise ValueError("no verdict at all")

@@ -1,4 +1,4 @@
-"""Neural Compressor 1.x's values that have another name here, and the ones of which one part is taken."""
+"""Values of Neural Compressor 1.x that have another name here, or of which only a part is used."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ALIASES: dict[KeyPath, dict[str, str]] = {
 
 
 def replace_aliases(document: Document, notes: list[str]) -> None:
-    """Replace values by the ones that they amount to here, with a note for each."""
+    """Replace values by their equivalents here, with a note for each."""
     for path, names in _ALIASES.items():
         value = document.get(path)
         if isinstance(value, str) and value in names:

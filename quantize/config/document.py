@@ -1,4 +1,4 @@
-"""A YAML file as nested values that remember where each of them stands, and YAML without the surprises of 1.1."""
+"""A YAML file as nested values that know their line and column, and YAML without the surprises of 1.1."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Document:
     Attributes:
         name: The file's name as the user wrote it.
         values: Nested mappings, lists and scalars.
-        keys: Where each key stands: ``file:line:column``.
-        places: Where each value stands.
+        keys: Where each key is: ``file:line:column``.
+        places: Where each value is.
         problems: Duplicate keys and keys that are not text.
     """
 
@@ -62,7 +62,7 @@ class Document:
         self.keys[path] = self.places[path] = where
 
     def where(self, path: KeyPath, *, key: bool = False) -> str:
-        """Return where the value at ``path`` (or its key) stands, or the nearest block around it that is known."""
+        """Return where the value at ``path`` (or its key) is, or the nearest enclosing block whose place is known."""
         for length in range(len(path), 0, -1):
             known = (self.keys if key else self.places).get(path[:length])
             if known is not None:

@@ -24,7 +24,7 @@ def load_config(path: Path | None, overrides: Mapping[str, object], *, cores: in
 
     Args:
         path: A file in this tool's dialect or Neural Compressor 1.x's, or None for the defaults.
-        overrides: Values of flags by dotted key; None stands for a flag that was not given.
+        overrides: Values of flags by dotted key; None for a flag that was not given.
         cores: The machine's cores; by default those that this process may run on.
 
     Raises:

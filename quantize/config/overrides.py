@@ -17,11 +17,11 @@ _PRESET: KeyPath = ("preprocessing", "preset")
 
 
 def apply_overrides(document: Document, overrides: Mapping[str, object], notes: list[str]) -> None:
-    """Set the values of flags in a document; where the two contradict each other, flags win.
+    """Set the values of flags in a document; flags win over the file.
 
     Args:
         document: The file's values, changed in place.
-        overrides: Values by dotted key; None stands for a flag that was not given.
+        overrides: Values by dotted key; None for a flag that was not given.
         notes: Gains a note for whatever a flag overrides in the file.
 
     Raises:
@@ -44,7 +44,7 @@ def is_flag(where: str) -> bool:
 
 
 def _set_other_loss_aside(document: Document, given: dict[str, object], notes: list[str]) -> None:
-    """Drop the file's ``relative`` where the flag ``--absolute`` stands, and the other way round."""
+    """Drop the file's ``relative`` if the flag ``--absolute`` is given, and the other way round."""
     flags = [dotted(path) in given for path in (_RELATIVE, _ABSOLUTE)]
     if all(flags):
         document.problems.append(

@@ -18,7 +18,7 @@ class Problem:
     Attributes:
         where: ``file:line:column`` or a flag.
         problem: What is wrong, with the key's full name.
-        found: What stands there.
+        found: The value there.
         expected: What should.
         advice: What to do.
     """
@@ -30,7 +30,7 @@ class Problem:
     advice: str | None = None
 
     def error(self) -> ConfigError:
-        """Return the problem as an error of its own."""
+        """Return the problem as an error."""
         return ConfigError(self.problem, where=self.where, found=self.found, expected=self.expected, advice=self.advice)
 
 

@@ -114,7 +114,7 @@ class QuantizationBlock(Block):
         """The class of CPUs that the model is for.
 
         Raises:
-            ValueError: The target is ``auto``: what that stands for has to be decided before.
+            ValueError: The target is ``auto``, which has not been resolved to a class yet.
         """
         if self.target == "auto":
             raise ValueError("the target 'auto' has to be resolved to a class of CPUs first")

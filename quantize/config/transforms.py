@@ -47,13 +47,13 @@ class NotTheSameError(Exception):
 
 
 def preprocessing_of(transforms: Mapping[str, Any]) -> Parts:
-    """Return the parts of ``preprocessing`` that a list of transforms amounts to.
+    """Return the parts of ``preprocessing`` that a list of transforms is equivalent to.
 
     Args:
         transforms: Names and arguments, in the order of the file.
 
     Raises:
-        NotTheSameError: It amounts to nothing that ``preprocessing`` can say.
+        NotTheSameError: ``preprocessing`` cannot express the transforms.
     """
     parts: Parts = {"channel_order": "RGB", "scale": 1.0, "mean": [0.0], "std": [1.0]}
     for name, arguments in transforms.items():

@@ -47,7 +47,7 @@ def _without_ones(shape: tuple[int, ...]) -> list[int]:
 
 
 _SUM_TOLERANCE = 1e-3  # float32 Softmax over 1,000 classes is within 1e-5; logits are nowhere near
-_LOWEST_PROBABILITY = 1e-12  # below what float32 Softmax resolves beside 1; bounds KL at 27.6 nats
+_LOWEST_PROBABILITY = 1e-12  # below what a float32 Softmax resolves next to 1; bounds KL at 27.6 nats
 
 
 def are_probabilities(scores: Scores) -> bool:

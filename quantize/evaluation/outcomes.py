@@ -87,7 +87,7 @@ class Outcomes:
         margin: float64 (N,), the highest score minus the next class's (0 at a tie), in the model's own unit.
 
     Raises:
-        ValueError: No image, an id twice, or arrays of unlike lengths.
+        ValueError: No image, an id twice, or arrays of different lengths.
     """
 
     ids: tuple[str, ...]

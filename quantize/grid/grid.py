@@ -1,4 +1,4 @@
-"""Scale and zero point: the values that integers stand for, and what putting a tensor on them costs."""
+"""Scale and zero point: the real numbers that integers represent, and the error of rounding a tensor to them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """How integers stand for real numbers: ``real = (integer - zero_point) * scale``.
+    """How integers represent real numbers: ``real = (integer - zero_point) * scale``.
 
     Attributes:
         scale: float32, scalar (per tensor) or of shape (channels,); positive.
@@ -36,11 +36,11 @@ class Grid:
         activation_type: npt.DTypeLike = "uint8",
         symmetric: bool = False,
     ) -> Grid:
-        """Return the grid per tensor that covers a range; 0.0 is always one of its values.
+        """Return the grid per tensor that covers a range; 0.0 is always a value of the grid.
 
         Args:
-            minimum: Lower end of the range; raised ends are moved down to 0.0.
-            maximum: Upper end; moved up to 0.0.
+            minimum: Lower end of the range; above 0.0 it is moved down to 0.0.
+            maximum: Upper end; below 0.0 it is moved up to 0.0.
             activation_type: The type of the integers.
             symmetric: The zero point is fixed at the middle integer.
         """
@@ -126,7 +126,7 @@ def usable_scale(scale: npt.ArrayLike) -> npt.NDArray[np.float32]:
 def squared_error(histogram: Histogram, grid: Grid) -> float:
     """Return the mean squared error of a tensor's values on a grid per tensor, in squared units of the tensor.
 
-    The values are taken as evenly spread over each bin, and the error is integrated over it exactly: with
+    Values are assumed to be evenly spread over each bin, and the error is integrated exactly: with
     ``n(t) = clip(round(t))`` and ``r = t - n``, an antiderivative of ``r ** 2`` is ``n / 12 + r ** 3 / 3``.
     """
     if not histogram.total:

@@ -80,7 +80,7 @@ class Histogram:
         return _summed(np.clip(self.bins, low, high).astype(np.int32), self.counts)
 
     def without_small(self, magnitude: float) -> Histogram:
-        """Return the histogram with all values up to about ``magnitude`` taken as zero."""
+        """Return the histogram with all values up to about ``magnitude`` set to zero."""
         small = np.abs(self.bins) <= bin_of(magnitude)
         return _summed(np.where(small, 0, self.bins).astype(np.int32), self.counts)
 

@@ -9,7 +9,7 @@ from quantize.grid.histogram import Distribution
 
 _COARSE = np.geomspace(0.02, 1.0, 48)
 _NEGLIGIBLE = 2.0**-13
-"""Share of the greatest value below which values are taken as zero: a thirtieth of a step at most."""
+"""Share of the greatest value below which values are set to zero: a thirtieth of a step at most."""
 _FINE = np.linspace(0.94, 1.06, 13)
 
 
