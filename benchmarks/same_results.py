@@ -5,7 +5,8 @@
 OLD and NEW are checkouts, each with its own ``.venv`` (``bash scripts/environment.sh inc``). Each RUN, a folder that
 ``quantize tune`` wrote, is replayed by both on this machine; a run of the native engine is also searched again by both
 on its recorded latencies. Compared are the graph hashes with those of RUN, and every value of the two new reports, keys
-under ``RENAMED`` (old name to new name). Left out is what times a run or says where and when it ran: ``MEASURED``.
+under their new names (``quantize/report/renamed_keys.py``). Left out is what times a run or says where and when it ran:
+``MEASURED``.
 
 Exit code 1 where anything differs.
 """
@@ -22,6 +23,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from quantize.report.renamed_keys import new_name
+
 # Dotted keys of a report (list positions as numbers) whose values are times, or name a place, a moment or a version.
 MEASURED = re.compile(
     r"""^(
@@ -36,8 +39,6 @@ MEASURED = re.compile(
 )
 # Sentences that quote a measured ratio.
 TIMED = re.compile(r"runs at .* of fp32's speed|faster|slower")
-# Old dotted key -> new dotted key, where a version renamed one.
-RENAMED: dict[str, str] = {}
 _MODELS = ("int8", "qdq")
 _CERTAIN = ("chosen.recipe", "chosen.recipe_id")
 
@@ -121,7 +122,7 @@ def _models(recorded: dict[str, Any], report: dict[str, Any]) -> Iterator[str]:
 
 def _values(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
     """Yield the values that two reports do not share."""
-    before = {_renamed(key): value for key, value in _flat(old).items() if not MEASURED.match(key)}
+    before = {new_name(key): value for key, value in _flat(old).items() if not MEASURED.match(key)}
     after = {key: value for key, value in _flat(new).items() if not MEASURED.match(key)}
     for key in sorted(before.keys() | after.keys()):
         missing = object()
@@ -133,13 +134,6 @@ def _values(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
         if first != second and not timed:
             shown = ["(no such key)" if value is missing else repr(value)[:120] for value in (first, second)]
             yield f"{key}: old {shown[0]}, new {shown[1]}"
-
-
-def _renamed(key: str) -> str:
-    for old, new in RENAMED.items():
-        if key == old or key.startswith(f"{old}."):
-            return new + key[len(old) :]
-    return key
 
 
 def _flat(value: Any, key: str = "") -> dict[str, Any]:

@@ -17,6 +17,7 @@ from quantize.evaluation.paired import PairedComparison
 from quantize.measurement.machine.resources import Resources
 from quantize.measurement.timing.measurement import Measurement, measured_noise_floor, percentile_ns, speedups
 from quantize.measurement.timing.speedup import Speedup
+from quantize.report.renamed_keys import with_new_names
 
 ROLES = ("int8", "qdq")
 """The written models."""
@@ -164,7 +165,7 @@ def read_document(path: Path) -> ReportDocument:
             found=f"schema version {version}" if version is not None else "no schema version",
             expected="a report.json of schema version 1",
         )
-    return ReportDocument(values)
+    return ReportDocument(with_new_names(values))
 
 
 def _number(value: Any) -> float | None:

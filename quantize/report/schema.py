@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import model_validator
 
 from quantize.measurement.machine.resources import Resources
 from quantize.measurement.operators.operator_times import Profile
@@ -12,6 +15,7 @@ from quantize.report.criterion import CriterionSection, Status, VerdictSection
 from quantize.report.data import DataSection, FlipsSection, InputContractSection, PreprocessingSection
 from quantize.report.models import FormatsSection, LayerErrorSection, ModelSection, SourceSection
 from quantize.report.provenance import MachineSection, Provenance, ReplaySection, StageSection
+from quantize.report.renamed_keys import with_new_names
 from quantize.report.search import LostSection, PlacementSection, SearchSection
 from quantize.report.section import Section
 from quantize.report.trials import ChosenSection, RewriteSection, TrialSection
@@ -119,6 +123,11 @@ class RunReport(Section):
     provenance: Provenance
     config: dict[str, object]
     notes: tuple[str, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _under_new_names(cls, values: Any) -> Any:
+        return with_new_names(values) if isinstance(values, Mapping) else values
 
     @property
     def measured_on_target(self) -> bool:

@@ -59,14 +59,14 @@ class SearchSection(Section):
     """A native search.
 
     Attributes:
-        stopped: Why it ended.
+        stopped_because: Why it ended.
         images: Evaluation images; a race ends before them where the verdict is certain.
         candidates: All that were evaluated or timed, in order.
         compared: Recipes that were compared on calibration images, in order.
         stages: Seconds of each of its stages.
     """
 
-    stopped: str
+    stopped_because: str
     images: int
     candidates: tuple[CandidateSection, ...]
     compared: tuple[ComparedSection, ...]

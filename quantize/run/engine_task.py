@@ -108,7 +108,7 @@ def search_section(outcome: SearchOutcome, images: int) -> SearchSection | None:
     if record is None:
         return None
     return SearchSection(
-        stopped=outcome.stopped_because,
+        stopped_because=outcome.stopped_because,
         images=images,
         candidates=tuple(_candidate(candidate) for candidate in record.candidates),
         compared=tuple(ComparedSection(recipe=name, mean_kl=kl) for name, kl in record.compared),
