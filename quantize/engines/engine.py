@@ -178,10 +178,10 @@ class SearchTask:
         threads: Cores that may be used.
         callbacks: Evaluates, times and remembers.
         journal: The run's journal: it has the values of finished steps.
-        recorded: Times to decide by in place of measuring; None: measure.
+        recorded: Times to decide by instead of measuring; None: measure.
         earlier: Finished trials of this engine in the run that is resumed or goes on, which are not tried again.
         rejected: Ids of recipes that do not count as met: what was written from them missed the criterion.
-        progress: Told of what takes long.
+        progress: Called as long work proceeds.
     """
 
     model: ModelArtifact
@@ -436,7 +436,7 @@ def missing_engines() -> dict[EngineName, EngineError]:
 
 
 def trial_of(trials: Sequence[Trial], recipe_id: str | None) -> Trial:
-    """Return the trial of a recipe; where there is none, the built one with the best metric.
+    """Return the trial of a recipe, or the built trial with the best metric if the recipe has none.
 
     Raises:
         EngineError: No trial gave a model.

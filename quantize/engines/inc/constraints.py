@@ -150,7 +150,7 @@ def _lists(constraint: Mapping[str, Mapping[str, str | Sequence[str]]]) -> dict[
     """Return the constraint with a list for every property.
 
     In the 1.x dialect a dtype of both ``uint8`` and ``fp32`` allows both; Neural Compressor 3.7.1 takes it for fp32
-    alone. Strategies fall back to fp32 without being told, so that the integers are what remains to be said.
+    alone. Strategies fall back to fp32 by themselves, so only the integers are named.
     """
     lists = {
         tensor: {name: [value] if isinstance(value, str) else list(value) for name, value in properties.items()}

@@ -1,4 +1,4 @@
-"""The engine as its child process sees it: what it is told, where log records go, where images come from."""
+"""The engine as its child process sees it: its jobs and answers, a sink for log records, a source of images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from quantize.processes.parent import Message, Parent
 
 
 class Engine:
-    """The engine at the other end: told the stage that this process is in, and how it failed."""
+    """The engine at the other end, which gets the stage that this process is in and how it failed."""
 
     def __init__(self, parent: Parent) -> None:
         self._parent = parent

@@ -170,13 +170,13 @@ class Search:
             return self._timed(recipe, failure=Failure("capture", str(error)))
         # Unlike configurations often lead to the same graph, which is not run again.
         first = self._graphs.get(artifact.graph_sha256)
-        found = first or self._measured(recipe, artifact)
-        self._graphs[artifact.graph_sha256] = found
+        measured = first or self._measured(recipe, artifact)
+        self._graphs[artifact.graph_sha256] = measured
         return self._timed(
             recipe,
-            artifact=None if found.failure else artifact,
-            metric=found.metric,
-            failure=found.failure,
+            artifact=None if measured.failure else artifact,
+            metric=measured.metric,
+            failure=measured.failure,
             repeats=None if first is None else first.recipe_id,
         )
 

@@ -117,14 +117,14 @@ def int8_nodes(candidate: ModelProto, fp32: ModelProto) -> frozenset[str]:
 def _twins(reference: Graph, candidate: ModelProto) -> dict[str, str]:
     """Return the fp32 model's node that each of a candidate's nodes computes, by name."""
     named = {node.name: node for node in reference.nodes}
-    found = {}
+    origins = {}
     for node in candidate.graph.node:
         for name in _inner_names(node.name):
             origin = named.get(name)
             if origin is not None and _same_operator(node, origin):
-                found[node.name] = name
+                origins[node.name] = name
                 break
-    return found
+    return origins
 
 
 def _inner_names(name: str) -> Iterator[str]:
@@ -142,8 +142,8 @@ def _same_operator(node: NodeProto, origin: NodeProto) -> bool:
 def _float_layer(
     reference: Graph, origin: str, candidate: Graph, name: str, layer: Layer | None, stored: StoredWeights | None
 ) -> FloatLayer:
-    node = next(one for one in reference.nodes if one.name == origin)
-    twin = next(one for one in candidate.nodes if one.name == name)
+    node = next(other for other in reference.nodes if other.name == origin)
+    twin = next(other for other in candidate.nodes if other.name == name)
     bounds = _bounds(reference, node) if twin.op_type != "MatMul" or node.op_type == "MatMul" else None
     if layer is None or twin.op_type not in WEIGHTED:
         return FloatLayer(bounds=bounds)

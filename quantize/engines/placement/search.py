@@ -187,9 +187,9 @@ class PlacementSearch:
         if not stored:
             return None
         recipe = with_placement(self._recipe, (), stored)
-        found = replace(self._judged(Option("smaller", recipe, tuned.predicted_ns)), speedup=tuned.speedup)
-        self._options.append(found)
-        return found if found.met and found.bytes < tuned.bytes else None
+        smaller = replace(self._judged(Option("smaller", recipe, tuned.predicted_ns)), speedup=tuned.speedup)
+        self._options.append(smaller)
+        return smaller if smaller.met and smaller.bytes < tuned.bytes else None
 
     def _safer(self) -> Option | None:
         """Return the fastest rung from int8 to float that meets the criterion, its weights in float stored in int8."""
@@ -204,10 +204,10 @@ class PlacementSearch:
             recipe = with_placement(self._recipe, units - costs.fixed, self._stored(units))
             return replace(self._judged(Option("safer", recipe)), predicted_ns=rung.time_ns)
 
-        found = first_that_passes(option, len(rungs))
-        found = replace(found, speedup=self._bench.ratio(None, found.recipe) if found.met else None)
-        self._options.append(found)
-        return found if found.met and not _is_slow(found) else None
+        safer = first_that_passes(option, len(rungs))
+        safer = replace(safer, speedup=self._bench.ratio(None, safer.recipe) if safer.met else None)
+        self._options.append(safer)
+        return safer if safer.met and not _is_slow(safer) else None
 
     def _stored(self, float_units: frozenset[str]) -> list[str]:
         return [name for name in self._weighted if name in float_units and name in self._storable]
@@ -220,9 +220,9 @@ class PlacementSearch:
             return self._judged(Option(kind, with_placement(self._recipe, nodes, left)))
 
         order: list[str] = []
-        found = option(0)
-        if found.met or not stored:
-            return found
+        everything_stored = option(0)
+        if everything_stored.met or not stored:
+            return everything_stored
         sensitivity = self._bench.sensitivity()
         order = sorted(stored, key=lambda name: (-sensitivity.get(name, 0.0), name))
         return first_that_passes(option, len(stored))
@@ -245,18 +245,18 @@ def first_that_passes(option: Callable[[int], Option], most: int) -> Option:
         most: The greatest number.
     """
     low, high = 0, 1
-    found = option(high)
-    while not found.met and high < most:
+    best = option(high)
+    while not best.met and high < most:
         low, high = high, min(2 * high, most)
-        found = option(high)
-    while found.met and high - low > 1:
+        best = option(high)
+    while best.met and high - low > 1:
         middle = (low + high) // 2
         tried = option(middle)
         if tried.met:
-            found, high = tried, middle
+            best, high = tried, middle
         else:
             low = middle
-    return found
+    return best
 
 
 def _is_slow(option: Option) -> bool:
