@@ -133,12 +133,13 @@ def open_journal(context: Prepared) -> Journal:
         _remove(*outputs, *earlier, folder.journal)
         for place in {path.parent for path in earlier} - {folder.path}:
             remove_if_empty(place)  # an engine's own folder
+        write_text(folder.config, context.config.to_yaml())  # before the journal, with which a run can be resumed
     journal = Journal(
         folder.journal, _inputs(context), resume=request.resume, request=request_record(request, folder.path)
     )
-    # A resumed run is changed only after its journal was found to be of these settings.
-    _remove(*outputs)
-    write_text(folder.config, context.config.to_yaml())
+    if request.resume:  # changed only after its journal was found to be of these settings
+        _remove(*outputs)
+        write_text(folder.config, context.config.to_yaml())
     return journal
 
 
