@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
+from quantize.criterion import Criterion
 from quantize.engines.native.search.sequential_test import decide, log_capital, race_blocks, race_order
 from quantize.evaluation.score_intervals import ratio_bounds
 
@@ -100,6 +101,16 @@ def test_exactly_the_floor_passes_despite_rounding() -> None:
     assert decide(baseline, candidate, 1 - 0.01).outcome == "pass"
     thirds = np.full(300, 1 / 3)
     assert decide(thirds, thirds, 1 / 3).outcome == "pass"
+
+
+@pytest.mark.parametrize("gap", [-1e-8, -5e-10, 0.0, 5e-10, 1e-8])
+@given(st.integers(1, 2_000), st.integers(0, 20))
+@_unhurried
+def test_at_its_end_a_race_takes_for_met_what_the_criterion_does(gap: float, n: int, lost: int) -> None:
+    baseline, candidate = _images(n, min(lost, round(n * _ACCURACY)), 0, seed=0)
+    mean = float(candidate.mean())
+    outcome = decide(baseline, candidate, mean + gap).outcome
+    assert outcome == ("pass" if Criterion("agreement", minimum=mean + gap).met(mean) else "reject")
 
 
 def test_a_broken_model_is_rejected_long_before_the_end() -> None:
