@@ -17,7 +17,7 @@ from quantize.errors import ConfigError, ExitCode, RunError
 from quantize.journal import Journal
 from quantize.report.provenance import ReplaySection
 from quantize.report.storage import read_report, write_report
-from quantize.run import settle
+from quantize.run import resume, settle
 from quantize.run.request import RunRequest, TuneRequest, TuneResult
 from quantize.run.resume import request_record, resumed_request
 from quantize.run.tune import tune
@@ -213,3 +213,19 @@ def test_a_finished_replay_that_is_resumed_ends_with_the_exit_code_that_it_ended
     result = tune(TuneRequest(load_config(run / "config.yaml", {}), resume=run))
     assert result.report.replay == replay
     assert result.exit_code is code
+
+
+@pytest.mark.usefixtures("brief", "fast_integers")
+def test_a_run_has_its_settings_from_the_moment_at_which_it_can_be_resumed(
+    configured: Configured, colour_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, run = configured({"tuning.engine": "native"}), tmp_path / "out"
+
+    def killed(*_: object, **__: object) -> None:
+        assert load_config(run / "config.yaml", {}).quantization.calibration.sampling_size == 24
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(resume, "Journal", killed)
+    with pytest.raises(KeyboardInterrupt):
+        tune(TuneRequest(config, input_model=colour_model, output_model=run, workers=1))
+    assert not (run / "trials.jsonl").exists()
