@@ -50,11 +50,11 @@ class Graph:
         del self._proto.node[:], self._proto.initializer[:], self._proto.value_info[:]
 
     @classmethod
-    def of(cls, model: ModelProto) -> Graph:
-        """Return a view to look things up in: of the model's own messages, not of copies. It is not for editing."""
+    def of(cls, source: ModelProto | GraphProto) -> Graph:
+        """Return a view to look things up in: of the source's own messages, not of copies. It is not for editing."""
         view = cls.__new__(cls)
-        view._model, view._numbers_from = model, 1
-        view._index(model.graph, outer=None)
+        view._model, view._numbers_from = (source if isinstance(source, ModelProto) else ModelProto()), 1
+        view._index(source.graph if isinstance(source, ModelProto) else source, outer=None)
         return view
 
     def _index(self, graph: GraphProto, outer: Graph | None) -> None:

@@ -6,6 +6,7 @@ from onnx import ModelProto, NodeProto, TensorProto
 
 from quantize.errors import ModelError
 from quantize.graph.nodes import all_nodes, all_tensors, attribute, is_op
+from quantize.graph.view import Graph
 from quantize.models.contract import describe, model_contract, real_inputs
 
 _QUANTIZED = frozenset(
@@ -95,12 +96,17 @@ def _refuse_half(model: ModelProto, where: str) -> None:
 
 
 def _refuse_training(model: ModelProto, nodes: list[NodeProto], where: str) -> None:
-    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    graph = Graph.of(model)
     for node in nodes:
         training = (
             node.domain in _TRAINING_DOMAINS
             or (is_op(node, "BatchNormalization") and attribute(node, "training_mode", 0) == 1)
-            or (is_op(node, "Dropout") and len(node.input) > 2 and node.input[2] and _is_true(node.input[2], constants))
+            or (
+                is_op(node, "Dropout")
+                and len(node.input) > 2
+                and node.input[2]
+                and _is_true(graph.tensor(node.input[2]))
+            )
         )
         if training:
             raise ModelError(
@@ -112,9 +118,8 @@ def _refuse_training(model: ModelProto, nodes: list[NodeProto], where: str) -> N
             )
 
 
-def _is_true(name: str, constants: dict[str, TensorProto]) -> bool:
+def _is_true(tensor: TensorProto | None) -> bool:
     # Only known to be off where it is a constant False.
-    tensor = constants.get(name)
     return tensor is None or any(tensor.int32_data) or any(tensor.raw_data)
 
 

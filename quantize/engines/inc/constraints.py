@@ -11,6 +11,7 @@ from onnx import GraphProto
 from quantize.engines.inc.decision import OpDecision
 from quantize.engines.inc.settings import IncSettings, OpConstraint
 from quantize.errors import EngineError
+from quantize.graph.view import Graph
 
 OpDictionary = dict[str, dict[str, dict[str, list[str]]]]
 
@@ -60,15 +61,15 @@ def _score_bias_names(graph: GraphProto) -> list[str]:
     Args:
         graph: The fp32 graph; its first output is the scores.
     """
-    producers = {output: node for node in graph.node for output in node.output}
-    node = producers.get(graph.output[0].name)
+    view = Graph.of(graph)
+    node = view.producer(view.outputs[0])
     while node is not None and node.op_type in _SCORE_KEEPING:
-        node = producers.get(node.input[0])
+        node = view.producer(node.input[0])
     if node is not None and node.op_type == "Gemm":
         return [f"{node.name}_Add"]
     if node is not None and node.op_type == "Add":
-        products = [producers[name] for name in node.input if name in producers]
-        fused = [f"{product.name}/MatMulAddFusion_Add" for product in products if product.op_type == "MatMul"]
+        makers = [maker for name in node.input if (maker := view.producer(name)) is not None]
+        fused = [f"{maker.name}/MatMulAddFusion_Add" for maker in makers if maker.op_type == "MatMul"]
         return [node.name, *fused] if fused else []
     return []
 

@@ -19,6 +19,7 @@ from quantize.engines.exchange import cleaned, write_images
 from quantize.engines.native.builder.builder import op_types_of
 from quantize.engines.task import CalibrationSet
 from quantize.errors import EngineError
+from quantize.graph.view import Graph
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.input_form import in_form
 from quantize.processes.child import ChildError, ChildProcess
@@ -160,15 +161,14 @@ def with_float_scores(model: ModelProto) -> ModelProto:
     """
     result = ModelProto()
     result.CopyFrom(model)
-    graph = result.graph
-    makers = {name: node for node in graph.node for name in node.output}
+    graph = Graph.of(result)
     passed = []
-    tensor = graph.output[0].name
-    while (node := makers.get(tensor)) is not None:
+    tensor = graph.outputs[0]
+    while (node := graph.producer(tensor)) is not None:
         if node.op_type in _SCORE_KEEPING:
             tensor = node.input[0]
             continue
-        rounding = makers.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
+        rounding = graph.producer(node.input[0]) if node.op_type == "DequantizeLinear" else None
         if rounding is None or rounding.op_type != "QuantizeLinear":
             break
         passed.append((rounding, node))

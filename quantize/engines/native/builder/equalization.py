@@ -15,6 +15,7 @@ import numpy.typing as npt
 import onnx
 
 from quantize.engines.native.builder.layers import Layer, arrays, layers, replace_initializer
+from quantize.graph.view import Graph
 
 _HOMOGENEOUS = frozenset({"Relu", "LeakyRelu", "MaxPool", "AveragePool", "GlobalAveragePool", "Identity"})
 _SWEEPS = 3
@@ -52,14 +53,10 @@ def equalized(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def equalizable(model: onnx.ModelProto) -> Iterator[Pair]:
     """Yield the pairs of ``model``, in the graph's order."""
-    nodes = {node.name: node for node in model.graph.node}
+    graph = Graph.of(model)
     convs = {layer.node: layer for layer in layers(model) if layer.op_type == "Conv"}
-    outputs = {value.name for value in model.graph.output}
+    nodes = {node.name: node for node in graph.nodes}
     dims = {tensor.name: tensor.dims for tensor in model.graph.initializer}
-    readers: dict[str, list[onnx.NodeProto]] = {}
-    for node in model.graph.node:
-        for name in node.input:
-            readers.setdefault(name, []).append(node)
 
     def is_scalable(layer: Layer) -> bool:
         """Return whether each input channel of a Conv has weights of its own: without groups, or depthwise."""
@@ -68,10 +65,10 @@ def equalizable(model: onnx.ModelProto) -> Iterator[Pair]:
 
     def consumers(tensor: str) -> list[Layer] | None:
         """Return the Convs that take a tensor, or None where anything else does."""
-        if tensor in outputs:
+        if graph.is_output(tensor):
             return None
         taking: list[Layer] = []
-        for node in readers.get(tensor, []):
+        for node in graph.consumers(tensor):
             if node.op_type in _HOMOGENEOUS:
                 behind = consumers(node.output[0])
                 if behind is None:

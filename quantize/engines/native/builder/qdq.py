@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from quantize.graph.nodes import replace_all
 from quantize.graph.shapes import with_inferred_shapes
+from quantize.graph.view import Graph
 from quantize.grid.grid import Grid
 from quantize.recipe import Recipe
 
@@ -119,17 +119,16 @@ def _free_outputs(model: onnx.ModelProto) -> None:
 
     Eight bits for the scores make equal scores, and an integer product is as fast with a float output.
     """
-    makers = {node.output[0]: node for node in model.graph.node}
-    uses = Counter(name for node in model.graph.node for name in node.input)
+    graph = Graph.of(model)
     for output in model.graph.output:
-        dequantize = makers.get(output.name)
-        if dequantize is None or dequantize.op_type != "DequantizeLinear" or uses[output.name]:
+        dequantize = graph.producer(output.name)
+        if dequantize is None or dequantize.op_type != "DequantizeLinear" or graph.consumers(output.name):
             continue
-        quantize = makers.get(dequantize.input[0])
-        product = makers.get(quantize.input[0]) if quantize is not None else None
+        quantize = graph.producer(dequantize.input[0])
+        product = graph.producer(quantize.input[0]) if quantize is not None else None
         if quantize is None or product is None or product.op_type not in ("Gemm", "MatMul"):
             continue
-        if uses[quantize.output[0]] == 1 and uses[product.output[0]] == 1:
+        if all(len(graph.consumers(node.output[0])) == 1 for node in (quantize, product)):
             model.graph.node.remove(quantize)
             model.graph.node.remove(dequantize)
             product.output[0] = output.name
