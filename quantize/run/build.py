@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from onnx import ModelProto
 
 from quantize.data.batches import Batches
-from quantize.engines.engine import Trial, engine_named
+from quantize.engines.engine import engine_named
+from quantize.engines.trial import Trial
 from quantize.evaluation.layer_error import layer_errors
 from quantize.formats import to_qlinear
 from quantize.formats.saturation import saturating_layers

@@ -6,18 +6,12 @@ from functools import partial
 
 from onnx import ModelProto
 
-from quantize.engines.engine import (
-    CalibrationSet,
-    Callbacks,
-    CandidateRecord,
-    Engine,
-    PlacedTrial,
-    SearchOutcome,
-    SearchTask,
-)
+from quantize.engines.engine import Engine
 from quantize.engines.native.search.latency_model import ProfiledTimes
 from quantize.engines.native.search.latency_table import LatencyTable
 from quantize.engines.placement.search import Option
+from quantize.engines.task import CalibrationSet, Callbacks, SearchTask
+from quantize.engines.trial import CandidateRecord, PlacedTrial, SearchOutcome
 from quantize.measurement.machine.cpu_class import this_cpu_class
 from quantize.models.artifact import ModelArtifact
 from quantize.processes.pool import available_cpus

@@ -10,7 +10,8 @@ from quantize.config.run_config import RunConfig
 from quantize.criterion import Criterion
 from quantize.data.cache_folder import user_cache
 from quantize.data.demonstration import demonstration_data
-from quantize.engines.engine import Trial, engine_named
+from quantize.engines.engine import engine_named
+from quantize.engines.trial import Trial
 from quantize.journal import Journal
 from quantize.measurement.machine.cpu import isa_flags
 from quantize.progress import Progress

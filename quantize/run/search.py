@@ -8,15 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from quantize.criterion import Criterion
-from quantize.engines.engine import (
-    Engine,
-    EngineSearch,
-    PlacedTrial,
-    SearchOutcome,
-    SearchTask,
-    Trial,
-)
+from quantize.engines.engine import Engine, EngineSearch
 from quantize.engines.native.search.latency_table import LatencyTable
+from quantize.engines.task import SearchTask
+from quantize.engines.trial import PlacedTrial, SearchOutcome, Trial
 from quantize.recipe import Recipe
 from quantize.report.search import SearchSection
 from quantize.report.trials import TrialSection

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from quantize.criterion import is_slower
-from quantize.engines.engine import PlacedTrial, Trial
+from quantize.engines.trial import PlacedTrial, Trial
 from quantize.report.search import LostSection, PlacementSection
 from quantize.run.build import Built, build
 from quantize.run.context import Context

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from quantize.criterion import Criterion
-from quantize.engines.engine import SearchRecord, Trial
+from quantize.engines.trial import SearchRecord, Trial
 from quantize.errors import ModelError
 from quantize.evaluation.evaluation import Evaluation
 from quantize.journal import Journal

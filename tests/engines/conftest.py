@@ -15,7 +15,7 @@ import pytest
 from quantize.config import load_config
 from quantize.criterion import Criterion, SpeedCriterion
 from quantize.data.batches import Batch
-from quantize.engines.engine import CalibrationSet, Callbacks, SearchTask
+from quantize.engines.task import CalibrationSet, Callbacks, SearchTask
 from quantize.journal import Journal
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.session import open_session

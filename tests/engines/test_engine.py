@@ -8,18 +8,9 @@ from pathlib import Path
 import pytest
 
 from quantize.engines import engine as seam
-from quantize.engines.engine import (
-    BOTH,
-    ENGINES,
-    CalibrationSet,
-    Engine,
-    Failure,
-    Trial,
-    engine_named,
-    engines_for,
-    missing_engines,
-    trial_of,
-)
+from quantize.engines.engine import BOTH, ENGINES, Engine, engine_named, engines_for, missing_engines
+from quantize.engines.task import CalibrationSet
+from quantize.engines.trial import Failure, Trial, trial_of
 from quantize.errors import EngineError
 from quantize.formats import quantized_format
 from quantize.models.artifact import ModelArtifact

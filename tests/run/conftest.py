@@ -11,11 +11,12 @@ import onnx
 import pytest
 
 from quantize.config import RunConfig
-from quantize.engines.engine import PlacedTrial, SearchOutcome, SearchTask, Trial, trial_of
 from quantize.engines.native.engine import NativeSearch
 from quantize.engines.native.search.latency_table import PairedLatency
 from quantize.engines.ort.engine import OrtEngine
 from quantize.engines.placement.bench import choose_placement, place_in_float
+from quantize.engines.task import SearchTask
+from quantize.engines.trial import PlacedTrial, SearchOutcome, Trial, trial_of
 from quantize.evaluation.evaluation import Evaluation
 from quantize.evaluation.fidelity import Fidelity
 from quantize.evaluation.outcomes import Outcomes

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from quantize.engines.engine import CandidateRecord, Failure, SearchOutcome, Trial
 from quantize.engines.native.engine import record_of
 from quantize.engines.native.search.result import Candidate, SearchResult
+from quantize.engines.trial import CandidateRecord, Failure, SearchOutcome, Trial
 from quantize.recipe import Recipe
 from quantize.report.trials import TrialSection
 from quantize.run.engine_task import search_section

@@ -9,8 +9,9 @@ from pathlib import Path
 import onnx
 import pytest
 
-from quantize.engines.engine import SearchOutcome, SearchTask, Trial
 from quantize.engines.ort.engine import OrtEngine
+from quantize.engines.task import SearchTask
+from quantize.engines.trial import SearchOutcome, Trial
 from quantize.errors import ExitCode
 from quantize.report.markdown import markdown
 from quantize.rewrites import Rewritten

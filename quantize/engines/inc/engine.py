@@ -9,15 +9,7 @@ from onnx import ModelProto
 
 from quantize.config.quantization import OpConstraint
 from quantize.criterion import Criterion
-from quantize.engines.engine import (
-    CalibrationSet,
-    EngineSearch,
-    PlacedTrial,
-    SearchOutcome,
-    SearchTask,
-    Trial,
-    trial_of,
-)
+from quantize.engines.engine import EngineSearch
 from quantize.engines.inc.decision import kept_int8
 from quantize.engines.inc.job import require_neural_compressor
 from quantize.engines.inc.search import Measured
@@ -25,6 +17,8 @@ from quantize.engines.inc.settings import IncSettings
 from quantize.engines.inc.tuner import IncBuilder, IncTuner
 from quantize.engines.placement.bench import choose_placement, place_in_float
 from quantize.engines.placement.placed_model import int8_layers, placed_nodes
+from quantize.engines.task import CalibrationSet, SearchTask
+from quantize.engines.trial import PlacedTrial, SearchOutcome, Trial, trial_of
 from quantize.models.artifact import ModelArtifact
 from quantize.processes.memory import peak_resident_bytes
 from quantize.recipe import EngineName, Recipe

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Literal
 
 from quantize.criterion import Criterion
-from quantize.engines.engine import EvaluateCallback, Failure, Trial
 from quantize.engines.exchange import keep_candidate
 from quantize.engines.inc.constraints import check_heeded
 from quantize.engines.inc.conversation import Conversation, TimeIsUpError
 from quantize.engines.inc.decision import OpDecision, kept_int8, recipe_of
 from quantize.engines.inc.settings import IncSettings
+from quantize.engines.task import EvaluateCallback
+from quantize.engines.trial import Failure, Trial
 from quantize.errors import EngineError, ModelError
 from quantize.models.artifact import ModelArtifact
 from quantize.processes.parent import Message

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from quantize.criterion import Criterion
 from quantize.data.batches import Batch
-from quantize.engines.engine import EvaluateCallback, Trial
 from quantize.engines.exchange import keep_candidate, write_images
 from quantize.engines.inc.conversation import Conversation
 from quantize.engines.inc.decision import calibration_images_of, container_of
@@ -23,6 +22,8 @@ from quantize.engines.inc.job import (
 from quantize.engines.inc.search import Measured, Search, StopReason
 from quantize.engines.inc.settings import IncSettings
 from quantize.engines.placement.placed_model import placed, placed_nodes
+from quantize.engines.task import EvaluateCallback
+from quantize.engines.trial import Trial
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.processes.child import ChildProcess
 from quantize.recipe import Recipe

@@ -10,17 +10,7 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from quantize.engines.engine import (
-    CalibrationSet,
-    CandidateRecord,
-    EngineSearch,
-    PlacedTrial,
-    SearchOutcome,
-    SearchRecord,
-    SearchTask,
-    Trial,
-    trial_of,
-)
+from quantize.engines.engine import EngineSearch
 from quantize.engines.native.builder.builder import source_graph
 from quantize.engines.native.constraints import constrained_recipe, range_rule
 from quantize.engines.native.search.latency_table import PairedLatency
@@ -30,6 +20,8 @@ from quantize.engines.native.search.search import Search
 from quantize.engines.native.search.settings import SearchSettings
 from quantize.engines.native.search.source_graph import rebuild
 from quantize.engines.placement.placed_model import int8_layers
+from quantize.engines.task import CalibrationSet, SearchTask
+from quantize.engines.trial import CandidateRecord, PlacedTrial, SearchOutcome, SearchRecord, Trial, trial_of
 from quantize.measurement.operators.operator_times import Profile
 from quantize.measurement.timing.measurement import latency, speedups
 from quantize.models.artifact import ModelArtifact

@@ -11,21 +11,14 @@ from typing import Literal
 
 from onnx import ModelProto
 
-from quantize.engines.engine import (
-    CalibrationSet,
-    EngineSearch,
-    Failure,
-    PlacedTrial,
-    SearchOutcome,
-    SearchTask,
-    Trial,
-    trial_of,
-)
+from quantize.engines.engine import EngineSearch
 from quantize.engines.ort.quantizer import Quantizer, TimeIsUpError, excluded_nodes, excluding
 from quantize.engines.ort.sensitivity import most_sensitive_first
 from quantize.engines.ort.settings import settings_to_try
 from quantize.engines.placement.bench import choose_placement, place_in_float
 from quantize.engines.placement.placed_model import int8_layers, placed, placed_nodes
+from quantize.engines.task import CalibrationSet, SearchTask
+from quantize.engines.trial import Failure, PlacedTrial, SearchOutcome, Trial, trial_of
 from quantize.errors import EngineError, ModelError
 from quantize.formats import to_qlinear
 from quantize.models.artifact import ModelArtifact, save_model

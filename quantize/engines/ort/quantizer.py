@@ -15,9 +15,9 @@ from types import TracebackType
 import onnx
 from onnx import ModelProto
 
-from quantize.engines.engine import CalibrationSet
 from quantize.engines.exchange import cleaned, write_images
 from quantize.engines.native.builder.builder import op_types_of
+from quantize.engines.task import CalibrationSet
 from quantize.errors import EngineError
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.input_form import in_form

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from onnx import ModelProto, TensorProto, numpy_helper
 
-from quantize.engines.engine import SearchTask
 from quantize.engines.native.builder.builder import op_types_of
 from quantize.engines.native.search.op_graph import op_graph
 from quantize.engines.native.search.scorer import Scorer
 from quantize.engines.native.search.sensitivity import measure_sensitivity
 from quantize.engines.ort.quantizer import excluded_nodes
+from quantize.engines.task import SearchTask
 from quantize.graph.nodes import attribute
 from quantize.grid.grid import Grid
 from quantize.recipe import Recipe

@@ -7,11 +7,11 @@ from typing import Any
 
 from quantize.config.quantization import QuantizationBlock
 from quantize.engines.constraints import kept_in_float
-from quantize.engines.engine import SearchTask
 from quantize.engines.native.builder.builder import op_types_of
 from quantize.engines.native.builder.layers import layers
 from quantize.engines.native.search.op_graph import head_ops, op_graph
 from quantize.engines.ort.quantizer import excluding
+from quantize.engines.task import SearchTask
 from quantize.errors import ConfigError
 from quantize.grid.ranges.registry import rule_of_setting
 from quantize.recipe import Recipe

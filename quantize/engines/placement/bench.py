@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from onnx import ModelProto, numpy_helper
 
-from quantize.engines.engine import PlacedTrial, SearchTask, Trial
 from quantize.engines.native.builder.layers import arrays, layers
 from quantize.engines.native.search.latency_model import ProfiledTimes
 from quantize.engines.native.search.op_graph import op_graph
@@ -15,6 +14,8 @@ from quantize.engines.native.search.scorer import Scorer
 from quantize.engines.native.search.sensitivity import measure_sensitivity
 from quantize.engines.placement.placed_model import placed, stored_weights
 from quantize.engines.placement.search import Option, Placement, PlacementSearch
+from quantize.engines.task import SearchTask
+from quantize.engines.trial import PlacedTrial, Trial
 from quantize.formats import to_qdq
 from quantize.graph.nodes import INTEGER_WEIGHTED
 from quantize.models.artifact import ModelArtifact, save_model

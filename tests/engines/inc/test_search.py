@@ -11,12 +11,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from quantize.criterion import Criterion
-from quantize.engines.engine import Trial, trial_of
 from quantize.engines.exchange import cleaned
 from quantize.engines.inc.conversation import TimeIsUpError
 from quantize.engines.inc.engine import in_order
 from quantize.engines.inc.search import Measured, Search
 from quantize.engines.inc.settings import IncSettings
+from quantize.engines.trial import Trial, trial_of
 from quantize.errors import EngineError, ModelError
 from quantize.models.artifact import ModelArtifact
 

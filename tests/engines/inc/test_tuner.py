@@ -17,11 +17,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from quantize.criterion import Criterion
 from quantize.data.batches import Batch
-from quantize.engines.engine import Trial, trial_of
 from quantize.engines.inc.engine import in_order
 from quantize.engines.inc.job import require_neural_compressor
 from quantize.engines.inc.settings import IncSettings
 from quantize.engines.inc.tuner import IncBuilder, IncTuner
+from quantize.engines.trial import Trial, trial_of
 from quantize.errors import EngineError
 from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import ModelArtifact, save_model

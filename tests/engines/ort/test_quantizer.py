@@ -10,9 +10,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from quantize.data.batches import Batch
-from quantize.engines.engine import CalibrationSet
 from quantize.engines.ort.quantizer import Quantizer, TimeIsUpError, excluding, with_float_scores
 from quantize.engines.ort.worker import BatchReader
+from quantize.engines.task import CalibrationSet
 from quantize.errors import EngineError
 from quantize.formats import quantized_format
 from quantize.models.artifact import ModelArtifact, save_model

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from quantize.criterion import Criterion
-from quantize.engines.engine import SearchOutcome, SearchTask, Trial
 from quantize.engines.ort.engine import ENGINE
 from quantize.engines.ort.quantizer import Quantizer
+from quantize.engines.task import SearchTask
+from quantize.engines.trial import SearchOutcome, Trial
 from quantize.errors import EngineError, ModelError
 from quantize.models.artifact import ModelArtifact
 from tests.engines.conftest import Tasked

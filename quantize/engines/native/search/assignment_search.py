@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
-from quantize.engines.engine import CandidateRecord, Trial
 from quantize.engines.native.search.assignment import Costs, canonical
 from quantize.engines.native.search.candidate_builder import CandidateBuilder
 from quantize.engines.native.search.candidates import Candidates
@@ -18,6 +17,7 @@ from quantize.engines.native.search.recipe_choice import Comparisons
 from quantize.engines.native.search.result import AS_FAST, FASTER, Stage, fastest_met, preferred
 from quantize.engines.native.search.settings import SearchSettings
 from quantize.engines.native.search.weight_storage import WeightStorage, with_placement
+from quantize.engines.trial import CandidateRecord, Trial
 from quantize.recipe import Recipe
 
 _NEAR = 1.08

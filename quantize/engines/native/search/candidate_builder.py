@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from quantize.engines.engine import CalibrationSet
 from quantize.engines.native.builder.builder import source_graph
 from quantize.engines.native.builder.weights import EQUALIZATION
 from quantize.engines.native.search.search_journal import SearchJournal
 from quantize.engines.native.search.settings import SearchSettings
 from quantize.engines.native.search.source_graph import HALVES, Part, SourceGraph, can_be_halved
+from quantize.engines.task import CalibrationSet
 from quantize.errors import ModelError, QuantizeError
 from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from quantize.criterion import Outcome
-from quantize.engines.engine import CandidateRecord, Failure, Trial
 from quantize.engines.native.search.candidate_builder import CandidateBuilder
 from quantize.engines.native.search.latency_table import PairedLatency
 from quantize.engines.native.search.latency_timer import LatencyTimer
 from quantize.engines.native.search.result import Candidate, Judgement, Stage, Stopped
 from quantize.engines.native.search.search_journal import SearchJournal
 from quantize.engines.native.search.settings import SearchSettings
+from quantize.engines.trial import CandidateRecord, Failure, Trial
 from quantize.errors import ModelError
 from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent

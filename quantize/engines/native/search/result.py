@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from quantize.criterion import Outcome
-from quantize.engines.engine import CandidateRecord, Trial
 from quantize.engines.native.search.sensitivity import Sensitivity
+from quantize.engines.trial import CandidateRecord, Trial
 from quantize.recipe import Recipe
 
 FASTER = 1.01

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from quantize.engines.engine import CalibrationSet, Trial
 from quantize.engines.native.builder.builder import op_types_of
 from quantize.engines.native.search.assignment_search import AssignmentSearch
 from quantize.engines.native.search.candidate_builder import CandidateBuilder
@@ -30,6 +29,8 @@ from quantize.engines.native.search.weight_storage import (
     weight_storage,
     with_placement,
 )
+from quantize.engines.task import CalibrationSet
+from quantize.engines.trial import Trial
 from quantize.journal import Journal
 from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent

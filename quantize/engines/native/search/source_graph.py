@@ -17,9 +17,9 @@ from quantize.calibration.second_moments import MergedMoments, SecondMoments, st
 from quantize.calibration.statistics import CalibrationStatistics
 from quantize.calibration.store import stored_statistics
 from quantize.data.batches import Batch
-from quantize.engines.engine import CalibrationSet
 from quantize.engines.native.builder.builder import NativeBuilder, source_graph
 from quantize.engines.native.builder.layers import windows
+from quantize.engines.task import CalibrationSet
 from quantize.graph.identity import graph_sha256
 from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import onnx
 
-from quantize.engines.engine import Trial
 from quantize.engines.native.builder.layers import layers
 from quantize.engines.native.search.candidates import Candidates
 from quantize.engines.native.search.ladder import Bisection
+from quantize.engines.trial import Trial
 from quantize.recipe import Recipe
 
 _FREE = 0.01

@@ -11,12 +11,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from quantize.criterion import Criterion
 from quantize.data.batches import Batch
-from quantize.engines.engine import CalibrationSet
 from quantize.engines.native.search.latency_table import PairedLatency
 from quantize.engines.native.search.race import accept
 from quantize.engines.native.search.result import Judgement
 from quantize.engines.native.search.search import Search
 from quantize.engines.native.search.settings import SearchSettings
+from quantize.engines.task import CalibrationSet
 from quantize.formats.exact import open_exact_session
 from quantize.journal import Journal
 from quantize.models.artifact import ModelArtifact, save_model

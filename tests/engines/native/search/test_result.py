@@ -5,8 +5,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantize.engines.engine import Failure, Trial
 from quantize.engines.native.search.result import AS_FAST, Candidate, as_fast, best_of, fastest_met, nearest, pareto
+from quantize.engines.trial import Failure, Trial
 from quantize.recipe import Recipe
 
 

@@ -1,0 +1,151 @@
+"""What an engine is given for a search: values, and callbacks with which the run evaluates, times and remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from quantize.criterion import Criterion, SpeedCriterion
+from quantize.progress import Progress, silent
+from quantize.recipe import Recipe
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+    from quantize.config.quantization import QuantizationBlock
+    from quantize.config.tuning import TuningBlock
+    from quantize.data.batches import Batch
+    from quantize.engines.native.search.latency_model import ProfiledTimes
+    from quantize.engines.native.search.latency_table import LatencyTable
+    from quantize.evaluation.evaluation import Evaluation
+    from quantize.journal import Journal
+    from quantize.measurement.operators.operator_times import Profile
+    from quantize.measurement.timing.measurement import Measurement
+    from quantize.models.artifact import ModelArtifact
+    from quantize.rewrites import RatioInterval
+from quantize.engines.trial import Trial
+
+EvaluateCallback = Callable[["ModelArtifact"], float]
+"""Returns the criterion's metric of a candidate on the evaluation set, a fraction of 1."""
+
+
+class MeasurePair(Protocol):
+    """Measures two models in alternation on the run's images, as ``baseline`` and ``candidate``."""
+
+    def __call__(
+        self, baseline: ModelArtifact, candidate: ModelArtifact, /, *, seconds: float, runs: int
+    ) -> Measurement:
+        """Return the measurement.
+
+        Args:
+            baseline: The model to compare with.
+            candidate: The other one.
+            seconds: When to stop in any case.
+            runs: Timed runs of each before it may stop.
+        """
+        ...
+
+
+class ProfilePair(Protocol):
+    """Profiles two models op by op, as ``baseline`` and ``candidate``."""
+
+    def __call__(self, baseline: ModelArtifact, candidate: ModelArtifact, recipe: Recipe, /, *, runs: int) -> Profile:
+        """Return the profile of so many runs of each.
+
+        Args:
+            baseline: The fp32 model.
+            candidate: The quantized model.
+            recipe: What the candidate was built from.
+            runs: Profiled runs of each.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """What the run does for an engine: evaluating, timing and remembering.
+
+    Attributes:
+        evaluate: Returns the criterion's metric of a candidate on the images that trials may see, a fraction.
+        evaluate_some: Returns the evaluation of a candidate on the images at some positions, in that order.
+        baseline: Returns the fp32 model's evaluation on all of them.
+        measure: Times two models against each other.
+        profile: Profiles two models.
+        ratio: Returns how much faster the second model is than the first: recorded, journaled or measured once.
+        op_times: Returns the time of fp32 and of a recipe's candidate op by op: recorded, journaled or measured once.
+        finished: Returns a model as it would be written for the run's target.
+        stage: Names the part of the run that the time is spent on.
+    """
+
+    evaluate: EvaluateCallback
+    evaluate_some: Callable[[ModelArtifact, Sequence[int]], Evaluation]
+    baseline: Callable[[], Evaluation]
+    measure: MeasurePair
+    profile: ProfilePair
+    ratio: Callable[[ModelArtifact, ModelArtifact], RatioInterval]
+    op_times: Callable[[Recipe, ModelArtifact], ProfiledTimes]
+    finished: Callable[[ModelProto], ModelProto]
+    stage: Callable[[str], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True)
+class CalibrationSet:
+    """The calibration images as the fp32 model takes them.
+
+    Attributes:
+        batches: The images, (N, C, H, W) float32; iterated as often as needed.
+        count: How many there are.
+        fingerprint: Of the images and their preprocessing.
+    """
+
+    batches: Iterable[Batch]
+    count: int
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class SearchTask:
+    """One search: what is asked of an engine, and what it is given to do it.
+
+    Attributes:
+        model: The prepared fp32 model.
+        criterion: What a candidate has to reach.
+        calibration: The calibration images.
+        framework: ``onnxrt_qlinearops`` or ``onnxrt_qdq``: the format that the user asked for.
+        quantization: What may be done to the model; its target is a class of CPUs.
+        tuning: Limits, strategy, placement and the seed.
+        speed: The speed-up that is asked for.
+        times_count: Whether times on this machine say something about the target.
+        rewrites: Names of the rewrites that the written files will have, in order.
+        evaluation_fingerprint: Of the evaluation images.
+        folder: Where the engine may write: the run's work folder.
+        threads: Cores that may be used.
+        callbacks: Evaluates, times and remembers.
+        journal: The run's journal: it has the values of finished steps.
+        recorded: Times to decide by instead of measuring; None: measure.
+        earlier: Finished trials of this engine in the run that is resumed or goes on, which are not tried again.
+        rejected: Ids of recipes that do not count as met: what was written from them missed the criterion.
+        progress: Called as long work proceeds.
+    """
+
+    model: ModelArtifact
+    criterion: Criterion
+    calibration: CalibrationSet
+    framework: Literal["onnxrt_qlinearops", "onnxrt_qdq"]
+    quantization: QuantizationBlock
+    tuning: TuningBlock
+    speed: SpeedCriterion
+    times_count: bool
+    rewrites: tuple[str, ...]
+    evaluation_fingerprint: str
+    folder: Path
+    threads: int
+    callbacks: Callbacks
+    journal: Journal
+    recorded: LatencyTable | None = None
+    earlier: tuple[Trial, ...] = ()
+    rejected: frozenset[str] = frozenset()
+    progress: Progress = silent
