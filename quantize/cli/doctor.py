@@ -37,15 +37,13 @@ def doctor(
     Exit codes: 0 nothing wrong, 1 something is, 2 something is missing or cannot be read.
     """
     from quantize.cli.progress import drawn_progress
-    from quantize.commands.doctor import DoctorRequest
     from quantize.commands.doctor import doctor as examine
     from quantize.config import load_config
     from quantize.doctor.findings import doctor_text
 
     settings = load_config(config, overrides)
     print_notes(settings.notes)
-    request = DoctorRequest(model, settings, images=images, workers=workers)
     with drawn_progress() as progress:
-        report = examine(request, progress=progress)
+        report = examine(model, settings, tried=images, workers=workers, progress=progress)
     print_result(report.model_dump_json(indent=1) if json else doctor_text(report))
     return ExitCode.NOT_MET if report.problems else ExitCode.DONE

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import MutableMapping
-from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import ModelProto
 
 from quantize.config.run_config import RunConfig
@@ -34,81 +35,94 @@ from quantize.models.reading import read_model
 from quantize.prediction.preprocessing import model_preprocessing
 from quantize.processes.pool import available_cpus
 from quantize.progress import Progress, silent
-from quantize.report.provenance import MachineSection
 from quantize.run.preflight import machine_section
 from quantize.run.resolve import with_target
-
-__all__ = ["DoctorReport", "DoctorRequest", "doctor"]
 
 _CALIBRATION_IMAGES = 8
 
 
-@dataclass(frozen=True)
-class DoctorRequest:
-    """A set-up to be examined.
+def doctor(
+    model: Path,
+    config: RunConfig,
+    *,
+    tried: int = 300,
+    workers: int | None = None,
+    threads: int | None = None,
+    known: MutableMapping[tuple[str, str, str], Predictions] | None = None,
+    progress: Progress = silent,
+) -> DoctorReport:
+    """Examine a model, its images, labels and preprocessing, and return what is wrong.
 
-    Attributes:
+    Args:
         model: The fp32 model.
         config: All settings, resolved: data, preprocessing, calibration, target.
-        images: How many images to try, spread over the data.
+        tried: How many images the model is run on, spread over the data.
         workers: Processes that decode images; None: one a core.
         threads: Threads of the session; None: as many as CPUs.
-        known: What was tried before, for callers that examine several set-ups.
-    """
-
-    model: Path
-    config: RunConfig
-    images: int = 300
-    workers: int | None = None
-    threads: int | None = None
-    known: MutableMapping[tuple[str, str, str], Predictions] | None = None
-
-
-def doctor(request: DoctorRequest, *, progress: Progress = silent) -> DoctorReport:
-    """Examine a model, its images, labels and preprocessing, and return what is wrong.
+        known: Predictions of earlier trials, for callers that examine several set-ups.
+        progress: Called while images are read.
 
     Raises:
         QuantizeError: Something is missing, or cannot be read at all.
     """
-    request = replace(request, config=with_target(request.config))
-    data = request.config.data
+    config = with_target(config)
+    data = config.data
     if data.path is None:
         raise ConfigError(
             "no images are named", where="--data_path", expected="a folder or archive of images", advice="name it"
         )
-    proto = read_model(request.model)
+    proto = read_model(model)
     examinations = [examine_weights(proto), examine_format(proto)]
     if any(examination.findings for examination in examinations):
         # Neither can be run as it is; everything else would follow from that.
-        return _report(request, data.path, 0, examinations)
+        return _report(model, data.path, 0, examinations)
     with tempfile.TemporaryDirectory(prefix="quantize-doctor-") as scratch:
-        model = prepare(request.model, Path(scratch) / "fp32.onnx")
-        clean = model.proto()
-        examinations += [examine_scores(clean, model.contract), examine_batch(model.contract), examine_operators(clean)]
-        examinations.append(examine_cpu(_machine(request, model)))
+        prepared = prepare(model, Path(scratch) / "fp32.onnx")
+        clean, contract = prepared.proto(), prepared.contract
+        examinations += [examine_scores(clean, contract), examine_batch(contract), examine_operators(clean)]
+        cores = config.evaluation.performance.configs.cores_per_instance
+        examinations.append(examine_cpu(machine_section(model.stem, prepared, cores, config.quantization.cpus)))
         images = open_images(data.path, data.labels, classes=None, progress=progress)
-        parts = _split(request, images)
+        parts = _split(config, images)
         examinations.append(
             examine_calibration(
                 images,
                 parts.calibration,
                 (*parts.evaluation, *parts.certification),
-                asked_for=request.config.quantization.calibration.in_evaluation,
+                asked_for=config.quantization.calibration.in_evaluation,
             )
         )
-        asked, _ = model_preprocessing(ModelArtifact.load(request.model), request.config.preprocessing)
-        rows = _spread(len(images), request.images)
-        trials = _trials(request, model, images.subset(rows), progress)
-        examinations += _examine_answers(proto, model, images, rows, asked, trials)
+        asked, _ = model_preprocessing(ModelArtifact.load(model), config.preprocessing)
+        rows = range(0, len(images), max(1, -(-len(images) // tried)))
+        trials = Trials(
+            prepared,
+            images.subset(rows),
+            user_cache() / "crops",
+            threads=threads or available_cpus(),
+            workers=workers,
+            progress=progress,
+            known={} if known is None else known,
+        )
+        examinations += _examine_answers(proto, prepared, images, rows, asked, trials)
         few = images.subset(parts.calibration[:_CALIBRATION_IMAGES])
-        examinations.append(_examine_saturation(request, clean, asked, few, trials, Path(scratch)))
-    return _report(request, data.path, len(rows), examinations)
+        layers = saturation(clean, _inputs(few, asked, trials.cache))
+        examinations.append(
+            examine_saturation(layers, config.quantization, partial(_agreement, clean, asked, trials, Path(scratch)))
+        )
+    return _report(model, data.path, len(rows), examinations)
 
 
-def _machine(request: DoctorRequest, model: ModelArtifact) -> MachineSection:
-    config = request.config
-    threads = config.evaluation.performance.configs.cores_per_instance
-    return machine_section(request.model.stem, model, threads, config.quantization.cpus)
+def _inputs(images: ImageSet, preprocessing: Preprocessing, cache: Path) -> NDArray[np.float32]:
+    """Return float32 (N, 3, H, W)."""
+    crops = crop_images(images, preprocessing, cache, workers=1)
+    return preprocessing.normalize(crops.array[0 : len(crops)])
+
+
+def _agreement(clean: ModelProto, asked: Preprocessing, trials: Trials, scratch: Path, bits: int) -> float:
+    """Return the share of images on which the model with weights of so many bits has the top-1 of the model itself."""
+    rounded = save_model(with_rounded_weights(clean, bits), scratch / f"weights{bits}.onnx")
+    other = Trials(rounded, trials.images, trials.cache, trials.threads, trials.workers).under(asked)
+    return float(other.right(trials.under(asked).top1).mean())
 
 
 def _examine_answers(
@@ -132,60 +146,23 @@ def _examine_answers(
     return [*checks, not_checked("published accuracy", "see above") if explained else examine_published(comparison)]
 
 
-def _examine_saturation(
-    request: DoctorRequest,
-    clean: ModelProto,
-    asked: Preprocessing,
-    few: ImageSet,
-    trials: Trials,
-    scratch: Path,
-) -> Examination:
-    crops = crop_images(few, asked, trials.cache, workers=1)
-    layers = saturation(clean, asked.normalize(crops.array[0 : len(crops)]))
-    base = trials.under(asked)
-
-    def agreement(bits: int) -> float:
-        rounded = save_model(with_rounded_weights(clean, bits), scratch / f"weights{bits}.onnx")
-        other = Trials(rounded, trials.images, trials.cache, trials.threads, trials.workers).under(asked)
-        return float(other.right(base.top1).mean())
-
-    return examine_saturation(layers, request.config.quantization, agreement)
-
-
-def _trials(request: DoctorRequest, model: ModelArtifact, images: ImageSet, progress: Progress) -> Trials:
-    return Trials(
-        model,
-        images,
-        user_cache() / "crops",
-        threads=request.threads or available_cpus(),
-        workers=request.workers,
-        progress=progress,
-        known={} if request.known is None else request.known,
-    )
-
-
-def _split(request: DoctorRequest, images: ImageSet) -> Split:
-    settings = request.config.quantization.calibration
+def _split(config: RunConfig, images: ImageSet) -> Split:
+    settings, named = config.quantization.calibration, config.data.calibration_list
     ids = [record.id for record in images.records]
-    named = request.config.data.calibration_list
     return split(
         ids,
         calibration_size=settings.sampling_size,
         in_evaluation=settings.in_evaluation,
         certification_share=0.0,
-        seed=request.config.tuning.random_seed,
+        seed=config.tuning.random_seed,
         calibration_ids=None if named is None else read_calibration_list(named, ids),
     )
 
 
-def _spread(total: int, wanted: int) -> range:
-    return range(0, total, max(1, -(-total // wanted)))
-
-
-def _report(request: DoctorRequest, data: Path, images: int, examinations: list[Examination]) -> DoctorReport:
+def _report(model: Path, data: Path, images: int, examinations: list[Examination]) -> DoctorReport:
     findings = [finding for examination in examinations for finding in examination.findings]
     return DoctorReport(
-        model=str(request.model),
+        model=str(model),
         data=str(data),
         images=images,
         findings=tuple(sorted(findings, key=lambda finding: finding.severity != "problem")),

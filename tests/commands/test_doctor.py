@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import ModelProto, helper, numpy_helper
 
-from quantize.commands.doctor import DoctorRequest, doctor
+from quantize.commands.doctor import doctor
 from quantize.config import load_config
 from quantize.doctor.findings import DoctorReport, doctor_text
 from quantize.doctor.labels import devkit_order
@@ -49,8 +49,7 @@ def examine(
             label_file.write_text("".join(f"{n} {label}\n" for n, label in zip(names, labels, strict=True)))
         keys = {"data.path": str(shared / "imagenet" / "val"), "data.labels": str(label_file)}
         config = load_config(None, {**keys, **{key.replace("__", "."): value for key, value in settings.items()}})
-        request = DoctorRequest(model, config, images=images, workers=1, known=known)
-        return doctor(request)
+        return doctor(model, config, tried=images, workers=1, known=known)
 
     return run
 
