@@ -34,7 +34,7 @@ from quantize.target import CpuClass
 _LOG = logging.getLogger("quantize")
 
 _BATCH = 16
-_UNBOUNDED = 1e9
+UNBOUNDED = 1e9
 """Stands for "no upper bound": JSON has no infinity."""
 
 Triple = tuple[float, float, float]
@@ -88,7 +88,7 @@ class Ratios:
             if key in self.recorded:
                 return list(self.recorded[key])
             ratio = measured()
-            return [ratio.low, ratio.ratio, min(ratio.high, _UNBOUNDED)]
+            return [ratio.low, ratio.ratio, min(ratio.high, UNBOUNDED)]
 
         low, ratio, high = self.journal.step(f"rewrite {key}", compute)
         self.used[key] = (low, ratio, high)

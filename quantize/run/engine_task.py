@@ -26,13 +26,12 @@ from quantize.report.search import (
     SearchSection,
 )
 from quantize.rewrites import RatioInterval, select_rewrites
-from quantize.run.context import Context, Prepared
+from quantize.run.context import UNBOUNDED, Context, Prepared
 from quantize.run.evaluator import metric_of
 from quantize.run.export import finished_model
 from quantize.run.measuring import measured_pair, measured_ratio, profiled_pair
 
 _PROFILED_RUNS = 30
-_UNBOUNDED = 1e9  # stands for "no upper bound" in the journal
 
 
 def search_task(context: Context, recorded: LatencyTable | None) -> SearchTask:
@@ -147,5 +146,5 @@ def _option(option: Option, engine: Engine, fp32: ModelProto, *, taken: bool) ->
 def _ratio(interval: RatioInterval | None) -> RatioSection | None:
     if interval is None:
         return None
-    high = interval.high if interval.high < _UNBOUNDED else None
+    high = interval.high if interval.high < UNBOUNDED else None
     return RatioSection(ratio=interval.ratio, low=interval.low, high=high)

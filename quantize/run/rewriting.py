@@ -19,7 +19,7 @@ from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.input_form import in_form
 from quantize.report.trials import RewriteSection, SpeedSection
 from quantize.rewrites import RatioInterval, RewriteRecord, Rewritten, rewrite, select_rewrites
-from quantize.run.context import Context
+from quantize.run.context import UNBOUNDED, Context
 from quantize.run.evaluator import metric_of
 from quantize.run.measuring import prepared_inputs
 
@@ -129,7 +129,12 @@ def rewrite_section(record: RewriteRecord) -> RewriteSection:
         predictions_changed=record.movement.predictions_changed if record.movement is not None else None,
         agreement_change=record.agreement_moved,
         speed=tuple(
-            SpeedSection(format=name, ratio=ratio.ratio, low=ratio.low, high=ratio.high if ratio.high < 1e9 else None)
+            SpeedSection(
+                format=name,
+                ratio=ratio.ratio,
+                low=ratio.low,
+                high=ratio.high if ratio.high < UNBOUNDED else None,
+            )
             for name, ratio in record.speed
         ),
     )
