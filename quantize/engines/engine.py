@@ -12,6 +12,8 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
+from quantize.engines.task import CalibrationSet, SearchTask
+from quantize.engines.trial import PlacedTrial, SearchOutcome, Trial
 from quantize.errors import EngineError
 from quantize.recipe import EngineName, Recipe
 
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
     from quantize.models.artifact import ModelArtifact
-from quantize.engines.task import CalibrationSet, SearchTask
-from quantize.engines.trial import PlacedTrial, SearchOutcome, Trial
 
 
 class EngineSearch(Protocol):
@@ -76,6 +76,7 @@ class Engine(Protocol):
         title: Its name in tables.
         in_words: Its name in sentences.
         corrects_own_scores: Its search corrects the scores of its candidates, so that the run does not.
+        has_own_process: Its search runs in a child process, whose memory is what a report tells of it.
         yields_trials_again: A search that goes on after an interruption yields its finished trials again, from the
             steps in the journal; otherwise they are handed back to it.
     """
@@ -84,6 +85,7 @@ class Engine(Protocol):
     title: str
     in_words: str
     corrects_own_scores: bool
+    has_own_process: bool
     yields_trials_again: bool
 
     def require(self) -> None:

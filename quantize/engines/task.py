@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from quantize.criterion import Criterion, SpeedCriterion
+from quantize.engines.trial import Trial
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from quantize.measurement.timing.measurement import Measurement
     from quantize.models.artifact import ModelArtifact
     from quantize.rewrites import RatioInterval
-from quantize.engines.trial import Trial
 
 EvaluateCallback = Callable[["ModelArtifact"], float]
 """Returns the criterion's metric of a candidate on the evaluation set, a fraction of 1."""

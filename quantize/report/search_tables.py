@@ -45,7 +45,6 @@ def engines_table(report: RunReport) -> Table | None:
     others = "The other engine's are in the folder named after it."
     if len(report.engines) > 2:
         others = "The other engines' are in folders named after them."
-    too = ", onnxruntime's too" if any(engine.engine == "ort" for engine in report.engines) else ""
     searches = "; ".join(_search(engine) for engine in report.engines)
     metric = "top-1" if report.criterion.metric == "top1" else "agreement"
     return Table(
@@ -58,10 +57,21 @@ def engines_table(report: RunReport) -> Table | None:
             "faster ones, or the nearer to fp32 (KL) where neither are measurably faster; where both miss the "
             f"criterion, the more accurate ones. {others} Drop: points of top-1 against fp32. All were timed in one "
             "paired measurement.",
-            "Memory: the largest resident set of the process that searched. Neural Compressor's is one of its own"
-            f"{too}, beside the one that keeps the images and evaluates; the native engine does all in that one.",
+            _memory(report),
         ),
     )
+
+
+def _memory(report: RunReport) -> str:
+    engines = [engine_named(section.engine) for section in report.engines]
+    owners = " and ".join(f"{engine.title}'s" for engine in engines if engine.has_own_process)
+    others = " and ".join(engine.in_words for engine in engines if not engine.has_own_process)
+    text = "Memory: the largest resident set of the process that searched"
+    if owners:
+        several = sum(engine.has_own_process for engine in engines) > 1
+        text += f". {owners} {'are ones of their own' if several else 'is one of its own'}, beside the one that keeps"
+        text += " the images and evaluates"
+    return f"{text}; {others} does all in that one." if others else f"{text}."
 
 
 def _search(engine: EngineSection) -> str:

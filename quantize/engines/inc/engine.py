@@ -95,6 +95,7 @@ class IncEngine:
     title: str = _TITLE
     in_words: str = _TITLE
     corrects_own_scores: bool = False
+    has_own_process: bool = True
     yields_trials_again = False
 
     def require(self) -> None:

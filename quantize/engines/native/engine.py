@@ -133,6 +133,7 @@ class NativeEngine:
     title: str = "native"
     in_words: str = "the native engine"
     corrects_own_scores: bool = True
+    has_own_process: bool = False
     yields_trials_again = True
 
     def require(self) -> None:

@@ -227,6 +227,7 @@ class OrtEngine:
     title: str = _TITLE
     in_words: str = _TITLE
     corrects_own_scores: bool = False
+    has_own_process: bool = True
     yields_trials_again: bool = False
 
     def require(self) -> None:
