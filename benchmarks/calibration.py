@@ -24,7 +24,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from quantize.calibration.collect import collect
-from quantize.data.batches import batches
+from quantize.data.batches import Batches
 from quantize.data.containers.registry import open_images
 from quantize.data.crops.crops import crop_images
 from quantize.data.preprocessing import PRESETS
@@ -200,7 +200,7 @@ def main() -> None:
         preprocessing = PRESETS[arguments.preset].for_input_size(*(model.contract.image_size or (224, 224)))
         crops = crop_images(open_images(arguments.data, None, classes=None), preprocessing, Path(folder) / "crops")
         crops = crops.subset(range(min(len(crops), max(arguments.counts))))
-        images = np.concatenate([batch.images for batch in batches(crops, preprocessing, 50)])
+        images = np.concatenate([batch.images for batch in Batches(crops, preprocessing, 50)])
         np.save(Path(folder) / "images.npy", images)
         print(f"{'images':>7}  {'seconds':>8}  {'x plain':>8}  {'MB above session':>16}  method")
         for method in arguments.methods:

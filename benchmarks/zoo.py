@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import quantize
-from quantize.data.batches import batches
+from quantize.data.batches import Batches
 from quantize.data.containers.registry import open_images
 from quantize.data.crops.crops import crop_images
 from quantize.evaluation.inference import scores_of
@@ -107,7 +107,7 @@ def tuned(entry: CatalogEntry, given: argparse.Namespace) -> Tuned:
     images = open_images(given.data_path, given.label_path, classes=int8.contract.classes)
     crops = crop_images(images, preprocessing, folder / "crops")
     session = open_session(int8.path, threads=given.threads)
-    found = [scores_of(session, int8.contract, batch.images) for batch in batches(crops, preprocessing, 20)]
+    found = [scores_of(session, int8.contract, batch.images) for batch in Batches(crops, preprocessing, 20)]
     return Tuned(entry, model.source, result, np.concatenate(found))
 
 

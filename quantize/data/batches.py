@@ -74,11 +74,6 @@ class Batches:
             )
 
 
-def batches(crops: Crops, preprocessing: Preprocessing, batch_size: int) -> Batches:
-    """Return the crops as batches of at most ``batch_size`` images (see ``Batches``)."""
-    return Batches(crops, preprocessing, batch_size)
-
-
 Images = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
 
@@ -146,7 +141,7 @@ class CalibrationDataLoader:
         )
         cache = user_cache() if calibration_cache is None else Path(calibration_cache)
         crops = crop_images(images.subset(drawn.calibration), sized, cache)
-        return cls(batches(crops, sized, batch_size), input_name=input_name)
+        return cls(Batches(crops, sized, batch_size), input_name=input_name)
 
     def __len__(self) -> int:
         """Return the number of batches."""

@@ -175,12 +175,12 @@ def check_data(
             sorted(Counter(record.label for record in images.records if record.label is not None).items())
         ),
         notes=images.notes,
-        unreadable=tuple(Skipped(ids[found.row], found.reason) for found in inspections if found.reason is not None),
-        formats=tuple(Counter(found.format for found in readable).most_common()),
-        modes=tuple(Counter(found.mode for found in readable).most_common()),
-        converted=tuple((ids[found.row], found.mode) for found in readable if found.mode != "RGB"),
-        turned=tuple(ids[found.row] for found in readable if found.turned),
-        shortest_side=min((min(found.width, found.height) for found in readable), default=None),
+        unreadable=tuple(Skipped(ids[image.row], image.reason) for image in inspections if image.reason is not None),
+        formats=tuple(Counter(image.format for image in readable).most_common()),
+        modes=tuple(Counter(image.mode for image in readable).most_common()),
+        converted=tuple((ids[image.row], image.mode) for image in readable if image.mode != "RGB"),
+        turned=tuple(ids[image.row] for image in readable if image.turned),
+        shortest_side=min((min(image.width, image.height) for image in readable), default=None),
         duplicates=_duplicates(images, inspections),
         calibration=None if calibration is None else len(calibration),
         calibration_in_evaluation=_leaks(ids, inspections, calibration or (), in_evaluation=in_evaluation),
@@ -189,9 +189,9 @@ def check_data(
 
 def _duplicates(images: ImageSet, inspections: list[Inspection]) -> tuple[Duplicate, ...]:
     rows: dict[str, list[int]] = defaultdict(list)
-    for found in inspections:
-        if found.sha256 is not None:
-            rows[found.sha256].append(found.row)
+    for image in inspections:
+        if image.sha256 is not None:
+            rows[image.sha256].append(image.row)
     return tuple(
         Duplicate(
             ids=tuple(images.records[row].id for row in group),
@@ -206,9 +206,9 @@ def _leaks(
     ids: list[str], inspections: list[Inspection], calibration: Collection[str], *, in_evaluation: bool
 ) -> tuple[str, ...]:
     chosen = set(calibration)
-    contents = {found.sha256 for found in inspections if ids[found.row] in chosen} - {None}
+    contents = {image.sha256 for image in inspections if ids[image.row] in chosen} - {None}
     return tuple(
-        ids[found.row]
-        for found in inspections
-        if (in_evaluation if ids[found.row] in chosen else found.sha256 in contents)
+        ids[image.row]
+        for image in inspections
+        if (in_evaluation if ids[image.row] in chosen else image.sha256 in contents)
     )

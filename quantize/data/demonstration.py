@@ -54,8 +54,8 @@ def photographs(cache: Path, *, progress: Progress = silent) -> tuple[Photograph
         if not _whole(folder):
             wheel = pip_wheel(_NAME, _VERSION, _SHA256, cache, progress=progress)
             _extract(wheel, folder)
-    found = sorted(folder.glob("*.jpg"))
-    return tuple(Photograph(path, int(path.stem.rsplit("_", 1)[1])) for path in found)
+    files = sorted(folder.glob("*.jpg"))
+    return tuple(Photograph(path, int(path.stem.rsplit("_", 1)[1])) for path in files)
 
 
 def _extract(wheel: Path, folder: Path) -> None:

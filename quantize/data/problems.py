@@ -42,15 +42,15 @@ class Problems:
         """
         if not self._found:
             return
-        found = sorted(self._found)
-        if len(found) == 1:
-            _, where, text = found[0]
+        problems = sorted(self._found)
+        if len(problems) == 1:
+            _, where, text = problems[0]
             raise DataError(text, where=where, expected=expected, advice=advice)
-        lines = [f"{where}: {text}" for _, where, text in found[:_SHOWN]]
-        if len(found) > _SHOWN:
-            lines.append(f"and {len(found) - _SHOWN:,} more")
+        lines = [f"{where}: {text}" for _, where, text in problems[:_SHOWN]]
+        if len(problems) > _SHOWN:
+            lines.append(f"and {len(problems) - _SHOWN:,} more")
         raise DataError(
-            f"{len(found):,} problems in {what}",
+            f"{len(problems):,} problems in {what}",
             found="".join(f"\n    {line}" for line in lines),
             expected=expected,
             advice=advice,

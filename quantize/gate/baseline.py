@@ -166,12 +166,12 @@ def read_baseline(path: Path) -> Baseline:
 
 
 def _figures(document: ReportDocument, role: str) -> Mapping[str, float]:
-    found = {}
+    values = {}
     for figure in FIGURES.values():
         value = None if figure.of_run else document.figure(role, figure.name)
         if value is not None and not (role == "fp32" and figure.name in (*DROPS, "agreement", "kl", "speedup")):
-            found[figure.name] = _rounded(value)
-    return found
+            values[figure.name] = _rounded(value)
+    return values
 
 
 def _rounded(value: float) -> float:

@@ -134,11 +134,14 @@ def difference(first: float, first_n: int, second: float, second_n: int, confide
         second_n: Its images.
         confidence: Two-sided.
     """
-    one, other = wilson(first * first_n, first_n, confidence), wilson(second * second_n, second_n, confidence)
+    first_interval, second_interval = (
+        wilson(first * first_n, first_n, confidence),
+        wilson(second * second_n, second_n, confidence),
+    )
     middle = first - second
     return Interval(
-        low=middle - math.hypot(first - one.low, other.high - second),
-        high=middle + math.hypot(one.high - first, second - other.low),
+        low=middle - math.hypot(first - first_interval.low, second_interval.high - second),
+        high=middle + math.hypot(first_interval.high - first, second - second_interval.low),
         confidence=confidence,
     )
 

@@ -60,13 +60,13 @@ def identity_lines(
             yield _file(document, role, files.get(role))
 
 
-def _same(name: str, title: str, expected: str, found: str | None) -> Line:
-    verdict: Verdict = "missing" if found is None else "pass" if found == expected else "fail"
+def _same(name: str, title: str, expected: str, actual: str | None) -> Line:
+    verdict: Verdict = "missing" if actual is None else "pass" if actual == expected else "fail"
     return Line(
         name=name,
         title=f"{title}: as in the baseline",
         baseline=expected[:_HASH_DIGITS],
-        found=found[:_HASH_DIGITS] if found is not None else None,
+        found=actual[:_HASH_DIGITS] if actual is not None else None,
         allowed="the same",
         verdict=verdict,
         note="figures of other inputs are not comparable; accept a new baseline if this is meant"
@@ -80,12 +80,12 @@ def _file(document: ReportDocument, role: str, file: FileFacts | None) -> Line:
     said, measured = model.text("graph_sha256"), document.deciding(role).text("evaluation", "graph_sha256")
 
     def line(verdict: Verdict, note: str | None = None) -> Line:
-        found = file.graph_sha256 if file is not None else None
+        graph = file.graph_sha256 if file is not None else None
         return Line(
             name=f"{role}.file",
             title=f"{NAMES[role]}: the file is the one that was measured",
             baseline=said[:_HASH_DIGITS] if said is not None else None,
-            found=found[:_HASH_DIGITS] if found is not None else None,
+            found=graph[:_HASH_DIGITS] if graph is not None else None,
             allowed="the report's graph hash",
             verdict=verdict,
             note=note,
@@ -112,19 +112,19 @@ _SAME = 1e-5
 
 def differences(document: ReportDocument, baseline: Baseline) -> tuple[Difference, ...]:
     """Return everything that is not as in the baseline."""
-    found = [*_versions(document, baseline), *_machine(document, baseline)]
-    found += _texts("recipe", baseline.recipe_id, document.text("chosen", "recipe_id"))
+    changes = [*_versions(document, baseline), *_machine(document, baseline)]
+    changes += _texts("recipe", baseline.recipe_id, document.text("chosen", "recipe_id"))
     now = verdict_of(document)
     if baseline.verdict is not None and now is not None:
-        found += _texts("what was asked", baseline.verdict.asked, now.asked)
-        found += _texts("verdict", baseline.verdict.headline, now.headline)
+        changes += _texts("what was asked", baseline.verdict.asked, now.asked)
+        changes += _texts("verdict", baseline.verdict.headline, now.headline)
     for role in ("fp32", *ROLES):
         accepted = baseline.models.get(role)
         if accepted is not None:
-            found += _model(document, role, accepted)
+            changes += _model(document, role, accepted)
     time = FIGURES["tuning_time"]
-    found += _figure(time, "run", baseline.run.get(time.name), document.figure("run", time.name))
-    return tuple(found)
+    changes += _figure(time, "run", baseline.run.get(time.name), document.figure("run", time.name))
+    return tuple(changes)
 
 
 def _versions(document: ReportDocument, baseline: Baseline) -> Iterator[Difference]:

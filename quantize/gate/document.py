@@ -62,8 +62,8 @@ class ReportDocument:
         """Return the section of ``fp32``, ``int8`` or ``qdq``; an empty one where there is none."""
         listed = self.at("models")
         sections = [self.at("baseline"), *(listed if isinstance(listed, list) else [])]
-        found = (one for one in sections if isinstance(one, Mapping) and one.get("role") == role)
-        return ReportDocument(next(found, {}))
+        candidates = (section for section in sections if isinstance(section, Mapping) and section.get("role") == role)
+        return ReportDocument(next(candidates, {}))
 
     def deciding(self, role: str) -> ReportDocument:
         """Return a model's accuracy on the images that its verdict rests on."""
@@ -118,10 +118,10 @@ class ReportDocument:
 
     @cached_property
     def _runs(self) -> Mapping[str, list[int]]:
-        found: dict[str, list[int]] = {}
+        runs: dict[str, list[int]] = {}
         for block in self.measurement.blocks if self.measurement is not None else ():
-            found.setdefault(block.contestant, []).extend(block.runs_ns)
-        return found
+            runs.setdefault(block.contestant, []).extend(block.runs_ns)
+        return runs
 
     def _speed(self, role: str, name: str) -> float | None:
         if name == "speedup":
@@ -129,22 +129,22 @@ class ReportDocument:
         return percentile_ns(self._runs.get(role, []), {"latency_p50": 0.5, "latency_p99": 0.99}[name])
 
     def _memory(self, role: str) -> float | None:
-        for one in self.at("resources") or ():
+        for entry in self.at("resources") or ():
             try:
-                found = Resources.model_validate(one)
+                resources = Resources.model_validate(entry)
             except ValidationError:
                 continue
-            if found.name == role:
-                return found.model_bytes
+            if resources.name == role:
+                return resources.model_bytes
         return None
 
     def _seconds(self) -> float | None:
         stages = self.at("stages")
         if not isinstance(stages, list) or not stages:
             return None
-        found = [_number(stage.get("seconds")) if isinstance(stage, Mapping) else None for stage in stages]
-        known = [value for value in found if value is not None]
-        return sum(known) if len(known) == len(found) else None
+        seconds = [_number(stage.get("seconds")) if isinstance(stage, Mapping) else None for stage in stages]
+        known = [value for value in seconds if value is not None]
+        return sum(known) if len(known) == len(seconds) else None
 
 
 def read_document(path: Path) -> ReportDocument:

@@ -33,7 +33,7 @@ def differences_table(result: GateResult) -> Table | None:
     """Return a row for everything that is not as in the baseline, or None where all is."""
     if not result.differences:
         return None
-    rows = tuple((one.what, one.baseline, one.found) for one in result.differences)
+    rows = tuple((difference.what, difference.baseline, difference.found) for difference in result.differences)
     return Table("What changed since the baseline", ("what", "baseline", "this run"), rows, prose=True)
 
 
@@ -64,8 +64,8 @@ def _line_words(line: Line) -> list[str]:
     told = f"found {line.found or NOTHING}, allowed {line.allowed}"
     if line.baseline is not None:
         told = f"baseline {line.baseline}, {told}"
-    found = [head, wrapped(told, indent)]
-    return [*found, wrapped(line.note, indent)] if line.note and line.verdict != "pass" else found
+    words = [head, wrapped(told, indent)]
+    return [*words, wrapped(line.note, indent)] if line.note and line.verdict != "pass" else words
 
 
 _OUTCOMES = {0: "passed", 1: "FAILED", 3: "inconclusive"}

@@ -86,13 +86,13 @@ def _speed(
 ) -> Line:
     """Hold a speed-up against what is asked by the rule that the search and the run's verdict have."""
     gain, show = document.gains[role], FIGURES["speedup"].shown
-    found = show(gain.ratio)
+    shown = show(gain.ratio)
     if gain.low is not None and gain.high is not None:
-        found += f" [{show(gain.low)}, {show(gain.high)}]"
+        shown += f" [{show(gain.low)}, {show(gain.high)}]"
     elif confidence is not None:
-        return line("missing", found, "the report has no interval of it")
+        return line("missing", shown, "the report has no interval of it")
     outcome = SpeedCriterion(min_speedup=at_least, confidence=confidence).outcome(gain, document.noise_floor)
-    return line(_VERDICTS[outcome], found)
+    return line(_VERDICTS[outcome], shown)
 
 
 def _drop(document: ReportDocument, figure: Figure, limit: Limit, role: str, line: Callable[..., Line]) -> Line:
@@ -107,15 +107,15 @@ def _drop(document: ReportDocument, figure: Figure, limit: Limit, role: str, lin
         confidence=limit.confidence,
     )
     try:
-        found = judged(paired, criterion)
+        judgement = judged(paired, criterion)
     except DataError as error:
         return line("missing", None, error.problem)
     show = percent if limit.relative is not None else points
-    text = show(found.estimate)
-    if found.low is not None and found.high is not None:
-        text += f" [{show(found.low)}, {show(found.high)}]"
-    note = f"about {found.images_needed:,} images would settle it" if found.images_needed else None
-    return line(_VERDICTS[found.outcome], text, note)
+    text = show(judgement.estimate)
+    if judgement.low is not None and judgement.high is not None:
+        text += f" [{show(judgement.low)}, {show(judgement.high)}]"
+    note = f"about {judgement.images_needed:,} images would settle it" if judgement.images_needed else None
+    return line(_VERDICTS[judgement.outcome], text, note)
 
 
 def _holds(limit: Limit, value: float) -> bool:
@@ -128,10 +128,10 @@ def _holds(limit: Limit, value: float) -> bool:
 def _interval(document: ReportDocument, role: str, figure: Figure, confidence: float) -> Interval | None:
     """Return an interval whose bounds each hold with ``confidence``."""
     if figure.name == "speedup":
-        found = document.gains.get(role)
-        if found is None or found.low is None or found.high is None:
+        gain = document.gains.get(role)
+        if gain is None or gain.low is None or gain.high is None:
             return None
-        return Interval(low=found.low, high=found.high, confidence=found.confidence)
+        return Interval(low=gain.low, high=gain.high, confidence=gain.confidence)
     evaluation = document.deciding(role)
     n = evaluation.at("evaluation", "n")
     rate = evaluation.at("evaluation", "fidelity", "pessimistic_agreement")

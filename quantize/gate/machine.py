@@ -74,7 +74,7 @@ def not_for_target(document: ReportDocument) -> str | None:
 def unlikeness(baseline: Machine, here: Machine) -> str | None:
     """Return why times of two machines are not compared, or None where they are alike."""
     if baseline.known_class != here.known_class:
-        classes = [one.known_class or "unknown" for one in (here, baseline)]
+        classes = [machine.known_class or "unknown" for machine in (here, baseline)]
         return f"measured on CPUs of class {classes[0]}, the baseline on {classes[1]}"
     if baseline.isa != here.isa:
         return "another instruction set than the baseline's"

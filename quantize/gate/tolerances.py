@@ -148,14 +148,14 @@ def read_tolerances(path: Path) -> Tolerances:
     """
     document = read_document(path)
     problems = list(document.problems)
-    found = Tolerances()
+    tolerances = Tolerances()
     try:
-        found = Tolerances.model_validate(document.values)
+        tolerances = Tolerances.model_validate(document.values)
     except ValidationError as error:
         problems += [_problem(dict(detail), document) for detail in error.errors()]
     if problems:
         raise error_of(in_file_order(problems))
-    return found
+    return tolerances
 
 
 def _check_limit(name: str, limit: Limit) -> None:

@@ -104,7 +104,7 @@ def _compared(now: RunVerdict | None, accepted: RunVerdict) -> tuple[Verdict, st
         )
     ]
     order: list[Verdict] = ["fail", "missing", "inconclusive", "not comparable", "accepted", "better", "pass"]
-    return min(outcomes, key=lambda one: order.index(one[0]))
+    return min(outcomes, key=lambda outcome: order.index(outcome[0]))
 
 
 def _part(name: str, now: str | None, accepted: str | None) -> tuple[Verdict, str | None]:

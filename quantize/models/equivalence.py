@@ -114,13 +114,13 @@ def check_images(contract: ModelContract) -> NDArray[np.float32]:
     return images
 
 
-def largest_difference(expected: NDArray[np.float32], found: NDArray[np.float32]) -> float:
+def largest_difference(expected: NDArray[np.float32], actual: NDArray[np.float32]) -> float:
     """Return the largest difference between two arrays of scores, relative to the expected ones where those exceed 1.
 
     Equal infinities and NaN in both at the same place count as equal, NaN in one of them as infinitely different.
     """
-    same = (expected == found) | (np.isnan(expected) & np.isnan(found))
+    same = (expected == actual) | (np.isnan(expected) & np.isnan(actual))
     with np.errstate(invalid="ignore"):
         scale = np.maximum(1.0, np.max(np.abs(expected), axis=1, keepdims=True))
-        difference = np.where(same, 0.0, np.abs(expected.astype(np.float64) - found) / scale)
+        difference = np.where(same, 0.0, np.abs(expected.astype(np.float64) - actual) / scale)
     return float(np.max(np.where(np.isnan(difference), np.inf, difference)))

@@ -70,12 +70,12 @@ def refuse_unsuitable(model: ModelProto, where: str) -> None:
 
 
 def _refuse_quantized(nodes: list[NodeProto], where: str) -> None:
-    found = sorted({n.op_type for n in nodes if n.op_type in _QUANTIZED or n.op_type.startswith("QLinear")})
-    if found:
+    op_types = sorted({n.op_type for n in nodes if n.op_type in _QUANTIZED or n.op_type.startswith("QLinear")})
+    if op_types:
         raise ModelError(
             "the model is quantized already",
             where=where,
-            found=f"operators {', '.join(found)}",
+            found=f"operators {', '.join(op_types)}",
             expected="the fp32 model",
             advice="give the model that it was made from; 'quantize benchmark' measures quantized models",
         )
@@ -84,12 +84,12 @@ def _refuse_quantized(nodes: list[NodeProto], where: str) -> None:
 def _refuse_half(model: ModelProto, where: str) -> None:
     types = [value.type.tensor_type.elem_type for value in (*real_inputs(model), *model.graph.output)]
     weights = [tensor for tensor in all_tensors(model.graph) if tensor.data_type in _HALF]
-    found = next((_HALF[kind] for kind in (*types, *(tensor.data_type for tensor in weights)) if kind in _HALF), None)
-    if found:
+    half = next((_HALF[kind] for kind in (*types, *(tensor.data_type for tensor in weights)) if kind in _HALF), None)
+    if half:
         raise ModelError(
-            f"the model is in half precision ({found})",
+            f"the model is in half precision ({half})",
             where=where,
-            found=f"{len(weights)} {found} weights" if weights else f"an input or output of {found}",
+            found=f"{len(weights)} {half} weights" if weights else f"an input or output of {half}",
             expected="the fp32 model",
             advice="export the model in float32: rounding its weights twice costs accuracy",
         )

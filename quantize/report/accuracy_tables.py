@@ -45,12 +45,12 @@ def accuracy_table(report: RunReport) -> Table:
         notes.append(report.input_contract.sentence)
     table = accuracy_rows(rows, notes)
     published = tuple(
-        (f"{NAMES[one.role]}, published", percent(one.top1), percent(one.top5), NOTHING, NOTHING, NOTHING)
-        for one in report.source.published
+        (f"{NAMES[figures.role]}, published", percent(figures.top1), percent(figures.top5), NOTHING, NOTHING, NOTHING)
+        for figures in report.source.published
     )
     if not published:
         return table
-    sources = "; ".join(dict.fromkeys(one.source for one in report.source.published))
+    sources = "; ".join(dict.fromkeys(figures.source for figures in report.source.published))
     note = f"published: {sources}; on the 50,000 images of ILSVRC2012 validation, not on the images of this run."
     return replace(table, rows=table.rows + published, notes=(*table.notes, note))
 
@@ -119,14 +119,14 @@ def _classes_note(flips: FlipsSection) -> tuple[str, ...]:
     return (f"{len(flips.dropped_classes):,} classes lose significantly, {tested}: {worst}.",)
 
 
-def _accuracy_row(name: str, found: EvaluationSummary) -> tuple[str, ...]:
-    fidelity = found.fidelity
+def _accuracy_row(name: str, evaluation: EvaluationSummary) -> tuple[str, ...]:
+    fidelity = evaluation.fidelity
     return (
         name,
-        percent(found.top1.expected if found.top1 else None),
-        percent(found.top5.expected if found.top5 else None),
+        percent(evaluation.top1.expected if evaluation.top1 else None),
+        percent(evaluation.top5.expected if evaluation.top5 else None),
         percent(fidelity.agreement if fidelity else None),
-        percent(found.tied_share),
+        percent(evaluation.tied_share),
         number(fidelity.mean_kl if fidelity else None),
     )
 

@@ -59,14 +59,19 @@ def benchmark_text(report: BenchmarkReport) -> str:
 
 def _stages(stages: Sequence[StageTimes]) -> Table:
     rows = []
-    for one in stages:
-        gain = end_to_end_speedup(stages[0], one) if one is not stages[0] else None
+    for model in stages:
+        gain = end_to_end_speedup(stages[0], model) if model is not stages[0] else None
         rows.append(
             (
-                one.name,
+                model.name,
                 *(
                     milliseconds(statistics.median(taken))
-                    for taken in (one.preprocessing_ns, one.inference_ns, one.postprocessing_ns, one.end_to_end_ns)
+                    for taken in (
+                        model.preprocessing_ns,
+                        model.inference_ns,
+                        model.postprocessing_ns,
+                        model.end_to_end_ns,
+                    )
                 ),
                 times_with_bounds(gain) if gain is not None else "",
             )
@@ -78,13 +83,13 @@ def _stages(stages: Sequence[StageTimes]) -> Table:
 def _resources(report: BenchmarkReport) -> Table:
     sizes = {model.name: model.bytes for model in report.models}
 
-    def row(one: Resources) -> tuple[str, ...]:
-        peak, added = one.peak_bytes, one.model_bytes
+    def row(measured: Resources) -> tuple[str, ...]:
+        peak, added = measured.peak_bytes, measured.model_bytes
         return (
-            one.name,
-            megabytes(sizes[one.name]),
-            milliseconds(one.load_ns, 1),
-            milliseconds(one.first_run_ns, 1),
+            measured.name,
+            megabytes(sizes[measured.name]),
+            milliseconds(measured.load_ns, 1),
+            milliseconds(measured.first_run_ns, 1),
             megabytes(None if added is None else round(added)),
             megabytes(None if peak is None else round(peak)),
         )
@@ -97,37 +102,37 @@ def _resources(report: BenchmarkReport) -> Table:
     )
 
 
-def _instances(found: InstanceMeasurement) -> Table:
-    names = [one.name for one in found.contestants if one.role != "control"]
+def _instances(measurement: InstanceMeasurement) -> Table:
+    names = [contestant.name for contestant in measurement.contestants if contestant.role != "control"]
     rows = []
-    for instance in found.instances:
+    for instance in measurement.instances:
         where = "not pinned" if instance.affinity is None else "cores " + ",".join(map(str, instance.affinity))
         rows.append(
             (
                 f"{instance.index} ({where})",
-                *(milliseconds(instance_latency(found, instance.index, name).p50_ns) for name in names),
+                *(milliseconds(instance_latency(measurement, instance.index, name).p50_ns) for name in names),
             )
         )
-    rows.append(("all together, images/s", *(f"{images_per_second(found, name):.0f}" for name in names)))
-    gains = {gain.candidate: gain for gain in throughput_speedups(found)}
+    rows.append(("all together, images/s", *(f"{images_per_second(measurement, name):.0f}" for name in names)))
+    gains = {gain.candidate: gain for gain in throughput_speedups(measurement)}
     if gains:
         words = ("baseline" if name not in gains else times(gains[name].ratio) for name in names)
         rows.append(("speed-up of throughput", *words))
     return Table(
-        f"{len(found.instances)} instances at once, {found.plan.threads} core(s) each: p50",
+        f"{len(measurement.instances)} instances at once, {measurement.plan.threads} core(s) each: p50",
         ("instance", *names),
         tuple(rows),
     )
 
 
-def _throughput(found: Sequence[BatchThroughput]) -> Table:
+def _throughput(entries: Sequence[BatchThroughput]) -> Table:
     names = next(
-        ([one.name for one in entry.measurement.contestants if one.role != "control"])
-        for entry in found
+        ([contestant.name for contestant in entry.measurement.contestants if contestant.role != "control"])
+        for entry in entries
         if entry.measurement is not None
     )
     rows = []
-    for entry in found:
+    for entry in entries:
         if entry.measurement is None:
             rows.append((str(entry.batch_size), entry.refused or "", *[""] * (len(names) - 1)))
             continue

@@ -98,9 +98,9 @@ def drawing(title: str, *, width: float = 4.8, height: float = 3.3) -> Iterator[
         height: Inches.
     """
     with matplotlib.rc_context(_STYLE):
-        found = Drawing(width, height)
-        yield found
-        found.finish(title)
+        figure = Drawing(width, height)
+        yield figure
+        figure.finish(title)
 
 
 def label(text: str) -> str:

@@ -39,8 +39,8 @@ def accuracy_latency_chart(report: RunReport) -> str | None:
     ]
     untimed = [trial.metric * 100 for trial in report.trials if not trial.speedup and trial.metric is not None]
     written = {role: Point(quiet[role], value * 100) for role, value in models.items() if value is not None}
-    with drawing(f"{name} against latency of every trial") as found:
-        axes = found.figure.add_subplot()
+    with drawing(f"{name} against latency of every trial") as chart:
+        axes = chart.figure.add_subplot()
         if timed:
             axes.scatter(*_coordinates(timed), s=18, color=TRIAL, label="trial", zorder=2)
         front = pareto([*timed, *written.values()])
@@ -74,8 +74,8 @@ def accuracy_latency_chart(report: RunReport) -> str | None:
         axes.margins(y=0.15)
         axes.set_xlabel("latency, median of quiet runs [ms]")
         axes.set_ylabel(f"{name} [%]")
-        found.figure.legend(loc="outside lower center", ncols=3, labelcolor=INK)
-    return found.svg
+        chart.figure.legend(loc="outside lower center", ncols=3, labelcolor=INK)
+    return chart.svg
 
 
 def pareto(points: Sequence[Point]) -> list[Point]:
@@ -102,8 +102,8 @@ _POINTS = 200
 
 def latency_chart(measurement: Measurement) -> str:
     """Return the share of runs that are no slower than a time, for each model, as SVG."""
-    with drawing("Distribution of the latencies of each model") as found:
-        axes = found.figure.add_subplot()
+    with drawing("Distribution of the latencies of each model") as chart:
+        axes = chart.figure.add_subplot()
         for role, name in NAMES.items():
             runs = sorted(run for block in measurement.blocks if block.contestant == role for run in block.runs_ns)
             if not runs:
@@ -117,8 +117,8 @@ def latency_chart(measurement: Measurement) -> str:
         axes.set_ylim(0, 100)
         axes.set_xlabel("time of a run [ms, logarithmic]")
         axes.set_ylabel("runs that took no longer [%]")
-        found.figure.legend(loc="outside lower center", ncols=3, labelcolor=INK)
-    return found.svg
+        chart.figure.legend(loc="outside lower center", ncols=3, labelcolor=INK)
+    return chart.svg
 
 
 _LAYER_BARS = 20
@@ -127,18 +127,18 @@ _LAYER_BARS = 20
 def layers_chart(layers: Sequence[LayerErrorSection]) -> str | None:
     """Return the noisiest layers as SVG, or None where no error was measured."""
     known = [(layer.node, layer.sqnr_decibel) for layer in layers if layer.sqnr_decibel is not None]
-    shown = sorted(known, key=lambda one: (one[1], one[0]))[:_LAYER_BARS]
+    shown = sorted(known, key=lambda layer_error: (layer_error[1], layer_error[0]))[:_LAYER_BARS]
     if not shown:
         return None
-    with drawing("Error of the noisiest layers", height=0.8 + 0.2 * len(shown)) as found:
-        axes = found.figure.add_subplot()
+    with drawing("Error of the noisiest layers", height=0.8 + 0.2 * len(shown)) as chart:
+        axes = chart.figure.add_subplot()
         axes.barh(range(len(shown)), [decibel for _, decibel in shown], 0.6, color=INT8)
         axes.set_yticks(range(len(shown)), [label(name) for name, _ in shown])
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
         axes.set_xlabel("signal to quantization noise [dB]; less is worse")
         axes.set_ylabel("layer")
-    return found.svg
+    return chart.svg
 
 
 _OPERATOR_BARS = 12
@@ -146,12 +146,14 @@ _OPERATOR_BARS = 12
 
 def operator_types_chart(profile: Profile) -> str:
     """Return the time by operator type as SVG; an int8 operator counts for the fp32 operator that it computes."""
-    return _bars(profile, lambda one: one.origin_op or one.op_type, "Time by operator type")
+    return _bars(profile, lambda operator: operator.origin_op or operator.op_type, "Time by operator type")
 
 
 def operator_nodes_chart(profile: Profile) -> str:
     """Return the time of the dearest nodes of the fp32 model, and of what computes them in int8, as SVG."""
-    return _bars(profile, lambda one: one.origin or f"({one.op_type}, added)", "Time of the dearest nodes")
+    return _bars(
+        profile, lambda operator: operator.origin or f"({operator.op_type}, added)", "Time of the dearest nodes"
+    )
 
 
 def _bars(profile: Profile, key: Callable[[OperatorTime], str], title: str) -> str:
@@ -164,8 +166,8 @@ def _bars(profile: Profile, key: Callable[[OperatorTime], str], title: str) -> s
         for times in (before, after):
             times[rest] = sum(times.get(name, 0.0) for name in names[_OPERATOR_BARS - 1 :])
     places = range(len(shown))
-    with drawing(f"{title}, fp32 against int8", height=0.9 + 0.3 * len(shown)) as found:
-        axes = found.figure.add_subplot()
+    with drawing(f"{title}, fp32 against int8", height=0.9 + 0.3 * len(shown)) as chart:
+        axes = chart.figure.add_subplot()
         axes.barh(
             [place - 0.2 for place in places], [before.get(n, 0.0) for n in shown], 0.38, color=FP32, label="fp32"
         )
@@ -175,12 +177,12 @@ def _bars(profile: Profile, key: Callable[[OperatorTime], str], title: str) -> s
         axes.grid(visible=False, axis="y")
         axes.set_xlabel("time in one run [ms]")
         axes.set_ylabel("operator")
-        found.figure.legend(loc="outside lower center", ncols=2, labelcolor=INK)
-    return found.svg
+        chart.figure.legend(loc="outside lower center", ncols=2, labelcolor=INK)
+    return chart.svg
 
 
 def _times(model: ModelProfile, key: Callable[[OperatorTime], str]) -> dict[str, float]:
-    found: defaultdict[str, float] = defaultdict(float)
+    times: defaultdict[str, float] = defaultdict(float)
     for operator in model.operators:
-        found[key(operator)] += operator.time_ns / 1e6
-    return dict(found)
+        times[key(operator)] += operator.time_ns / 1e6
+    return dict(times)

@@ -66,13 +66,13 @@ class SpeedVerdict(Section):
     @property
     def within_noise(self) -> tuple[FileSpeed, ...]:
         """Return the files that are enough only because what they lack is no more than the noise."""
-        below = (one for one in self.files if (one.ratio if one.high is None else one.high) < self.min_speedup)
-        return tuple(one for one in below if one.outcome == "met")
+        below = (file for file in self.files if (file.ratio if file.high is None else file.high) < self.min_speedup)
+        return tuple(file for file in below if file.outcome == "met")
 
     @property
     def slower(self) -> tuple[FileSpeed, ...]:
         """Return the files that are slower than fp32 on CPUs that they are for."""
-        return tuple(one for one in self.files if one.slower) if self.for_target else ()
+        return tuple(file for file in self.files if file.slower) if self.for_target else ()
 
 
 Status = Literal["met", "not met", "inconclusive", "not asked"]

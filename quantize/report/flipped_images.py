@@ -39,21 +39,21 @@ def flips_section(
     Raises:
         DataError: The two were not evaluated on the same images.
     """
-    found = flips(baseline, candidate)
+    changed = flips(baseline, candidate)
     names = names_of(candidate.classes)
-    write_flips(file, found, names)
+    write_flips(file, changed, names)
     rows = {name: row for row, name in enumerate(crops.ids)}
-    pictured = {flip.id for flip in found[:_THUMBNAILS]}
+    pictured = {flip.id for flip in changed[:_THUMBNAILS]}
     shown = tuple(
         _section(flip, names, thumbnail(np.asarray(crops.array[rows[flip.id]])) if flip.id in pictured else None)
-        for flip in found[:SHOWN_FLIPS]
+        for flip in changed[:SHOWN_FLIPS]
     )
-    effects = dict(sorted(Counter(flip.effect for flip in found).items()))
+    effects = dict(sorted(Counter(flip.effect for flip in changed).items()))
     drops = class_drops(baseline, candidate) if baseline.labelled else ()
     return FlipsSection(
         role=role,
         images=candidate.n,
-        count=len(found),
+        count=len(changed),
         effects=effects,
         tested_classes=len(drops),
         dropped_classes=tuple(

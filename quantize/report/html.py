@@ -103,14 +103,14 @@ def html(report: RunReport) -> str:
 
 def _state(verdict: VerdictSection) -> str:
     """Return the colour of a verdict: what is slower than fp32 is not shown as good, whatever was asked."""
-    found = {"met": "good", "not met": "bad", "inconclusive": "open"}.get(verdict.status, "plain")
+    state = {"met": "good", "not met": "bad", "inconclusive": "open"}.get(verdict.status, "plain")
     slower = verdict.speed is not None and bool(verdict.speed.slower)
-    return "open" if slower and found == "good" else found
+    return "open" if slower and state == "good" else state
 
 
 def charts(report: RunReport) -> list[Chart]:
     """Return every chart that the report's figures allow."""
-    found = [
+    drawings = [
         (
             "Accuracy against latency",
             accuracy_latency_chart(report),
@@ -119,14 +119,14 @@ def charts(report: RunReport) -> list[Chart]:
     ]
     if report.measurement is not None:
         note = "A curve further left is faster; a long tail to the right is other work on the machine."
-        found.append(("Latency of single runs", latency_chart(report.measurement), note))
+        drawings.append(("Latency of single runs", latency_chart(report.measurement), note))
     if report.profile is not None:
         note = "Measured with onnxruntime's profiler; int8 operators count for the fp32 operator that they compute."
-        found.append(("Time by operator type", operator_types_chart(report.profile), note))
-        found.append(("The dearest nodes", operator_nodes_chart(report.profile), note))
+        drawings.append(("Time by operator type", operator_types_chart(report.profile), note))
+        drawings.append(("The dearest nodes", operator_nodes_chart(report.profile), note))
     note = "Each layer's result against the same layer in fp32."
-    found.append(("Error by layer", layers_chart(report.layers), note))
-    return [Chart(title, drawn, note) for title, drawn, note in found if drawn is not None]
+    drawings.append(("Error by layer", layers_chart(report.layers), note))
+    return [Chart(title, drawn, note) for title, drawn, note in drawings if drawn is not None]
 
 
 def thumbnail(flip: FlipSection) -> str | None:
@@ -138,11 +138,11 @@ def thumbnail(flip: FlipSection) -> str | None:
 
 def environment_facts(report: RunReport) -> dict[str, str]:
     """Return where the figures were measured, name to text."""
-    found = dict(report.provenance.versions)
-    found["instruction sets"] = ", ".join(report.provenance.isa) or "none that int8 needs"
+    facts = dict(report.provenance.versions)
+    facts["instruction sets"] = ", ".join(report.provenance.isa) or "none that int8 needs"
     if report.measurement is not None:
         place = report.measurement.environment
-        found |= {
+        facts |= {
             "processor": place.cpu_model,
             "cores": f"{place.usable_cores} of {place.logical_cores} usable",
             "system": f"{place.operating_system}, {place.architecture}",
@@ -150,4 +150,4 @@ def environment_facts(report: RunReport) -> dict[str, str]:
             "batch size": str(place.batch_size),
             "governor": place.governor or "not told",
         }
-    return found
+    return facts

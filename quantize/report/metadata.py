@@ -21,7 +21,7 @@ def facts(report: RunReport, role: str) -> dict[str, str]:
         KeyError: There is no model of this role.
     """
     section, origin = report.model(role), report.provenance
-    found = section.deciding.evaluation
+    evaluation = section.deciding.evaluation
     values: dict[str, object | None] = {
         "tool": f"{origin.tool.name} {origin.tool.version}",
         "role": role,
@@ -36,10 +36,10 @@ def facts(report: RunReport, role: str) -> dict[str, str]:
         "preprocessing_fingerprint": origin.preprocessing_fingerprint,
         "preprocessing": report.preprocessing.model_dump_json(),
         "input_contract": report.input_contract.contract if report.input_contract is not None else None,
-        "images": found.n,
-        "top1": found.top1.expected if found.top1 else None,
-        "top5": found.top5.expected if found.top5 else None,
-        "agreement": found.fidelity.agreement if found.fidelity else None,
+        "images": evaluation.n,
+        "top1": evaluation.top1.expected if evaluation.top1 else None,
+        "top5": evaluation.top5.expected if evaluation.top5 else None,
+        "agreement": evaluation.fidelity.agreement if evaluation.fidelity else None,
         "verdict": report.verdict.status,
         "onnxruntime": origin.versions.get("onnxruntime"),
     }

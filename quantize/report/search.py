@@ -75,7 +75,7 @@ class SearchSection(Section):
     @property
     def prediction_errors(self) -> tuple[float, ...]:
         """Return how far off the predicted times were, as fractions of the measured ones without their sign."""
-        errors = (one.prediction_error for one in self.candidates)
+        errors = (candidate.prediction_error for candidate in self.candidates)
         return tuple(abs(error) for error in errors if error is not None)
 
     @property

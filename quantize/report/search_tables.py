@@ -90,7 +90,7 @@ def _drop(model: ModelSection) -> str:
 
 def trials_table(report: RunReport) -> Table:
     """Return every trial in order."""
-    lost = {one.trial for one in report.lost}
+    lost = {loss.trial for loss in report.lost}
     rows = tuple(
         (
             f"{trial.index}{' *' if trial.index == report.chosen.trial else ''}",
@@ -127,7 +127,7 @@ def prediction_table(report: RunReport) -> Table | None:
     return Table(
         "Candidates of the native search",
         ("trial", "step", "predicted", "measured", "error", "speed-up", "images seen", "Pareto set"),
-        tuple(_candidate(one, chosen=report.chosen.trial) for one in search.candidates),
+        tuple(_candidate(candidate, chosen=report.chosen.trial) for candidate in search.candidates),
         (
             _errors(search),
             f"Images seen: of {search.images:,}; fewer where the verdict was certain before. Without a trial: timed, "
@@ -137,17 +137,17 @@ def prediction_table(report: RunReport) -> Table | None:
     )
 
 
-def _candidate(one: CandidateSection, *, chosen: int) -> tuple[str, ...]:
-    trial = NOTHING if one.trial is None else str(one.trial)
+def _candidate(candidate: CandidateSection, *, chosen: int) -> tuple[str, ...]:
+    trial = NOTHING if candidate.trial is None else str(candidate.trial)
     return (
-        f"{trial} *" if one.trial == chosen else trial,
-        one.step,
-        milliseconds(one.predicted_ns) if one.predicted_ns is not None else NOTHING,
-        milliseconds(one.measured_ns) if one.measured_ns is not None else NOTHING,
-        percent(one.prediction_error, 1),
-        times(one.speedup) if one.speedup is not None else NOTHING,
-        f"{one.images:,}" if one.trial is not None else NOTHING,
-        "yes" if one.pareto else "no",
+        f"{trial} *" if candidate.trial == chosen else trial,
+        candidate.step,
+        milliseconds(candidate.predicted_ns) if candidate.predicted_ns is not None else NOTHING,
+        milliseconds(candidate.measured_ns) if candidate.measured_ns is not None else NOTHING,
+        percent(candidate.prediction_error, 1),
+        times(candidate.speedup) if candidate.speedup is not None else NOTHING,
+        f"{candidate.images:,}" if candidate.trial is not None else NOTHING,
+        "yes" if candidate.pareto else "no",
     )
 
 
@@ -165,7 +165,7 @@ def search_stages_table(report: RunReport) -> Table | None:
     """Return where a native search's time went, or None where there was none."""
     if report.search is None:
         return None
-    rows = tuple((one.name, seconds(one.seconds)) for one in report.search.stages)
+    rows = tuple((stage.name, seconds(stage.seconds)) for stage in report.search.stages)
     return Table("Where the native search's time went", ("stage", "time"), rows)
 
 
@@ -216,23 +216,23 @@ def rewrites_table(report: RunReport) -> Table | None:
         return None
     rows = tuple(
         (
-            one.name,
-            "kept" if one.kept else "left out",
-            ", ".join(f"{speed.format} {times(speed.ratio)}" for speed in one.speed) or NOTHING,
-            one.reason or f"{len(one.nodes)} nodes, {one.declared}{_agreement_moved(one)}",
+            rewrite.name,
+            "kept" if rewrite.kept else "left out",
+            ", ".join(f"{speed.format} {times(speed.ratio)}" for speed in rewrite.speed) or NOTHING,
+            rewrite.reason or f"{len(rewrite.nodes)} nodes, {rewrite.declared}{_agreement_moved(rewrite)}",
         )
-        for one in report.rewrites
+        for rewrite in report.rewrites
     )
     return Table("Rewrites", ("rewrite", "decision", "faster by", "because"), rows, prose=True)
 
 
-def _agreement_moved(one: RewriteSection) -> str:
-    moved = one.agreement_change
-    return "" if one.declared == "exact" or moved is None else f", agreement {points(moved)} points"
+def _agreement_moved(rewrite: RewriteSection) -> str:
+    moved = rewrite.agreement_change
+    return "" if rewrite.declared == "exact" or moved is None else f", agreement {points(moved)} points"
 
 
 def stages_table(report: RunReport) -> Table:
     """Return how long each stage of the run took."""
     return Table(
-        "Where the time went", ("stage", "time"), tuple((one.name, seconds(one.seconds)) for one in report.stages)
+        "Where the time went", ("stage", "time"), tuple((stage.name, seconds(stage.seconds)) for stage in report.stages)
     )

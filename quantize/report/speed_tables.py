@@ -86,13 +86,13 @@ def machine_table(section: MachineSection | None) -> Table | None:
 
 def doubts_table(report: RunReport) -> Table | None:
     """Return what makes the latencies doubtful, or None where nothing does."""
-    found = doubts(report.measurement) if report.measurement is not None else ()
-    if not found:
+    reasons = doubts(report.measurement) if report.measurement is not None else ()
+    if not reasons:
         return None
     return Table(
         "Doubts about the latencies",
         ("doubt", "found", "what to do"),
-        tuple((doubt.name, doubt.text, doubt.advice) for doubt in found),
+        tuple((doubt.name, doubt.text, doubt.advice) for doubt in reasons),
         prose=True,
     )
 
@@ -112,13 +112,13 @@ def resources_table(report: RunReport) -> Table | None:
         ("model", "load", "first run", "memory added", "process at most"),
         tuple(
             (
-                NAMES.get(one.name, one.name),
-                milliseconds(one.load_ns, 1),
-                milliseconds(one.first_run_ns, 1),
-                added(one.model_bytes),
-                added(one.peak_bytes),
+                NAMES.get(model.name, model.name),
+                milliseconds(model.load_ns, 1),
+                milliseconds(model.first_run_ns, 1),
+                added(model.model_bytes),
+                added(model.peak_bytes),
             )
-            for one in report.resources
+            for model in report.resources
         ),
         ("Each model in processes of its own; medians of three.", *([stored] if stored is not None else [])),
     )
@@ -130,14 +130,14 @@ def stored_sentence(report: RunReport) -> str | None:
     if not count:
         return None
     text = f"{count:,}{f' of {layers:,}' if layers else ''} layers are {STORED}."
-    loads = {one.name: one for one in report.resources}
+    loads = {model.name: model for model in report.resources}
     fp32, int8 = loads.get("fp32"), loads.get("int8")
     if fp32 is None or int8 is None:
         return text
     return f"{text} Opening the QLinear file takes {opening(int8)}; fp32 takes {opening(fp32)}."
 
 
-def opening(found: Resources) -> str:
+def opening(resources: Resources) -> str:
     """Return the time to open a session and the memory that the model adds, in words."""
-    memory = "" if found.model_bytes is None else f" and {megabytes(round(found.model_bytes))}"
-    return f"{milliseconds(found.load_ns, 1)}{memory}"
+    memory = "" if resources.model_bytes is None else f" and {megabytes(round(resources.model_bytes))}"
+    return f"{milliseconds(resources.load_ns, 1)}{memory}"

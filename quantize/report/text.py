@@ -41,9 +41,9 @@ def summary(report: RunReport) -> str:
     for table in (accuracy_table(report), drop_table(report), speed_table(report), engines_table(report)):
         if table is not None:
             parts.append("\n" + drawn(table))
-    found = doubts(report.measurement) if report.measurement is not None else ()
-    if found:
-        names = ", ".join(dict.fromkeys(doubt.name for doubt in found))
+    reasons = doubts(report.measurement) if report.measurement is not None else ()
+    if reasons:
+        names = ", ".join(dict.fromkeys(doubt.name for doubt in reasons))
         parts.append(wrapped(f"Reasons to doubt the latencies: {names}. report.md says what to do.", "  "))
     parts.append("\nfiles")
     written = report.models if report.input_contract is None else (*report.models, report.baseline)

@@ -59,7 +59,7 @@ class Trend:
 
 def trend_of(runs: Sequence[tuple[str, RunReport]]) -> Trend:
     """Return the trend of named runs, oldest first."""
-    return Trend(tuple(sorted((_entry(name, report) for name, report in runs), key=lambda one: one.created)))
+    return Trend(tuple(sorted((_entry(name, report) for name, report in runs), key=lambda entry: entry.created)))
 
 
 def trend_table(trend: Trend) -> Table:
@@ -89,8 +89,8 @@ def trend_chart(trend: Trend) -> str:
     entries = trend.entries
     labelled = any(value is not None for entry in entries for value in entry.drop.values())
     first = "top-1 drop\n[points]" if labelled else "agreement\n[%]"
-    with drawing("Accuracy, speed-up and size over the runs", width=5.2, height=5.4) as found:
-        charts = found.figure.subplots(3, 1, sharex=True)
+    with drawing("Accuracy, speed-up and size over the runs", width=5.2, height=5.4) as chart:
+        charts = chart.figure.subplots(3, 1, sharex=True)
         for axes, name in zip(charts, (first, "speed-up\n[times fp32]", "size\n[MB]"), strict=True):
             axes.set_ylabel(name)
         for role in _ROLES:
@@ -110,8 +110,8 @@ def trend_chart(trend: Trend) -> str:
         charts[2].set_xticks(range(len(names)), names, rotation=30, ha="right")
         charts[2].set_xlabel("run: date and commit")
         handles, names = charts[0].get_legend_handles_labels()
-        found.figure.legend(handles, names, loc="outside lower center", ncols=2, labelcolor=INK)
-    return found.svg
+        chart.figure.legend(handles, names, loc="outside lower center", ncols=2, labelcolor=INK)
+    return chart.svg
 
 
 def trend_html(trend: Trend) -> str:

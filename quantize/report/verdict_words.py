@@ -73,7 +73,7 @@ def text(facts: Facts) -> str:
     if not missed and met:
         sentences.append(met)
     if speed is not None and speed.slower:
-        figures = ", ".join(f"{_FORMATS[one.role]} {times(one.ratio)}" for one in speed.slower)
+        figures = ", ".join(f"{_FORMATS[file.role]} {times(file.ratio)}" for file in speed.slower)
         sentences.append(f"Slower than fp32: {figures}.")
     if speed is not None and speed.within_noise:
         sentences.append(
@@ -133,16 +133,16 @@ def tolerance_sentence(worth: float, model: ModelSection) -> str:
 
 def speed_sentences(speed: SpeedVerdict) -> Iterator[str]:
     """Yield what was measured of each file's speed and what that means."""
-    for one in speed.files:
-        interval = f" {bounds(one.low, one.high)}" if one.low is not None and one.high is not None else ""
-        measured = f"{_NAMES[one.role]} runs at {times(one.ratio)}{interval} of fp32's speed"
+    for file in speed.files:
+        interval = f" {bounds(file.low, file.high)}" if file.low is not None and file.high is not None else ""
+        measured = f"{_NAMES[file.role]} runs at {times(file.ratio)}{interval} of fp32's speed"
         if not speed.for_target:
             yield f"{measured} on this machine, which says nothing of the target {speed.target}."
-        elif one.outcome is None:
+        elif file.outcome is None:
             yield f"{measured}: none was asked for."
         else:
-            barely = ", as it lacks no more than the noise" if one in speed.within_noise else ""
-            yield f"{measured} (at least {times(speed.min_speedup)} asked{_noise(speed)}): {one.outcome}{barely}."
+            barely = ", as it lacks no more than the noise" if file in speed.within_noise else ""
+            yield f"{measured} (at least {times(speed.min_speedup)} asked{_noise(speed)}): {file.outcome}{barely}."
 
 
 def _noise(speed: SpeedVerdict) -> str:
@@ -175,9 +175,9 @@ def placement_sentence(placement: PlacementSection, engine: EngineName) -> str:
 
 
 def _missed(facts: Facts) -> Sequence[str]:
-    found = ["accuracy"] if facts.accuracy == "not met" else []
-    found += ["speed"] if facts.speed is not None and facts.speed.status == "not met" else []
-    return found if facts.formats else [*found, "agreement of the formats"]
+    missed = ["accuracy"] if facts.accuracy == "not met" else []
+    missed += ["speed"] if facts.speed is not None and facts.speed.status == "not met" else []
+    return missed if facts.formats else [*missed, "agreement of the formats"]
 
 
 def _met(facts: Facts, subject: str) -> str | None:
@@ -189,7 +189,7 @@ def _met(facts: Facts, subject: str) -> str | None:
 
 
 def _asked(speed: SpeedVerdict) -> str:
-    slowest = min(speed.files, key=lambda one: one.ratio, default=None)
+    slowest = min(speed.files, key=lambda file: file.ratio, default=None)
     measured = f"{times(slowest.ratio)} of fp32's speed, " if slowest is not None else ""
     return f"{measured}at least {times(speed.min_speedup)} asked"
 
@@ -200,7 +200,7 @@ def _gained(facts: Facts) -> str | None:
         return None
     speed = facts.speed if facts.speed is not None and facts.speed.for_target else None
     files, noise = (speed.files, speed.noise_floor or 0.0) if speed is not None else ((), 0.0)
-    faster = bool(files) and all(one.low is not None and one.low > 1.0 + noise for one in files)
+    faster = bool(files) and all(file.low is not None and file.low > 1.0 + noise for file in files)
     if not facts.smaller and not faster:
         return "nothing gained"
     gains = (["smaller"] if facts.smaller else []) + (["not faster"] if files and not faster else [])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantize.data.batches import Batches, CalibrationDataLoader, batches
+from quantize.data.batches import Batches, CalibrationDataLoader
 from quantize.data.crops.crops import Crops
 from quantize.data.preprocessing import PRESETS
 from quantize.errors import ConfigError
@@ -25,8 +25,8 @@ def crops(count: int, *, labelled: bool = True) -> Crops:
 @given(count=st.integers(1, 12), batch_size=st.integers(1, 15))
 def test_batches_hold_every_image_once_whatever_their_size(count: int, batch_size: int) -> None:
     source = crops(count)
-    made = list(batches(source, SMALL, batch_size))
-    assert len(made) == len(batches(source, SMALL, batch_size))
+    made = list(Batches(source, SMALL, batch_size))
+    assert len(made) == len(Batches(source, SMALL, batch_size))
     assert all(len(batch) == batch_size for batch in made[:-1])
     assert [image_id for batch in made for image_id in batch.ids] == list(source.ids)
     assert [label for batch in made if batch.labels is not None for label in batch.labels] == list(range(count))

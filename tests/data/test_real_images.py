@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from quantize.data.batches import batches
+from quantize.data.batches import Batches
 from quantize.data.containers.registry import open_images
 from quantize.data.crops.crops import Crops, crop_images
 from quantize.data.preprocessing import PRESETS
@@ -24,7 +24,7 @@ def right(model: Path, crops: Crops, preset: str) -> tuple[float, float]:
     session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     ranks = []
-    for batch in batches(crops, PRESETS[preset].for_input_size(224, 224), 20):
+    for batch in Batches(crops, PRESETS[preset].for_input_size(224, 224), 20):
         scores = np.asarray(session.run(None, {name: batch.images})[0]).reshape(len(batch), -1)
         assert batch.labels is not None
         of_label = scores[np.arange(len(batch)), batch.labels]

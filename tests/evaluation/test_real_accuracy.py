@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from quantize.criterion import Criterion
-from quantize.data.batches import batches
+from quantize.data.batches import Batches
 from quantize.data.containers.registry import open_images
 from quantize.data.crops.crops import Crops, crop_images
 from quantize.data.preprocessing import PRESETS, Preprocessing
@@ -35,7 +35,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def fp32(squeezenet: Path, photographs: tuple[Crops, Preprocessing], work: Path) -> Evaluation:
-    return evaluate(ModelArtifact.load(squeezenet), batches(*photographs, 50), threads=2, store=work / "fp32.scores")
+    return evaluate(ModelArtifact.load(squeezenet), Batches(*photographs, 50), threads=2, store=work / "fp32.scores")
 
 
 def test_squeezenet_has_its_known_accuracy_on_the_500_photographs(fp32: Evaluation) -> None:
@@ -53,7 +53,7 @@ def test_the_wrong_preset_is_near_chance(squeezenet: Path, shared: Path, tmp_pat
     wrong = PRESETS["imagenet"].for_input_size(224, 224)
     images = open_images(shared / "imagenet" / "val", shared / "imagenet" / "val.txt", classes=1000)
     crops = crop_images(images.subset(range(0, 500, 5)), wrong, tmp_path)
-    found = evaluate(ModelArtifact.load(squeezenet), batches(crops, wrong, 50), threads=2)
+    found = evaluate(ModelArtifact.load(squeezenet), Batches(crops, wrong, 50), threads=2)
     assert found.top_k(1).expected <= 0.02
     assert near_chance(found)
 
@@ -65,7 +65,7 @@ def test_one_batch_size_or_another_gives_the_same_answers(
     part = range(0, 500, 10)
     found = evaluate(
         ModelArtifact.load(squeezenet),
-        batches(crops.subset(part), caffe, 1),
+        Batches(crops.subset(part), caffe, 1),
         threads=2,
         baseline=ScoreStore.open(work / "fp32.scores"),
     )

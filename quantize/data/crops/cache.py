@@ -58,9 +58,9 @@ class CropIndex:
     def read(cls, path: Path) -> CropIndex | None:
         """Return the index in a file, or None where there is none, or a damaged one."""
         try:
-            found = json.loads(path.read_bytes())
-            rows = tuple(CachedRow(tuple(row["state"]), row["sha256"]) for row in found["rows"])
-            return cls(found["decoder"], rows)
+            values = json.loads(path.read_bytes())
+            rows = tuple(CachedRow(tuple(row["state"]), row["sha256"]) for row in values["rows"])
+            return cls(values["decoder"], rows)
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

@@ -52,7 +52,7 @@ class Devkit:
         """
         numbered = [_NUMBERED.fullmatch(posixpath.basename(name)) for name in names]
         if all(numbered):
-            order = {name: int(found[1]) for name, found in zip(names, numbered, strict=True) if found}
+            order = {name: int(match[1]) for name, match in zip(names, numbered, strict=True) if match}
         else:
             order = {name: number for number, name in enumerate(sorted(names, key=posixpath.basename), start=1)}
         if max(order.values(), default=0) > len(self.lines) or (not all(numbered) and len(names) != len(self.lines)):

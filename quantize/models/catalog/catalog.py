@@ -40,15 +40,15 @@ class Catalog:
         Raises:
             ModelError: There is none.
         """
-        found = self.entries.get(name) or next((entry for entry in self if entry.file == name), None)
-        if found is None:
+        known = self.entries.get(name) or next((entry for entry in self if entry.file == name), None)
+        if known is None:
             meant = nearest(name, self.entries)
             raise ModelError(
                 f"the catalog has no model {name!r}",
                 expected="one of: " + ", ".join(self.entries),
                 advice=f"did you mean {meant}?" if meant else f"add it in a catalog of your own ({CATALOG_VARIABLE})",
             )
-        return found
+        return known
 
     def entry_for(self, model: ModelProto, *, sha256: str | None = None) -> CatalogEntry | None:
         """Return the entry of a model, by its file's hash or its weights; of several, that of its opset first.

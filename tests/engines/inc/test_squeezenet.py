@@ -11,7 +11,7 @@ import onnx
 import pytest
 
 from quantize.criterion import Criterion
-from quantize.data.batches import Batches, batches
+from quantize.data.batches import Batches
 from quantize.data.containers.registry import open_images
 from quantize.data.crops.crops import crop_images
 from quantize.data.preprocessing import PRESETS
@@ -62,8 +62,8 @@ def test_squeezenet_keeps_its_accuracy_with_all_convolutions_in_int8(shared: Pat
     images = open_images(shared / "imagenet" / "val", shared / "imagenet" / "val.txt", classes=1000).subset(range(300))
     crops = crop_images(images, preprocessing, tmp_path / "crops", workers=2)
     parts = split(crops.ids, calibration_size=100, in_evaluation=False, certification_share=0.0, seed=1978)
-    calibration = batches(crops.subset(parts.calibration), preprocessing, 20)
-    evaluation = batches(crops.subset(parts.evaluation), preprocessing, 20)
+    calibration = Batches(crops.subset(parts.calibration), preprocessing, 20)
+    evaluation = Batches(crops.subset(parts.evaluation), preprocessing, 20)
     fp32 = scores(model, evaluation)
     measured: list[Scores] = []
 
