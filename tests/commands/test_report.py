@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from quantize.commands.report import draw_reports
+from quantize.errors import RunError
+
+
+def test_the_pages_of_a_run_are_drawn_again(run: Path) -> None:
+    before = {name: (run / name).read_text() for name in ("report.md", "report.html")}
+    for name in before:
+        (run / name).unlink()
+    drawn = draw_reports([run])
+    assert drawn.files == (run / "report.md", run / "report.html")
+    assert drawn.trend is None
+    assert {name: (run / name).read_text() for name in before} == before
+
+
+def test_of_several_runs_the_trend_is_drawn_next_to_the_last(run: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(run, tmp_path / "runs" / "other"))
+    drawn = draw_reports([run, other / "report.json"])
+    assert drawn.files[-1] == tmp_path / "runs" / "trend.html"
+    assert "<html" in drawn.files[-1].read_text()
+    named = draw_reports([run, other], tmp_path / "mine.html")
+    assert named.files[-1] == tmp_path / "mine.html"
+
+
+def test_nothing_is_drawn_where_one_of_the_runs_is_none(run: Path, tmp_path: Path) -> None:
+    (run / "report.md").unlink()
+    with pytest.raises(RunError, match="not a run"):
+        draw_reports([run, tmp_path / "nowhere"])
+    assert not (run / "report.md").exists()

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from quantize.doctor.findings import Examination
+from quantize.doctor.graph import examine_batch, examine_format, examine_operators, examine_scores, examine_weights
+from quantize.models.contract import ModelContract, TensorContract
+
+
+def _model(*nodes: NodeProto, weights: np.ndarray | None = None) -> ModelProto:
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 3]) for name in ("image", "scores")]
+    constants = [] if weights is None else [numpy_helper.from_array(weights, "w")]
+    graph = helper.make_graph(
+        nodes or [helper.make_node("Identity", ["image"], ["scores"])], "g", values[:1], values[1:], constants
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+
+
+def _contract(*, batch: int | str = "N", scores: str = "logits") -> ModelContract:
+    image, out = (
+        TensorContract("image", (batch, 3, 8, 8), "float32"),
+        TensorContract("scores", (batch, 3), "float32"),
+    )
+    return ModelContract(input=image, output=out, classes=3, scores=scores)  # type: ignore[arg-type]
+
+
+def _finding(examination: Examination) -> str:
+    (finding,) = examination.findings
+    return f"{finding.severity}: {finding.what} {finding.evidence}"
+
+
+def test_finite_weights_are_right() -> None:
+    assert examine_weights(_model(weights=np.ones(4, np.float32))).check.outcome == "right"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_not_finite_are_counted_by_tensor(value: float) -> None:
+    examination = examine_weights(_model(weights=np.array([1, value, value], np.float32)))
+    assert examination.check.outcome == "wrong"
+    assert "w (2)" in _finding(examination)
+
+
+def test_a_quantized_model_is_not_to_be_quantized_again() -> None:
+    nodes = [
+        helper.make_node("QuantizeLinear", ["image", "w"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "w"], ["scores"]),
+    ]
+    examination = examine_format(_model(*nodes, weights=np.array(1, np.float32)))
+    assert examination.check.outcome == "wrong"
+    assert "1 QuantizeLinear" in _finding(examination)
+    assert examine_format(_model()).check.text == "fp32"
+
+
+@pytest.mark.parametrize("between", [[], ["Identity"], ["Flatten", "Cast"]])
+def test_two_softmaxes_are_found_through_what_only_moves_values(between: list[str]) -> None:
+    names = ["image", "first", *(f"moved{n}" for n in range(len(between))), "scores"]
+    ops = ["Softmax", *between, "Softmax"]
+    nodes = [
+        helper.make_node(op, [names[n]], [names[n + 1]], f"node{n}", **({"to": 1} if op == "Cast" else {}))
+        for n, op in enumerate(ops)
+    ]
+    examination = examine_scores(_model(*nodes), _contract(scores="softmax"))
+    assert examination.check.text == "2 softmaxes"
+    assert f"node0, node{len(ops) - 1}" in _finding(examination)
+
+
+def test_a_softmax_behind_other_arithmetic_is_none_of_the_scores() -> None:
+    nodes = [
+        helper.make_node("Softmax", ["image"], ["attention"]),
+        helper.make_node("Relu", ["attention"], ["r"]),
+        helper.make_node("Softmax", ["r"], ["scores"]),
+    ]
+    assert examine_scores(_model(*nodes), _contract(scores="softmax")).check.outcome == "right"
+
+
+def test_operators_without_an_int8_form_are_a_note() -> None:
+    nodes = [
+        helper.make_node("Erf", ["image"], ["e"]),
+        helper.make_node("Gelu", ["e"], ["scores"], domain="com.microsoft"),
+    ]
+    examination = examine_operators(_model(*nodes))
+    assert examination.check.outcome == "right"
+    assert _finding(examination).startswith("note: ")
+    assert "Erf (1), com.microsoft:Gelu (1)" in _finding(examination)
+    assert examine_operators(_model()).findings == ()
+
+
+def test_only_a_batch_of_several_images_is_worth_a_note() -> None:
+    assert examine_batch(_contract()).findings == examine_batch(_contract(batch=1)).findings == ()
+    assert "exactly 4 images" in _finding(examine_batch(_contract(batch=4)))
