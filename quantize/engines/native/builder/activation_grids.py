@@ -23,35 +23,30 @@ COMMON_GRIDS = "common_grids"
 _SAME_GRID = frozenset({"MaxPool"})
 
 
-class RangeCache:
-    """Remembers the range of every tensor by every rule: candidates differ in few tensors."""
-
-    def __init__(self) -> None:
-        """Set up an empty cache."""
-        self._ranges: dict[tuple[object, ...], tuple[float, float]] = {}
-        self._statistics: CalibrationStatistics | None = None
-
-    def of(self, statistics: CalibrationStatistics) -> dict[tuple[object, ...], tuple[float, float]]:
-        """Return the ranges for these statistics; those for others are forgotten."""
-        if self._statistics is not statistics:
-            self._statistics, self._ranges = statistics, {}
-        return self._ranges
+Ranges = dict[tuple[object, ...], tuple[float, float]]
+"""Ranges of tensors by rule, of one calibration: candidates differ in few of them, so they are computed once."""
 
 
 def activation_grids(
     model: onnx.ModelProto,
     recipe: Recipe,
     statistics: CalibrationStatistics,
-    cache: RangeCache | None = None,
+    known: Ranges | None = None,
 ) -> dict[str, Grid]:
     """Return the grid of every tensor that the calibration pass saw.
 
     With the rewrite ``common-scales`` or the detail ``common_grids``, a Concat's output and inputs get one grid, that
     of the output: its values are theirs side by side, so its histogram is the sum of theirs.
+
+    Args:
+        model: The fp32 graph that the statistics are of.
+        recipe: Range rules and the type of activations.
+        statistics: Of all tensors.
+        known: Ranges that were computed from these statistics before; new ones are added.
     """
     grid_of = partial(Grid.covering, activation_type=recipe.activation_type, symmetric=recipe.symmetric_activations)
     own_rules = dict(recipe.range_rules)
-    ranges = (cache or RangeCache()).of(statistics)
+    ranges: Ranges = {} if known is None else known
 
     def grid(names: tuple[str, ...], tensor: TensorStatistics, rule: str) -> Grid:
         key = (names, rule, recipe.activation_type, recipe.symmetric_activations)

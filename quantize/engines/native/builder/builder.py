@@ -9,7 +9,7 @@ import onnx
 from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
 from quantize.calibration.statistics import CalibrationStatistics
-from quantize.engines.native.builder.activation_grids import RangeCache, activation_grids
+from quantize.engines.native.builder.activation_grids import Ranges, activation_grids
 from quantize.engines.native.builder.equalization import equalized
 from quantize.engines.native.builder.qdq import insert_qdq
 from quantize.engines.native.builder.scores import corrected_scores, logits
@@ -58,7 +58,8 @@ class NativeBuilder:
         """
         self._folder, self._moments, self._images = folder, moments, images
         self._weights = WeightQuantizer(moments)
-        self._ranges = RangeCache()
+        self._ranges: Ranges = {}
+        self._statistics: CalibrationStatistics | None = None
         self._score_images: Sequence[Floats] = ()
         self._reference: Floats | None = None
 
@@ -111,6 +112,8 @@ class NativeBuilder:
 
     def grids(self, model: onnx.ModelProto, recipe: Recipe, statistics: CalibrationStatistics) -> dict[str, Grid]:
         """Return the grids of the activations, by tensor."""
+        if statistics is not self._statistics:
+            self._statistics, self._ranges = statistics, {}
         return activation_grids(source_graph(model, recipe), recipe, statistics, self._ranges)
 
     def _check(self, recipe: Recipe) -> None:

@@ -77,7 +77,7 @@ def mean_shift(reference: Floats, own: Floats) -> npt.NDArray[np.float64]:
 
 
 def logits(model: onnx.ModelProto, images: Iterable[Floats], threads: int = 1) -> Floats:
-    """Return float32 (N, ...), what the model's Softmax takes, or its scores where there is none.
+    """Return float32 (N, ...), what the model's Softmax takes, or its scores if it has no Softmax.
 
     Args:
         model: The fp32 model or a candidate.

@@ -157,7 +157,7 @@ class Candidates:
         return Judgement(**self._journal.remember("evaluate", f"judged:{artifact.graph_sha256}", compute))
 
     def _speed(self, artifact: ModelArtifact, timed: PairedLatency) -> Outcome:
-        """Return whether a candidate is as fast as was asked; the noise floor is measured only where it may decide.
+        """Return whether a candidate is fast enough; the noise floor is measured only where it may decide.
 
         What computes in fp32 throughout runs fp32's own graph: it is as fast, whatever one measurement says.
         """

@@ -57,7 +57,7 @@ class LatencyTable(BaseModel):
         measured: By the candidate's ``graph_sha256``: paired times.
         graphs: By recipe id: the ``graph_sha256`` that its candidate had. On another CPU the same recipe gives a graph
             whose weights and scales differ in their last bits; its times are those of this one.
-        noise_floor: Largest relative difference that fp32 showed from itself, a fraction; None where nobody looked.
+        noise_floor: Largest relative difference that fp32 showed from itself, a fraction; None: not measured.
         rewrites: By the graphs' hashes before and after: low, ratio and high of a rewrite's paired speed ratio.
     """
 

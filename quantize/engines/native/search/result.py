@@ -57,7 +57,7 @@ class Candidate:
         measured_ns: Its measured time, in nanoseconds; None where it was not measured.
         images: Images that its evaluation took.
         complete: Those were all, so that its metric can be compared.
-        speed: Whether it is as fast as was asked; None where it was not measured.
+        speed: Whether it is fast enough; None where it was not measured.
     """
 
     trial: Trial
@@ -77,8 +77,8 @@ class SearchResult:
 
     Attributes:
         candidates: All that were evaluated, in order.
-        chosen: The fastest that meets the criterion and is as fast as was asked, or of those as fast the smallest and
-            then the nearest to fp32; None where nothing meets both.
+        chosen: The fastest that meets the criterion and is fast enough, or of those as fast the smallest and then the
+            nearest to fp32; None where nothing meets both.
         best: The chosen one, or else the fastest that meets the criterion, or else the one nearest to it; None where
             nothing was evaluated.
         pareto: Those that no other beats in both metric and speed-up, fastest first.
@@ -101,14 +101,14 @@ class SearchResult:
 
 
 def fastest_met(candidates: Sequence[Candidate]) -> Candidate | None:
-    """Return the fastest candidate that meets the criterion and is as fast as was asked by measurement."""
+    """Return the fastest candidate that meets the criterion and is fast enough by measurement."""
     return next(iter(as_fast(candidates)), None)
 
 
 def as_fast(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
     """Return the fastest candidate that meets the criterion and is fast enough, and those as fast, the fastest first.
 
-    Where none is fast enough with the certainty that was asked for, those count of which that is not settled.
+    Where none is fast enough with the required certainty, those count for which that is inconclusive.
     """
     passing = [
         (candidate.speedup, candidate) for candidate in candidates if candidate.met and candidate.speedup is not None

@@ -4,7 +4,7 @@ A race is run on one finite set of images in one random order that all candidate
 over all images decides. Before that, a candidate leaves
 
 * for certain, when the images that remain cannot change that verdict, whatever it answers on them; or
-* rejected with confidence, when a test that may be looked at after every image refuses "all images together will pass".
+* rejected with confidence, when a test that stays valid after every image refuses "all images together will pass".
 
 The test is the capital of a gambler against that hypothesis under sampling without replacement (Waudby-Smith and
 Ramdas 2020, arXiv:2010.09686, section 5; by Ville's inequality it ever reaches 1 / (1 - confidence) with probability

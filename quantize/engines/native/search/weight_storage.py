@@ -62,7 +62,7 @@ def weight_storage(model: onnx.ModelProto, recipe: Recipe, sensitivity: Mapping[
 
     Args:
         model: The fp32 model.
-        recipe: What the user asked for.
+        recipe: What the configuration keeps in fp32.
         sensitivity: By layer.
     """
     dims = {tensor.name: tensor.dims for tensor in model.graph.initializer}

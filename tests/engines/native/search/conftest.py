@@ -107,7 +107,7 @@ def agreement(images: np.ndarray, fp32_scores: np.ndarray):
 
 
 class Clock:
-    """Times that follow from the recipe, in place of a measurement: every float layer costs."""
+    """Times that follow from the recipe instead of a measurement: every float layer costs."""
 
     def __init__(self) -> None:
         self.measured: list[str] = []

@@ -358,7 +358,7 @@ def test_every_comparison_that_decided_is_told(search_in, clock, model, tmp_path
     clock.time_ns = lambda artifact: 1000.0 if artifact is model else 400.0
     clock.profile = lambda *_: ALIKE
     _, result = finished(search_in(tmp_path, neighbours=6))
-    told = [name for name, _ in result.fidelity]
-    assert len(told) == len(set(told))
+    compared = [name for name, _ in result.fidelity]
+    assert len(compared) == len(set(compared))
     kept = sorted(set(result.chosen.trial.recipe.float_nodes) - set(result.candidates[0].trial.recipe.float_nodes))
-    assert any(name.endswith(", ".join(f"{node}: fp32" for node in kept)) for name in told)
+    assert any(name.endswith(", ".join(f"{node}: fp32" for node in kept)) for name in compared)
