@@ -154,7 +154,7 @@ def check_data(
         calibration: Ids of the calibration images; all others evaluate. None where they are not fixed.
         in_evaluation: Whether the calibration images evaluate too.
         workers: Number of processes; None: as many as CPUs, fewer for few images.
-        progress: Told how many images are checked.
+        progress: Called with the number of images checked.
 
     Raises:
         DataError: A worker process died.

@@ -43,7 +43,7 @@ def photographs(cache: Path, *, progress: Progress = silent) -> tuple[Photograph
 
     Args:
         cache: Folder to keep them in, made when missing (usually ``user_cache()``).
-        progress: Told of the download.
+        progress: Called during the download.
 
     Raises:
         DataError: The wheel cannot be downloaded, or is another one.
@@ -162,7 +162,7 @@ def demonstration_data(
         cache: Folder to keep photographs and views in (usually ``user_cache()``).
         views_each: Views of each photograph, 1 to 32.
         calibration_every: Every so many photographs, one whose views calibrate; those of the others evaluate.
-        progress: Told of the download and of the photographs done.
+        progress: Called during the download, and for each photograph done.
 
     Raises:
         DataError: The photographs cannot be downloaded.

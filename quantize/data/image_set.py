@@ -122,7 +122,7 @@ class NamedData:
         place: The images, as the user named them.
         label_path: A label file or the devkit, which then decides; None: the container's own labels count.
         classes: The model's number of classes; None where it is not known.
-        progress: Told how many files of archives are listed.
+        progress: Called with the number of archive members listed.
     """
 
     place: str

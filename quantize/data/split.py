@@ -50,7 +50,7 @@ def split(
         in_evaluation: Whether the calibration images are evaluated too.
         certification_share: Share, 0 to below 1, of the evaluation images that are kept for the certificate.
         seed: Of the draw.
-        calibration_ids: The calibration images by name, in place of a draw (see ``read_calibration_list``).
+        calibration_ids: The calibration images by name, instead of a draw (see ``read_calibration_list``).
 
     Raises:
         ConfigError: A size or share that the images cannot give.

@@ -33,7 +33,7 @@ def pip_wheel(name: str, version: str, sha256: str, cache: Path, *, progress: Pr
         version: The exact release.
         sha256: SHA-256 of the wheel in hexadecimal.
         cache: Folder to keep it in, made when missing (usually ``user_cache()``).
-        progress: Told before and after the download; the number of steps is not known.
+        progress: Called before and after the download, without a total.
 
     Returns:
         Path of the wheel; a cached one is checked again.

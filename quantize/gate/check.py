@@ -33,7 +33,7 @@ def check(
         document: The run's report.
         baseline: The accepted run; None: limits against fp32 alone.
         tolerances: What is checked.
-        files: The model files beside the report.
+        files: The model files next to the report.
         run: What to call the run.
         on_inconclusive: What to make of inconclusive lines.
         require: Figures that have to be compared; ``criterion`` is the run's own.

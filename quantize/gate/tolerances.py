@@ -84,7 +84,7 @@ class Identity(_Block):
         source: The fp32 model's weights.
         data: The evaluation images and their labels.
         preprocessing: How images become inputs.
-        files: The model files beside the report are those that it speaks of.
+        files: The model files next to the report are those that it speaks of.
     """
 
     source: Sameness = "same"

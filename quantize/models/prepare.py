@@ -48,7 +48,7 @@ def prepare(source: Path, destination: Path, *, opset: int | None = None) -> Mod
 
     Weights that are graph inputs are freed, and what the graph computes from constants is stored. Dropout, Identity,
     dead nodes, unread inputs, unused operator sets and stored shapes go. Sum of two becomes Add. Padding with zeros and
-    BatchNormalization become part of the Conv beside them. Every node has a name. The opset is raised. The batch is
+    BatchNormalization become part of the neighbouring Conv. Every node has a name. The opset is raised. The batch is
     symbolic where the graph allows it; else ``contract.fixed_batch`` says its size.
 
     Args:

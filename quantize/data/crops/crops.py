@@ -110,7 +110,7 @@ def crop_images(
         cache: Folder for the crops, made when missing.
         workers: Number of processes; None: as many as CPUs, fewer for few images. 1 decodes in this process.
         skip_unreadable: Go on without images that cannot be decoded; they are in ``Crops.skipped``.
-        progress: Told how many images are decoded.
+        progress: Called with the number of images decoded.
 
     Raises:
         DataError: An image is unreadable (the first ten and the count), all are, or the disk is full.

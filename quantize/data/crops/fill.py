@@ -78,9 +78,9 @@ def fill_crops(
     Args:
         images: The images; row i of the file is image i.
         preprocessing: With its sizes decided.
-        path: The ``.npy`` file; its index lies beside it with the suffix ``.json``.
+        path: The ``.npy`` file; its index lies next to it with the suffix ``.json``.
         workers: Number of processes, or None for as many as are worth it.
-        progress: Told how many of the images that need it are decoded.
+        progress: Called with the number of images decoded, of those that need it.
 
     Returns:
         SHA-256 of each row's crop, None for an unreadable image; and the reason for each of these, by row.

@@ -79,7 +79,7 @@ def find_devkit(label_path: Path) -> Devkit | None:
     """Return the devkit that a label path names, or None where it names a label file.
 
     It names a devkit by its folder (``ILSVRC2012_devkit_t12`` or its ``data``), its archive (``.tar.gz``, read as it
-    is), or its ground truth file, with ``meta.mat`` beside it.
+    is), or its ground truth file, with ``meta.mat`` next to it.
 
     Raises:
         DataError: A part of the devkit is missing or damaged.

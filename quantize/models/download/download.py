@@ -60,7 +60,7 @@ def download(
         sha256: What they have to hash to.
         size: Their number, where it is known.
         patience: How long to wait and how often to try.
-        progress: Told of bytes.
+        progress: Called with the number of bytes.
 
     Raises:
         NotDownloadedError: No address gave the file.

@@ -77,7 +77,7 @@ def fetch(
         mirror: Address below which the catalog's files lie; by default what QUANTIZE_MIRROR says.
         catalog: By default the packaged one and the user's own.
         patience: How long to wait for servers and how often to try.
-        progress: Told of downloads.
+        progress: Called during downloads.
 
     Raises:
         ConfigError: The mirror is no address, or the user's own catalog is wrong.
