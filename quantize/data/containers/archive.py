@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PureWindowsPath
 
 from quantize.data.image_set import ImageSet, ImageSource, Listing, Locator, NamedData, images_only, is_image_name
@@ -86,6 +86,8 @@ def _refuse_paths_that_leave(members: Sequence[Member], place: str) -> None:
 def _with_label_file(name: str, locators: Mapping[str, Locator], listing: Listing, data: NamedData) -> ImageSet:
     path, problems = Path(data.place) / name, Problems()
     content = listing.source.read(locators[name])
+    _, notes = images_only(other for other in locators if other != name)
+    listing = replace(listing, notes=(*notes, f"labels come from {name} in the archive"))
     lines = read_label_file(path, data.classes, problems, content=content)
     return join_labels(listing, lines, path, data.classes, problems)
 

@@ -91,8 +91,9 @@ def test_a_flat_archive_may_hold_its_label_file(layouts: Layouts, name: str) -> 
         archive.add(layouts.label_file(), name)
     images = open_images(path, None, classes=1000)
     assert {record.id: record.label for record in images.records} == {
-        name: label for name, (_, label) in layouts.images.items()
+        image: label for image, (_, label) in layouts.images.items()
     }
+    assert images.notes == (f"labels come from {name} in the archive",)
 
 
 def test_a_wrong_line_of_a_label_file_in_an_archive_is_named(layouts: Layouts, tmp_path: Path) -> None:
