@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from onnx import TensorProto, numpy_helper
 
-from quantize.engines.native.builder.activation_grids import COMMON_GRIDS
-from tests.engines.native.builder.small_model import RECIPE, error, quantize_graph, scores
+from quantize.calibration.collect import collect
+from quantize.data.batches import Batch
+from quantize.engines.native.builder.activation_grids import COMMON_GRIDS, activation_grids
+from quantize.engines.native.builder.builder import NativeBuilder
+from tests.engines.native.builder.small_model import BATCHES, IMAGES, RECIPE, error, quantize_graph, scores
 
 
 @pytest.mark.parametrize("activation_type", ["uint8", "int8"])
@@ -26,3 +31,14 @@ def test_common_scales_give_a_concat_and_its_inputs_one_grid(model, statistics, 
         if t.name.endswith("_scale") and not t.dims
     }
     assert scales["c2_scale"] == scales["c3_scale"] == scales["cat_scale"]
+
+
+def test_a_builder_that_remembers_ranges_gives_the_grids_of_one_that_does_not(model, statistics):
+    fewer = collect(model, [Batch(BATCHES[0].ids[:5], IMAGES[:5], None)])
+    builder = NativeBuilder(Path("unused"))
+    for given in (statistics, fewer, statistics):
+        for recipe in (RECIPE, RECIPE.but(range_rule="minmax"), RECIPE.but(activation_type="int8"), RECIPE):
+            remembered = builder.grids(model, recipe, given)
+            fresh = activation_grids(model, recipe, given)
+            assert remembered.keys() == fresh.keys()
+            assert all(remembered[name].same_as(grid) for name, grid in fresh.items())
