@@ -35,23 +35,23 @@ def main() -> int:
     holding = 0
     for run in range(given.runs):
         plan = Plan(
-            models={"one": given.model, "other": given.model},
-            baseline="one",
+            models={"first": given.model, "second": given.model},
+            baseline="first",
             control=False,
             threads=given.threads,
             iteration=given.iteration,
             max_seconds=given.max_seconds,
             seed=run,
         )
-        measurement = measure(plan, {"one": images, "other": images})
-        (found,) = speedups(measurement)
-        if found.low is None or found.high is None:
+        measurement = measure(plan, {"first": images, "second": images})
+        (gain,) = speedups(measurement)
+        if gain.low is None or gain.high is None:
             print(f"{run + 1:>3}: too few rounds for an interval")
             continue
-        holds = found.low <= 1 <= found.high
+        holds = gain.low <= 1 <= gain.high
         holding += holds
         print(
-            f"{run + 1:>3}: {found.ratio:.4f} ({found.low:.4f} to {found.high:.4f}), {found.rounds} rounds, "
+            f"{run + 1:>3}: {gain.ratio:.4f} ({gain.low:.4f} to {gain.high:.4f}), {gain.rounds} rounds, "
             f"{measurement.seconds:.0f} s, {measurement.stopped}{'' if holds else '  <- does not hold 1'}",
             flush=True,
         )

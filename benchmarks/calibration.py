@@ -1,4 +1,4 @@
-"""Memory and time of calibration: this tool beside onnxruntime's calibrators and Neural Compressor's.
+"""Memory and time of calibration: this tool next to onnxruntime's calibrators and Neural Compressor's.
 
     python benchmarks/calibration.py --model squeezenet1.0-12.onnx --data imagenet/val --preset caffe
 
@@ -18,9 +18,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from quantize.calibration.collect import collect
@@ -51,7 +53,7 @@ class Repeated:
     def __init__(self, path: Path, count: int) -> None:
         self._path, self._count = path, count
 
-    def __iter__(self) -> Iterator[np.ndarray]:
+    def __iter__(self) -> Iterator[NDArray[Any]]:
         for number in range(self._count):
             mapped = np.load(self._path, mmap_mode="r")
             yield np.array(mapped[number % len(mapped)][None])
@@ -81,7 +83,7 @@ def exposed(model: onnx.ModelProto) -> bytes:
         for name in node.output:
             if name and name not in present:
                 result.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
-    return result.SerializeToString()
+    return bytes(result.SerializeToString())
 
 
 def calibration(name: str, path: Path, images: Repeated, threads: int) -> Callable[[], object]:
@@ -102,11 +104,11 @@ def onnxruntime_calibration(rule: str, path: Path, images: Repeated) -> object:
 
     name = onnx.load(path).graph.input[0].name
 
-    class Reader(CalibrationDataReader):
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
             self._iterator = iter(images)
 
-        def get_next(self) -> dict[str, np.ndarray] | None:
+        def get_next(self) -> dict[str, NDArray[Any]] | None:
             image = next(self._iterator, None)
             return None if image is None else {name: image}
 
@@ -131,7 +133,7 @@ def neural_compressor_calibration(rule: str, path: Path, images: Repeated) -> ob
     class Loader:
         batch_size = 1
 
-        def __iter__(self) -> Iterator[tuple[np.ndarray, int]]:
+        def __iter__(self) -> Iterator[tuple[NDArray[Any], int]]:
             return ((image, 0) for image in images)
 
     model = ONNXModel(str(path))
@@ -141,7 +143,7 @@ def neural_compressor_calibration(rule: str, path: Path, images: Repeated) -> ob
     return augment.dump_minmax({node.name: {"activation": activation} for node in model.model.graph.node})
 
 
-def one(arguments: argparse.Namespace) -> None:
+def measure_method(arguments: argparse.Namespace) -> None:
     """Measure one method in this process and print the figures as JSON."""
     logging.disable(logging.WARNING)
     images = Path(arguments.images)
@@ -192,9 +194,9 @@ def main() -> None:
     parser.add_argument("--count", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.method is not None:
-        one(arguments)
+        measure_method(arguments)
         return
-    found = []
+    measurements = []
     with tempfile.TemporaryDirectory(prefix="calibration-") as folder:
         model = prepare(Path(arguments.model), Path(folder) / "prepared.onnx")
         preprocessing = PRESETS[arguments.preset].for_input_size(*(model.contract.image_size or (224, 224)))
@@ -207,10 +209,10 @@ def main() -> None:
             for count in arguments.counts:
                 if count <= LIMITS.get(method, count):
                     figures = measured(method, count, model.path, Path(folder) / "images.npy", arguments.threads)
-                    found.append(figures)
+                    measurements.append(figures)
                     print(line(figures), flush=True)
     if arguments.output is not None:
-        arguments.output.write_text(json.dumps(found, indent=1) + "\n")
+        arguments.output.write_text(json.dumps(measurements, indent=1) + "\n")
 
 
 def measured(method: str, count: int, model: Path, images: Path, threads: int) -> dict[str, object]:

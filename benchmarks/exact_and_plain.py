@@ -33,8 +33,8 @@ from quantize.report.wording import percent
 
 def answers(session: onnxruntime.InferenceSession, model: ModelArtifact, batches: Batches) -> npt.NDArray[np.int64]:
     """Return int64 (images,), the class of every image."""
-    found = [scores_of(session, model.contract, batch.images).argmax(axis=1) for batch in batches]
-    return np.concatenate(found).astype(np.int64)
+    classes = [scores_of(session, model.contract, batch.images).argmax(axis=1) for batch in batches]
+    return np.asarray(np.concatenate(classes), np.int64)
 
 
 def main() -> int:

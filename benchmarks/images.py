@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from quantize.models.session import open_session
 
 COUNT = 64
 
 
-def prepared(model: Path) -> list[np.ndarray]:
+def prepared(model: Path) -> list[NDArray[Any]]:
     """Return 64 different inputs of the shape and type that a model takes, one image each."""
     contract = open_session(model).get_inputs()[0]
     shape = [size if isinstance(size, int) else 224 for size in contract.shape]

@@ -136,15 +136,16 @@ def _row(gain: LayerGain, reason: str) -> str:
 
 def _levels(times: Sequence[int], threads: int) -> NDArray[np.float64]:
     """Return the logarithm of the median of each turn."""
-    return np.log(np.median(np.reshape(times, (-1, counted_runs(threads))), axis=1))
+    turns = np.reshape(times, (-1, counted_runs(threads)))
+    return np.asarray(np.log(np.median(turns, axis=1)), np.float64)
 
 
 def _gain(fp32: NDArray[np.float64], int8: NDArray[np.float64]) -> str:
-    found = speedup(fp32 - int8, baseline="fp32", candidate="int8")
-    if found is None:
+    gain = speedup(fp32 - int8, baseline="fp32", candidate="int8")
+    if gain is None:
         return "–"
-    interval = "" if found.low is None or found.high is None else f" [{found.low:.2f}, {found.high:.2f}]"
-    return f"{found.ratio:.2f}x{interval}"
+    interval = "" if gain.low is None or gain.high is None else f" [{gain.low:.2f}, {gain.high:.2f}]"
+    return f"{gain.ratio:.2f}x{interval}"
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-Found = tuple[str, ...]
+Outcome = tuple[str, ...]
+"""The recipe's id and the hash of each model's graph."""
 
 
 def main() -> int:
@@ -34,7 +35,7 @@ def main() -> int:
     recorded = [*tune, "--latency_table", str(first / "latency_table.json")]
     began = time.monotonic()
     _run([*recorded, "--output_model", str(whole), "--overwrite"])
-    seconds, expected = time.monotonic() - began, _found(whole)
+    seconds, expected = time.monotonic() - began, _outcome(whole)
     print(f"unbroken: {seconds:.0f} s, {' '.join(expected)}", flush=True)
     draw = random.Random(given.seed)
     moments = [draw.uniform(0, seconds) for _ in range(given.kills)]
@@ -47,8 +48,8 @@ def main() -> int:
             _run([*tune[:4], "--resume", str(folder)])
         else:  # killed before anything was finished
             _run([*recorded, "--output_model", str(folder)])
-        same = _found(folder) == expected
-        how = "the same" if same else f"DIFFERENT: {' '.join(_found(folder))}"
+        same = _outcome(folder) == expected
+        how = "the same" if same else f"DIFFERENT: {' '.join(_outcome(folder))}"
         print(f"killed after {moments[number]:5.1f} s, {done}: {how}", flush=True)
         shutil.rmtree(folder)
         return same
@@ -79,7 +80,7 @@ def _killed(command: list[str], seconds: float) -> str:
     return f"{steps} lines journaled"
 
 
-def _found(folder: Path) -> Found:
+def _outcome(folder: Path) -> Outcome:
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     return (report["chosen"]["recipe_id"], *(model["graph_sha256"][:16] for model in report["models"]))
 

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -24,12 +25,12 @@ from quantize.report.wording import percent
 from tests.data.layouts import Layouts
 
 _LAYOUTS: dict[str, Callable[[Layouts], tuple[Path, Path | None]]] = {
-    "flat folder, label file": lambda it: (it.flat(), it.label_file()),
-    "class folders": lambda it: (it.class_folders(), None),
-    "val tar, devkit": lambda it: (it.val_tar(), it.devkit()),
-    "Parquet": lambda it: (it.parquet(rows_per_group=100), None),
-    "Arrow": lambda it: (it.arrow("stream", rows_per_batch=100), None),
-    "WebDataset": lambda it: (it.webdataset(), None),
+    "flat folder, label file": lambda layouts: (layouts.flat(), layouts.label_file()),
+    "class folders": lambda layouts: (layouts.class_folders(), None),
+    "val tar, devkit": lambda layouts: (layouts.val_tar(), layouts.devkit()),
+    "Parquet": lambda layouts: (layouts.parquet(rows_per_group=100), None),
+    "Arrow": lambda layouts: (layouts.arrow("stream", rows_per_batch=100), None),
+    "WebDataset": lambda layouts: (layouts.webdataset(), None),
 }
 _COLUMNS = (
     "layout",
@@ -58,20 +59,21 @@ def row(name: str, layouts: Layouts, model: Path, preset: str | None, written: P
     os.environ["QUANTIZE_CACHE"] = str(written / "cache" / name.replace(" ", "_"))
     before = _files(layouts.root, written)
     begin = time.monotonic()
-    given = {} if preset is None else {"preset": preset}
-    report = quantize.measurement(model, mode="accuracy", data_path=data, label_path=labels, **given)  # type: ignore[arg-type]
+    settings: dict[str, Any] = {"label_path": labels, "preset": preset}
+    given = {name: value for name, value in settings.items() if value is not None}
+    report = quantize.benchmark(model, mode="accuracy", data_path=data, **given)
     checked = check_images(data, labels)
     accuracy = report.models[-1].accuracy
     assert accuracy is not None
-    found = accuracy.evaluation
-    assert found.top1 is not None
-    assert found.top5 is not None
+    evaluation = accuracy.evaluation
+    assert evaluation.top1 is not None
+    assert evaluation.top5 is not None
     return (
         name,
-        str(found.n),
+        str(evaluation.n),
         report.data_fingerprint[:16],
-        percent(found.top1.expected),
-        percent(found.top5.expected),
+        percent(evaluation.top1.expected),
+        percent(evaluation.top5.expected),
         "sound" if checked.sound else "NOT sound",
         str(sum(map(_is_image, _files(layouts.root, written) - before))),
         f"{time.monotonic() - begin:.0f}",
@@ -97,9 +99,9 @@ def main() -> int:
         os.chdir(written)
         rows = [row(name, Layouts(root, images), model, given.preset, written) for name in _LAYOUTS]
     print("| " + " | ".join(_COLUMNS) + " |\n" + "|---" * len(_COLUMNS) + "|")
-    for one in rows:
-        print("| " + " | ".join(one) + " |")
-    same = len({one[1:-1] for one in rows}) == 1 and rows[0][5:7] == ("sound", "0")
+    for cells in rows:
+        print("| " + " | ".join(cells) + " |")
+    same = len({cells[1:-1] for cells in rows}) == 1 and rows[0][5:7] == ("sound", "0")
     print("\nthe same in every layout" if same else "\nNOT the same in every layout")
     return 0 if same else 1
 

@@ -1,4 +1,4 @@
-"""This tool's int8 model beside those of its peers: accuracy on the same images, latency in one paired measurement.
+"""This tool's int8 model next to those of its peers: accuracy on the same images, latency in one paired measurement.
 
     pip install '.[inc,peers]'
     python benchmarks/peers.py --data_path VAL --label_path VAL.txt \
@@ -10,6 +10,7 @@ SqueezeNet 1.0 (preset caffe) is always there, other networks are named with the
 - fp32 on onnxruntime, the baseline of every ratio;
 - Neural Compressor's model, tuned under 1 % relative by this tool (float head, scores corrected), without rewrites;
 - onnxruntime's ``quantize_static``: min-max, per channel, uint8 activations and int8 weights, QDQ;
+- the same with its settings tuned under 1 % relative by this tool (``--engine ort``), without rewrites, QDQ;
 - NNCF's model (mixed preset) on the OpenVINO runtime, at its hint for latency;
 - ours: the native engine under 1 % relative with the default rewrites, both formats.
 
@@ -28,6 +29,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,11 +150,13 @@ def main() -> int:
 
 def _table(network: Network, given: argparse.Namespace) -> str:
     peer = network.tuned("neural-compressor", "--engine", "inc", "--rewrites", "none")
+    tuned_static = network.tuned("ort", "--engine", "ort", "--rewrites", "none")
     own = network.tuned("ours", "--engine", "native")
     files = {
         "fp32": network.fp32.path,
         "Neural Compressor, QLinear": peer["int8"],
         "onnxruntime quantize_static, QDQ": network.static(),
+        "onnxruntime quantize_static, tuned, QDQ": tuned_static["qdq"],
         "NNCF on OpenVINO": network.nncf(),
         "ours, QLinear": own["int8"],
         "ours, QDQ": own["qdq"],
@@ -175,17 +179,17 @@ def _judged(network: Network, path: Path, fp32: Path) -> list[str]:
     reference = np.concatenate([_opened(fp32, 1)(batch) for batch in batches]) if path != fp32 else None
     run = _opened(path, 1)
     scores = np.concatenate([run(batch) for batch in batches])
-    found = Evaluation(
+    evaluation = Evaluation(
         path.name, scores.shape[1], outcomes_of(crops.ids, scores, crops.labels), (), None, constant_output=False
     )
     if reference is None:
-        return [f"{found.top_k(1).expected:.2%}", "", f"{found.tied_share:.2%}", ""]
+        return [f"{evaluation.top_k(1).expected:.2%}", "", f"{evaluation.tied_share:.2%}", ""]
     kind = score_kind(ModelArtifact.load(fp32).proto())
     near = fidelity_of(reference, scores, kind)
     return [
-        f"{found.top_k(1).expected:.2%}",
+        f"{evaluation.top_k(1).expected:.2%}",
         f"{near.agreement:.2%}",
-        f"{found.tied_share:.2%}",
+        f"{evaluation.tied_share:.2%}",
         f"{near.mean_kl:.4f}",
     ]
 
@@ -207,14 +211,14 @@ def _timed(network: Network, files: dict[str, Path], threads: int, seconds: floa
     cells = {}
     for name in files:
         milliseconds = float(np.exp(np.median(list(round_levels(blocks, name).values())))) / 1e6
-        found = speedup(paired_log_ratios(blocks, "fp32", name), baseline="fp32", candidate=name)
-        cells[name] = f"{_ratio(found) if found is not None and name != 'fp32' else ''}{milliseconds:.2f} ms"
+        gain = speedup(paired_log_ratios(blocks, "fp32", name), baseline="fp32", candidate=name)
+        cells[name] = f"{_ratio(gain) if gain is not None and name != 'fp32' else ''}{milliseconds:.2f} ms"
     return cells
 
 
-def _ratio(found: Speedup) -> str:
-    interval = "" if found.low is None or found.high is None else f" [{found.low:.2f}, {found.high:.2f}]"
-    return f"{found.ratio:.2f}x{interval}, "
+def _ratio(gain: Speedup) -> str:
+    interval = "" if gain.low is None or gain.high is None else f" [{gain.low:.2f}, {gain.high:.2f}]"
+    return f"{gain.ratio:.2f}x{interval}, "
 
 
 def _opened(path: Path, threads: int) -> Scores:
@@ -230,19 +234,21 @@ def _opened(path: Path, threads: int) -> Scores:
 
     def one_by_one(images: Floats) -> Floats:
         if len(images) == 1:  # timed: nothing is copied
-            return request.infer([images], share_inputs=True, share_outputs=True)[0].reshape(1, -1)
-        found = [request.infer([images[at : at + 1]])[0].reshape(1, -1) for at in range(len(images))]
-        return np.concatenate(found)
+            outputs = request.infer([images], share_inputs=True, share_outputs=True)
+            return cast(Floats, outputs[0].reshape(1, -1))
+        scores = [request.infer([images[at : at + 1]])[0].reshape(1, -1) for at in range(len(images))]
+        return np.asarray(np.concatenate(scores), np.float32)
 
     return one_by_one
 
 
 def _machine() -> str:
     plan = Plan.model_validate({"models": {"none": Path("none")}})
-    found = read_environment(plan)
+    machine = read_environment(plan)
+    instructions = ", ".join(machine.isa_flags or ()) or "no int8 instructions"
     names = ("onnxruntime", "neural-compressor", "openvino", "nncf")
     return (
-        f"{found.cpu_model}, {found.usable_cores} cores, {', '.join(found.isa_flags) or 'no int8 instructions'}; "
+        f"{machine.cpu_model}, {machine.usable_cores} cores, {instructions}; "
         + ", ".join(f"{name} {version(name)}" for name in names)
         + f". {CALIBRATION} images calibrate, the others judge; the median of paired ratios to fp32 with its 95 % "
         "interval, one image at a time."

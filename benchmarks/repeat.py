@@ -62,13 +62,13 @@ def main() -> int:
     with busy_core(_STREAM if given.memory else _SPIN):
         busy = measure(plan.model_copy(update={"seed": 1}), inputs)
     print(f"--- with one core busy\n{summary(busy)}\n")
-    (one,), (other,) = speedups(quiet), speedups(busy)
-    if one.low is None or one.high is None or other.low is None or other.high is None:
+    (idle_gain,), (busy_gain,) = speedups(quiet), speedups(busy)
+    if idle_gain.low is None or idle_gain.high is None or busy_gain.low is None or busy_gain.high is None:
         print("too few rounds for an interval: raise --max_seconds")
         return 1
-    overlap = one.low <= other.high and other.low <= one.high
+    overlap = idle_gain.low <= busy_gain.high and busy_gain.low <= idle_gain.high
     print(
-        f"{one.low:.3f} to {one.high:.3f} and {other.low:.3f} to {other.high:.3f}: "
+        f"{idle_gain.low:.3f} to {idle_gain.high:.3f} and {busy_gain.low:.3f} to {busy_gain.high:.3f}: "
         f"the intervals {'overlap' if overlap else 'do not overlap'}"
     )
     return 0 if overlap else 1

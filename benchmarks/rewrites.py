@@ -65,12 +65,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="rewrites-") as scratch:
         images = open_images(given.data_path, given.label_path, classes=fp32.contract.classes)
         crops = crop_images(images, preprocessing, Path(scratch) / "crops")
-        shop = Shop(Path(scratch), preprocessing, crops, int8.opset, given.seconds)
+        comparison = Comparison(Path(scratch), preprocessing, crops, int8.opset, given.seconds)
         text = "\n\n".join(
             [
                 f"# Rewrites on {given.int8.name}",
-                *shop.formats(fp32, int8.proto()),
-                *shop.contracts(fp32, int8.proto(), [images.read(number) for number in range(TIMED)]),
+                *comparison.formats(fp32, int8.proto()),
+                *comparison.contracts(fp32, int8.proto(), [images.read(number) for number in range(TIMED)]),
             ]
         )
     print(text)
@@ -79,8 +79,8 @@ def main() -> int:
     return 0
 
 
-class Shop:
-    """Rewrites and measures in one scratch folder."""
+class Comparison:
+    """Rewrites and measures one model in a scratch folder."""
 
     def __init__(self, folder: Path, preprocessing: Preprocessing, crops: Crops, opset: int, seconds: float) -> None:
         self.folder, self.preprocessing, self.crops, self.seconds = folder, preprocessing, crops, seconds
@@ -127,8 +127,8 @@ class Shop:
         blocks, _ = interleave(runs, plan, enough=partial(precise_enough, contestants=plan.contestants(), plan=plan))
         times = {name: float(np.exp(np.median(list(round_levels(blocks, name).values())))) / 1e6 for name in runs}
         for name in runs:
-            found = speedup(paired_log_ratios(blocks, first, name), baseline=first, candidate=name)
-            ratio = "1" if name == first or found is None else _ratio(found.ratio, found.low, found.high)
+            gain = speedup(paired_log_ratios(blocks, first, name), baseline=first, candidate=name)
+            ratio = "1" if name == first or gain is None else _ratio(gain.ratio, gain.low, gain.high)
             whole = (decode + times[first]) / (decode + times[name])
             rows.append(f"| {name} | {times[name]:.3f} | {ratio} | {whole:.3f} |")
         note = f"Decoding and resizing takes {decode:.2f} ms. " + "; ".join(moves) + "."
@@ -142,17 +142,17 @@ class Shop:
 
     def faster(self, taken: NDArray[np.generic], before: ModelProto, after: ModelProto) -> RatioInterval:
         """Return the paired ratio of two models on one thread."""
-        models = {name: self.saved(name, one).path for name, one in (("before", before), ("after", after))}
+        models = {name: self.saved(name, model).path for name, model in (("before", before), ("after", after))}
         plan = self.plan(models, "before", 1).model_copy(update={"max_seconds": self.seconds / 4})
-        (found,) = speedups(measure(plan, {name: _single(taken) for name in models}))
-        return RatioInterval(found.low or 0.0, found.ratio, found.high or float("inf"))
+        (gain,) = speedups(measure(plan, {name: _single(taken) for name in models}))
+        return RatioInterval(gain.low or 0.0, gain.ratio, gain.high or float("inf"))
 
     def speed(self, files: dict[str, ModelArtifact], floats: NDArray[np.float32], threads: int) -> str:
         """Return the table of one number of threads."""
         plan = self.plan({name: file.path for name, file in files.items()}, "QLinear", threads)
         measurement = measure(plan, {name: _single(floats) for name in files})
         rows = [f"| {threads} thread{'s' * (threads > 1)} | ms | over int8 without | over fp32 |", "|---|---|---|---|"]
-        ratios = {found.candidate: found for found in speedups(measurement)}
+        ratios = {gain.candidate: gain for gain in speedups(measurement)}
         for name in files:
             over = ratios.get(name)
             fp32 = speedup(paired_log_ratios(measurement.blocks, "fp32", name), baseline="fp32", candidate=name)
@@ -173,15 +173,15 @@ class Shop:
         agreements: dict[str, float] = {}
         reference = 0.0
         for name, file in files.items():
-            found = evaluate(file, batches, threads=os.cpu_count() or 1, baseline=baseline)
-            assert found.fidelity is not None
-            top1, agreements[name] = found.top_k(1).expected, found.fidelity.agreement
+            evaluation = evaluate(file, batches, threads=os.cpu_count() or 1, baseline=baseline)
+            assert evaluation.fidelity is not None
+            top1, agreements[name] = evaluation.top_k(1).expected, evaluation.fidelity.agreement
             reference = reference or top1
             plain = agreements.get(name.removesuffix(", rewritten"))
             moved = f"{(agreements[name] - plain) * 100:+.2f} points" if name.endswith("rewritten") and plain else ""
             rows.append(
                 f"| {name} | {top1:.2%} | {'' if name == 'fp32' else format(1 - top1 / reference, '.2%')} "
-                f"| {agreements[name]:.2%} | {moved} | {found.tied_share:.2%} |"
+                f"| {agreements[name]:.2%} | {moved} | {evaluation.tied_share:.2%} |"
             )
         return "\n".join(rows)
 
@@ -256,13 +256,14 @@ def _single(taken: NDArray[np.generic]) -> list[NDArray[np.generic]]:
 
 def _records(records: Sequence[RewriteRecord]) -> str:
     rows = ["| rewrite | kept | nodes | QLinear | QDQ | scores moved | images tied |", "|---|---|---|---|---|---|---|"]
-    for one in records:
-        speed = {name: _ratio(ratio.ratio, ratio.low, ratio.high) for name, ratio in one.speed}
-        moved = one.movement
+    for record in records:
+        speed = {name: _ratio(ratio.ratio, ratio.low, ratio.high) for name, ratio in record.speed}
+        movement = record.movement
         rows.append(
-            f"| {one.name} | {'yes' if one.kept else one.reason} | {len(one.nodes)} | {speed.get('qlinear', '')} "
-            f"| {speed.get('qdq', '')} | {'' if moved is None else format(moved.relative, '.2g')} "
-            f"| {'' if moved is None else f'{moved.ties_before} -> {moved.ties_after} of {moved.images}'} |"
+            f"| {record.name} | {'yes' if record.kept else record.reason} | {len(record.nodes)} "
+            f"| {speed.get('qlinear', '')} | {speed.get('qdq', '')} "
+            f"| {'' if movement is None else format(movement.relative, '.2g')} "
+            f"| {'' if movement is None else f'{movement.ties_before} -> {movement.ties_after} of {movement.images}'} |"
         )
     return "\n".join(rows)
 

@@ -110,14 +110,16 @@ def _report(run: Path) -> dict[str, Any]:
 
 def _models(recorded: dict[str, Any], report: dict[str, Any]) -> Iterator[str]:
     """Yield how the models of a report differ from the recorded ones."""
-    first, second = ({model["role"]: model["graph_sha256"] for model in one["models"]} for one in (recorded, report))
+    first, second = (
+        {model["role"]: model["graph_sha256"] for model in shown["models"]} for shown in (recorded, report)
+    )
     for role in _MODELS:
         if first[role] != second[role]:
             yield f"another {role} graph: {first[role][:12]} recorded, {second[role][:12]} now"
     for key in _CERTAIN:
-        one, other = _flat(recorded).get(key), _flat(report).get(key)
-        if one != other:
-            yield f"{key}: {one!r} recorded, {other!r} now"
+        before, now = _flat(recorded).get(key), _flat(report).get(key)
+        if before != now:
+            yield f"{key}: {before!r} recorded, {now!r} now"
 
 
 def _values(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:

@@ -34,7 +34,7 @@ def scored(model: Path, images: Path, scores: Path) -> None:
     """Run a model on images in a file, and write its scores, (N, classes)."""
     artifact = ModelArtifact.load(model)
     session = open_session(model, threads=1)
-    np.save(scores, np.concatenate([scores_of(session, artifact.contract, one[None]) for one in np.load(images)]))
+    np.save(scores, np.concatenate([scores_of(session, artifact.contract, image[None]) for image in np.load(images)]))
 
 
 def main() -> int:

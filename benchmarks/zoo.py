@@ -107,26 +107,26 @@ def tuned(entry: CatalogEntry, given: argparse.Namespace) -> Tuned:
     images = open_images(given.data_path, given.label_path, classes=int8.contract.classes)
     crops = crop_images(images, preprocessing, folder / "crops")
     session = open_session(int8.path, threads=given.threads)
-    found = [scores_of(session, int8.contract, batch.images) for batch in Batches(crops, preprocessing, 20)]
-    return Tuned(entry, model.source, result, np.concatenate(found))
+    scores = [scores_of(session, int8.contract, batch.images) for batch in Batches(crops, preprocessing, 20)]
+    return Tuned(entry, model.source, result, np.concatenate(scores))
 
 
-def tuned_row(one: Tuned, reference: Tuned) -> tuple[str, ...]:
+def tuned_row(model: Tuned, reference: Tuned) -> tuple[str, ...]:
     """Return the table's row of a model that was tuned."""
-    report = one.result.report
+    report = model.result.report
     fp32, int8 = report.baseline.selection.evaluation, report.model("int8").selection.evaluation
     assert fp32.top1 is not None
     assert fp32.top5 is not None
     assert int8.top1 is not None
     assert int8.top5 is not None
     gains = {} if report.measurement is None else {gain.candidate: gain for gain in speedups(report.measurement)}
-    difference = float(np.abs(one.scores - reference.scores).max())
-    digest = sha256(one.scores.tobytes()).hexdigest()[:8]
+    difference = float(np.abs(model.scores - reference.scores).max())
+    digest = sha256(model.scores.tobytes()).hexdigest()[:8]
     return (
-        one.entry.name,
-        str(one.entry.opset),
-        one.source,
-        _published(one.entry),
+        model.entry.name,
+        str(model.entry.opset),
+        model.source,
+        _published(model.entry),
         percent(fp32.top1.expected),
         percent(fp32.top5.expected),
         percent(int8.top1.expected),
@@ -169,7 +169,7 @@ def _published(entry: CatalogEntry) -> str:
 
 def main() -> int:
     """Fetch, tune, compare; print and write the table."""
-    exact = ",".join(one.name for one in REWRITES if one.declares.kind == "exact")
+    exact = ",".join(rewrite.name for rewrite in REWRITES if rewrite.declares.kind == "exact")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data_path", type=Path, required=True)
     parser.add_argument("--label_path", type=Path)
@@ -192,7 +192,7 @@ def main() -> int:
     text = "\n".join(lines) + "\n"
     print(text)
     (given.folder / "zoo.md").write_text(text)
-    same = all(np.array_equal(one.scores, reference.scores) for one in done.values())
+    same = all(np.array_equal(model.scores, reference.scores) for model in done.values())
     print("all int8 models give the same scores" if same else "int8 models give different scores")
     return 0 if same else 1
 
