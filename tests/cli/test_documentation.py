@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -10,7 +11,9 @@ import pytest
 from quantize.cli.command_line import Words
 from quantize.cli.main import parse
 
-_DOCS = Path(__file__).resolve().parents[2] / "docs"
+_ROOT = Path(__file__).resolve().parents[2]
+_DOCS = _ROOT / "docs"
+_PAGES = ("README.md", *sorted(str(page.relative_to(_ROOT)) for page in _DOCS.rglob("*.md")))
 
 
 def _commands() -> Iterator[tuple[str, str]]:
@@ -20,17 +23,50 @@ def _commands() -> Iterator[tuple[str, str]]:
             yield from ((page, line) for line in block.splitlines() if line.startswith("quantize "))
 
 
+def _text(page: str) -> str:
+    return (_ROOT / page).read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(("page", "line"), list(_commands()))
 def test_every_command_in_the_documentation_is_one(page: str, line: str) -> None:
     _, *words = shlex.split(line)
     assert callable(parse(words))
 
 
-@pytest.mark.parametrize("page", ["cpus.md", "imagenet.md", "tutorial.md", "zoo.md"])
-def test_every_flag_and_link_in_the_documentation_is_there(page: str, commands: Mapping[str, Words]) -> None:
-    lines = (_DOCS / page).read_text().splitlines()
-    text = "\n".join(line for line in lines if "python benchmarks/" not in line)
-    known = {flag for words in commands.values() for flag in words.flags}
-    assert set(re.findall(r"(?<![\w-])--[a-z_0-9]+", text)) <= known
-    for link in re.findall(r"\]\(([^)#:]+)\)", text):
-        assert (_DOCS / link).exists(), link
+@pytest.mark.parametrize("page", _PAGES)
+def test_every_flag_and_link_in_the_documentation_is_there(
+    page: str, commands: Mapping[str, Words], pytestconfig: pytest.Config
+) -> None:
+    lines = _text(page).splitlines()
+    known = {flag for words in commands.values() for flag in words.flags} | {"--help", "--key"}
+    known |= {f"--{name.replace('_', '-')}" for name in vars(pytestconfig.option) if name.startswith("quantize_")}
+    for line in lines:
+        script = re.search(r"python (benchmarks/\w+\.py)", line)
+        of_script = set() if script is None else set(re.findall(r'"(--\w+)"', _text(script[1])))
+        flags = set(re.findall(r"(?<![\w-])--[a-z][a-z_0-9-]*", line.partition("pip ")[0]))
+        assert flags <= known | of_script, line
+    for link in re.findall(r"\]\(([^)#:]+)\)", "\n".join(lines)):
+        assert ((_ROOT / page).parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", _PAGES)
+def test_every_file_of_the_repository_in_the_documentation_is_there(page: str) -> None:
+    text = _text(page)
+    named = re.findall(r"(?<![\w/.-])((?:quantize|tests|benchmarks|scripts|configs|docs)/[\w/.*-]*\w)", text)
+    for place in named:
+        assert any(_ROOT.glob(place.replace("NAME", "*"))), place
+    for place in re.findall(r"`(\w+/[\w/]*\.py)`", text):  # of the package, its name goes without saying
+        assert any(any(top.glob(place.replace("NAME", "*"))) for top in (_ROOT, _ROOT / "quantize")), place
+
+
+@pytest.mark.parametrize("page", _PAGES)
+def test_every_module_and_name_of_the_package_in_the_documentation_is_there(page: str) -> None:
+    for name in re.findall(r"(?<![\w./-])(quantize(?:\.[A-Za-z]\w*)+)", _text(page)):
+        module, _, attribute = name.rpartition(".")
+        assert hasattr(importlib.import_module(module), attribute) or importlib.import_module(name), name
+
+
+@pytest.mark.parametrize("page", _PAGES)
+def test_every_target_of_make_in_the_documentation_is_there(page: str) -> None:
+    targets = set(re.findall(r"^([\w-]+):", _text("Makefile"), re.M))
+    assert set(re.findall(r"(?:`|^ {4})make ([\w-]+)", _text(page), re.M)) <= targets
