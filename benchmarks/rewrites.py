@@ -5,9 +5,9 @@
     python benchmarks/rewrites.py PLAIN/MODEL-12-int8.onnx --fp32 PLAIN/work/fp32.onnx --preset caffe \
         --data_path VAL --label_path VAL.txt [--seconds 40] [--output TABLES.md]
 
-The first command writes a quantized model without rewrites; any other, in any format, serves as well. All ratios are
-paired, in one process, with the models in alternating blocks; one thread and all cores. With too few seconds for an
-interval a rewrite that moves scores is left out: it is kept only where it is shown not to be slower.
+The first command writes a quantized model without rewrites; any other without them, in any format, serves as well. All
+ratios are paired, in one process, with the models in alternating blocks; one thread and all cores. With too few seconds
+for an interval a rewrite that moves scores is left out: it is kept only where it is shown not to be slower.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Records tests/baselines/squeezenet.CLASS.json for this machine's class of CPUs: the run of .ci/run, accepted. Call it as
 # `make baseline` in a checkout without changes, on a quiet machine: the baseline names the commit and the CPU, and its
-# figures are reviewed. Uses the real images of QUANTIZE_SHARED (default ../shared). RUN names a run to accept in place of a
+# figures are reviewed. Uses the real images of QUANTIZE_SHARED (default ../shared). RUN names a run to accept instead of a
 # new one; the class is that of the CPU that it was measured on.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

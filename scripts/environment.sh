@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes .venv beside pyproject.toml when it is missing or out of date, and leaves it alone otherwise.
+# Makes .venv next to pyproject.toml when it is missing or out of date, and leaves it alone otherwise.
 #
 #   scripts/environment.sh [EXTRAS]     EXTRAS: comma-separated extras of pyproject.toml, default "inc,dev"; "" for none
 #

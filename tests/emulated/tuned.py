@@ -28,7 +28,7 @@ def tune(
         network: What to tune, with 20 images to calibrate with and 20 to judge by.
         run: Where to write.
         target: None: that of the CPU, which must be what the run resolves.
-        recorded: An earlier run whose latencies are taken in place of measuring.
+        recorded: An earlier run whose latencies are taken instead of measured.
     """
     words: dict[str, object] = {
         "engine": "native",
