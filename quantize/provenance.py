@@ -44,17 +44,17 @@ def versions() -> dict[str, str]:
 
     ``blas`` names the kernels that numpy and scipy multiply with: other ones sum in another order.
     """
-    found = {"python": platform.python_version()}
+    recorded = {"python": platform.python_version()}
     for name in _RECORDED_PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            recorded[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
     for name in ("numpy", "scipy.linalg"):
         import_module(name)  # loads the library whose kernels are asked for
-    blas = [one for one in threadpool_info() if one["user_api"] == "blas"]
-    kernels = {f"{one['internal_api']} {one.get('architecture') or ''}".strip() for one in blas}
-    return found | {"blas": ", ".join(sorted(kernels))}
+    blas = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    kernels = {f"{library['internal_api']} {library.get('architecture') or ''}".strip() for library in blas}
+    return recorded | {"blas": ", ".join(sorted(kernels))}
 
 
 def git_state(folder: Path) -> tuple[str, bool] | None:

@@ -48,9 +48,9 @@ def saturates(kind: LayerKind, arithmetic: Arithmetic) -> bool:
 
 
 def _differs(kind: LayerKind, arithmetic: Arithmetic, value: int, weight: int, zero: int, step: int) -> bool:
-    one = kind == "depthwise"
+    depthwise = kind == "depthwise"
     kernel = 3 if kind in ("depthwise", "spatial", "first") else 1
-    channels = 1 if one else 3 if kind == "first" else _CHANNELS
+    channels = 1 if depthwise else 3 if kind == "first" else _CHANNELS
     sums = channels * kernel**2 * (value - zero) * step
     bias = np.full(_CHANNELS, -sums, np.int32)
     if kind == "gemm":
@@ -58,9 +58,9 @@ def _differs(kind: LayerKind, arithmetic: Arithmetic, value: int, weight: int, z
         weights = np.full((channels, _CHANNELS), weight, weight_type(arithmetic))
         graph = qgemm(data, weights, bias, 1.0)
     else:
-        data = np.full((1, _PIXELS, _PIXELS, _CHANNELS if one else channels), value, activation_type(arithmetic))
+        data = np.full((1, _PIXELS, _PIXELS, _CHANNELS if depthwise else channels), value, activation_type(arithmetic))
         weights = np.full((_CHANNELS, channels, kernel, kernel), weight, weight_type(arithmetic))
-        group = _CHANNELS if one else 1
+        group = _CHANNELS if depthwise else 1
         graph = qconv(data, weights, bias, 1.0, kernel_shape=[kernel, kernel], group=group)
     (result,) = open_session(graph.SerializeToString()).run(None, {"x": data})
     return bool((np.asarray(result) != zero).any())
