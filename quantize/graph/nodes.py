@@ -18,10 +18,22 @@ WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 INTEGER_WEIGHTED = ("Conv", "Gemm", "MatMul")
 """Those of them that onnxruntime computes on integers."""
 
+MATRIX_PRODUCTS = ("Gemm", "MatMul")
+"""Those of them that multiply matrices."""
+
 ACTIVATIONS = ("Relu", "Clip")
 """Operators that only confine values: the range of a quantized tensor can stand for them."""
 
 NORMALIZING = ("Softmax", "LogSoftmax", "Hardmax")
+
+RESHAPING = ("Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
+"""Operators that keep every value, and the order of the values."""
+
+SCORE_KEEPING = ("Softmax", "LogSoftmax", *RESHAPING)
+"""Operators after which the scores still rank the classes as before."""
+
+LINEAR = ("QuantizeLinear", "DequantizeLinear")
+"""Operators between real numbers and integers."""
 
 _NUMBERS = {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64}
 

@@ -14,13 +14,12 @@ from quantize.data.batches import Batches
 from quantize.engines.native.builder.scores import corrected_scores, logits, logits_tensor, mean_shift
 from quantize.evaluation.fidelity import fidelity_of
 from quantize.formats import canonical, to_qdq, to_qlinear
-from quantize.graph.nodes import default_opset
+from quantize.graph.nodes import LINEAR, default_opset
 from quantize.models.artifact import ModelArtifact
 from quantize.models.input_form import in_form
 from quantize.rewrites import Rewritten
 
 CORRECTION = "scores"
-_QUANTIZED = ("QuantizeLinear", "DequantizeLinear")
 
 Floats = npt.NDArray[np.float32]
 
@@ -47,7 +46,7 @@ def with_corrected_scores(
     """
     model = canonical(rewritten.qdq)
     scores = logits_tensor(model)
-    if any(node.op_type in _QUANTIZED and scores in (*node.input, *node.output) for node in model.graph.node):
+    if any(node.op_type in LINEAR and scores in (*node.input, *node.output) for node in model.graph.node):
         return None  # the scores themselves are 8-bit levels: the configuration asked for that
     if fp32.contract.fixed_batch is not None or len(calibration.crops) < 2:
         return None

@@ -11,14 +11,13 @@ from onnx import GraphProto
 from quantize.engines.inc.decision import OpDecision
 from quantize.engines.inc.settings import IncSettings, OpConstraint
 from quantize.errors import EngineError
+from quantize.graph.nodes import SCORE_KEEPING
 from quantize.graph.view import Graph
 
 OpDictionary = dict[str, dict[str, dict[str, list[str]]]]
 
 _FLOAT_HEAD_TYPES = ("GlobalAveragePool", "Softmax")
 """Op types kept in fp32 by default: quantized, they give 4.8 % of ImageNet's images two equal top scores."""
-
-_SCORE_KEEPING = ("Softmax", "LogSoftmax", "Identity", "Flatten", "Reshape", "Squeeze", "Unsqueeze")
 
 _FLOAT = {"weight": {"dtype": "fp32"}, "activation": {"dtype": "fp32"}}
 
@@ -63,7 +62,7 @@ def _score_bias_names(graph: GraphProto) -> list[str]:
     """
     view = Graph.of(graph)
     node = view.producer(view.outputs[0])
-    while node is not None and node.op_type in _SCORE_KEEPING:
+    while node is not None and node.op_type in SCORE_KEEPING:
         node = view.producer(node.input[0])
     if node is not None and node.op_type == "Gemm":
         return [f"{node.name}_Add"]

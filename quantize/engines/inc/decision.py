@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from quantize.graph.nodes import INTEGER_WEIGHTED
 from quantize.recipe import Recipe
 
 _PROPERTIES = ("dtype", "scheme", "granularity", "algorithm")
-WEIGHTED = ("Conv", "MatMul", "Gemm")
-"""Op types that do the work: a model whose weighted ops are all in fp32 is an fp32 model."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def recipe_of(
     grouped: dict[str, list[str]] = defaultdict(list)
     for op in decisions:
         grouped[_signature(op)].append(op.name)
-    weights = [op for op in quantized if op.op_type in WEIGHTED]
+    weights = [op for op in quantized if op.op_type in INTEGER_WEIGHTED]
     rules = Counter(op.property("activation", "algorithm") or "minmax" for op in quantized)
     details = {
         "calibration_images": calibration_images,
@@ -141,7 +140,7 @@ class KeptInt8:
 def kept_int8(recipe: Recipe) -> KeptInt8:
     """Return how much of what could be quantized a recipe of this engine quantizes."""
     decisions = decisions_of(recipe)
-    weighted = [op for op in decisions if op.op_type in WEIGHTED]
+    weighted = [op for op in decisions if op.op_type in INTEGER_WEIGHTED]
     return KeptInt8(
         ops=sum(op.quantized for op in decisions),
         all_ops=len(decisions),

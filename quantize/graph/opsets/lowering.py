@@ -12,13 +12,12 @@ from typing import Any
 from onnx import NodeProto
 
 from quantize.errors import ModelError
-from quantize.graph.nodes import MICROSOFT, NORMALIZING, attribute, attributes, is_op, take_attribute
+from quantize.graph.nodes import LINEAR, MICROSOFT, NORMALIZING, attribute, attributes, is_op, take_attribute
 from quantize.graph.shapes import Shape
 from quantize.graph.view import Graph
 
 PER_AXIS_SOFTMAX = 13
 AXES_AS_INPUT = {"Squeeze": "axes", "Unsqueeze": "axes", "ReduceSum": "axes", "Split": "split"}
-LINEAR = ("QuantizeLinear", "DequantizeLinear")
 
 
 def lower_to_12(graph: Graph) -> None:

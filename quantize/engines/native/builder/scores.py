@@ -21,13 +21,12 @@ from onnx import helper, numpy_helper
 
 from quantize.calibration.exposure import with_outputs
 from quantize.formats.exact import open_exact_session
-from quantize.graph.nodes import replace_all
+from quantize.graph.nodes import RESHAPING, replace_all
 from quantize.graph.view import Graph
 from quantize.models.input_form import filled
 
 Floats = npt.NDArray[np.float32]
 
-_CARRIERS = frozenset({"Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity"})
 _MICRO_BATCH = 8
 _SHIFTED = ":before_shift"
 
@@ -117,7 +116,7 @@ def logits_tensor(model: onnx.ModelProto) -> str:
     while (node := graph.producer(tensor)) is not None:
         if node.op_type == "Softmax":
             return str(node.input[0])
-        if node.op_type not in _CARRIERS:
+        if node.op_type not in RESHAPING:
             break
         tensor = node.input[0]
     return output

@@ -15,6 +15,7 @@ from quantize.engines.native.search.search_journal import SearchJournal
 from quantize.engines.native.search.settings import SearchSettings
 from quantize.engines.trial import CandidateRecord, Failure, Trial
 from quantize.errors import ModelError
+from quantize.graph.nodes import LINEAR
 from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
@@ -173,4 +174,4 @@ class Candidates:
 
 
 def _computes_on_integers(artifact: ModelArtifact) -> bool:
-    return any(node.op_type in ("QuantizeLinear", "DequantizeLinear") for node in artifact.proto().graph.node)
+    return any(node.op_type in LINEAR for node in artifact.proto().graph.node)
