@@ -71,7 +71,7 @@ def examine_machine(
         # Without a number of threads: one, as `tune` measures without one.
         expectation = expected(model.stem, layers, here.machine, threads or 1)
         times = partial(probe_times, rounds=_ROUNDS, max_seconds=_SECONDS)
-        gains = measured_gains(layers, here.machine.peaks(threads or 1), times)
+        gains = measured_gains(layers, here.machine.peak_rates(threads or 1), times)
     report = MachineReport(
         machine=here.machine, from_cache=here.from_cache is not None, expectation=expectation, layers=gains
     )

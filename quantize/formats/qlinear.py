@@ -19,7 +19,7 @@ def quantized_format(model: ModelProto) -> Literal["qlinear", "qdq", "mixed", "f
     """Return the format of a model: that of its computing nodes where it has quantized ones.
 
     ``mixed`` means that both integer operators and float operators on dequantized weights occur. A QuantizeLinear or
-    DequantizeLinear at the border of float nodes is part of both formats.
+    DequantizeLinear between float and integer nodes is part of both formats.
     """
     graph = Graph(model)
     operators = any((node.domain, node.op_type) in QLINEAR_OPERATORS for node in graph.nodes)

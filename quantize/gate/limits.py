@@ -76,9 +76,9 @@ def _line(document: ReportDocument, figure: Figure, limit: Limit, role: str) -> 
     interval = _interval(document, role, figure, limit.confidence)
     if interval is None:
         return line("missing", figure.shown(value), "the report has no interval of it")
-    found = f"{figure.shown(value)} [{figure.shown(interval.low)}, {figure.shown(interval.high)}]"
+    shown = f"{figure.shown(value)} [{figure.shown(interval.low)}, {figure.shown(interval.high)}]"
     ends = [_holds(limit, interval.low), _holds(limit, interval.high)]
-    return line("pass" if all(ends) else "inconclusive" if any(ends) else "fail", found)
+    return line("pass" if all(ends) else "inconclusive" if any(ends) else "fail", shown)
 
 
 def _speed(

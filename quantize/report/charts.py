@@ -81,7 +81,7 @@ def accuracy_latency_chart(report: RunReport) -> str | None:
 def pareto(points: Sequence[Point]) -> list[Point]:
     """Return the points that no other is both faster and more accurate than, fastest first."""
     front: list[Point] = []
-    for point in sorted(points, key=lambda one: (one.milliseconds, -one.percent)):
+    for point in sorted(points, key=lambda point: (point.milliseconds, -point.percent)):
         if not front or point.percent > front[-1].percent:
             front.append(point)
     return front

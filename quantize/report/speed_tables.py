@@ -60,17 +60,17 @@ def speed_table(report: RunReport) -> Table | None:
 
 
 def machine_table(section: MachineSection | None) -> Table | None:
-    """Return the CPU's peaks and the model's shares of them, or None for a report without them."""
+    """Return the CPU's peak rates and the model's shares of them, or None for a report without them."""
     if section is None:
         return None
     shares = {share.kind: share for share in section.expectation.kinds} if section.expectation is not None else {}
     total = sum(share.fp32_ns for share in shares.values())
     rows = []
-    for peak in section.machine.peaks(section.threads).kinds:
-        share = shares.get(peak.kind)
+    for rates in section.machine.peak_rates(section.threads).kinds:
+        share = shares.get(rates.kind)
         part = NOTHING if share is None else percent(share.fp32_ns / total, 0)
-        fp32, int8 = (f"{rate / 1e9:.1f} G/s" for rate in (peak.fp32, peak.int8))
-        rows.append((KIND_NAMES[peak.kind], part, fp32, int8, times(peak.gain)))
+        fp32, int8 = (f"{rate / 1e9:.1f} G/s" for rate in (rates.fp32, rates.int8))
+        rows.append((KIND_NAMES[rates.kind], part, fp32, int8, times(rates.gain)))
     return Table(
         "What this CPU can gain",
         ("layers", "of fp32 time", "fp32 peak", "int8 peak", "int8 gains"),

@@ -20,7 +20,7 @@ FLOAT_WITHIN = 1e-3
 """How far a contract may move an fp32 model's scores, see ``Declaration.within``: float32 rounding."""
 QUANTIZED_WITHIN = 0.15
 """How far it may move a quantized model's: the input and, where it is rescaled, the first weight round elsewhere, and
-the border of a Conv that pads is one pixel value for all channels."""
+a Conv that pads does so with one pixel value for all channels."""
 
 
 def fold_nearest(

@@ -91,12 +91,12 @@ def check_heeded(settings: IncSettings, decisions: Sequence[OpDecision]) -> None
             for property_name, allowed in properties.items():
                 # A strategy may begin with ops in fp32, which say nothing about how they would be quantized.
                 telling = [op for op in matched if op.quantized or allowed == ["fp32"]]
-                found = {value for op in telling if (value := op.property(tensor, property_name)) is not None}
-                if telling and not found.intersection(allowed):
+                values = {value for op in telling if (value := op.property(tensor, property_name)) is not None}
+                if telling and not values.intersection(allowed):
                     raise EngineError(
                         f"Neural Compressor cannot make {tensor} {property_name} {' or '.join(allowed)} there",
                         where=key,
-                        found=f"{property_name} {', '.join(sorted(found)) or 'not settable'} in spite of it",
+                        found=f"{property_name} {', '.join(sorted(values)) or 'not settable'} in spite of it",
                         advice="remove the constraint, or name ops that can be so",
                     )
 

@@ -54,12 +54,12 @@ class NativeSearch:
         """
         result = self._search.result
         best = result.chosen or result.best
-        peak = peak_resident_bytes() if self._forgotten else None
+        peak_bytes = peak_resident_bytes() if self._forgotten else None
         return SearchOutcome(
             chosen=self._bare(trial_of(trials, best.trial.recipe.id if best is not None else None)),
             stopped_because=result.stopped,
             seconds=self._search.elapsed,
-            peak_bytes=peak,
+            peak_bytes=peak_bytes,
             record=record_of(result),
             latencies=self._search.latency_table,
         )

@@ -48,7 +48,7 @@ class OrtSearch:
         self._recipes, self._changes = settings_to_try(task)
         self._tried: dict[str, Trial] = {}
         self._earlier = {trial.recipe.id: trial for trial in task.earlier}
-        self._peaks: list[int] = []
+        self._peak_bytes: list[int] = []
         self._stopped: StopReason = "abandoned"
         self._limit: float | None = None
         self._budget: float | None = None
@@ -81,7 +81,7 @@ class OrtSearch:
             stopped_because=_STOPPED[self._stopped],
             seconds=seconds + sum(trial.seconds for trial in task.earlier),
             may_go_on=self._stops_when_met and self._stopped == "met",
-            peak_bytes=max(self._peaks, default=None),
+            peak_bytes=max(self._peak_bytes, default=None),
         )
 
     def after(self, _trials: Sequence[Trial], _chosen: Trial, _rejected: Collection[str], /) -> Trial | None:
@@ -215,9 +215,9 @@ class OrtSearch:
             raise SearchEndedError("time_budget")
 
     def _watch(self, pid: int) -> None:
-        peak = peak_resident_bytes(pid)
-        if peak is not None:
-            self._peaks.append(peak)
+        peak_bytes = peak_resident_bytes(pid)
+        if peak_bytes is not None:
+            self._peak_bytes.append(peak_bytes)
 
 
 class OrtEngine:

@@ -128,9 +128,9 @@ class PlacementSearch:
         tuned = replace(tuned, predicted_ns=costs.time_ns(costs.fixed))
         self._options.append(tuned)
         best = tuned if tuned.met else None
-        units = canonical(costs, best_assignment(costs, 0.0))
-        pays = not set(self._weighted) <= units  # int8 arithmetic does anywhere, by prediction
-        fastest = self._fastest(costs, units, met=bool(tuned.met)) if pays else None
+        float_ops = canonical(costs, best_assignment(costs, 0.0))
+        pays = not set(self._weighted) <= float_ops  # int8 arithmetic does anywhere, by prediction
+        fastest = self._fastest(costs, float_ops, met=bool(tuned.met)) if pays else None
         if fastest is not None:
             self._options.append(fastest)
             best = fastest if fastest.met else best
@@ -163,19 +163,19 @@ class PlacementSearch:
         fixed = frozenset(op.name for op in self._graph.ops if op.name not in self._int8)
         return Costs(self._graph, latency, sensitivity, {}, fixed)
 
-    def _fastest(self, costs: Costs, units: frozenset[str], *, met: bool) -> Option | None:
+    def _fastest(self, costs: Costs, float_ops: frozenset[str], *, met: bool) -> Option | None:
         """Return the assignment with the least predicted time, judged where it measures faster than the model as tuned.
 
         Where that one misses the criterion, another that is no faster may still meet it.
         """
-        before, after = costs.time_ns(costs.fixed), costs.time_ns(units)
+        before, after = costs.time_ns(costs.fixed), costs.time_ns(float_ops)
         if before < after * FASTER:
             return None
-        whole = with_placement(self._recipe, units - costs.fixed, self._stored(units))
+        whole = with_placement(self._recipe, float_ops - costs.fixed, self._stored(float_ops))
         gain = self._bench.ratio(self._recipe, whole)
         if met and (gain.ratio < FASTER or gain.low <= 1.0):
             return Option("fastest", whole, after, gain=gain, bytes=self._bench.built(whole).bytes)
-        option = self._with_weights("fastest", units - costs.fixed, self._stored(units))
+        option = self._with_weights("fastest", float_ops - costs.fixed, self._stored(float_ops))
         return replace(option, predicted_ns=after, gain=gain, speedup=self._bench.ratio(None, option.recipe))
 
     def _smaller(self, tuned: Option) -> Option | None:
@@ -200,8 +200,8 @@ class PlacementSearch:
 
         def option(number: int) -> Option:
             rung = rungs[number - 1]
-            units = frozenset(rung.float_ops)
-            recipe = with_placement(self._recipe, units - costs.fixed, self._stored(units))
+            float_ops = frozenset(rung.float_ops)
+            recipe = with_placement(self._recipe, float_ops - costs.fixed, self._stored(float_ops))
             return replace(self._judged(Option("safer", recipe)), predicted_ns=rung.time_ns)
 
         safer = first_that_passes(option, len(rungs))
@@ -209,8 +209,8 @@ class PlacementSearch:
         self._options.append(safer)
         return safer if safer.met and not _is_slow(safer) else None
 
-    def _stored(self, float_units: frozenset[str]) -> list[str]:
-        return [name for name in self._weighted if name in float_units and name in self._storable]
+    def _stored(self, float_ops: frozenset[str]) -> list[str]:
+        return [name for name in self._weighted if name in float_ops and name in self._storable]
 
     def _with_weights(self, kind: Kind, nodes: frozenset[str], stored: list[str]) -> Option:
         """Return a placement with all weights in float stored in int8, but for the most sensitive where that misses."""

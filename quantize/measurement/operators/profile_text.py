@@ -91,8 +91,8 @@ def _bottlenecks(profile: Profile) -> list[str]:
 
 def _surpassing(profile: Profile) -> list[str]:
     """Return the products that gain over 10 % more than expected, with the reason."""
-    peaks, rate = profile.peaks, profile.memory_rate
-    if peaks is None or rate is None:
+    peak_rates, rate = profile.peaks, profile.memory_rate
+    if peak_rates is None or rate is None:
         return []
     least = _OTHERS_FROM * profile.baseline.run_ns
     more = []
@@ -114,7 +114,7 @@ def _surpassing(profile: Profile) -> list[str]:
     lines = ["gain over 10 % more than expected"] if more else []
     for product, layer in more[:_OTHER_ROWS]:
         name = shortened(short_name(product.name, product.op_type), 30)
-        words = f"{name}, {layer.gain:.2f}x of {layer.expected:.2f}x: {surpassing_reason(layer, peaks, rate)}"
+        words = f"{name}, {layer.gain:.2f}x of {layer.expected:.2f}x: {surpassing_reason(layer, peak_rates, rate)}"
         lines += textwrap.wrap(words, WIDTH, initial_indent="  ", subsequent_indent="    ")[:2]
     if len(more) > _OTHER_ROWS:
         lines.append(f"  … {len(more) - _OTHER_ROWS} more")

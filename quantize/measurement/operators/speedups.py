@@ -162,11 +162,11 @@ def arithmetic_rates(profile: Profile, model: ModelProfile) -> dict[str, Arithme
     The multiply-adds are those that the fp32 model's operator needs: what a rewrite or padding adds is not counted.
     """
     rates = {}
-    for kind, peak in (("int8", profile.peak.int8), ("fp32", profile.peak.fp32)):
+    for kind, best in (("int8", profile.peak.int8), ("fp32", profile.peak.fp32)):
         products = [node for node in model.operators if node.kind == kind and node.multiply_adds]
         counts = {node.origin: node.multiply_adds or 0 for node in products}
         if products:
-            rates[kind] = ArithmeticRate(sum(counts.values()), sum(node.time_ns for node in products), peak)
+            rates[kind] = ArithmeticRate(sum(counts.values()), sum(node.time_ns for node in products), best)
     return rates
 
 
