@@ -149,8 +149,8 @@ def _bias_shift(layer: Layer, error: Floats, means: npt.NDArray[np.float64]) -> 
     """Return float64 (output channels,), what to add to the bias: ``sum((W - Wq) * E[x])``.
 
     M. Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV 2019, section 4.2,
-    with the means of the layer's input measured in the calibration pass. The zeros of a Conv's padding are ignored: they
-    count as if they had the means.
+    with the means of the layer's input measured in the calibration pass. The zeros of a Conv's padding are ignored:
+    they count as if they had the means.
 
     Args:
         layer: The layer.
