@@ -1,4 +1,4 @@
-"""What a quantized model must reach in accuracy and in speed: the rules that search, verdict and check share."""
+"""What a quantized model must reach in accuracy and speed: the rules shared by search, verdict and check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run's journal: the value of every finished step, found again by the hash of what it was computed from.
+"""A run's journal: the value of every finished step, keyed by the hash of its inputs.
 
 The journal is a file of JSON lines that only grows. Its header says what the run was asked and what all its values
 depend on; every further line is one step. A step that is asked for again is not computed again, so an interrupted run

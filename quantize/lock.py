@@ -1,4 +1,4 @@
-"""The lock on a run's folder: one run at a time works there, and a second one is told which."""
+"""The lock on a run's folder: only one run works there at a time, and another learns which one holds it."""
 
 from __future__ import annotations
 

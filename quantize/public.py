@@ -1,4 +1,4 @@
-"""What a Python user calls: paths and settings as keyword arguments, the report's types as results.
+"""The Python API: paths and settings as keyword arguments, the report's types as results.
 
 Each function is what the command of the same name does. The examples run where the model and the images named are.
 """

@@ -1,4 +1,4 @@
-"""Second moments of the inputs of layers: what a change of their weights does to their outputs.
+"""Second moments of layer inputs: they tell how a change of weights changes the layer's output.
 
 For a layer ``y = W x`` the mean squared change of ``y`` under ``W -> W + D`` is ``trace(D E[x xT] DT)``. The matrix
 ``E[x xT]`` over sampled positions of some calibration images is all that local least squares needs. The moments of all
@@ -113,7 +113,7 @@ def stored_moments(
     Args:
         folder: The run's work folder.
         fingerprints: What the moments come from: the model, the images, the preprocessing.
-        collect: Called where there are none yet; its result is stored.
+        collect: Called if there are none yet; its result is stored.
     """
     path = path_of(folder, "moments", fingerprints)
     try:

@@ -1,4 +1,4 @@
-"""Calibration statistics as files in a run's folder, named by what they come from."""
+"""Calibration statistics stored in the run's folder, in files named by the hash of their sources."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def stored_statistics(
     Args:
         folder: The run's work folder.
         fingerprints: What the statistics come from: the model, the images, the preprocessing.
-        collect: Called where there are none yet; its result is stored.
+        collect: Called if there are none yet; its result is stored.
     """
     path = path_of(folder, "statistics", fingerprints)
     stored = load_statistics(path)

@@ -1,4 +1,4 @@
-"""A run compared with an accepted baseline (lines, exit code, ``check.md``, JUnit), and accepted as one."""
+"""Check a run against an accepted baseline (lines, exit code, ``check.md``, JUnit), or accept it as the baseline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a data set what it should be? Every image is read once and checked."""
+"""Check a data set by reading every image once."""
 
 from __future__ import annotations
 

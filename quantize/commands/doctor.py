@@ -1,4 +1,4 @@
-"""Is the set-up right, before any tuning? All checks of a model, its images, labels and preprocessing."""
+"""Check a setup before tuning: the model, its images, labels and preprocessing."""
 
 from __future__ import annotations
 

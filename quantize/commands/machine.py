@@ -1,4 +1,4 @@
-"""What this CPU is, what its kernels reach, and what int8 is expected to gain in a model."""
+"""This CPU, the rates that its kernels reach, and the speed-up expected of int8 in a model."""
 
 from __future__ import annotations
 

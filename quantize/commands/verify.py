@@ -1,4 +1,4 @@
-"""A model file compared with the report of its run, and with a repetition of the run."""
+"""Verify a model file against the report of its run, optionally by repeating the run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys of Neural Compressor 1.x that are accepted but not used; a note says so where one asks for something.
+"""Neural Compressor 1.x keys that are accepted but ignored, with a note where they would have had an effect.
 
 The keys are those of ``neural_compressor/conf/config.py`` of release 1.14.
 """

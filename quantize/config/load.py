@@ -1,4 +1,4 @@
-"""From a file and flags to the settings of a run."""
+"""Load the settings of a run from a file and flags."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The name that a wrong one was probably meant to be."""
+"""The known name closest to a misspelled one."""
 
 from __future__ import annotations
 

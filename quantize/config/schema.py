@@ -1,4 +1,4 @@
-"""The settings' names and types, read off the models: for errors, suggestions and flags."""
+"""Names and types of the settings, derived from the models: for errors, suggestions and flags."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Block ``tuning``: the criterion, and how it is searched for."""
+"""Block ``tuning``: the criterion and how to search for a model that meets it."""
 
 from __future__ import annotations
 

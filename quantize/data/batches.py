@@ -1,4 +1,4 @@
-"""Crops as normalized batches: what a model is fed, and the two shapes that quantizers ask for."""
+"""Crops as normalized batches, in the two shapes that quantizers ask for."""
 
 from __future__ import annotations
 

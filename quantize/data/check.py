@@ -1,4 +1,4 @@
-"""Is this data set what it should be: counts, modes, unreadable images, duplicates, calibration in evaluation."""
+"""Checks of a data set: counts, image modes, unreadable images, duplicates, calibration images in evaluation."""
 
 from __future__ import annotations
 
@@ -108,9 +108,9 @@ class DataCheck:
         modes: (Pillow's mode, readable images of it), the most frequent first.
         converted: (image, mode) of those that are not 8-bit RGB; they are converted when loaded.
         turned: Images that EXIF says lie on their side; they are stood upright when loaded.
-        shortest_side: Pixels of the shortest side of all readable images, or None where there are none.
+        shortest_side: Pixels of the shortest side of all readable images, or None if no image is readable.
         duplicates: Groups of images with the same bytes.
-        calibration: Number of calibration images, or None where none were named.
+        calibration: Number of calibration images, or None if none were named.
         calibration_in_evaluation: Evaluation images that are calibration images, or have the same bytes as one.
     """
 

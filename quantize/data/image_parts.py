@@ -1,4 +1,4 @@
-"""The images of a run: decoded, preprocessed as the model takes them, and divided into their parts."""
+"""The images of a run: decoded, preprocessed for the model and split into parts."""
 
 from __future__ import annotations
 

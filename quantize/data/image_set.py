@@ -1,4 +1,4 @@
-"""A list of images with their labels, wherever their bytes are."""
+"""A list of images with labels, independent of where their bytes are stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything wrong with a data set in one error: the first ten and the count."""
+"""All problems of a data set in one error: the first ten and the count."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Problems:
         return len(self._found)
 
     def raise_any(self, what: str, *, expected: str | None = None, advice: str | None = None) -> None:
-        """Raise the first ten with the count of all; return where there are none.
+        """Raise the first ten with the count of all; return if there are none.
 
         Args:
             what: What has the problems, for the headline: "12 problems in WHAT".

@@ -1,4 +1,4 @@
-"""What an examination shows: values that a program reads, and the text that a person reads."""
+"""The findings of a check, as data and as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is the preprocessing the one that the model was trained with? Others are tried, each changed in one part."""
+"""Is the preprocessing the one that the model was trained with? Variants that differ in one part are tried."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model says about the same images under several preprocessings, each run once, and how these compare."""
+"""A model's predictions for the same images under several preprocessings, each run once."""
 
 from __future__ import annotations
 

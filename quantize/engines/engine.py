@@ -1,4 +1,4 @@
-"""The one seam for engines: what each one takes and gives, and the registry that finds one by its name.
+"""The interface of engines, and the registry that finds an engine by name.
 
 An engine searches and builds. It never evaluates or times a model by itself: the run hands it callbacks for that, so
 that every engine is judged by the same criterion on the same images. A new engine is a folder ``engines/NAME/`` whose

@@ -1,4 +1,4 @@
-"""What an engine is given for a search: values, and callbacks with which the run evaluates, times and remembers."""
+"""The input of an engine's search: values, and callbacks by which the run evaluates, times and remembers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an engine's search gives: trials, where their layers compute, and what the search came to."""
+"""The results of an engine's search: trials, the placement of their layers, and the outcome."""
 
 from __future__ import annotations
 

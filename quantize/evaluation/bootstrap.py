@@ -1,4 +1,4 @@
-"""Paired bootstrap for figures that ties make fractional."""
+"""Paired bootstrap for metrics that ties make fractional."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How near a candidate's scores stay to the fp32 model's, which is always the reference side."""
+"""How close a candidate's scores are to the fp32 model's, which are always the reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sample of images says: confidence intervals of a rate, and how many images a verdict would need."""
+"""Confidence intervals of a rate, and how many images a verdict would need."""
 
 from __future__ import annotations
 

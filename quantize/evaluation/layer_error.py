@@ -1,4 +1,4 @@
-"""How far each layer of the quantized model is from the same layer in fp32, on real images."""
+"""The error of each quantized layer against the same layer in fp32, on real images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two models on the same images: only those that one gets right and the other wrong tell them apart."""
+"""Compare two models on the same images: only images that exactly one of them gets right tell them apart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fp32 model's scores, kept on disk so that every candidate is compared with the same ones."""
+"""The fp32 model's scores, stored on disk so that every candidate is compared with the same ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures of an evaluation that a report embeds."""
+"""The evaluation figures in a report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bias of integer operators: int32 in units of the input's scale times the weight's."""
+"""The bias of integer operators: int32, in units of the input's scale times the weight's scale."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Taking layers of a quantized graph back to float arithmetic, their weights in fp32 or stored in int8."""
+"""Put layers of a quantized graph back to float arithmetic, with weights in fp32 or stored in int8."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights of layers that compute in fp32 in a quantized graph: stored in int8, and kept from being quantized.
+"""Weights of fp32 layers in a quantized graph: stored in int8, and protected from being quantized.
 
 A Cast and a Mul give stored weights their values. onnxruntime folds both when a session opens, so that the graph that
 runs is the fp32 model's own, fused and blocked, and the file takes a quarter. A DequantizeLinear instead is not folded:

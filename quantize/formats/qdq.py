@@ -1,4 +1,4 @@
-"""From a graph of integer operators to QuantizeLinear-DequantizeLinear around float operators."""
+"""Convert a graph of integer operators to QuantizeLinear-DequantizeLinear around float operators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From QuantizeLinear-DequantizeLinear around float operators to a graph of integer operators; and which it is."""
+"""Detect the format of a graph, and convert QDQ around float operators to integer operators."""
 
 from __future__ import annotations
 

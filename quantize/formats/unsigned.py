@@ -1,4 +1,4 @@
-"""The integer type of a quantized tensor, and tensors of int8 written again as uint8, 128 higher."""
+"""The integer type of a quantized tensor, and int8 tensors rewritten as uint8 with an offset of 128."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An accepted run as a small file that people review: what later runs are held against."""
+"""An accepted run as a small, reviewable file that later runs are checked against."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes of figures since the accepted baseline, and limits that the accepted run missed already."""
+"""Changes of figures since the accepted baseline, and limits that the accepted run already missed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run held against an accepted baseline and a set of tolerances."""
+"""Check a run against an accepted baseline and a set of tolerances."""
 
 from __future__ import annotations
 

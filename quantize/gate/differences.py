@@ -1,4 +1,4 @@
-"""What has to be as in the accepted run and the report, and everything that is not as in the baseline."""
+"""What must equal the accepted run, and everything that differs from it."""
 
 from __future__ import annotations
 

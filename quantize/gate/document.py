@@ -1,4 +1,4 @@
-"""A report as the gate reads it: whatever is there, and nothing in place of what is not."""
+"""A report as the gate reads it: missing values stay missing."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ReportDocument:
     values: Mapping[str, Any]
 
     def at(self, *path: str) -> Any:
-        """Return the value below keys, or None where there is none."""
+        """Return the value below keys, or None."""
         value: Any = self.values
         for key in path:
             if not isinstance(value, Mapping):
@@ -54,12 +54,12 @@ class ReportDocument:
         return value
 
     def text(self, *path: str) -> str | None:
-        """Return a text, or None where there is none."""
+        """Return a text, or None if there is no text."""
         value = self.at(*path)
         return value if isinstance(value, str) else None
 
     def model(self, role: str) -> ReportDocument:
-        """Return the section of ``fp32``, ``int8`` or ``qdq``; an empty one where there is none."""
+        """Return the section of ``fp32``, ``int8`` or ``qdq``; an empty one if it is missing."""
         listed = self.at("models")
         sections = [self.at("baseline"), *(listed if isinstance(listed, list) else [])]
         candidates = (section for section in sections if isinstance(section, Mapping) and section.get("role") == role)

@@ -1,4 +1,4 @@
-"""A check as a person or a CI system reads it: text, Markdown, JUnit XML, GitHub's annotations."""
+"""The result of a check as text, Markdown, JUnit XML and GitHub annotations."""
 
 from __future__ import annotations
 

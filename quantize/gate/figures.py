@@ -1,4 +1,4 @@
-"""The figures that tolerances are about: their names, what they are measured in, which way is better."""
+"""The figures that tolerances apply to: their names, their units, and which direction is better."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits of figures within one run: against fp32, never across machines."""
+"""Limits on figures within one run: against fp32, never across machines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a run was measured, as far as it decides whether times can be compared."""
+"""The machine of a run, as far as it decides whether times are comparable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a check came to: a line a tolerance, and one exit code."""
+"""The result of a check: a line per tolerance, and one exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run may lose: limits against fp32, and changes against the accepted baseline."""
+"""How much a run may lose: limits against fp32, and changes against the accepted baseline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run's own verdict is, and whether it is as good as that of the accepted run."""
+"""A run's own verdict, and whether it is as good as the accepted run's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shapes that the graph computes or leaves open although they are known, and the declared shape of its output."""
+"""Make known shapes constant where the graph computes or omits them, and declare the shape of its output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What messages of a graph say by themselves: a node's attributes, what it reads, the graphs inside it."""
+"""Sets of operators, and what nodes and graphs say by themselves: attributes, inputs, subgraphs."""
 
 from __future__ import annotations
 

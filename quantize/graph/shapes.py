@@ -1,4 +1,4 @@
-"""Shapes of the tensors between nodes, inferred without copying the weights: the only place that asks onnx for them."""
+"""Shapes of the tensors between nodes, inferred without copying the weights; the only caller of onnx's inference."""
 
 from __future__ import annotations
 

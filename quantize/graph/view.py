@@ -1,4 +1,4 @@
-"""The view of a model's graph: who makes a tensor, who reads it, what is constant, and every way to change it."""
+"""The view of a model's graph: producers, consumers, constants, and every way to change it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes into a classifier and what comes out: names, shapes, types, and what the scores are."""
+"""The inputs and outputs of a classifier: names, shapes, types, and the kind of its scores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proof that two models give the same scores: both are run on the same images."""
+"""Proof that two models give the same scores, by running both on the same images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading an ONNX file with its external data, and saying what it is where it is none."""
+"""Read an ONNX file with its external data, and say what a file is when it is not ONNX."""
 
 from __future__ import annotations
 

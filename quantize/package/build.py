@@ -1,4 +1,4 @@
-"""One model of a run, packed as the model zoo publishes: model, sample test data, card, licence, provenance."""
+"""Package one model of a run as the model zoo does: model, sample data, card, licence, provenance."""
 
 from __future__ import annotations
 

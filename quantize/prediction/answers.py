@@ -1,4 +1,4 @@
-"""What a model answers, as values that a program reads and as a person reads it."""
+"""A model's predictions, as data and as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model's classes are called."""
+"""The names of a model's classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which preprocessing a model file takes: from the settings, the file itself, or the catalog."""
+"""The preprocessing of a model file: from the settings, the file itself or the catalog."""
 
 from __future__ import annotations
 

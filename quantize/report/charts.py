@@ -150,7 +150,7 @@ def operator_types_chart(profile: Profile) -> str:
 
 
 def operator_nodes_chart(profile: Profile) -> str:
-    """Return the time of the dearest nodes of the fp32 model, and of what computes them in int8, as SVG."""
+    """Return the time of the slowest nodes of the fp32 model, and of what computes them in int8, as SVG."""
     return _bars(
         profile, lambda operator: operator.origin or f"({operator.op_type}, added)", "Time of the dearest nodes"
     )

@@ -1,4 +1,4 @@
-"""What was asked for, on accuracy and on speed, and whether it was reached."""
+"""The requested accuracy and speed, and whether they were reached."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class SpeedVerdict(Section):
 
     @property
     def outcome(self) -> Outcome | None:
-        """Return the verdict; None where there is none."""
+        """Return the verdict, or None if nothing was judged."""
         if self.status == "not asked" or self.status == "not measured for the target":
             return None
         return self.status

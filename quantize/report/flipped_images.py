@@ -1,4 +1,4 @@
-"""The images on which int8 answers differently: a bounded list for the report, all of them in a file."""
+"""The images that int8 answers differently: a limited list for the report, all of them in a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report as a page: one self-contained file, for a screen, a phone or paper, light or dark."""
+"""The report as a self-contained page for screen, phone or paper, light or dark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much of a model's arithmetic is in int8, told from the file alone."""
+"""How much of a model's arithmetic is in int8, read from the file alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of a run and what was found for each."""
+"""The files of a run and the figures of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a report's figures came from: tool, hashes, versions, command, the CPU, the run that it repeats, its time."""
+"""Where a report's figures come from: tool, hashes, versions, command, CPU, the repeated run, the time."""
 
 from __future__ import annotations
 

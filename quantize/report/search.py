@@ -1,4 +1,4 @@
-"""How the models were found: the native engine's search, and which layers compute in int8 on this machine."""
+"""How the models were chosen: the native engine's search, and which layers compute in int8 on this machine."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class SearchSection(Section):
 
     @property
     def median_error(self) -> float | None:
-        """Return the median of the prediction errors, a fraction; None where there is none."""
+        """Return the median of the prediction errors, a fraction; None without predictions."""
         return statistics.median(self.prediction_errors) if self.prediction_errors else None
 
 

@@ -1,4 +1,4 @@
-"""The tables on how a model was found: engines side by side, trials, placements, predictions, rewrites, stages."""
+"""Tables of the search: engines side by side, trials, placements, predictions, rewrites, stages."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def _errors(search: SearchSection) -> str:
 
 
 def search_stages_table(report: RunReport) -> Table | None:
-    """Return where a native search's time went, or None where there was none."""
+    """Return where a native search's time went, or None without such a search."""
     if report.search is None:
         return None
     rows = tuple((stage.name, seconds(stage.seconds)) for stage in report.search.stages)

@@ -1,4 +1,4 @@
-"""The tables on speed: latencies, the CPU's peaks, doubts, load time and memory."""
+"""Tables of speed: latencies, the CPU's peak rates, doubts, load time and memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A table of a report: rows of words that the terminal, Markdown and HTML draw alike."""
+"""A table of a report: rows of text that the terminal, Markdown and HTML render alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every table of a report, in the order in which a person reads them: Markdown and HTML draw all, the terminal some."""
+"""All tables of a report in reading order: Markdown and HTML render all of them, the terminal some."""
 
 from __future__ import annotations
 

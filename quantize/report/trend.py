@@ -1,4 +1,4 @@
-"""Several runs in the order of time: accuracy drop, speed-up and size."""
+"""Runs in chronological order: accuracy drop, speed-up and size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every candidate that was tried, and what the chosen one was built from."""
+"""All trials, and how the chosen candidate was built."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A verdict in words: what was not met first, then whether it is slower than fp32, then the rest."""
+"""A verdict in words: first what was not met, then whether it is slower than fp32, then the rest."""
 
 from __future__ import annotations
 

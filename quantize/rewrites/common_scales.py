@@ -1,4 +1,4 @@
-"""One scale for a Concat and everything that flows into it, so that the Concat copies bytes.
+"""One scale for a Concat and all its inputs, so that the Concat only copies bytes.
 
 A Concat of tensors with parameters of their own requantizes every byte. Here the nodes that make those tensors
 quantize to the Concat's parameters at once: a value is rounded once instead of twice. Operators that only move values

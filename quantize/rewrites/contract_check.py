@@ -1,4 +1,4 @@
-"""Whether an input contract moves the scores by no more than rounding, and which way of rounding moves them least."""
+"""Whether an input contract changes the scores by no more than rounding, and which rounding changes them least."""
 
 from __future__ import annotations
 

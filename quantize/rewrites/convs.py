@@ -1,4 +1,4 @@
-"""Convs as rewrites see them: the one that reads a model's input, and what a quantized one multiplies with."""
+"""Convs as rewrites see them: the first one of a model, and the weights of a quantized one."""
 
 from __future__ import annotations
 

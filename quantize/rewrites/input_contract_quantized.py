@@ -1,4 +1,4 @@
-"""An input contract folded into a quantized first Conv."""
+"""Fold an input contract into a quantized first Conv."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every rewrite of a quantized graph is and promises."""
+"""The interface of every rewrite of a quantized graph, and its promises."""
 
 from __future__ import annotations
 

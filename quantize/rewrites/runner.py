@@ -1,4 +1,4 @@
-"""Apply rewrites one after another, check what each declares, and keep those that pay."""
+"""Apply rewrites one by one, check each against its declaration, and keep those that pay off."""
 
 from __future__ import annotations
 

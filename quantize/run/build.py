@@ -1,4 +1,4 @@
-"""From a search's choice to its two files: with the input that was asked for, rewritten, corrected and written."""
+"""Build the two files of a search's choice: its input contract, rewrites and score correction included."""
 
 from __future__ import annotations
 

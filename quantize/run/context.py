@@ -1,4 +1,4 @@
-"""What every step of one run shares, after its inputs are known to be good."""
+"""What all steps of a run share once its inputs are validated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Engines under the same criterion on the same images: all written, measured together, the best one chosen."""
+"""Compare engines under one criterion on the same images: write all, measure them together, choose the best."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an engine is given for its search (values, and callbacks that evaluate and time), and what is reported of it."""
+"""The task that an engine's search is given (values and callbacks), and the report of its result."""
 
 from __future__ import annotations
 

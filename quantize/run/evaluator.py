@@ -1,4 +1,4 @@
-"""Candidates against the fp32 baseline on the images of one run: each evaluated once, compared and judged."""
+"""Evaluate each candidate once, compare it with the fp32 baseline and judge it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run is a folder: where it lies, what its files are called, and what must not be written over."""
+"""The folder of a run: its location, its file names, and what must not be overwritten."""
 
 from __future__ import annotations
 

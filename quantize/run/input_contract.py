@@ -1,4 +1,4 @@
-"""A run whose models take another input than the fp32 model that was given: raw pixels, for example."""
+"""Runs whose models take another input than the given fp32 model, such as raw pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The written files on the images and on the clock, held against the criteria of accuracy and speed."""
+"""Judge the written files by the criteria of accuracy and speed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run measures of its models on its own images: latencies, memory, operators, one model against another."""
+"""Measure a run's models on its own images: latencies, memory, operators, pairwise ratios."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that the user could have got wrong, checked before anything of an earlier run is replaced."""
+"""Check everything that the user could have got wrong, before anything of an earlier run is replaced."""
 
 from __future__ import annotations
 

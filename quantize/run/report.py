@@ -1,4 +1,4 @@
-"""The report of a run: its files measured, and everything that was found put together."""
+"""Assemble the report of a run from its measured files and its results."""
 
 from __future__ import annotations
 

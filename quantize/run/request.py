@@ -1,4 +1,4 @@
-"""What a caller asks of ``tune``, what a run therefore does, and what the caller gets."""
+"""The request of a caller of ``tune``, the resolved request of the run, and the result."""
 
 from __future__ import annotations
 

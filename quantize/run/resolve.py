@@ -1,4 +1,4 @@
-"""What a run does, decided once: by the caller, the report that is repeated, the configuration or a default."""
+"""Resolve what a run does, once: from the caller, the repeated report, the configuration or defaults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Going on with a run: what it was asked stands in the header of its journal, whose steps are not computed again."""
+"""Resume a run: its request is in the header of its journal, and recorded steps are not computed again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each class' mean error, taken off a candidate's scores in float where that brings it nearer to fp32."""
+"""Correct the mean error of each class in a candidate's scores, in float, if that brings them closer to fp32."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def with_corrected_scores(
     """Return both formats with their scores corrected, or None where that does not pay.
 
     The correction is judged on images that it was not made from: each half of the calibration images with the
-    other's, by KL from fp32. What is returned is made from all of them. Beside the bias it takes away ties: sums of
+    other's, by KL from fp32. What is returned is made from all of them. Besides the bias, it removes ties: sums of
     8-bit levels are often equal, sums of floats are not.
 
     Args:

@@ -1,4 +1,4 @@
-"""One search by one engine in a run: every trial recorded, one chosen."""
+"""One search by one engine: every trial recorded, one chosen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a search to written files that hold what the search promised: candidate after candidate until one does."""
+"""Try candidate after candidate until the written files hold what the search promised."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class _Attempt:
 def settle(context: Context, findings: Findings, search: Search | None, folder: RunFolder | None = None) -> Settled:
     """Return the files of the first candidate, in the engine's order of preference, that hold what its trial promised.
 
-    Where there is none, everything computes in float; where that was not asked for, the best files that missed are
+    If no candidate does, everything computes in float; if that was not requested, the best files that missed are
     written, and the losses say why.
 
     Args:

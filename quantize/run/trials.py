@@ -1,4 +1,4 @@
-"""The trials of a run: on disk before the next one begins, used again by a resumed run, and told in the report."""
+"""The trials of a run: on disk before the next one begins, reused on resuming, and listed in the report."""
 
 from __future__ import annotations
 

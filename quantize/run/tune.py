@@ -1,4 +1,4 @@
-"""The main job, in the order of a run: from an fp32 model and images to two int8 models and a report."""
+"""The main job of a run, in order: from an fp32 model and images to two int8 models and a report."""
 
 from __future__ import annotations
 

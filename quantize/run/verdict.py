@@ -1,4 +1,4 @@
-"""The outcome of a run in one word, and why."""
+"""The outcome of a run in one word, and the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what the user names as data to a list of images, whatever the container: the containers by their suffix."""
+"""Open whatever the user names as data as a list of images; containers are chosen by suffix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data sets in tables of images and labels, as the Hugging Face hub lays ImageNet out."""
+"""Data sets in tables of images and labels, laid out like ImageNet on the Hugging Face hub."""
 
 from __future__ import annotations
 

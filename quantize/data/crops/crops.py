@@ -1,4 +1,4 @@
-"""Decoded images: decoded once by worker processes, kept as uint8 crops, read by every later pass."""
+"""Images decoded once by worker processes and kept as uint8 crops for every later pass."""
 
 from __future__ import annotations
 

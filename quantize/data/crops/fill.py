@@ -1,4 +1,4 @@
-"""Bringing a cached file of crops up to date: what is proven stays, the rest is decoded."""
+"""Update a crop cache: valid rows stay, the rest is decoded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of uint8 crops, in a memory-mapped file or in memory, of which only what is asked for is read."""
+"""Rows of uint8 crops, memory-mapped or in memory; only the requested rows are read."""
 
 from __future__ import annotations
 

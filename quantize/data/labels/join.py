@@ -1,4 +1,4 @@
-"""Labels joined to the images that they name."""
+"""Match labels to the images that they name."""
 
 from __future__ import annotations
 

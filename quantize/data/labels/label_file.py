@@ -1,4 +1,4 @@
-"""The text files that a person made, on any system; the label file: a line ``name label`` for each image."""
+"""Text files written by hand on any system, and the label file: a line ``name label`` for each image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Constraints on ops: from Neural Compressor's 1.x dialect to its op dictionaries, and whether they were heeded."""
+"""Constraints on ops: from Neural Compressor's 1.x dialect to its op dictionaries, and whether they took effect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Neural Compressor decided for every op, as a recipe and back."""
+"""Neural Compressor's decision for every op, converted to a recipe and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine ``inc``: Neural Compressor's search, and its recipes built again."""
+"""The engine ``inc``: search with Neural Compressor, and rebuild its recipes."""
 
 from __future__ import annotations
 

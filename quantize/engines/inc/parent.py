@@ -1,4 +1,4 @@
-"""The engine as its child process sees it: its jobs and answers, a sink for log records, a source of images."""
+"""The engine as seen by its child process: jobs and answers, a sink for log records, a source of images."""
 
 from __future__ import annotations
 

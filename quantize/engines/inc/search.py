@@ -1,4 +1,4 @@
-"""One search by Neural Compressor, as the engine sees it: trials, what is known already, and when to stop."""
+"""One search by Neural Compressor, seen from the engine: trials, known results and when to stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How Neural Compressor is to tune: its settings in the dialect of its 1.x files, as plain values."""
+"""Neural Compressor's settings in the dialect of its 1.x files, as plain values."""
 
 from __future__ import annotations
 

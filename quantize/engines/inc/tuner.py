@@ -1,4 +1,4 @@
-"""The engine ``inc``: Neural Compressor as a Tuner, and as the Builder that repeats what it found."""
+"""Neural Compressor as a tuner, and as the builder that reproduces its choices."""
 
 from __future__ import annotations
 

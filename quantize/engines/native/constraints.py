@@ -1,4 +1,4 @@
-"""What the constraints of the configuration leave to the native engine."""
+"""Which recipes the constraints of the configuration leave to the native engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine ``native``: the project's own search and builder."""
+"""The engine ``native``: this project's own search and builder."""
 
 from __future__ import annotations
 

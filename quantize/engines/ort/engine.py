@@ -1,4 +1,4 @@
-"""The engine ``ort``: onnxruntime's own quantizer, its settings searched under the run's criterion."""
+"""The engine ``ort``: onnxruntime's own quantizer, with its settings searched under the run's criterion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recipes built by onnxruntime's quantizer, each in a child process."""
+"""Build recipes with onnxruntime's quantizer, each in a child process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the layers of an engine's model compute: built, judged and measured on this machine by the run's callbacks."""
+"""Builds, judges and measures placements of layers on this machine, using the run's callbacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An engine's model with layers put back to float, as a recipe says: they measured slower in int8.
+"""An engine's model with the layers that measured slower in int8 put back to float, as a recipe says.
 
 Which layers those are stands in the recipe, so that the same model is built again without measuring.
 """

@@ -1,4 +1,4 @@
-"""Where the layers of a tuned model compute: those that measure slower in int8 on this machine go back to float.
+"""Choose where layers compute: those that measure slower in int8 on this machine go back to float.
 
 One profile of fp32 and of the model as tuned gives the fastest assignment of its ops (a minimum cut at price 0); paired
 measurements decide whether it is taken. Where even that is slower than fp32, everything computes in float, on weights

@@ -1,4 +1,4 @@
-"""From operator set 13 back to 12, as QLinear models are written: what changed there and appears in classifiers.
+"""Lower opset 13 to 12, in which QLinear models are written: the changes that matter to classifiers.
 
 Softmax and its kin reduce one axis instead of all trailing ones; Squeeze, Unsqueeze, ReduceSum and Split take their
 attribute as an input; DequantizeLinear has an axis. ``after_seven`` goes the other way.

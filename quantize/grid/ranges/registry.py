@@ -1,4 +1,4 @@
-"""The range rules by name: a file here and a line below for each."""
+"""Range rules by name. To add one, write a file in this folder and list it here."""
 
 from __future__ import annotations
 

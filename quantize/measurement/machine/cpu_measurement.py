@@ -1,4 +1,4 @@
-"""Measured values of a CPU: what its kernels do and reach."""
+"""Measured properties of a CPU: how its kernels compute, and how fast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What int8 is expected to gain in a model, on this CPU and on other classes of CPUs."""
+"""The expected speed-up of int8 in a model, on this CPU and on other classes of CPUs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each layer of a model gains on this CPU, measured alone, and which layers exceed the expectation."""
+"""The speed-up of each layer of a model on this CPU, measured alone, and the layers that exceed expectations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The measurement of this CPU: takes some seconds, and is cached between runs."""
+"""Measure this CPU, which takes some seconds, and cache the result between runs."""
 
 from __future__ import annotations
 

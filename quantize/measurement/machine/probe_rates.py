@@ -1,4 +1,4 @@
-"""How fast single layers run, measured in turns, and the peak rates of their kinds."""
+"""Time single layers in turns, and derive the peak rate of each kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was found about this CPU on one screen of 80 columns."""
+"""This CPU's measurements on one screen of 80 columns."""
 
 from __future__ import annotations
 

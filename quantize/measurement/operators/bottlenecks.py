@@ -1,4 +1,4 @@
-"""What a quantized model loses most time to, and what to do about it."""
+"""Where a quantized model loses most time, and what to do about it."""
 
 from __future__ import annotations
 

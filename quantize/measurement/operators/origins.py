@@ -1,4 +1,4 @@
-"""Which operator of the fp32 model each node that ran comes from, and how many multiply-adds it needs."""
+"""The fp32 operator that each executed node comes from, and its number of multiply-adds."""
 
 from __future__ import annotations
 

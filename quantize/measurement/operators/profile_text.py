@@ -1,4 +1,4 @@
-"""Why is it not faster? A profile on one screen."""
+"""Why is int8 not faster? A profile on one screen."""
 
 from __future__ import annotations
 

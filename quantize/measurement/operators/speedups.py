@@ -1,4 +1,4 @@
-"""How much faster each operator is in int8, what conversion costs, and how near to the peaks arithmetic comes."""
+"""The speed-up of each operator in int8, the cost of conversions, and how close arithmetic comes to the peak rates."""
 
 from __future__ import annotations
 

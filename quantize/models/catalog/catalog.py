@@ -1,4 +1,4 @@
-"""The models known by name and by weights: where they come from, how they see images, what was published of them."""
+"""The catalog of known models: where to obtain them, their preprocessing and their published accuracy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One attempt to download a file over HTTP, continuing what an earlier attempt left."""
+"""One attempt to download a file over HTTP, which continues where an earlier attempt stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Putting QuantizeLinear and DequantizeLinear into a graph, by onnxruntime's quantizer and our scales."""
+"""Insert QuantizeLinear and DequantizeLinear with onnxruntime's quantizer and our own scales."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Correcting what remains of the mean difference of the scores, in float, before the Softmax.
+"""Correct the remaining mean difference of the scores, in float, before the Softmax.
 
 Analytic bias correction takes off what rounding the weights adds to a mean. Rounding and clipping the activations
 adds to it too, and that only an inference shows: the candidate's scores are compared with the fp32 model's on

@@ -1,4 +1,4 @@
-"""Rounding a model's weights to their grids, with the recipe's corrections."""
+"""Round a model's weights to their grids, with the recipe's corrections."""
 
 from __future__ import annotations
 

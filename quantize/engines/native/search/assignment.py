@@ -1,4 +1,4 @@
-"""The assignment of ops to fp32 and int8 with the least predicted time plus a price on its sensitivity.
+"""The assignment of ops to fp32 and int8 that minimizes predicted time plus a price times sensitivity.
 
 Time and summed sensitivity are a sum of costs of single ops and of pairs that disagree, so the best assignment is a
 minimum cut (D. Greig, B. Porteous, A. Seheult, 1989): ops on the source's side are int8, those on the sink's side fp32.

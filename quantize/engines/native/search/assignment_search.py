@@ -1,4 +1,4 @@
-"""Which ops stay in fp32: up the ladder of assignments to the first that passes, then to what is near it.
+"""Which ops stay in fp32: climb the ladder of assignments to the first that passes, then try its neighbours.
 
 Layers that compute in fp32 have their weights stored in int8, except those that ``WeightStorage`` keeps in fp32.
 """

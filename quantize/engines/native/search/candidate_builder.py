@@ -1,4 +1,4 @@
-"""Building the candidates of a search, each once, from the fp32 graph as given and equalized."""
+"""Build each candidate of a search once, from the fp32 graph as given or equalized."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Candidates of a search as they are evaluated, within its budget."""
+"""The candidates of a search, evaluated within its budget."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ladder: assignments from the fastest to the safest, each the fastest within a bound on its sensitivity."""
+"""The ladder of assignments, from the fastest to the safest: each is the fastest within a bound on sensitivity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model as the ops that a search places in int8 or fp32: each is one piece with the activation that follows it."""
+"""A model as the ops that a search places in int8 or fp32, each fused with the activation that follows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Range rules and corrections: each is tried, and kept only where it brings the scores nearer to fp32's.
+"""Range rules and corrections: each is tried, and kept only if it brings the scores closer to fp32's.
 
 What is compared is the square root of the KL divergence from fp32 of every image, on calibration images that the
 candidate's statistics did not see. KL grows with the square of the scores' error, and a few images near a decision make

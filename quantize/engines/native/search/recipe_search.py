@@ -1,4 +1,4 @@
-"""Which range rules and corrections the candidates have, by what they do to the scores of calibration images."""
+"""Choose the range rules and corrections of candidates by their effect on the scores of calibration images."""
 
 from __future__ import annotations
 

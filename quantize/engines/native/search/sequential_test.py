@@ -1,4 +1,4 @@
-"""Stop evaluating a candidate as soon as its fate is known.
+"""Stop evaluating a candidate as soon as the outcome is decided.
 
 A race is run on one finite set of images in one random order that all candidates share. At its end the point estimate
 over all images decides. Before that, a candidate leaves

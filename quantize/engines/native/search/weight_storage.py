@@ -1,4 +1,4 @@
-"""What computes in fp32: which of its weights are stored in int8, and models that compute in fp32 throughout."""
+"""Layers that compute in fp32: which of their weights are stored in int8, and models entirely in fp32."""
 
 from __future__ import annotations
 
