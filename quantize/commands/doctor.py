@@ -35,7 +35,7 @@ from quantize.models.reading import read_model
 from quantize.prediction.preprocessing import model_preprocessing
 from quantize.processes.pool import available_cpus
 from quantize.progress import Progress, silent
-from quantize.run.preflight import machine_section
+from quantize.run.measuring import machine_section
 from quantize.run.resolve import with_target
 
 _CALIBRATION_IMAGES = 8

@@ -13,7 +13,7 @@ from quantize.recipe import Recipe
 
 if TYPE_CHECKING:
     from quantize.engines.native.search.latency_table import LatencyTable
-    from quantize.engines.placement.search import Option
+    from quantize.engines.placement.placement import Option
     from quantize.models.artifact import ModelArtifact
 
 

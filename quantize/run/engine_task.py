@@ -9,7 +9,7 @@ from onnx import ModelProto
 from quantize.engines.engine import Engine
 from quantize.engines.native.search.latency_model import ProfiledTimes
 from quantize.engines.native.search.latency_table import LatencyTable
-from quantize.engines.placement.search import Option
+from quantize.engines.placement.placement import Option
 from quantize.engines.task import CalibrationSet, Callbacks, SearchTask
 from quantize.engines.trial import CandidateRecord, PlacedTrial, SearchOutcome
 from quantize.measurement.machine.cpu_class import this_cpu_class

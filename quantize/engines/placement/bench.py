@@ -13,7 +13,8 @@ from quantize.engines.native.search.op_graph import op_graph
 from quantize.engines.native.search.scorer import Scorer
 from quantize.engines.native.search.sensitivity import measure_sensitivity
 from quantize.engines.placement.placed_model import placed, stored_weights
-from quantize.engines.placement.search import Option, Placement, PlacementSearch
+from quantize.engines.placement.placement import Option, Placement
+from quantize.engines.placement.search import PlacementSearch
 from quantize.engines.task import SearchTask
 from quantize.engines.trial import PlacedTrial, Trial
 from quantize.formats import to_qdq

@@ -8,8 +8,8 @@ that are stored in int8: fp32's speed by construction, in a quarter of the bytes
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from dataclasses import replace
+from typing import Protocol
 
 from onnx import ModelProto
 
@@ -22,12 +22,12 @@ from quantize.engines.native.search.latency_model import ProfiledTimes, latency_
 from quantize.engines.native.search.op_graph import OpGraph, op_graph
 from quantize.engines.native.search.result import AS_FAST, FASTER
 from quantize.engines.placement.placed_model import int8_nodes, with_placement
+from quantize.engines.placement.placement import Kind, Option, Placement, float_text, reason_for
 from quantize.graph.nodes import WEIGHTED
 from quantize.models.artifact import ModelArtifact
 from quantize.recipe import Recipe
 from quantize.rewrites import RatioInterval
 
-Kind = Literal["as tuned", "smaller", "fastest", "safer", "float"]
 _RUNGS = 8
 _SMALLER = 0.98
 """A file that has at most this share of another's bytes is smaller."""
@@ -55,48 +55,6 @@ class PlacementBench(Protocol):
     def sensitivity(self) -> Mapping[str, float]:
         """Return, by layer, how far the scores move where its weights alone are stored in int8."""
         ...
-
-
-@dataclass(frozen=True)
-class Option:
-    """One placement that was looked at.
-
-    Attributes:
-        kind: As the engine decided, the same with the weights of its float layers stored in int8, the fastest
-            assignment by prediction, one with more layers in float where that misses the criterion, or float arithmetic
-            throughout.
-        recipe: What builds it.
-        predicted_ns: Its predicted time for one run; None where nothing was predicted.
-        speedup: fp32's time over its own; None where it was not measured.
-        gain: The time as tuned over its own; None where it was not measured.
-        metric: The criterion's metric, a fraction; None where it was not measured.
-        met: Whether it meets the accuracy criterion; None where it was not judged.
-        bytes: Size of its model.
-    """
-
-    kind: Kind
-    recipe: Recipe
-    predicted_ns: float | None = None
-    speedup: RatioInterval | None = None
-    gain: RatioInterval | None = None
-    metric: float | None = None
-    met: bool | None = None
-    bytes: int = 0
-
-
-@dataclass(frozen=True)
-class Placement:
-    """What came of the choice.
-
-    Attributes:
-        chosen: The placement that was taken.
-        options: All that were looked at, in order.
-        reason: Why it was taken, in a sentence.
-    """
-
-    chosen: Option
-    options: tuple[Option, ...]
-    reason: str
 
 
 class PlacementSearch:
@@ -140,14 +98,14 @@ class PlacementSearch:
             best = self._smaller(tuned) or tuned
         slow = best is not None and _is_slow(best)
         if best is not None and not slow and not self._float_is_smaller(best):
-            return Placement(best, tuple(self._options), _reason(best))
+            return Placement(best, tuple(self._options), reason_for(best))
         alone = self.in_float()
         if best is not None and not slow and alone.bytes > _SMALLER * best.bytes:
-            return Placement(best, tuple(self._options), _reason(best))
+            return Placement(best, tuple(self._options), reason_for(best))
         why = "no placement with int8 arithmetic meets the criterion"
         if best is not None:
             why = "int8 arithmetic is slower than fp32 here" if slow else "int8 arithmetic is no faster than fp32 here"
-        return Placement(alone, tuple(self._options), f"{why}: {_float_text(alone)}")
+        return Placement(alone, tuple(self._options), f"{why}: {float_text(alone)}")
 
     def in_float(self) -> Option:
         """Return float arithmetic throughout, with as many weights stored in int8 as the criterion bears."""
@@ -263,19 +221,3 @@ def _is_slow(option: Option) -> bool:
     """Return whether a placement is slower than fp32, by the rule of the verdict."""
     assert option.speedup is not None
     return is_slower(option.speedup)
-
-
-def _reason(best: Option) -> str:
-    if best.kind == "as tuned":
-        return "no layer measures slower in int8 here"
-    if best.kind == "smaller":
-        return "no layer measures slower in int8 here, and layers in float keep their weights in int8"
-    if best.kind == "safer":
-        return "layers compute in float that int8 would take too far from fp32"
-    return "layers that measure slower in int8 here compute in float"
-
-
-def _float_text(option: Option) -> str:
-    if option.recipe.stored_nodes:
-        return "everything computes in float, on weights stored in int8"
-    return "the model is fp32 itself"
