@@ -30,7 +30,7 @@ def stays_within(value: float, most: float) -> bool:
 
 @dataclass(frozen=True)
 class Criterion:
-    """The accuracy that is asked for: one bound, or none with the metric ``none``.
+    """The requested accuracy: one bound, or none with the metric ``none``.
 
     Attributes:
         metric: ``top1`` or ``top5`` (expected accuracy), ``agreement`` (share of images with the fp32 model's top-1),
@@ -75,7 +75,7 @@ class Criterion:
         return bound
 
     def floor(self) -> float | None:
-        """Return the lowest value of the metric that passes, or None where nothing is measured."""
+        """Return the lowest value of the metric that passes, or None if nothing is measured."""
         if self.baseline is not None and self.relative is not None:
             return self.baseline * (1 - self.relative)
         if self.baseline is not None and self.absolute is not None:
@@ -113,7 +113,7 @@ class SpeedRatio(Protocol):
 
 @dataclass(frozen=True)
 class SpeedCriterion:
-    """The speed-up that is asked for.
+    """The requested speed-up.
 
     Attributes:
         min_speedup: fp32's time over the model's, at least; 0 asks for none.

@@ -90,7 +90,7 @@ class Journal:
         return self._key(name, inputs) in self._steps
 
     def value(self, name: str, inputs: Any = None) -> Any:
-        """Return the value of a step that was finished, or None where it was not."""
+        """Return the value of a step that was finished, or None if it was not."""
         return self._steps.get(self._key(name, inputs), (name, None))[1]
 
     def values(self, prefix: str) -> list[Any]:
@@ -199,7 +199,7 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 
 def _checked(line: bytes) -> dict[str, Any] | None:
-    """Return a line's content, or None where it is not what was written."""
+    """Return a line's content, or None if it is not what was written."""
     entry = _parsed(line)
     if entry is None:
         return None

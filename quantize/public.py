@@ -243,7 +243,7 @@ def check(
 
     Args:
         run: The run's folder, or its ``report.json``.
-        baseline: What ``quantize baseline accept`` wrote; None where the tolerances compare with none.
+        baseline: What ``quantize baseline accept`` wrote; None if the tolerances compare with none.
         tolerances: A YAML file; None: the packaged ones.
         junit: Where JUnit XML goes; None: nowhere.
         on_inconclusive: What to make of inconclusive lines; None: they have an exit code of their own.

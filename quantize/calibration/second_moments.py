@@ -108,7 +108,7 @@ class MergedMoments(Mapping[str, SecondMoments]):
 def stored_moments(
     folder: Path, fingerprints: Mapping[str, str], collect: Callable[[], Mapping[str, SecondMoments]]
 ) -> Mapping[str, SecondMoments]:
-    """Return the second moments with these fingerprints, from their file where it is there.
+    """Return the second moments with these fingerprints, from their file if it exists.
 
     Args:
         folder: The run's work folder.

@@ -30,7 +30,7 @@ class MachineReport(Section):
     Attributes:
         machine: The CPU.
         from_cache: Whether it had been measured before.
-        expectation: What int8 is expected to gain in the model; None where none was named, or no shape is known.
+        expectation: What int8 is expected to gain in the model; None if none was named, or no shape is known.
         layers: What the model's layers gain, each shape measured alone; empty without a model.
     """
 

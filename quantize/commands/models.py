@@ -74,7 +74,7 @@ def inspect_model(path: Path) -> Inspection:
 
 
 def _opened(model: ModelArtifact) -> Resources:
-    """Return what opening a model takes, in a process of its own."""
+    """Return what opening a model costs, measured in a separate process."""
     given = model.contract.input
     shape = tuple(size if isinstance(size, int) else 1 for size in given.shape)
     plan = Plan(models={"model": model.path}, baseline=None, control=False)

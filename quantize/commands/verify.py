@@ -95,7 +95,7 @@ def report_of(model: Path) -> Path:
 
 
 def _view_of(report: RunReport, place: Path, artifact: ModelArtifact, path: Path) -> tuple[RunReport, ModelSection]:
-    """Return what is said of a file, and the report with the models of the engine that made it."""
+    """Return a file's section, and the report of the engine that made it."""
     views = [report, *(report.of_engine(engine) for engine in report.engines if not engine.written)]
     said = [(view, section) for view in views for section in view.models]
     if report.input_contract is not None:  # else the fp32 model is no file of the run's own

@@ -26,7 +26,7 @@ class Inspection:
 
     Attributes:
         row: Its position in the list.
-        sha256: Hash of the encoded bytes, or None where they cannot be read.
+        sha256: Hash of the encoded bytes, or None if they cannot be read.
         reason: Why the image is unreadable, or None; the fields below are set for readable ones.
         format: Pillow's name of the file format.
         mode: Pillow's mode: RGB, L, CMYK, P, I;16 and so on.
@@ -151,7 +151,7 @@ def check_data(
 
     Args:
         images: The data set.
-        calibration: Ids of the calibration images; all others evaluate. None where they are not fixed.
+        calibration: Ids of the calibration images; all others evaluate. None if they are not fixed.
         in_evaluation: Whether the calibration images evaluate too.
         workers: Number of processes; None: as many as CPUs, fewer for few images.
         progress: Called with the number of images checked.

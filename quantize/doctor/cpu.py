@@ -20,7 +20,7 @@ _MACHINE, _SATURATION = "machine", "saturation"
 
 
 def examine_cpu(section: MachineSection) -> Examination:
-    """Return what int8 is expected to gain in the model on this CPU, with a note where it has no VNNI.
+    """Return what int8 is expected to gain in the model on this CPU, with a note if it has no VNNI.
 
     Args:
         section: The CPU, measured, and the model's expectation.

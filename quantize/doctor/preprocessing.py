@@ -30,7 +30,7 @@ def variants(asked: Preprocessing, size: tuple[int, int] | None) -> tuple[Varian
 
     Args:
         asked: Sizes decided.
-        size: The model's (height, width), or None where it takes others.
+        size: The model's (height, width), or None if it takes others.
     """
     seen = {asked.fingerprint}
     others: list[Variant] = []

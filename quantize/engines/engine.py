@@ -55,12 +55,12 @@ class EngineSearch(Protocol):
             rejected: Ids of the recipes whose files missed.
 
         Returns:
-            The candidate; None where this search knows of no other.
+            The candidate; None if this search knows of no other.
         """
         ...
 
     def placed(self, trial: Trial, /) -> PlacedTrial | None:
-        """Return a trial with its layers where they are fastest; None where the search itself decides that."""
+        """Return a trial with its layers where they are fastest; None if the search itself decides that."""
         ...
 
     def in_float(self, trial: Trial, /) -> PlacedTrial:

@@ -108,7 +108,7 @@ class CalibrationSet:
 
 @dataclass(frozen=True)
 class SearchTask:
-    """One search: what is asked of an engine, and what it is given to do it.
+    """One search: the request to an engine, and what it is given to fulfil it.
 
     Attributes:
         model: The prepared fp32 model.

@@ -27,7 +27,7 @@ class LayerError:
     Attributes:
         node: Name of the fp32 model's node.
         op_type: Its operator.
-        sqnr_decibel: Energy of the fp32 layer's result over that of the difference, in dB; None where they are equal.
+        sqnr_decibel: Energy of the fp32 layer's result over that of the difference, in dB; None if they are equal.
     """
 
     node: str

@@ -45,7 +45,7 @@ class FidelitySummary(_Frozen):
         agreement_interval: Its Wilson interval.
         pessimistic_agreement: The same with ties counting as disagreement.
         mean_kl: Mean KL(fp32 || candidate) in nats.
-        sqnr: Signal energy / noise energy of the scores; None where there is no noise.
+        sqnr: Signal energy / noise energy of the scores; None if there is no noise.
         sqnr_decibel: The same in dB.
     """
 

@@ -134,7 +134,7 @@ def guard_float_layers(model: ModelProto) -> tuple[str, ...]:
 
 
 def _float_weights(graph: Graph, name: str) -> TensorProto | None:
-    """Return the tensor that holds a layer's weights where it computes on floats: fp32, or stored in int8."""
+    """Return the tensor that holds the weights of a layer that computes on floats: fp32, or stored in int8."""
     weights = graph.tensor(name)
     if weights is not None and weights.data_type == TensorProto.FLOAT:
         return weights

@@ -16,7 +16,7 @@ from quantize.graph.view import Graph
 
 
 def quantized_format(model: ModelProto) -> Literal["qlinear", "qdq", "mixed", "float"]:
-    """Return the format of a model: that of its computing nodes where it has quantized ones.
+    """Return the format of a model: that of its computing nodes, if any are quantized.
 
     ``mixed`` means that both integer operators and float operators on dequantized weights occur. A QuantizeLinear or
     DequantizeLinear between float and integer nodes is part of both formats.

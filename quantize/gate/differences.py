@@ -24,8 +24,8 @@ class FileFacts:
 
     Attributes:
         sha256: Hash of its bytes.
-        graph_sha256: Hash of the model without its metadata; None where it is no readable model.
-        integer_share: Share of its multiply-adds in int8; None where that cannot be told.
+        graph_sha256: Hash of the model without its metadata; None if it is no readable model.
+        integer_share: Share of its multiply-adds in int8; None if that cannot be told.
     """
 
     sha256: str

@@ -75,7 +75,7 @@ class ReportDocument:
         return ReportDocument({})
 
     def paired(self, role: str, name: str) -> PairedComparison | None:
-        """Return a model's comparison ``top1`` or ``top5`` with fp32, or None where it is not whole."""
+        """Return a model's comparison ``top1`` or ``top5`` with fp32, or None if it is incomplete."""
         try:
             return PairedComparison.model_validate(self.deciding(role).at(name))
         except ValidationError:
@@ -83,7 +83,7 @@ class ReportDocument:
 
     @cached_property
     def measurement(self) -> Measurement | None:
-        """The latencies, or None where they are not whole."""
+        """The latencies, or None if they are incomplete."""
         try:
             return Measurement.model_validate(self.at("measurement"))
         except ValidationError:
@@ -95,7 +95,7 @@ class ReportDocument:
         return self.at("data", "labelled") is True
 
     def figure(self, role: str, name: str) -> float | None:
-        """Return a figure, see ``FIGURES``; None where the report does not have it."""
+        """Return a figure, see ``FIGURES``; None if the report does not have it."""
         if name in _OF_ACCURACY:
             return _number(self.deciding(role).at(*_OF_ACCURACY[name]))
         if name in _OF_MODEL:
@@ -113,7 +113,7 @@ class ReportDocument:
 
     @cached_property
     def noise_floor(self) -> float | None:
-        """The largest relative difference of fp32 from itself, a fraction; None where it was not measured."""
+        """The largest relative difference of fp32 from itself, a fraction; None if it was not measured."""
         return measured_noise_floor(self.measurement) if self.measurement is not None else None
 
     @cached_property

@@ -84,7 +84,7 @@ def _line(document: ReportDocument, figure: Figure, limit: Limit, role: str) -> 
 def _speed(
     document: ReportDocument, at_least: float, confidence: float | None, role: str, line: Callable[..., Line]
 ) -> Line:
-    """Hold a speed-up against what is asked by the rule that the search and the run's verdict have."""
+    """Check a speed-up by the rule that the search and the run's verdict use."""
     gain, show = document.gains[role], FIGURES["speedup"].shown
     shown = show(gain.ratio)
     if gain.low is not None and gain.high is not None:

@@ -33,8 +33,8 @@ class Line(BaseModel):
     Attributes:
         name: For machines, such as ``int8.top1_drop.fp32``.
         title: For people.
-        baseline: What it is held against, as text; None where there is nothing.
-        found: What was found, as text; None where it is missing.
+        baseline: What it is held against, as text; None if there is nothing.
+        found: What was found, as text; None if it is missing.
         allowed: What passes, as text.
         verdict: The outcome.
         note: Why, where the verdict alone does not say it.

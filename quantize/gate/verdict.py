@@ -41,7 +41,7 @@ class RunVerdict(BaseModel):
 
     @property
     def warning(self) -> str | None:
-        """Return what a person who accepts the run has to know, or None where all is well."""
+        """Return what a person who accepts the run has to know, or None if all is well."""
         if self.status == "met" and not self.slower:
             return None
         said = {"met": "This run is met", "not asked": "This run was asked for no accuracy"}.get(
@@ -51,7 +51,7 @@ class RunVerdict(BaseModel):
 
 
 def verdict_of(document: ReportDocument) -> RunVerdict | None:
-    """Return a run's verdict, or None where the report does not have a whole one."""
+    """Return a run's verdict, or None if the report does not have a whole one."""
     status, accuracy = document.at("verdict", "status"), document.at("verdict", "accuracy")
     if status not in get_args(Status):
         return None

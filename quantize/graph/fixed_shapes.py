@@ -35,7 +35,7 @@ def fix_reshapes(graph: Graph) -> None:
 
 
 def declare_output_shape(graph: GraphProto, shapes: Mapping[str, Shape]) -> None:
-    """Declare the output's shape as it follows from the input's, where it does. In place."""
+    """Declare the output's shape if it follows from the input's. In place."""
     output = graph.output[0]
     shape = shapes.get(output.name)
     if shape is not None:

@@ -104,7 +104,7 @@ def _made_in(graph: GraphProto) -> set[str]:
 
 
 def attribute(node: NodeProto, name: str, default: Any = None) -> Any:
-    """Return the value of a node's attribute, or the default where it is not set; strings come as str."""
+    """Return the value of a node's attribute, or the default if it is not set; strings come as str."""
     for entry in node.attribute:
         if entry.name == name:
             value = helper.get_attribute_value(entry)
@@ -145,7 +145,7 @@ def explicit_pads(node: NodeProto, sizes: Sequence[int], kernel: Sequence[int]) 
         kernel: The kernel's sizes.
 
     Returns:
-        The pads; None where ``auto_pad`` meets a kernel so small that it would cut (runtimes disagree there).
+        The pads; None if ``auto_pad`` meets a kernel so small that it would cut (runtimes disagree there).
     """
     auto = attribute(node, "auto_pad", "NOTSET")
     if auto in ("NOTSET", ""):

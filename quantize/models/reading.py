@@ -159,7 +159,7 @@ def too_large(path: Path, size: int) -> ModelError:
 
 
 def _names_are_text(graph: GraphProto) -> bool:
-    """Return whether all names are UTF-8: protocol buffers give bytes where they are not."""
+    """Return whether all names are UTF-8: protocol buffers give bytes if they are not."""
     for value in (*graph.input, *graph.output, *graph.value_info):
         dimensions = value.type.tensor_type.shape.dim
         if not all(isinstance(text, str) for text in (value.name, *(d.dim_param for d in dimensions))):

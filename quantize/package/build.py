@@ -100,7 +100,7 @@ class Licence:
     """Under which terms a model may be passed on.
 
     Attributes:
-        name: SPDX name, or None where it is not known.
+        name: SPDX name, or None if it is not known.
         text: The licence's text, or None.
     """
 

@@ -91,7 +91,7 @@ def drop_rows(pairs: Iterable[tuple[str, PairedComparison | None]]) -> Table | N
 
 
 def flips_table(report: RunReport) -> Table | None:
-    """Return how many images changed their answer and what that did, or None where nothing was compared."""
+    """Return how many images changed their answer and what that did, or None if nothing was compared."""
     flips = report.flips
     if flips is None:
         return None

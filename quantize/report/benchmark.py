@@ -24,7 +24,7 @@ class BenchmarkedModel(Section):
         file: Its path.
         sha256: Hash of the file's bytes.
         bytes: Size.
-        accuracy: On the images; None where only speed was measured.
+        accuracy: On the images; None if only speed was measured.
         preprocessing: How the same crops become its input, where that is not as for the first model; else None.
     """
 
@@ -48,7 +48,7 @@ class BenchmarkReport(Section):
         data_fingerprint: Hash over the crops and labels.
         preprocessing: How images become the first model's inputs.
         models: The models, the baseline first if there is one.
-        latency: Latencies in alternation; None where only accuracy was measured.
+        latency: Latencies in alternation; None if only accuracy was measured.
         instances: Several instances at once; None with one.
         throughput: By batch size; empty where none were asked for.
         resources: Memory and load time.
@@ -81,7 +81,7 @@ class BenchmarkReport(Section):
 
     @property
     def elsewhere(self) -> str | None:
-        """Return what of the figures holds on the CPUs that the models are for, where they are other ones than this."""
+        """Return which figures hold on the CPUs that the models are for, if this is none of them."""
         if self.target is None or self.cpu_class in (None, self.target):
             return None
         says = []

@@ -73,7 +73,7 @@ def flips_section(
 
 
 def names_of(classes: int) -> Sequence[str] | None:
-    """Return the classes' names in label order, or None where they are not known: only ImageNet's 1,000 are."""
+    """Return the classes' names in label order, or None if they are not known: only ImageNet's 1,000 are."""
     return class_names() if classes == len(class_names()) else None
 
 

@@ -130,7 +130,7 @@ def charts(report: RunReport) -> list[Chart]:
 
 
 def thumbnail(flip: FlipSection) -> str | None:
-    """Return a flipped image as the address of its picture, or None where the report has none."""
+    """Return a flipped image as the address of its picture, or None if the report has none."""
     if flip.thumbnail is None or not _JPEG.fullmatch(flip.thumbnail):
         return None
     return f"data:image/jpeg;base64,{flip.thumbnail}"

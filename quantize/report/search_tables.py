@@ -25,7 +25,7 @@ from quantize.report.wording import (
 
 
 def engines_table(report: RunReport) -> Table | None:
-    """Return what each engine came to, or None where one engine tuned."""
+    """Return what each engine came to, or None if one engine tuned."""
     if not report.engines:
         return None
     gains = {gain.candidate: gain for gain in speedups(report.measurement)} if report.measurement is not None else {}
@@ -120,7 +120,7 @@ def _outcome(trial: TrialSection, lost: Collection[int]) -> str:
 
 
 def prediction_table(report: RunReport) -> Table | None:
-    """Return every candidate's predicted and measured time, or None where nothing was predicted."""
+    """Return every candidate's predicted and measured time, or None if nothing was predicted."""
     search = report.search
     if search is None or not search.candidates:
         return None
@@ -179,7 +179,7 @@ _PLACEMENTS = {
 
 
 def placement_table(report: RunReport) -> Table | None:
-    """Return what placements were looked at, or None where none was."""
+    """Return what placements were looked at, or None if none was."""
     placement = report.placement
     if placement is None or not placement.options:
         return None
@@ -211,7 +211,7 @@ def _placement_row(option: PlacementOptionSection, engine: str) -> tuple[str, ..
 
 
 def rewrites_table(report: RunReport) -> Table | None:
-    """Return what each graph rewrite did, or None where none was tried."""
+    """Return what each graph rewrite did, or None if none was tried."""
     if not report.rewrites:
         return None
     rows = tuple(

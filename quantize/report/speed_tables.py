@@ -24,7 +24,7 @@ STORED = "stored in int8, computed in fp32"
 
 
 def speed_table(report: RunReport) -> Table | None:
-    """Return each model's latency and speed-up, or None where nothing was measured."""
+    """Return each model's latency and speed-up, or None if nothing was measured."""
     measurement = report.measurement
     if measurement is None:
         return None
@@ -85,7 +85,7 @@ def machine_table(section: MachineSection | None) -> Table | None:
 
 
 def doubts_table(report: RunReport) -> Table | None:
-    """Return what makes the latencies doubtful, or None where nothing does."""
+    """Return what makes the latencies doubtful, or None if nothing does."""
     reasons = doubts(report.measurement) if report.measurement is not None else ()
     if not reasons:
         return None
@@ -98,7 +98,7 @@ def doubts_table(report: RunReport) -> Table | None:
 
 
 def resources_table(report: RunReport) -> Table | None:
-    """Return load time and memory of each model, or None where they were not measured."""
+    """Return load time and memory of each model, or None if they were not measured."""
     if not report.resources:
         return None
 
@@ -125,7 +125,7 @@ def resources_table(report: RunReport) -> Table | None:
 
 
 def stored_sentence(report: RunReport) -> str | None:
-    """Return how many layers of a run's files are so, and what opening the files takes; None where none is."""
+    """Return how many layers of a run's files are so, and what opening the files takes; None if none is."""
     count, layers = len(report.chosen.recipe.stored_nodes), report.chosen.layers
     if not count:
         return None

@@ -27,7 +27,7 @@ class ReportTables:
     Attributes:
         accuracy: How accurate the models are.
         speed: How fast and large they are, and what to make of the figures.
-        flips: The images that int8 answers differently; None where nothing was compared.
+        flips: The images that int8 answers differently; None if nothing was compared.
         search: How the models were found.
     """
 

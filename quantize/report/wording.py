@@ -9,7 +9,7 @@ NOTHING = "–"
 
 
 class Ratio(Protocol):
-    """A paired ratio of times and its 95 % interval; None for a bound where there were too few rounds for one."""
+    """A paired ratio of times and its 95 % interval; None for a bound that had too few rounds."""
 
     @property
     def ratio(self) -> float:

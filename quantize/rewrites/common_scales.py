@@ -64,7 +64,7 @@ def _broken(graph: Graph, names: Sequence[str]) -> Sequence[str]:
 
 
 def _group(graph: Graph, concat: NodeProto) -> list[NodeProto] | None:
-    """Return the QuantizeLinear nodes of all tensors bound to a Concat; None where one of them is not quantized."""
+    """Return the QuantizeLinear nodes of all tensors bound to a Concat; None if one of them is not quantized."""
     group: dict[str, NodeProto] = {}
     waiting = list(_of_output(graph, concat))
     if not waiting:
@@ -122,7 +122,7 @@ def _of_output(graph: Graph, node: NodeProto) -> Iterable[NodeProto]:
 
 
 def _common(graph: Graph, grids: Sequence[Parameters], hint: str) -> Parameters:
-    """Return the parameters that hold every tensor's range: those of one of them where they do, or new ones."""
+    """Return the parameters that hold every tensor's range: those of one of them if they do, or new ones."""
     low, high = min(by.low for by in grids), max(by.high for by in grids)
     for by in grids:
         if by.low <= low + float(by.scale) / 2 and by.high >= high - float(by.scale) / 2:

@@ -93,6 +93,6 @@ def compare_contract(
 
 
 def _batches(model: ModelProto, given: NDArray[Any]) -> list[NDArray[Any]]:
-    """Return images in batches of the size that a model insists on, the last one of what is left."""
+    """Return images in batches of the size that a model insists on, the last one with the rest."""
     size = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or len(given)
     return [given[start : start + size] for start in range(0, len(given), size)]

@@ -59,7 +59,7 @@ def _rewrite(graph: Graph, pool: NodeProto) -> bool:
 
 
 def _stem(graph: Graph, pool: NodeProto, by: Sequence[Parameters]) -> _Stem | None:
-    """Return the Conv in float that a pool alone reads, and what is between; None where there is no such Conv."""
+    """Return the Conv in float that a pool alone reads, and what is between; None if there is no such Conv."""
     pair: tuple[NodeProto, ...] = ()
     node = _sole_source(graph, pool)
     if node is not None and is_dequantize(node):

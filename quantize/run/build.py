@@ -128,7 +128,7 @@ def _layers(context: Context, trial: Trial) -> tuple[LayerErrorSection, ...]:
 
 
 def _corrected(context: Context, findings: Findings, plain: Rewritten) -> tuple[Rewritten, tuple[str, ...]]:
-    """Correct the scores of a model where it pays, unless its engine has done so in its search.
+    """Correct the scores of a model if it pays off, unless its engine has done so in its search.
 
     Returns:
         Both formats, and the corrections of their recipe.

@@ -87,7 +87,7 @@ def compare_engines(context: Context, came_to: Sequence[tuple[Search, Findings]]
 
 
 def _with_speed(context: Context, side: _Side) -> _Side:
-    """Return a side whose status tells of its speed too, where speed is asked for on this machine's class of CPUs."""
+    """Return a side whose status includes its speed, if speed is requested on this machine's class of CPUs."""
     verdict, asked, built = side.verdict, context.config.tuning.speed, side.settled.built
     judged = asked.min_speedup > 0 and built.chosen.target == this_cpu_class()
     if context.criterion.metric == "none" or not judged or verdict.status == "not met" or verdict.status == "not asked":

@@ -96,7 +96,7 @@ def op_times(context: Context, recipe: Recipe, candidate: ModelArtifact) -> Prof
 
 
 def search_section(outcome: SearchOutcome, images: int) -> SearchSection | None:
-    """Return what the report says of a search on so many evaluation images; None where it measured no times."""
+    """Return the report's section on a search that used so many evaluation images; None if it measured no times."""
     record = outcome.record
     if record is None:
         return None

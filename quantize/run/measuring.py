@@ -173,7 +173,7 @@ def measured_ratio(context: Prepared, before: ModelArtifact, after: ModelArtifac
 
 
 def machine_section(name: str, model: ModelArtifact, threads: int, target: CpuClass) -> MachineSection:
-    """Return this CPU and what int8 is expected to gain in a model; measured now where it was not before.
+    """Return this CPU and what int8 is expected to gain in a model; measured now unless it was before.
 
     Args:
         name: The model's name for the line.

@@ -198,7 +198,7 @@ def _require_same_inputs(report: RunReport, source: ModelArtifact, calibration_f
 
 
 def preprocessing_for(model: ModelArtifact, settings: PreprocessingBlock, entry: CatalogEntry | None) -> Preprocessing:
-    """Return the preprocessing that is asked for, or the catalog's for known weights, sized for the model.
+    """Return the requested preprocessing, or the catalog's for known weights, sized for the model.
 
     Raises:
         ConfigError: Nothing is asked for and the weights are not known, or the sizes do not fit the model.

@@ -154,7 +154,7 @@ def with_target(config: RunConfig) -> RunConfig:
 
 
 def with_recorded_target(config: RunConfig, recorded: CpuClass, *, run: str) -> RunConfig:
-    """Return the settings of a run that goes on or is repeated, with its own target.
+    """Return the settings of a run that is resumed or repeated, with its own target.
 
     Args:
         config: All settings.
@@ -181,7 +181,7 @@ def target_of(config: RunConfig, recorded: CpuClass | None) -> CpuClass:
 
     Args:
         config: All settings.
-        recorded: The target of the run that wrote them; None where no run says so.
+        recorded: The target of the run that wrote them; None if no run says so.
     """
     if recorded is not None and config.quantization.target == "auto":
         return recorded

@@ -47,7 +47,7 @@ class _Place(BaseModel):
 
 
 class _RecordedRequest(BaseModel):
-    """What a run was asked. It names no place to write to: a run goes on in the folder that its journal lies in."""
+    """What was requested of a run. It names no place to write to: a run resumes in the folder of its journal."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -65,7 +65,7 @@ class _RecordedRequest(BaseModel):
 
 
 def resumed_request(request: TuneRequest) -> TuneRequest:
-    """Return the request of a run that goes on, with what the run was asked; ``resume`` names its folder then.
+    """Return the request of a resumed run, with its recorded settings; ``resume`` then names its folder.
 
     A request that begins a run is returned as it is.
 

@@ -31,7 +31,7 @@ def with_corrected_scores(
     *,
     good_enough: Callable[[ModelProto], bool] | None,
 ) -> Rewritten | None:
-    """Return both formats with their scores corrected, or None where that does not pay.
+    """Return both formats with their scores corrected, or None if that does not pay off.
 
     The correction is judged on images that it was not made from: each half of the calibration images with the
     other's, by KL from fp32. What is returned is made from all of them. Besides the bias, it removes ties: sums of
@@ -66,7 +66,7 @@ def with_corrected_scores(
 
 
 def _pays(reference: Floats, own: Floats) -> bool:
-    """Return whether each half's mean error brings the other half nearer to fp32, by mean KL."""
+    """Return whether each half's mean error brings the other half closer to fp32, by mean KL."""
     before, after = 0.0, 0.0
     for made, judged in ((slice(0, None, 2), slice(1, None, 2)), (slice(1, None, 2), slice(0, None, 2))):
         shift = mean_shift(reference[made], own[made])

@@ -33,8 +33,8 @@ class Findings:
         search: How it went, where the engine predicts and measures times.
         others: Further trials that met the criterion, in the engine's order of preference.
         may_go_on: The search ended because a trial met the criterion, and can go on without it.
-        peak_bytes: Largest resident set of the process that searched; None where the system does not tell.
-        latencies: The times that decided; None where none did.
+        peak_bytes: Largest resident set of the process that searched; None if the system does not tell.
+        latencies: The times that decided; None if none did.
     """
 
     trials: tuple[Trial, ...]
@@ -50,7 +50,7 @@ class Findings:
 
 
 class Search:
-    """A search by one engine, which goes on where the files of what it found miss the criterion."""
+    """A search by one engine, which continues if the files of its choice miss the criterion."""
 
     def __init__(self, engine: Engine, task: SearchTask, context: Context) -> None:
         """Set up; nothing is searched yet.
@@ -68,7 +68,7 @@ class Search:
 
     @property
     def criterion(self) -> Criterion:
-        """Return what is good enough."""
+        """Return the criterion of a good candidate."""
         return self._task.criterion
 
     def run(self, rejected: frozenset[str] = frozenset()) -> Findings:
@@ -97,7 +97,7 @@ class Search:
         return self.run()
 
     def go_on(self, findings: Findings, rejected: frozenset[str]) -> Findings | None:
-        """Return the search after it went on without some recipes; None where that gave nothing new, or may not be.
+        """Return the search continued without some recipes; None if that gave nothing new or is not allowed.
 
         Args:
             findings: The search so far.
@@ -114,7 +114,7 @@ class Search:
             return self.run(rejected)
 
     def placed(self, trial: Trial) -> PlacedTrial | None:
-        """Return a trial with its layers where they are fastest; None where the search itself decides that."""
+        """Return a trial with its layers where they are fastest; None if the search itself decides that."""
         return self._search().placed(trial)
 
     def in_float(self, trial: Trial) -> PlacedTrial:
@@ -138,7 +138,7 @@ class Search:
         return self._found(trials, sections, search.outcome(trials, time.monotonic() - start))
 
     def _known(self, end: dict[str, Any]) -> Findings | None:
-        """Return a search as its journaled end tells; None where its trials have to be found by searching."""
+        """Return a search as its journaled end tells; None if its trials have to be found by searching."""
         recipe = Recipe.model_validate(end["recipe"])
         if end["repeated"]:
             return self._built_again(recipe)

@@ -112,7 +112,7 @@ def trial_section(
         trial: The trial.
         trials: All up to it.
         criterion: What is good enough.
-        evaluation: Of its model; None where it was not evaluated on all images.
+        evaluation: Of its model; None if it was not evaluated on all images.
         integer_share: Share of its layers that compute in int8.
     """
     fidelity = evaluation.fidelity if evaluation is not None else None

@@ -91,7 +91,7 @@ def _judged(prepared: Prepared, times: LatencyTable) -> Context:
 
 
 def _searched(context: Context, times: LatencyTable) -> tuple[RunReport, LatencyTable]:
-    """Search with every engine that was asked for, or build the recorded recipe again, and report the best files."""
+    """Search with every requested engine, or build the recorded recipe again, and report the best files."""
     setting, nothing = context.config.tuning.engine, LatencyTable(model=context.model.graph_sha256)
     task = search_task(context, None if context.request.latency_table is None else times)
     if context.recorded is not None:

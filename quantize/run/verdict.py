@@ -184,7 +184,7 @@ def with_losses(report: RunReport) -> RunReport:
 
 
 def _tolerance_images(models: Sequence[ModelSection]) -> float | None:
-    """Return how many images may be lost where the point estimate decides; None where something else decides."""
+    """Return how many images may be lost where the point estimate decides; None if something else decides."""
     if not models or models[0].deciding.judgement is None:
         return None
     section, deciding = models[0].deciding, models[0].deciding.judgement.deciding

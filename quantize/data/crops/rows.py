@@ -66,7 +66,7 @@ class CropFile:
 
 
 class CropRows:
-    """Some rows of crops, in an order of their own; indexing reads and copies them, as from a numpy array.
+    """Some rows of crops, in their own order; indexing reads and copies them, as from a numpy array.
 
     Attributes:
         shape: (N, H, W, 3).

@@ -58,7 +58,7 @@ class LabelLine:
 def read_label_file(
     path: Path, classes: int | None, problems: Problems, *, content: bytes | None = None
 ) -> list[LabelLine]:
-    """Return the lines of a label file; the last word of a line is the label, all before it the name.
+    """Return the lines of a label file; the last word of a line is the label, the rest is the name.
 
     Names may hold spaces; words are parted by any white space; blank lines are passed over.
 

@@ -47,7 +47,7 @@ class OpDecision:
         return self.property("activation", "dtype") != "fp32"
 
     def property(self, tensor: str, name: str) -> str | None:
-        """Return one property of ``activation`` or ``weight``, or None where the op has no such thing."""
+        """Return one property of ``activation`` or ``weight``, or None if the op has no such thing."""
         return dict(self.activation if tensor == "activation" else self.weight).get(name)
 
     def constraint(self) -> dict[str, dict[str, list[str]]]:

@@ -28,7 +28,7 @@ class Engine:
         return self._parent.receive()
 
     def enter(self, stage: str) -> None:
-        """Say what is being done from now on."""
+        """Announce the stage that begins."""
         if stage != self.stage:
             self.stage = stage
             self.send("stage", stage=stage)

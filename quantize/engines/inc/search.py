@@ -38,7 +38,7 @@ class Measured:
 
     Attributes:
         recipe_id: Of the trial that gave it first.
-        metric: The criterion's metric, a fraction; None where nothing was measured.
+        metric: The criterion's metric, a fraction; None if nothing was measured.
         failure: Why it could not be run, or None.
     """
 

@@ -65,7 +65,7 @@ class NativeSearch:
         )
 
     def after(self, trials: Sequence[Trial], chosen: Trial, rejected: Collection[str]) -> Trial | None:
-        """Return the next candidate in order of preference; after the last one, fp32 itself where it is fast enough."""
+        """Return the next candidate in order of preference; after the last one, fp32 itself if it is fast enough."""
         for recipe in self._search.in_order_of_preference():
             if recipe.but(rewrites=()).id not in rejected:
                 known = next((trial for trial in trials if trial.recipe.id == recipe.id), None)

@@ -28,7 +28,7 @@ class OrtEngine:
     yields_trials_again: bool = False
 
     def require(self) -> None:
-        """Raise where this onnxruntime comes without its quantizer."""
+        """Raise if this onnxruntime comes without its quantizer."""
         if importlib.util.find_spec("onnxruntime.quantization") is None:
             raise EngineError(
                 "onnxruntime's quantizer is not installed",

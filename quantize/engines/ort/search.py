@@ -127,7 +127,7 @@ class OrtSearch:
             low, high = (low, middle) if self._met(self._tried[with_float(middle).id]) else (middle, high)
 
     def _try(self, quantizer: Quantizer, recipe: Recipe) -> Iterator[Trial]:
-        """Build and evaluate a recipe unless that was done, and end the search where that is due.
+        """Build and evaluate a recipe unless that was done, and end the search when it is time.
 
         Raises:
             SearchEndedError: The search has come to its end.

@@ -128,7 +128,7 @@ def choose_placement(task: SearchTask, trial: Trial, decided_by: str) -> PlacedT
 
 
 def place_in_float(task: SearchTask, trial: Trial) -> PlacedTrial:
-    """Return a trial with float arithmetic throughout, with as many weights stored in int8 as the criterion bears."""
+    """Return a trial with float arithmetic throughout, with as many weights stored in int8 as the criterion allows."""
     with task.callbacks.stage("place the layers"):
         bench = Bench(task, trial)
         option = PlacementSearch(bench.fp32, bench.candidate, trial.recipe, bench).in_float()

@@ -34,7 +34,7 @@ _SUFFIX = re.compile(r"(?:_\d+|_quant|_MatMul|_Add|/MatMulAddFusion)$")
 
 
 def placed_nodes(recipe: Recipe) -> tuple[str, ...] | None:
-    """Return the nodes that were put back to float; None where the engine's decision was kept."""
+    """Return the nodes that were put back to float; None if the engine's decision was kept."""
     text = dict(recipe.details).get(PLACED)
     return None if text is None else tuple(json.loads(text))
 

@@ -20,11 +20,11 @@ class Option:
             assignment by prediction, one with more layers in float where that misses the criterion, or float arithmetic
             throughout.
         recipe: What builds it.
-        predicted_ns: Its predicted time for one run; None where nothing was predicted.
-        speedup: fp32's time over its own; None where it was not measured.
-        gain: The time as tuned over its own; None where it was not measured.
-        metric: The criterion's metric, a fraction; None where it was not measured.
-        met: Whether it meets the accuracy criterion; None where it was not judged.
+        predicted_ns: Its predicted time for one run; None if nothing was predicted.
+        speedup: fp32's time over its own; None if it was not measured.
+        gain: The time as tuned over its own; None if it was not measured.
+        metric: The criterion's metric, a fraction; None if it was not measured.
+        met: Whether it meets the accuracy criterion; None if it was not judged.
         bytes: Size of its model.
     """
 

@@ -70,7 +70,7 @@ class PlacementSearch:
             candidate: As the engine built it.
             recipe: As the engine found it.
             bench: Builds, times and judges.
-            min_speedup: The speed-up that is asked for; above 1 float arithmetic is no way to reach it.
+            min_speedup: The requested speed-up; float arithmetic cannot reach one above 1.
         """
         self._recipe, self._bench, self._min_speedup = recipe, bench, min_speedup
         self._graph: OpGraph = op_graph(fp32, op_types_of(recipe.but(engine="native", float_op_types=())))
@@ -108,7 +108,7 @@ class PlacementSearch:
         return Placement(alone, tuple(self._options), f"{why}: {float_text(alone)}")
 
     def in_float(self) -> Option:
-        """Return float arithmetic throughout, with as many weights stored in int8 as the criterion bears."""
+        """Return float arithmetic throughout, with as many weights stored in int8 as the criterion allows."""
         everything = frozenset([*self._weighted, *(op.name for op in self._graph.ops)])
         option = self._with_weights("float", everything, self._stored(everything))
         option = replace(option, speedup=self._bench.ratio(None, option.recipe))
@@ -171,7 +171,7 @@ class PlacementSearch:
         return [name for name in self._weighted if name in float_ops and name in self._storable]
 
     def _with_weights(self, kind: Kind, nodes: frozenset[str], stored: list[str]) -> Option:
-        """Return a placement with all weights in float stored in int8, but for the most sensitive where that misses."""
+        """Return a placement with all weights in float stored in int8, except the most sensitive if that misses."""
 
         def option(kept: int) -> Option:
             left = [name for name in stored if name not in order[:kept]] if kept else stored

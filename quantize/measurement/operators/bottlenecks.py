@@ -47,7 +47,7 @@ class Bottleneck:
 
     @property
     def excess_ns(self) -> float:
-        """Return the time beyond what is expected."""
+        """Return the time beyond the expected one."""
         return self.int8_ns - self.expected_ns
 
 

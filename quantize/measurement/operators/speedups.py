@@ -43,7 +43,7 @@ class OperatorSpeedup:
 
     @property
     def excess_ns(self) -> float:
-        """Return the time beyond what is expected, at least zero."""
+        """Return the time beyond the expected one, at least zero."""
         return max(0.0, self.int8_ns - self.expected_ns)
 
     @property
@@ -70,7 +70,7 @@ class Cost:
 
     @property
     def label(self) -> str:
-        """Return the operator, with the number of nodes where there are several."""
+        """Return the operator, with the number of nodes if there are several."""
         return self.op_type if self.nodes == 1 else f"{self.op_type} ({self.nodes})"
 
 

@@ -88,7 +88,7 @@ class CatalogEntry(BaseModel):
         return name if isinstance(name, str) else None
 
     def chosen_preprocessing(self) -> Preprocessing | None:
-        """Return the preprocessing, sizes undecided, or None where the catalog does not know it."""
+        """Return the preprocessing, sizes undecided, or None if the catalog does not know it."""
         return choose_preprocessing(self.preprocessing) if self.preprocessing else None
 
 

@@ -64,7 +64,7 @@ def equalizable(model: onnx.ModelProto) -> Iterator[Pair]:
         return layer.group == 1 or (layer.group == shape[0] and shape[1] == 1)
 
     def consumers(tensor: str) -> list[Layer] | None:
-        """Return the Convs that take a tensor, or None where anything else does."""
+        """Return the Convs that take a tensor, or None if anything else does."""
         if graph.is_output(tensor):
             return None
         taking: list[Layer] = []

@@ -97,7 +97,7 @@ def logits(model: onnx.ModelProto, images: Iterable[Floats], threads: int = 1) -
 
 
 def _of_size(size: int, batches: Iterable[Floats]) -> Iterator[Floats]:
-    """Yield the images of the batches so many at a time; the last time, what is left."""
+    """Yield the images of the batches in groups of one size; the last may be smaller."""
     rest: Floats | None = None
     for batch in batches:
         rest = batch if rest is None or not len(rest) else np.concatenate([rest, batch])
@@ -109,7 +109,7 @@ def _of_size(size: int, batches: Iterable[Floats]) -> Iterator[Floats]:
 
 
 def logits_tensor(model: onnx.ModelProto) -> str:
-    """Return the tensor that the last Softmax takes, or the model's output where it ends without one."""
+    """Return the tensor that the last Softmax takes, or the model's output without one."""
     graph = Graph.of(model)
     output = graph.outputs[0]
     tensor = output

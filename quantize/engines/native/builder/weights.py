@@ -167,7 +167,7 @@ def _bias_shift(layer: Layer, error: Floats, means: npt.NDArray[np.float64]) -> 
 def _shift_bias(
     model: onnx.ModelProto, layer: Layer, bias: Floats | None, shift: npt.NDArray[np.float64]
 ) -> str | None:
-    """Add a shift to a layer's bias; return the new initializer's name where there was no bias."""
+    """Add a shift to a layer's bias; return the new initializer's name if there was no bias."""
     if layer.bias is not None and bias is not None:
         replace_initializer(model, layer.bias, (bias + shift).astype(np.float32))
         return None

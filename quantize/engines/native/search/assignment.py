@@ -53,7 +53,7 @@ class Costs:
     uint8_weights: Mapping[str, float] = field(default_factory=dict)
 
     def uint8_ops(self, price: float) -> frozenset[str]:
-        """Return the ops whose weights are better uint8 than int8 where they compute on integers.
+        """Return the ops whose weights are better stored as uint8 than int8 if they compute on integers.
 
         Args:
             price: Nanoseconds for one nat.

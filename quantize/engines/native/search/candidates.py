@@ -25,7 +25,7 @@ Judge = Callable[[ModelArtifact], Judgement]
 
 
 class BudgetSpentError(Exception):
-    """Ends the search where it stands."""
+    """The budget is spent: the search ends."""
 
     def __init__(self, what: Stopped) -> None:
         super().__init__(what)
@@ -79,7 +79,7 @@ class Candidates:
         since: float | None = None,
         bounded: bool = True,
     ) -> Candidate:
-        """Build, judge and, where that may matter, time a candidate.
+        """Build, judge and, if it may matter, time a candidate.
 
         Args:
             recipe: What to build.
@@ -158,7 +158,7 @@ class Candidates:
         return Judgement(**self._journal.remember("evaluate", f"judged:{artifact.graph_sha256}", compute))
 
     def _speed(self, artifact: ModelArtifact, timed: PairedLatency) -> Outcome:
-        """Return whether a candidate is fast enough; the noise floor is measured only where it may decide.
+        """Return whether a candidate is fast enough; the noise floor is measured only if it may decide.
 
         What computes in fp32 throughout runs fp32's own graph: it is as fast, whatever one measurement says.
         """

@@ -18,7 +18,7 @@ class PairedLatency(BaseModel):
     Attributes:
         baseline_ns: The baseline's.
         candidate_ns: The candidate's.
-        low: Lower end of the speed-up's 95 % interval; None where there were too few rounds for one.
+        low: Lower end of the speed-up's 95 % interval; None if there were too few rounds for one.
         high: Its upper end.
     """
 

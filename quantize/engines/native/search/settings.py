@@ -48,7 +48,7 @@ class SearchSettings(BaseModel):
 
     @property
     def speed(self) -> SpeedCriterion | None:
-        """Return what a candidate's speed-up is held against; None where this machine's times do not count."""
+        """Return what a candidate's speed-up is held against; None if this machine's times do not count."""
         if self.min_speedup is None:
             return None
         return SpeedCriterion(min_speedup=self.min_speedup, confidence=self.confidence)

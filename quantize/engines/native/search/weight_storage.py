@@ -22,7 +22,7 @@ _MORE_BYTES = 3
 
 @dataclass(frozen=True)
 class WeightStorage:
-    """The layers whose weights may be stored in int8 where they compute in fp32.
+    """The layers whose weights may be stored in int8 while they compute in fp32.
 
     Attributes:
         elements: Number of weights, by layer.
