@@ -117,7 +117,7 @@ class SpeedCriterion:
 
     Attributes:
         min_speedup: fp32's time over the model's, at least; 0 asks for none.
-        confidence: The certainty that was asked for; None: a model is fast enough unless it is shown not to be.
+        confidence: The requested confidence; None: a model is fast enough unless it is shown not to be.
     """
 
     min_speedup: float = 1.0
@@ -127,7 +127,7 @@ class SpeedCriterion:
         """Return whether a measured speed-up is enough.
 
         It is not enough if even the upper end of its interval is below the minimum by more than the noise floor. If a
-        confidence is asked for, it is enough only if the lower end reaches the minimum; anything else is inconclusive.
+        confidence is requested, it is enough only if the lower end reaches the minimum; anything else is inconclusive.
 
         Args:
             speedup: The measurement.

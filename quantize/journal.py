@@ -1,8 +1,8 @@
 """A run's journal: the value of every finished step, keyed by the hash of its inputs.
 
 The journal is a file of JSON lines that only grows. Its header says what the run was asked and what all its values
-depend on; every further line is one step. A step that is asked for again is not computed again, so an interrupted run
-goes on where it stopped, and a recorded decision is repeated by recording it before it is asked for.
+depend on; every further line is one step. A step that is requested again is not computed again, so an interrupted run
+resumes where it stopped, and a recorded decision is repeated by recording it before it is requested.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def tune(
         skip_unreadable: Leave unreadable images out, and list them.
         criterion: ``none``: no baseline check and no verdict.
         workers: Processes that decode images; None: one a core.
-        progress: Called as each long stage goes on.
+        progress: Called as each long stage advances.
         settings: Any setting of a configuration file, by its last name: ``data_path``, ``preset``, ``relative``, …
 
     Returns:
@@ -108,7 +108,7 @@ def benchmark(
         batch_sizes: Batch sizes to measure throughput at; None: none.
         skip_unreadable: Leave unreadable images out, and list them.
         workers: Processes that decode images; None: one a core.
-        progress: Called as each long stage goes on.
+        progress: Called as each long stage advances.
         settings: Any setting of a configuration file, by its last name.
 
     Raises:
@@ -154,7 +154,7 @@ def evaluate(
         config: A configuration file; the other arguments win over it.
         skip_unreadable: Leave unreadable images out, and list them.
         workers: Processes that decode images; None: one a core.
-        progress: Called as each long stage goes on.
+        progress: Called as each long stage advances.
         settings: Any setting of a configuration file, by its last name.
 
     Raises:

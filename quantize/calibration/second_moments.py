@@ -117,7 +117,7 @@ def stored_moments(
     """
     path = path_of(folder, "moments", fingerprints)
     try:
-        with zipfile.ZipFile(path) as archive:  # read once as a whole: each layer is read only when it is asked for
+        with zipfile.ZipFile(path) as archive:  # read once as a whole: each layer is read on demand
             damaged = archive.testzip()
         if damaged is None:
             return StoredMoments(path)

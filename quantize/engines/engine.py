@@ -77,7 +77,7 @@ class Engine(Protocol):
         in_words: Its name in sentences.
         corrects_own_scores: Its search corrects the scores of its candidates, so that the run does not.
         has_own_process: Its search runs in a child process, whose memory is what a report tells of it.
-        yields_trials_again: A search that goes on after an interruption yields its finished trials again, from the
+        yields_trials_again: A search resumed after an interruption yields its finished trials again, from the
             steps in the journal; otherwise they are handed back to it.
     """
 
@@ -135,7 +135,7 @@ class Engine(Protocol):
 
 
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
-"""Every engine there is: ``quantize.engines.NAME.engine.ENGINE``, imported when it is asked for."""
+"""All engines: ``quantize.engines.NAME.engine.ENGINE``, imported on demand."""
 
 
 BOTH: tuple[EngineName, ...] = ("inc", "native")

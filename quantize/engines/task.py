@@ -114,10 +114,10 @@ class SearchTask:
         model: The prepared fp32 model.
         criterion: What a candidate has to reach.
         calibration: The calibration images.
-        framework: ``onnxrt_qlinearops`` or ``onnxrt_qdq``: the format that the user asked for.
+        framework: ``onnxrt_qlinearops`` or ``onnxrt_qdq``: the format that the user requested.
         quantization: What may be done to the model; its target is a class of CPUs.
         tuning: Limits, strategy, placement and the seed.
-        speed: The speed-up that is asked for.
+        speed: The requested speed-up.
         times_count: Whether times on this machine say something about the target.
         rewrites: Names of the rewrites that the written files will have, in order.
         evaluation_fingerprint: Of the evaluation images.
@@ -126,7 +126,7 @@ class SearchTask:
         callbacks: Evaluates, times and remembers.
         journal: The run's journal: it has the values of finished steps.
         recorded: Times to decide by instead of measuring; None: measure.
-        earlier: Finished trials of this engine in the run that is resumed or goes on, which are not tried again.
+        earlier: Finished trials of this engine in the resumed or continued run, which are not tried again.
         rejected: Ids of recipes that do not count as met: what was written from them missed the criterion.
         progress: Called as long work proceeds.
     """

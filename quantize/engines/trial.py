@@ -134,7 +134,7 @@ class SearchOutcome:
         stopped_because: Why the search ended.
         seconds: How long it took, before an interruption included.
         others: Further trials that met the criterion, in the engine's order of preference.
-        may_go_on: It ended because a trial met the criterion, and can go on without that one.
+        may_go_on: It ended because a trial met the criterion, and can continue without that one.
         peak_bytes: Largest resident set of the process that searched; None if the system does not tell.
         record: How it went; None if the engine neither predicts nor measures times.
         latencies: The times that decided; None if none did.

@@ -74,7 +74,7 @@ class Judgement(_Frozen):
     """The verdict that decides, and the one at 95 % that is always stated with it.
 
     Attributes:
-        deciding: By the point estimate, or at the confidence that was asked for.
+        deciding: By the point estimate, or at the requested confidence.
         at_95: At 95 % one-sided.
     """
 

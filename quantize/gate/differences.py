@@ -25,7 +25,7 @@ class FileFacts:
     Attributes:
         sha256: Hash of its bytes.
         graph_sha256: Hash of the model without its metadata; None if it is no readable model.
-        integer_share: Share of its multiply-adds in int8; None if that cannot be told.
+        integer_share: Share of its multiply-adds in int8; None if unknown.
     """
 
     sha256: str

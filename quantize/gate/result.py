@@ -82,7 +82,7 @@ class GateResult(BaseModel):
         run: The run that was checked, as the user named it.
         lines: One a tolerance.
         differences: What changed since the baseline.
-        notes: What a reader has to know.
+        notes: What a reader must know.
         on_inconclusive: What to make of inconclusive lines; None: they have an exit code of their own.
     """
 

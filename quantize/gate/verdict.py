@@ -41,7 +41,7 @@ class RunVerdict(BaseModel):
 
     @property
     def warning(self) -> str | None:
-        """Return what a person who accepts the run has to know, or None if all is well."""
+        """Return what someone who accepts the run must know, or None if all is well."""
         if self.status == "met" and not self.slower:
             return None
         said = {"met": "This run is met", "not asked": "This run was asked for no accuracy"}.get(

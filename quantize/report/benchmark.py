@@ -50,7 +50,7 @@ class BenchmarkReport(Section):
         models: The models, the baseline first if there is one.
         latency: Latencies in alternation; None if only accuracy was measured.
         instances: Several instances at once; None with one.
-        throughput: By batch size; empty where none were asked for.
+        throughput: By batch size; empty if none were requested.
         resources: Memory and load time.
         profile: Operators of the baseline and of the first other model; None if not requested.
         stages: From the image file's bytes to the top-5.

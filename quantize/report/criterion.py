@@ -37,7 +37,7 @@ class SpeedVerdict(Section):
 
     Attributes:
         status: On both together.
-        min_speedup: What was asked for.
+        min_speedup: The requested speed-up.
         noise_floor: Largest relative difference of fp32 from itself, a fraction; None if it was not measured.
         measured_on: Class of the CPU that measured.
         target: Class of CPUs that the files are for.
@@ -88,7 +88,7 @@ class CriterionSection(Section):
         relative: Tolerated drop as a fraction of the baseline's top-1.
         absolute: Tolerated drop as a fraction of 1.
         minimum: Least agreement.
-        confidence: The certainty that was asked for; None: the point estimate decides.
+        confidence: The requested confidence; None: the point estimate decides.
         floor: The lowest value of the metric that passes, a fraction.
         min_speedup: Least speed-up over fp32; None in earlier reports: none was asked for.
     """
@@ -117,7 +117,7 @@ class VerdictSection(Section):
         reasons: What made it so, one sentence each.
         stopped_because: Why tuning ended, as the engine tells it.
         tolerance_images: How many of the deciding images the tolerance is worth; None if nothing is tolerated by
-            number, or a certainty was asked for.
+            number, or a confidence was requested.
         accuracy: The verdict on accuracy alone, the formats' agreement with each other included; None in earlier
             reports: it is the status.
         speed: Whether the files are fast enough; None in earlier reports, and where nothing was timed.

@@ -65,7 +65,7 @@ class RunReport(Section):
     Attributes:
         schema_version: Version of this schema.
         verdict: Whether the criterion is met.
-        criterion: What was asked for.
+        criterion: The requested accuracy and speed.
         engine: The engine that tuned, ``both`` or ``all``: then ``chosen`` says which one the models are from.
         source: The model that the user gave.
         data: The images.

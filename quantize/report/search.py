@@ -13,7 +13,7 @@ class CandidateSection(Section):
     """One candidate of a native search.
 
     Attributes:
-        trial: Index of its trial; None for one that was timed only: neither faster, nor as fast and nearer to fp32.
+        trial: Index of its trial; None for one that was timed only: neither faster, nor as fast and closer to fp32.
         recipe_id: What it was built from.
         step: Where it came from: ``ladder``, ``variant``, ``neighbour`` or ``stored``.
         predicted_ns: Its predicted time for one run; None if there was no prediction.

@@ -5,7 +5,7 @@ quantize to the Concat's parameters at once: a value is rounded once instead of 
 have one set of parameters before and after, so the change goes through them, to both sides, and through every Concat
 on the way; a tensor that is read elsewhere too has its new parameters there as well.
 
-A range that ends at 0 or 6 is a Relu or Relu6 that the quantizer absorbed: where the common range goes on beyond that
+A range that ends at 0 or 6 is a Relu or Relu6 that the quantizer absorbed: where the common range extends beyond that
 end, a Clip of the integers keeps it. Any other end is only as far as the calibration images went, and need not be kept.
 """
 

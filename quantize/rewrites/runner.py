@@ -92,7 +92,7 @@ def rewrite(
     criterion: Criterion | None = None,
     progress: Progress = silent,
 ) -> Rewritten:
-    """Apply rewrites in order; leave out what breaks its declaration, does not pay, or fails the criterion.
+    """Apply rewrites in order; leave out what breaks its declaration, does not pay off, or fails the criterion.
 
     Declarations are of the graph: scores are compared in exact sessions, so that no CPU's saturation breaks one.
 

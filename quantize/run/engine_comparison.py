@@ -49,7 +49,7 @@ def compare_engines(context: Context, came_to: Sequence[tuple[Search, Findings]]
     Criteria that are met (or none asked) go before inconclusive ones, and those before ones that are not met; speed is
     judged here by a short paired measurement against fp32 that is journaled. Of those that miss the criterion on
     accuracy the most accurate one is best; of other equals the faster one, by a paired measurement that is journaled
-    too, or the one nearer to fp32's scores (KL) where its interval holds 1. The others' files lie in folders named
+    too, or the one closer to fp32's scores (KL) where its interval holds 1. The others' files lie in folders named
     after them.
 
     Args:

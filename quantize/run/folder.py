@@ -20,7 +20,7 @@ class RunFolder:
         path: The run's folder.
         int8: The QLinear model.
         qdq: The QDQ model.
-        fp32: The fp32 model with the input that was asked for; None if the input stays as it is.
+        fp32: The fp32 model with the requested input; None if the input stays as it is.
         engines: Engines that write models into a folder of their own here.
     """
 

@@ -25,7 +25,7 @@ class Contracted:
     """A run after its models' input is decided.
 
     Attributes:
-        context: The run; its model and preprocessing are those of the input that was asked for.
+        context: The run; its model and preprocessing are those of the requested input.
         candidate: The quantized model with that input.
         section: What the report says of it; None if the input stays as it is.
     """
@@ -60,7 +60,7 @@ def contracted(context: Context, candidate: ModelArtifact, recipe: Recipe) -> Co
     """Return the run and its candidate with the requested input; the fp32 model gets it too.
 
     Where the first weight is rescaled by channel, it is rounded again: from fp32's, or from the candidate's own as an
-    engine chose its integers. Of both, the model is taken whose scores are nearer to fp32's on calibration images.
+    engine chose its integers. Of both, the model is taken whose scores are closer to fp32's on calibration images.
 
     Args:
         context: The run.

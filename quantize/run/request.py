@@ -110,7 +110,7 @@ class TuneResult:
     Attributes:
         run: The run's folder.
         report: Everything that was found.
-        exit_code: 0 met, 1 not met, 3 inconclusive where certainty was asked for.
+        exit_code: 0 met, 1 not met, 3 inconclusive, if certainty was requested.
     """
 
     run: Path

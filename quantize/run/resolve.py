@@ -28,7 +28,7 @@ def resolve(request: TuneRequest, progress: Progress) -> RunRequest:
     criterion.
 
     Raises:
-        ConfigError: A model without images, or a report that is for other CPUs than those asked for.
+        ConfigError: A model without images, or a report that is for other CPUs than requested.
         DataError: The demonstration's photographs cannot be fetched.
         ModelError: The demonstration's model cannot be fetched.
         RunError: The report that shall be repeated is not there or of another version.
@@ -100,12 +100,12 @@ def _replay_settings(config: RunConfig, report: RunReport, run: str) -> RunConfi
     What the user names wins: a run moves to another machine, where its files lie elsewhere.
 
     Args:
-        config: All settings that were asked for.
+        config: All requested settings.
         report: The report of the run that is repeated.
         run: Where the report lies, for the error.
 
     Raises:
-        ConfigError: Another target is asked for than the report's.
+        ConfigError: The requested target is not the report's.
     """
     config = with_recorded_preprocessing(with_recorded_target(config, report.chosen.target, run=run), report)
     if config.data.path is None:
@@ -162,7 +162,7 @@ def with_recorded_target(config: RunConfig, recorded: CpuClass, *, run: str) -> 
         run: The run, for the error.
 
     Raises:
-        ConfigError: Another target is asked for: it decides what the models are made of.
+        ConfigError: Another target is requested: it decides what the models are made of.
     """
     asked = config.quantization.target
     if asked not in ("auto", recorded):

@@ -70,7 +70,7 @@ def resumed_request(request: TuneRequest) -> TuneRequest:
     A request that begins a run is returned as it is.
 
     Raises:
-        ConfigError: The run is for other CPUs than those asked for.
+        ConfigError: The run is for other CPUs than requested.
         RunError: The folder holds no run, or one that another version began.
     """
     if request.resume is None:
@@ -117,7 +117,7 @@ def open_journal(context: Prepared) -> Journal:
     """Open the run's journal and take away what an earlier run left, now that this one will replace or continue it.
 
     Raises:
-        RunError: The journal of the run that goes on is of another configuration, or damaged.
+        RunError: The journal of the resumed run is of another configuration, or damaged.
     """
     folder, request = context.folder, context.request
     outputs = (

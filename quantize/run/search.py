@@ -32,7 +32,7 @@ class Findings:
         seconds: How long it took.
         search: How it went, where the engine predicts and measures times.
         others: Further trials that met the criterion, in the engine's order of preference.
-        may_go_on: The search ended because a trial met the criterion, and can go on without it.
+        may_go_on: The search ended because a trial met the criterion, and can continue without it.
         peak_bytes: Largest resident set of the process that searched; None if the system does not tell.
         latencies: The times that decided; None if none did.
     """

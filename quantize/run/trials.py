@@ -88,7 +88,7 @@ def record(
         begun: Yields the trials.
         journal: Records them.
         section: Returns what the report says of a trial, given all trials up to it.
-        earlier: Trials of the run that is resumed or goes on, which come first.
+        earlier: Trials of the resumed or continued run, which come first.
     """
     trials = [recorded.trial for recorded in earlier]
     sections = [recorded.section for recorded in earlier]

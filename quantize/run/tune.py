@@ -43,7 +43,7 @@ def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
 
     Everything that the user could have got wrong is checked before anything of an earlier run is replaced.
 
-    With ``resume``, an interrupted run goes on after its last finished step, and a finished one is read again.
+    With ``resume``, an interrupted run resumes after its last finished step, and a finished one is read again.
 
     Raises:
         QuantizeError: Something that the user can fix; its children say what.

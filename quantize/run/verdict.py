@@ -42,7 +42,7 @@ def verdict_section(
     """Return the verdict on both written files together.
 
     Args:
-        criterion: What accuracy was asked for.
+        criterion: The requested accuracy.
         models: The files.
         formats: Whether they agree.
         chosen: What they were built from.
@@ -131,7 +131,7 @@ def speed_verdict(
     Args:
         measurement: Holds both and fp32.
         names: Role of each file to its name there.
-        criterion: What was asked for.
+        criterion: The requested speed-up.
         target: Class of CPUs that the files are for: on another one their speed is not judged.
         asked: False where ``--criterion none`` asks for no verdict.
     """

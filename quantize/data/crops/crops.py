@@ -36,7 +36,7 @@ class Crops:
     Attributes:
         ids: The images' names.
         labels: (N,) int64, or None if the data has no labels.
-        array: (N, H, W, 3) uint8 RGB; indexing reads what is asked for from a memory-mapped file.
+        array: (N, H, W, 3) uint8 RGB; indexing reads only the requested rows of a memory-mapped file.
         digests: SHA-256 of each crop's bytes.
         crop_fingerprint: Of the preprocessing that made them.
         skipped: Images of the data that could not be decoded.

@@ -77,7 +77,7 @@ def check_heeded(settings: IncSettings, decisions: Sequence[OpDecision]) -> None
     """Refuse constraints that Neural Compressor drops without a word.
 
     Args:
-        settings: What was asked for.
+        settings: The requested settings.
         decisions: The first tuning configuration.
 
     Raises:

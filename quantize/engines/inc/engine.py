@@ -128,7 +128,7 @@ ENGINE = IncEngine()
 def inc_settings(task: SearchTask) -> IncSettings:
     """Return Neural Compressor's settings.
 
-    As in its 1.x, a timeout of 0 ends the search at the first candidate that meets the criterion; another goes on
+    As in its 1.x, a timeout of 0 ends the search at the first candidate that meets the criterion; another continues
     until the time is used up.
     """
     quantization, tuning = task.quantization, task.tuning

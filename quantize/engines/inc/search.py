@@ -26,7 +26,7 @@ _LOGGER = logging.getLogger("quantize.engines.inc.tuner")
 
 StopReason = Literal["met", "timeout", "time_budget", "max_trials", "exhausted", "failed", "abandoned"]
 """``met``: the strategy is content; ``exhausted``: it has nothing left, and nothing met the criterion; ``failed``: an
-error was raised; ``abandoned``: it was interrupted, or nobody asked for more trials."""
+error was raised; ``abandoned``: it was interrupted, or no more trials were requested."""
 
 _WORSE_THAN_ALL = -2.0
 _NOT_MET = -1e-6

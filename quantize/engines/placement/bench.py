@@ -107,7 +107,7 @@ class Bench:
 def choose_placement(task: SearchTask, trial: Trial, decided_by: str) -> PlacedTrial:
     """Return an engine's trial with its layers where they are fastest on this machine.
 
-    Nothing is changed where that was not asked for, or where this machine is not what the model is made for.
+    Nothing changes unless requested, or if the model is made for other machines than this.
 
     Args:
         task: The search that the trial is of.

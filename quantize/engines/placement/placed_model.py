@@ -1,6 +1,6 @@
 """An engine's model with the layers that measured slower in int8 put back to float, as a recipe says.
 
-Which layers those are stands in the recipe, so that the same model is built again without measuring.
+The recipe names these layers, so that the same model can be built again without measuring.
 """
 
 from __future__ import annotations

@@ -199,7 +199,7 @@ def first_that_passes(option: Callable[[int], Option], most: int) -> Option:
     """Return the option with the least number that meets the criterion, found by doubling and halving; else the last.
 
     Args:
-        option: Gives the option of a number from 1 to ``most``; the greater, the nearer to fp32.
+        option: Gives the option of a number from 1 to ``most``; the greater, the closer to fp32.
         most: The greatest number.
     """
     low, high = 0, 1

@@ -47,7 +47,7 @@ class AssignmentSearch:
             builder: Builds candidates.
             timer: Times them.
             candidates: Evaluates them, and keeps them.
-            comparisons: Tells which of two is nearer to fp32.
+            comparisons: Tells which of two is closer to fp32.
         """
         self._costs, self._storage, self._settings = costs, storage, settings
         self._builder, self._timer, self._candidates, self._comparisons = builder, timer, candidates, comparisons

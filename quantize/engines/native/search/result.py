@@ -86,7 +86,7 @@ class SearchResult:
         sensitivity: What every op's quantization alone does; None if the search ended before.
         fidelity: (recipe in words, mean KL from fp32 in nats) of every recipe that was compared on calibration images.
         seconds: Time by stage.
-        timed: Those that were only timed, and left as they were neither faster nor as fast and nearer to fp32.
+        timed: Those that were only timed, and left as they were neither faster nor as fast and closer to fp32.
     """
 
     candidates: tuple[Candidate, ...]
@@ -131,7 +131,7 @@ def preferred(candidates: Sequence[Candidate], is_nearer: Callable[[Recipe, Reci
 
     Args:
         candidates: All that were evaluated.
-        is_nearer: Whether the first of two recipes is nearer by so much that it takes the place of a faster one.
+        is_nearer: Whether the first of two recipes is so much closer that it replaces a faster one.
     """
     best: Candidate | None = None
     for candidate in smallest(as_fast(candidates)):

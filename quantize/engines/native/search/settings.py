@@ -14,7 +14,7 @@ class SearchSettings(BaseModel):
     Attributes:
         recipe: Types, per-channel, exclusions and rewrites that every candidate has; engine ``native``.
         range_rules: Range rules to compare; the first is the one to beat. One rule fixes it.
-        corrections: Corrections to try, in this order; each is kept only if it brings the scores nearer to fp32's.
+        corrections: Corrections to try, in this order; each is kept only if it brings the scores closer to fp32's.
             Equalization comes first: the others are made for the graph that it leaves.
         choose_tensors: How many of the most sensitive tensors get a range rule of their own, by measured scores.
         sensitivity_images: Images that sensitivity is measured on, at most.
