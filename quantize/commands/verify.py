@@ -129,7 +129,7 @@ def _file_lines(artifact: ModelArtifact, section: ModelSection, report: RunRepor
         yield _line("valid", "the file is a valid ONNX model", None, "valid", "pass")
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         yield _line("valid", "the file is a valid ONNX model", None, str(error).splitlines()[0], "fail")
-    for name, title, expected, found in (
+    for name, title, expected, actual in (
         ("file", "the file is the one that was written", section.sha256, artifact.sha256),
         ("graph", "the graph is the one that was measured", section.graph_sha256, artifact.graph_sha256),
         (
@@ -139,7 +139,7 @@ def _file_lines(artifact: ModelArtifact, section: ModelSection, report: RunRepor
             section.deciding.evaluation.graph_sha256,
         ),
     ):
-        yield _line(name, title, expected[:_SHORT], found[:_SHORT], "pass" if expected == found else "fail")
+        yield _line(name, title, expected[:_SHORT], actual[:_SHORT], "pass" if expected == actual else "fail")
     said, expected_facts = read_facts(proto), facts(report, section.role)
     wrong = sorted(key for key in {*said, *expected_facts} if said.get(key) != expected_facts.get(key))
     title = "what the file says of itself is what the report says"

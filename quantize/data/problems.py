@@ -13,7 +13,7 @@ _SHOWN = 10
 class Problems:
     """Problems found while reading, to be raised together."""
 
-    _found: list[tuple[int, str, str]] = field(default_factory=list)
+    _problems: list[tuple[int, str, str]] = field(default_factory=list)
 
     def add(self, order: int, where: str, text: str) -> None:
         """Note a problem.
@@ -23,11 +23,11 @@ class Problems:
             where: File and line, or file.
             text: What is wrong.
         """
-        self._found.append((order, where, text))
+        self._problems.append((order, where, text))
 
     def __len__(self) -> int:
         """Return how many there are."""
-        return len(self._found)
+        return len(self._problems)
 
     def raise_any(self, what: str, *, expected: str | None = None, advice: str | None = None) -> None:
         """Raise the first ten with the count of all; return if there are none.
@@ -40,9 +40,9 @@ class Problems:
         Raises:
             DataError: There is at least one problem.
         """
-        if not self._found:
+        if not self._problems:
             return
-        problems = sorted(self._found)
+        problems = sorted(self._problems)
         if len(problems) == 1:
             _, where, text = problems[0]
             raise DataError(text, where=where, expected=expected, advice=advice)

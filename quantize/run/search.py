@@ -135,7 +135,7 @@ class Search:
         given = tuple(recorded.trial for recorded in earlier)
         search = self._of_engine = self.engine.search(replace(self._task, earlier=given, rejected=rejected))
         trials, sections = record(search.trials(), self._trials, self._section, earlier)
-        return self._found(trials, sections, search.outcome(trials, time.monotonic() - start))
+        return self._findings(trials, sections, search.outcome(trials, time.monotonic() - start))
 
     def _known(self, end: dict[str, Any]) -> Findings | None:
         """Return a search as its journaled end tells; None if its trials have to be found by searching."""
@@ -156,7 +156,7 @@ class Search:
             may_go_on=end["may_go_on"],
         )
         trials = [recorded.trial for recorded in earlier]
-        return self._found(trials, [recorded.section for recorded in earlier], outcome)
+        return self._findings(trials, [recorded.section for recorded in earlier], outcome)
 
     def _built_again(self, recipe: Recipe) -> Findings:
         task, start = self._task, time.monotonic()
@@ -168,9 +168,9 @@ class Search:
 
         trials, sections = record(trial(), self._trials, self._section)
         stopped = "a recorded recipe was built again"
-        return self._found(trials, sections, SearchOutcome(trials[0], stopped, time.monotonic() - start))
+        return self._findings(trials, sections, SearchOutcome(trials[0], stopped, time.monotonic() - start))
 
-    def _found(self, trials: list[Trial], sections: list[TrialSection], outcome: SearchOutcome) -> Findings:
+    def _findings(self, trials: list[Trial], sections: list[TrialSection], outcome: SearchOutcome) -> Findings:
         return Findings(
             trials=tuple(trials),
             sections=with_verdicts(sections, outcome.record),

@@ -129,7 +129,7 @@ def _roofline(profile: Profile) -> list[str]:
         if rate is not None:
             lines.append(
                 f"  {kind}: {rate.multiply_adds / 1e6:.0f} M multiply-adds in {milliseconds(rate.time_ns)}: "
-                f"{rate.rate / 1e9:.0f} G/s, {rate.share:.0%} of {rate.peak / 1e9:.0f} G/s"
+                f"{rate.rate / 1e9:.0f} G/s, {rate.share:.0%} of {rate.peak_rate / 1e9:.0f} G/s"
             )
     ratio = profile.peak.int8 / profile.peak.fp32
     lines.append(f"  int8 peak / fp32 peak: {ratio:.1f}x, what int8 arithmetic can gain at equal efficiency")

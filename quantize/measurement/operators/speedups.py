@@ -76,17 +76,17 @@ class Cost:
 
 @dataclass(frozen=True)
 class ArithmeticRate:
-    """How near the products of one kind of arithmetic come to the peak.
+    """The rate of the products of one kind of arithmetic, against the peak rate.
 
     Attributes:
         multiply_adds: Of all products of this kind.
         time_ns: That they take.
-        peak: Multiply-adds a second at best.
+        peak_rate: Multiply-adds a second at best.
     """
 
     multiply_adds: int
     time_ns: float
-    peak: float
+    peak_rate: float
 
     @property
     def rate(self) -> float:
@@ -95,8 +95,8 @@ class ArithmeticRate:
 
     @property
     def share(self) -> float:
-        """Return the fraction of the peak."""
-        return self.rate / self.peak
+        """Return the fraction of the peak rate."""
+        return self.rate / self.peak_rate
 
 
 def operator_speedups(profile: Profile) -> tuple[OperatorSpeedup, ...]:

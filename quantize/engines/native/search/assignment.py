@@ -182,11 +182,11 @@ class _Cut:
         """Return the vertices that stay with the source in a minimum cut."""
         # No assignment saves more than all times together, so a larger cost is as good as this one.
         finite = max(self._most_time, 1e-9)
-        unit = _MOST / finite
+        factor = _MOST / finite
         size = len(self._vertices) + 2
         starts, ends = (np.array([edge[at] for edge in self._edges]) for at in (0, 1))
         capacities = np.array(
-            [_UNCUT if value == _NEVER else math.ceil(min(value, finite) * unit) for value in self._edges.values()],
+            [_UNCUT if value == _NEVER else math.ceil(min(value, finite) * factor) for value in self._edges.values()],
             np.int32,
         )
         network = csr_matrix((capacities, (starts, ends)), shape=(size, size))
