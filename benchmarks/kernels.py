@@ -101,8 +101,8 @@ def model_table(path: Path, machine: Machine, threads: int, rounds: int) -> list
     name_nodes(proto.graph.node)
     layers = model_layers(proto)
     expectation = expected(path.stem, layers, machine, threads)
-    peaks = machine.peaks(threads)
-    gains = measured_gains(layers, peaks, partial(probe_times, rounds=max(4, rounds // 4), max_seconds=30))
+    peak_rates = machine.peak_rates(threads)
+    gains = measured_gains(layers, peak_rates, partial(probe_times, rounds=max(4, rounds // 4), max_seconds=30))
     best = max((gain for gain in gains if gain.kind != "gemm"), key=lambda gain: gain.gain)
     more = sorted((gain for gain in gains if gain.surpasses), key=lambda gain: -gain.gain / gain.expected)
     whole = "" if expectation is None else f"{expectation.gain:.2f}x expected in its products. "
@@ -115,7 +115,7 @@ def model_table(path: Path, machine: Machine, threads: int, rounds: int) -> list
     if not more:
         return lines
     lines += ["", "| layer | kind | gains | expected | reason |", "|---|---|---:|---:|---|"]
-    return lines + [_row(gain, surpassing_reason(gain, peaks, machine.memory_rate)) for gain in more]
+    return lines + [_row(gain, surpassing_reason(gain, peak_rates, machine.memory_rate)) for gain in more]
 
 
 def described(shape: Shape) -> str:

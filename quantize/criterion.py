@@ -1,4 +1,4 @@
-"""What a quantized model must reach in accuracy and in speed: the rules that search, verdict and check share."""
+"""What a quantized model must reach in accuracy and speed: the rules shared by search, verdict and check."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def stays_within(value: float, most: float) -> bool:
 
 @dataclass(frozen=True)
 class Criterion:
-    """The accuracy that is asked for: one bound, or none with the metric ``none``.
+    """The requested accuracy: one bound, or none with the metric ``none``.
 
     Attributes:
         metric: ``top1`` or ``top5`` (expected accuracy), ``agreement`` (share of images with the fp32 model's top-1),
@@ -75,7 +75,7 @@ class Criterion:
         return bound
 
     def floor(self) -> float | None:
-        """Return the lowest value of the metric that passes, or None where nothing is measured."""
+        """Return the lowest value of the metric that passes, or None if nothing is measured."""
         if self.baseline is not None and self.relative is not None:
             return self.baseline * (1 - self.relative)
         if self.baseline is not None and self.absolute is not None:
@@ -113,11 +113,11 @@ class SpeedRatio(Protocol):
 
 @dataclass(frozen=True)
 class SpeedCriterion:
-    """The speed-up that is asked for.
+    """The requested speed-up.
 
     Attributes:
         min_speedup: fp32's time over the model's, at least; 0 asks for none.
-        confidence: The certainty that was asked for; None: a model is fast enough unless it is shown not to be.
+        confidence: The requested confidence; None: a model is fast enough unless it is shown not to be.
     """
 
     min_speedup: float = 1.0
@@ -127,7 +127,7 @@ class SpeedCriterion:
         """Return whether a measured speed-up is enough.
 
         It is not enough if even the upper end of its interval is below the minimum by more than the noise floor. If a
-        confidence is asked for, it is enough only if the lower end reaches the minimum; anything else is inconclusive.
+        confidence is requested, it is enough only if the lower end reaches the minimum; anything else is inconclusive.
 
         Args:
             speedup: The measurement.

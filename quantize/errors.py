@@ -1,4 +1,4 @@
-"""Errors that the person running the tool can fix, and the exit codes of every command."""
+"""Errors that the user can fix, and the exit codes of every command."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A run's journal: the value of every finished step, found again by the hash of what it was computed from.
+"""A run's journal: the value of every finished step, keyed by the hash of its inputs.
 
 The journal is a file of JSON lines that only grows. Its header says what the run was asked and what all its values
-depend on; every further line is one step. A step that is asked for again is not computed again, so an interrupted run
-goes on where it stopped, and a recorded decision is repeated by recording it before it is asked for.
+depend on; every further line is one step. A step that is requested again is not computed again, so an interrupted run
+resumes where it stopped, and a recorded decision is repeated by recording it before it is requested.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Journal:
         return self._key(name, inputs) in self._steps
 
     def value(self, name: str, inputs: Any = None) -> Any:
-        """Return the value of a step that was finished, or None where it was not."""
+        """Return the value of a step that was finished, or None if it was not."""
         return self._steps.get(self._key(name, inputs), (name, None))[1]
 
     def values(self, prefix: str) -> list[Any]:
@@ -199,7 +199,7 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 
 def _checked(line: bytes) -> dict[str, Any] | None:
-    """Return a line's content, or None where it is not what was written."""
+    """Return a line's content, or None if it is not what was written."""
     entry = _parsed(line)
     if entry is None:
         return None

@@ -1,4 +1,4 @@
-"""The lock on a run's folder: one run at a time works there, and a second one is told which."""
+"""The lock on a run's folder: only one run works there at a time, and another learns which one holds it."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ def refuse_held(folder: Path) -> None:
 def _held(folder: Path) -> RunError:
     try:
         holder = json.loads((folder / _HOLDER).read_text(encoding="utf-8"))
-        found = f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
+        held_by = f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
     except (OSError, ValueError, KeyError, TypeError):  # it has only just begun, or is just ending
-        found = "another process"
+        held_by = "another process"
     return RunError(
         "another run is at work in this folder",
         where=str(folder.parent),
-        found=found,
+        found=held_by,
         expected="one run at a time in a folder",
         advice="wait until it has ended, or name another place with --output_model",
     )

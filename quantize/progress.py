@@ -1,4 +1,4 @@
-"""How long work tells of its progress; only the command line draws it."""
+"""How long-running work reports progress; only the command line draws it."""
 
 from __future__ import annotations
 

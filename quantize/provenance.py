@@ -1,4 +1,4 @@
-"""Hashes, versions and commits: what a figure came from."""
+"""Hashes, versions and commits: where a figure comes from."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def versions() -> dict[str, str]:
 
 
 def git_state(folder: Path) -> tuple[str, bool] | None:
-    """Return (commit, dirty) of the checkout that ``folder`` lies in, or None where there is none."""
+    """Return (commit, dirty) of the checkout that ``folder`` lies in, or None outside any checkout."""
     try:
         commit = subprocess.run(
             ["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10

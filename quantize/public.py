@@ -1,4 +1,4 @@
-"""What a Python user calls: paths and settings as keyword arguments, the report's types as results.
+"""The Python API: paths and settings as keyword arguments, the report's types as results.
 
 Each function is what the command of the same name does. The examples run where the model and the images named are.
 """
@@ -53,7 +53,7 @@ def tune(
         skip_unreadable: Leave unreadable images out, and list them.
         criterion: ``none``: no baseline check and no verdict.
         workers: Processes that decode images; None: one a core.
-        progress: Called as each long stage goes on.
+        progress: Called as each long stage advances.
         settings: Any setting of a configuration file, by its last name: ``data_path``, ``preset``, ``relative``, …
 
     Returns:
@@ -108,7 +108,7 @@ def benchmark(
         batch_sizes: Batch sizes to measure throughput at; None: none.
         skip_unreadable: Leave unreadable images out, and list them.
         workers: Processes that decode images; None: one a core.
-        progress: Called as each long stage goes on.
+        progress: Called as each long stage advances.
         settings: Any setting of a configuration file, by its last name.
 
     Raises:
@@ -154,7 +154,7 @@ def evaluate(
         config: A configuration file; the other arguments win over it.
         skip_unreadable: Leave unreadable images out, and list them.
         workers: Processes that decode images; None: one a core.
-        progress: Called as each long stage goes on.
+        progress: Called as each long stage advances.
         settings: Any setting of a configuration file, by its last name.
 
     Raises:
@@ -243,7 +243,7 @@ def check(
 
     Args:
         run: The run's folder, or its ``report.json``.
-        baseline: What ``quantize baseline accept`` wrote; None where the tolerances compare with none.
+        baseline: What ``quantize baseline accept`` wrote; None if the tolerances compare with none.
         tolerances: A YAML file; None: the packaged ones.
         junit: Where JUnit XML goes; None: nowhere.
         on_inconclusive: What to make of inconclusive lines; None: they have an exit code of their own.

@@ -1,4 +1,4 @@
-"""The decision a quantized model is built from, whatever its format."""
+"""The recipe of a quantized model, independent of its format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which class of CPUs a model is made for, and what follows from it."""
+"""The class of CPUs that a model is made for, and its consequences."""
 
 from __future__ import annotations
 

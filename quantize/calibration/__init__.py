@@ -1,1 +1,1 @@
-"""What the calibration images do to every tensor, and the ranges that follow from it without another inference."""
+"""Statistics of every tensor over the calibration images, and the ranges that follow without another inference."""

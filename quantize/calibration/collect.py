@@ -1,4 +1,4 @@
-"""The one streaming pass over the calibration images."""
+"""The single streaming pass over the calibration images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which tensors a calibration pass must read, which follow from others, and how a model gives its inner tensors."""
+"""Which tensors a calibration pass reads, which follow from others, and how inner tensors become outputs."""
 
 from __future__ import annotations
 

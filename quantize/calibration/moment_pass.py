@@ -1,4 +1,4 @@
-"""The pass over calibration images that collects the second moments of layers' inputs."""
+"""The calibration pass that collects the second moments of each layer's inputs."""
 
 from __future__ import annotations
 

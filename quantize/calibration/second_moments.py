@@ -1,4 +1,4 @@
-"""Second moments of the inputs of layers: what a change of their weights does to their outputs.
+"""Second moments of layer inputs: they tell how a change of weights changes the layer's output.
 
 For a layer ``y = W x`` the mean squared change of ``y`` under ``W -> W + D`` is ``trace(D E[x xT] DT)``. The matrix
 ``E[x xT]`` over sampled positions of some calibration images is all that local least squares needs. The moments of all
@@ -108,16 +108,16 @@ class MergedMoments(Mapping[str, SecondMoments]):
 def stored_moments(
     folder: Path, fingerprints: Mapping[str, str], collect: Callable[[], Mapping[str, SecondMoments]]
 ) -> Mapping[str, SecondMoments]:
-    """Return the second moments with these fingerprints, from their file where it is there.
+    """Return the second moments with these fingerprints, from their file if it exists.
 
     Args:
         folder: The run's work folder.
         fingerprints: What the moments come from: the model, the images, the preprocessing.
-        collect: Called where there are none yet; its result is stored.
+        collect: Called if there are none yet; its result is stored.
     """
     path = path_of(folder, "moments", fingerprints)
     try:
-        with zipfile.ZipFile(path) as archive:  # read once as a whole: each layer is read only when it is asked for
+        with zipfile.ZipFile(path) as archive:  # read once as a whole: each layer is read on demand
             damaged = archive.testzip()
         if damaged is None:
             return StoredMoments(path)

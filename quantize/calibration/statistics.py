@@ -1,4 +1,4 @@
-"""What is known of every tensor after the calibration pass."""
+"""The statistics of every tensor after the calibration pass."""
 
 from __future__ import annotations
 

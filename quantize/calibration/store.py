@@ -1,4 +1,4 @@
-"""Calibration statistics as files in a run's folder, named by what they come from."""
+"""Calibration statistics stored in the run's folder, in files named by the hash of their sources."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ Files are written in one step, so one that is no such file was damaged from outs
 def stored_statistics(
     folder: Path, fingerprints: Mapping[str, str], collect: Callable[[], CalibrationStatistics]
 ) -> CalibrationStatistics:
-    """Return the statistics with these fingerprints, from their file where it is there.
+    """Return the statistics with these fingerprints, from their file if it exists.
 
     Args:
         folder: The run's work folder.
         fingerprints: What the statistics come from: the model, the images, the preprocessing.
-        collect: Called where there are none yet; its result is stored.
+        collect: Called if there are none yet; its result is stored.
     """
     path = path_of(folder, "statistics", fingerprints)
     stored = load_statistics(path)
@@ -75,7 +75,7 @@ def save_statistics(statistics: CalibrationStatistics, path: Path) -> None:
 
 
 def load_statistics(path: Path) -> CalibrationStatistics | None:
-    """Return the statistics in a file, or None where there is no file or it is no such file."""
+    """Return the statistics in a file, or None if it is missing or of another kind."""
     arrays = read_arrays(path)
     if arrays is None:
         return None
@@ -121,7 +121,7 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
 
 
 def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]] | None:
-    """Return the arrays in an ``.npz`` file, or None where there is no file or it is no such file."""
+    """Return the arrays in an ``.npz`` file, or None if it is missing or of another kind."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}

@@ -1,1 +1,1 @@
-"""The command line: builds values, calls one function of ``quantize.commands``, prints."""
+"""The command line: builds values, calls one function of ``quantize.commands`` and prints the result."""

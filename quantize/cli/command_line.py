@@ -1,4 +1,4 @@
-"""The words of a command line: brought to one form, each flag known and with a value, then left to Typer.
+"""Command-line arguments, normalized and checked (known flags, no missing values) before Typer parses them.
 
 ``--key=value`` and ``--key value``, underscores and dashes are the same; an unknown word is answered with the nearest
 known one.

@@ -1,4 +1,4 @@
-"""Which configuration a command starts from."""
+"""The configuration that a command starts from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The console script: parses, runs one command, and turns what happens into an exit code."""
+"""The console script: parses the command line, runs one command and turns the outcome into an exit code."""
 
 from __future__ import annotations
 

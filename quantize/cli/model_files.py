@@ -1,4 +1,4 @@
-"""``quantize inspect``, ``verify``, ``fetch`` and ``zoo``: model files, and where known ones come from."""
+"""``quantize inspect``, ``verify``, ``fetch`` and ``zoo``: commands on model files."""
 
 from __future__ import annotations
 

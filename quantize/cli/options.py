@@ -1,4 +1,4 @@
-"""Options and arguments of the commands, with their types: made from annotations, and from the settings' models.
+"""Typed options and arguments of the commands, generated from annotations and from the settings models.
 
 A command is a function. What is special to it stands in its signature, as ``Annotated[KIND, Option(HELP)]`` with one of
 ``quantize.config.values`` or a ``Literal`` as the kind; the settings that it takes come from ``takes_settings``. The

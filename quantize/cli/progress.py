@@ -1,4 +1,4 @@
-"""Progress as a person at a terminal, or the reader of a log, wants it."""
+"""Progress for a terminal or for a log."""
 
 from __future__ import annotations
 

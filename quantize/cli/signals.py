@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP end a command as Ctrl-C does: what is under way is closed, and children are ended."""
+"""SIGTERM and SIGHUP end a command as Ctrl-C does: open work is cleaned up and child processes are stopped."""
 
 from __future__ import annotations
 

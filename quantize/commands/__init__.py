@@ -1,1 +1,1 @@
-"""One use case for each command: what Python users and the command line both call."""
+"""One function per command, shared by Python users and the command line."""

@@ -1,4 +1,4 @@
-"""Models compared on the same images: accuracy on all of them, latency in alternation."""
+"""Compare models on the same images: accuracy on all of them, latency in alternation."""
 
 from __future__ import annotations
 

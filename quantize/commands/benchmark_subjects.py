@@ -1,4 +1,4 @@
-"""What a benchmark is asked for: which models it measures, and on which images."""
+"""The models and images of a benchmark."""
 
 from __future__ import annotations
 

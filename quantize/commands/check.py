@@ -1,4 +1,4 @@
-"""A run compared with an accepted baseline (lines, exit code, ``check.md``, JUnit), and accepted as one."""
+"""Check a run against an accepted baseline (lines, exit code, ``check.md``, JUnit), or accept it as the baseline."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def check_run(
 
     Args:
         run: The run's folder, or its ``report.json``.
-        baseline: The accepted baseline; None where the tolerances compare with none, or ``limits_only``.
+        baseline: The accepted baseline; None if the tolerances compare with none, or ``limits_only``.
         tolerances: A YAML file; None: those of ``configs/tolerances.yaml``.
         junit_file: Where JUnit XML goes; None: nowhere.
         on_inconclusive: What to make of inconclusive lines; None: they have an exit code of their own.
@@ -75,7 +75,7 @@ def check_run(
 
 
 def default_tolerances() -> Tolerances:
-    """Return what is checked where no file is named."""
+    """Return the tolerances that apply if no file is named."""
     with resources.as_file(resources.files("quantize.gate").joinpath("default_tolerances.yaml")) as path:
         return read_tolerances(path)
 
@@ -98,7 +98,7 @@ def _facts(name: str | None, folder: Path) -> FileFacts | None:
 
 
 def accept_run(run: Path, output: Path) -> Baseline:
-    """Write a run as a baseline, over an earlier one: it is under version control, and its diff is what is reviewed.
+    """Write a run as a baseline, over an earlier one: it is under version control, and its diff is reviewed.
 
     Args:
         run: The run's folder, or its ``report.json``.

@@ -1,4 +1,4 @@
-"""Is a data set what it should be? Every image is read once and checked."""
+"""Check a data set by reading every image once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def check_images(
         data_path: The images.
         label_path: Their labels; None: the container's own.
         calibration_list: Names of the calibration images; None: they are drawn later, apart from the others.
-        classes: The model's number of classes, which labels must be below; None where it is not known.
+        classes: The model's number of classes, which labels must be below; None if it is not known.
         sheet: Where a page of small pictures goes; None: nowhere.
         workers: Processes that decode; None: one a core.
         progress: Called after every image.

@@ -1,4 +1,4 @@
-"""Is the set-up right, before any tuning? All checks of a model, its images, labels and preprocessing."""
+"""Check a setup before tuning: the model, its images, labels and preprocessing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from quantize.models.reading import read_model
 from quantize.prediction.preprocessing import model_preprocessing
 from quantize.processes.pool import available_cpus
 from quantize.progress import Progress, silent
-from quantize.run.preflight import machine_section
+from quantize.run.measuring import machine_section
 from quantize.run.resolve import with_target
 
 _CALIBRATION_IMAGES = 8

@@ -1,4 +1,4 @@
-"""What this CPU is, what its kernels reach, and what int8 is expected to gain in a model."""
+"""This CPU, the rates that its kernels reach, and the speed-up expected of int8 in a model."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class MachineReport(Section):
     Attributes:
         machine: The CPU.
         from_cache: Whether it had been measured before.
-        expectation: What int8 is expected to gain in the model; None where none was named, or no shape is known.
+        expectation: What int8 is expected to gain in the model; None if none was named, or no shape is known.
         layers: What the model's layers gain, each shape measured alone; empty without a model.
     """
 
@@ -71,7 +71,7 @@ def examine_machine(
         # Without a number of threads: one, as `tune` measures without one.
         expectation = expected(model.stem, layers, here.machine, threads or 1)
         times = partial(probe_times, rounds=_ROUNDS, max_seconds=_SECONDS)
-        gains = measured_gains(layers, here.machine.peaks(threads or 1), times)
+        gains = measured_gains(layers, here.machine.peak_rates(threads or 1), times)
     report = MachineReport(
         machine=here.machine, from_cache=here.from_cache is not None, expectation=expectation, layers=gains
     )

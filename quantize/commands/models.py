@@ -1,4 +1,4 @@
-"""What a model file is and says of itself, and which models are known by name."""
+"""What a model file contains, and which models are known by name."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Inspection:
         arithmetic: Multiply-adds, and those in int8.
         facts: What this tool wrote into it, key (without prefix) to text; empty for other models.
         stored: Layers that are stored in int8 and computed in fp32.
-        opening: What opening the model takes, where there are such layers; None where there are none.
+        opening: What opening the model takes, if it has such layers; None otherwise.
     """
 
     model: ModelArtifact
@@ -74,7 +74,7 @@ def inspect_model(path: Path) -> Inspection:
 
 
 def _opened(model: ModelArtifact) -> Resources:
-    """Return what opening a model takes, in a process of its own."""
+    """Return what opening a model costs, measured in a separate process."""
     given = model.contract.input
     shape = tuple(size if isinstance(size, int) else 1 for size in given.shape)
     plan = Plan(models={"model": model.path}, baseline=None, control=False)

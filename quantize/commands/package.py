@@ -1,4 +1,4 @@
-"""The models of a run, packed for others; and packages of others, checked."""
+"""Package a run's models for publication, and verify published packages."""
 
 from __future__ import annotations
 

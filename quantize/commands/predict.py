@@ -1,4 +1,4 @@
-"""What a model says about images."""
+"""Predict the classes of images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report of one run or several, drawn again from JSON."""
+"""Redraw the reports of one run or several from JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings of a run as Python's keyword arguments: the same names as the flags of the commands."""
+"""The settings of a run as Python keyword arguments, named like the flags of the commands."""
 
 from __future__ import annotations
 

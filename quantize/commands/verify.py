@@ -1,4 +1,4 @@
-"""A model file compared with the report of its run, and with a repetition of the run."""
+"""Verify a model file against the report of its run, optionally by repeating the run."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def report_of(model: Path) -> Path:
 
 
 def _view_of(report: RunReport, place: Path, artifact: ModelArtifact, path: Path) -> tuple[RunReport, ModelSection]:
-    """Return what is said of a file, and the report with the models of the engine that made it."""
+    """Return a file's section, and the report of the engine that made it."""
     views = [report, *(report.of_engine(engine) for engine in report.engines if not engine.written)]
     said = [(view, section) for view in views for section in view.models]
     if report.input_contract is not None:  # else the fp32 model is no file of the run's own
@@ -129,7 +129,7 @@ def _file_lines(artifact: ModelArtifact, section: ModelSection, report: RunRepor
         yield _line("valid", "the file is a valid ONNX model", None, "valid", "pass")
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         yield _line("valid", "the file is a valid ONNX model", None, str(error).splitlines()[0], "fail")
-    for name, title, expected, found in (
+    for name, title, expected, actual in (
         ("file", "the file is the one that was written", section.sha256, artifact.sha256),
         ("graph", "the graph is the one that was measured", section.graph_sha256, artifact.graph_sha256),
         (
@@ -139,7 +139,7 @@ def _file_lines(artifact: ModelArtifact, section: ModelSection, report: RunRepor
             section.deciding.evaluation.graph_sha256,
         ),
     ):
-        yield _line(name, title, expected[:_SHORT], found[:_SHORT], "pass" if expected == found else "fail")
+        yield _line(name, title, expected[:_SHORT], actual[:_SHORT], "pass" if expected == actual else "fail")
     said, expected_facts = read_facts(proto), facts(report, section.role)
     wrong = sorted(key for key in {*said, *expected_facts} if said.get(key) != expected_facts.get(key))
     title = "what the file says of itself is what the report says"

@@ -1,4 +1,4 @@
-"""Values of Neural Compressor 1.x that have another name here, or of which only a part is used."""
+"""Neural Compressor 1.x values that have another name here or are only partly supported."""
 
 from __future__ import annotations
 

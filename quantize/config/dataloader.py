@@ -122,7 +122,7 @@ def _offer(document: Document, path: KeyPath, value: Any, where: str, read: list
 
 
 def _is_a_block(document: Document, path: KeyPath, value: Any, known: tuple[str, ...]) -> bool:
-    """Return whether a value is a mapping with known keys only, and report where it is not."""
+    """Return whether a value is a mapping with known keys only, and report if it is not."""
     if not isinstance(value, dict):
         document.problems.append(
             Problem(document.where(path), f"{dotted(path)}: wrong type", shown(value), "a block of keys")

@@ -1,4 +1,4 @@
-"""A YAML file as nested values that know their line and column, and YAML without the surprises of 1.1."""
+"""A YAML file as nested values with line and column, without the surprises of YAML 1.1."""
 
 from __future__ import annotations
 

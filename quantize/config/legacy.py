@@ -1,4 +1,4 @@
-"""Keys of Neural Compressor 1.x that are accepted but not used; a note says so where one asks for something.
+"""Neural Compressor 1.x keys that are accepted but ignored, with a note where they would have had an effect.
 
 The keys are those of ``neural_compressor/conf/config.py`` of release 1.14.
 """
@@ -105,7 +105,7 @@ def set_unused_aside(document: Document, notes: list[str]) -> None:
 
 
 def _report_rest_of_unused_blocks(document: Document) -> None:
-    """Report what is left in blocks that only Neural Compressor has: keys that it does not know either."""
+    """Report keys in blocks of Neural Compressor that it does not know either."""
     for block in {tuple(key.split(".")[:-1]) for key in _UNUSED}:
         if not block or block_at(block) is not None or not document.has(block):
             continue

@@ -1,4 +1,4 @@
-"""From a file and flags to the settings of a run."""
+"""Load the settings of a run from a file and flags."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def fitted(wanted: InstanceBlock, document: Document, cores: int, notes: list[st
     for is cut down, with a note.
 
     Args:
-        wanted: What was asked for.
+        wanted: The requested instances and cores.
         document: Where each number came from; gains the problems.
         cores: The machine's cores.
         notes: Gains a note for each number that is cut down.

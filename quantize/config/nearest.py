@@ -1,4 +1,4 @@
-"""The name that a wrong one was probably meant to be."""
+"""The known name closest to a misspelled one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
-    """Return the candidate most like ``name``, whatever its case and dashes, or None where none is like it."""
+    """Return the candidate most like ``name``, whatever its case and dashes, or None if none is like it."""
     by_spelling = {_folded(candidate): candidate for candidate in candidates}
     matches = difflib.get_close_matches(_folded(name), by_spelling, n=1, cutoff=0.6)
     return by_spelling[matches[0]] if matches else None

@@ -1,4 +1,4 @@
-"""Settings from flags, laid over those of the file."""
+"""Settings from flags, which override those of the file."""
 
 from __future__ import annotations
 

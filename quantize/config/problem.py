@@ -1,4 +1,4 @@
-"""What is wrong with a setting, and how several problems become one error."""
+"""A problem with a setting, and how several problems become one error."""
 
 from __future__ import annotations
 

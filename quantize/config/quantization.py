@@ -1,4 +1,4 @@
-"""Block ``quantization``: what the engine may do to the model."""
+"""Block ``quantization``: what the engine is allowed to do to the model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings' names and types, read off the models: for errors, suggestions and flags."""
+"""Names and types of the settings, derived from the models: for errors, suggestions and flags."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Setting:
         flag: Its flag, without dashes.
         description: What it decides, for help texts.
         expected: What it takes.
-        default: What it is when it is not given, as files have it; None where nothing is.
+        default: What it is when it is not given, as files have it; None if nothing is.
     """
 
     key: str
@@ -47,7 +47,7 @@ def settings() -> tuple[Setting, ...]:
 
 
 def field_at(path: KeyPath) -> FieldInfo | None:
-    """Return the field at a path, or None where the models have none."""
+    """Return the field at a path, or None if the models have none."""
     block: Any = RunConfig
     field: FieldInfo | None = None
     for index, part in enumerate(path):
@@ -66,7 +66,7 @@ def field_at(path: KeyPath) -> FieldInfo | None:
 
 
 def block_at(path: KeyPath) -> type[Block] | None:
-    """Return the block at a path, or None where there is a plain setting or nothing."""
+    """Return the block at a path, or None if a plain setting or nothing is there."""
     if not path:
         return RunConfig
     field = field_at(path)

@@ -1,4 +1,4 @@
-"""Neural Compressor 1.x's image transforms, as this tool's preprocessing where both mean the same."""
+"""Neural Compressor 1.x image transforms, translated where this tool's preprocessing means the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Block ``tuning``: the criterion, and how it is searched for."""
+"""Block ``tuning``: the criterion and how to search for a model that meets it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class StrategyBlock(Block):
 
 
 class CriterionBlock(Block):
-    """What a quantized model must reach: one of ``relative`` and ``absolute`` where there are labels."""
+    """What a quantized model must reach: with labels, one of ``relative`` and ``absolute``."""
 
     relative: Fraction | None = Field(
         default=None, description="Largest loss of top-1, as a share of fp32's. 0.01 where --absolute is not given."
@@ -73,7 +73,7 @@ class CriterionBlock(Block):
 
 
 class SpeedCriterionBlock(Block):
-    """How fast a quantized model must be, where it is made for CPUs of this machine's class."""
+    """How fast a quantized model must be, if it is made for CPUs of this machine's class."""
 
     min_speedup: Speedup = Field(
         default=1.0,
@@ -117,5 +117,5 @@ class TuningBlock(Block):
 
     @property
     def speed(self) -> SpeedCriterion:
-        """Return what speed is asked for, with the certainty that the criterion on accuracy has."""
+        """Return the requested speed, at the confidence of the accuracy criterion."""
         return SpeedCriterion(self.speed_criterion.min_speedup, self.accuracy_criterion.confidence)

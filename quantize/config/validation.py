@@ -1,4 +1,4 @@
-"""What the models refuse, in the user's terms: file, line, key, what was found and expected, the nearest right name."""
+"""Validation errors in the user's terms: file, line, key, the value, what was expected and the nearest valid name."""
 
 from __future__ import annotations
 

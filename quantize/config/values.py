@@ -1,4 +1,4 @@
-"""Blocks of settings, and the kinds of values that settings take: their ranges, and how text becomes one of them."""
+"""Types of settings: blocks and values, their ranges, and how they are parsed from text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a YAML file, node by node, so that every value's place is known."""
+"""Read a YAML file node by node, keeping the position of every value."""
 
 from __future__ import annotations
 

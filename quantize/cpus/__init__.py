@@ -1,1 +1,1 @@
-"""Classes of CPUs by how they compute integer products: a file a class."""
+"""Classes of CPUs by how they compute integer products, one file each."""

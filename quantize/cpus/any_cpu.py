@@ -1,4 +1,4 @@
-"""CPUs of no class that is known."""
+"""CPUs of no known class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""arm64: sums of integer products are exact, with and without a dot product of bytes."""
+"""arm64: sums of integer products are exact, with or without byte dot products."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""x86 without a dot product of bytes, with AVX512 too: sums of two products are added in 16 bits, and saturate."""
+"""x86 without byte dot products, AVX512 included: sums of two products are added in 16 bits and saturate."""
 
 from __future__ import annotations
 

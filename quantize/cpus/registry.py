@@ -1,4 +1,4 @@
-"""All classes of CPUs. A new one is a file next to this one and a line here."""
+"""All classes of CPUs. To add one, write a file in this folder and list it here."""
 
 from __future__ import annotations
 

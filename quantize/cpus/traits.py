@@ -1,4 +1,4 @@
-"""What is known of a class of CPUs."""
+"""The properties of a class of CPUs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""x86 with a dot product of bytes, whose sums are exact."""
+"""x86 with byte dot products: sums are exact."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Crops as normalized batches: what a model is fed, and the two shapes that quantizers ask for."""
+"""Crops as normalized batches, in the two shapes that quantizers ask for."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Batch:
     Attributes:
         ids: The images' names; every prediction leads back to a file.
         images: (N, 3, H, W) float32, normalized, contiguous.
-        labels: (N,) int64, or None where the data has no labels.
+        labels: (N,) int64, or None if the data has no labels.
     """
 
     ids: tuple[str, ...]
@@ -81,7 +81,7 @@ Labels = npt.NDArray[np.int64]
 class CalibrationDataLoader:
     """A calibration set for Neural Compressor (iterates ``(input, label)``) and onnxruntime (``get_next``).
 
-    Inputs are (N, 3, H, W) float32; labels (N,) int64, or None where the data has none. Every iteration starts anew;
+    Inputs are (N, 3, H, W) float32; labels (N,) int64, or None if the data has none. Every iteration starts anew;
     ``get_next`` has a place of its own, which ``rewind`` sets back.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Where downloads and crops are kept between runs."""
+"""The folder that keeps downloads and crops between runs."""
 
 from __future__ import annotations
 

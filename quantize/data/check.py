@@ -1,4 +1,4 @@
-"""Is this data set what it should be: counts, modes, unreadable images, duplicates, calibration in evaluation."""
+"""Checks of a data set: counts, image modes, unreadable images, duplicates, calibration images in evaluation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Inspection:
 
     Attributes:
         row: Its position in the list.
-        sha256: Hash of the encoded bytes, or None where they cannot be read.
+        sha256: Hash of the encoded bytes, or None if they cannot be read.
         reason: Why the image is unreadable, or None; the fields below are set for readable ones.
         format: Pillow's name of the file format.
         mode: Pillow's mode: RGB, L, CMYK, P, I;16 and so on.
@@ -108,9 +108,9 @@ class DataCheck:
         modes: (Pillow's mode, readable images of it), the most frequent first.
         converted: (image, mode) of those that are not 8-bit RGB; they are converted when loaded.
         turned: Images that EXIF says lie on their side; they are stood upright when loaded.
-        shortest_side: Pixels of the shortest side of all readable images, or None where there are none.
+        shortest_side: Pixels of the shortest side of all readable images, or None if no image is readable.
         duplicates: Groups of images with the same bytes.
-        calibration: Number of calibration images, or None where none were named.
+        calibration: Number of calibration images, or None if none were named.
         calibration_in_evaluation: Evaluation images that are calibration images, or have the same bytes as one.
     """
 
@@ -151,7 +151,7 @@ def check_data(
 
     Args:
         images: The data set.
-        calibration: Ids of the calibration images; all others evaluate. None where they are not fixed.
+        calibration: Ids of the calibration images; all others evaluate. None if they are not fixed.
         in_evaluation: Whether the calibration images evaluate too.
         workers: Number of processes; None: as many as CPUs, fewer for few images.
         progress: Called with the number of images checked.

@@ -1,4 +1,4 @@
-"""Images in portions for child processes."""
+"""Images split into chunks for child processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page of small pictures with their labels, to see at a glance whether the labels are right."""
+"""A contact sheet of thumbnails with their labels, to check the labels at a glance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a file's bytes to the model's square of pixels: decoded, upright, RGB, resized, cropped."""
+"""Decode an image file to the model's square of pixels: upright, RGB, resized, cropped."""
 
 from __future__ import annotations
 

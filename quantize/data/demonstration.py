@@ -1,4 +1,4 @@
-"""The data of the demonstration: views of 20 photographs, laid out as a user's own data would be."""
+"""Demonstration data: views of 20 photographs, laid out like a user's own data."""
 
 from __future__ import annotations
 

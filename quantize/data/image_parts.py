@@ -1,4 +1,4 @@
-"""The images of a run: decoded, preprocessed as the model takes them, and divided into their parts."""
+"""The images of a run: decoded, preprocessed for the model and split into parts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Images:
 
     @property
     def certification(self) -> Crops | None:
-        """Return the images that no trial sees, or None where none are kept."""
+        """Return the images that no trial sees, or None if none are kept."""
         return self.crops.subset(self.split.certification) if self.split.certification else None
 
 

@@ -1,4 +1,4 @@
-"""A list of images with their labels, wherever their bytes are."""
+"""A list of images with labels, independent of where their bytes are stored."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ImageRecord:
 
     Attributes:
         id: Its name within the data: a path relative to the folder, an archive member, a row.
-        label: Its class, or None where the data has no labels.
+        label: Its class, or None if the data has no labels.
         locator: Where the source finds its bytes.
         place: File and line that name it, such as ``val.txt:17``, where a file does.
     """
@@ -121,7 +121,7 @@ class NamedData:
     Attributes:
         place: The images, as the user named them.
         label_path: A label file or the devkit, which then decides; None: the container's own labels count.
-        classes: The model's number of classes; None where it is not known.
+        classes: The model's number of classes; None if it is not known.
         progress: Called with the number of archive members listed.
     """
 
@@ -137,7 +137,7 @@ def is_image_name(name: str) -> bool:
 
 
 def images_only(names: Iterable[str]) -> tuple[list[str], tuple[str, ...]]:
-    """Return the names that end as an image's does, and a note on the others where there are any."""
+    """Return the names that end as an image's does, and a note on the others, if any."""
     images: list[str] = []
     others: list[str] = []
     for name in names:

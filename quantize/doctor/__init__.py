@@ -1,1 +1,1 @@
-"""Is the set-up right, before anything is tuned? Each finding says what, how sure, and what to do."""
+"""Checks of a setup before tuning. Each finding says what is wrong, how certain that is, and what to do."""

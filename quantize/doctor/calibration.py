@@ -1,4 +1,4 @@
-"""Are the images that ranges are taken from kept apart from those that accuracy is measured on?"""
+"""Are the calibration images kept apart from the evaluation images?"""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _MACHINE, _SATURATION = "machine", "saturation"
 
 
 def examine_cpu(section: MachineSection) -> Examination:
-    """Return what int8 is expected to gain in the model on this CPU, with a note where it has no VNNI.
+    """Return what int8 is expected to gain in the model on this CPU, with a note if it has no VNNI.
 
     Args:
         section: The CPU, measured, and the model's expectation.
@@ -33,7 +33,7 @@ def examine_cpu(section: MachineSection) -> Examination:
 
 
 def _without_dot_product(section: MachineSection) -> Finding:
-    machine, peak = section.machine, section.machine.single.of("pointwise")
+    machine, rates = section.machine, section.machine.single.of("pointwise")
     gains = "what int8 gains here is not known"
     if section.expectation is not None:
         gains = f"int8 is expected to gain {section.expectation.gain:.1f}x here"
@@ -42,8 +42,8 @@ def _without_dot_product(section: MachineSection) -> Finding:
         severity="note",
         what=f"This CPU has no dot product of int8 (VNNI): {gains}.",
         sure="certain",
-        evidence=f"onnxruntime {machine.onnxruntime} reaches {peak.int8 / 1e9:.0f} G multiply-adds a second in int8 "
-        f"and {peak.fp32 / 1e9:.0f} in fp32 (Conv 1x1, one thread). {saturation_words(machine)}",
+        evidence=f"onnxruntime {machine.onnxruntime} reaches {rates.int8 / 1e9:.0f} G multiply-adds a second in int8 "
+        f"and {rates.fp32 / 1e9:.0f} in fp32 (Conv 1x1, one thread). {saturation_words(machine)}",
         advice="Tune with --target auto, the default: layers that int8 makes slower stay in fp32. Where the model will "
         "run on CPUs with VNNI, name them; speed is then not judged here.",
         command="--target vnni",

@@ -1,4 +1,4 @@
-"""What an examination shows: values that a program reads, and the text that a person reads."""
+"""The findings of a check, as data and as text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Finding(Section):
         sure: How sure that is.
         evidence: What it rests on, with figures.
         advice: What to do.
-        command: The command or flags that do it, or None where no command can.
+        command: The command or flags that do it, or None if no command can.
     """
 
     check: str

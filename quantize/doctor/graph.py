@@ -1,4 +1,4 @@
-"""What a model's graph alone tells: damaged weights, quantized already, two softmaxes, operators without int8."""
+"""Checks of the graph alone: damaged weights, already quantized, two softmaxes, operators without int8."""
 
 from __future__ import annotations
 

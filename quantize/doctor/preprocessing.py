@@ -1,4 +1,4 @@
-"""Is the preprocessing the one that the model was trained with? Others are tried, each changed in one part."""
+"""Is the preprocessing the one that the model was trained with? Variants that differ in one part are tried."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def variants(asked: Preprocessing, size: tuple[int, int] | None) -> tuple[Varian
 
     Args:
         asked: Sizes decided.
-        size: The model's (height, width), or None where it takes others.
+        size: The model's (height, width), or None if it takes others.
     """
     seen = {asked.fingerprint}
     others: list[Variant] = []

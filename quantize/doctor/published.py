@@ -1,4 +1,4 @@
-"""Is the model as accurate as published, within what so few images can tell?"""
+"""Is the model as accurate as published, within the margin of a small sample?"""
 
 from __future__ import annotations
 

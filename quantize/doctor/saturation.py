@@ -1,4 +1,4 @@
-"""Where sums of two products overflow 16 bits on CPUs without VNNI, and what that costs.
+"""Where sums of two products overflow 16 bits on CPUs without VNNI, and what that costs in accuracy.
 
 Without VNNI, onnxruntime multiplies uint8 activations and int8 weights with VPMADDUBSW, which adds two neighbouring
 products in 16 bits and saturates at 32,767. In a Conv the neighbours are two channels at the same place of the kernel.

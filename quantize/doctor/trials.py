@@ -1,4 +1,4 @@
-"""What a model says about the same images under several preprocessings, each run once, and how these compare."""
+"""A model's predictions for the same images under several preprocessings, each run once."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Predictions:
         return np.asarray(self.top1 == labels)
 
     def likelihoods(self, labels: Labels) -> NDArray[np.float64]:
-        """Return float64 (N,), the logarithm of the probability of each label; the least one where it is no class."""
+        """Return float64 (N,), the logarithm of the probability of each label; the lowest for a label of no class."""
         inside = (labels >= 0) & (labels < self.classes)
         chosen = np.take_along_axis(self.logs, np.where(inside, labels, 0)[:, np.newaxis], axis=1)[:, 0]
         return np.where(inside, chosen, self.logs.min(axis=1))

@@ -1,1 +1,1 @@
-"""Engines that turn an fp32 model and a recipe into a quantized one; Neural Compressor among them."""
+"""Engines that turn an fp32 model and a recipe into a quantized model; Neural Compressor is one of them."""

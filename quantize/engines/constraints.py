@@ -1,4 +1,4 @@
-"""What ``op_wise`` and ``optype_wise`` keep in float, for engines that take no other constraint on ops."""
+"""The ops that ``op_wise`` and ``optype_wise`` keep in float, for engines that support no other constraint."""
 
 from __future__ import annotations
 

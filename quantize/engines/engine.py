@@ -1,4 +1,4 @@
-"""The one seam for engines: what each one takes and gives, and the registry that finds one by its name.
+"""The interface of engines, and the registry that finds an engine by name.
 
 An engine searches and builds. It never evaluates or times a model by itself: the run hands it callbacks for that, so
 that every engine is judged by the same criterion on the same images. A new engine is a folder ``engines/NAME/`` whose
@@ -55,12 +55,12 @@ class EngineSearch(Protocol):
             rejected: Ids of the recipes whose files missed.
 
         Returns:
-            The candidate; None where this search knows of no other.
+            The candidate; None if this search knows of no other.
         """
         ...
 
     def placed(self, trial: Trial, /) -> PlacedTrial | None:
-        """Return a trial with its layers where they are fastest; None where the search itself decides that."""
+        """Return a trial with its layers where they are fastest; None if the search itself decides that."""
         ...
 
     def in_float(self, trial: Trial, /) -> PlacedTrial:
@@ -77,7 +77,7 @@ class Engine(Protocol):
         in_words: Its name in sentences.
         corrects_own_scores: Its search corrects the scores of its candidates, so that the run does not.
         has_own_process: Its search runs in a child process, whose memory is what a report tells of it.
-        yields_trials_again: A search that goes on after an interruption yields its finished trials again, from the
+        yields_trials_again: A search resumed after an interruption yields its finished trials again, from the
             steps in the journal; otherwise they are handed back to it.
     """
 
@@ -135,7 +135,7 @@ class Engine(Protocol):
 
 
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
-"""Every engine there is: ``quantize.engines.NAME.engine.ENGINE``, imported when it is asked for."""
+"""All engines: ``quantize.engines.NAME.engine.ENGINE``, imported on demand."""
 
 
 BOTH: tuple[EngineName, ...] = ("inc", "native")

@@ -1,4 +1,4 @@
-"""Files that an engine and its child process exchange: calibration images there, candidates back."""
+"""Files exchanged between an engine and its child process: calibration images in, candidates out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an engine is given for a search: values, and callbacks with which the run evaluates, times and remembers."""
+"""The input of an engine's search: values, and callbacks by which the run evaluates, times and remembers."""
 
 from __future__ import annotations
 
@@ -108,16 +108,16 @@ class CalibrationSet:
 
 @dataclass(frozen=True)
 class SearchTask:
-    """One search: what is asked of an engine, and what it is given to do it.
+    """One search: the request to an engine, and what it is given to fulfil it.
 
     Attributes:
         model: The prepared fp32 model.
         criterion: What a candidate has to reach.
         calibration: The calibration images.
-        framework: ``onnxrt_qlinearops`` or ``onnxrt_qdq``: the format that the user asked for.
+        framework: ``onnxrt_qlinearops`` or ``onnxrt_qdq``: the format that the user requested.
         quantization: What may be done to the model; its target is a class of CPUs.
         tuning: Limits, strategy, placement and the seed.
-        speed: The speed-up that is asked for.
+        speed: The requested speed-up.
         times_count: Whether times on this machine say something about the target.
         rewrites: Names of the rewrites that the written files will have, in order.
         evaluation_fingerprint: Of the evaluation images.
@@ -126,7 +126,7 @@ class SearchTask:
         callbacks: Evaluates, times and remembers.
         journal: The run's journal: it has the values of finished steps.
         recorded: Times to decide by instead of measuring; None: measure.
-        earlier: Finished trials of this engine in the run that is resumed or goes on, which are not tried again.
+        earlier: Finished trials of this engine in the resumed or continued run, which are not tried again.
         rejected: Ids of recipes that do not count as met: what was written from them missed the criterion.
         progress: Called as long work proceeds.
     """

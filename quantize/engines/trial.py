@@ -1,4 +1,4 @@
-"""What an engine's search gives: trials, where their layers compute, and what the search came to."""
+"""The results of an engine's search: trials, the placement of their layers, and the outcome."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from quantize.recipe import Recipe
 
 if TYPE_CHECKING:
     from quantize.engines.native.search.latency_table import LatencyTable
-    from quantize.engines.placement.search import Option
+    from quantize.engines.placement.placement import Option
     from quantize.models.artifact import ModelArtifact
 
 
@@ -37,8 +37,8 @@ class Trial:
     Attributes:
         index: Its place in the order of trials, from 0.
         recipe: What was tried.
-        artifact: The candidate, kept whether or not it met the criterion; None where building it failed.
-        metric: The criterion's metric, a fraction; None where nothing was measured.
+        artifact: The candidate, kept whether or not it met the criterion; None if building it failed.
+        metric: The criterion's metric, a fraction; None if nothing was measured.
         seconds: Time spent on it: calibrating, quantizing and evaluating.
         failure: The stage and the error, or None.
         repeats: Id of an earlier trial's recipe that gave the same graph, which was not run again; None for a graph of
@@ -89,12 +89,12 @@ class CandidateRecord:
     Attributes:
         recipe_id: What it was built from.
         step: The step of the search that it came from.
-        predicted_ns: Its predicted time for one run; None where there was no prediction.
-        measured_ns: Its measured time; None where it was not measured.
-        speedup: fp32's time over its own; None where it was not measured.
+        predicted_ns: Its predicted time for one run; None if there was no prediction.
+        measured_ns: Its measured time; None if it was not measured.
+        speedup: fp32's time over its own; None if it was not measured.
         trial: Index of its trial; None for one that was timed only.
         images: Images that were looked at before its verdict was certain.
-        met: Whether it meets the criterion; None where that was not asked.
+        met: Whether it meets the criterion; None if that was not asked.
         pareto: No other candidate is at least as good in both the metric and the speed-up.
     """
 
@@ -134,10 +134,10 @@ class SearchOutcome:
         stopped_because: Why the search ended.
         seconds: How long it took, before an interruption included.
         others: Further trials that met the criterion, in the engine's order of preference.
-        may_go_on: It ended because a trial met the criterion, and can go on without that one.
-        peak_bytes: Largest resident set of the process that searched; None where the system does not tell.
-        record: How it went; None where the engine neither predicts nor measures times.
-        latencies: The times that decided; None where none did.
+        may_go_on: It ended because a trial met the criterion, and can continue without that one.
+        peak_bytes: Largest resident set of the process that searched; None if the system does not tell.
+        record: How it went; None if the engine neither predicts nor measures times.
+        latencies: The times that decided; None if none did.
     """
 
     chosen: Trial

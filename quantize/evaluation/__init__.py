@@ -1,1 +1,1 @@
-"""What a model gets right, image by image, and what two models' outcomes prove about each other."""
+"""Which images a model gets right, and what the outcomes of two models prove about their difference."""

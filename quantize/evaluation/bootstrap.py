@@ -1,4 +1,4 @@
-"""Paired bootstrap for figures that ties make fractional."""
+"""Paired bootstrap for metrics that ties make fractional."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def bootstrap_relative_drop(
     """Return the percentile interval of 1 - candidate / baseline.
 
     Returns:
-        None where a resample may hold no right answer of the baseline: nothing can be relative to that.
+        None if a resample may hold no right answer of the baseline: nothing can be relative to that.
     """
     if (cells.baseline * cells.counts).sum() < _FEW_RIGHT:
         return None

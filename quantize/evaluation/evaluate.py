@@ -1,4 +1,4 @@
-"""One streaming pass of a saved model over the evaluation images."""
+"""One streaming pass of a model over the evaluation images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One model's outcomes on one set of images: what every accuracy figure is derived from."""
+"""A model's outcomes on a set of images, from which every accuracy figure is derived."""
 
 from __future__ import annotations
 

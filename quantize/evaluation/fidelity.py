@@ -1,4 +1,4 @@
-"""How near a candidate's scores stay to the fp32 model's, which is always the reference side."""
+"""How close a candidate's scores are to the fp32 model's, which are always the reference."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ class Fidelity:
 
     @property
     def sqnr(self) -> float | None:
-        """Return signal energy / noise energy of the scores, a ratio; None where there is no noise at all."""
+        """Return signal energy / noise energy of the scores, a ratio; None without noise."""
         noise = math.fsum(self.noise)
         return math.fsum(self.signal) / noise if noise > 0 else None
 
     @property
     def sqnr_decibel(self) -> float | None:
-        """Return 10 log10 of ``sqnr``; None where there is no noise, or no signal."""
+        """Return 10 log10 of ``sqnr``; None without noise or signal."""
         ratio = self.sqnr
         return 10 * math.log10(ratio) if ratio else None
 

@@ -1,4 +1,4 @@
-"""Images on which quantization changed the answer, and classes that it hurts more than chance explains."""
+"""Images whose answer changed with quantization, and classes that lost more than chance explains."""
 
 from __future__ import annotations
 

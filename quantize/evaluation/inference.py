@@ -1,4 +1,4 @@
-"""From a batch of images to scores (N, classes), and from scores to logarithms of probabilities."""
+"""Run a batch of images to scores (N, classes), and convert scores to log probabilities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sample of images says: confidence intervals of a rate, and how many images a verdict would need."""
+"""Confidence intervals of a rate, and how many images a verdict would need."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def images_needed(
         power: Chance of the verdict.
 
     Returns:
-        None where the margin is below a millionth: no number of images decides a drop at the tolerance.
+        None if the margin is below a millionth: no number of images decides a drop at the tolerance.
 
     Raises:
         ValueError: The drop is larger than the discordant share.
@@ -90,7 +90,7 @@ def images_needed_for_rate(*, rate: float, threshold: float, confidence: float, 
     """Return the number of images that tell a true ``rate`` from ``threshold``, one-sided.
 
     Returns:
-        None where they are the same to a millionth.
+        None if they are the same to a millionth.
     """
     if abs(rate - threshold) < _NO_MARGIN:
         return None

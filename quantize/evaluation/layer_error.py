@@ -1,4 +1,4 @@
-"""How far each layer of the quantized model is from the same layer in fp32, on real images."""
+"""The error of each quantized layer against the same layer in fp32, on real images."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class LayerError:
     Attributes:
         node: Name of the fp32 model's node.
         op_type: Its operator.
-        sqnr_decibel: Energy of the fp32 layer's result over that of the difference, in dB; None where they are equal.
+        sqnr_decibel: Energy of the fp32 layer's result over that of the difference, in dB; None if they are equal.
     """
 
     node: str

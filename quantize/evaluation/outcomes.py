@@ -1,4 +1,4 @@
-"""Per-image outcomes of one model: where the true class ranks, and who ties with whom."""
+"""Per-image outcomes of a model: the rank of the true class, and its ties."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two models on the same images: only those that one gets right and the other wrong tell them apart."""
+"""Compare two models on the same images: only images that exactly one of them gets right tell them apart."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class PairedComparison(BaseModel):
         baseline_expected: The baseline's accuracy in expectation, a fraction of n.
         candidate_expected: The candidate's accuracy in expectation, a fraction of n.
         drop: Their difference, a fraction of n.
-        relative_drop: ``drop`` / ``baseline_expected``; None where the baseline gets nothing right.
+        relative_drop: ``drop`` / ``baseline_expected``; None if the baseline gets nothing right.
         drop_bootstrap: Paired bootstrap interval of ``drop``.
         relative_drop_bootstrap: Paired bootstrap interval of ``relative_drop``; None with too few right answers.
         drop_interval: Tango's score interval of (lost - gained) / n.

@@ -1,4 +1,4 @@
-"""When the fp32 model is right on almost no image: which preprocessing would it be right with?"""
+"""Finds the preprocessing that fits when the fp32 model gets almost every image wrong."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def relative_drop_interval(both: int, lost: int, gained: int, n: int, confidence
         confidence: Two-sided; each bound alone holds with (1 + confidence) / 2.
 
     Returns:
-        None where the baseline gets no image right: nothing can be relative to that.
+        None if the baseline gets no image right: nothing can be relative to that.
 
     Raises:
         ValueError: Counts that are no counts of n images.

@@ -1,4 +1,4 @@
-"""The fp32 model's scores, kept on disk so that every candidate is compared with the same ones."""
+"""The fp32 model's scores, stored on disk so that every candidate is compared with the same ones."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ScoreStore:
         """
         try:
             about = json.loads(_about(path).read_text("utf-8"))
-            bytes_found = path.stat().st_size
+            stored_bytes = path.stat().st_size
         except (OSError, json.JSONDecodeError) as error:
             raise RunError(
                 "no stored scores", where=str(path), found=str(error), advice="evaluate fp32 again"
@@ -60,11 +60,11 @@ class ScoreStore:
                 advice="remove the run's work folder",
             )
         ids, classes = tuple(about["ids"]), int(about["classes"])
-        if bytes_found != len(ids) * classes * 4:
+        if stored_bytes != len(ids) * classes * 4:
             raise RunError(
                 "stored scores do not fit their ids",
                 where=str(path),
-                found=f"{bytes_found} bytes",
+                found=f"{stored_bytes} bytes",
                 expected=f"{len(ids) * classes * 4} bytes",
                 advice="remove the run's work folder",
             )

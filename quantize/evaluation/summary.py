@@ -1,4 +1,4 @@
-"""The figures of an evaluation that a report embeds."""
+"""The evaluation figures in a report."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class FidelitySummary(_Frozen):
         agreement_interval: Its Wilson interval.
         pessimistic_agreement: The same with ties counting as disagreement.
         mean_kl: Mean KL(fp32 || candidate) in nats.
-        sqnr: Signal energy / noise energy of the scores; None where there is no noise.
+        sqnr: Signal energy / noise energy of the scores; None if there is no noise.
         sqnr_decibel: The same in dB.
     """
 

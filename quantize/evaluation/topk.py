@@ -1,4 +1,4 @@
-"""Top-k accuracy with ties treated as what they are: not decided."""
+"""Top-k accuracy in which ties count as undecided."""
 
 from __future__ import annotations
 

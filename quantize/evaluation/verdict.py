@@ -49,10 +49,10 @@ class Verdict(_Frozen):
         outcome: ``met``, ``not met``, or ``inconclusive``: the images do not settle it at this confidence.
         tolerance: What was asked.
         estimate: The measured drop (or agreement), a fraction.
-        confidence: One-sided; None where the point estimate decided.
-        low: Lower one-sided bound of the true value; None where the point estimate decided.
+        confidence: One-sided; None if the point estimate decided.
+        low: Lower one-sided bound of the true value; None if the point estimate decided.
         high: Upper one-sided bound.
-        images_needed: How many images would settle it at 80 % power if the estimates are the truth; None where it
+        images_needed: How many images would settle it at 80 % power if the estimates are the truth; None if it
             is settled, and where the estimate lies so near the tolerance that no number would.
     """
 
@@ -74,7 +74,7 @@ class Judgement(_Frozen):
     """The verdict that decides, and the one at 95 % that is always stated with it.
 
     Attributes:
-        deciding: By the point estimate, or at the confidence that was asked for.
+        deciding: By the point estimate, or at the requested confidence.
         at_95: At 95 % one-sided.
     """
 

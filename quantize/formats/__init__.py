@@ -1,4 +1,4 @@
-"""The two formats of a quantized graph, QDQ and QLinear, and the way between them."""
+"""The two formats of a quantized graph, QDQ and QLinear, and the conversion between them."""
 
 from __future__ import annotations
 

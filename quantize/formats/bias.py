@@ -1,4 +1,4 @@
-"""The bias of integer operators: int32 in units of the input's scale times the weight's."""
+"""The bias of integer operators: int32, in units of the input's scale times the weight's scale."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def add_bias(graph: Graph, hint: str, values: NDArray[Any], by_x: Parameters, by
 
 
 def integer_bias(graph: Graph, bias: str, by_x: Parameters, by_w: Parameters, factor: float = 1.0) -> str | None:
-    """Return the name of the int32 bias for a float bias; None where it is not constant.
+    """Return the name of the int32 bias for a float bias; None if it is not constant.
 
     A bias that is int32 behind its DequantizeLinear keeps its integers where its scale is the one that the operator
     implies; any other is rounded to it.

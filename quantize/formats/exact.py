@@ -1,4 +1,4 @@
-"""The same sums on every x86 CPU: int8 weights written as uint8, and sessions that compute with them.
+"""The same sums on every x86 CPU: int8 weights stored as uint8, and sessions that compute with them.
 
 Without VNNI, onnxruntime adds two neighbouring products of uint8 activations and int8 weights in 16 bits, where they
 can saturate (see ``formats.saturation``). An int8 weight and its zero point raised by 128 stand for the same real

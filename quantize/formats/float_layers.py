@@ -1,4 +1,4 @@
-"""Taking layers of a quantized graph back to float arithmetic, their weights in fp32 or stored in int8."""
+"""Put layers of a quantized graph back to float arithmetic, with weights in fp32 or stored in int8."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from onnx import ModelProto, NodeProto
 from quantize.formats.float_weights import Weights, put_weights
 from quantize.formats.parameters import is_dequantize, is_quantize
 from quantize.formats.qdq_pattern import Bounds, clip_bounds, constant_integers
-from quantize.graph.nodes import WEIGHTED
+from quantize.graph.nodes import MATRIX_PRODUCTS, WEIGHTED
 from quantize.graph.view import Graph
 
 
@@ -120,7 +120,7 @@ def computes_on_integers(graph: Graph, node: NodeProto) -> bool:
             return computes_on_integers(graph, maker)
     if not data or not all(is_dequantize(graph.producer(name)) for name in data):
         return False
-    return node.op_type in ("Gemm", "MatMul") or all(_only_quantized(graph, name) for name in node.output if name)
+    return node.op_type in MATRIX_PRODUCTS or all(_only_quantized(graph, name) for name in node.output if name)
 
 
 def _only_quantized(graph: Graph, name: str) -> bool:

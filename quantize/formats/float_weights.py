@@ -1,4 +1,4 @@
-"""Weights of layers that compute in fp32 in a quantized graph: stored in int8, and kept from being quantized.
+"""Weights of fp32 layers in a quantized graph: stored in int8, and protected from being quantized.
 
 A Cast and a Mul give stored weights their values. onnxruntime folds both when a session opens, so that the graph that
 runs is the fp32 model's own, fused and blocked, and the file takes a quarter. A DequantizeLinear instead is not folded:
@@ -134,7 +134,7 @@ def guard_float_layers(model: ModelProto) -> tuple[str, ...]:
 
 
 def _float_weights(graph: Graph, name: str) -> TensorProto | None:
-    """Return the tensor that holds a layer's weights where it computes on floats: fp32, or stored in int8."""
+    """Return the tensor that holds the weights of a layer that computes on floats: fp32, or stored in int8."""
     weights = graph.tensor(name)
     if weights is not None and weights.data_type == TensorProto.FLOAT:
         return weights

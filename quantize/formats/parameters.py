@@ -29,7 +29,7 @@ class Parameters(Grid):
 
 
 def parameters(graph: Graph, scale_name: str, zero_point_name: str, axis: int | None = None) -> Parameters | None:
-    """Read parameters from initializers; None where they are not constant.
+    """Read parameters from initializers; None if they are not constant.
 
     One value in an array of any shape is per tensor. A missing zero point is zero, of type uint8.
     """
@@ -66,7 +66,7 @@ def is_dequantize(node: NodeProto | None) -> bool:
 
 
 def node_parameters(graph: Graph, node: NodeProto) -> Parameters | None:
-    """Read the parameters of a QuantizeLinear or DequantizeLinear; None where they are not constant or blocked."""
+    """Read the parameters of a QuantizeLinear or DequantizeLinear; None if they are not constant or blocked."""
     if attribute(node, "block_size", 0):
         return None
     zero_point_name = node.input[2] if len(node.input) > 2 else ""

@@ -1,4 +1,4 @@
-"""From a graph of integer operators to QuantizeLinear-DequantizeLinear around float operators."""
+"""Convert a graph of integer operators to QuantizeLinear-DequantizeLinear around float operators."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OPSET = 13
 
 
 def to_qdq(model: ModelProto, *, opset: int = OPSET) -> ModelProto:
-    """Return a model in the QDQ format, at opset 13 or the model's own where that is higher.
+    """Return a model in the QDQ format, at opset 13 or the model's own if that is higher.
 
     Scales, zero points, weights and biases are those of the given model. What onnxruntime does not fuse between a
     DequantizeLinear and a QuantizeLinear of equal parameters (SpaceToDepth, Concat) works on the integers, so that

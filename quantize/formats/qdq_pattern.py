@@ -22,7 +22,7 @@ from quantize.graph.view import Graph
 
 @dataclass(frozen=True)
 class Bounds:
-    """The interval that a Relu or Clip confines values to, in real numbers; infinite where there is no bound."""
+    """The interval that a Relu or Clip confines values to, in real numbers; infinite without a bound."""
 
     low: float
     high: float
@@ -57,7 +57,7 @@ class QdqPattern:
 
     Attributes:
         node: The float node.
-        inputs: One entry per input: the integers behind it and their parameters, or None where it is not dequantized.
+        inputs: One entry per input: the integers behind it and their parameters, or None if it is not dequantized.
         integers: The quantized output's name.
         by: The quantized output's parameters.
         bounds: What a Relu or Clip between the node and its QuantizeLinear confines the output to, if there is one.
@@ -82,7 +82,7 @@ class QdqPattern:
 
 
 def quantized_input(graph: Graph, name: str) -> QuantizedInput | None:
-    """Return the integers behind a float tensor; None where no DequantizeLinear with known parameters makes it."""
+    """Return the integers behind a float tensor; None if no DequantizeLinear with known parameters makes it."""
     node = graph.producer(name)
     if node is None or not is_dequantize(node):
         return None
@@ -91,7 +91,7 @@ def quantized_input(graph: Graph, name: str) -> QuantizedInput | None:
 
 
 def quantizer(graph: Graph, name: str) -> NodeProto | None:
-    """Return the QuantizeLinear behind a tensor that comes out of a DequantizeLinear; None where there is no such."""
+    """Return the QuantizeLinear behind a tensor that comes out of a DequantizeLinear; None if there is none."""
     dequantize = graph.producer(name)
     node = graph.producer(dequantize.input[0]) if dequantize is not None and is_dequantize(dequantize) else None
     return node if is_quantize(node) else None
@@ -105,7 +105,7 @@ def constant_integers(graph: Graph, name: str) -> tuple[QuantizedInput, NDArray[
 
 
 def constant_values(graph: Graph, name: str) -> NDArray[Any] | None:
-    """Return what a float tensor holds where that is constant, quantized or not."""
+    """Return the values of a constant float tensor, quantized or not."""
     source = quantized_input(graph, name)
     if source is None:
         return graph.constant(name)
@@ -114,7 +114,7 @@ def constant_values(graph: Graph, name: str) -> NDArray[Any] | None:
 
 
 def output_quantization(graph: Graph, name: str) -> tuple[NodeProto, Parameters] | None:
-    """Return the one QuantizeLinear that reads a float tensor; None where anything else reads it too."""
+    """Return the one QuantizeLinear that reads a float tensor; None if anything else reads it too."""
     readers = graph.consumers(name)
     if graph.is_output(name) or len(readers) != 1 or not is_quantize(readers[0]):
         return None
@@ -123,7 +123,7 @@ def output_quantization(graph: Graph, name: str) -> tuple[NodeProto, Parameters]
 
 
 def qdq_pattern(graph: Graph, node: NodeProto, *, through_clip: bool = True) -> QdqPattern | None:
-    """Return the pattern around a float node with one output; None where its output is not only quantized.
+    """Return the pattern around a float node with one output; None if its output is not only quantized.
 
     Duplicate QuantizeLinear nodes of one tensor must have been merged before.
 

@@ -1,4 +1,4 @@
-"""From QuantizeLinear-DequantizeLinear around float operators to a graph of integer operators; and which it is."""
+"""Detect the format of a graph, and convert QDQ around float operators to integer operators."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from quantize.graph.view import Graph
 
 
 def quantized_format(model: ModelProto) -> Literal["qlinear", "qdq", "mixed", "float"]:
-    """Return the format of a model: that of its computing nodes where it has quantized ones.
+    """Return the format of a model: that of its computing nodes, if any are quantized.
 
     ``mixed`` means that both integer operators and float operators on dequantized weights occur. A QuantizeLinear or
-    DequantizeLinear at the border of float nodes is part of both formats.
+    DequantizeLinear between float and integer nodes is part of both formats.
     """
     graph = Graph(model)
     operators = any((node.domain, node.op_type) in QLINEAR_OPERATORS for node in graph.nodes)

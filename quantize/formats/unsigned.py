@@ -1,4 +1,4 @@
-"""The integer type of a quantized tensor, and tensors of int8 written again as uint8, 128 higher."""
+"""The integer type of a quantized tensor, and int8 tensors rewritten as uint8 with an offset of 128."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OFFSET = 128
 
 
 def integer_type(graph: Graph, name: str, zero_point: str = "") -> np.dtype[Any] | None:
-    """Return the type of a quantized tensor, or None where the graph does not tell it.
+    """Return the type of a quantized tensor, or None if the graph does not tell it.
 
     Args:
         graph: The graph in any format.
@@ -73,7 +73,7 @@ class Unsigned:
             shape: The shape that a zero point must have if there is none yet; None: not known.
 
         Returns:
-            Its name; None where it has none and the shape is not known.
+            Its name; None if it has none and the shape is not known.
         """
         if name:
             return self.integers(name)
@@ -91,7 +91,7 @@ class Unsigned:
             name: What a DequantizeLinear makes, possibly moved by further nodes.
 
         Returns:
-            Its name; None where the zero point to write is not known.
+            Its name; None if the zero point to write is not known.
         """
         if name not in self._reals:
             node = self._graph.producer(name)

@@ -1,1 +1,1 @@
-"""Tolerances, accepted baselines and checks: what lets a CI stop a regression."""
+"""Tolerances, accepted baselines and checks, with which a CI stops regressions."""

@@ -1,4 +1,4 @@
-"""An accepted run as a small file that people review: what later runs are held against."""
+"""An accepted run as a small, reviewable file that later runs are checked against."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Baseline(_Block):
     verdict: RunVerdict | None = None
 
     def figure(self, role: str, name: str) -> float | None:
-        """Return a figure, see ``FIGURES``, of a model or of the ``run``; None where the baseline does not have it."""
+        """Return a figure, see ``FIGURES``, of a model or of the ``run``; None if the baseline does not have it."""
         if role == "run":
             return self.run.get(name)
         model = self.models.get(role)

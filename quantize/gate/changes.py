@@ -1,4 +1,4 @@
-"""Changes of figures since the accepted baseline, and limits that the accepted run missed already."""
+"""Changes of figures since the accepted baseline, and limits that the accepted run already missed."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ def _line(
 def incomparable(
     document: ReportDocument, baseline: Baseline, figure: Figure, role: str, unlike: str | None
 ) -> str | None:
-    """Return why a figure that both runs have is not compared, or None where it is.
+    """Return why a figure of both runs cannot be compared, or None if it can.
 
     Args:
         document: The run's report.
         baseline: The accepted run.
         figure: The figure.
         role: The model, or ``run``.
-        unlike: Why times of the two machines are not compared; None where they are.
+        unlike: Why times of the two machines are not compared; None if they are.
     """
     if figure.of_target and (elsewhere := not_for_target(document)) is not None:
         return elsewhere
@@ -94,7 +94,7 @@ def incomparable(
 
 
 def saturated(document: ReportDocument) -> str | None:
-    """Return why the accuracy of a run is not what exact sums give, or None where it is, or nobody can tell.
+    """Return why the accuracy of a run is not what exact sums give, or None if it is, or nobody can tell.
 
     Runs that record the class of their CPU measure accuracy as the target computes; earlier ones took the machine's
     own sums, which saturate on some.

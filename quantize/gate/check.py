@@ -1,4 +1,4 @@
-"""A run held against an accepted baseline and a set of tolerances."""
+"""Check a run against an accepted baseline and a set of tolerances."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def check(
     on_inconclusive: OnInconclusive | None = None,
     require: Sequence[str] = (),
 ) -> GateResult:
-    """Return a line a tolerance, and one on whether the run meets its own criterion.
+    """Return a line per tolerance, and one on whether the run meets its own criterion.
 
     Args:
         document: The run's report.

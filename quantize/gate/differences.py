@@ -1,4 +1,4 @@
-"""What has to be as in the accepted run and the report, and everything that is not as in the baseline."""
+"""What must equal the accepted run, and everything that differs from it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class FileFacts:
 
     Attributes:
         sha256: Hash of its bytes.
-        graph_sha256: Hash of the model without its metadata; None where it is no readable model.
-        integer_share: Share of its multiply-adds in int8; None where that cannot be told.
+        graph_sha256: Hash of the model without its metadata; None if it is no readable model.
+        integer_share: Share of its multiply-adds in int8; None if unknown.
     """
 
     sha256: str

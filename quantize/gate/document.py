@@ -1,4 +1,4 @@
-"""A report as the gate reads it: whatever is there, and nothing in place of what is not."""
+"""A report as the gate reads it: missing values stay missing."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ReportDocument:
     values: Mapping[str, Any]
 
     def at(self, *path: str) -> Any:
-        """Return the value below keys, or None where there is none."""
+        """Return the value below keys, or None."""
         value: Any = self.values
         for key in path:
             if not isinstance(value, Mapping):
@@ -54,12 +54,12 @@ class ReportDocument:
         return value
 
     def text(self, *path: str) -> str | None:
-        """Return a text, or None where there is none."""
+        """Return a text, or None if there is no text."""
         value = self.at(*path)
         return value if isinstance(value, str) else None
 
     def model(self, role: str) -> ReportDocument:
-        """Return the section of ``fp32``, ``int8`` or ``qdq``; an empty one where there is none."""
+        """Return the section of ``fp32``, ``int8`` or ``qdq``; an empty one if it is missing."""
         listed = self.at("models")
         sections = [self.at("baseline"), *(listed if isinstance(listed, list) else [])]
         candidates = (section for section in sections if isinstance(section, Mapping) and section.get("role") == role)
@@ -75,7 +75,7 @@ class ReportDocument:
         return ReportDocument({})
 
     def paired(self, role: str, name: str) -> PairedComparison | None:
-        """Return a model's comparison ``top1`` or ``top5`` with fp32, or None where it is not whole."""
+        """Return a model's comparison ``top1`` or ``top5`` with fp32, or None if it is incomplete."""
         try:
             return PairedComparison.model_validate(self.deciding(role).at(name))
         except ValidationError:
@@ -83,7 +83,7 @@ class ReportDocument:
 
     @cached_property
     def measurement(self) -> Measurement | None:
-        """The latencies, or None where they are not whole."""
+        """The latencies, or None if they are incomplete."""
         try:
             return Measurement.model_validate(self.at("measurement"))
         except ValidationError:
@@ -95,7 +95,7 @@ class ReportDocument:
         return self.at("data", "labelled") is True
 
     def figure(self, role: str, name: str) -> float | None:
-        """Return a figure, see ``FIGURES``; None where the report does not have it."""
+        """Return a figure, see ``FIGURES``; None if the report does not have it."""
         if name in _OF_ACCURACY:
             return _number(self.deciding(role).at(*_OF_ACCURACY[name]))
         if name in _OF_MODEL:
@@ -113,7 +113,7 @@ class ReportDocument:
 
     @cached_property
     def noise_floor(self) -> float | None:
-        """The largest relative difference of fp32 from itself, a fraction; None where it was not measured."""
+        """The largest relative difference of fp32 from itself, a fraction; None if it was not measured."""
         return measured_noise_floor(self.measurement) if self.measurement is not None else None
 
     @cached_property

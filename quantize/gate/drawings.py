@@ -1,4 +1,4 @@
-"""A check as a person or a CI system reads it: text, Markdown, JUnit XML, GitHub's annotations."""
+"""The result of a check as text, Markdown, JUnit XML and GitHub annotations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from quantize.report.wording import NOTHING, bounded
 
 
 def lines_table(result: GateResult) -> Table:
-    """Return a row a tolerance."""
+    """Return a row per tolerance."""
     rows = tuple(
         (
             line.title,
@@ -30,7 +30,7 @@ def lines_table(result: GateResult) -> Table:
 
 
 def differences_table(result: GateResult) -> Table | None:
-    """Return a row for everything that is not as in the baseline, or None where all is."""
+    """Return a row for everything that is not as in the baseline, or None if all is."""
     if not result.differences:
         return None
     rows = tuple((difference.what, difference.baseline, difference.found) for difference in result.differences)
@@ -41,7 +41,7 @@ _VERDICT_WIDTH = 19
 
 
 def check_text(result: GateResult) -> str:
-    """Return the outcome, then a line a tolerance: verdict, name, baseline, found, allowed."""
+    """Return the outcome, then a line per tolerance: verdict, name, baseline, found, allowed."""
     parts = [wrapped(result.headline)]
     parts += [wrapped(note, "  ") for note in result.notes]
     parts.append("")

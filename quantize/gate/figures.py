@@ -1,4 +1,4 @@
-"""The figures that tolerances are about: their names, what they are measured in, which way is better."""
+"""The figures that tolerances apply to: their names, their units, and which direction is better."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ DROPS = ("top1_drop", "top5_drop")
 
 
 def not_applicable(document: ReportDocument, role: str, figure: Figure) -> str | None:
-    """Return why a figure cannot exist in this run, or None where it can."""
+    """Return why a figure cannot exist in this run, or None if it can."""
     if figure.needs_labels and document.at("data", "labelled") is False:
         return "the images have no labels"
     classes = document.deciding(role).at("evaluation", "classes")
@@ -81,7 +81,7 @@ def not_applicable(document: ReportDocument, role: str, figure: Figure) -> str |
 
 
 def unbound(document: ReportDocument, classes: Sequence[CpuClass] | None) -> str | None:
-    """Return why a tolerance for some classes of CPUs does not bind for this run, or None where it does."""
+    """Return why a tolerance for some classes of CPUs does not bind for this run, or None if it does."""
     target = target_of(document)
     if classes is None or target in classes:
         return None

@@ -1,4 +1,4 @@
-"""Limits of figures within one run: against fp32, never across machines."""
+"""Limits on figures within one run: against fp32, never across machines."""
 
 from __future__ import annotations
 
@@ -76,15 +76,15 @@ def _line(document: ReportDocument, figure: Figure, limit: Limit, role: str) -> 
     interval = _interval(document, role, figure, limit.confidence)
     if interval is None:
         return line("missing", figure.shown(value), "the report has no interval of it")
-    found = f"{figure.shown(value)} [{figure.shown(interval.low)}, {figure.shown(interval.high)}]"
+    shown = f"{figure.shown(value)} [{figure.shown(interval.low)}, {figure.shown(interval.high)}]"
     ends = [_holds(limit, interval.low), _holds(limit, interval.high)]
-    return line("pass" if all(ends) else "inconclusive" if any(ends) else "fail", found)
+    return line("pass" if all(ends) else "inconclusive" if any(ends) else "fail", shown)
 
 
 def _speed(
     document: ReportDocument, at_least: float, confidence: float | None, role: str, line: Callable[..., Line]
 ) -> Line:
-    """Hold a speed-up against what is asked by the rule that the search and the run's verdict have."""
+    """Check a speed-up by the rule that the search and the run's verdict use."""
     gain, show = document.gains[role], FIGURES["speedup"].shown
     shown = show(gain.ratio)
     if gain.low is not None and gain.high is not None:

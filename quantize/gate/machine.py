@@ -1,4 +1,4 @@
-"""Where a run was measured, as far as it decides whether times can be compared."""
+"""The machine of a run, as far as it decides whether times are comparable."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Machine(BaseModel):
 
     Attributes:
         isa: Instruction sets that decide int8 kernels, sorted.
-        cpu_model: The processor's name; None where nothing was measured.
-        logical_cores: Its cores; None where nothing was measured.
-        threads: Intra-op threads; None where nothing was measured.
+        cpu_model: The processor's name; None if nothing was measured.
+        logical_cores: Its cores; None if nothing was measured.
+        threads: Intra-op threads; None if nothing was measured.
         cpu_class: Its class of CPUs; None in earlier files: the instruction sets tell it.
     """
 
@@ -30,7 +30,7 @@ class Machine(BaseModel):
 
     @property
     def known_class(self) -> CpuClass | None:
-        """Return its class of CPUs; None where neither a class nor instruction sets were recorded."""
+        """Return its class of CPUs; None if neither a class nor instruction sets were recorded."""
         if self.cpu_class is not None or not self.isa:
             return self.cpu_class
         return class_of("", frozenset(self.isa))
@@ -64,7 +64,7 @@ def target_of(document: ReportDocument) -> CpuClass:
 
 
 def not_for_target(document: ReportDocument) -> str | None:
-    """Return why a run's times say nothing of the CPUs that its models are for, or None where they do."""
+    """Return why a run's times say nothing of the CPUs that its models are for, or None if they do."""
     here, target = recorded_class(document), target_of(document)
     if here is None or here == target:
         return None
@@ -72,7 +72,7 @@ def not_for_target(document: ReportDocument) -> str | None:
 
 
 def unlikeness(baseline: Machine, here: Machine) -> str | None:
-    """Return why times of two machines are not compared, or None where they are alike."""
+    """Return why times of two machines are not compared, or None if they are alike."""
     if baseline.known_class != here.known_class:
         classes = [machine.known_class or "unknown" for machine in (here, baseline)]
         return f"measured on CPUs of class {classes[0]}, the baseline on {classes[1]}"
@@ -85,7 +85,7 @@ def unlikeness(baseline: Machine, here: Machine) -> str | None:
 
 
 def isa_note(baseline: Machine, here: Machine) -> str | None:
-    """Return what a reader has to know where the instruction sets differ, or None where they are the same."""
+    """Return a note on differing instruction sets, or None if they are the same."""
     if baseline.isa == here.isa:
         return None
     fast_there = [flag for flag in baseline.isa if flag in DOT_PRODUCTS]

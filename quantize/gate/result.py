@@ -1,4 +1,4 @@
-"""What a check came to: a line a tolerance, and one exit code."""
+"""The result of a check: a line per tolerance, and one exit code."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Line(BaseModel):
     Attributes:
         name: For machines, such as ``int8.top1_drop.fp32``.
         title: For people.
-        baseline: What it is held against, as text; None where there is nothing.
-        found: What was found, as text; None where it is missing.
+        baseline: What it is held against, as text; None if there is nothing.
+        found: What was found, as text; None if it is missing.
         allowed: What passes, as text.
         verdict: The outcome.
         note: Why, where the verdict alone does not say it.
@@ -82,7 +82,7 @@ class GateResult(BaseModel):
         run: The run that was checked, as the user named it.
         lines: One a tolerance.
         differences: What changed since the baseline.
-        notes: What a reader has to know.
+        notes: What a reader must know.
         on_inconclusive: What to make of inconclusive lines; None: they have an exit code of their own.
     """
 

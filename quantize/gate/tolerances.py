@@ -1,4 +1,4 @@
-"""What a run may lose: limits against fp32, and changes against the accepted baseline."""
+"""How much a run may lose: limits against fp32, and changes against the accepted baseline."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Tolerances(_Block):
         version: Of this form.
         identity: What must be the same.
         criterion: Where no baseline says what was accepted, ``met``: the run must meet its own criterion; ``any``: its
-            verdict is told only.
+            verdict is only reported.
         against_fp32: Figure to limit.
         against_baseline: Figure to change; the figures of fp32 itself are called ``fp32_top1`` and ``fp32_top5``.
     """

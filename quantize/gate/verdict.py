@@ -1,4 +1,4 @@
-"""What a run's own verdict is, and whether it is as good as that of the accepted run."""
+"""A run's own verdict, and whether it is as good as the accepted run's."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class RunVerdict(BaseModel):
 
     @property
     def warning(self) -> str | None:
-        """Return what a person who accepts the run has to know, or None where all is well."""
+        """Return what someone who accepts the run must know, or None if all is well."""
         if self.status == "met" and not self.slower:
             return None
         said = {"met": "This run is met", "not asked": "This run was asked for no accuracy"}.get(
@@ -51,7 +51,7 @@ class RunVerdict(BaseModel):
 
 
 def verdict_of(document: ReportDocument) -> RunVerdict | None:
-    """Return a run's verdict, or None where the report does not have a whole one."""
+    """Return a run's verdict, or None if the report does not have a whole one."""
     status, accuracy = document.at("verdict", "status"), document.at("verdict", "accuracy")
     if status not in get_args(Status):
         return None

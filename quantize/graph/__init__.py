@@ -1,1 +1,1 @@
-"""The one view of an ONNX graph."""
+"""The view of an ONNX graph that all rooms share."""

@@ -1,4 +1,4 @@
-"""What a graph need not hold, in the form that every room expects: nodes that change nothing, nodes without a name."""
+"""Normalize a graph for every other room: drop nodes that change nothing, name nodes that have no name."""
 
 from __future__ import annotations
 

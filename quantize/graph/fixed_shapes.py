@@ -1,4 +1,4 @@
-"""Shapes that the graph computes or leaves open although they are known, and the declared shape of its output."""
+"""Make known shapes constant where the graph computes or omits them, and declare the shape of its output."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def fix_reshapes(graph: Graph) -> None:
 
 
 def declare_output_shape(graph: GraphProto, shapes: Mapping[str, Shape]) -> None:
-    """Declare the output's shape as it follows from the input's, where it does. In place."""
+    """Declare the output's shape if it follows from the input's. In place."""
     output = graph.output[0]
     shape = shapes.get(output.name)
     if shape is not None:

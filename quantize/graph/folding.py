@@ -1,4 +1,4 @@
-"""What becomes part of a Conv: the padding before it, and what is added to and multiplied with each channel after."""
+"""Fold padding, and additions and multiplications by channel, into the Conv next to them."""
 
 from __future__ import annotations
 

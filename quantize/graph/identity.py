@@ -1,4 +1,4 @@
-"""What makes two models the same: the hash of a graph, and the hash of its weights."""
+"""The identity of a model: the hash of its graph and the hash of its weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What messages of a graph say by themselves: a node's attributes, what it reads, the graphs inside it."""
+"""Sets of operators, and what nodes and graphs say by themselves: attributes, inputs, subgraphs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,22 @@ WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 INTEGER_WEIGHTED = ("Conv", "Gemm", "MatMul")
 """Those of them that onnxruntime computes on integers."""
 
+MATRIX_PRODUCTS = ("Gemm", "MatMul")
+"""Those of them that multiply matrices."""
+
 ACTIVATIONS = ("Relu", "Clip")
 """Operators that only confine values: the range of a quantized tensor can stand for them."""
 
 NORMALIZING = ("Softmax", "LogSoftmax", "Hardmax")
+
+RESHAPING = ("Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
+"""Operators that keep every value, and the order of the values."""
+
+SCORE_KEEPING = ("Softmax", "LogSoftmax", *RESHAPING)
+"""Operators after which the scores still rank the classes as before."""
+
+LINEAR = ("QuantizeLinear", "DequantizeLinear")
+"""Operators between real numbers and integers."""
 
 _NUMBERS = {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64}
 
@@ -92,7 +104,7 @@ def _made_in(graph: GraphProto) -> set[str]:
 
 
 def attribute(node: NodeProto, name: str, default: Any = None) -> Any:
-    """Return the value of a node's attribute, or the default where it is not set; strings come as str."""
+    """Return the value of a node's attribute, or the default if it is not set; strings come as str."""
     for entry in node.attribute:
         if entry.name == name:
             value = helper.get_attribute_value(entry)
@@ -133,7 +145,7 @@ def explicit_pads(node: NodeProto, sizes: Sequence[int], kernel: Sequence[int]) 
         kernel: The kernel's sizes.
 
     Returns:
-        The pads; None where ``auto_pad`` meets a kernel so small that it would cut (runtimes disagree there).
+        The pads; None if ``auto_pad`` meets a kernel so small that it would cut (runtimes disagree there).
     """
     auto = attribute(node, "auto_pad", "NOTSET")
     if auto in ("NOTSET", ""):

@@ -1,4 +1,4 @@
-"""Shapes of the tensors between nodes, inferred without copying the weights: the only place that asks onnx for them."""
+"""Shapes of the tensors between nodes, inferred without copying the weights; the only caller of onnx's inference."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def inferred_types(model: ModelProto) -> dict[str, TypeProto]:
 
 
 def declared_shape(value: ValueInfoProto) -> Shape | None:
-    """Return the shape that a value is declared with, or None where it is no tensor or has none."""
+    """Return the shape that a value is declared with, or None if it is no tensor or has none."""
     if not value.type.HasField("tensor_type") or not value.type.tensor_type.HasField("shape"):
         return None
     dimensions = value.type.tensor_type.shape.dim

@@ -1,4 +1,4 @@
-"""The view of a model's graph: who makes a tensor, who reads it, what is constant, and every way to change it."""
+"""The view of a model's graph: producers, consumers, constants, and every way to change it."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ class Graph:
     # -- changes ------------------------------------------------------------------------------------------------
 
     def fresh(self, hint: str) -> str:
-        """Return an unused name for a tensor or node: the hint itself where it is free."""
+        """Return an unused name for a tensor or node: the hint itself if it is free."""
         name, number = hint, self._numbers_from - 1
         while not name or name in self._names:
             number += 1
@@ -295,7 +295,7 @@ class Graph:
         return True
 
     def bodies(self, node: NodeProto) -> list[Graph]:
-        """Return views of the graphs inside a node; ``write`` puts what is changed there into the node."""
+        """Return views of the graphs inside a node; ``write`` puts their changes into the node."""
         return [self._body(graph) for graph in subgraphs(node)]
 
     def _body(self, graph: GraphProto) -> Graph:

@@ -1,1 +1,1 @@
-"""The values that eight bits can take, and which range of a tensor they cover."""
+"""The values that eight bits can represent, and the range of a tensor that they cover."""

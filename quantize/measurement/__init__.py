@@ -1,1 +1,1 @@
-"""Latency, throughput and memory of models on this machine, paired and with their uncertainty."""
+"""Latency, throughput and memory of models on this machine, paired and with uncertainty."""

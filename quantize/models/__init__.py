@@ -1,1 +1,1 @@
-"""Models in: what a model is, its contract, making any classifier clean, and where known ones come from."""
+"""Read a model, describe its contract, clean up any classifier, and find known models."""

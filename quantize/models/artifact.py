@@ -1,4 +1,4 @@
-"""A model as the rest of the package handles it: a file, its identity and its contract."""
+"""A model as the rest of the package uses it: a file, its identity and its contract."""
 
 from __future__ import annotations
 

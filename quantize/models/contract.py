@@ -1,4 +1,4 @@
-"""What goes into a classifier and what comes out: names, shapes, types, and what the scores are."""
+"""The inputs and outputs of a classifier: names, shapes, types, and the kind of its scores."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class TensorContract:
 
     Attributes:
         name: The tensor's name.
-        shape: One entry a dimension: its size, its symbol, or None where nothing is known.
+        shape: One entry a dimension: its size, its symbol, or None if nothing is known.
         dtype: The numpy name of its type, such as ``float32``.
     """
 
@@ -90,13 +90,13 @@ class ModelContract:
 
     @property
     def fixed_batch(self) -> int | None:
-        """Return the batch size that the model insists on, or None where it takes any."""
+        """Return the batch size that the model insists on, or None if it takes any."""
         batch = self.input.shape[0]
         return batch if isinstance(batch, int) else None
 
     @property
     def image_size(self) -> tuple[int, int] | None:
-        """Return the (height, width) that the model insists on, or None where it takes others."""
+        """Return the (height, width) that the model insists on, or None if it takes others."""
         height, width = self.input.shape[2:] if self.input_layout == "NCHW" else self.input.shape[1:3]
         return (height, width) if isinstance(height, int) and isinstance(width, int) else None
 
@@ -129,7 +129,7 @@ def real_inputs(model: ModelProto) -> list[ValueInfoProto]:
 
 
 def tensor_contract(value: ValueInfoProto, inferred: Shape | None = None) -> TensorContract | None:
-    """Return a declared value's name, shape and type, or None where it is no tensor or its type or rank is not known.
+    """Return a declared value's name, shape and type, or None if it is no tensor or its type or rank is not known.
 
     Args:
         value: A graph's input or output.

@@ -1,4 +1,4 @@
-"""Proof that two models give the same scores: both are run on the same images."""
+"""Proof that two models give the same scores, by running both on the same images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SPREADS = (1.0, 50.0)
 
 @dataclass(frozen=True)
 class Scorer:
-    """A model ready to score images in batches of the size it insists on, or of the size asked for."""
+    """A model ready to score images in batches of the size it insists on, or of the requested size."""
 
     session: onnxruntime.InferenceSession
     contract: ModelContract

@@ -1,4 +1,4 @@
-"""Weights that the graph computes become stored weights."""
+"""Fold weights that the graph computes into stored weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images in the type and layout of a model's input."""
+"""Images in the type and layout that a model takes as input."""
 
 from __future__ import annotations
 

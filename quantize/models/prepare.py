@@ -1,4 +1,4 @@
-"""Any fp32 classifier in; one clean model out, so that no other room needs to know of special cases."""
+"""Turn any fp32 classifier into a clean model, so that no other room needs special cases."""
 
 from __future__ import annotations
 

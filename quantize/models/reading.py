@@ -1,4 +1,4 @@
-"""Reading an ONNX file with its external data, and saying what it is where it is none."""
+"""Read an ONNX file with its external data, and say what a file is when it is not ONNX."""
 
 from __future__ import annotations
 
@@ -105,8 +105,8 @@ def read_model(path: Path) -> ModelProto:
             data, or the external data is missing or leaves the model's folder.
     """
     if not path.is_file():
-        found = "a folder" if path.is_dir() else "nothing"
-        raise ModelError("there is no model file", where=str(path), found=found, expected="an ONNX file")
+        there = "a folder" if path.is_dir() else "nothing"
+        raise ModelError("there is no model file", where=str(path), found=there, expected="an ONNX file")
     if (size := path.stat().st_size) > LARGEST_BYTES:
         raise too_large(path, size)
     content = path.read_bytes()
@@ -159,7 +159,7 @@ def too_large(path: Path, size: int) -> ModelError:
 
 
 def _names_are_text(graph: GraphProto) -> bool:
-    """Return whether all names are UTF-8: protocol buffers give bytes where they are not."""
+    """Return whether all names are UTF-8: protocol buffers give bytes if they are not."""
     for value in (*graph.input, *graph.output, *graph.value_info):
         dimensions = value.type.tensor_type.shape.dim
         if not all(isinstance(text, str) for text in (value.name, *(d.dim_param for d in dimensions))):

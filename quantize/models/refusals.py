@@ -1,4 +1,4 @@
-"""What cannot be taken as an fp32 classifier, and why."""
+"""Models that are refused as fp32 classifiers, and why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""onnxruntime sessions on the CPU provider, set up the same way everywhere, and what their sums do."""
+"""onnxruntime sessions on the CPU provider, configured the same everywhere, and whether their sums saturate."""
 
 from __future__ import annotations
 

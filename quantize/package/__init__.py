@@ -1,1 +1,1 @@
-"""Models as they are published: archive, card, sample data."""
+"""Models packaged for publication: archive, card, sample data."""

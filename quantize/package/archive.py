@@ -1,4 +1,4 @@
-"""Archives: written so that the same files give the same bytes, and read within bounds from files of others."""
+"""Archives: reproducible when written, and read within limits, since they may come from others."""
 
 from __future__ import annotations
 

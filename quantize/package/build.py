@@ -1,4 +1,4 @@
-"""One model of a run, packed as the model zoo publishes: model, sample test data, card, licence, provenance."""
+"""Package one model of a run as the model zoo does: model, sample data, card, licence, provenance."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Licence:
     """Under which terms a model may be passed on.
 
     Attributes:
-        name: SPDX name, or None where it is not known.
+        name: SPDX name, or None if it is not known.
         text: The licence's text, or None.
     """
 

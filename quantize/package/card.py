@@ -1,4 +1,4 @@
-"""A model card in the model zoo's terms."""
+"""A model card in the model zoo's format."""
 
 from __future__ import annotations
 

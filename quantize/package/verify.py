@@ -1,4 +1,4 @@
-"""Is a package whole, and does its model answer the sample as it did where it was made?"""
+"""Is a package complete, and does its model answer the sample as it did on the machine that made it?"""
 
 from __future__ import annotations
 

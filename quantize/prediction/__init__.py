@@ -1,1 +1,1 @@
-"""What a model says about images: the classes that it names, with probabilities."""
+"""The classes that a model predicts for images, with probabilities."""

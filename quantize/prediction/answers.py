@@ -1,4 +1,4 @@
-"""What a model answers, as values that a program reads and as a person reads it."""
+"""A model's predictions, as data and as text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Answer(Section):
 
     Attributes:
         label: The class, from 0.
-        name: What it is called, or None where that is not known.
+        name: What it is called, or None if that is not known.
         probability: Its probability, a fraction.
     """
 
@@ -43,7 +43,7 @@ class Prediction(Section):
 
     @property
     def agrees(self) -> bool | None:
-        """Return whether both models name the same class first, or None where there is one model."""
+        """Return whether both models name the same class first, or None with a single model."""
         return None if self.compared is None else self.compared[0].label == self.label
 
 

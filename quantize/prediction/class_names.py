@@ -1,4 +1,4 @@
-"""What a model's classes are called."""
+"""The names of a model's classes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WORDNET_ID = re.compile(r"^n\d{8}\s+(?=\S)")
 
 
 def class_names(classes: int, file: Path | None = None) -> tuple[str, ...] | None:
-    """Return the name of each class, or None where they are not known.
+    """Return the name of each class, or None if they are not known.
 
     Args:
         classes: The model's number of classes; 1,000 are taken for ImageNet's, 1,001 for those after a background.

@@ -1,4 +1,4 @@
-"""From image files to the classes that a model names, a batch at a time."""
+"""Predict the classes of image files, a batch at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which preprocessing a model file takes: from the settings, the file itself, or the catalog."""
+"""The preprocessing of a model file: from the settings, the file itself or the catalog."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ PREPROCESSING = f"{PREFIX}preprocessing"
 
 
 def input_contract_in(model: ModelProto) -> str | None:
-    """Return the input contract that was folded into a model, or None where its input is as it was."""
+    """Return the input contract that was folded into a model, or None if its input is as it was."""
     return read_facts(model).get(INPUT_CONTRACT)
 
 
 def preprocessing_in(model: ModelProto, *, where: str) -> Preprocessing | None:
-    """Return the preprocessing that a model carries, or None where it carries none.
+    """Return the preprocessing that a model carries, or None if it carries none.
 
     Args:
         model: The model.

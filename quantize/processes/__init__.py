@@ -1,1 +1,1 @@
-"""Child processes: started, bounded in time and memory, talked to, and always ended."""
+"""Child processes: started, limited in time and memory, and always cleaned up."""

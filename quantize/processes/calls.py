@@ -1,4 +1,4 @@
-"""A function called in a child process that may take no more than some time and memory.
+"""Call a function in a child process, within limits on time and memory.
 
 For what a stranger's model can do to the process that opens it: a division by zero, a crash in native code, shape
 inference that never ends, 13 GB of constants.

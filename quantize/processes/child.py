@@ -1,4 +1,4 @@
-"""A child process: started, talked to, bounded and ended."""
+"""A child process: start it, exchange messages, limit it and end it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much memory a process holds and has held."""
+"""The memory that a process holds now and held at its peak."""
 
 from __future__ import annotations
 

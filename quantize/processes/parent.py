@@ -1,4 +1,4 @@
-"""The parent as a child process sees it, and the messages between them: one JSON object a line.
+"""The parent as seen by a child process, and their messages: one JSON object per line.
 
 JSON rather than pickle: nothing that a child says is ever executed.
 """

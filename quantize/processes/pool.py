@@ -1,4 +1,4 @@
-"""Work spread over processes: bounded in memory, ended by Ctrl-C, gone when the parent is.
+"""Distribute work over processes that are limited in memory, end on Ctrl-C and never outlive their parent.
 
 Not ``multiprocessing``: its forked workers inherit locks of onnxruntime's threads, and its spawned ones import the
 caller's main script again, which runs a script without an ``if __name__ == "__main__":`` a second time.

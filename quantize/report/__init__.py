@@ -1,1 +1,1 @@
-"""What a run found: one JSON file, and everything that is drawn from it."""
+"""The report of a run: one JSON file, and everything drawn from it."""

@@ -1,4 +1,4 @@
-"""The tables on accuracy: each model's, what it lost against fp32, and the images that int8 answers differently."""
+"""Tables of accuracy: each model's, the loss against fp32, and the images that int8 answers differently."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def drop_table(report: RunReport) -> Table | None:
 
 
 def drop_rows(pairs: Iterable[tuple[str, PairedComparison | None]]) -> Table | None:
-    """Return a row for each named comparison that there is, or None where there is none."""
+    """Return a table with a row for each comparison that was made, or None if none was."""
     rows = tuple(_drop_row(name, paired) for name, paired in pairs if paired is not None)
     if not rows:
         return None
@@ -91,7 +91,7 @@ def drop_rows(pairs: Iterable[tuple[str, PairedComparison | None]]) -> Table | N
 
 
 def flips_table(report: RunReport) -> Table | None:
-    """Return how many images changed their answer and what that did, or None where nothing was compared."""
+    """Return how many images changed their answer and what that did, or None if nothing was compared."""
     flips = report.flips
     if flips is None:
         return None

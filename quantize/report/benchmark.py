@@ -1,4 +1,4 @@
-"""The report of a benchmark: models beside each other on the same images and the same machine."""
+"""The report of a benchmark: models compared on the same images and the same machine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class BenchmarkedModel(Section):
         file: Its path.
         sha256: Hash of the file's bytes.
         bytes: Size.
-        accuracy: On the images; None where only speed was measured.
+        accuracy: On the images; None if only speed was measured.
         preprocessing: How the same crops become its input, where that is not as for the first model; else None.
     """
 
@@ -47,12 +47,12 @@ class BenchmarkReport(Section):
         images: Images that accuracy was measured on, or that rotated.
         data_fingerprint: Hash over the crops and labels.
         preprocessing: How images become the first model's inputs.
-        models: The models, the baseline first where there is one.
-        latency: Latencies in alternation; None where only accuracy was measured.
+        models: The models, the baseline first if there is one.
+        latency: Latencies in alternation; None if only accuracy was measured.
         instances: Several instances at once; None with one.
-        throughput: By batch size; empty where none were asked for.
+        throughput: By batch size; empty if none were requested.
         resources: Memory and load time.
-        profile: Operators of the baseline beside the first other model; None where not asked for.
+        profile: Operators of the baseline and of the first other model; None if not requested.
         stages: From the image file's bytes to the top-5.
         versions: Package name to version.
         target: The class of CPUs that the models are for; None in earlier reports.
@@ -81,7 +81,7 @@ class BenchmarkReport(Section):
 
     @property
     def elsewhere(self) -> str | None:
-        """Return what of the figures holds on the CPUs that the models are for, where they are other ones than this."""
+        """Return which figures hold on the CPUs that the models are for, if this is none of them."""
         if self.target is None or self.cpu_class in (None, self.target):
             return None
         says = []

@@ -84,20 +84,20 @@ def _resources(report: BenchmarkReport) -> Table:
     sizes = {model.name: model.bytes for model in report.models}
 
     def row(measured: Resources) -> tuple[str, ...]:
-        peak, added = measured.peak_bytes, measured.model_bytes
+        peak_bytes, added_bytes = measured.peak_bytes, measured.model_bytes
         return (
             measured.name,
             megabytes(sizes[measured.name]),
             milliseconds(measured.load_ns, 1),
             milliseconds(measured.first_run_ns, 1),
-            megabytes(None if added is None else round(added)),
-            megabytes(None if peak is None else round(peak)),
+            megabytes(None if added_bytes is None else round(added_bytes)),
+            megabytes(None if peak_bytes is None else round(peak_bytes)),
         )
 
     return Table(
         "Size, load time and memory",
         ("model", "file", "load", "first run", "memory added", "process at most"),
-        tuple(row(one) for one in report.resources),
+        tuple(row(resources) for resources in report.resources),
         ("Each model in processes of its own; medians of three.",),
     )
 

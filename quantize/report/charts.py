@@ -25,7 +25,7 @@ class Point:
 
 
 def accuracy_latency_chart(report: RunReport) -> str | None:
-    """Return the scatter as SVG, or None where no latency or no metric was measured."""
+    """Return the scatter as SVG, or None if no latency or no metric was measured."""
     measurement, metric = report.measurement, report.criterion.metric
     models = {model.role: _metric(report, model.role) for model in (report.baseline, *report.models)}
     if measurement is None or all(value is None for value in models.values()):
@@ -81,7 +81,7 @@ def accuracy_latency_chart(report: RunReport) -> str | None:
 def pareto(points: Sequence[Point]) -> list[Point]:
     """Return the points that no other is both faster and more accurate than, fastest first."""
     front: list[Point] = []
-    for point in sorted(points, key=lambda one: (one.milliseconds, -one.percent)):
+    for point in sorted(points, key=lambda point: (point.milliseconds, -point.percent)):
         if not front or point.percent > front[-1].percent:
             front.append(point)
     return front
@@ -125,7 +125,7 @@ _LAYER_BARS = 20
 
 
 def layers_chart(layers: Sequence[LayerErrorSection]) -> str | None:
-    """Return the noisiest layers as SVG, or None where no error was measured."""
+    """Return the noisiest layers as SVG, or None if no error was measured."""
     known = [(layer.node, layer.sqnr_decibel) for layer in layers if layer.sqnr_decibel is not None]
     shown = sorted(known, key=lambda layer_error: (layer_error[1], layer_error[0]))[:_LAYER_BARS]
     if not shown:
@@ -150,7 +150,7 @@ def operator_types_chart(profile: Profile) -> str:
 
 
 def operator_nodes_chart(profile: Profile) -> str:
-    """Return the time of the dearest nodes of the fp32 model, and of what computes them in int8, as SVG."""
+    """Return the time of the slowest nodes of the fp32 model, and of what computes them in int8, as SVG."""
     return _bars(
         profile, lambda operator: operator.origin or f"({operator.op_type}, added)", "Time of the dearest nodes"
     )

@@ -1,4 +1,4 @@
-"""What was asked for, on accuracy and on speed, and whether it was reached."""
+"""The requested accuracy and speed, and whether they were reached."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class FileSpeed(Section):
         ratio: fp32's time over the file's.
         low: Lower end of its 95 % interval; None: there were too few rounds for one.
         high: Upper end.
-        outcome: Whether it is enough; None where nothing was asked or the target is another class of CPUs.
+        outcome: Whether it is enough; None if nothing was asked or the target is another class of CPUs.
         slower: Whether it is slower than fp32 here by more than the noise of the measurement.
     """
 
@@ -37,8 +37,8 @@ class SpeedVerdict(Section):
 
     Attributes:
         status: On both together.
-        min_speedup: What was asked for.
-        noise_floor: Largest relative difference of fp32 from itself, a fraction; None where it was not measured.
+        min_speedup: The requested speed-up.
+        noise_floor: Largest relative difference of fp32 from itself, a fraction; None if it was not measured.
         measured_on: Class of the CPU that measured.
         target: Class of CPUs that the files are for.
         files: Each file.
@@ -53,7 +53,7 @@ class SpeedVerdict(Section):
 
     @property
     def outcome(self) -> Outcome | None:
-        """Return the verdict; None where there is none."""
+        """Return the verdict, or None if nothing was judged."""
         if self.status == "not asked" or self.status == "not measured for the target":
             return None
         return self.status
@@ -81,14 +81,14 @@ _MET = "a candidate met the criterion"
 
 
 class CriterionSection(Section):
-    """What accuracy and speed were asked for.
+    """The requested accuracy and speed.
 
     Attributes:
         metric: ``top1`` (expected), ``agreement`` with fp32's top-1 (without labels), or ``none``.
         relative: Tolerated drop as a fraction of the baseline's top-1.
         absolute: Tolerated drop as a fraction of 1.
         minimum: Least agreement.
-        confidence: The certainty that was asked for; None: the point estimate decides.
+        confidence: The requested confidence; None: the point estimate decides.
         floor: The lowest value of the metric that passes, a fraction.
         min_speedup: Least speed-up over fp32; None in earlier reports: none was asked for.
     """
@@ -103,7 +103,7 @@ class CriterionSection(Section):
 
     @staticmethod
     def of(criterion: Criterion, speed: SpeedCriterion) -> CriterionSection:
-        """Return what a run was asked for, as its report shows it."""
+        """Return what was requested of a run, as its report shows it."""
         fields = {name: value for name, value in asdict(criterion).items() if name != "baseline"}
         return CriterionSection(**fields, floor=criterion.floor(), min_speedup=speed.min_speedup)
 
@@ -116,8 +116,8 @@ class VerdictSection(Section):
         text: What a person reads first: what was not met, whether it is slower than fp32, then the rest.
         reasons: What made it so, one sentence each.
         stopped_because: Why tuning ended, as the engine tells it.
-        tolerance_images: How many of the deciding images the tolerance is worth; None where nothing is tolerated by
-            number, or a certainty was asked for.
+        tolerance_images: How many of the deciding images the tolerance is worth; None if nothing is tolerated by
+            number, or a confidence was requested.
         accuracy: The verdict on accuracy alone, the formats' agreement with each other included; None in earlier
             reports: it is the status.
         speed: Whether the files are fast enough; None in earlier reports, and where nothing was timed.
@@ -140,7 +140,7 @@ class VerdictSection(Section):
 
     @property
     def brief(self) -> str:
-        """Return the status, and whether the models are slower than fp32: the headline where there is little room."""
+        """Return the status, and whether the models are slower than fp32: the headline for narrow places."""
         slower = self.speed is not None and bool(self.speed.slower)
         return f"{self.status}, slower than fp32" if slower else self.status
 

@@ -1,4 +1,4 @@
-"""The images of a run: which were used for what, how they become inputs, and which int8 answers differently."""
+"""The images of a run: how they were used and preprocessed, and which ones int8 answers differently."""
 
 from __future__ import annotations
 

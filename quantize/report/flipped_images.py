@@ -1,4 +1,4 @@
-"""The images on which int8 answers differently: a bounded list for the report, all of them in a file."""
+"""The images that int8 answers differently: a limited list for the report, all of them in a file."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def flips_section(
 
 
 def names_of(classes: int) -> Sequence[str] | None:
-    """Return the classes' names in label order, or None where they are not known: only ImageNet's 1,000 are."""
+    """Return the classes' names in label order, or None if they are not known: only ImageNet's 1,000 are."""
     return class_names() if classes == len(class_names()) else None
 
 

@@ -1,4 +1,4 @@
-"""The report as a page: one self-contained file, for a screen, a phone or paper, light or dark."""
+"""The report as a self-contained page for screen, phone or paper, light or dark."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def charts(report: RunReport) -> list[Chart]:
 
 
 def thumbnail(flip: FlipSection) -> str | None:
-    """Return a flipped image as the address of its picture, or None where the report has none."""
+    """Return a flipped image as the address of its picture, or None if the report has none."""
     if flip.thumbnail is None or not _JPEG.fullmatch(flip.thumbnail):
         return None
     return f"data:image/jpeg;base64,{flip.thumbnail}"

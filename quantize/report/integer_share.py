@@ -1,4 +1,4 @@
-"""How much of a model's arithmetic is in int8, told from the file alone."""
+"""How much of a model's arithmetic is in int8, read from the file alone."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _count(node: NodeProto, shapes: dict[str, Shape]) -> int | None:
 
 
 def _sizes(shape: Shape | None) -> list[int] | None:
-    """Return a shape's sizes with 1 for an open batch dimension, or None where another one is not known."""
+    """Return a shape's sizes with 1 for an open batch dimension, or None if another one is not known."""
     if shape is None or not all(isinstance(size, int) for size in shape[1:]):
         return None
     return [size if isinstance(size, int) else 1 for size in shape]

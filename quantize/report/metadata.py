@@ -1,4 +1,4 @@
-"""What a written model says of itself: the run's facts as ``metadata_props`` of the ONNX file."""
+"""The run's facts in a written model, as ``metadata_props`` of the ONNX file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of a run and what was found for each."""
+"""The files of a run and the figures of each."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class AccuracySection(Section):
     judgement: Judgement | None = None
 
     def metric(self, name: Literal["top1", "agreement", "none"]) -> float | None:
-        """Return top-1 or the agreement with fp32, a fraction; None where it was not measured."""
+        """Return top-1 or the agreement with fp32, a fraction; None if it was not measured."""
         if name == "top1":
             return self.evaluation.top1.expected if self.evaluation.top1 else None
         return self.evaluation.fidelity.agreement if self.evaluation.fidelity else None
@@ -45,10 +45,10 @@ class ModelSection(Section):
         bytes: Size.
         opset: Version of the default operator set.
         ops: Op type (with its domain where that is not the default) to number of nodes, sorted.
-        multiply_adds: Of one run on one image, by the file alone; None where no product's shape is known.
-        integer_share: Share of them in int8, a fraction; None where no product's shape is known.
+        multiply_adds: Of one run on one image, by the file alone; None if no product's shape is known.
+        integer_share: Share of them in int8, a fraction; None if no product's shape is known.
         selection: On the images that trials were evaluated on.
-        certification: On the images that no trial saw; None where none were kept.
+        certification: On the images that no trial saw; None if none were kept.
     """
 
     role: Role
@@ -74,8 +74,8 @@ class PublishedSection(Section):
 
     Attributes:
         role: The kind of file that it was measured with.
-        top1: A fraction; None where it was not published.
-        top5: A fraction; None where it was not published.
+        top1: A fraction; None if it was not published.
+        top5: A fraction; None if it was not published.
         source: Who published it.
     """
 
@@ -125,7 +125,7 @@ class LayerErrorSection(Section):
     Attributes:
         node: Name of the fp32 model's node.
         op_type: Its operator.
-        sqnr_decibel: Energy of the fp32 layer's result over that of the difference, in dB; None where they are equal.
+        sqnr_decibel: Energy of the fp32 layer's result over that of the difference, in dB; None if they are equal.
     """
 
     node: str

@@ -1,4 +1,4 @@
-"""What a report's figures came from: tool, hashes, versions, command, the CPU, the run that it repeats, its time."""
+"""Where a report's figures come from: tool, hashes, versions, command, CPU, the repeated run, the time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Tool(Section):
 
     Attributes:
         version: Version of the package.
-        git_commit: Commit of the checkout it ran from, or None where it was installed without one.
+        git_commit: Commit of the checkout it ran from, or None if it was installed without one.
         git_dirty: Whether tracked files of that checkout were changed, or None.
     """
 
@@ -92,7 +92,7 @@ class MachineSection(Section):
         machine: The CPU, measured.
         target: The class of CPUs that the models are made for.
         threads: On how many threads the expectation is.
-        expectation: What int8 is expected to gain in the model; None where no shape of a product is known.
+        expectation: What int8 is expected to gain in the model; None if no shape of a product is known.
     """
 
     machine: Machine

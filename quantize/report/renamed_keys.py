@@ -1,4 +1,4 @@
-"""Keys of a report that had another name in earlier versions: old reports are read under the new names."""
+"""Report keys that had another name in earlier versions: old reports are read under the new names."""
 
 from __future__ import annotations
 

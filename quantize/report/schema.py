@@ -38,8 +38,8 @@ class EngineSection(Section):
         search: How it searched, where it predicted and measured times.
         seconds: How long its search took.
         peak_bytes: Largest resident set of the process that searched; that of ``inc`` and ``ort`` is a child of this
-            tool's, which keeps the images and evaluates. None where the system does not tell.
-        placement: Where its layers compute, and why; None where its search itself decided that.
+            tool's, which keeps the images and evaluates. None if the system does not tell.
+        placement: Where its layers compute, and why; None if its search itself decided that.
         lost: Trials that met the criterion, and whose written files do not.
     """
 
@@ -65,25 +65,25 @@ class RunReport(Section):
     Attributes:
         schema_version: Version of this schema.
         verdict: Whether the criterion is met.
-        criterion: What was asked for.
+        criterion: The requested accuracy and speed.
         engine: The engine that tuned, ``both`` or ``all``: then ``chosen`` says which one the models are from.
         source: The model that the user gave.
         data: The images.
         preprocessing: How they become the model's input.
         baseline: The prepared fp32 model.
         models: The written models: ``int8``, then ``qdq``.
-        formats: Whether the two formats agree; None where scores mean nothing.
+        formats: Whether the two formats agree; None if scores mean nothing.
         chosen: What they were built from.
         rewrites: What each graph rewrite did.
         trials: Every trial in order.
         search: How the engine searched, where it predicted and measured times.
         engines: Each engine where several searched, side by side; empty where one did.
-        measurement: Latencies, interleaved; None where none were asked for.
+        measurement: Latencies, interleaved; None if none were asked for.
         resources: Memory and load time of each model; empty where they were not measured.
-        profile: Time of every operator, fp32 against int8; None where it was not measured.
-        flips: Images on which the int8 model's answer is another than fp32's; None where that was not looked at.
-        input_contract: What the models' input was changed to; None where it is as it was.
-        placement: Where the layers compute; None where the engine's search itself decided that.
+        profile: Time of every operator, fp32 against int8; None if it was not measured.
+        flips: Images on which the int8 model's answer is another than fp32's; None if that was not looked at.
+        input_contract: What the models' input was changed to; None if it is as it was.
+        placement: Where the layers compute; None if the engine's search itself decided that.
         lost: Trials that met the criterion, and whose written files do not.
         layers: Error of each layer; empty where it was not measured.
         machine: The CPU and what int8 was expected to gain there; None in reports of earlier versions.

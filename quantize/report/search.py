@@ -1,4 +1,4 @@
-"""How the models were found: the native engine's search, and which layers compute in int8 on this machine."""
+"""How the models were chosen: the native engine's search, and which layers compute in int8 on this machine."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ class CandidateSection(Section):
     """One candidate of a native search.
 
     Attributes:
-        trial: Index of its trial; None for one that was timed only: neither faster, nor as fast and nearer to fp32.
+        trial: Index of its trial; None for one that was timed only: neither faster, nor as fast and closer to fp32.
         recipe_id: What it was built from.
         step: Where it came from: ``ladder``, ``variant``, ``neighbour`` or ``stored``.
-        predicted_ns: Its predicted time for one run; None where there was no prediction.
-        measured_ns: Its measured time, in alternation with fp32 or the fastest candidate; None where it was not
+        predicted_ns: Its predicted time for one run; None if there was no prediction.
+        measured_ns: Its measured time, in alternation with fp32 or the fastest candidate; None if it was not
             measured.
-        speedup: fp32's time over its own; None where it was not measured.
+        speedup: fp32's time over its own; None if it was not measured.
         images: Images that were looked at before its verdict was certain: fewer than all where the race was over.
-        met: Whether it meets the criterion; None where that was not asked.
+        met: Whether it meets the criterion; None if that was not asked.
         pareto: No other candidate is at least as good in both the metric and the speed-up.
     """
 
@@ -37,7 +37,7 @@ class CandidateSection(Section):
 
     @property
     def prediction_error(self) -> float | None:
-        """Return predicted over measured time, minus 1; None where one of them is missing."""
+        """Return predicted over measured time, minus 1; None if one of them is missing."""
         if self.predicted_ns is None or self.measured_ns is None:
             return None
         return self.predicted_ns / self.measured_ns - 1.0
@@ -80,7 +80,7 @@ class SearchSection(Section):
 
     @property
     def median_error(self) -> float | None:
-        """Return the median of the prediction errors, a fraction; None where there is none."""
+        """Return the median of the prediction errors, a fraction; None without predictions."""
         return statistics.median(self.prediction_errors) if self.prediction_errors else None
 
 
@@ -90,7 +90,7 @@ class RatioSection(Section):
     Attributes:
         ratio: Time before over time after: above 1 is faster.
         low: Lower bound of its 95 % interval.
-        high: Upper bound; None where there were too few rounds for one.
+        high: Upper bound; None if there were too few rounds for one.
     """
 
     ratio: float
@@ -110,11 +110,11 @@ class PlacementOptionSection(Section):
         int8_layers: Layers with weights that compute in int8.
         layers: Layers with weights.
         stored_layers: Layers that compute in float on weights stored in int8.
-        predicted_ns: Its predicted time for one run; None where nothing was predicted.
-        speedup: fp32's time over its own; None where it was not measured.
-        gain: The time as tuned over its own; None where it was not measured.
-        metric: The criterion's metric, a fraction; None where it was not measured.
-        met: Whether it meets the accuracy criterion; None where it was not judged.
+        predicted_ns: Its predicted time for one run; None if nothing was predicted.
+        speedup: fp32's time over its own; None if it was not measured.
+        gain: The time as tuned over its own; None if it was not measured.
+        metric: The criterion's metric, a fraction; None if it was not measured.
+        met: Whether it meets the accuracy criterion; None if it was not judged.
         bytes: Size of its model, the rewrites included.
     """
 
@@ -148,7 +148,7 @@ class PlacementSection(Section):
 
     @property
     def taken(self) -> PlacementOptionSection | None:
-        """Return the placement that the run's models have; None where nothing was measured."""
+        """Return the placement that the run's models have; None if nothing was measured."""
         return next((option for option in self.options if option.taken), None)
 
 
@@ -159,9 +159,9 @@ class LostSection(Section):
         trial: Its index.
         recipe_id: What the files were built from.
         trial_metric: The trial's metric, a fraction.
-        metric: That of the written file that misses the criterion; None where something else was lost.
+        metric: That of the written file that misses the criterion; None if something else was lost.
         by: What lost it, in a few words.
-        speedup: fp32's time over that of the written file that is slower; None where something else was lost.
+        speedup: fp32's time over that of the written file that is slower; None if something else was lost.
     """
 
     trial: int

@@ -1,4 +1,4 @@
-"""The tables on how a model was found: engines side by side, trials, placements, predictions, rewrites, stages."""
+"""Tables of the search: engines side by side, trials, placements, predictions, rewrites, stages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from quantize.report.wording import (
 
 
 def engines_table(report: RunReport) -> Table | None:
-    """Return what each engine came to, or None where one engine tuned."""
+    """Return what each engine came to, or None if one engine tuned."""
     if not report.engines:
         return None
     gains = {gain.candidate: gain for gain in speedups(report.measurement)} if report.measurement is not None else {}
@@ -120,7 +120,7 @@ def _outcome(trial: TrialSection, lost: Collection[int]) -> str:
 
 
 def prediction_table(report: RunReport) -> Table | None:
-    """Return every candidate's predicted and measured time, or None where nothing was predicted."""
+    """Return every candidate's predicted and measured time, or None if nothing was predicted."""
     search = report.search
     if search is None or not search.candidates:
         return None
@@ -162,7 +162,7 @@ def _errors(search: SearchSection) -> str:
 
 
 def search_stages_table(report: RunReport) -> Table | None:
-    """Return where a native search's time went, or None where there was none."""
+    """Return where a native search's time went, or None without such a search."""
     if report.search is None:
         return None
     rows = tuple((stage.name, seconds(stage.seconds)) for stage in report.search.stages)
@@ -179,7 +179,7 @@ _PLACEMENTS = {
 
 
 def placement_table(report: RunReport) -> Table | None:
-    """Return what placements were looked at, or None where none was."""
+    """Return what placements were looked at, or None if none was."""
     placement = report.placement
     if placement is None or not placement.options:
         return None
@@ -211,7 +211,7 @@ def _placement_row(option: PlacementOptionSection, engine: str) -> tuple[str, ..
 
 
 def rewrites_table(report: RunReport) -> Table | None:
-    """Return what each graph rewrite did, or None where none was tried."""
+    """Return what each graph rewrite did, or None if none was tried."""
     if not report.rewrites:
         return None
     rows = tuple(

@@ -1,4 +1,4 @@
-"""What every part of a report has in common."""
+"""What all sections of a report have in common."""
 
 from __future__ import annotations
 

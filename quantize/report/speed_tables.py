@@ -1,4 +1,4 @@
-"""The tables on speed: latencies, the CPU's peaks, doubts, load time and memory."""
+"""Tables of speed: latencies, the CPU's peak rates, doubts, load time and memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STORED = "stored in int8, computed in fp32"
 
 
 def speed_table(report: RunReport) -> Table | None:
-    """Return each model's latency and speed-up, or None where nothing was measured."""
+    """Return each model's latency and speed-up, or None if nothing was measured."""
     measurement = report.measurement
     if measurement is None:
         return None
@@ -60,17 +60,17 @@ def speed_table(report: RunReport) -> Table | None:
 
 
 def machine_table(section: MachineSection | None) -> Table | None:
-    """Return the CPU's peaks and the model's shares of them, or None for a report without them."""
+    """Return the CPU's peak rates and the model's shares of them, or None for a report without them."""
     if section is None:
         return None
     shares = {share.kind: share for share in section.expectation.kinds} if section.expectation is not None else {}
     total = sum(share.fp32_ns for share in shares.values())
     rows = []
-    for peak in section.machine.peaks(section.threads).kinds:
-        share = shares.get(peak.kind)
+    for rates in section.machine.peak_rates(section.threads).kinds:
+        share = shares.get(rates.kind)
         part = NOTHING if share is None else percent(share.fp32_ns / total, 0)
-        fp32, int8 = (f"{rate / 1e9:.1f} G/s" for rate in (peak.fp32, peak.int8))
-        rows.append((KIND_NAMES[peak.kind], part, fp32, int8, times(peak.gain)))
+        fp32, int8 = (f"{rate / 1e9:.1f} G/s" for rate in (rates.fp32, rates.int8))
+        rows.append((KIND_NAMES[rates.kind], part, fp32, int8, times(rates.gain)))
     return Table(
         "What this CPU can gain",
         ("layers", "of fp32 time", "fp32 peak", "int8 peak", "int8 gains"),
@@ -85,7 +85,7 @@ def machine_table(section: MachineSection | None) -> Table | None:
 
 
 def doubts_table(report: RunReport) -> Table | None:
-    """Return what makes the latencies doubtful, or None where nothing does."""
+    """Return what makes the latencies doubtful, or None if nothing does."""
     reasons = doubts(report.measurement) if report.measurement is not None else ()
     if not reasons:
         return None
@@ -98,7 +98,7 @@ def doubts_table(report: RunReport) -> Table | None:
 
 
 def resources_table(report: RunReport) -> Table | None:
-    """Return load time and memory of each model, or None where they were not measured."""
+    """Return load time and memory of each model, or None if they were not measured."""
     if not report.resources:
         return None
 
@@ -125,7 +125,7 @@ def resources_table(report: RunReport) -> Table | None:
 
 
 def stored_sentence(report: RunReport) -> str | None:
-    """Return how many layers of a run's files are so, and what opening the files takes; None where none is."""
+    """Return how many layers of a run's files are so, and what opening the files takes; None if none is."""
     count, layers = len(report.chosen.recipe.stored_nodes), report.chosen.layers
     if not count:
         return None

@@ -1,4 +1,4 @@
-"""The report on disk, and the JSON Schemas of what this tool writes for machines."""
+"""Reports on disk, and the JSON Schemas of this tool's machine-readable output."""
 
 from __future__ import annotations
 

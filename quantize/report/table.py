@@ -1,4 +1,4 @@
-"""A table of a report: rows of words that the terminal, Markdown and HTML draw alike."""
+"""A table of a report: rows of text that the terminal, Markdown and HTML render alike."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Table:
         title: What it shows.
         columns: Heads of the columns; the first names the row.
         rows: As many words as columns in each.
-        notes: What a reader has to know to read it, one sentence each.
+        notes: What a reader must know to read it, one sentence each.
         prose: Its cells are words, not numbers.
     """
 

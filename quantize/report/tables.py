@@ -1,4 +1,4 @@
-"""Every table of a report, in the order in which a person reads them: Markdown and HTML draw all, the terminal some."""
+"""All tables of a report in reading order: Markdown and HTML render all of them, the terminal some."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ReportTables:
     Attributes:
         accuracy: How accurate the models are.
         speed: How fast and large they are, and what to make of the figures.
-        flips: The images that int8 answers differently; None where nothing was compared.
+        flips: The images that int8 answers differently; None if nothing was compared.
         search: How the models were found.
     """
 

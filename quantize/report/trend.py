@@ -1,4 +1,4 @@
-"""Several runs in the order of time: accuracy drop, speed-up and size."""
+"""Runs in chronological order: accuracy drop, speed-up and size."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class TrendEntry:
         commit: The tool's commit, or None.
         drop: Top-1 drop, a fraction; None without labels.
         agreement: With fp32's top-1, a fraction.
-        speedup: Over fp32; None where nothing was measured.
+        speedup: Over fp32; None if nothing was measured.
         size: In bytes.
-        cpu: The processor; None where nothing was measured.
+        cpu: The processor; None if nothing was measured.
         verdict: In a word or two.
     """
 
@@ -63,7 +63,7 @@ def trend_of(runs: Sequence[tuple[str, RunReport]]) -> Trend:
 
 
 def trend_table(trend: Trend) -> Table:
-    """Return a row a run and format."""
+    """Return a row per run and format."""
     rows = []
     for entry in trend.entries:
         for role in (role for role in _ROLES if role in entry.size):

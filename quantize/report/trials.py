@@ -1,4 +1,4 @@
-"""Every candidate that was tried, and what the chosen one was built from."""
+"""All trials, and how the chosen candidate was built."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class TrialSection(Section):
     Attributes:
         index: Its place in the order of trials, from 0.
         recipe_id: Identity of what was tried.
-        metric: The criterion's metric on the evaluation images that were looked at, a fraction; None where none was.
+        metric: The criterion's metric on the evaluation images that were looked at, a fraction; None if none was.
         met: Whether it met the criterion.
         agreement: Share of images with fp32's top-1.
         mean_kl: Mean KL(fp32 || candidate) in nats.
@@ -56,7 +56,7 @@ class ChosenSection(Section):
         recipe: The whole of it, to build the model again.
         all_fp32: Whether nothing is left in int8: then the criterion is met by not quantizing.
         target: The class of CPUs that the files are for. All but ``vnni``: no sum of integer products can saturate.
-        saturating_layers: Layers of the int8 file whose sums can saturate without VNNI; None where nobody looked.
+        saturating_layers: Layers of the int8 file whose sums can saturate without VNNI; None if nobody looked.
         layers: Layers of the fp32 model that have weights; None in earlier reports.
         int8_layers: Those that compute in int8; None in earlier reports.
     """
@@ -96,7 +96,7 @@ class SpeedSection(Section):
         format: ``qlinear`` or ``qdq``.
         ratio: Time before / time after.
         low: Lower bound of its 95 % interval.
-        high: Upper bound; None where there were too few rounds for one.
+        high: Upper bound; None if there were too few rounds for one.
     """
 
     format: str
@@ -111,14 +111,14 @@ class RewriteSection(Section):
     Attributes:
         name: The rewrite.
         kept: Whether the written files have it.
-        reason: Why not, in a sentence; None where it is kept.
+        reason: Why not, in a sentence; None if it is kept.
         nodes: Names of the nodes that it changed.
         declared: ``exact`` or ``rounding``.
         declared_within: The largest move that it declares: root mean square of the scores' differences over that of the
             scores before.
-        moved: The move that was measured; None where nothing matched.
-        predictions_changed: Checked images whose top-1 changed; None where nothing matched.
-        agreement_change: Agreement with fp32 after minus before, a fraction; None where it was not measured.
+        moved: The move that was measured; None if nothing matched.
+        predictions_changed: Checked images whose top-1 changed; None if nothing matched.
+        agreement_change: Agreement with fp32 after minus before, a fraction; None if it was not measured.
         speed: One entry a format; empty where nothing was timed.
     """
 

@@ -1,4 +1,4 @@
-"""A verdict in words: what was not met first, then whether it is slower than fp32, then the rest."""
+"""A verdict in words: first what was not met, then whether it is slower than fp32, then the rest."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NAMES = {"int8": "The QLinear model", "qdq": "The QDQ model"}
 
 @dataclass(frozen=True)
 class Facts:
-    """What a verdict is told from.
+    """The facts that a verdict is worded from.
 
     Attributes:
         accuracy: On accuracy alone.
@@ -100,7 +100,7 @@ def text(facts: Facts) -> str:
 
 
 def accuracy_sentence(model: ModelSection) -> str | None:
-    """Return what a file keeps of fp32's accuracy and what that means; None where it is not judged."""
+    """Return what a file keeps of fp32's accuracy and what that means; None if it is not judged."""
     judgement = model.deciding.judgement
     if judgement is None:
         return None

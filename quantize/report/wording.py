@@ -1,4 +1,4 @@
-"""Numbers and names as a person reads them: percent, points, milliseconds; strangers' names, bounded."""
+"""Numbers and names for readers: percent, points, milliseconds; names from others, shortened."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ NOTHING = "–"
 
 
 class Ratio(Protocol):
-    """A paired ratio of times and its 95 % interval; None for a bound where there were too few rounds for one."""
+    """A paired ratio of times and its 95 % interval; None for a bound that had too few rounds."""
 
     @property
     def ratio(self) -> float:
@@ -38,7 +38,7 @@ def points(fraction: float | None, digits: int = 2) -> str:
 
 
 def bounds(low: float | None, high: float | None, *, factor: float = 1.0, digits: int = 2) -> str:
-    """Return an interval as ``[a, b]``, or a dash where there is none; 100 as ``factor`` shows fractions as percent."""
+    """Return an interval as ``[a, b]``, or a dash if it is unknown; 100 as ``factor`` shows fractions as percent."""
     if low is None or high is None:
         return NOTHING
     return f"[{_no_minus_zero(low * factor, digits):.{digits}f}, {_no_minus_zero(high * factor, digits):.{digits}f}]"

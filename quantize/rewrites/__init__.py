@@ -1,4 +1,4 @@
-"""Rewrites that make a quantized graph faster on onnxruntime, each checked against what it declares."""
+"""Rewrites that make a quantized graph faster on onnxruntime, each checked against its declaration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a model's own input follows from what an input contract gives it, channel by channel."""
+"""How a model's own input is computed, channel by channel, from the input of a contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Input channels of a Conv padded to a multiple of 4 with zeros, where no other rewrite makes them one.
+"""Pad the input channels of a Conv with zeros to a multiple of 4, where no other rewrite does.
 
 onnxruntime's fast path for an integer Conv wants input channels in multiples of 4 and at least 16 output channels in
 multiples of 4 (MLAS, ConvSym dispatch on x86). A first Conv of stride 1 on 3 channels misses it by one channel. The

@@ -1,11 +1,11 @@
-"""One scale for a Concat and everything that flows into it, so that the Concat copies bytes.
+"""One scale for a Concat and all its inputs, so that the Concat only copies bytes.
 
 A Concat of tensors with parameters of their own requantizes every byte. Here the nodes that make those tensors
 quantize to the Concat's parameters at once: a value is rounded once instead of twice. Operators that only move values
 have one set of parameters before and after, so the change goes through them, to both sides, and through every Concat
 on the way; a tensor that is read elsewhere too has its new parameters there as well.
 
-A range that ends at 0 or 6 is a Relu or Relu6 that the quantizer absorbed: where the common range goes on beyond that
+A range that ends at 0 or 6 is a Relu or Relu6 that the quantizer absorbed: where the common range extends beyond that
 end, a Clip of the integers keeps it. Any other end is only as far as the calibration images went, and need not be kept.
 """
 
@@ -64,7 +64,7 @@ def _broken(graph: Graph, names: Sequence[str]) -> Sequence[str]:
 
 
 def _group(graph: Graph, concat: NodeProto) -> list[NodeProto] | None:
-    """Return the QuantizeLinear nodes of all tensors bound to a Concat; None where one of them is not quantized."""
+    """Return the QuantizeLinear nodes of all tensors bound to a Concat; None if one of them is not quantized."""
     group: dict[str, NodeProto] = {}
     waiting = list(_of_output(graph, concat))
     if not waiting:
@@ -122,7 +122,7 @@ def _of_output(graph: Graph, node: NodeProto) -> Iterable[NodeProto]:
 
 
 def _common(graph: Graph, grids: Sequence[Parameters], hint: str) -> Parameters:
-    """Return the parameters that hold every tensor's range: those of one of them where they do, or new ones."""
+    """Return the parameters that hold every tensor's range: those of one of them if they do, or new ones."""
     low, high = min(by.low for by in grids), max(by.high for by in grids)
     for by in grids:
         if by.low <= low + float(by.scale) / 2 and by.high >= high - float(by.scale) / 2:

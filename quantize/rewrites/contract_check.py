@@ -1,4 +1,4 @@
-"""Whether an input contract moves the scores by no more than rounding, and which way of rounding moves them least."""
+"""Whether an input contract changes the scores by no more than rounding, and which rounding changes them least."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FLOAT_WITHIN = 1e-3
 """How far a contract may move an fp32 model's scores, see ``Declaration.within``: float32 rounding."""
 QUANTIZED_WITHIN = 0.15
 """How far it may move a quantized model's: the input and, where it is rescaled, the first weight round elsewhere, and
-the border of a Conv that pads is one pixel value for all channels."""
+a Conv that pads does so with one pixel value for all channels."""
 
 
 def fold_nearest(
@@ -93,6 +93,6 @@ def compare_contract(
 
 
 def _batches(model: ModelProto, given: NDArray[Any]) -> list[NDArray[Any]]:
-    """Return images in batches of the size that a model insists on, the last one of what is left."""
+    """Return images in batches of the size that a model insists on, the last one with the rest."""
     size = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or len(given)
     return [given[start : start + size] for start in range(0, len(given), size)]

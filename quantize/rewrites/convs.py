@@ -1,4 +1,4 @@
-"""Convs as rewrites see them: the one that reads a model's input, and what a quantized one multiplies with."""
+"""Convs as rewrites see them: the first one of a model, and the weights of a quantized one."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def conv_weight(graph: Graph, conv: NodeProto) -> NDArray[Any] | None:
 
 
 def conv_bias(graph: Graph, conv: NodeProto, count: int) -> NDArray[np.float64]:
-    """Return the bias of a Conv, float64 (outputs,), zero where it has none."""
+    """Return the bias of a Conv, float64 (outputs,), zero without one."""
     if len(conv.input) < 3 or not conv.input[2]:
         return np.zeros(count)
     values = constant_values(graph, conv.input[2])

@@ -18,14 +18,11 @@ from onnx import NodeProto
 from quantize.formats.bias import add_bias
 from quantize.formats.parameters import is_dequantize, node_parameters
 from quantize.formats.qdq_pattern import constant_integers, constant_values, quantized_input, quantizer
+from quantize.graph.nodes import MATRIX_PRODUCTS, SCORE_KEEPING
 from quantize.graph.view import Graph
 from quantize.rewrites.protocol import Comparison, Declaration, Rewrite
 
-CHEAP = (
-    *("Softmax", "LogSoftmax", "GlobalAveragePool", "ReduceMean", "Flatten", "Reshape", "Squeeze", "Unsqueeze"),
-    *("Identity", "Dropout", "Transpose"),
-)
-PRODUCTS = ("Gemm", "MatMul")
+CHEAP = (*SCORE_KEEPING, "GlobalAveragePool", "ReduceMean", "Dropout", "Transpose")
 ALLOWED_SLOWDOWN = 0.02
 COLUMNS = 1
 
@@ -86,7 +83,7 @@ def _is_head(graph: Graph, maker: NodeProto) -> bool:
         return False
     if maker.op_type == "Add":
         return any(_constant(graph, operand) for operand in maker.input)
-    return maker.op_type in CHEAP or maker.op_type in PRODUCTS
+    return maker.op_type in CHEAP or maker.op_type in MATRIX_PRODUCTS
 
 
 def _gemm_from_matmul(graph: Graph, add: NodeProto) -> bool:

@@ -1,4 +1,4 @@
-"""What a model takes: normalized floats as it was trained on, or raw pixels, with the normalization in its first Conv.
+"""The input contract of a model: normalized floats, or raw pixels with the normalization in the first Conv.
 
 Per channel the model's own input is an affine function of the contract's, ``native = a * given + b``, channels possibly
 in another order. A Conv without padding takes it in exactly: its weights times ``a``, and ``b`` times the weights' sum

@@ -1,4 +1,4 @@
-"""An input contract folded into a quantized first Conv."""
+"""Fold an input contract into a quantized first Conv."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def fold_quantized(
     """Replace a first Conv on the model's own quantized input by one on the contract's.
 
     Where the Conv pads, it pads with what its input's zero point stands for: the pixel nearest to a native zero, one
-    for all channels, so off by half the spread of the channels' means at most, at the border only.
+    for all channels, so off by half the spread of the channels' means at most, along the image's edges only.
 
     Args:
         graph: In canonical form.

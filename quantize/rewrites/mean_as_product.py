@@ -1,4 +1,4 @@
-"""A float GlobalAveragePool of a quantized tensor as a product of integers with ones.
+"""A float GlobalAveragePool of a quantized tensor, replaced by an integer product with ones.
 
 onnxruntime turns the tensor to channels first, dequantizes it and averages floats. The product of a row of ones with
 the pixels, channels last as they lie in memory, is the sum of the integers: exact, and one pass. Its scale takes the

@@ -1,4 +1,4 @@
-"""Output channels of a Conv padded with zeros to what onnxruntime's fast path takes.
+"""Pad the output channels of a Conv with zeros for onnxruntime's fast path.
 
 That is 16 at least, in multiples of 4 (MLAS, ConvSym dispatch on x86): a Conv with 8 or 10 outputs is slower than one
 with 16. The added channels are zero, and the Convs that read them have weights of zero for them: the integer sums are

@@ -1,4 +1,4 @@
-"""What every rewrite of a quantized graph is and promises."""
+"""The interface of every rewrite of a quantized graph, and its promises."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def movement(before: NDArray[Any], after: NDArray[Any]) -> Movement:
 
 
 def _ties(scores: NDArray[Any]) -> int:
-    """Return the number of images with equal scores among the highest (all of them where there are fewer)."""
+    """Return the number of images with equal scores among the highest (all of them if there are fewer)."""
     highest = np.sort(scores, axis=1)[:, -HIGHEST:]
     return int(np.sum((np.diff(highest, axis=1) == 0).any(axis=1)))
 

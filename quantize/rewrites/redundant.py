@@ -1,4 +1,4 @@
-"""What a quantized graph need not hold: each step changes no integer.
+"""Remove what a quantized graph does not need; no step changes an integer.
 
 - QuantizeLinear right after DequantizeLinear with equal parameters;
 - Relu and Clip that the zero point and scale of the following QuantizeLinear already imply;

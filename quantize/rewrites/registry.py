@@ -1,4 +1,4 @@
-"""Which rewrites there are, in which order, and which of them a setting names.
+"""The rewrites in their order, and which of them a setting selects.
 
 A new one is a file of its own here, like ``channel_padding``: a ``Rewrite`` (``protocol``) in a constant, which takes
 its place in ``REWRITES`` below. ``tests/rewrites/test_any_graph.py`` then holds it to its declaration.

@@ -1,4 +1,4 @@
-"""Apply rewrites one after another, check what each declares, and keep those that pay."""
+"""Apply rewrites one by one, check each against its declaration, and keep those that pay off."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class RewriteRecord:
     Attributes:
         name: The rewrite.
         kept: Whether the result has it.
-        reason: Why it is not kept, in a sentence; None where it is.
+        reason: Why it is not kept, in a sentence; None if it is.
         nodes: The nodes that it changed.
         declared: ``exact`` or ``rounding``.
         declared_within: See ``Declaration.within``.
-        movement: What happened to the scores; None where nothing matched.
+        movement: What happened to the scores; None if nothing matched.
         speed: (format, paired speed ratio before over after); empty where nothing was timed.
-        agreement_moved: Agreement with fp32 after minus before, a fraction; None where it was not measured.
+        agreement_moved: Agreement with fp32 after minus before, a fraction; None if it was not measured.
     """
 
     name: str
@@ -92,7 +92,7 @@ def rewrite(
     criterion: Criterion | None = None,
     progress: Progress = silent,
 ) -> Rewritten:
-    """Apply rewrites in order; leave out what breaks its declaration, does not pay, or fails the criterion.
+    """Apply rewrites in order; leave out what breaks its declaration, does not pay off, or fails the criterion.
 
     Declarations are of the graph: scores are compared in exact sessions, so that no CPU's saturation breaks one.
 

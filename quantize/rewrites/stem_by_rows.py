@@ -1,4 +1,4 @@
-"""SpaceToDepth in front of a Conv as cheaper moves: rows apart first, then pixels into channels.
+"""SpaceToDepth before a Conv as cheaper moves: first split the rows, then move pixels into channels.
 
 onnxruntime runs SpaceToDepth, and then a Transpose to the channels-last layout of its integer Conv. Here whole rows are
 moved apart (copies of a row's bytes), and the transposition to channels last, which is needed anyway, brings each

@@ -1,4 +1,4 @@
-"""From a search's choice to its two files: with the input that was asked for, rewritten, corrected and written."""
+"""Build the two files of a search's choice: its input contract, rewrites and score correction included."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def _layers(context: Context, trial: Trial) -> tuple[LayerErrorSection, ...]:
 
 
 def _corrected(context: Context, findings: Findings, plain: Rewritten) -> tuple[Rewritten, tuple[str, ...]]:
-    """Correct the scores of a model where it pays, unless its engine has done so in its search.
+    """Correct the scores of a model if it pays off, unless its engine has done so in its search.
 
     Returns:
         Both formats, and the corrections of their recipe.

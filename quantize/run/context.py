@@ -1,4 +1,4 @@
-"""What every step of one run shares, after its inputs are known to be good."""
+"""What all steps of a run share once its inputs are validated."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ class Ratios:
         journal: The run's journal.
         recorded: Ratios of a recorded latency table, which are used instead of measuring.
         profiles: Recorded profiles by recipe id, which are used instead of measuring.
-        used: Every ratio that was asked for: low, ratio, high.
-        used_profiles: Every profile that was asked for, by recipe id.
+        used: Every requested ratio: low, ratio, high.
+        used_profiles: Every requested profile, by recipe id.
     """
 
     journal: Journal

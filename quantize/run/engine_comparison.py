@@ -1,4 +1,4 @@
-"""Engines under the same criterion on the same images: all written, measured together, the best one chosen."""
+"""Compare engines under one criterion on the same images: write all, measure them together, choose the best."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def compare_engines(context: Context, came_to: Sequence[tuple[Search, Findings]]
     Criteria that are met (or none asked) go before inconclusive ones, and those before ones that are not met; speed is
     judged here by a short paired measurement against fp32 that is journaled. Of those that miss the criterion on
     accuracy the most accurate one is best; of other equals the faster one, by a paired measurement that is journaled
-    too, or the one nearer to fp32's scores (KL) where its interval holds 1. The others' files lie in folders named
+    too, or the one closer to fp32's scores (KL) where its interval holds 1. The others' files lie in folders named
     after them.
 
     Args:
@@ -87,7 +87,7 @@ def compare_engines(context: Context, came_to: Sequence[tuple[Search, Findings]]
 
 
 def _with_speed(context: Context, side: _Side) -> _Side:
-    """Return a side whose status tells of its speed too, where speed is asked for on this machine's class of CPUs."""
+    """Return a side whose status includes its speed, if speed is requested on this machine's class of CPUs."""
     verdict, asked, built = side.verdict, context.config.tuning.speed, side.settled.built
     judged = asked.min_speedup > 0 and built.chosen.target == this_cpu_class()
     if context.criterion.metric == "none" or not judged or verdict.status == "not met" or verdict.status == "not asked":

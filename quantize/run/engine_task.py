@@ -1,4 +1,4 @@
-"""What an engine is given for its search (values, and callbacks that evaluate and time), and what is reported of it."""
+"""The task that an engine's search is given (values and callbacks), and the report of its result."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from onnx import ModelProto
 from quantize.engines.engine import Engine
 from quantize.engines.native.search.latency_model import ProfiledTimes
 from quantize.engines.native.search.latency_table import LatencyTable
-from quantize.engines.placement.search import Option
+from quantize.engines.placement.placement import Option
 from quantize.engines.task import CalibrationSet, Callbacks, SearchTask
 from quantize.engines.trial import CandidateRecord, PlacedTrial, SearchOutcome
 from quantize.measurement.machine.cpu_class import this_cpu_class
@@ -96,7 +96,7 @@ def op_times(context: Context, recipe: Recipe, candidate: ModelArtifact) -> Prof
 
 
 def search_section(outcome: SearchOutcome, images: int) -> SearchSection | None:
-    """Return what the report says of a search on so many evaluation images; None where it measured no times."""
+    """Return the report's section on a search that used so many evaluation images; None if it measured no times."""
     record = outcome.record
     if record is None:
         return None

@@ -1,4 +1,4 @@
-"""Candidates against the fp32 baseline on the images of one run: each evaluated once, compared and judged."""
+"""Evaluate each candidate once, compare it with the fp32 baseline and judge it."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Evaluator:
         )
 
     def known(self, graph_sha256: str) -> Evaluation | None:
-        """Return what was found for a graph, or None where it was not evaluated."""
+        """Return the evaluation of a graph, or None if it was not evaluated."""
         return self._known.get(graph_sha256)
 
     def _batches(self, preprocessing: Preprocessing | None = None) -> Batches:

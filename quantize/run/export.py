@@ -1,4 +1,4 @@
-"""Both formats of the chosen candidate: written, held against each other, and stamped with the run's facts."""
+"""Write the chosen candidate in both formats, compare them, and stamp them with the run's facts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run is a folder: where it lies, what its files are called, and what must not be written over."""
+"""The folder of a run: its location, its file names, and what must not be overwritten."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class RunFolder:
         path: The run's folder.
         int8: The QLinear model.
         qdq: The QDQ model.
-        fp32: The fp32 model with the input that was asked for; None where the input stays as it is.
+        fp32: The fp32 model with the requested input; None if the input stays as it is.
         engines: Engines that write models into a folder of their own here.
     """
 
@@ -205,7 +205,7 @@ def newest_run(runs: Path) -> Path:
 
 
 def _not(path: Path, taken: Path) -> Path:
-    """Return ``path``, and refuse it where it is the very file that the user named for the other format."""
+    """Return ``path``, and refuse it if it is the very file that the user named for the other format."""
     if path.name != taken.name:
         return path
     raise RunError(

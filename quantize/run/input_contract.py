@@ -1,4 +1,4 @@
-"""A run whose models take another input than the fp32 model that was given: raw pixels, for example."""
+"""Runs whose models take another input than the given fp32 model, such as raw pixels."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Contracted:
     """A run after its models' input is decided.
 
     Attributes:
-        context: The run; its model and preprocessing are those of the input that was asked for.
+        context: The run; its model and preprocessing are those of the requested input.
         candidate: The quantized model with that input.
-        section: What the report says of it; None where the input stays as it is.
+        section: What the report says of it; None if the input stays as it is.
     """
 
     context: Context
@@ -57,10 +57,10 @@ def require_foldable(context: Prepared) -> None:
 
 
 def contracted(context: Context, candidate: ModelArtifact, recipe: Recipe) -> Contracted:
-    """Return the run and its candidate with the input that was asked for; the fp32 model gets it too.
+    """Return the run and its candidate with the requested input; the fp32 model gets it too.
 
     Where the first weight is rescaled by channel, it is rounded again: from fp32's, or from the candidate's own as an
-    engine chose its integers. Of both, the model is taken whose scores are nearer to fp32's on calibration images.
+    engine chose its integers. Of both, the model is taken whose scores are closer to fp32's on calibration images.
 
     Args:
         context: The run.

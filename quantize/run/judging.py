@@ -1,4 +1,4 @@
-"""The written files on the images and on the clock, held against the criteria of accuracy and speed."""
+"""Judge the written files by the criteria of accuracy and speed."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def model_section(
 
 
 def lost_by(built: Built, judged: Judged) -> tuple[float | None, str] | None:
-    """Return the metric of the file that misses the criterion and what lost it; None where both files meet it.
+    """Return the metric of the file that misses the criterion and what lost it; None if both files meet it.
 
     Only images that trials saw are asked: what others say must not choose among candidates.
 

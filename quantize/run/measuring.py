@@ -1,4 +1,4 @@
-"""What a run measures of its models on its own images: latencies, memory, operators, one model against another."""
+"""Measure a run's models on its own images: latencies, memory, operators, pairwise ratios."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import numpy.typing as npt
 from quantize.config.run_config import PerformanceBlock
 from quantize.data.crops.crops import Crops
 from quantize.data.preprocessing import Preprocessing
+from quantize.measurement.machine import measure_cpu
+from quantize.measurement.machine.expectation import expected
+from quantize.measurement.machine.model_layers import model_layers
 from quantize.measurement.machine.resources import Resources, measure_resources
 from quantize.measurement.operators.operator_times import Profile
 from quantize.measurement.operators.profile import profile
@@ -20,8 +23,10 @@ from quantize.models.artifact import ModelArtifact
 from quantize.models.input_form import in_form
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
+from quantize.report.provenance import MachineSection
 from quantize.rewrites import RatioInterval
 from quantize.run.context import Prepared
+from quantize.target import CpuClass
 
 ROTATED_IMAGES = 64
 
@@ -165,3 +170,17 @@ def measured_ratio(context: Prepared, before: ModelArtifact, after: ModelArtifac
     # Without an interval the ratio itself decides, as in the verdict.
     low, high = (gain.ratio if end is None else end for end in (gain.low, gain.high))
     return RatioInterval(low=low, ratio=gain.ratio, high=high)
+
+
+def machine_section(name: str, model: ModelArtifact, threads: int, target: CpuClass) -> MachineSection:
+    """Return this CPU and what int8 is expected to gain in a model; measured now unless it was before.
+
+    Args:
+        name: The model's name for the line.
+        model: The prepared fp32 model.
+        threads: Threads that the model is measured on.
+        target: The class of CPUs that the int8 model is for.
+    """
+    machine = measure_cpu.this_machine(threads).machine
+    expectation = expected(name, model_layers(model.proto()), machine, threads)
+    return MachineSection(machine=machine, target=target, threads=threads, expectation=expectation)

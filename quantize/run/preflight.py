@@ -1,4 +1,4 @@
-"""Everything that the user could have got wrong, checked before anything of an earlier run is replaced."""
+"""Check everything that the user could have got wrong, before anything of an earlier run is replaced."""
 
 from __future__ import annotations
 
@@ -17,23 +17,19 @@ from quantize.errors import ConfigError, ModelError, RunError
 from quantize.evaluation.evaluation import near_chance
 from quantize.evaluation.preset_probe import probe_presets, refuse_chance
 from quantize.lock import refuse_held
-from quantize.measurement.machine import measure_cpu
-from quantize.measurement.machine.expectation import expected
-from quantize.measurement.machine.model_layers import model_layers
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog.catalog import CatalogEntry, catalog_entry_for
 from quantize.models.prepare import prepare
 from quantize.models.refusals import refuse_unsuitable
 from quantize.processes.pool import available_cpus
 from quantize.progress import Progress
-from quantize.report.provenance import MachineSection
 from quantize.report.schema import RunReport
 from quantize.rewrites import select_rewrites
 from quantize.run.context import Prepared, Stages
 from quantize.run.evaluator import Evaluator
 from quantize.run.folder import RunFolder, plan_run, refuse_to_write_over
+from quantize.run.measuring import machine_section
 from quantize.run.request import RunRequest
-from quantize.target import CpuClass
 
 _LOG = logging.getLogger("quantize")
 
@@ -202,7 +198,7 @@ def _require_same_inputs(report: RunReport, source: ModelArtifact, calibration_f
 
 
 def preprocessing_for(model: ModelArtifact, settings: PreprocessingBlock, entry: CatalogEntry | None) -> Preprocessing:
-    """Return the preprocessing that is asked for, or the catalog's for known weights, sized for the model.
+    """Return the requested preprocessing, or the catalog's for known weights, sized for the model.
 
     Raises:
         ConfigError: Nothing is asked for and the weights are not known, or the sizes do not fit the model.
@@ -219,17 +215,3 @@ def preprocessing_for(model: ModelArtifact, settings: PreprocessingBlock, entry:
         )
     height, width = model.contract.image_size or (None, None)
     return choose_preprocessing(given).for_input_size(height, width)
-
-
-def machine_section(name: str, model: ModelArtifact, threads: int, target: CpuClass) -> MachineSection:
-    """Return this CPU and what int8 is expected to gain in a model; measured now where it was not before.
-
-    Args:
-        name: The model's name for the line.
-        model: The prepared fp32 model.
-        threads: Threads that the model is measured on.
-        target: The class of CPUs that the int8 model is for.
-    """
-    machine = measure_cpu.this_machine(threads).machine
-    expectation = expected(name, model_layers(model.proto()), machine, threads)
-    return MachineSection(machine=machine, target=target, threads=threads, expectation=expectation)

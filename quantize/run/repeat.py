@@ -1,4 +1,4 @@
-"""The models of a recorded run built again in a folder of their own: nothing is measured or judged."""
+"""Rebuild the models of a recorded run in a separate folder, without measuring or judging."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report of a run: its files measured, and everything that was found put together."""
+"""Assemble the report of a run from its measured files and its results."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def published_figures(entry: CatalogEntry | None) -> tuple[PublishedSection, ...
     """Return the published accuracy of a catalog's model and of the quantized files of the same name.
 
     Args:
-        entry: The fp32 model's entry, or None where its weights are not known.
+        entry: The fp32 model's entry, or None if its weights are not known.
 
     Raises:
         ConfigError: The user's own catalog is wrong.

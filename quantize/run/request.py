@@ -1,4 +1,4 @@
-"""What a caller asks of ``tune``, what a run therefore does, and what the caller gets."""
+"""The request of a caller of ``tune``, the resolved request of the run, and the result."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class TuneResult:
     Attributes:
         run: The run's folder.
         report: Everything that was found.
-        exit_code: 0 met, 1 not met, 3 inconclusive where certainty was asked for.
+        exit_code: 0 met, 1 not met, 3 inconclusive, if certainty was requested.
     """
 
     run: Path

@@ -1,4 +1,4 @@
-"""What a run does, decided once: by the caller, the report that is repeated, the configuration or a default."""
+"""Resolve what a run does, once: from the caller, the repeated report, the configuration or defaults."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def resolve(request: TuneRequest, progress: Progress) -> RunRequest:
     criterion.
 
     Raises:
-        ConfigError: A model without images, or a report that is for other CPUs than those asked for.
+        ConfigError: A model without images, or a report that is for other CPUs than requested.
         DataError: The demonstration's photographs cannot be fetched.
         ModelError: The demonstration's model cannot be fetched.
         RunError: The report that shall be repeated is not there or of another version.
@@ -100,12 +100,12 @@ def _replay_settings(config: RunConfig, report: RunReport, run: str) -> RunConfi
     What the user names wins: a run moves to another machine, where its files lie elsewhere.
 
     Args:
-        config: All settings that were asked for.
+        config: All requested settings.
         report: The report of the run that is repeated.
         run: Where the report lies, for the error.
 
     Raises:
-        ConfigError: Another target is asked for than the report's.
+        ConfigError: The requested target is not the report's.
     """
     config = with_recorded_preprocessing(with_recorded_target(config, report.chosen.target, run=run), report)
     if config.data.path is None:
@@ -154,7 +154,7 @@ def with_target(config: RunConfig) -> RunConfig:
 
 
 def with_recorded_target(config: RunConfig, recorded: CpuClass, *, run: str) -> RunConfig:
-    """Return the settings of a run that goes on or is repeated, with its own target.
+    """Return the settings of a run that is resumed or repeated, with its own target.
 
     Args:
         config: All settings.
@@ -162,7 +162,7 @@ def with_recorded_target(config: RunConfig, recorded: CpuClass, *, run: str) -> 
         run: The run, for the error.
 
     Raises:
-        ConfigError: Another target is asked for: it decides what the models are made of.
+        ConfigError: Another target is requested: it decides what the models are made of.
     """
     asked = config.quantization.target
     if asked not in ("auto", recorded):
@@ -181,7 +181,7 @@ def target_of(config: RunConfig, recorded: CpuClass | None) -> CpuClass:
 
     Args:
         config: All settings.
-        recorded: The target of the run that wrote them; None where no run says so.
+        recorded: The target of the run that wrote them; None if no run says so.
     """
     if recorded is not None and config.quantization.target == "auto":
         return recorded

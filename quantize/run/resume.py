@@ -1,4 +1,4 @@
-"""Going on with a run: what it was asked stands in the header of its journal, whose steps are not computed again."""
+"""Resume a run: its request is in the header of its journal, and recorded steps are not computed again."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class _Place(BaseModel):
 
 
 class _RecordedRequest(BaseModel):
-    """What a run was asked. It names no place to write to: a run goes on in the folder that its journal lies in."""
+    """What was requested of a run. It names no place to write to: a run resumes in the folder of its journal."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -65,12 +65,12 @@ class _RecordedRequest(BaseModel):
 
 
 def resumed_request(request: TuneRequest) -> TuneRequest:
-    """Return the request of a run that goes on, with what the run was asked; ``resume`` names its folder then.
+    """Return the request of a resumed run, with its recorded settings; ``resume`` then names its folder.
 
     A request that begins a run is returned as it is.
 
     Raises:
-        ConfigError: The run is for other CPUs than those asked for.
+        ConfigError: The run is for other CPUs than requested.
         RunError: The folder holds no run, or one that another version began.
     """
     if request.resume is None:
@@ -117,7 +117,7 @@ def open_journal(context: Prepared) -> Journal:
     """Open the run's journal and take away what an earlier run left, now that this one will replace or continue it.
 
     Raises:
-        RunError: The journal of the run that goes on is of another configuration, or damaged.
+        RunError: The journal of the resumed run is of another configuration, or damaged.
     """
     folder, request = context.folder, context.request
     outputs = (

@@ -1,4 +1,4 @@
-"""Rewrites of the chosen candidate: checked on the run's images, timed on this machine, kept where they pay."""
+"""Rewrite the chosen candidate: check on the run's images, time on this machine, keep what pays off."""
 
 from __future__ import annotations
 

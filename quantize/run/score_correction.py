@@ -1,4 +1,4 @@
-"""Each class' mean error, taken off a candidate's scores in float where that brings it nearer to fp32."""
+"""Correct the mean error of each class in a candidate's scores, in float, if that brings them closer to fp32."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from quantize.data.batches import Batches
 from quantize.engines.native.builder.scores import corrected_scores, logits, logits_tensor, mean_shift
 from quantize.evaluation.fidelity import fidelity_of
 from quantize.formats import canonical, to_qdq, to_qlinear
-from quantize.graph.nodes import default_opset
+from quantize.graph.nodes import LINEAR, default_opset
 from quantize.models.artifact import ModelArtifact
 from quantize.models.input_form import in_form
 from quantize.rewrites import Rewritten
 
 CORRECTION = "scores"
-_QUANTIZED = ("QuantizeLinear", "DequantizeLinear")
 
 Floats = npt.NDArray[np.float32]
 
@@ -32,10 +31,10 @@ def with_corrected_scores(
     *,
     good_enough: Callable[[ModelProto], bool] | None,
 ) -> Rewritten | None:
-    """Return both formats with their scores corrected, or None where that does not pay.
+    """Return both formats with their scores corrected, or None if that does not pay off.
 
     The correction is judged on images that it was not made from: each half of the calibration images with the
-    other's, by KL from fp32. What is returned is made from all of them. Beside the bias it takes away ties: sums of
+    other's, by KL from fp32. What is returned is made from all of them. Besides the bias, it removes ties: sums of
     8-bit levels are often equal, sums of floats are not.
 
     Args:
@@ -47,7 +46,7 @@ def with_corrected_scores(
     """
     model = canonical(rewritten.qdq)
     scores = logits_tensor(model)
-    if any(node.op_type in _QUANTIZED and scores in (*node.input, *node.output) for node in model.graph.node):
+    if any(node.op_type in LINEAR and scores in (*node.input, *node.output) for node in model.graph.node):
         return None  # the scores themselves are 8-bit levels: the configuration asked for that
     if fp32.contract.fixed_batch is not None or len(calibration.crops) < 2:
         return None
@@ -67,7 +66,7 @@ def with_corrected_scores(
 
 
 def _pays(reference: Floats, own: Floats) -> bool:
-    """Return whether each half's mean error brings the other half nearer to fp32, by mean KL."""
+    """Return whether each half's mean error brings the other half closer to fp32, by mean KL."""
     before, after = 0.0, 0.0
     for made, judged in ((slice(0, None, 2), slice(1, None, 2)), (slice(1, None, 2), slice(0, None, 2))):
         shift = mean_shift(reference[made], own[made])

@@ -1,4 +1,4 @@
-"""One search by one engine in a run: every trial recorded, one chosen."""
+"""One search by one engine: every trial recorded, one chosen."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Findings:
         seconds: How long it took.
         search: How it went, where the engine predicts and measures times.
         others: Further trials that met the criterion, in the engine's order of preference.
-        may_go_on: The search ended because a trial met the criterion, and can go on without it.
-        peak_bytes: Largest resident set of the process that searched; None where the system does not tell.
-        latencies: The times that decided; None where none did.
+        may_go_on: The search ended because a trial met the criterion, and can continue without it.
+        peak_bytes: Largest resident set of the process that searched; None if the system does not tell.
+        latencies: The times that decided; None if none did.
     """
 
     trials: tuple[Trial, ...]
@@ -50,7 +50,7 @@ class Findings:
 
 
 class Search:
-    """A search by one engine, which goes on where the files of what it found miss the criterion."""
+    """A search by one engine, which continues if the files of its choice miss the criterion."""
 
     def __init__(self, engine: Engine, task: SearchTask, context: Context) -> None:
         """Set up; nothing is searched yet.
@@ -68,7 +68,7 @@ class Search:
 
     @property
     def criterion(self) -> Criterion:
-        """Return what is good enough."""
+        """Return the criterion of a good candidate."""
         return self._task.criterion
 
     def run(self, rejected: frozenset[str] = frozenset()) -> Findings:
@@ -97,7 +97,7 @@ class Search:
         return self.run()
 
     def go_on(self, findings: Findings, rejected: frozenset[str]) -> Findings | None:
-        """Return the search after it went on without some recipes; None where that gave nothing new, or may not be.
+        """Return the search continued without some recipes; None if that gave nothing new or is not allowed.
 
         Args:
             findings: The search so far.
@@ -114,7 +114,7 @@ class Search:
             return self.run(rejected)
 
     def placed(self, trial: Trial) -> PlacedTrial | None:
-        """Return a trial with its layers where they are fastest; None where the search itself decides that."""
+        """Return a trial with its layers where they are fastest; None if the search itself decides that."""
         return self._search().placed(trial)
 
     def in_float(self, trial: Trial) -> PlacedTrial:
@@ -135,10 +135,10 @@ class Search:
         given = tuple(recorded.trial for recorded in earlier)
         search = self._of_engine = self.engine.search(replace(self._task, earlier=given, rejected=rejected))
         trials, sections = record(search.trials(), self._trials, self._section, earlier)
-        return self._found(trials, sections, search.outcome(trials, time.monotonic() - start))
+        return self._findings(trials, sections, search.outcome(trials, time.monotonic() - start))
 
     def _known(self, end: dict[str, Any]) -> Findings | None:
-        """Return a search as its journaled end tells; None where its trials have to be found by searching."""
+        """Return a search as its journaled end tells; None if its trials have to be found by searching."""
         recipe = Recipe.model_validate(end["recipe"])
         if end["repeated"]:
             return self._built_again(recipe)
@@ -156,7 +156,7 @@ class Search:
             may_go_on=end["may_go_on"],
         )
         trials = [recorded.trial for recorded in earlier]
-        return self._found(trials, [recorded.section for recorded in earlier], outcome)
+        return self._findings(trials, [recorded.section for recorded in earlier], outcome)
 
     def _built_again(self, recipe: Recipe) -> Findings:
         task, start = self._task, time.monotonic()
@@ -168,9 +168,9 @@ class Search:
 
         trials, sections = record(trial(), self._trials, self._section)
         stopped = "a recorded recipe was built again"
-        return self._found(trials, sections, SearchOutcome(trials[0], stopped, time.monotonic() - start))
+        return self._findings(trials, sections, SearchOutcome(trials[0], stopped, time.monotonic() - start))
 
-    def _found(self, trials: list[Trial], sections: list[TrialSection], outcome: SearchOutcome) -> Findings:
+    def _findings(self, trials: list[Trial], sections: list[TrialSection], outcome: SearchOutcome) -> Findings:
         return Findings(
             trials=tuple(trials),
             sections=with_verdicts(sections, outcome.record),

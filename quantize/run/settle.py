@@ -1,4 +1,4 @@
-"""From a search to written files that hold what the search promised: candidate after candidate until one does."""
+"""Try candidate after candidate until the written files hold what the search promised."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Settled:
     Attributes:
         built: The files.
         judged: What was found for them.
-        placement: Where their layers compute, and why; None where the search itself decided.
+        placement: Where their layers compute, and why; None if the search itself decided.
         lost: Trials that met the criterion, and whose files do not, in the order in which they were tried.
     """
 
@@ -51,13 +51,13 @@ class _Attempt:
 def settle(context: Context, findings: Findings, search: Search | None, folder: RunFolder | None = None) -> Settled:
     """Return the files of the first candidate, in the engine's order of preference, that hold what its trial promised.
 
-    Where there is none, everything computes in float; where that was not asked for, the best files that missed are
+    If no candidate does, everything computes in float; if that was not requested, the best files that missed are
     written, and the losses say why.
 
     Args:
         context: The run.
         findings: The search.
-        search: What found it, places its trials and goes on where every candidate's files missed; None: a recorded
+        search: What found it, places its trials and continues if every candidate's files missed; None: a recorded
             recipe was built again.
         folder: Where the files go; None: where the run's go.
     """
@@ -108,7 +108,7 @@ def _attempt(context: Context, findings: Findings, trial: Trial, search: Search,
 def _after_all(
     context: Context, findings: Findings, missed: list[_Attempt], search: Search, folder: RunFolder | None
 ) -> Settled:
-    """Return what is written where the files of every candidate missed."""
+    """Return the files to write when those of every candidate missed."""
 
     def numbered(trial: Trial, own: Trial) -> Trial:
         return replace(trial, index=_index(findings, own.recipe.id, own.index))

@@ -1,4 +1,4 @@
-"""The trials of a run: on disk before the next one begins, used again by a resumed run, and told in the report."""
+"""The trials of a run: on disk before the next one begins, reused on resuming, and listed in the report."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def record(
         begun: Yields the trials.
         journal: Records them.
         section: Returns what the report says of a trial, given all trials up to it.
-        earlier: Trials of the run that is resumed or goes on, which come first.
+        earlier: Trials of the resumed or continued run, which come first.
     """
     trials = [recorded.trial for recorded in earlier]
     sections = [recorded.section for recorded in earlier]
@@ -112,7 +112,7 @@ def trial_section(
         trial: The trial.
         trials: All up to it.
         criterion: What is good enough.
-        evaluation: Of its model; None where it was not evaluated on all images.
+        evaluation: Of its model; None if it was not evaluated on all images.
         integer_share: Share of its layers that compute in int8.
     """
     fidelity = evaluation.fidelity if evaluation is not None else None

@@ -1,4 +1,4 @@
-"""The main job, in the order of a run: from an fp32 model and images to two int8 models and a report."""
+"""The main job of a run, in order: from an fp32 model and images to two int8 models and a report."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
 
     Everything that the user could have got wrong is checked before anything of an earlier run is replaced.
 
-    With ``resume``, an interrupted run goes on after its last finished step, and a finished one is read again.
+    With ``resume``, an interrupted run resumes after its last finished step, and a finished one is read again.
 
     Raises:
         QuantizeError: Something that the user can fix; its children say what.
@@ -91,7 +91,7 @@ def _judged(prepared: Prepared, times: LatencyTable) -> Context:
 
 
 def _searched(context: Context, times: LatencyTable) -> tuple[RunReport, LatencyTable]:
-    """Search with every engine that was asked for, or build the recorded recipe again, and report the best files."""
+    """Search with every requested engine, or build the recorded recipe again, and report the best files."""
     setting, nothing = context.config.tuning.engine, LatencyTable(model=context.model.graph_sha256)
     task = search_task(context, None if context.request.latency_table is None else times)
     if context.recorded is not None:

@@ -1,4 +1,4 @@
-"""The outcome of a run in one word, and why."""
+"""The outcome of a run in one word, and the reason."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def verdict_section(
     """Return the verdict on both written files together.
 
     Args:
-        criterion: What accuracy was asked for.
+        criterion: The requested accuracy.
         models: The files.
         formats: Whether they agree.
         chosen: What they were built from.
@@ -131,7 +131,7 @@ def speed_verdict(
     Args:
         measurement: Holds both and fp32.
         names: Role of each file to its name there.
-        criterion: What was asked for.
+        criterion: The requested speed-up.
         target: Class of CPUs that the files are for: on another one their speed is not judged.
         asked: False where ``--criterion none`` asks for no verdict.
     """
@@ -184,7 +184,7 @@ def with_losses(report: RunReport) -> RunReport:
 
 
 def _tolerance_images(models: Sequence[ModelSection]) -> float | None:
-    """Return how many images may be lost where the point estimate decides; None where something else decides."""
+    """Return how many images may be lost where the point estimate decides; None if something else decides."""
     if not models or models[0].deciding.judgement is None:
         return None
     section, deciding = models[0].deciding, models[0].deciding.judgement.deciding

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from quantize.config import load_config
-from quantize.engines.ort.engine import OrtSearch
+from quantize.engines.ort.search import OrtSearch
 from quantize.errors import ConfigError, ExitCode, RunError
 from quantize.journal import Journal
 from quantize.report.provenance import ReplaySection

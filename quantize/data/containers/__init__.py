@@ -1,1 +1,1 @@
-"""Where images lie: folders, archives, tables."""
+"""Image containers: folders, archives, tables."""

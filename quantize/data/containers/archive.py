@@ -93,7 +93,7 @@ def _with_label_file(name: str, locators: Mapping[str, Locator], listing: Listin
 
 
 def _by_name(members: Sequence[Member], paths: Sequence[Path], place: str) -> dict[str, Locator]:
-    """Return where each file is, by its name; the archive's name goes before it where archives are classes or clash."""
+    """Return each file's place by its name, prefixed by the archive's name if archives are classes or names clash."""
     by_class = all(path.stem in labels_by_wordnet_id() for path in paths)
     clash = len({member.name for member in members}) < len(members) and len(paths) > 1
     locators: dict[str, Locator] = {}

@@ -1,4 +1,4 @@
-"""Images in Arrow files, of the file and of the stream format (which Hugging Face datasets caches are)."""
+"""Images in Arrow files, both the file and the stream format (Hugging Face datasets caches use the latter)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what the user names as data to a list of images, whatever the container: the containers by their suffix."""
+"""Open whatever the user names as data as a list of images; containers are chosen by suffix."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def open_images(
             ``*``.
         label_path: A label file with a line ``name label`` for each image, or ILSVRC2012's devkit (folder, archive or
             ground truth file). None: the labels are those of the container, where it has any.
-        classes: The model's number of classes, which labels must be below; None where it is not known.
+        classes: The model's number of classes, which labels must be below; None if it is not known.
         progress: Called with the number of archive members listed; the total is not known.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Data sets in tables of images and labels, as the Hugging Face hub lays ImageNet out."""
+"""Data sets in tables of images and labels, laid out like ImageNet on the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class TableRow:
 
     Attributes:
         file: Number of the file that it is in.
-        name: The image's file name, or None where the table has none.
+        name: The image's file name, or None if the table has none.
         label: Its label, or None.
         locator: Where the image is.
     """

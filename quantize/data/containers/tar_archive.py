@@ -1,4 +1,4 @@
-"""Images in tar archives, read where they lie: nothing is unpacked."""
+"""Images in tar archives, read without unpacking."""
 
 from __future__ import annotations
 

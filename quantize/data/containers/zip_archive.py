@@ -1,4 +1,4 @@
-"""Images in ZIP archives, read where they lie: nothing is unpacked."""
+"""Images in ZIP archives, read without unpacking."""
 
 from __future__ import annotations
 

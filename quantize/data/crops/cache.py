@@ -1,4 +1,4 @@
-"""The crop cache on disk: a ``.npy`` file of uint8 crops, and an index that proves each row."""
+"""The crop cache on disk: a ``.npy`` file of uint8 crops and an index that validates each row."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class CropIndex:
 
     @classmethod
     def read(cls, path: Path) -> CropIndex | None:
-        """Return the index in a file, or None where there is none, or a damaged one."""
+        """Return the index in a file, or None if it is missing or damaged."""
         try:
             values = json.loads(path.read_bytes())
             rows = tuple(CachedRow(tuple(row["state"]), row["sha256"]) for row in values["rows"])

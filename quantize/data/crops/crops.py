@@ -1,4 +1,4 @@
-"""Decoded images: decoded once by worker processes, kept as uint8 crops, read by every later pass."""
+"""Images decoded once by worker processes and kept as uint8 crops for every later pass."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Crops:
 
     Attributes:
         ids: The images' names.
-        labels: (N,) int64, or None where the data has no labels.
-        array: (N, H, W, 3) uint8 RGB; indexing reads what is asked for from a memory-mapped file.
+        labels: (N,) int64, or None if the data has no labels.
+        array: (N, H, W, 3) uint8 RGB; indexing reads only the requested rows of a memory-mapped file.
         digests: SHA-256 of each crop's bytes.
         crop_fingerprint: Of the preprocessing that made them.
         skipped: Images of the data that could not be decoded.
@@ -98,7 +98,7 @@ def crop_images(
     skip_unreadable: bool = False,
     progress: Progress = silent,
 ) -> Crops:
-    """Return the crops of all images, from the cache where it holds them, else decoded by worker processes.
+    """Return the crops of all images, from the cache if it holds them, else decoded by worker processes.
 
     A crop in the cache is used when the encoded image has the size and times that it had when it was decoded, the
     decoder is the same, and the crop's hash is right; any other is decoded (again). Memory does not grow with the

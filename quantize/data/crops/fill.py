@@ -1,4 +1,4 @@
-"""Bringing a cached file of crops up to date: what is proven stays, the rest is decoded."""
+"""Update a crop cache: valid rows stay, the rest is decoded."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class DecodedCrop:
 
     Attributes:
         row: Its row in the file.
-        sha256: Hash of the crop's bytes, or None where the image is unreadable.
+        sha256: Hash of the crop's bytes, or None if the image is unreadable.
         reason: Why it is unreadable, or None.
     """
 

@@ -1,4 +1,4 @@
-"""Rows of uint8 crops, in a memory-mapped file or in memory, of which only what is asked for is read."""
+"""Rows of uint8 crops, memory-mapped or in memory; only the requested rows are read."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class CropFile:
 
 
 class CropRows:
-    """Some rows of crops, in an order of their own; indexing reads and copies them, as from a numpy array.
+    """Some rows of crops, in their own order; indexing reads and copies them, as from a numpy array.
 
     Attributes:
         shape: (N, H, W, 3).

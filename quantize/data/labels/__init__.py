@@ -1,1 +1,1 @@
-"""What images show: label lists, class folders, the devkit."""
+"""Image labels: label lists, class folders, the devkit."""

@@ -46,7 +46,7 @@ def class_labels(folders: Sequence[str], classes: int | None, place: str) -> tup
 
     Args:
         folders: Names of the class folders.
-        classes: The model's number of classes, or None where it is not known.
+        classes: The model's number of classes, or None if it is not known.
         place: The data, for messages.
 
     Raises:

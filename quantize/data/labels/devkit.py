@@ -76,7 +76,7 @@ class Devkit:
 
 
 def find_devkit(label_path: Path) -> Devkit | None:
-    """Return the devkit that a label path names, or None where it names a label file.
+    """Return the devkit that a label path names, or None if it names a label file.
 
     It names a devkit by its folder (``ILSVRC2012_devkit_t12`` or its ``data``), its archive (``.tar.gz``, read as it
     is), or its ground truth file, with ``meta.mat`` next to it.

@@ -1,4 +1,4 @@
-"""Labels joined to the images that they name."""
+"""Match labels to the images that they name."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def join_labels(
         listing: The images of the container.
         lines: The label file's lines.
         label_path: The label file, for places and messages.
-        classes: The model's number of classes, or None where it is not known.
+        classes: The model's number of classes, or None if it is not known.
         problems: What was wrong with the lines already; raised here, with what the joining finds.
 
     Raises:

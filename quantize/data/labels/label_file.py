@@ -1,4 +1,4 @@
-"""The text files that a person made, on any system; the label file: a line ``name label`` for each image."""
+"""Text files written by hand on any system, and the label file: a line ``name label`` for each image."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class LabelLine:
 def read_label_file(
     path: Path, classes: int | None, problems: Problems, *, content: bytes | None = None
 ) -> list[LabelLine]:
-    """Return the lines of a label file; the last word of a line is the label, all before it the name.
+    """Return the lines of a label file; the last word of a line is the label, the rest is the name.
 
     Names may hold spaces; words are parted by any white space; blank lines are passed over.
 

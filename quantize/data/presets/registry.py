@@ -1,4 +1,4 @@
-"""Every named preprocessing; the configuration's choices come from here."""
+"""All named preprocessings; the configuration offers these."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Constraints on ops: from Neural Compressor's 1.x dialect to its op dictionaries, and whether they were heeded."""
+"""Constraints on ops: from Neural Compressor's 1.x dialect to its op dictionaries, and whether they took effect."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from onnx import GraphProto
 from quantize.engines.inc.decision import OpDecision
 from quantize.engines.inc.settings import IncSettings, OpConstraint
 from quantize.errors import EngineError
+from quantize.graph.nodes import SCORE_KEEPING
 from quantize.graph.view import Graph
 
 OpDictionary = dict[str, dict[str, dict[str, list[str]]]]
 
 _FLOAT_HEAD_TYPES = ("GlobalAveragePool", "Softmax")
 """Op types kept in fp32 by default: quantized, they give 4.8 % of ImageNet's images two equal top scores."""
-
-_SCORE_KEEPING = ("Softmax", "LogSoftmax", "Identity", "Flatten", "Reshape", "Squeeze", "Unsqueeze")
 
 _FLOAT = {"weight": {"dtype": "fp32"}, "activation": {"dtype": "fp32"}}
 
@@ -63,7 +62,7 @@ def _score_bias_names(graph: GraphProto) -> list[str]:
     """
     view = Graph.of(graph)
     node = view.producer(view.outputs[0])
-    while node is not None and node.op_type in _SCORE_KEEPING:
+    while node is not None and node.op_type in SCORE_KEEPING:
         node = view.producer(node.input[0])
     if node is not None and node.op_type == "Gemm":
         return [f"{node.name}_Add"]
@@ -78,7 +77,7 @@ def check_heeded(settings: IncSettings, decisions: Sequence[OpDecision]) -> None
     """Refuse constraints that Neural Compressor drops without a word.
 
     Args:
-        settings: What was asked for.
+        settings: The requested settings.
         decisions: The first tuning configuration.
 
     Raises:
@@ -92,12 +91,12 @@ def check_heeded(settings: IncSettings, decisions: Sequence[OpDecision]) -> None
             for property_name, allowed in properties.items():
                 # A strategy may begin with ops in fp32, which say nothing about how they would be quantized.
                 telling = [op for op in matched if op.quantized or allowed == ["fp32"]]
-                found = {value for op in telling if (value := op.property(tensor, property_name)) is not None}
-                if telling and not found.intersection(allowed):
+                values = {value for op in telling if (value := op.property(tensor, property_name)) is not None}
+                if telling and not values.intersection(allowed):
                     raise EngineError(
                         f"Neural Compressor cannot make {tensor} {property_name} {' or '.join(allowed)} there",
                         where=key,
-                        found=f"{property_name} {', '.join(sorted(found)) or 'not settable'} in spite of it",
+                        found=f"{property_name} {', '.join(sorted(values)) or 'not settable'} in spite of it",
                         advice="remove the constraint, or name ops that can be so",
                     )
 

@@ -1,4 +1,4 @@
-"""Listening to the child process: its log becomes ours, its end becomes an error with the stage it happened in.
+"""Reads what the child process sends: forwards its log, and turns its end into an error that names the stage.
 
 To the child: ``job`` once, then an ``answer`` for each candidate. From the child: ``log``, ``stage`` (what is being
 done now), ``begin`` (a tuning configuration is about to be built), ``candidate`` (a model file awaits its answer),

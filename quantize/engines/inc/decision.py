@@ -1,4 +1,4 @@
-"""What Neural Compressor decided for every op, as a recipe and back."""
+"""Neural Compressor's decision for every op, converted to a recipe and back."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from quantize.graph.nodes import INTEGER_WEIGHTED
 from quantize.recipe import Recipe
 
 _PROPERTIES = ("dtype", "scheme", "granularity", "algorithm")
-WEIGHTED = ("Conv", "MatMul", "Gemm")
-"""Op types that do the work: a model whose weighted ops are all in fp32 is an fp32 model."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class OpDecision:
         return self.property("activation", "dtype") != "fp32"
 
     def property(self, tensor: str, name: str) -> str | None:
-        """Return one property of ``activation`` or ``weight``, or None where the op has no such thing."""
+        """Return one property of ``activation`` or ``weight``, or None if the op has no such thing."""
         return dict(self.activation if tensor == "activation" else self.weight).get(name)
 
     def constraint(self) -> dict[str, dict[str, list[str]]]:
@@ -77,7 +76,7 @@ def recipe_of(
     grouped: dict[str, list[str]] = defaultdict(list)
     for op in decisions:
         grouped[_signature(op)].append(op.name)
-    weights = [op for op in quantized if op.op_type in WEIGHTED]
+    weights = [op for op in quantized if op.op_type in INTEGER_WEIGHTED]
     rules = Counter(op.property("activation", "algorithm") or "minmax" for op in quantized)
     details = {
         "calibration_images": calibration_images,
@@ -141,7 +140,7 @@ class KeptInt8:
 def kept_int8(recipe: Recipe) -> KeptInt8:
     """Return how much of what could be quantized a recipe of this engine quantizes."""
     decisions = decisions_of(recipe)
-    weighted = [op for op in decisions if op.op_type in WEIGHTED]
+    weighted = [op for op in decisions if op.op_type in INTEGER_WEIGHTED]
     return KeptInt8(
         ops=sum(op.quantized for op in decisions),
         all_ops=len(decisions),

@@ -1,4 +1,4 @@
-"""The engine ``inc``: Neural Compressor's search, and its recipes built again."""
+"""The engine ``inc``: search with Neural Compressor, and rebuild its recipes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class IncSearch:
     def __init__(self, task: SearchTask) -> None:
         self._task = task
         self._settings = inc_settings(task)
-        self._peaks: list[int] = []
+        self._peak_bytes: list[int] = []
         built = [trial for trial in task.earlier if trial.artifact is not None]
         known = {trial.recipe.id: trial.metric for trial in task.earlier if trial.metric is not None}
         graphs = {
@@ -67,7 +67,7 @@ class IncSearch:
             stopped_because=_STOPPED[stopped],
             seconds=seconds + seconds_of(task.earlier),
             may_go_on=self._settings.stop_when_met and stopped == "met",
-            peak_bytes=max(self._peaks, default=None),
+            peak_bytes=max(self._peak_bytes, default=None),
         )
 
     def after(self, _trials: Sequence[Trial], _chosen: Trial, _rejected: Collection[str], /) -> Trial | None:
@@ -83,9 +83,9 @@ class IncSearch:
         return place_in_float(self._task, trial)
 
     def _watch(self, pid: int) -> None:
-        peak = peak_resident_bytes(pid)
-        if peak is not None:
-            self._peaks.append(peak)
+        peak_bytes = peak_resident_bytes(pid)
+        if peak_bytes is not None:
+            self._peak_bytes.append(peak_bytes)
 
 
 class IncEngine:
@@ -128,7 +128,7 @@ ENGINE = IncEngine()
 def inc_settings(task: SearchTask) -> IncSettings:
     """Return Neural Compressor's settings.
 
-    As in its 1.x, a timeout of 0 ends the search at the first candidate that meets the criterion; another goes on
+    As in its 1.x, a timeout of 0 ends the search at the first candidate that meets the criterion; another continues
     until the time is used up.
     """
     quantization, tuning = task.quantization, task.tuning

@@ -1,4 +1,4 @@
-"""The job that the child process is given: a model, calibration images in a file, and what to build or to search."""
+"""Jobs for the child process: a model, a file of calibration images, and what to build or search."""
 
 from __future__ import annotations
 

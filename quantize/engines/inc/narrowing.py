@@ -1,4 +1,4 @@
-"""Which weights need 7 bits so that no sum of two products leaves 16 bits."""
+"""Which weights need 7 bits so that no sum of two products exceeds 16 bits."""
 
 from __future__ import annotations
 

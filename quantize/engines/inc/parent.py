@@ -1,4 +1,4 @@
-"""The engine as its child process sees it: its jobs and answers, a sink for log records, a source of images."""
+"""The engine as seen by its child process: jobs and answers, a sink for log records, a source of images."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Engine:
         return self._parent.receive()
 
     def enter(self, stage: str) -> None:
-        """Say what is being done from now on."""
+        """Announce the stage that begins."""
         if stage != self.stage:
             self.stage = stage
             self.send("stage", stage=stage)

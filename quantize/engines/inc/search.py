@@ -1,4 +1,4 @@
-"""One search by Neural Compressor, as the engine sees it: trials, what is known already, and when to stop."""
+"""One search by Neural Compressor, seen from the engine: trials, known results and when to stop."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LOGGER = logging.getLogger("quantize.engines.inc.tuner")
 
 StopReason = Literal["met", "timeout", "time_budget", "max_trials", "exhausted", "failed", "abandoned"]
 """``met``: the strategy is content; ``exhausted``: it has nothing left, and nothing met the criterion; ``failed``: an
-error was raised; ``abandoned``: it was interrupted, or nobody asked for more trials."""
+error was raised; ``abandoned``: it was interrupted, or no more trials were requested."""
 
 _WORSE_THAN_ALL = -2.0
 _NOT_MET = -1e-6
@@ -38,7 +38,7 @@ class Measured:
 
     Attributes:
         recipe_id: Of the trial that gave it first.
-        metric: The criterion's metric, a fraction; None where nothing was measured.
+        metric: The criterion's metric, a fraction; None if nothing was measured.
         failure: Why it could not be run, or None.
     """
 

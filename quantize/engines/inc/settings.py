@@ -1,4 +1,4 @@
-"""How Neural Compressor is to tune: its settings in the dialect of its 1.x files, as plain values."""
+"""Neural Compressor's settings in the dialect of its 1.x files, as plain values."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class IncSettings:
         model_wise: Constraint for all ops.
         batch_size: Images in a calibration batch; 1 for models whose batch dimension is 1.
         time_budget: Seconds for this search, whatever its timeout; one trial is finished in any case. None: no bound.
-        stop_when_met: End with the strategy's first success; False goes on, until time or trials run out.
+        stop_when_met: End with the strategy's first success; False continues until time or trials run out.
     """
 
     framework: Framework = "onnxrt_qlinearops"

@@ -1,4 +1,4 @@
-"""The engine ``inc``: Neural Compressor as a Tuner, and as the Builder that repeats what it found."""
+"""Neural Compressor as a tuner, and as the builder that reproduces its choices."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def _neural_compressor(folder: Path, log: Path) -> ChildProcess:
 
 @contextmanager
 def _scratch(work: Path) -> Iterator[Path]:
-    """Yield a new folder inside ``work`` and remove it afterwards: Neural Compressor writes where it stands."""
+    """Yield a new folder inside ``work`` and remove it afterwards: Neural Compressor writes to its cwd."""
     work.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="inc-", dir=work))
     try:

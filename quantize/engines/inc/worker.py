@@ -101,7 +101,7 @@ def _observe(engine: Engine, tuning: _Tuning | None) -> None:
 
 
 def _narrow_weights_only() -> None:
-    """Where 7 bits are asked for, give them to weights whose sums could leave 16 bits, and 8 to everything else.
+    """If 7 bits are requested, give them to weights whose sums could leave 16 bits, and 8 to everything else.
 
     Neural Compressor's ``reduce_range`` takes a bit off all weights, and off activations too: on SqueezeNet, five times
     the divergence from fp32.
@@ -115,7 +115,7 @@ def _narrow_weights_only() -> None:
 
 
 def _narrow_where_needed(owner: Any, name: str) -> None:
-    """Let a method that quantizes one weight take the bit off only where that keeps sums within 16 bits."""
+    """Let a method that quantizes one weight drop the bit only if that keeps sums within 16 bits."""
     method = getattr(owner, name)
 
     def wrapped(quantizer: Any, weight: Any, kind: int, scheme: str, axis: int | None = None) -> Any:

@@ -1,1 +1,1 @@
-"""The project's own engine."""
+"""This project's own engine."""

@@ -1,4 +1,4 @@
-"""What the constraints of the configuration leave to the native engine."""
+"""Which recipes the constraints of the configuration leave to the native engine."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def constrained_recipe(model: ModelProto, settings: QuantizationBlock, rewrites:
 
 
 def range_rule(settings: QuantizationBlock) -> str | None:
-    """Return the range rule that the configuration fixes, or None where the engine chooses.
+    """Return the range rule that the configuration fixes, or None if the engine chooses.
 
     Raises:
         ConfigError: ``model_wise`` asks for what this engine does not do.

@@ -1,4 +1,4 @@
-"""The engine ``native``: the project's own search and builder."""
+"""The engine ``native``: this project's own search and builder."""
 
 from __future__ import annotations
 
@@ -54,18 +54,18 @@ class NativeSearch:
         """
         result = self._search.result
         best = result.chosen or result.best
-        peak = peak_resident_bytes() if self._forgotten else None
+        peak_bytes = peak_resident_bytes() if self._forgotten else None
         return SearchOutcome(
             chosen=self._bare(trial_of(trials, best.trial.recipe.id if best is not None else None)),
             stopped_because=result.stopped,
             seconds=self._search.elapsed,
-            peak_bytes=peak,
+            peak_bytes=peak_bytes,
             record=record_of(result),
             latencies=self._search.latency_table,
         )
 
     def after(self, trials: Sequence[Trial], chosen: Trial, rejected: Collection[str]) -> Trial | None:
-        """Return the next candidate in order of preference; after the last one, fp32 itself where it is fast enough."""
+        """Return the next candidate in order of preference; after the last one, fp32 itself if it is fast enough."""
         for recipe in self._search.in_order_of_preference():
             if recipe.but(rewrites=()).id not in rejected:
                 known = next((trial for trial in trials if trial.recipe.id == recipe.id), None)

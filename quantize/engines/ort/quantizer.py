@@ -1,4 +1,4 @@
-"""Recipes built by onnxruntime's quantizer, each in a child process."""
+"""Build recipes with onnxruntime's quantizer, each in a child process."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from quantize.engines.exchange import cleaned, write_images
 from quantize.engines.native.builder.builder import op_types_of
 from quantize.engines.task import CalibrationSet
 from quantize.errors import EngineError
+from quantize.graph.nodes import SCORE_KEEPING
 from quantize.graph.view import Graph
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.input_form import in_form
@@ -30,7 +31,6 @@ EXCLUDED = "excluded"
 
 _LOG = logging.getLogger("quantize")
 _WORKER = "quantize.engines.ort.worker:serve"
-_SCORE_KEEPING = ("Softmax", "LogSoftmax", "Identity", "Flatten", "Reshape", "Squeeze", "Unsqueeze")
 
 
 class TimeIsUpError(Exception):
@@ -165,7 +165,7 @@ def with_float_scores(model: ModelProto) -> ModelProto:
     passed = []
     tensor = graph.outputs[0]
     while (node := graph.producer(tensor)) is not None:
-        if node.op_type in _SCORE_KEEPING:
+        if node.op_type in SCORE_KEEPING:
             tensor = node.input[0]
             continue
         rounding = graph.producer(node.input[0]) if node.op_type == "DequantizeLinear" else None

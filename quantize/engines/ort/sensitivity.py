@@ -1,4 +1,4 @@
-"""Which layers of a quantized model move the scores most: they are the first to go back to float."""
+"""Which layers of a quantized model change the scores most: these go back to float first."""
 
 from __future__ import annotations
 

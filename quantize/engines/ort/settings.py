@@ -1,4 +1,4 @@
-"""Which settings of onnxruntime's quantizer are tried, within what the configuration allows."""
+"""The settings of onnxruntime's quantizer to try, within the limits of the configuration."""
 
 from __future__ import annotations
 

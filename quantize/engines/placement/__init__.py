@@ -1,1 +1,1 @@
-"""Which layers of an engine's model compute in int8 here, for engines whose own search does not decide that."""
+"""Which layers compute in int8 on this machine, for engines whose own search does not decide that."""

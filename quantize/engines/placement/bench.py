@@ -1,4 +1,4 @@
-"""Where the layers of an engine's model compute: built, judged and measured on this machine by the run's callbacks."""
+"""Builds, judges and measures placements of layers on this machine, using the run's callbacks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from quantize.engines.native.search.op_graph import op_graph
 from quantize.engines.native.search.scorer import Scorer
 from quantize.engines.native.search.sensitivity import measure_sensitivity
 from quantize.engines.placement.placed_model import placed, stored_weights
-from quantize.engines.placement.search import Option, Placement, PlacementSearch
+from quantize.engines.placement.placement import Option, Placement
+from quantize.engines.placement.search import PlacementSearch
 from quantize.engines.task import SearchTask
 from quantize.engines.trial import PlacedTrial, Trial
 from quantize.formats import to_qdq
@@ -106,7 +107,7 @@ class Bench:
 def choose_placement(task: SearchTask, trial: Trial, decided_by: str) -> PlacedTrial:
     """Return an engine's trial with its layers where they are fastest on this machine.
 
-    Nothing is changed where that was not asked for, or where this machine is not what the model is made for.
+    Nothing changes unless requested, or if the model is made for other machines than this.
 
     Args:
         task: The search that the trial is of.
@@ -127,7 +128,7 @@ def choose_placement(task: SearchTask, trial: Trial, decided_by: str) -> PlacedT
 
 
 def place_in_float(task: SearchTask, trial: Trial) -> PlacedTrial:
-    """Return a trial with float arithmetic throughout, with as many weights stored in int8 as the criterion bears."""
+    """Return a trial with float arithmetic throughout, with as many weights stored in int8 as the criterion allows."""
     with task.callbacks.stage("place the layers"):
         bench = Bench(task, trial)
         option = PlacementSearch(bench.fp32, bench.candidate, trial.recipe, bench).in_float()

@@ -1,6 +1,6 @@
-"""An engine's model with layers put back to float, as a recipe says: they measured slower in int8.
+"""An engine's model with the layers that measured slower in int8 put back to float, as a recipe says.
 
-Which layers those are stands in the recipe, so that the same model is built again without measuring.
+The recipe names these layers, so that the same model can be built again without measuring.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SUFFIX = re.compile(r"(?:_\d+|_quant|_MatMul|_Add|/MatMulAddFusion)$")
 
 
 def placed_nodes(recipe: Recipe) -> tuple[str, ...] | None:
-    """Return the nodes that were put back to float; None where the engine's decision was kept."""
+    """Return the nodes that were put back to float; None if the engine's decision was kept."""
     text = dict(recipe.details).get(PLACED)
     return None if text is None else tuple(json.loads(text))
 

@@ -1,4 +1,4 @@
-"""Where the layers of a tuned model compute: those that measure slower in int8 on this machine go back to float.
+"""Choose where layers compute: those that measure slower in int8 on this machine go back to float.
 
 One profile of fp32 and of the model as tuned gives the fastest assignment of its ops (a minimum cut at price 0); paired
 measurements decide whether it is taken. Where even that is slower than fp32, everything computes in float, on weights
@@ -8,8 +8,8 @@ that are stored in int8: fp32's speed by construction, in a quarter of the bytes
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from dataclasses import replace
+from typing import Protocol
 
 from onnx import ModelProto
 
@@ -22,12 +22,12 @@ from quantize.engines.native.search.latency_model import ProfiledTimes, latency_
 from quantize.engines.native.search.op_graph import OpGraph, op_graph
 from quantize.engines.native.search.result import AS_FAST, FASTER
 from quantize.engines.placement.placed_model import int8_nodes, with_placement
+from quantize.engines.placement.placement import Kind, Option, Placement, float_text, reason_for
 from quantize.graph.nodes import WEIGHTED
 from quantize.models.artifact import ModelArtifact
 from quantize.recipe import Recipe
 from quantize.rewrites import RatioInterval
 
-Kind = Literal["as tuned", "smaller", "fastest", "safer", "float"]
 _RUNGS = 8
 _SMALLER = 0.98
 """A file that has at most this share of another's bytes is smaller."""
@@ -57,48 +57,6 @@ class PlacementBench(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Option:
-    """One placement that was looked at.
-
-    Attributes:
-        kind: As the engine decided, the same with the weights of its float layers stored in int8, the fastest
-            assignment by prediction, one with more layers in float where that misses the criterion, or float arithmetic
-            throughout.
-        recipe: What builds it.
-        predicted_ns: Its predicted time for one run; None where nothing was predicted.
-        speedup: fp32's time over its own; None where it was not measured.
-        gain: The time as tuned over its own; None where it was not measured.
-        metric: The criterion's metric, a fraction; None where it was not measured.
-        met: Whether it meets the accuracy criterion; None where it was not judged.
-        bytes: Size of its model.
-    """
-
-    kind: Kind
-    recipe: Recipe
-    predicted_ns: float | None = None
-    speedup: RatioInterval | None = None
-    gain: RatioInterval | None = None
-    metric: float | None = None
-    met: bool | None = None
-    bytes: int = 0
-
-
-@dataclass(frozen=True)
-class Placement:
-    """What came of the choice.
-
-    Attributes:
-        chosen: The placement that was taken.
-        options: All that were looked at, in order.
-        reason: Why it was taken, in a sentence.
-    """
-
-    chosen: Option
-    options: tuple[Option, ...]
-    reason: str
-
-
 class PlacementSearch:
     """The choice of one tuned model's placement."""
 
@@ -112,7 +70,7 @@ class PlacementSearch:
             candidate: As the engine built it.
             recipe: As the engine found it.
             bench: Builds, times and judges.
-            min_speedup: The speed-up that is asked for; above 1 float arithmetic is no way to reach it.
+            min_speedup: The requested speed-up; float arithmetic cannot reach one above 1.
         """
         self._recipe, self._bench, self._min_speedup = recipe, bench, min_speedup
         self._graph: OpGraph = op_graph(fp32, op_types_of(recipe.but(engine="native", float_op_types=())))
@@ -128,9 +86,9 @@ class PlacementSearch:
         tuned = replace(tuned, predicted_ns=costs.time_ns(costs.fixed))
         self._options.append(tuned)
         best = tuned if tuned.met else None
-        units = canonical(costs, best_assignment(costs, 0.0))
-        pays = not set(self._weighted) <= units  # int8 arithmetic does anywhere, by prediction
-        fastest = self._fastest(costs, units, met=bool(tuned.met)) if pays else None
+        float_ops = canonical(costs, best_assignment(costs, 0.0))
+        pays = not set(self._weighted) <= float_ops  # int8 arithmetic does anywhere, by prediction
+        fastest = self._fastest(costs, float_ops, met=bool(tuned.met)) if pays else None
         if fastest is not None:
             self._options.append(fastest)
             best = fastest if fastest.met else best
@@ -140,17 +98,17 @@ class PlacementSearch:
             best = self._smaller(tuned) or tuned
         slow = best is not None and _is_slow(best)
         if best is not None and not slow and not self._float_is_smaller(best):
-            return Placement(best, tuple(self._options), _reason(best))
+            return Placement(best, tuple(self._options), reason_for(best))
         alone = self.in_float()
         if best is not None and not slow and alone.bytes > _SMALLER * best.bytes:
-            return Placement(best, tuple(self._options), _reason(best))
+            return Placement(best, tuple(self._options), reason_for(best))
         why = "no placement with int8 arithmetic meets the criterion"
         if best is not None:
             why = "int8 arithmetic is slower than fp32 here" if slow else "int8 arithmetic is no faster than fp32 here"
-        return Placement(alone, tuple(self._options), f"{why}: {_float_text(alone)}")
+        return Placement(alone, tuple(self._options), f"{why}: {float_text(alone)}")
 
     def in_float(self) -> Option:
-        """Return float arithmetic throughout, with as many weights stored in int8 as the criterion bears."""
+        """Return float arithmetic throughout, with as many weights stored in int8 as the criterion allows."""
         everything = frozenset([*self._weighted, *(op.name for op in self._graph.ops)])
         option = self._with_weights("float", everything, self._stored(everything))
         option = replace(option, speedup=self._bench.ratio(None, option.recipe))
@@ -163,19 +121,19 @@ class PlacementSearch:
         fixed = frozenset(op.name for op in self._graph.ops if op.name not in self._int8)
         return Costs(self._graph, latency, sensitivity, {}, fixed)
 
-    def _fastest(self, costs: Costs, units: frozenset[str], *, met: bool) -> Option | None:
+    def _fastest(self, costs: Costs, float_ops: frozenset[str], *, met: bool) -> Option | None:
         """Return the assignment with the least predicted time, judged where it measures faster than the model as tuned.
 
         Where that one misses the criterion, another that is no faster may still meet it.
         """
-        before, after = costs.time_ns(costs.fixed), costs.time_ns(units)
+        before, after = costs.time_ns(costs.fixed), costs.time_ns(float_ops)
         if before < after * FASTER:
             return None
-        whole = with_placement(self._recipe, units - costs.fixed, self._stored(units))
+        whole = with_placement(self._recipe, float_ops - costs.fixed, self._stored(float_ops))
         gain = self._bench.ratio(self._recipe, whole)
         if met and (gain.ratio < FASTER or gain.low <= 1.0):
             return Option("fastest", whole, after, gain=gain, bytes=self._bench.built(whole).bytes)
-        option = self._with_weights("fastest", units - costs.fixed, self._stored(units))
+        option = self._with_weights("fastest", float_ops - costs.fixed, self._stored(float_ops))
         return replace(option, predicted_ns=after, gain=gain, speedup=self._bench.ratio(None, option.recipe))
 
     def _smaller(self, tuned: Option) -> Option | None:
@@ -200,8 +158,8 @@ class PlacementSearch:
 
         def option(number: int) -> Option:
             rung = rungs[number - 1]
-            units = frozenset(rung.float_ops)
-            recipe = with_placement(self._recipe, units - costs.fixed, self._stored(units))
+            float_ops = frozenset(rung.float_ops)
+            recipe = with_placement(self._recipe, float_ops - costs.fixed, self._stored(float_ops))
             return replace(self._judged(Option("safer", recipe)), predicted_ns=rung.time_ns)
 
         safer = first_that_passes(option, len(rungs))
@@ -209,11 +167,11 @@ class PlacementSearch:
         self._options.append(safer)
         return safer if safer.met and not _is_slow(safer) else None
 
-    def _stored(self, float_units: frozenset[str]) -> list[str]:
-        return [name for name in self._weighted if name in float_units and name in self._storable]
+    def _stored(self, float_ops: frozenset[str]) -> list[str]:
+        return [name for name in self._weighted if name in float_ops and name in self._storable]
 
     def _with_weights(self, kind: Kind, nodes: frozenset[str], stored: list[str]) -> Option:
-        """Return a placement with all weights in float stored in int8, but for the most sensitive where that misses."""
+        """Return a placement with all weights in float stored in int8, except the most sensitive if that misses."""
 
         def option(kept: int) -> Option:
             left = [name for name in stored if name not in order[:kept]] if kept else stored
@@ -241,7 +199,7 @@ def first_that_passes(option: Callable[[int], Option], most: int) -> Option:
     """Return the option with the least number that meets the criterion, found by doubling and halving; else the last.
 
     Args:
-        option: Gives the option of a number from 1 to ``most``; the greater, the nearer to fp32.
+        option: Gives the option of a number from 1 to ``most``; the greater, the closer to fp32.
         most: The greatest number.
     """
     low, high = 0, 1
@@ -263,19 +221,3 @@ def _is_slow(option: Option) -> bool:
     """Return whether a placement is slower than fp32, by the rule of the verdict."""
     assert option.speedup is not None
     return is_slower(option.speedup)
-
-
-def _reason(best: Option) -> str:
-    if best.kind == "as tuned":
-        return "no layer measures slower in int8 here"
-    if best.kind == "smaller":
-        return "no layer measures slower in int8 here, and layers in float keep their weights in int8"
-    if best.kind == "safer":
-        return "layers compute in float that int8 would take too far from fp32"
-    return "layers that measure slower in int8 here compute in float"
-
-
-def _float_text(option: Option) -> str:
-    if option.recipe.stored_nodes:
-        return "everything computes in float, on weights stored in int8"
-    return "the model is fp32 itself"

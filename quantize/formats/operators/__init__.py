@@ -1,4 +1,4 @@
-"""The operators that exist in both formats: one file per operator, or per family of one shape."""
+"""The operators that exist in both formats, one file per operator or family."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Concat and onnxruntime's QLinearConcat; a Concat of equal parameters is one of the integers themselves."""
+"""Concat and onnxruntime's QLinearConcat; a Concat of equal parameters works on the integers directly."""
 
 from __future__ import annotations
 

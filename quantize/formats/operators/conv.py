@@ -1,4 +1,4 @@
-"""Conv and QLinearConv (ONNX, opset 10; onnxruntime's own domain takes it too)."""
+"""Conv and QLinearConv (ONNX, opset 10; onnxruntime's own domain has it too)."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def _output_channels(node: NodeProto) -> int:
 
 
 def to_qdq(graph: Graph, node: NodeProto) -> bool:
-    """Replace a QGemm by DequantizeLinear on A, B and C, Gemm, and QuantizeLinear where it has an output scale.
+    """Replace a QGemm by DequantizeLinear on A, B and C, Gemm, and QuantizeLinear if it has an output scale.
 
     Inputs of the node: A, a_scale, a_zero_point, B, b_scale, b_zero_point, C int32 with scale
     ``alpha * a_scale * b_scale`` (optional), y_scale, y_zero_point (optional: float output).

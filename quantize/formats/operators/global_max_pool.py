@@ -1,4 +1,4 @@
-"""GlobalMaxPool, which onnxruntime computes on floats only, as ReduceMax, which it computes on integers too.
+"""GlobalMaxPool, which onnxruntime computes in float only, as ReduceMax, which also computes on integers.
 
 The largest integer stands for the largest number: nothing is rounded. The way back is that of every moving operator.
 """

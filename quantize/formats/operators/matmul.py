@@ -34,7 +34,7 @@ def to_qdq(graph: Graph, node: NodeProto) -> bool:
 
 
 def float_output_to_qdq(graph: Graph, node: NodeProto) -> bool:
-    """Replace a MatMulIntegerToFloat by DequantizeLinear on both inputs, MatMul, and Add where it has a bias.
+    """Replace a MatMulIntegerToFloat by DequantizeLinear on both inputs, MatMul, and Add if it has a bias.
 
     Inputs of the node: A, B, a_scale, b_scale, a_zero_point, b_zero_point, bias float32 (the last three optional).
     """

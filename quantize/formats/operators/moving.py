@@ -1,4 +1,4 @@
-"""Operators that move values without computing: on integers they do the same as on what the integers stand for."""
+"""Operators that only move values: they do the same to integers as to the numbers these represent."""
 
 from __future__ import annotations
 

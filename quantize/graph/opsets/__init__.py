@@ -1,1 +1,1 @@
-"""Between versions of the default operator set: what changed in each, operator by operator."""
+"""Conversions between opsets: what changed in each version, operator by operator."""

@@ -1,4 +1,4 @@
-"""How operators follow a change of their definition: what an adapter is, and those that many operators share."""
+"""Adapters that bring a node to another opset, and those that many operators share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From operator set 13 back to 12, as QLinear models are written: what changed there and appears in classifiers.
+"""Lower opset 13 to 12, in which QLinear models are written: the changes that matter to classifiers.
 
 Softmax and its kin reduce one axis instead of all trailing ones; Squeeze, Unsqueeze, ReduceSum and Split take their
 attribute as an input; DequantizeLinear has an axis. ``after_seven`` goes the other way.
@@ -12,13 +12,12 @@ from typing import Any
 from onnx import NodeProto
 
 from quantize.errors import ModelError
-from quantize.graph.nodes import MICROSOFT, NORMALIZING, attribute, attributes, is_op, take_attribute
+from quantize.graph.nodes import LINEAR, MICROSOFT, NORMALIZING, attribute, attributes, is_op, take_attribute
 from quantize.graph.shapes import Shape
 from quantize.graph.view import Graph
 
 PER_AXIS_SOFTMAX = 13
 AXES_AS_INPUT = {"Squeeze": "axes", "Unsqueeze": "axes", "ReduceSum": "axes", "Split": "split"}
-LINEAR = ("QuantizeLinear", "DequantizeLinear")
 
 
 def lower_to_12(graph: Graph) -> None:

@@ -1,4 +1,4 @@
-"""Raising the opset of a whole model."""
+"""Raise the opset of a model."""
 
 from __future__ import annotations
 

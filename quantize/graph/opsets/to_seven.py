@@ -65,7 +65,7 @@ def slope_per_channel(node: NodeProto, step: Step) -> None:
 
 
 def inference_only(node: NodeProto, step: Step) -> None:
-    """Opset 7: ``is_test`` is gone; BatchNormalization trains where it has more than one output."""
+    """Opset 7: ``is_test`` is gone; BatchNormalization trains if it has more than one output."""
     take_attribute(node, "is_test")
     if node.op_type == "BatchNormalization" and any(node.output[1:]):
         raise cannot(node, step, "batch normalization in training mode")

@@ -1,1 +1,1 @@
-"""Range rules, one a file: from a tensor's values to the range that its eight bits cover."""
+"""Range rules, one a file: each chooses, from a tensor's values, the range that eight bits cover."""

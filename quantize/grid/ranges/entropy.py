@@ -1,4 +1,4 @@
-"""The range that keeps most of the information (Kullback-Leibler), as TensorRT's calibrator chooses it.
+"""The range that keeps most information (Kullback-Leibler), as TensorRT's calibrator does.
 
 S. Migacz, "8-bit inference with TensorRT", GTC 2017: the reference distribution is the tensor's, with all that lies
 outside the range put into its last bin; the candidate is the same after grouping its bins into the levels of the

@@ -1,4 +1,4 @@
-"""The range with the least expected squared error if the values have a Laplace distribution: ACIQ's analytic clipping.
+"""The range of least expected squared error for Laplace-distributed values: ACIQ's analytic clipping.
 
 R. Banner, Y. Nahshan, D. Soudry, "Post training 4-bit quantization of convolutional networks for rapid-deployment",
 NeurIPS 2019, arXiv:1810.05723. The distribution's width is all that is taken from the values: a few outliers do not

@@ -1,4 +1,4 @@
-"""The whole range that was seen: nothing is clipped."""
+"""The whole observed range: nothing is clipped."""
 
 from __future__ import annotations
 

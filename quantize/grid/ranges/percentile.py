@@ -1,4 +1,4 @@
-"""The range that leaves a fixed share of the values outside."""
+"""The range that leaves out a fixed share of the values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The range rules by name: a file here and a line below for each."""
+"""Range rules by name. To add one, write a file in this folder and list it here."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class RangeRule(NamedTuple):
     """What is known of a rule without loading it.
 
     Attributes:
-        neural_compressor: What Neural Compressor calls it; None where it does not have it.
-        parameter: The default of its parameter, as in ``percentile:99.999``; None where it takes none.
+        neural_compressor: What Neural Compressor calls it; None if it does not have it.
+        parameter: The default of its parameter, as in ``percentile:99.999``; None if it takes none.
     """
 
     neural_compressor: str | None = None
@@ -59,12 +59,12 @@ def range_of(values: Distribution, rule: str, grid_of: GridOf) -> tuple[float, f
 
 
 def setting_names() -> tuple[str, ...]:
-    """Return what a configuration calls the rules: as Neural Compressor does, or by our name where it has none."""
+    """Return the rules' names in a configuration: Neural Compressor's, or ours for rules that it lacks."""
     return tuple(known.neural_compressor or name for name, known in RULES.items())
 
 
 def rule_of_setting(setting: str) -> str:
-    """Return the rule that a configuration names, with its parameter: ``entropy`` where it says ``kl``."""
+    """Return the rule that a configuration names, with its parameter: ``entropy`` for ``kl``."""
     name = next((name for name, known in RULES.items() if known.neural_compressor == setting), setting)
     parameter = RULES[name].parameter
     return name if parameter is None else f"{name}:{parameter:g}"

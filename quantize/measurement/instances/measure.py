@@ -129,7 +129,7 @@ def place_instances(
     nodes: Sequence[Sequence[int]] = (),
     siblings: Mapping[int, Sequence[int]] | None = None,
 ) -> tuple[Placement, ...]:
-    """Give each instance cores of its own, of one NUMA node where one has enough left.
+    """Give each instance its own cores, of one NUMA node if one has enough left.
 
     Within a node, one logical core of every physical core is given away before the second one of any.
 

@@ -1,4 +1,4 @@
-"""Measurements of several instances at once, and the throughput that they reach together."""
+"""Measurements of several simultaneous instances, and their combined throughput."""
 
 from __future__ import annotations
 

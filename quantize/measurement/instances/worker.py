@@ -1,4 +1,4 @@
-"""One instance, in its own process: pins itself to cores, opens sessions and runs on command."""
+"""One instance in its own process: pins itself to cores, opens sessions and runs on command."""
 
 from __future__ import annotations
 

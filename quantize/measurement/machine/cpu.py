@@ -1,4 +1,4 @@
-"""The processor, and how much of it this process may use, as reported by the system."""
+"""The processor, and how much of it this process may use, according to the system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which class of CPUs this machine belongs to.
+"""The class of CPUs that this machine belongs to.
 
 On x86 the CPUID instruction decides: an emulator answers it for the CPU that it emulates.
 """

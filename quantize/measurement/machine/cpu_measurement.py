@@ -1,4 +1,4 @@
-"""Measured values of a CPU: what its kernels do and reach."""
+"""Measured properties of a CPU: how its kernels compute, and how fast."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from quantize.measurement.machine.probe import Arithmetic
 from quantize.target import CpuClass
 
 
-class KindPeak(BaseModel):
-    """The peaks of one kind of layer.
+class KindPeakRates(BaseModel):
+    """The peak rates of one kind of layer.
 
     Attributes:
         kind: The kind.
@@ -33,12 +33,12 @@ class KindPeak(BaseModel):
         return self.int8 / self.fp32
 
 
-class Peaks(BaseModel):
-    """The peaks on some number of threads.
+class PeakRates(BaseModel):
+    """The peak rates on some number of threads.
 
     Attributes:
         threads: Threads that shared the work.
-        kinds: The peaks of each kind of layer.
+        kinds: The peak rates of each kind of layer.
         spread: Largest relative difference between the shortest times of the measurement's two halves, a fraction:
             large where something else kept the machine busy.
     """
@@ -46,29 +46,29 @@ class Peaks(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     threads: int
-    kinds: tuple[KindPeak, ...]
+    kinds: tuple[KindPeakRates, ...]
     spread: float
 
-    def of(self, kind: LayerKind) -> KindPeak:
-        """Return the peaks of a kind.
+    def of(self, kind: LayerKind) -> KindPeakRates:
+        """Return the peak rates of a kind.
 
         Raises:
             KeyError: It was not measured.
         """
-        for peak in self.kinds:
-            if peak.kind == kind:
-                return peak
+        for rates in self.kinds:
+            if rates.kind == kind:
+                return rates
         raise KeyError(kind)
 
     @property
     def best_fp32(self) -> float:
         """Return the highest fp32 rate of any kind, in multiply-adds per second."""
-        return max(peak.fp32 for peak in self.kinds)
+        return max(rates.fp32 for rates in self.kinds)
 
     @property
     def best_int8(self) -> float:
         """Return the highest int8 rate of any kind, in multiply-adds per second."""
-        return max(peak.int8 for peak in self.kinds)
+        return max(rates.int8 for rates in self.kinds)
 
 
 class Kernel(BaseModel):
@@ -101,8 +101,8 @@ class Machine(BaseModel):
         onnxruntime: Its version.
         kernels: How each arithmetic is computed on one thread.
         memory_rate: Bytes per second that one thread copies in memory, counting both reads and writes.
-        single: Peaks on one thread.
-        several: Peaks on more threads; None if only one thread was measured.
+        single: Peak rates on one thread.
+        several: Peak rates on more threads; None if only one thread was measured.
         measured: Date and time, UTC, ISO 8601.
         seconds: How long it took.
     """
@@ -117,20 +117,20 @@ class Machine(BaseModel):
     onnxruntime: str
     kernels: tuple[Kernel, ...]
     memory_rate: float
-    single: Peaks
-    several: Peaks | None
+    single: PeakRates
+    several: PeakRates | None
     measured: str
     seconds: float
 
-    def peaks(self, threads: int) -> Peaks:
-        """Return the peaks on some number of threads.
+    def peak_rates(self, threads: int) -> PeakRates:
+        """Return the peak rates on some number of threads.
 
         Raises:
             KeyError: They were not measured.
         """
-        for peaks in (self.single, self.several):
-            if peaks is not None and peaks.threads == threads:
-                return peaks
+        for rates in (self.single, self.several):
+            if rates is not None and rates.threads == threads:
+                return rates
         raise KeyError(threads)
 
     @property

@@ -1,4 +1,4 @@
-"""What int8 is expected to gain in a model, on this CPU and on other classes of CPUs."""
+"""The expected speed-up of int8 in a model, on this CPU and on other classes of CPUs."""
 
 from __future__ import annotations
 
@@ -83,20 +83,22 @@ def expected(name: str, layers: Sequence[ModelLayer], machine: Machine, threads:
         machine: What this CPU reaches.
         threads: On how many threads; the machine was measured on as many.
     """
-    peaks = machine.peaks(threads)
+    peak_rates = machine.peak_rates(threads)
     shares = []
     for kind in KINDS:
         counts = [layer.multiply_adds for layer in layers if layer.kind == kind]
         if counts:
-            peak = peaks.of(kind)
-            fp32_ns = sum(counts) * 1e9 / peak.fp32
-            share = KindShare(kind=kind, layers=len(counts), multiply_adds=sum(counts), fp32_ns=fp32_ns, gain=peak.gain)
+            rates = peak_rates.of(kind)
+            fp32_ns = sum(counts) * 1e9 / rates.fp32
+            share = KindShare(
+                kind=kind, layers=len(counts), multiply_adds=sum(counts), fp32_ns=fp32_ns, gain=rates.gain
+            )
             shares.append(share)
     if not shares:
         return None
     others = [name for name, traits in CLASSES.items() if traits.limits and name != machine.cpu_class]
     elsewhere = [_estimate(other, shares) for other in others]
-    return Expectation(model=name, threads=peaks.threads, kinds=tuple(shares), elsewhere=tuple(elsewhere))
+    return Expectation(model=name, threads=peak_rates.threads, kinds=tuple(shares), elsewhere=tuple(elsewhere))
 
 
 def expectation_line(expectation: Expectation, machine: Machine, target: CpuClass | None = None) -> str:

@@ -1,4 +1,4 @@
-"""Which int8 kernels onnxruntime uses on this CPU, identified by their behaviour."""
+"""The int8 kernels that onnxruntime uses on this CPU, identified by their behaviour."""
 
 from __future__ import annotations
 

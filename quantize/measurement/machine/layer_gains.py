@@ -1,4 +1,4 @@
-"""What each layer of a model gains on this CPU, measured alone, and which layers exceed the expectation."""
+"""The speed-up of each layer of a model on this CPU, measured alone, and the layers that exceed expectations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from quantize.measurement.machine.cpu_measurement import Peaks
+from quantize.measurement.machine.cpu_measurement import PeakRates
 from quantize.measurement.machine.layer_shapes import LayerKind, Shape
 from quantize.measurement.machine.model_layers import ModelLayer
 from quantize.measurement.machine.probe import Probe
@@ -53,12 +53,12 @@ class LayerGain(BaseModel):
         return self.gain > SURPASSES * self.expected
 
 
-def measured_gains(layers: Sequence[ModelLayer], peaks: Peaks, times: ProbeTimes) -> tuple[LayerGain, ...]:
+def measured_gains(layers: Sequence[ModelLayer], peak_rates: PeakRates, times: ProbeTimes) -> tuple[LayerGain, ...]:
     """Return the gain of each layer of a model that can be measured alone, one of each shape, in the model's order.
 
     Args:
         layers: The model's products.
-        peaks: What this CPU reaches, and on how many threads the layers are measured.
+        peak_rates: What this CPU reaches, and on how many threads the layers are measured.
         times: Measures layers.
     """
     same: dict[Shape, list[ModelLayer]] = {}
@@ -68,7 +68,7 @@ def measured_gains(layers: Sequence[ModelLayer], peaks: Peaks, times: ProbeTimes
     gains = []
     for shapes in _some(list(same)):
         probes = [Probe(shape, arithmetic) for shape in shapes for arithmetic in ("fp32", "u8s8")]
-        taken = [float(min(runs)) for runs in times(probes, peaks.threads)]
+        taken = [float(min(runs)) for runs in times(probes, peak_rates.threads)]
         for shape, fp32_ns, int8_ns in zip(shapes, taken[::2], taken[1::2], strict=True):
             gains.append(
                 LayerGain(
@@ -79,13 +79,13 @@ def measured_gains(layers: Sequence[ModelLayer], peaks: Peaks, times: ProbeTimes
                     fp32_bytes=shape.fp32_bytes,
                     fp32_ns=max(1.0, fp32_ns),
                     int8_ns=max(1.0, int8_ns),
-                    expected=max(1.0, peaks.of(shape.kind).gain),
+                    expected=max(1.0, peak_rates.of(shape.kind).gain),
                 )
             )
     return tuple(gains)
 
 
-def surpassing_reason(gain: LayerGain, peaks: Peaks, memory_rate: float) -> str:
+def surpassing_reason(gain: LayerGain, peak_rates: PeakRates, memory_rate: float) -> str:
     """Return why a layer gains more than expected of its kind.
 
     It is memory where moving the layer's fp32 values once takes as long as half of its arithmetic at the peak: int8
@@ -93,15 +93,15 @@ def surpassing_reason(gain: LayerGain, peaks: Peaks, memory_rate: float) -> str:
 
     Args:
         gain: The layer.
-        peaks: Of the same number of threads.
+        peak_rates: Of the same number of threads.
         memory_rate: Bytes a second that are copied in memory.
     """
-    peak = peaks.of(gain.kind)
-    arithmetic_ns = gain.multiply_adds * 1e9 / peak.fp32
+    rates = peak_rates.of(gain.kind)
+    arithmetic_ns = gain.multiply_adds * 1e9 / rates.fp32
     if gain.fp32_bytes is not None and gain.fp32_bytes * 1e9 / memory_rate >= arithmetic_ns / 2:
         moved, count = gain.fp32_bytes / 1e6, gain.multiply_adds / 1e6
         return f"memory: {moved:.1f} MB of fp32 values for {count:.1f} M multiply-adds"
-    int8_share = gain.multiply_adds * 1e9 / peak.int8 / gain.int8_ns
+    int8_share = gain.multiply_adds * 1e9 / rates.int8 / gain.int8_ns
     return f"shape: fp32 reaches {arithmetic_ns / gain.fp32_ns:.0%} of its peak in it, int8 {int8_share:.0%}"
 
 

@@ -1,4 +1,4 @@
-"""The shapes of convolutions and matrix products, which decide how fast a kernel is."""
+"""Shapes of convolutions and matrix products, which determine how fast a kernel is."""
 
 from __future__ import annotations
 

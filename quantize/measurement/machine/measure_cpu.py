@@ -1,4 +1,4 @@
-"""The measurement of this CPU: takes some seconds, and is cached between runs."""
+"""Measure this CPU, which takes some seconds, and cache the result between runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from quantize.measurement.machine import cpu
 from quantize.measurement.machine.cpu_class import instruction_sets, this_cpu_class
 from quantize.measurement.machine.cpu_measurement import Machine
 from quantize.measurement.machine.kernels import measured_kernels
-from quantize.measurement.machine.probe_rates import ProbeTimes, measured_peaks, probe_times
+from quantize.measurement.machine.probe_rates import ProbeTimes, measured_peak_rates, probe_times
 from quantize.measurement.timing.clock import Clock, monotonic
 from quantize.provenance import fingerprint
 
@@ -37,8 +37,8 @@ def measure_machine(threads: int, *, times: ProbeTimes = probe_times, clock: Clo
         clock: Times the measurement.
     """
     begin = clock()
-    single = measured_peaks(1, times)
-    several = measured_peaks(threads, times) if threads > 1 else None
+    single = measured_peak_rates(1, times)
+    several = measured_peak_rates(threads, times) if threads > 1 else None
     return Machine(
         cpu_class=this_cpu_class(),
         cpu_model=cpu.cpu_model(),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from onnx import ModelProto, NodeProto
 
-from quantize.graph.nodes import WEIGHTED, attribute
+from quantize.graph.nodes import MATRIX_PRODUCTS, WEIGHTED, attribute
 from quantize.graph.shapes import inferred_shapes
 from quantize.measurement.machine.layer_shapes import (
     ConvShape,
@@ -64,7 +64,7 @@ def layer_forms(model: ModelProto) -> dict[str, LayerForm]:
         if node.op_type not in WEIGHTED or node.domain:
             continue
         weight = _sizes(shapes.get(node.input[1]))
-        if node.op_type in ("Gemm", "MatMul"):
+        if node.op_type in MATRIX_PRODUCTS:
             forms[node.name] = LayerForm("gemm")
         elif weight is not None and node.op_type == "ConvTranspose":
             forms[node.name] = LayerForm("spatial")

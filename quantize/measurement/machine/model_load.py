@@ -1,4 +1,4 @@
-"""What it takes to load a model and run it: measured in a child process that imports little else."""
+"""Measure loading and running a model, in a child process that imports little else."""
 
 from __future__ import annotations
 

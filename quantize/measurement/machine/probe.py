@@ -1,4 +1,4 @@
-"""Single layers to measure: the arithmetics that are distinguished, and a graph of one layer in each."""
+"""Single-layer models to measure, in each arithmetic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast single layers run, measured in turns, and the peaks of their kinds."""
+"""Time single layers in turns, and derive the peak rate of each kind."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import onnxruntime
 
-from quantize.measurement.machine.cpu_measurement import KindPeak, Peaks
+from quantize.measurement.machine.cpu_measurement import KindPeakRates, PeakRates
 from quantize.measurement.machine.layer_shapes import KINDS, ConvShape, GemmShape, LayerKind, Shape
 from quantize.measurement.machine.probe import Arithmetic, Probe, Values, probe_graph
 from quantize.measurement.operators.origins import is_conversion_name
@@ -33,7 +33,7 @@ ProbeTimes = Callable[[Sequence[Probe], int], tuple[tuple[int, ...], ...]]
 def probe_times(
     probes: Sequence[Probe], threads: int, *, rounds: int = 8, max_seconds: float = 1.0, clock: Clock = monotonic
 ) -> tuple[tuple[int, ...], ...]:
-    """Return each layer's times, without what converts at its borders.
+    """Return each layer's times, without the conversions before and after it.
 
     On one thread the layers' sessions are open together and take turns of a few runs; on several, each turn has a
     session of its own, and there are half as many, longer ones.
@@ -145,23 +145,23 @@ class Rates:
         return max(rates, default=None)
 
 
-def measured_peaks(threads: int, times: ProbeTimes) -> Peaks:
-    """Return the peaks of fp32 and int8 on some number of threads.
+def measured_peak_rates(threads: int, times: ProbeTimes) -> PeakRates:
+    """Return the peak rates of fp32 and int8 on some number of threads.
 
     Args:
         threads: Intra-op threads.
         times: Measures layers.
     """
-    peaks, spread = [], 0.0
+    kinds, spread = [], 0.0
     for kind in KINDS:
         rates = measured_rates(kind, ("fp32", "u8s8"), threads, times)
         fp32, plain = rates.best(kind, "fp32"), rates.best(kind, "u8s8")
         assert fp32 is not None
         assert plain is not None
         rewritten = rates.best(kind, "u8s8", block=2) or 0.0
-        peaks.append(KindPeak(kind=kind, fp32=fp32, int8=max(plain, rewritten), rewritten=rewritten > plain))
+        kinds.append(KindPeakRates(kind=kind, fp32=fp32, int8=max(plain, rewritten), rewritten=rewritten > plain))
         spread = max(spread, rates.spread)
-    return Peaks(threads=threads, kinds=tuple(peaks), spread=spread)
+    return PeakRates(threads=threads, kinds=tuple(kinds), spread=spread)
 
 
 def measured_rates(

@@ -66,8 +66,8 @@ class Resources(BaseModel):
     @property
     def peak_bytes(self) -> float | None:
         """Return the median peak of the whole process, in bytes; None if unknown."""
-        peaks = [load.peak_bytes for load in self.loads if load.peak_bytes is not None]
-        return statistics.median(peaks) if len(peaks) == len(self.loads) else None
+        peak_bytes = [load.peak_bytes for load in self.loads if load.peak_bytes is not None]
+        return statistics.median(peak_bytes) if len(peak_bytes) == len(self.loads) else None
 
     @property
     def model_bytes(self) -> float | None:

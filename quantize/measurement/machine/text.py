@@ -1,4 +1,4 @@
-"""What was found about this CPU on one screen of 80 columns."""
+"""This CPU's measurements on one screen of 80 columns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from quantize.cpus.registry import class_of
 from quantize.graph.nodes import WEIGHTED
-from quantize.measurement.machine.cpu_measurement import Machine, Peaks
+from quantize.measurement.machine.cpu_measurement import Machine, PeakRates
 from quantize.measurement.machine.expectation import Expectation, estimate_words, expectation_line
 from quantize.measurement.machine.kernels import kernel_words
 from quantize.measurement.machine.layer_gains import LayerGain, surpassing_reason
@@ -19,7 +19,7 @@ _WIDTH = 80
 _NAME, _SHORT = 38, 30
 _LISTED = 12
 BUSY = 0.15
-"""Peaks whose halves differ by more were measured while something else kept the machine busy."""
+"""Peak rates whose halves differ by more were measured while something else kept the machine busy."""
 
 
 def machine_text(
@@ -36,10 +36,10 @@ def machine_text(
         expectation: Of a model, where one was named.
         layers: What the model's layers gain, measured alone.
     """
-    parts = [_head(machine, from_cache), _kernels(machine), _peaks(machine)]
+    parts = [_head(machine, from_cache), _kernels(machine), _peak_rates(machine)]
     if expectation is not None:
         parts.append(_expectation(expectation, machine))
-        parts += [_layers(layers, machine.peaks(expectation.threads), machine.memory_rate)] if layers else []
+        parts += [_layers(layers, machine.peak_rates(expectation.threads), machine.memory_rate)] if layers else []
     return "\n\n".join(parts)
 
 
@@ -52,7 +52,7 @@ def saturation_words(machine: Machine) -> str:
 
 def busy_words(machine: Machine) -> str | None:
     """Return a warning where the machine was busy while it was measured, or None."""
-    spread = max(peaks.spread for peaks in (machine.single, machine.several) if peaks is not None)
+    spread = max(rates.spread for rates in (machine.single, machine.several) if rates is not None)
     if spread <= BUSY:
         return None
     return f"The machine was busy: times moved by {spread:.0%}. Measure again when it is quiet (--measure_again)."
@@ -88,22 +88,22 @@ def _kernels(machine: Machine) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _peaks(machine: Machine) -> str:
-    sides = [peaks for peaks in (machine.single, machine.several) if peaks is not None]
-    titles = ["1 thread" if peaks.threads == 1 else f"{peaks.threads} threads" for peaks in sides]
+def _peak_rates(machine: Machine) -> str:
+    sides = [rates for rates in (machine.single, machine.several) if rates is not None]
+    titles = ["1 thread" if rates.threads == 1 else f"{rates.threads} threads" for rates in sides]
     lines = [
         f"{'peaks':<20}" + "".join(f"{title:>27}" for title in titles),
         f"{'multiply-adds':<20}" + "".join(f"{'fp32':>10}{'int8':>10}{'gain':>7}" for _ in sides),
     ]
-    for peak in machine.single.kinds:
-        line = f"  {KIND_NAMES[peak.kind]:<18}"
-        for peaks in sides:
-            own = peaks.of(peak.kind)
+    for kind in (rates.kind for rates in machine.single.kinds):
+        line = f"  {KIND_NAMES[kind]:<18}"
+        for rates in sides:
+            own = rates.of(kind)
             line += f"{_rate(own.fp32):>10}{_rate(own.int8):>10}{own.gain:>6.2f}x"
         lines.append(line)
-    if any(peaks.of("first").rewritten for peaks in sides):
+    if any(rates.of("first").rewritten for rates in sides):
         lines.append("The first layer's int8 peak is that of the rewrite space-to-depth.")
-    best = max(1.0, *(peak.gain for peak in machine.single.kinds))
+    best = max(1.0, *(rates.gain for rates in machine.single.kinds))
     lines.append(f"int8 is expected to gain {best:.1f}x here at most, on one thread.")
     return "\n".join(lines)
 
@@ -126,7 +126,7 @@ def _expectation(expectation: Expectation, machine: Machine) -> str:
     return "\n".join(lines)
 
 
-def _layers(layers: Sequence[LayerGain], peaks: Peaks, memory_rate: float) -> str:
+def _layers(layers: Sequence[LayerGain], peak_rates: PeakRates, memory_rate: float) -> str:
     best = max(layers, key=lambda layer: layer.gain)
     name = _short(best.name, _SHORT)
     lines = [f"Gains most: {name}, {best.gain:.2f}x where {best.expected:.2f}x is expected."]
@@ -138,7 +138,7 @@ def _layers(layers: Sequence[LayerGain], peaks: Peaks, memory_rate: float) -> st
         equal = "" if layer.layers == 1 else f" and {layer.layers - 1} more"
         name = _short(layer.name, _NAME - len(equal)) + equal
         lines.append(f"  {name:<38}{layer.gain:>7.2f}x{layer.expected:>9.2f}x")
-        lines.append(f"    {surpassing_reason(layer, peaks, memory_rate)}")
+        lines.append(f"    {surpassing_reason(layer, peak_rates, memory_rate)}")
     if len(more) > _LISTED:
         lines.append(f"  … and {len(more) - _LISTED} more")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""What a quantized model loses most time to, and what to do about it."""
+"""Where a quantized model loses most time, and what to do about it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from quantize.graph.nodes import WEIGHTED
+from quantize.graph.nodes import ACTIVATIONS, WEIGHTED
 from quantize.measurement.operators.operator_times import OperatorTime, Profile
 from quantize.measurement.operators.speedups import OperatorSpeedup, operator_speedups, short_name
 from quantize.rewrites.common_scales import COMMON_SCALES
@@ -18,7 +18,7 @@ _SHARE_THAT_MATTERS = 0.01
 _SPACE_TO_DEPTH_OP = "SpaceToDepth"
 _SHORT = 22
 _DEPTHWISE = "depthwise"
-_ACTIVATIONS = ("Relu", "Clip", "LeakyRelu")
+_ACTIVATIONS = (*ACTIVATIONS, "LeakyRelu")
 _Remedy = tuple[str, str, str | None]
 """What an operator is, what to do about it, and the name of the rewrite that does it, if any."""
 
@@ -47,7 +47,7 @@ class Bottleneck:
 
     @property
     def excess_ns(self) -> float:
-        """Return the time beyond what is expected."""
+        """Return the time beyond the expected one."""
         return self.int8_ns - self.expected_ns
 
 

@@ -1,4 +1,4 @@
-"""What each node that ran computes: int8 arithmetic, fp32 arithmetic (and why), or conversion between the two."""
+"""What each executed node computes: int8 arithmetic, fp32 arithmetic (and why), or a conversion between the two."""
 
 from __future__ import annotations
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from quantize.measurement.machine.cpu_measurement import Peaks
+from quantize.measurement.machine.cpu_measurement import PeakRates
 from quantize.measurement.machine.layer_shapes import LayerKind
 from quantize.measurement.operators.kinds import Kind
 
 
-class PeakRates(BaseModel):
+class BestRates(BaseModel):
     """The most multiply-adds a second that onnxruntime reaches here.
 
     Attributes:
@@ -25,9 +25,9 @@ class PeakRates(BaseModel):
     threads: int
 
 
-def peak_rates(peaks: Peaks) -> PeakRates:
-    """Return the highest peaks of all kinds of layers."""
-    return PeakRates(int8=peaks.best_int8, fp32=peaks.best_fp32, threads=peaks.threads)
+def best_rates(peak_rates: PeakRates) -> BestRates:
+    """Return the highest rates of all kinds of layers."""
+    return BestRates(int8=peak_rates.best_int8, fp32=peak_rates.best_fp32, threads=peak_rates.threads)
 
 
 class OperatorTime(BaseModel):
@@ -108,8 +108,8 @@ class Profile(BaseModel):
 
     baseline: ModelProfile
     candidate: ModelProfile
-    peak: PeakRates
-    peaks: Peaks | None = None
+    peak: BestRates
+    peaks: PeakRates | None = None
     memory_rate: float | None = None
     runs: int
     threads: int

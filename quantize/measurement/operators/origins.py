@@ -1,4 +1,4 @@
-"""Which operator of the fp32 model each node that ran comes from, and how many multiply-adds it needs."""
+"""The fp32 operator that each executed node comes from, and its number of multiply-adds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from onnx import ModelProto, NodeProto
 
-from quantize.graph.nodes import WEIGHTED, attribute
+from quantize.graph.nodes import ACTIVATIONS, LINEAR, WEIGHTED, attribute
 from quantize.graph.shapes import Shape, inferred_shapes
 from quantize.graph.view import Graph
 from quantize.measurement.operators.trace import NodeTrace
@@ -57,7 +57,7 @@ def _count(node: NodeProto, weight: Sequence[int], trace: NodeTrace) -> int:
 _PREFIX = re.compile(r"^(?:fused )+")
 _SUFFIX = re.compile(r"(?:_token_\d+|_nchwc|_nhwc|_quant|_quantized|_MatMul|/fused)$")
 # Operators that onnxruntime fuses into the product before them.
-_FUSED = frozenset({"Relu", "Clip", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "BatchNormalization", "Mul", "Add"})
+_FUSED = {*ACTIVATIONS, "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "BatchNormalization", "Mul", "Add"}
 _PRODUCTS = frozenset(WEIGHTED) | {
     "QLinearConv",
     "ConvInteger",
@@ -154,7 +154,7 @@ def _by_name(node: NodeTrace, named: dict[str, NodeProto], graph: Graph) -> str 
 
 def is_conversion_name(op_type: str) -> bool:
     """Return whether nodes of an operator are named after a tensor that they convert, not after what they compute."""
-    return op_type in ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ReorderInput", "ReorderOutput")
+    return op_type in (*LINEAR, "DynamicQuantizeLinear", "ReorderInput", "ReorderOutput")
 
 
 def _inner_names(name: str) -> list[str]:

@@ -19,7 +19,7 @@ from quantize.graph.view import Graph
 from quantize.measurement.machine import measure_cpu
 from quantize.measurement.machine.model_layers import layer_forms
 from quantize.measurement.operators.kinds import float_reason, kind_of, requantizing_concats
-from quantize.measurement.operators.operator_times import ModelProfile, OperatorTime, Profile, peak_rates
+from quantize.measurement.operators.operator_times import ModelProfile, OperatorTime, Profile, best_rates
 from quantize.measurement.operators.origins import find_origins, multiply_adds, weight_shapes
 from quantize.measurement.operators.trace import NodeTrace, Trace, optimized_path, run_profiled
 from quantize.measurement.timing.plan import Plan
@@ -69,12 +69,12 @@ def profile(
         for name, trace, graph in zip(names, traces, graphs, strict=True)
     ]
     machine = measure_cpu.this_machine(plan.threads).machine
-    peaks = machine.peaks(plan.threads)
+    peak_rates = machine.peak_rates(plan.threads)
     return Profile(
         baseline=models[0],
         candidate=models[1],
-        peak=peak_rates(peaks),
-        peaks=peaks,
+        peak=best_rates(peak_rates),
+        peaks=peak_rates,
         memory_rate=machine.memory_rate,
         runs=runs,
         threads=plan.threads,

@@ -1,4 +1,4 @@
-"""Why is it not faster? A profile on one screen."""
+"""Why is int8 not faster? A profile on one screen."""
 
 from __future__ import annotations
 
@@ -91,8 +91,8 @@ def _bottlenecks(profile: Profile) -> list[str]:
 
 def _surpassing(profile: Profile) -> list[str]:
     """Return the products that gain over 10 % more than expected, with the reason."""
-    peaks, rate = profile.peaks, profile.memory_rate
-    if peaks is None or rate is None:
+    peak_rates, rate = profile.peaks, profile.memory_rate
+    if peak_rates is None or rate is None:
         return []
     least = _OTHERS_FROM * profile.baseline.run_ns
     more = []
@@ -114,7 +114,7 @@ def _surpassing(profile: Profile) -> list[str]:
     lines = ["gain over 10 % more than expected"] if more else []
     for product, layer in more[:_OTHER_ROWS]:
         name = shortened(short_name(product.name, product.op_type), 30)
-        words = f"{name}, {layer.gain:.2f}x of {layer.expected:.2f}x: {surpassing_reason(layer, peaks, rate)}"
+        words = f"{name}, {layer.gain:.2f}x of {layer.expected:.2f}x: {surpassing_reason(layer, peak_rates, rate)}"
         lines += textwrap.wrap(words, WIDTH, initial_indent="  ", subsequent_indent="    ")[:2]
     if len(more) > _OTHER_ROWS:
         lines.append(f"  … {len(more) - _OTHER_ROWS} more")
@@ -129,7 +129,7 @@ def _roofline(profile: Profile) -> list[str]:
         if rate is not None:
             lines.append(
                 f"  {kind}: {rate.multiply_adds / 1e6:.0f} M multiply-adds in {milliseconds(rate.time_ns)}: "
-                f"{rate.rate / 1e9:.0f} G/s, {rate.share:.0%} of {rate.peak / 1e9:.0f} G/s"
+                f"{rate.rate / 1e9:.0f} G/s, {rate.share:.0%} of {rate.peak_rate / 1e9:.0f} G/s"
             )
     ratio = profile.peak.int8 / profile.peak.fp32
     lines.append(f"  int8 peak / fp32 peak: {ratio:.1f}x, what int8 arithmetic can gain at equal efficiency")

@@ -1,4 +1,4 @@
-"""How much faster each operator is in int8, what conversion costs, and how near to the peaks arithmetic comes."""
+"""The speed-up of each operator in int8, the cost of conversions, and how close arithmetic comes to the peak rates."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class OperatorSpeedup:
 
     @property
     def excess_ns(self) -> float:
-        """Return the time beyond what is expected, at least zero."""
+        """Return the time beyond the expected one, at least zero."""
         return max(0.0, self.int8_ns - self.expected_ns)
 
     @property
@@ -70,23 +70,23 @@ class Cost:
 
     @property
     def label(self) -> str:
-        """Return the operator, with the number of nodes where there are several."""
+        """Return the operator, with the number of nodes if there are several."""
         return self.op_type if self.nodes == 1 else f"{self.op_type} ({self.nodes})"
 
 
 @dataclass(frozen=True)
 class ArithmeticRate:
-    """How near the products of one kind of arithmetic come to the peak.
+    """The rate of the products of one kind of arithmetic, against the peak rate.
 
     Attributes:
         multiply_adds: Of all products of this kind.
         time_ns: That they take.
-        peak: Multiply-adds a second at best.
+        peak_rate: Multiply-adds a second at best.
     """
 
     multiply_adds: int
     time_ns: float
-    peak: float
+    peak_rate: float
 
     @property
     def rate(self) -> float:
@@ -95,8 +95,8 @@ class ArithmeticRate:
 
     @property
     def share(self) -> float:
-        """Return the fraction of the peak."""
-        return self.rate / self.peak
+        """Return the fraction of the peak rate."""
+        return self.rate / self.peak_rate
 
 
 def operator_speedups(profile: Profile) -> tuple[OperatorSpeedup, ...]:
@@ -162,11 +162,11 @@ def arithmetic_rates(profile: Profile, model: ModelProfile) -> dict[str, Arithme
     The multiply-adds are those that the fp32 model's operator needs: what a rewrite or padding adds is not counted.
     """
     rates = {}
-    for kind, peak in (("int8", profile.peak.int8), ("fp32", profile.peak.fp32)):
+    for kind, best in (("int8", profile.peak.int8), ("fp32", profile.peak.fp32)):
         products = [node for node in model.operators if node.kind == kind and node.multiply_adds]
         counts = {node.origin: node.multiply_adds or 0 for node in products}
         if products:
-            rates[kind] = ArithmeticRate(sum(counts.values()), sum(node.time_ns for node in products), peak)
+            rates[kind] = ArithmeticRate(sum(counts.values()), sum(node.time_ns for node in products), best)
     return rates
 
 

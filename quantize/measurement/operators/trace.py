@@ -1,4 +1,4 @@
-"""Run models under onnxruntime's profiler, and read how long each node took in each run."""
+"""Run models under onnxruntime's profiler, and read each node's time in each run."""
 
 from __future__ import annotations
 

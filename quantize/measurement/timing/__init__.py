@@ -1,1 +1,1 @@
-"""Models timed in alternation, and what their times show."""
+"""Time models in alternation, and judge the times."""

@@ -1,4 +1,4 @@
-"""Blocks of runs, the order they run in, and the paired values they yield."""
+"""Blocks of runs, their order, and the paired values that they yield."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The clock, and whether the kernel took this process off its core."""
+"""The clock, and whether the kernel preempted this process."""
 
 from __future__ import annotations
 

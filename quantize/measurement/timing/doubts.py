@@ -1,4 +1,4 @@
-"""Reasons not to trust a figure, and what to do about each."""
+"""Reasons to distrust a figure, and what to do about each."""
 
 from __future__ import annotations
 

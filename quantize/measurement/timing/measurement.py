@@ -1,4 +1,4 @@
-"""A finished measurement: raw nanoseconds and where they come from. All statistics are derived from it."""
+"""A finished measurement: raw nanoseconds with their provenance, from which all statistics are derived."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to measure: which models, how often, how precisely, for how long."""
+"""The plan of a measurement: which models, how often, how precisely, for how long."""
 
 from __future__ import annotations
 

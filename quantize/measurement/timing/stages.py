@@ -1,4 +1,4 @@
-"""From the bytes of an image file to the five best classes: each stage timed alone, and all together."""
+"""From the bytes of an image file to the top-5 classes: each stage timed alone, and all together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images per second at several batch sizes: the offline figure; ``measure`` gives the single-stream one."""
+"""Offline throughput at several batch sizes; ``measure`` gives the single-stream figure."""
 
 from __future__ import annotations
 

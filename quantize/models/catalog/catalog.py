@@ -1,4 +1,4 @@
-"""The models known by name and by weights: where they come from, how they see images, what was published of them."""
+"""The catalog of known models: where to obtain them, their preprocessing and their published accuracy."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Catalog:
 
 
 def load_catalog(own: Path | None = None) -> Catalog:
-    """Return the packaged catalog, with the entries of a YAML file of the user's own before it.
+    """Return the packaged catalog, preceded by the entries of the user's YAML file.
 
     Args:
         own: The file; by default the one that the variable QUANTIZE_CATALOG names, or none.
@@ -85,7 +85,7 @@ def load_catalog(own: Path | None = None) -> Catalog:
 
 
 def catalog_entry_for(model: ModelProto, *, sha256: str | None = None) -> CatalogEntry | None:
-    """Return the catalog's entry of a model, whatever its opset, or None where its weights are not known.
+    """Return the catalog's entry of a model, whatever its opset, or None if its weights are not known.
 
     Args:
         model: A float model.

@@ -1,4 +1,4 @@
-"""One model of a catalog, and reading a catalog from YAML."""
+"""One model of a catalog, and how it is read from YAML."""
 
 from __future__ import annotations
 
@@ -83,12 +83,12 @@ class CatalogEntry(BaseModel):
 
     @property
     def preset(self) -> str | None:
-        """Name of the preprocessing preset, or None where there is none."""
+        """Name of the preprocessing preset, if it has one."""
         name = self.preprocessing.get("preset")
         return name if isinstance(name, str) else None
 
     def chosen_preprocessing(self) -> Preprocessing | None:
-        """Return the preprocessing, sizes undecided, or None where the catalog does not know it."""
+        """Return the preprocessing, sizes undecided, or None if the catalog does not know it."""
         return choose_preprocessing(self.preprocessing) if self.preprocessing else None
 
 

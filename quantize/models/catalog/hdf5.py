@@ -1,4 +1,4 @@
-"""Reading the weights in a Keras file: the part of HDF5 that h5py writes by default.
+"""Read the weights in a Keras file: the part of HDF5 that h5py writes by default.
 
 That is version 0 of the superblock, groups of symbol tables, and uncompressed arrays in one piece. Source: HDF5 File
 Format Specification 3.0, https://docs.hdfgroup.org/hdf5/develop/_f_m_t3.html. It is for files whose bytes are proven by

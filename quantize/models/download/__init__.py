@@ -1,1 +1,1 @@
-"""Obtaining a model file by its name."""
+"""Obtain a model file by name."""

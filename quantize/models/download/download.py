@@ -1,4 +1,4 @@
-"""Downloading one file from the first of several addresses that has it: proven by hash, resumed where it broke off."""
+"""Download a file from the first address that has it: verified by hash, resumed after interruptions."""
 
 from __future__ import annotations
 

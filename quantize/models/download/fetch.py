@@ -1,4 +1,4 @@
-"""Obtaining a model by its name: downloaded where its address answers, else rebuilt where that is possible."""
+"""Obtain a model by name: downloaded if its address answers, otherwise rebuilt if possible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One attempt to download a file over HTTP, continuing what an earlier attempt left."""
+"""One attempt to download a file over HTTP, which continues where an earlier attempt stopped."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Patience:
     slowest_rate: float = 20_000.0
 
     def longest_seconds(self, size: int | None) -> float:
-        """Return how long a download of this many bytes may take in all; None where the number is not known."""
+        """Return how long a download of this many bytes may take in all; None if the number is not known."""
         return self.grace_seconds + (size or 100_000_000) / self.slowest_rate
 
 

@@ -12,7 +12,8 @@ from onnx import ModelProto
 
 from quantize.engines.native.search.latency_model import ProfiledTimes, TimedOp
 from quantize.engines.placement.placed_model import placed, placed_nodes, with_placement
-from quantize.engines.placement.search import Option, PlacementSearch, first_that_passes
+from quantize.engines.placement.placement import Option
+from quantize.engines.placement.search import PlacementSearch, first_that_passes
 from quantize.formats import canonical
 from quantize.graph.view import Graph
 from quantize.models.artifact import ModelArtifact, save_model

@@ -15,7 +15,8 @@ from quantize.engines.native.search.assignment import Costs
 from quantize.engines.native.search.latency_model import ProfiledTimes, latency_model
 from quantize.engines.native.search.op_graph import op_graph
 from quantize.engines.placement.placed_model import int8_nodes, placed, placed_nodes
-from quantize.engines.placement.search import Placement, PlacementSearch
+from quantize.engines.placement.placement import Placement
+from quantize.engines.placement.search import PlacementSearch
 from quantize.formats import canonical
 from quantize.measurement.operators.operator_times import Profile
 from quantize.models.artifact import ModelArtifact, save_model

@@ -101,8 +101,8 @@ def test_this_machine_is_measured_on_one_thread_and_on_several(timed):
     machine = measure_machine(3, times=timed(_at(100, 300)))
     assert machine.several is not None
     assert (machine.single.threads, machine.several.threads) == (1, 3)
-    assert machine.peaks(3) == machine.several
+    assert machine.peak_rates(3) == machine.several
     assert machine.memory_rate > 0
     assert measure_machine(1, times=timed(_at(100, 300))).several is None
     with pytest.raises(KeyError):
-        machine.peaks(2)
+        machine.peak_rates(2)

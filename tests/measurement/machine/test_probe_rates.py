@@ -6,7 +6,7 @@ import pytest
 
 from quantize.measurement.machine.layer_shapes import KINDS, ConvShape, GemmShape
 from quantize.measurement.machine.probe import Probe
-from quantize.measurement.machine.probe_rates import SHAPES, measured_peaks, probe_times
+from quantize.measurement.machine.probe_rates import SHAPES, measured_peak_rates, probe_times
 from quantize.models.session import MissingKernelError
 
 _GIGA = 1e9
@@ -28,20 +28,20 @@ def test_the_best_shape_of_a_kind_is_its_peak(timed):
     def nanoseconds(probe, threads):
         return _at(100, 400)(probe, threads) * (3 if probe.shape == slow else 1)
 
-    peak = measured_peaks(1, timed(nanoseconds)).of("pointwise")
+    peak = measured_peak_rates(1, timed(nanoseconds)).of("pointwise")
     assert peak.fp32 == pytest.approx(100 * _GIGA, rel=1e-3)
     assert peak.gain == pytest.approx(4.0, rel=1e-3)
 
 
 def test_several_threads_share_the_work(timed):
-    assert measured_peaks(2, timed(_at(10, 10))).of("gemm").fp32 == pytest.approx(20 * _GIGA, rel=1e-3)
+    assert measured_peak_rates(2, timed(_at(10, 10))).of("gemm").fp32 == pytest.approx(20 * _GIGA, rel=1e-3)
 
 
 def test_a_first_layer_counts_as_it_is_fastest(timed):
-    faster = measured_peaks(1, timed(_at(100, 50, rewritten=200))).of("first")
+    faster = measured_peak_rates(1, timed(_at(100, 50, rewritten=200))).of("first")
     assert faster.rewritten
     assert faster.int8 > 100 * _GIGA
-    assert not measured_peaks(1, timed(_at(100, 50, rewritten=1))).of("first").rewritten
+    assert not measured_peak_rates(1, timed(_at(100, 50, rewritten=1))).of("first").rewritten
 
 
 def test_an_onnxruntime_that_cannot_rewrite_first_layers_measures_them_as_they_are(timed):
@@ -52,18 +52,18 @@ def test_an_onnxruntime_that_cannot_rewrite_first_layers_measures_them_as_they_a
             raise MissingKernelError("no kernel")
         return plain(probes, threads)
 
-    peak = measured_peaks(1, times).of("first")
+    peak = measured_peak_rates(1, times).of("first")
     assert (peak.rewritten, round(peak.gain, 2)) == (False, 0.5)
 
 
 def test_times_that_move_between_the_halves_are_told(timed):
-    steady = measured_peaks(1, timed(_at(100, 400)))
+    steady = measured_peak_rates(1, timed(_at(100, 400)))
     assert steady.spread == 0
 
     def times(probes, threads):
         return tuple((1000, 1000, 1500, 1500) for _ in probes)
 
-    assert measured_peaks(1, times).spread == pytest.approx(0.5)
+    assert measured_peak_rates(1, times).spread == pytest.approx(0.5)
 
 
 _SMALL = (

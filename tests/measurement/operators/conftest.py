@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from quantize.measurement.operators.operator_times import ModelProfile, PeakRates, Profile
+from quantize.measurement.operators.operator_times import BestRates, ModelProfile, Profile
 from tests.measurement.operators.builders import conv, operator
 
 
@@ -23,7 +23,7 @@ def profiled() -> Profile:
     return Profile(
         baseline=ModelProfile(name="fp32", operators=before, outside_ns=5000),
         candidate=ModelProfile(name="int8", operators=after, outside_ns=6000),
-        peak=PeakRates(int8=400e9, fp32=100e9, threads=1),
+        peak=BestRates(int8=400e9, fp32=100e9, threads=1),
         runs=60,
         threads=1,
     )

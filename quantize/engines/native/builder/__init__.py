@@ -1,1 +1,1 @@
-"""From an fp32 model, a recipe and calibration statistics to a quantized model."""
+"""Build a quantized model from an fp32 model, a recipe and calibration statistics."""

@@ -1,4 +1,4 @@
-"""The native builder: from an fp32 model, a recipe and calibration statistics to a quantized graph."""
+"""The native builder: turns an fp32 model, a recipe and calibration statistics into a quantized graph."""
 
 from __future__ import annotations
 

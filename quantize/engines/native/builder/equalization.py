@@ -1,4 +1,4 @@
-"""Cross-layer equalization: the same function with channels of like range.
+"""Cross-layer equalization: scales channels to similar ranges without changing the function.
 
 M. Nagel et al., ICCV 2019, section 4.1: a Relu lets a positive factor through, so a channel may be divided by a
 factor in the layer that makes it and multiplied by it in those that take it. With ``r1`` and ``r2`` the greatest
@@ -35,7 +35,7 @@ class Pair:
 
 
 def equalized(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the same function with the weights of neighbouring Convs equalized; unchanged where there are none."""
+    """Return the same function with the weights of neighbouring Convs equalized; unchanged if there are none."""
     result = onnx.ModelProto()
     result.CopyFrom(model)
     pairs = list(equalizable(result))
@@ -64,7 +64,7 @@ def equalizable(model: onnx.ModelProto) -> Iterator[Pair]:
         return layer.group == 1 or (layer.group == shape[0] and shape[1] == 1)
 
     def consumers(tensor: str) -> list[Layer] | None:
-        """Return the Convs that take a tensor, or None where anything else does."""
+        """Return the Convs that take a tensor, or None if anything else does."""
         if graph.is_output(tensor):
             return None
         taking: list[Layer] = []

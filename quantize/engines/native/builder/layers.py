@@ -1,4 +1,4 @@
-"""The layers of a model that hold weights, each as a matrix of output channels by inputs."""
+"""Layers with weights, each viewed as a matrix of output channels by inputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Putting QuantizeLinear and DequantizeLinear into a graph, by onnxruntime's quantizer and our scales."""
+"""Insert QuantizeLinear and DequantizeLinear with onnxruntime's quantizer and our own scales."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-from quantize.graph.nodes import replace_all
+from quantize.graph.nodes import MATRIX_PRODUCTS, replace_all
 from quantize.graph.shapes import with_inferred_shapes
 from quantize.graph.view import Graph
 from quantize.grid.grid import Grid
@@ -126,7 +126,7 @@ def _free_outputs(model: onnx.ModelProto) -> None:
             continue
         quantize = graph.producer(dequantize.input[0])
         product = graph.producer(quantize.input[0]) if quantize is not None else None
-        if quantize is None or product is None or product.op_type not in ("Gemm", "MatMul"):
+        if quantize is None or product is None or product.op_type not in MATRIX_PRODUCTS:
             continue
         if all(len(graph.consumers(node.output[0])) == 1 for node in (quantize, product)):
             model.graph.node.remove(quantize)

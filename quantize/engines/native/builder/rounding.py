@@ -1,4 +1,4 @@
-"""Weight rounding better than nearest: every rounding error is made good by the weights not yet rounded.
+"""Weight rounding better than nearest: weights not yet rounded compensate every rounding error.
 
 E. Frantar et al., "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers", ICLR 2023,
 which solves the local least squares problem ``min || (W - Wq) X ||`` input by input, followed by coordinate descent

@@ -1,4 +1,4 @@
-"""Correcting what remains of the mean difference of the scores, in float, before the Softmax.
+"""Correct the remaining mean difference of the scores, in float, before the Softmax.
 
 Analytic bias correction takes off what rounding the weights adds to a mean. Rounding and clipping the activations
 adds to it too, and that only an inference shows: the candidate's scores are compared with the fp32 model's on
@@ -21,13 +21,12 @@ from onnx import helper, numpy_helper
 
 from quantize.calibration.exposure import with_outputs
 from quantize.formats.exact import open_exact_session
-from quantize.graph.nodes import replace_all
+from quantize.graph.nodes import RESHAPING, replace_all
 from quantize.graph.view import Graph
 from quantize.models.input_form import filled
 
 Floats = npt.NDArray[np.float32]
 
-_CARRIERS = frozenset({"Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity"})
 _MICRO_BATCH = 8
 _SHIFTED = ":before_shift"
 
@@ -98,7 +97,7 @@ def logits(model: onnx.ModelProto, images: Iterable[Floats], threads: int = 1) -
 
 
 def _of_size(size: int, batches: Iterable[Floats]) -> Iterator[Floats]:
-    """Yield the images of the batches so many at a time; the last time, what is left."""
+    """Yield the images of the batches in groups of one size; the last may be smaller."""
     rest: Floats | None = None
     for batch in batches:
         rest = batch if rest is None or not len(rest) else np.concatenate([rest, batch])
@@ -110,14 +109,14 @@ def _of_size(size: int, batches: Iterable[Floats]) -> Iterator[Floats]:
 
 
 def logits_tensor(model: onnx.ModelProto) -> str:
-    """Return the tensor that the last Softmax takes, or the model's output where it ends without one."""
+    """Return the tensor that the last Softmax takes, or the model's output without one."""
     graph = Graph.of(model)
     output = graph.outputs[0]
     tensor = output
     while (node := graph.producer(tensor)) is not None:
         if node.op_type == "Softmax":
             return str(node.input[0])
-        if node.op_type not in _CARRIERS:
+        if node.op_type not in RESHAPING:
             break
         tensor = node.input[0]
     return output

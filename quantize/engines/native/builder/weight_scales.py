@@ -1,4 +1,4 @@
-"""From a layer's weights to their scales: by their greatest value, or by the least squared error."""
+"""Scales of a layer's weights: by the largest weight, or by the least squared error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rounding a model's weights to their grids, with the recipe's corrections."""
+"""Round a model's weights to their grids, with the recipe's corrections."""
 
 from __future__ import annotations
 
@@ -149,8 +149,8 @@ def _bias_shift(layer: Layer, error: Floats, means: npt.NDArray[np.float64]) -> 
     """Return float64 (output channels,), what to add to the bias: ``sum((W - Wq) * E[x])``.
 
     M. Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV 2019, section 4.2,
-    with the means of the layer's input measured in the calibration pass. The zeros of a Conv's padding are ignored: the
-    means are taken for the border too.
+    with the means of the layer's input measured in the calibration pass. The zeros of a Conv's padding are ignored:
+    they count as if they had the means.
 
     Args:
         layer: The layer.
@@ -167,7 +167,7 @@ def _bias_shift(layer: Layer, error: Floats, means: npt.NDArray[np.float64]) -> 
 def _shift_bias(
     model: onnx.ModelProto, layer: Layer, bias: Floats | None, shift: npt.NDArray[np.float64]
 ) -> str | None:
-    """Add a shift to a layer's bias; return the new initializer's name where there was no bias."""
+    """Add a shift to a layer's bias; return the new initializer's name if there was no bias."""
     if layer.bias is not None and bias is not None:
         replace_initializer(model, layer.bias, (bias + shift).astype(np.float32))
         return None

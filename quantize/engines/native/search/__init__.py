@@ -1,4 +1,4 @@
-"""Choosing the fastest candidate that is accurate enough.
+"""Choose the fastest candidate that is accurate enough.
 
 In the order of a search (``search``, within ``settings``): the recipe that brings scores nearest to fp32's
 (``recipe_search`` by ``recipe_choice``, scored by ``scorer``); what quantizing each op alone does, and how long each op

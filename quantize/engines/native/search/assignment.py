@@ -1,4 +1,4 @@
-"""The assignment of ops to fp32 and int8 with the least predicted time plus a price on its sensitivity.
+"""The assignment of ops to fp32 and int8 that minimizes predicted time plus a price times sensitivity.
 
 Time and summed sensitivity are a sum of costs of single ops and of pairs that disagree, so the best assignment is a
 minimum cut (D. Greig, B. Porteous, A. Seheult, 1989): ops on the source's side are int8, those on the sink's side fp32.
@@ -53,7 +53,7 @@ class Costs:
     uint8_weights: Mapping[str, float] = field(default_factory=dict)
 
     def uint8_ops(self, price: float) -> frozenset[str]:
-        """Return the ops whose weights are better uint8 than int8 where they compute on integers.
+        """Return the ops whose weights are better stored as uint8 than int8 if they compute on integers.
 
         Args:
             price: Nanoseconds for one nat.
@@ -182,11 +182,11 @@ class _Cut:
         """Return the vertices that stay with the source in a minimum cut."""
         # No assignment saves more than all times together, so a larger cost is as good as this one.
         finite = max(self._most_time, 1e-9)
-        unit = _MOST / finite
+        factor = _MOST / finite
         size = len(self._vertices) + 2
         starts, ends = (np.array([edge[at] for edge in self._edges]) for at in (0, 1))
         capacities = np.array(
-            [_UNCUT if value == _NEVER else math.ceil(min(value, finite) * unit) for value in self._edges.values()],
+            [_UNCUT if value == _NEVER else math.ceil(min(value, finite) * factor) for value in self._edges.values()],
             np.int32,
         )
         network = csr_matrix((capacities, (starts, ends)), shape=(size, size))

@@ -1,4 +1,4 @@
-"""Which ops stay in fp32: up the ladder of assignments to the first that passes, then to what is near it.
+"""Which ops stay in fp32: climb the ladder of assignments to the first that passes, then try its neighbours.
 
 Layers that compute in fp32 have their weights stored in int8, except those that ``WeightStorage`` keeps in fp32.
 """
@@ -47,7 +47,7 @@ class AssignmentSearch:
             builder: Builds candidates.
             timer: Times them.
             candidates: Evaluates them, and keeps them.
-            comparisons: Tells which of two is nearer to fp32.
+            comparisons: Tells which of two is closer to fp32.
         """
         self._costs, self._storage, self._settings = costs, storage, settings
         self._builder, self._timer, self._candidates, self._comparisons = builder, timer, candidates, comparisons
@@ -55,7 +55,7 @@ class AssignmentSearch:
         self._uint8: dict[str, frozenset[str]] = {}
 
     def climb(self, recipe: Recipe, variants: Sequence[Recipe]) -> Iterator[Trial]:
-        """Bisect over the ladder; near the tolerance, where chance decides, go on to what was passed over.
+        """Bisect over the ladder; near the tolerance, where chance decides, also try skipped rungs.
 
         Where the fastest rung fails, recipes that are as fast and nearly as near to fp32 are tried before slower rungs.
         """
@@ -85,7 +85,7 @@ class AssignmentSearch:
                 return
 
     def improve(self) -> Iterator[Trial]:
-        """Measure what is near the chosen candidate; evaluate what is faster, or as fast and nearer to fp32."""
+        """Measure neighbours of the chosen candidate; evaluate those faster, or as fast and closer to fp32."""
         evaluated = self._candidates.evaluated
         measured = 0
         tried = {candidate.trial.recipe.id for candidate in evaluated}
@@ -148,7 +148,7 @@ class AssignmentSearch:
                 yield moved
 
     def _is_nearer(self, costs: Costs, moved: frozenset[str], changed: Recipe, best: Recipe) -> bool:
-        """Return whether an assignment's candidate is nearer to fp32; a more sensitive one is not compared."""
+        """Return whether an assignment's candidate is closer to fp32; a more sensitive one is not compared."""
         now = costs.sensitivity(frozenset(best.float_nodes))
         return costs.sensitivity(moved) < now and self._comparisons.is_nearer(changed, best)
 

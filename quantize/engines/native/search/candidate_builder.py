@@ -1,4 +1,4 @@
-"""Building the candidates of a search, each once, from the fp32 graph as given and equalized."""
+"""Build each candidate of a search once, from the fp32 graph as given or equalized."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class CandidateBuilder:
         return ((even, odd), (odd, even)) if can_be_halved(self.calibration) else (("all", "all"),)
 
     def build(self, recipe: Recipe) -> ModelArtifact | str:
-        """Return a recipe's candidate, from its file where that is whole; the error where it cannot be built."""
+        """Return a recipe's candidate, from its file if that is intact; the error if it cannot be built."""
 
         def compute() -> dict[str, str]:
             try:

@@ -1,4 +1,4 @@
-"""Candidates of a search as they are evaluated, within its budget."""
+"""The candidates of a search, evaluated within its budget."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from quantize.engines.native.search.search_journal import SearchJournal
 from quantize.engines.native.search.settings import SearchSettings
 from quantize.engines.trial import CandidateRecord, Failure, Trial
 from quantize.errors import ModelError
+from quantize.graph.nodes import LINEAR
 from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
@@ -24,7 +25,7 @@ Judge = Callable[[ModelArtifact], Judgement]
 
 
 class BudgetSpentError(Exception):
-    """Ends the search where it stands."""
+    """The budget is spent: the search ends."""
 
     def __init__(self, what: Stopped) -> None:
         super().__init__(what)
@@ -78,7 +79,7 @@ class Candidates:
         since: float | None = None,
         bounded: bool = True,
     ) -> Candidate:
-        """Build, judge and, where that may matter, time a candidate.
+        """Build, judge and, if it may matter, time a candidate.
 
         Args:
             recipe: What to build.
@@ -157,7 +158,7 @@ class Candidates:
         return Judgement(**self._journal.remember("evaluate", f"judged:{artifact.graph_sha256}", compute))
 
     def _speed(self, artifact: ModelArtifact, timed: PairedLatency) -> Outcome:
-        """Return whether a candidate is fast enough; the noise floor is measured only where it may decide.
+        """Return whether a candidate is fast enough; the noise floor is measured only if it may decide.
 
         What computes in fp32 throughout runs fp32's own graph: it is as fast, whatever one measurement says.
         """
@@ -173,4 +174,4 @@ class Candidates:
 
 
 def _computes_on_integers(artifact: ModelArtifact) -> bool:
-    return any(node.op_type in ("QuantizeLinear", "DequantizeLinear") for node in artifact.proto().graph.node)
+    return any(node.op_type in LINEAR for node in artifact.proto().graph.node)

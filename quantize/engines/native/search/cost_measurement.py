@@ -1,4 +1,4 @@
-"""Measuring what the search for an assignment decides by: the sensitivity and the time of every op."""
+"""Measure the costs that decide an assignment: the sensitivity and the time of every op."""
 
 from __future__ import annotations
 

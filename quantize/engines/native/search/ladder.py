@@ -1,4 +1,4 @@
-"""The ladder: assignments from the fastest to the safest, each the fastest within a bound on its sensitivity."""
+"""The ladder of assignments, from the fastest to the safest: each is the fastest within a bound on sensitivity."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class Bisection:
 
     @property
     def next(self) -> int | None:
-        """Return the step to try next, or None where the search is over."""
+        """Return the step to try next, or None if the search is over."""
         if self._passes - self._fails <= 1:
             return None
         if self._fails < 0:

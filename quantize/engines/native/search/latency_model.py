@@ -1,4 +1,4 @@
-"""The time of any assignment, predicted from one profile of the fp32 model and of the all-int8 one."""
+"""Predict the time of any assignment from one profile of the fp32 model and one of the all-int8 model."""
 
 from __future__ import annotations
 

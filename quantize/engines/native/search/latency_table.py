@@ -1,4 +1,4 @@
-"""Measured times as a file: with it, a search decides by recorded numbers instead of new ones."""
+"""Measured times in a file, from which a search can be repeated without measuring."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class PairedLatency(BaseModel):
     Attributes:
         baseline_ns: The baseline's.
         candidate_ns: The candidate's.
-        low: Lower end of the speed-up's 95 % interval; None where there were too few rounds for one.
+        low: Lower end of the speed-up's 95 % interval; None if there were too few rounds for one.
         high: Its upper end.
     """
 
@@ -71,7 +71,7 @@ class LatencyTable(BaseModel):
     rewrites: dict[str, tuple[float, float, float]] = {}
 
     def latency(self, graph: str, recipe: str | None) -> PairedLatency | None:
-        """Return a candidate's times by its graph, else by the id of its recipe; None where there are none."""
+        """Return a candidate's times by its graph, else by the id of its recipe; None if unknown."""
         return self.measured.get(graph) or self.measured.get(self.graphs.get(recipe or "", ""))
 
     @classmethod

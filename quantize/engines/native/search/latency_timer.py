@@ -1,4 +1,4 @@
-"""Times of candidates: recorded in a table, or measured and added to it."""
+"""Times of candidates: read from a table, or measured and added to it."""
 
 from __future__ import annotations
 

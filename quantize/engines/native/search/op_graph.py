@@ -1,4 +1,4 @@
-"""A model as the ops that a search places in int8 or fp32: each is one piece with the activation that follows it."""
+"""A model as the ops that a search places in int8 or fp32, each fused with the activation that follows it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import cached_property
 import onnx
 from onnx import TensorProto
 
-from quantize.graph.nodes import ACTIVATIONS
+from quantize.graph.nodes import ACTIVATIONS, MATRIX_PRODUCTS
 from quantize.graph.shapes import inferred_types
 
 MOVING = frozenset(
@@ -143,7 +143,7 @@ def op_graph(model: onnx.ModelProto, op_types: Sequence[str]) -> OpGraph:
     scores = model.graph.output[0].name
     placed = {position for op in ops for position in op.nodes}
     taken = {name for index, node in enumerate(model.graph.node) if index not in placed for name in node.input}
-    free = {op.output for op in ops if op.op_type in ("Gemm", "MatMul") and op.output == scores}
+    free = {op.output for op in ops if op.op_type in MATRIX_PRODUCTS and op.output == scores}
     return OpGraph(tuple(ops), image, scores, elements, frozenset(taken | {scores}), frozenset(free))
 
 

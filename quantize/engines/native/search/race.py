@@ -1,4 +1,4 @@
-"""Judging candidates on growing blocks of images that all of them share."""
+"""Judge candidates on growing blocks of shared images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Range rules and corrections: each is tried, and kept only where it brings the scores nearer to fp32's.
+"""Range rules and corrections: each is tried, and kept only if it brings the scores closer to fp32's.
 
 What is compared is the square root of the KL divergence from fp32 of every image, on calibration images that the
 candidate's statistics did not see. KL grows with the square of the scores' error, and a few images near a decision make
@@ -74,7 +74,7 @@ class Comparisons:
         self._nearer: dict[tuple[str, str], bool] = {}
 
     def is_nearer(self, recipe: Recipe, other: Recipe, *, compare: bool = True) -> bool:
-        """Return whether a recipe's candidate is nearer to fp32 than another one's, by more than chance and by 10 %.
+        """Return whether a recipe's candidate is closer to fp32 than another one's, by more than chance and by 10 %.
 
         Args:
             recipe: The one that may be nearer.
@@ -129,7 +129,7 @@ def choose_corrections(
 def choose_tensor_rules(
     best: ComparedRecipe, tensors: Sequence[str], rules: Sequence[str], measure: Measure
 ) -> ComparedRecipe:
-    """Return the recipe with a range rule of its own for those of ``tensors`` where one improved it."""
+    """Return the recipe with separate range rules for those of ``tensors`` that gain from one."""
     for tensor in tensors:
         for rule in rules:
             own = dict(best.recipe.range_rules)

@@ -1,4 +1,4 @@
-"""Which range rules and corrections the candidates have, by what they do to the scores of calibration images."""
+"""Choose the range rules and corrections of candidates by their effect on the scores of calibration images."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class RecipeSearch:
         return choose_corrections(best, wanted, CORRECTIONS, self.divergences, expected=_BY_THEORY)
 
     def with_tensor_rules(self, best: ComparedRecipe, sensitivity: Sensitivity) -> ComparedRecipe:
-        """Return the recipe with rules of their own for the most sensitive tensors, where they improve it."""
+        """Return the recipe with separate rules for the most sensitive tensors, where they improve it."""
         order = sorted(sensitivity.tensors, key=lambda name: (-sensitivity.tensors[name], name))
         tensors = [] if self._is_rule_fixed else order[: self._settings.choose_tensors]
         return choose_tensor_rules(best, tensors, self._settings.range_rules, self.divergences)

@@ -26,7 +26,7 @@ class Judgement:
     """How a candidate did on the evaluation images.
 
     Attributes:
-        metric: The criterion's metric on those images, a fraction; None where nothing is measured.
+        metric: The criterion's metric on those images, a fraction; None if nothing is measured.
         met: The candidate meets the criterion on all images.
         images: Images that were evaluated before the verdict was certain.
         total: Images of the evaluation set.
@@ -51,13 +51,13 @@ class Candidate:
         trial: Its recipe, file and metric.
         stage: The step of the search that it came from.
         met: It meets the criterion.
-        speedup: fp32's time over its own, measured in alternation with it or the fastest candidate; None where it was
+        speedup: fp32's time over its own, measured in alternation with it or the fastest candidate; None if it was
             not measured.
         predicted_ns: Its predicted time for one run, in nanoseconds; None without a prediction.
-        measured_ns: Its measured time, in nanoseconds; None where it was not measured.
+        measured_ns: Its measured time, in nanoseconds; None if it was not measured.
         images: Images that its evaluation took.
         complete: Those were all, so that its metric can be compared.
-        speed: Whether it is fast enough; None where it was not measured.
+        speed: Whether it is fast enough; None if it was not measured.
     """
 
     trial: Trial
@@ -78,15 +78,15 @@ class SearchResult:
     Attributes:
         candidates: All that were evaluated, in order.
         chosen: The fastest that meets the criterion and is fast enough, or of those as fast the smallest and then the
-            nearest to fp32; None where nothing meets both.
-        best: The chosen one, or else the fastest that meets the criterion, or else the one nearest to it; None where
+            nearest to fp32; None if nothing meets both.
+        best: The chosen one, or else the fastest that meets the criterion, or else the one nearest to it; None if
             nothing was evaluated.
         pareto: Those that no other beats in both metric and speed-up, fastest first.
         stopped: Why the search ended.
-        sensitivity: What every op's quantization alone does; None where the search ended before.
+        sensitivity: What every op's quantization alone does; None if the search ended before.
         fidelity: (recipe in words, mean KL from fp32 in nats) of every recipe that was compared on calibration images.
         seconds: Time by stage.
-        timed: Those that were only timed, and left as they were neither faster nor as fast and nearer to fp32.
+        timed: Those that were only timed, and left as they were neither faster nor as fast and closer to fp32.
     """
 
     candidates: tuple[Candidate, ...]
@@ -131,7 +131,7 @@ def preferred(candidates: Sequence[Candidate], is_nearer: Callable[[Recipe, Reci
 
     Args:
         candidates: All that were evaluated.
-        is_nearer: Whether the first of two recipes is nearer by so much that it takes the place of a faster one.
+        is_nearer: Whether the first of two recipes is so much closer that it replaces a faster one.
     """
     best: Candidate | None = None
     for candidate in smallest(as_fast(candidates)):

@@ -1,4 +1,4 @@
-"""How far scores move from the fp32 model's, on images held in memory."""
+"""How far a candidate's scores are from the fp32 model's, on images held in memory."""
 
 from __future__ import annotations
 

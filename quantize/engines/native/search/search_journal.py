@@ -1,4 +1,4 @@
-"""What a search remembers: each step is done once and recorded, and its time counts towards its stage."""
+"""The memory of a search: each step is computed once and recorded, and its time counts towards its stage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the quantization of one op alone does to the scores, its weights and its output apart.
+"""How quantizing one op alone changes the scores, with its weights and its output measured separately.
 
 The graph is passed through once. At every op the op alone runs with its quantized weights, then with its output rounded
 to its grid, and from there only what lies behind it runs, on tensors that the pass kept; so an op near the end costs

@@ -1,4 +1,4 @@
-"""Stop evaluating a candidate as soon as its fate is known.
+"""Stop evaluating a candidate as soon as the outcome is decided.
 
 A race is run on one finite set of images in one random order that all candidates share. At its end the point estimate
 over all images decides. Before that, a candidate leaves
@@ -33,7 +33,7 @@ _STAKES = np.array([0.03, 0.07, 0.15, 0.3, 0.6, 0.9])
 
 @dataclass(frozen=True)
 class RaceState:
-    """Where a candidate stands.
+    """The state of a candidate in a race.
 
     Attributes:
         outcome: ``pass``: it meets the floor over all images, for certain. ``reject``: it does not, for certain or
@@ -57,7 +57,7 @@ class RaceState:
 
 
 def decide(baseline: Floats, candidate: Floats, floor: float, *, confidence: float = 0.95) -> RaceState:
-    """Return where a candidate stands after the first images of a race.
+    """Return the state of a candidate after the first images of a race.
 
     The answer depends on the images seen, not on the blocks they came in.
 

@@ -1,4 +1,4 @@
-"""What a search may do."""
+"""The settings of a search."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class SearchSettings(BaseModel):
     Attributes:
         recipe: Types, per-channel, exclusions and rewrites that every candidate has; engine ``native``.
         range_rules: Range rules to compare; the first is the one to beat. One rule fixes it.
-        corrections: Corrections to try, in this order; each is kept only if it brings the scores nearer to fp32's.
+        corrections: Corrections to try, in this order; each is kept only if it brings the scores closer to fp32's.
             Equalization comes first: the others are made for the graph that it leaves.
         choose_tensors: How many of the most sensitive tensors get a range rule of their own, by measured scores.
         sensitivity_images: Images that sensitivity is measured on, at most.
@@ -48,7 +48,7 @@ class SearchSettings(BaseModel):
 
     @property
     def speed(self) -> SpeedCriterion | None:
-        """Return what a candidate's speed-up is held against; None where this machine's times do not count."""
+        """Return what a candidate's speed-up is held against; None if this machine's times do not count."""
         if self.min_speedup is None:
             return None
         return SpeedCriterion(min_speedup=self.min_speedup, confidence=self.confidence)

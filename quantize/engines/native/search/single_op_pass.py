@@ -1,4 +1,4 @@
-"""One pass through a model that quantizes each op alone and runs only what lies behind it again."""
+"""One pass through a model that quantizes each op alone and reruns only what depends on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An fp32 graph that candidates are built from, with its calibration statistics."""
+"""An fp32 graph from which candidates are built, with its calibration statistics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What computes in fp32: which of its weights are stored in int8, and models that compute in fp32 throughout."""
+"""Layers that compute in fp32: which of their weights are stored in int8, and models entirely in fp32."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MORE_BYTES = 3
 
 @dataclass(frozen=True)
 class WeightStorage:
-    """The layers whose weights may be stored in int8 where they compute in fp32.
+    """The layers whose weights may be stored in int8 while they compute in fp32.
 
     Attributes:
         elements: Number of weights, by layer.
