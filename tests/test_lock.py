@@ -26,7 +26,7 @@ def take(folder):
         pass
 
 
-def test_a_second_run_in_the_same_folder_is_told_who_holds_it_until_that_process_is_gone(tmp_path):
+def test_a_second_run_in_the_same_folder_learns_who_holds_it_until_that_process_is_gone(tmp_path):
     work = tmp_path / "work"
     refuse_held(work)
     assert list(tmp_path.iterdir()) == []
@@ -35,9 +35,9 @@ def test_a_second_run_in_the_same_folder_is_told_who_holds_it_until_that_process
         for second in (refuse_held, take):
             with pytest.raises(RunError, match="another run is at work") as refused:
                 second(work)
-            told = str(refused.value)
-            assert f"process {holder.pid} on {socket.gethostname()}, since {date.today().year}" in told
-            assert str(tmp_path) in told
+            message = str(refused.value)
+            assert f"process {holder.pid} on {socket.gethostname()}, since {date.today().year}" in message
+            assert str(tmp_path) in message
         holder.kill()
     refuse_held(work)
     take(work)

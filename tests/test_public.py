@@ -18,7 +18,7 @@ from quantize import public as calls
 
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a model that tells colours, thirty pictures and their labels; the process works in it."""
+    """A folder with a model that classifies colours, thirty pictures and their labels, as the working directory."""
     graph = helper.make_graph(
         [
             helper.make_node("Conv", ["image", "w", "b"], ["maps"], name="conv"),
@@ -53,7 +53,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.inc
 @pytest.mark.usefixtures("workplace")
 def test_the_examples_in_the_documentation_run() -> None:
-    found = doctest.DocTestFinder(recurse=False)
+    finder = doctest.DocTestFinder(recurse=False)
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     for function in (
         calls.tune,
@@ -62,14 +62,14 @@ def test_the_examples_in_the_documentation_run() -> None:
         calls.check,
         calls.benchmark,
     ):  # in the order that they build on
-        (example,) = found.find(function, globs={"quantize": quantize})
+        (example,) = finder.find(function, globs={"quantize": quantize})
         assert example.examples
         report: list[str] = []
         runner.run(example, out=report.append)
         assert not report, "".join(report)
 
 
-def test_no_public_name_is_a_module_of_the_package_too() -> None:
+def test_no_public_name_is_also_a_module_of_the_package() -> None:
     modules = {module.name for module in pkgutil.iter_modules(quantize.__path__)}
     assert not modules & set(quantize.__all__)
     assert "measurement" in modules

@@ -14,7 +14,7 @@ from quantize.errors import ExitCode
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Return a folder of six pictures beside a label file."""
+    """Return a folder of six pictures and their label file."""
     folder = tmp_path / "val"
     folder.mkdir()
     lines = []
@@ -26,7 +26,7 @@ def data(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_sound_data_set_is_told_so_and_drawn(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sound_data_set_is_called_so_and_drawn(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["data", "check", str(data / "val"), "--label_path", str(data / "val.txt"), "--workers=1"]
     assert main([*words, "--contact_sheet", str(data / "sheet.png")]) is ExitCode.DONE
     out = capsys.readouterr().out
@@ -39,7 +39,7 @@ def test_a_sound_data_set_is_told_so_and_drawn(data: Path, capsys: pytest.Captur
     assert main([*words, "--classes", "3"]) is ExitCode.USER
 
 
-def test_everything_wrong_with_a_data_set_is_told(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_everything_wrong_with_a_data_set_is_reported(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = data / "val"
     shutil.copy(folder / "0.png", folder / "copy.png")
     (folder / "broken.png").write_bytes(b"not an image")
@@ -53,9 +53,9 @@ def test_everything_wrong_with_a_data_set_is_told(data: Path, capsys: pytest.Cap
     for said in ("UNREADABLE", "broken.png", "CONTRADICTIONS", "CALIBRATION", "copy.png", "grey.png (L)", "Not sound"):
         assert said in out
     assert main([*words, "--workers=1", "--json"]) is ExitCode.NOT_MET
-    found = json.loads(capsys.readouterr().out)
-    assert found["sound"] is False
-    assert found["images"] == 9
+    report = json.loads(capsys.readouterr().out)
+    assert report["sound"] is False
+    assert report["images"] == 9
 
 
 def test_a_folder_without_labels_can_be_checked(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,7 +40,7 @@ def test_16_bit_grey_is_scaled_not_clipped(kind: str, factor: int) -> None:
     assert np.array_equal(pixels(encoded(image, kind)), GREY_AS_RGB)
 
 
-def test_big_endian_16_bit_grey_is_scaled_too() -> None:
+def test_big_endian_16_bit_grey_is_scaled() -> None:
     image = Image.frombytes("I;16B", (16, 16), (GRADIENT.astype(">u2") * 257).astype(">u2").tobytes())
     assert np.array_equal(pixels(encoded(image, "TIFF")), GREY_AS_RGB)
 
@@ -68,9 +68,9 @@ def test_transparent_pixels_of_a_palette_lie_on_white() -> None:
     image = Image.new("P", (4, 4), 1)
     image.putpalette([0, 0, 0, 10, 200, 30])
     image.putpixel((0, 0), 0)
-    found = pixels(encoded(image, "PNG", transparency=0))
-    assert tuple(found[0, 0]) == (255, 255, 255)
-    assert tuple(found[1, 1]) == (10, 200, 30)
+    decoded = pixels(encoded(image, "PNG", transparency=0))
+    assert tuple(decoded[0, 0]) == (255, 255, 255)
+    assert tuple(decoded[1, 1]) == (10, 200, 30)
 
 
 @pytest.mark.parametrize(("mode", "colour"), [("RGBA", (10, 200, 30, 0)), ("LA", (10, 0))])
@@ -105,7 +105,7 @@ def test_a_damaged_exif_block_leaves_the_picture_as_it_is() -> None:
     ("content", "reason"),
     [(b"", "empty"), (b"version https://git-lfs", "not an image"), (b"\xff\xd8\xff", "not an image")],
 )
-def test_what_is_no_image_is_said_so(content: bytes, reason: str) -> None:
+def test_what_is_not_an_image_is_called_so(content: bytes, reason: str) -> None:
     with pytest.raises(UnreadableImageError, match=reason):
         decode_image(content)
 

@@ -1,4 +1,4 @@
-"""How often the intervals hold the true value: 10,000 simulated data sets a cell, seeded."""
+"""How often the intervals contain the true value, in 10,000 seeded simulated data sets per cell."""
 
 from __future__ import annotations
 
@@ -33,37 +33,37 @@ def _simulate(n: int, discordant: float, drop: float, data_sets: int = _DATA_SET
 
 
 def _few(n: int, discordant: float) -> bool:
-    """Tell the cells that are known to over-cover: eight to twenty discordant images to expect."""
+    """Return whether a cell is known to over-cover, with eight to twenty discordant images expected."""
     return n * discordant <= 20
 
 
 @pytest.fixture(scope="module")
 def difference_coverage() -> dict[tuple[int, float, float], tuple[float, float]]:
     """Return (two-sided coverage, share of wrong one-sided certificates) of every cell."""
-    found = {}
+    coverage = {}
     for n, discordant, drop in _CELLS:
         counts, of_set = np.unique(_simulate(n, discordant, drop)[:, 1:3], axis=0, return_inverse=True)
         low, high = difference_bounds(counts[:, 0], counts[:, 1], n, _Z)
         _, certified = difference_bounds(counts[:, 0], counts[:, 1], n, _Z_ONE_SIDED)
         covered = ((low <= drop) & (drop <= high))[of_set.ravel()]
-        found[n, discordant, drop] = float(covered.mean()), float((certified < drop)[of_set.ravel()].mean())
-    return found
+        coverage[n, discordant, drop] = float(covered.mean()), float((certified < drop)[of_set.ravel()].mean())
+    return coverage
 
 
 @pytest.fixture(scope="module")
 def ratio_coverage() -> dict[tuple[int, float, float], tuple[float, float]]:
     """Return (two-sided coverage, share of wrong one-sided certificates) of every cell."""
-    found = {}
+    coverage = {}
     for n, discordant, drop in _CELLS:
         both, lost, gained, _ = _simulate(n, discordant, drop).T
         ratio = 1 - drop / _BASELINE
         low, high = ratio_bounds(both, lost, gained, n, _Z)
         certified, _ = ratio_bounds(both, lost, gained, n, _Z_ONE_SIDED)
-        found[n, discordant, drop] = (
+        coverage[n, discordant, drop] = (
             float(((low <= ratio) & (ratio <= high)).mean()),
             float((certified > ratio).mean()),
         )
-    return found
+    return coverage
 
 
 @pytest.mark.parametrize("kind", ["difference_coverage", "ratio_coverage"])

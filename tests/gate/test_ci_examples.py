@@ -18,13 +18,13 @@ _PAGE = (Path(__file__).resolve().parents[2] / "docs" / "ci.md").read_text("utf-
 
 
 def _blocks(language: str) -> list[str]:
-    found = re.findall(r"^```(\w*)\n(.*?)^```$", _PAGE, flags=re.M | re.S)
-    return [text for name, text in found if name == language]
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", _PAGE, flags=re.M | re.S)
+    return [text for name, text in blocks if name == language]
 
 
 @pytest.fixture
 def place(new_run: Any, baseline: Path, tmp_path: Path) -> Path:
-    """A checkout with a baseline, and a PATH on which pip does nothing and tuning gives the recorded run."""
+    """A checkout with a baseline, and a PATH whose pip does nothing and whose quantize gives the recorded run."""
     root, tools = tmp_path / "checkout", tmp_path / "tools"
     root.mkdir()
     tools.mkdir()
@@ -79,7 +79,7 @@ def test_the_github_example_runs_and_writes_the_jobs_summary(place: Path) -> Non
     assert JUnitXml.fromfile(str(place / "junit.xml")).failures == 0
 
 
-def test_the_github_example_fails_with_annotations_where_int8_got_worse(place: Path) -> None:
+def test_the_github_example_fails_with_annotations_when_int8_got_worse(place: Path) -> None:
     _break(place)
     ran = _shell(_github_script(), place, GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(place / "s.md"))
     assert ran.returncode == 1

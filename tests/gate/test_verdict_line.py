@@ -1,4 +1,4 @@
-"""Whether a run meets its own criterion, held against what was accepted."""
+"""Whether a run meets its own criterion, compared with the accepted run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SPEED = {
 def judged(accuracy: str, speed: str) -> Any:
     def edit(values: dict[str, Any]) -> None:
         order = ["not met", "inconclusive", "met"]
-        status = min(accuracy, speed, key=lambda one: order.index(one) if one in order else 3)
+        status = min(accuracy, speed, key=lambda status: order.index(status) if status in order else 3)
         values["verdict"].update(status=status, accuracy=accuracy, summary=f"{accuracy}, {speed}")
         values["verdict"]["speed"] = {**SPEED, "status": speed}
 
@@ -76,7 +76,7 @@ def test_a_verdict_that_is_gone_is_missing(new_run: Any, baseline: Path) -> None
     ("asked", "status", "verdict"),
     [("any", "met", "pass"), ("any", "not met", "not comparable"), ("met", "not met", "fail"), ("met", "met", "pass")],
 )
-def test_without_a_baseline_it_is_told_unless_the_tolerances_ask(
+def test_without_a_baseline_it_is_reported_unless_the_tolerances_ask(
     new_run: Any, tmp_path: Path, asked: str, status: str, verdict: str
 ) -> None:
     run = new_run()

@@ -8,11 +8,12 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 import quantize
+from quantize.commands.package import package
 
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a run on a model that tells colours."""
+    """Return the folder of a run on a model that classifies colours."""
     place = tmp_path_factory.mktemp("colours")
     graph = helper.make_graph(
         [
@@ -50,3 +51,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         min_speedup=0,
         workers=1,
     ).run
+
+
+@pytest.fixture(scope="module")
+def packages(run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    """Return the packages of both models of the run; do not change them."""
+    return package(run, tmp_path_factory.mktemp("packages"))

@@ -12,7 +12,7 @@ from quantize.processes.memory import peak_resident_bytes
 
 
 def test_the_peak_remembers_memory_that_is_gone_until_it_is_told_to_forget():
-    """In a process of its own: what the others of this one free would count too."""
+    """Runs in a separate process, because memory that other tests free here would count as well."""
     lines = [
         "from quantize.processes.memory import forget_peak, peak_resident_bytes",
         "print(int(forget_peak()), peak_resident_bytes())",
@@ -23,16 +23,16 @@ def test_the_peak_remembers_memory_that_is_gone_until_it_is_told_to_forget():
         "print(peak_resident_bytes())",
     ]
     script = "\n".join(lines)
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
-    if told[0] == "0":
+    output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    if output[0] == "0":
         pytest.skip("this kernel does not let a process forget its peak")
-    before, peak, after = map(int, told[1:])
+    before, peak, after = map(int, output[1:])
     assert peak - before > 70_000_000
     assert peak - after > 70_000_000
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="only Linux tells it of another process")
-def test_the_peak_of_a_child_is_told_while_it_lives():
+def test_the_peak_of_a_child_is_reported_while_it_lives():
     command = [sys.executable, "-c", "input(print('there', flush=True) or '')"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None

@@ -14,7 +14,7 @@ PER_CLASS = 20
 
 
 def evaluation(wrong_class: int | None) -> Evaluation:
-    """Return a model that is right on 20 images of each of 6 classes, but for one class."""
+    """Return a model that is right on 20 images of each of 6 classes except one class."""
     labels = np.repeat(np.arange(6), PER_CLASS)
     scores = np.full((len(labels), 6), 0.1, np.float32)
     scores[np.arange(len(labels)), labels] = 0.5
@@ -33,11 +33,11 @@ def section(wrong_class: int | None, folder: Path):
 
 
 def test_a_class_that_is_lost_is_named_and_no_other(tmp_path: Path):
-    found = section(3, tmp_path)
-    assert found.tested_classes == 6
-    assert [(drop.label, drop.lost, drop.gained, drop.images) for drop in found.dropped_classes] == [(3, 20, 0, 20)]
-    assert found.dropped_classes[0].adjusted_p_value < 1e-4
+    flips = section(3, tmp_path)
+    assert flips.tested_classes == 6
+    assert [(drop.label, drop.lost, drop.gained, drop.images) for drop in flips.dropped_classes] == [(3, 20, 0, 20)]
+    assert flips.dropped_classes[0].adjusted_p_value < 1e-4
 
 
-def test_no_class_is_named_where_nothing_changed(tmp_path: Path):
+def test_no_class_is_named_if_nothing_changed(tmp_path: Path):
     assert section(None, tmp_path).dropped_classes == ()

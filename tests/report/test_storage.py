@@ -50,20 +50,20 @@ def test_a_report_survives_writing_and_reading(report: RunReport, tmp_path: Path
     assert read_report(tmp_path / "report.json") == report
 
 
-def test_the_recorded_report_tells_nothing_of_the_machine_that_made_it() -> None:
+def test_the_recorded_report_reveals_nothing_about_the_machine_that_made_it() -> None:
     text = (_FIXTURES / "report-v1.json").read_text("utf-8")
     assert len(text) < 160_000
     assert not [word for word in ("/root", "/home", "/tmp", "/work") if word in text]
 
 
 @pytest.mark.parametrize(
-    ("text", "found"), [("{", "Invalid JSON"), ("{}", "such places"), ('{"schema_version": 2}', "schema_version")]
+    ("text", "reason"), [("{", "Invalid JSON"), ("{}", "such places"), ('{"schema_version": 2}', "schema_version")]
 )
-def test_what_is_no_report_is_named(tmp_path: Path, text: str, found: str) -> None:
+def test_what_is_no_report_is_named(tmp_path: Path, text: str, reason: str) -> None:
     (tmp_path / "report.json").write_text(text)
     with pytest.raises(RunError) as raised:
         read_report(tmp_path / "report.json")
-    assert found in str(raised.value)
+    assert reason in str(raised.value)
     assert str(tmp_path) in str(raised.value)
 
 

@@ -32,11 +32,11 @@ def stem(
     seed: int = 0,
     change: str = "",
 ) -> tuple[ModelProto, Feeds]:
-    """Return image, Conv, activation, MaxPool, and a quantized Conv behind them.
+    """Return image, Conv, activation, MaxPool, and a quantized Conv after them.
 
     Args:
         activation: Op type, or None.
-        pair: Quantize and dequantize before the pool too.
+        pair: Whether to quantize and dequantize before the pool as well.
         integer: The first Conv computes in integers.
         zero_point: Of what the pool gives.
         pool: Attributes of the pool.
@@ -109,11 +109,11 @@ def chain(model: ModelProto) -> list[str]:
     """Return the op types from the first Conv to the first QuantizeLinear."""
     graph = Graph(model)
     node = next(node for node in graph.sorted_nodes() if node.op_type == "Conv")
-    found = [node.op_type]
-    while found[-1] != "QuantizeLinear":
+    types = [node.op_type]
+    while types[-1] != "QuantizeLinear":
         (node,) = graph.consumers(node.output[0])
-        found.append(node.op_type)
-    return found
+        types.append(node.op_type)
+    return types
 
 
 _POOLS = st.one_of(

@@ -1,4 +1,4 @@
-"""What is done with a finished run: its models are inspected and verified, it is repeated, accepted, checked, drawn."""
+"""Uses of a finished run: inspecting and verifying its models, repeating, accepting, checking and drawing it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.run.conftest import Configured
 
 @pytest.fixture
 def run(colour_run: TuneResult, tmp_path: Path) -> Path:
-    """A copy of the finished run, to be damaged."""
+    """A copy of the finished run that tests may damage."""
     return Path(shutil.copytree(colour_run.run, tmp_path / "run", ignore=shutil.ignore_patterns("work")))
 
 
@@ -47,12 +47,12 @@ def test_metadata_were_added_after_the_measurement_and_changed_nothing_else(colo
 
 
 @pytest.mark.parametrize("pattern", ["*-int8.onnx", "*-qdq.onnx"])
-def test_inspecting_a_written_model_tells_its_run_and_its_arithmetic(colour_run: TuneResult, pattern: str) -> None:
-    found = inspect_model(next(colour_run.run.glob(pattern)))
-    assert found.facts["recipe_id"] == colour_run.report.chosen.recipe_id
-    assert found.facts["source_sha256"] == colour_run.report.source.sha256
-    assert found.arithmetic.share == 1.0
-    assert found.format == ("qdq" if "qdq" in pattern else "qlinear")
+def test_inspecting_a_written_model_shows_its_run_and_its_arithmetic(colour_run: TuneResult, pattern: str) -> None:
+    inspection = inspect_model(next(colour_run.run.glob(pattern)))
+    assert inspection.facts["recipe_id"] == colour_run.report.chosen.recipe_id
+    assert inspection.facts["source_sha256"] == colour_run.report.source.sha256
+    assert inspection.arithmetic.share == 1.0
+    assert inspection.format == ("qdq" if "qdq" in pattern else "qlinear")
 
 
 def test_inspecting_another_model_says_that_it_carries_no_facts(
@@ -65,9 +65,9 @@ def test_inspecting_another_model_says_that_it_carries_no_facts(
 
 
 def test_a_written_model_is_verified_and_its_run_repeated_bit_for_bit(colour_run: TuneResult) -> None:
-    found = _verdicts(_int8(colour_run.run))
-    assert set(found) == {"valid", "file", "graph", "accuracy", "metadata", "repeat"}
-    assert set(found.values()) == {"pass"}
+    verdicts = _verdicts(_int8(colour_run.run))
+    assert set(verdicts) == {"valid", "file", "graph", "accuracy", "metadata", "repeat"}
+    assert set(verdicts.values()) == {"pass"}
 
 
 def test_a_changed_weight_is_another_file_and_another_graph(run: Path) -> None:
@@ -75,18 +75,18 @@ def test_a_changed_weight_is_another_file_and_another_graph(run: Path) -> None:
     weight = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
     weight.raw_data = bytes(reversed(weight.raw_data))
     onnx.save(model, _int8(run))
-    found = _verdicts(_int8(run), repeat=False)
-    assert {name for name, verdict in found.items() if verdict == "fail"} == {"file", "graph", "accuracy"}
+    verdicts = _verdicts(_int8(run), repeat=False)
+    assert {name for name, verdict in verdicts.items() if verdict == "fail"} == {"file", "graph", "accuracy"}
 
 
-def test_changed_metadata_are_told(run: Path) -> None:
+def test_changed_metadata_are_reported(run: Path) -> None:
     model = onnx.load(_int8(run))
     before = graph_sha256(model)
     next(entry for entry in model.metadata_props if entry.key == "quantize.top1").value = "0.99"
     onnx.save(model, _int8(run))
     assert graph_sha256(model) == before
-    found = _verdicts(_int8(run), repeat=False)
-    assert (found["file"], found["graph"], found["metadata"]) == ("fail", "pass", "fail")
+    verdicts = _verdicts(_int8(run), repeat=False)
+    assert (verdicts["file"], verdicts["graph"], verdicts["metadata"]) == ("fail", "pass", "fail")
 
 
 def test_a_run_whose_inputs_are_gone_is_not_comparable(run: Path, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_other_calibration_images_are_not_the_runs(run: Path, colour_images: tup
     assert "calibration images" in (line.note or "")
 
 
-def test_a_model_without_a_report_beside_it_is_the_users_to_fix(run: Path, tmp_path: Path) -> None:
+def test_a_model_without_a_report_next_to_it_is_the_users_to_fix(run: Path, tmp_path: Path) -> None:
     alone = Path(shutil.copy(_int8(run), tmp_path / "alone.onnx"))
     with pytest.raises(RunError, match="no report"):
         verify(alone)
@@ -165,7 +165,7 @@ def test_every_schema_is_printed_as_json(kind: str, capsys: pytest.CaptureFixtur
     assert json.loads(capsys.readouterr().out)["type"] == "object"
 
 
-def test_flips_are_listed_in_a_file_beside_the_report(colour_run: TuneResult) -> None:
+def test_flips_are_listed_in_a_file_next_to_the_report(colour_run: TuneResult) -> None:
     flips = colour_run.report.flips
     assert flips is not None
     lines = (colour_run.run / "flips.csv").read_text("utf-8").splitlines()

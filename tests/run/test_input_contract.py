@@ -1,4 +1,4 @@
-"""Runs whose models take pixels, or floats as another preset normalizes them, and what is done with such models."""
+"""Runs whose models take pixels, or floats as another preset normalizes them, and the use of such models."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _contract(run: TuneResult) -> InputContract:
 
 
 def _given(contract: str, pixels: NDArray[np.uint8]) -> NDArray[np.generic]:
-    """Return what a server would give, by hand: pixels, or floats as the preset imagenet says."""
+    """Return the input that a server would prepare: pixels, or floats as in the preset imagenet."""
     if contract == "uint8-nhwc":
         return pixels
     first = pixels.transpose(0, 3, 1, 2)
@@ -225,16 +225,16 @@ def test_benchmark_feeds_each_model_as_its_file_says(
     config = load_config(None, {**own, "data.path": str(colour_images[0]), "data.labels": str(colour_images[1])})
     baseline = caffe_model if original else _file(run, "fp32")
     request = BenchmarkRequest(config, _file(run, "qdq"), baseline, workers=1)
-    found = benchmark(request)
-    accuracy = [model.accuracy for model in found.models]
+    measured = benchmark(request)
+    accuracy = [model.accuracy for model in measured.models]
     for section in accuracy:
         assert section is not None
         assert section.evaluation.top1 is not None
         assert section.evaluation.top1.expected > 0.95
-    assert (found.models[1].preprocessing is not None) == original
-    assert {one.name for one in found.stages} == {"fp32", _file(run, "qdq").stem}
+    assert (measured.models[1].preprocessing is not None) == original
+    assert {times.name for times in measured.stages} == {"fp32", _file(run, "qdq").stem}
     if contract != "imagenet" and not original:
-        assert all(one.leaves_pixels for one in normalized)
+        assert all(preprocessing.leaves_pixels for preprocessing in normalized)
 
 
 def test_a_run_is_packed_and_its_package_answers(run: TuneResult, tmp_path: Path) -> None:
@@ -287,7 +287,7 @@ def test_a_model_whose_input_no_conv_reads_is_refused_before_anything_is_tuned(
     assert not (tmp_path / "out" / "trials.jsonl").exists()
 
 
-def test_overwriting_begins_the_native_engines_search_anew(
+def test_overwriting_restarts_the_native_engines_search(
     run: TuneResult, caffe_model: Path, colour_images: tuple[Path, Path], tmp_path: Path
 ) -> None:
     if _contract(run) != "imagenet":

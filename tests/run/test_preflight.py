@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,13 @@ from quantize.config.run_config import PreprocessingBlock
 from quantize.data.containers.registry import open_images
 from quantize.data.image_parts import Images, load_images
 from quantize.data.preprocessing import PRESETS, Preprocessing
-from quantize.errors import ConfigError
+from quantize.errors import ConfigError, EngineError
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog.catalog import load_catalog
 from quantize.run.preflight import preprocessing_for
+from quantize.run.request import TuneRequest
+from quantize.run.tune import tune
+from tests.run.conftest import Configured
 
 CAFFE = PRESETS["caffe"].for_input_size(32, 32)
 
@@ -27,8 +31,8 @@ def artifact(colour_model: Path) -> ModelArtifact:
 
 
 def test_the_models_input_decides_the_size(artifact: ModelArtifact) -> None:
-    found = preprocessing_for(artifact, block(preset="imagenet"), None)
-    assert (found.preset, found.crop, found.resize) == ("imagenet", 32, 37)
+    preprocessing = preprocessing_for(artifact, block(preset="imagenet"), None)
+    assert (preprocessing.preset, preprocessing.crop, preprocessing.resize) == ("imagenet", 32, 37)
 
 
 def test_known_weights_bring_their_preset_and_what_is_asked_wins(artifact: ModelArtifact) -> None:
@@ -44,8 +48,13 @@ def test_known_weights_bring_the_parts_that_differ_from_their_preset_unless_anot
 ) -> None:
     known = load_catalog().named("efficientnet_lite2")
     entry = known.model_copy(update={"preprocessing": {**known.preprocessing, "resize": 36, "crop": 32}})
-    found = preprocessing_for(artifact, block(), entry)
-    assert (found.preset, found.resize, found.crop, found.interpolation) == ("efficientnet_lite", 36, 32, "bicubic")
+    preprocessing = preprocessing_for(artifact, block(), entry)
+    assert (preprocessing.preset, preprocessing.resize, preprocessing.crop, preprocessing.interpolation) == (
+        "efficientnet_lite",
+        36,
+        32,
+        "bicubic",
+    )
     assert preprocessing_for(artifact, block(resize=40), entry).resize == 40
     other = preprocessing_for(artifact, block(preset="imagenet"), entry)
     assert other == PRESETS["imagenet"].for_input_size(32, 32)
@@ -111,7 +120,7 @@ def test_certification_images_are_in_no_other_part(colour_images: tuple[Path, Pa
         (95, {"calibration_list": "list.txt"}, 0),
     ],
 )
-def test_three_tenths_are_kept_where_there_are_images_enough(
+def test_three_tenths_are_kept_if_there_are_enough_images(
     colour_images: tuple[Path, Path],
     cache: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -138,3 +147,16 @@ def test_the_preprocessing_is_kept_with_the_images(colour_images: tuple[Path, Pa
     images = loaded(colour_images, cache)
     assert isinstance(images.preprocessing, Preprocessing)
     assert images.crops.array.shape == (96, 32, 32, 3)
+
+
+def test_without_neural_compressor_nothing_is_begun_and_the_extra_is_named(
+    colour_model: Path, configured: Configured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "neural_compressor" else find_spec(name)
+    )
+    config = configured({"tuning.engine": "inc"})
+    with pytest.raises(EngineError, match=r"quantize\[inc\]"):
+        tune(TuneRequest(config, input_model=colour_model, output_model=tmp_path / "run"))
+    assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""What of a machine is held against a repetition that gave other bits."""
+"""The differences between machines that explain a repetition with other bits."""
 
 from __future__ import annotations
 
@@ -27,9 +27,11 @@ def test_the_kernels_that_numpy_multiplies_with_are_recorded() -> None:
 
 
 def test_other_kernels_are_a_difference() -> None:
-    (found,) = [one for one in machine_differences(_provenance(blas="openblas Nehalem")) if "blas" in one]
-    assert "in the report openblas Nehalem" in found
+    (blas,) = [
+        difference for difference in machine_differences(_provenance(blas="openblas Nehalem")) if "blas" in difference
+    ]
+    assert "in the report openblas Nehalem" in blas
 
 
-def test_the_same_kernels_are_none() -> None:
-    assert not [one for one in machine_differences(_provenance()) if "blas" in one]
+def test_the_same_kernels_are_not_a_difference() -> None:
+    assert not [difference for difference in machine_differences(_provenance()) if "blas" in difference]

@@ -1,4 +1,4 @@
-"""What a run was asked, as its journal keeps it, and how a run goes on: in the folder that is named."""
+"""The request of a run as its journal keeps it, and resuming a run in the folder that is named."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_resumed_run_is_asked_what_it_was_asked_first_wherever_it_is_resumed(
     assert again.output_model == run
 
 
-def test_inputs_that_were_moved_with_the_run_are_found_where_they_lie_now(
+def test_inputs_that_were_moved_with_the_run_are_found_where_they_are_now(
     configured: Configured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
@@ -97,7 +97,7 @@ def test_a_run_that_repeats_nothing_is_resumed_as_a_search(configured: Configure
     assert (again.replay, again.latency_table, again.remove_crops) == (None, None, False)
 
 
-def test_what_is_said_when_a_run_is_resumed_is_not_lost(configured: Configured, tmp_path: Path) -> None:
+def test_flags_given_when_a_run_is_resumed_are_not_lost(configured: Configured, tmp_path: Path) -> None:
     run = begun(tmp_path, configured, latency_table=tmp_path / "first.json")
     moved = asks(run, latency_table=tmp_path / "moved.json", input_model=tmp_path / "moved.onnx", remove_crops=True)
     again = resumed_request(moved)
@@ -134,7 +134,7 @@ def _interrupted(*_: object) -> None:
 
 
 @pytest.mark.usefixtures("brief", "fast_integers")
-def test_a_run_that_was_moved_and_renamed_goes_on_where_it_lies_and_writes_nowhere_else(
+def test_a_run_that_was_moved_and_renamed_goes_on_where_it_is_and_writes_nowhere_else(
     configured: Configured, colour_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = configured({"tuning.engine": "native"})
@@ -167,21 +167,21 @@ def test_a_second_run_in_the_same_folder_is_refused_while_the_first_is_at_work(
     request = TuneRequest(
         configured({"tuning.engine": "native"}), input_model=colour_model, output_model=tmp_path / "out", workers=1
     )
-    told: list[str] = []
+    refusals: list[str] = []
 
     def second(*_: object) -> None:
         for overwrite in (False, True):
             with pytest.raises(RunError, match="another run is at work") as refused:
                 tune(replace(request, overwrite=overwrite))
-            told.append(str(refused.value))
+            refusals.append(str(refused.value))
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(settle, "build", second)
         with pytest.raises(KeyboardInterrupt):
             tune(request)
-    assert len(told) == 2
-    assert all(f"process {os.getpid()} on " in text for text in told)
+    assert len(refusals) == 2
+    assert all(f"process {os.getpid()} on " in text for text in refusals)
     assert tune(replace(request, overwrite=True)).exit_code is ExitCode.DONE
 
 

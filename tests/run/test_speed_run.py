@@ -1,4 +1,4 @@
-"""Whole runs on the small classifier whose speed decides: asked for is a speed-up that no machine gives."""
+"""Whole runs on the small classifier that the speed criterion decides: it asks for a speed-up beyond any machine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def tuned(
     ended_search: EndedSearch,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Tuned:
-    """Return what makes a run of the recorded candidate under other settings, on CPUs of a class."""
+    """Return a function that runs the recorded candidate under other settings, on CPUs of a class."""
 
     def make(cpu_class: str = "vnni", **changes: object) -> TuneResult:
         monkeypatch.setenv(CPU_CLASS, cpu_class)
@@ -53,7 +53,7 @@ def test_a_run_that_is_not_as_fast_as_asked_is_not_met_and_says_that_first(tuned
     assert "min_speedup: 1000.0" in (result.run / "config.yaml").read_text("utf-8")
 
 
-def test_speed_is_not_judged_where_the_models_are_for_other_cpus(tuned: Tuned) -> None:
+def test_speed_is_not_judged_if_the_models_are_for_other_cpus(tuned: Tuned) -> None:
     result = tuned("avx2", tuning__speed_criterion__min_speedup=NO_MACHINE)
     assert result.exit_code is ExitCode.DONE
     report = result.report

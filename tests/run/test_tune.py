@@ -46,11 +46,11 @@ def test_a_run_begins_with_what_int8_is_expected_to_gain_on_this_cpu(
     request = TuneRequest(configured(), input_model=colour_model, output_model=tmp_path / "out", workers=1)
     with caplog.at_level("INFO", logger="quantize"), pytest.raises(BegunError):
         tune(request)
-    told = [record.getMessage() for record in caplog.records]
-    target = next(place for place, line in enumerate(told) if line.startswith("target: "))
-    gain = next(place for place, line in enumerate(told) if "x expected here" in line)
-    assert target < gain < told.index("decode the images")
-    assert told[gain].startswith(f"{colour_model.stem}: ")
+    messages = [record.getMessage() for record in caplog.records]
+    target = next(place for place, line in enumerate(messages) if line.startswith("target: "))
+    gain = next(place for place, line in enumerate(messages) if "x expected here" in line)
+    assert target < gain < messages.index("decode the images")
+    assert messages[gain].startswith(f"{colour_model.stem}: ")
 
 
 def test_the_report_holds_the_cpu_and_its_expectation(colour_run: TuneResult) -> None:
@@ -116,16 +116,16 @@ def test_the_reported_accuracy_is_that_of_the_written_file_run_again(
         session = onnxruntime.InferenceSession(colour_run.run / section.file, providers=["CPUExecutionProvider"])
         scores[section.role] = session.run(None, {"pixels": images})[0].reshape(len(seen), -1)
     answers = scores[role].argmax(axis=1)
-    found = colour_run.report.model(role).selection.evaluation
-    assert found.n == len(seen) == 72
-    assert found.tied_count == 0
+    evaluation = colour_run.report.model(role).selection.evaluation
+    assert evaluation.n == len(seen) == 72
+    assert evaluation.tied_count == 0
     assert top1_of(colour_run.report.model(role)) == np.mean(answers == np.array([int(truth[at]) for at in seen]))
     if role != "fp32":
-        assert found.fidelity is not None
-        assert found.fidelity.agreement == np.mean(answers == scores["fp32"].argmax(axis=1))
+        assert evaluation.fidelity is not None
+        assert evaluation.fidelity.agreement == np.mean(answers == scores["fp32"].argmax(axis=1))
         of_fp32, own = (scores[name].astype(np.float64) for name in ("fp32", role))
         kl = (of_fp32 * np.log(of_fp32 / own) - of_fp32 + own).sum(axis=1).mean()
-        assert found.fidelity.mean_kl == pytest.approx(kl, rel=1e-2)
+        assert evaluation.fidelity.mean_kl == pytest.approx(kl, rel=1e-2)
 
 
 def test_the_written_configuration_loads_to_the_same_settings(colour_run: TuneResult, configured: Configured) -> None:
@@ -160,7 +160,7 @@ def test_an_existing_run_is_refused_and_left_as_it_was(
 
 
 @pytest.mark.parametrize("labels", [lambda name: f"missing-{name} 1", lambda name: f"{name} 1"])
-def test_an_earlier_run_stays_whole_until_its_replacement_has_proved_its_inputs(
+def test_an_earlier_run_stays_intact_until_its_replacement_has_proved_its_inputs(
     colour_run: TuneResult,
     colour_model: Path,
     configured: Configured,
@@ -247,11 +247,11 @@ def test_without_labels_agreement_with_fp32_decides_and_the_report_says_so(
     assert result.exit_code is (ExitCode.NOT_MET if lost else ExitCode.DONE)
     assert (report.criterion.metric, report.criterion.minimum, report.criterion.relative) == ("agreement", 0.95, None)
     assert not report.data.labelled
-    found = report.model("int8").selection
-    assert found.evaluation.top1 is None
-    assert found.top1 is None
-    assert found.evaluation.fidelity is not None
-    assert report.trials[0].metric == found.evaluation.fidelity.agreement
+    selection = report.model("int8").selection
+    assert selection.evaluation.top1 is None
+    assert selection.top1 is None
+    assert selection.evaluation.fidelity is not None
+    assert report.trials[0].metric == selection.evaluation.fidelity.agreement
     assert "The images have no labels: agreement with fp32's top-1 decides." in (result.run / "report.md").read_text()
 
 
@@ -410,7 +410,9 @@ def test_a_finished_run_that_is_resumed_is_only_read_again(colour_run: TuneResul
     assert bytes_of(colour_run.run) == before
 
 
-def test_a_model_that_is_none_is_refused_before_anything_is_written(configured: Configured, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_model_is_refused_before_anything_is_written(
+    configured: Configured, tmp_path: Path
+) -> None:
     (tmp_path / "net.onnx").write_bytes(b"not a model")
     with pytest.raises(ModelError):
         tune(TuneRequest(configured(), input_model=tmp_path / "net.onnx", output_model=tmp_path / "out"))

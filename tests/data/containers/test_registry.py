@@ -72,8 +72,8 @@ def test_the_same_images_give_the_same_crops_in_every_layout(
     crops = crop_images(images, SMALL, tmp_path / "cache", workers=workers)
     assert crops.labels is not None
     expected = dict(layouts.images.values())
-    found = {images.read(index): int(crops.labels[index]) for index in range(len(images))}
-    assert found == expected
+    labels = {images.read(index): int(crops.labels[index]) for index in range(len(images))}
+    assert labels == expected
     flat = crop_images(
         open_images(*OPENED["flat folder with label file"](type(layouts)(new(tmp_path), layouts.images)), classes=1000),
         SMALL,
@@ -124,7 +124,7 @@ def test_several_splits_in_one_folder_are_told_apart_by_a_pattern(layouts: Layou
     assert len(open_images(folder / "validation*.parquet", None, classes=1000)) == 23
 
 
-def test_an_archive_beside_what_it_was_unpacked_to_is_ambiguous(layouts: Layouts) -> None:
+def test_an_archive_next_to_what_it_was_unpacked_to_is_ambiguous(layouts: Layouts) -> None:
     folder = layouts.class_folders()
     layouts.zip().rename(folder / "val.zip")
     with pytest.raises(DataError, match="beside folders of images") as caught:
@@ -152,7 +152,7 @@ def test_the_real_images_give_the_same_crops_from_every_container(real_layouts: 
     sized = PRESETS["caffe"].for_input_size(64, 64)
     real_layouts.images = dict(list(real_layouts.images.items())[::4])
     devkit = real_layouts.devkit()
-    found = [
+    cropped = [
         crop_images(open_images(data, labels, classes=1000), sized, tmp_path / "cache")
         for data, labels in (
             (real_layouts.flat(), real_layouts.label_file()),
@@ -163,6 +163,6 @@ def test_the_real_images_give_the_same_crops_from_every_container(real_layouts: 
             (real_layouts.arrow("stream"), None),
         )
     ]
-    assert [len(crops) for crops in found] == [125] * 6
-    assert len({crops.fingerprint for crops in found}) == 1
-    assert all(np.array_equal(np.bincount(crops.labels), np.bincount(found[0].labels)) for crops in found)  # type: ignore[arg-type]
+    assert [len(crops) for crops in cropped] == [125] * 6
+    assert len({crops.fingerprint for crops in cropped}) == 1
+    assert all(np.array_equal(np.bincount(crops.labels), np.bincount(cropped[0].labels)) for crops in cropped)  # type: ignore[arg-type]

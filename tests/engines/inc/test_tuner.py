@@ -80,7 +80,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ModelArtifact:
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Run in an empty working directory, and find it empty afterwards, with no process left."""
+    """Run in an empty working directory, and check that the test leaves neither files nor processes."""
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
@@ -105,7 +105,7 @@ def failed(model: ModelArtifact, tmp_path_factory: pytest.TempPathFactory) -> tu
     return failing(tmp_path_factory.mktemp("failed"), model)
 
 
-def test_the_first_candidate_is_taken_where_it_meets_the_goal(
+def test_the_first_candidate_is_taken_if_it_meets_the_goal(
     model: ModelArtifact, tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ):
     caplog.set_level(logging.DEBUG, "quantize.engines.inc.tuner")
@@ -153,10 +153,10 @@ def test_the_same_search_gives_the_same_bytes(
     _, second = failing(tmp_path / "work", model)
     assert [trial.recipe for trial in second] == [trial.recipe for trial in first]
     assert len({trial.artifact.sha256 for trial in first if trial.artifact}) > 1
-    for one, other in zip(first, second, strict=True):
-        assert one.artifact is not None
-        assert other.artifact is not None
-        assert one.artifact.path.read_bytes() == other.artifact.path.read_bytes()
+    for trial, again in zip(first, second, strict=True):
+        assert trial.artifact is not None
+        assert again.artifact is not None
+        assert trial.artifact.path.read_bytes() == again.artifact.path.read_bytes()
 
 
 @pytest.mark.parametrize("index", [0, 1])
@@ -218,7 +218,7 @@ def test_the_bias_of_the_scores_is_added_in_float(tmp_path: Path, product: str):
     assert nodes[-1].op_type == "Add"
 
 
-def test_reduced_range_takes_a_bit_off_the_weights_and_leaves_activations_whole(model: ModelArtifact, tmp_path: Path):
+def test_reduced_range_takes_a_bit_off_the_weights_and_none_off_activations(model: ModelArtifact, tmp_path: Path):
     def built(*, reduce_range: bool) -> onnx.ModelProto:
         tuner = IncTuner(IncSettings(reduce_range=reduce_range), tmp_path / f"work-{reduce_range}")
         artifact = next(iter(tuner.tune(model, ANYTHING, never, batches()))).artifact
@@ -237,7 +237,7 @@ def test_reduced_range_takes_a_bit_off_the_weights_and_leaves_activations_whole(
 
 
 @pytest.mark.parametrize("granularity", ["per_channel", "per_tensor"])
-def test_reduced_range_leaves_weights_whole_whose_sums_cannot_saturate(granularity: str, tmp_path: Path):
+def test_reduced_range_keeps_all_bits_of_weights_whose_sums_cannot_saturate(granularity: str, tmp_path: Path):
     mixed = tiny(12)
     weights = {tensor.name: tensor for tensor in mixed.graph.initializer}
     conv2 = next(node for node in mixed.graph.node if node.name == "conv2")
@@ -332,7 +332,7 @@ def test_a_missing_neural_compressor_is_named_with_the_pythons_that_have_it(monk
 
 
 def until_interrupted(_candidate: ModelArtifact) -> float:
-    """Wait: on a busy machine, a candidate may be there before the signal is."""
+    """Wait, because on a busy machine a candidate may arrive before the signal."""
     threading.Event().wait(60)
     raise AssertionError("no signal came")
 

@@ -22,7 +22,7 @@ PLAIN = excluding(Recipe(engine="ort"), ["gap", "flatten", "softmax"])
 
 
 def types_of(model: ModelArtifact, op_type: str) -> set[int]:
-    """Return the types of the integers that the ops of a type give or take."""
+    """Return the integer types that ops of a type produce or consume."""
     proto = model.proto()
     stored = {tensor.name: tensor.data_type for tensor in proto.graph.initializer}
     return {stored[node.input[2]] for node in proto.graph.node if node.op_type == op_type and node.input[2] in stored}
@@ -35,7 +35,7 @@ def quantizer(small_model: ModelArtifact, calibration: CalibrationSet, tmp_path:
 
 
 @pytest.mark.parametrize("rule", ["minmax", "percentile:99.999", "entropy"])
-def test_a_recipe_gives_the_same_graph_every_time_with_ranges_kept_or_taken_anew(
+def test_a_recipe_gives_the_same_graph_every_time_with_ranges_kept_or_collected_again(
     quantizer: Quantizer, small_model: ModelArtifact, calibration: CalibrationSet, tmp_path: Path, rule: str
 ) -> None:
     recipe = PLAIN.but(range_rule=rule)
@@ -129,7 +129,7 @@ def test_a_deadline_that_has_passed_ends_the_work(quantizer: Quantizer) -> None:
 
 
 def rounded(*nodes: onnx.NodeProto) -> onnx.ModelProto:
-    """Return a model whose tensor ``x`` is rounded to ``r``, and what follows it."""
+    """Return a model whose tensor ``x`` is rounded to ``r``, followed by these nodes."""
     levels = [
         helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q"], "quantize"),
         helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["r"], "dequantize"),

@@ -1,4 +1,4 @@
-"""Paired values of blocks, and what may happen to the machine while they run."""
+"""Paired values of blocks, under disturbances of the machine while they run."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def test_what_moves_the_machine_does_not_move_the_estimate(simulate, plan, facto
 
 def test_the_same_drift_moves_a_comparison_of_one_after_the_other(simulate, plan):
     simulation = simulate(lambda name, now, run: TIMES[name] * slowing_by_half(now))
-    one, other = simulation.blocks(("fp32",), plan, rounds=25), simulation.blocks(("int8",), plan, rounds=25)
-    ratio = np.median([b.median_ns for b in one]) / np.median([b.median_ns for b in other])
+    fp32, int8 = simulation.blocks(("fp32",), plan, rounds=25), simulation.blocks(("int8",), plan, rounds=25)
+    ratio = np.median([b.median_ns for b in fp32]) / np.median([b.median_ns for b in int8])
     assert abs(ratio / TRUE - 1) > 0.05
 
 
@@ -129,7 +129,7 @@ def test_a_round_gives_the_mean_log_ratio_of_its_mirrored_blocks():
     assert paired_log_ratios(blocks, "a", "b") == pytest.approx([math.log(math.sqrt(100 * 121) / math.sqrt(55 * 60))])
 
 
-def test_interrupted_runs_and_those_after_them_count_only_where_there_are_no_others():
+def test_interrupted_runs_and_those_after_them_count_only_if_there_are_no_others():
     assert block("a", 0, 0, 10, 11, 12, 90, 99, 50, preempted=(3, 4)).median_ns == 11
     assert block("a", 0, 0, 90, 13, 99, 15, preempted=(0, 2)).median_ns == 14
     assert block("a", 0, 0, 10, 90, 99, preempted=(0, 1, 2)).median_ns == 90

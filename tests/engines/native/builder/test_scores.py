@@ -12,7 +12,7 @@ from quantize.models.session import open_session
 
 
 def ending(*op_types, shape=("N", 4)):
-    """A model that ends with these ops after a Mul by a constant, which a candidate may get wrong."""
+    """A model that ends with these ops after a Mul by a constant, which may be wrong in a candidate."""
     nodes = [helper.make_node("Mul", ["x", "factor"], ["t0"], "mul")]
     for index, op_type in enumerate(op_types):
         nodes.append(helper.make_node(op_type, [f"t{index}"], [f"t{index + 1}"], op_type.lower()))
@@ -55,8 +55,8 @@ def test_the_mean_difference_of_every_class_is_as_good_as_gone_after_the_correct
 
 @pytest.mark.parametrize("batch", [1, 3, 8, 20, 64])
 def test_a_model_of_a_fixed_batch_sees_every_image_once(batch):
-    found = logits(ending("Softmax", shape=(batch, 4)), IMAGES)
-    assert np.array_equal(found, logits(ending("Softmax"), IMAGES))
+    scores = logits(ending("Softmax", shape=(batch, 4)), IMAGES)
+    assert np.array_equal(scores, logits(ending("Softmax"), IMAGES))
 
 
 @pytest.mark.parametrize("cuts", [(8,), (3, 4, 5, 19), (1, 17)])
@@ -65,14 +65,14 @@ def test_how_the_images_are_cut_into_batches_changes_no_bit(cuts):
     assert np.array_equal(logits(model, np.split(IMAGES[0], cuts)), logits(model, IMAGES))
 
 
-def test_a_batch_is_let_go_of_once_it_has_run():
+def test_a_batch_is_freed_once_it_has_run():
     given, alive = [], []
 
     def stream():
         for _ in range(30):
             batch = np.ones((16, 4), np.float32)
             given.append(weakref.ref(batch))
-            alive.append(sum(one() is not None for one in given))
+            alive.append(sum(reference() is not None for reference in given))
             yield batch
             del batch
 
@@ -92,7 +92,7 @@ def test_differences_that_are_chance_are_left_alone_and_those_that_are_not_are_t
     assert np.square(real + own).mean() < np.square(plain + own).mean()
 
 
-def test_a_difference_that_all_classes_share_is_told_by_no_class_and_one_image_tells_no_uncertainty():
+def test_a_difference_that_all_classes_share_counts_for_none_and_one_image_has_no_uncertainty():
     reference = np.random.default_rng(4).normal(0, 1, (10, 5)).astype(np.float32)
     assert mean_shift(reference, reference).tolist() == [[0.0] * 5]
     shift = mean_shift(reference[:1], reference[:1] + np.float32(0.5))

@@ -33,8 +33,8 @@ def test_reduced_range_keeps_weights_within_seven_bits(model, statistics):
 def test_scales_by_squared_error_lower_the_error_of_the_weights(model, statistics):
     def weight_error(corrections):
         quantized = quantize_graph(model, RECIPE.but(corrections=corrections), statistics)
-        found = {tensor.name: numpy_helper.to_array(tensor) for tensor in quantized.graph.initializer}
-        restored = found["w3_quantized"] * found["w3_scale"][:, None, None, None]
+        tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in quantized.graph.initializer}
+        restored = tensors["w3_quantized"] * tensors["w3_scale"][:, None, None, None]
         original = next(numpy_helper.to_array(t) for t in model.graph.initializer if t.name == "w3")
         return ((restored - original) ** 2).sum()
 
@@ -62,7 +62,7 @@ def test_a_scale_gives_way_to_a_bias_that_would_not_fit():
     assert of_all[0] == of_all[1]
 
 
-def test_only_layers_that_can_saturate_are_narrow_where_that_is_asked(model):
+def test_only_layers_that_can_saturate_are_narrow_on_request(model):
     wanted = RECIPE.but(reduce_range=True, details=((NARROW_WHERE_NEEDED, "true"),))
     everywhere = narrow_layers(model, RECIPE.but(reduce_range=True))
     assert everywhere == ("conv0", "depthwise", "left", "right", "gemm")

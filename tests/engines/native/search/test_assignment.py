@@ -49,7 +49,7 @@ def test_fixed_ops_stay_in_fp32():
 
 
 def between_convs(op_type: str) -> onnx.ModelProto:
-    """Two Convs, an op of this type on what they make, and a Conv behind it."""
+    """Two Convs, an op of this type on their outputs, and a Conv after it."""
     rng = np.random.default_rng(0)
 
     def weights(name, *shape):
@@ -97,11 +97,11 @@ def test_an_op_between_int8_ops_gives_the_same_graph_in_fp32(op_type):
 
 
 @pytest.mark.parametrize("op_type", sorted(TENSORS_ONLY))
-def test_an_op_beside_a_float_neighbour_keeps_its_place(op_type):
+def test_an_op_next_to_a_float_neighbour_keeps_its_placement(op_type):
     model = between_convs(op_type)
-    beside = frozenset({"between", "after"})
-    assert canonical(costs_of(model), beside) == beside
-    assert built(model, *beside) != built(model, "after")
+    float_nodes = frozenset({"between", "after"})
+    assert canonical(costs_of(model), float_nodes) == float_nodes
+    assert built(model, *float_nodes) != built(model, "after")
 
 
 def test_a_layer_with_weights_always_counts():
@@ -112,7 +112,7 @@ def test_a_layer_with_weights_always_counts():
 
 def test_no_neighbour_is_proposed_that_changes_nothing():
     costs = costs_of(between_convs("Add"))
-    found = list(neighbours(costs, frozenset()))
-    assert frozenset({"between"}) not in found
-    assert frozenset({"before"}) in found
-    assert len(found) == len(set(found))
+    moves = list(neighbours(costs, frozenset()))
+    assert frozenset({"between"}) not in moves
+    assert frozenset({"before"}) in moves
+    assert len(moves) == len(set(moves))

@@ -92,7 +92,7 @@ def test_the_models_take_the_input_that_was_asked_for(
 
 @pytest.fixture(scope="module")
 def all_run(colour_model: Path, configured: Configured, tmp_path_factory: pytest.TempPathFactory) -> TuneResult:
-    """Return a run of every engine but Neural Compressor, as where it is not installed."""
+    """Return a run of every engine except Neural Compressor, as if that were not installed."""
     spec = importlib.util.find_spec
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(importlib.util, "find_spec", lambda name: None if name == "neural_compressor" else spec(name))
@@ -104,13 +104,13 @@ def all_run(colour_model: Path, configured: Configured, tmp_path_factory: pytest
         return tune(request)
 
 
-def test_all_engines_that_are_installed_are_compared_and_the_missing_one_is_told(all_run: TuneResult) -> None:
+def test_all_installed_engines_are_compared_and_the_missing_one_is_reported(all_run: TuneResult) -> None:
     report = all_run.report
     assert report.engine == "all"
     assert [engine.engine for engine in report.engines] == ["native", "ort"]
     assert [engine.written for engine in report.engines].count(True) == 1
-    (told,) = (reason for reason in report.verdict.reasons if "not installed" in reason)
-    assert told.startswith("The engine 'inc' is not installed: ")
+    (reason,) = (reason for reason in report.verdict.reasons if "not installed" in reason)
+    assert reason.startswith("The engine 'inc' is not installed: ")
     (other,) = (engine for engine in report.engines if not engine.written)
     for section in other.models:
         assert (all_run.run / section.file).parent.name == other.engine

@@ -1,4 +1,4 @@
-"""A run on a model that insists on a batch size which no part of the images fills."""
+"""A run on a model whose fixed batch size no part of the images fills."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.run.conftest import Configured
 BATCH = 40
 
 
-def insisting(batch: int) -> onnx.ModelProto:
-    """Return the classifier with all images of a batch in one row for a moment."""
+def with_fixed_batch(batch: int) -> onnx.ModelProto:
+    """Return the classifier with a fixed batch size, which it reshapes into one row and back."""
     model = colours()
     for value in (model.graph.input[0], model.graph.output[0]):
         value.type.tensor_type.shape.dim[0].dim_value = batch
@@ -34,10 +34,10 @@ def insisting(batch: int) -> onnx.ModelProto:
 
 
 @pytest.mark.usefixtures("brief")
-def test_a_model_that_insists_on_a_large_batch_is_tuned_and_its_layers_have_an_error(
+def test_a_model_that_requires_a_large_batch_is_tuned_and_its_layers_have_an_error(
     configured: Configured, tmp_path: Path
 ) -> None:
-    onnx.save(insisting(BATCH), tmp_path / "net.onnx")
+    onnx.save(with_fixed_batch(BATCH), tmp_path / "net.onnx")
     config = configured(
         {
             "tuning.engine": "native",
