@@ -53,7 +53,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.inc
 @pytest.mark.usefixtures("workplace")
 def test_the_examples_in_the_documentation_run() -> None:
-    found = doctest.DocTestFinder(recurse=False)
+    finder = doctest.DocTestFinder(recurse=False)
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     for function in (
         calls.tune,
@@ -62,7 +62,7 @@ def test_the_examples_in_the_documentation_run() -> None:
         calls.check,
         calls.benchmark,
     ):  # in the order that they build on
-        (example,) = found.find(function, globs={"quantize": quantize})
+        (example,) = finder.find(function, globs={"quantize": quantize})
         assert example.examples
         report: list[str] = []
         runner.run(example, out=report.append)

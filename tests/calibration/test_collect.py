@@ -29,19 +29,19 @@ def test_every_tensor_is_known_as_if_all_its_values_had_been_kept(small_model, i
     assert set(statistics.tensors) == set(tensors)
     assert statistics.images == len(images)
     for name, values in tensors.items():
-        found = statistics.tensors[name]
-        assert found.histogram == Histogram.of(values), name
-        assert found.minimum == values.min(), name
-        assert found.maximum == values.max(), name
+        tensor = statistics.tensors[name]
+        assert tensor.histogram == Histogram.of(values), name
+        assert tensor.minimum == values.min(), name
+        assert tensor.maximum == values.max(), name
         means = values.mean(axis=tuple(axis for axis in range(values.ndim) if axis != 1))
-        assert found.means is not None
-        assert found.means.mean() == pytest.approx(means, abs=1e-5), name
+        assert tensor.means is not None
+        assert tensor.means.mean() == pytest.approx(means, abs=1e-5), name
 
 
 def test_neither_batch_size_nor_order_moves_a_bit(small_model, images, batches_of):
-    one = collect(small_model, batches_of(images, 1))
-    other = collect(small_model, batches_of(images[::-1], 4), threads=2)
-    assert one == other
+    ascending = collect(small_model, batches_of(images, 1))
+    descending = collect(small_model, batches_of(images[::-1], 4), threads=2)
+    assert ascending == descending
 
 
 def test_merging_two_halves_is_the_whole(small_model, images, batches_of):

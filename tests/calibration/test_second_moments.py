@@ -31,12 +31,12 @@ def test_moments_come_back_bit_for_bit(tmp_path):
         ),
     }
     stored_moments(tmp_path, FINGERPRINTS, lambda: moments)
-    found = stored_moments(tmp_path, FINGERPRINTS, lambda: pytest.fail("collected again"))
-    assert list(found) == ["a", "b"]
+    stored = stored_moments(tmp_path, FINGERPRINTS, lambda: pytest.fail("collected again"))
+    assert list(stored) == ["a", "b"]
     for name in moments:
-        assert np.array_equal(found[name].products, moments[name].products)
-        assert np.array_equal(found[name].means, moments[name].means)
-        assert found[name].samples == moments[name].samples
+        assert np.array_equal(stored[name].products, moments[name].products)
+        assert np.array_equal(stored[name].means, moments[name].means)
+        assert stored[name].samples == moments[name].samples
 
 
 def test_moments_of_two_halves_merge_layer_by_layer(tmp_path):

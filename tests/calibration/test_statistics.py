@@ -16,10 +16,10 @@ def of(values):
 
 @given(VALUES, st.randoms(use_true_random=False))
 def test_the_order_of_images_does_not_move_a_bit(values, random):
-    shuffled = values.copy()
-    random.shuffle(shuffled)
-    one, other = of(values), of(shuffled)
-    assert sum_of(one) == sum_of(other)
+    reordered = values.copy()
+    random.shuffle(reordered)
+    ordered, shuffled = of(values), of(reordered)
+    assert sum_of(ordered) == sum_of(shuffled)
 
 
 def sum_of(means):

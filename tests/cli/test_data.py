@@ -53,9 +53,9 @@ def test_everything_wrong_with_a_data_set_is_told(data: Path, capsys: pytest.Cap
     for said in ("UNREADABLE", "broken.png", "CONTRADICTIONS", "CALIBRATION", "copy.png", "grey.png (L)", "Not sound"):
         assert said in out
     assert main([*words, "--workers=1", "--json"]) is ExitCode.NOT_MET
-    found = json.loads(capsys.readouterr().out)
-    assert found["sound"] is False
-    assert found["images"] == 9
+    report = json.loads(capsys.readouterr().out)
+    assert report["sound"] is False
+    assert report["images"] == 9
 
 
 def test_a_folder_without_labels_can_be_checked(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -76,7 +76,7 @@ def planted(squeezenet: Path, tmp_path: Path) -> Callable[[Callable[[ModelProto]
 def _only(report: DoctorReport, check: str) -> str:
     """Return the one finding as text, and prove that it is of this check and complete."""
     assert [finding.check for finding in report.findings] == [check], doctor_text(report)
-    assert [one.name for one in report.checks if one.outcome == "wrong"] == [check]
+    assert [outcome.name for outcome in report.checks if outcome.outcome == "wrong"] == [check]
     (finding,) = report.findings
     assert finding.severity == "problem"
     assert finding.evidence
@@ -97,31 +97,31 @@ def test_nothing_is_found_where_the_right_preset_is_named(examine: Examine) -> N
 
 
 def test_a_wrong_channel_order_is_found(examine: Examine) -> None:
-    found = _only(examine(preprocessing__preset="caffe", preprocessing__channel_order="RGB"), "preprocessing")
-    assert "channel_order RGB for BGR" in found
-    assert "--preset caffe" in found
-    assert "certain" in found
+    finding = _only(examine(preprocessing__preset="caffe", preprocessing__channel_order="RGB"), "preprocessing")
+    assert "channel_order RGB for BGR" in finding
+    assert "--preset caffe" in finding
+    assert "certain" in finding
 
 
 def test_a_wrong_scale_is_found(examine: Examine) -> None:
-    found = _only(examine(preprocessing__preset="caffe", preprocessing__scale=1 / 255), "preprocessing")
-    assert "scale 0.00392157 for 1" in found
+    finding = _only(examine(preprocessing__preset="caffe", preprocessing__scale=1 / 255), "preprocessing")
+    assert "scale 0.00392157 for 1" in finding
 
 
 def test_a_mean_that_is_not_subtracted_is_found(examine: Examine) -> None:
-    found = _only(examine(preprocessing__preset="caffe", preprocessing__mean=[0, 0, 0]), "preprocessing")
-    assert "mean 0,0,0 for 123.68,116.779,103.939" in found
+    finding = _only(examine(preprocessing__preset="caffe", preprocessing__mean=[0, 0, 0]), "preprocessing")
+    assert "mean 0,0,0 for 123.68,116.779,103.939" in finding
 
 
 def test_a_crop_in_place_of_a_squash_is_found(examine: Examine) -> None:
-    found = _only(examine(preprocessing__preset="caffe", preprocessing__resize_mode="shorter"), "preprocessing")
-    assert "resize_mode shorter for square" in found
+    finding = _only(examine(preprocessing__preset="caffe", preprocessing__resize_mode="shorter"), "preprocessing")
+    assert "resize_mode shorter for square" in finding
 
 
 def test_a_squash_in_place_of_a_crop_is_found(examine: Examine, efficientnet: Path) -> None:
     settings: dict[str, Any] = {"preprocessing__preset": "efficientnet_lite", "preprocessing__resize_mode": "square"}
-    found = _only(examine(model=efficientnet, images=24, **settings), "preprocessing")
-    assert "resize_mode square for shorter" in found
+    finding = _only(examine(model=efficientnet, images=24, **settings), "preprocessing")
+    assert "resize_mode square for shorter" in finding
 
 
 def test_the_preset_that_the_zoo_documents_for_squeezenet_is_found_wrong(examine: Examine) -> None:
@@ -129,23 +129,23 @@ def test_the_preset_that_the_zoo_documents_for_squeezenet_is_found_wrong(examine
 
 
 def test_efficientnet_lite_is_known_to_need_values_from_minus_one_to_one(examine: Examine, efficientnet: Path) -> None:
-    found = _only(examine(model=efficientnet, images=24, preprocessing__preset="imagenet"), "preprocessing")
-    assert "--preset efficientnet_lite" in found
-    assert "certain" in found
+    finding = _only(examine(model=efficientnet, images=24, preprocessing__preset="imagenet"), "preprocessing")
+    assert "--preset efficientnet_lite" in finding
+    assert "certain" in finding
 
 
 def test_labels_off_by_one_are_found(examine: Examine, true_labels: list[int]) -> None:
-    found = _only(examine(labels=[label + 1 for label in true_labels]), "labels")
-    assert "one too large" in found
-    assert "Subtract 1" in found
+    finding = _only(examine(labels=[label + 1 for label in true_labels]), "labels")
+    assert "one too large" in finding
+    assert "Subtract 1" in finding
     assert "one too small" in _only(examine(labels=[max(0, label - 1) for label in true_labels]), "labels")
 
 
 def test_labels_in_the_devkits_order_are_found(examine: Examine, true_labels: list[int]) -> None:
     ids = {label: number for number, label in enumerate(devkit_order(), start=1)}
-    found = _only(examine(labels=[ids[label] for label in true_labels]), "labels")
-    assert "devkit's order" in found
-    assert "--label_path" in found
+    finding = _only(examine(labels=[ids[label] for label in true_labels]), "labels")
+    assert "devkit's order" in finding
+    assert "--label_path" in finding
 
 
 def test_a_double_softmax_is_found(examine: Examine, planted: Callable[[Callable[[ModelProto], None]], Path]) -> None:
@@ -154,26 +154,26 @@ def test_a_double_softmax_is_found(examine: Examine, planted: Callable[[Callable
         model.graph.node.append(helper.make_node("Softmax", [output], ["twice"], name="again", axis=1))
         model.graph.output[0].name = "twice"
 
-    found = _only(examine(model=planted(again), images=30), "scores")
-    assert "more than one softmax" in found
-    assert "again" in found
+    finding = _only(examine(model=planted(again), images=30), "scores")
+    assert "more than one softmax" in finding
+    assert "again" in finding
 
 
 def test_a_swapped_label_file_is_found(examine: Examine, true_labels: list[int]) -> None:
     others = np.random.default_rng(5).permutation(1000)[: len(true_labels)].tolist()
-    found = _only(examine(labels=others), "labels")
-    assert "do not belong to these images" in found
-    assert "very likely" in found
+    finding = _only(examine(labels=others), "labels")
+    assert "do not belong to these images" in finding
+    assert "very likely" in finding
 
 
 def test_labels_shifted_by_a_line_are_found(examine: Examine, true_labels: list[int]) -> None:
-    found = _only(examine(labels=[*true_labels[1:], true_labels[0]]), "labels")
-    assert "one line after" in found
+    finding = _only(examine(labels=[*true_labels[1:], true_labels[0]]), "labels")
+    assert "one line after" in finding
 
 
 def test_calibration_images_in_the_evaluation_set_are_found(examine: Examine, shared: Path, tmp_path: Path) -> None:
-    found = _only(examine(quantization__calibration__in_evaluation=True), "calibration images")
-    assert "100 of 100" in found
+    finding = _only(examine(quantization__calibration__in_evaluation=True), "calibration images")
+    assert "100 of 100" in finding
     folder = tmp_path / "images"
     folder.mkdir()
     lines = (shared / "imagenet" / "val.txt").read_text().splitlines()[:40]
@@ -204,8 +204,8 @@ def test_a_quantized_input_is_found(examine: Examine, planted: Callable[[Callabl
         model.graph.node.append(helper.make_node("DequantizeLinear", ["q", "s", "z"], ["dq"]))
         model.graph.output[0].name = "dq"
 
-    found = _only(examine(model=planted(quantize_scores)), "format")
-    assert "quantized already" in found
+    finding = _only(examine(model=planted(quantize_scores)), "format")
+    assert "quantized already" in finding
 
 
 def test_weights_that_are_no_numbers_are_found(
@@ -217,8 +217,8 @@ def test_weights_that_are_no_numbers_are_found(
         values.flat[:2] = np.nan
         tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
 
-    found = _only(examine(model=planted(damage)), "weights")
-    assert "(2)" in found
+    finding = _only(examine(model=planted(damage)), "weights")
+    assert "(2)" in finding
 
 
 def test_a_saturating_layer_is_found(examine: Examine, planted: Callable[[Callable[[ModelProto], None]], Path]) -> None:

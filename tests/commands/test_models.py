@@ -12,16 +12,16 @@ from tests.formats.test_float_weights import stored_classifier
 
 def test_layers_stored_in_int8_are_called_so_with_what_opening_them_takes(tmp_path: Path) -> None:
     model, _ = stored_classifier()
-    found = inspect_model(save_model(model, tmp_path / "stored.onnx").path)
-    assert found.stored == ("stem", "left", "right", "last")
-    assert found.opening is not None
-    assert found.opening.load_ns > 0
-    text = inspection_text(found)
+    inspection = inspect_model(save_model(model, tmp_path / "stored.onnx").path)
+    assert inspection.stored == ("stem", "left", "right", "last")
+    assert inspection.opening is not None
+    assert inspection.opening.load_ns > 0
+    text = inspection_text(inspection)
     assert "4 layers stored in int8, computed in fp32; opening it takes" in text
     assert "0.0 % of them in int8" in text
 
 
 def test_of_other_files_nothing_is_said(tmp_path: Path) -> None:
-    found = inspect_model(save_model(classifier_graph(), tmp_path / "plain.onnx").path)
-    assert found.stored == ()
-    assert "stored" not in inspection_text(found).replace("stored.onnx", "")
+    inspection = inspect_model(save_model(classifier_graph(), tmp_path / "plain.onnx").path)
+    assert inspection.stored == ()
+    assert "stored" not in inspection_text(inspection).replace("stored.onnx", "")

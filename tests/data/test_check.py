@@ -21,15 +21,15 @@ def name(number: int) -> str:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_right_data_set_is_sound(flat: Flat, workers: int) -> None:
     steps: list[int] = []
-    found = check_data(
+    report = check_data(
         open_images(*flat(20), classes=1000), workers=workers, progress=lambda stage, done, total: steps.append(done)
     )
-    assert found.sound
-    assert found.images == 20
-    assert found.class_counts == tuple((label, 1) for label in range(20))
-    assert (found.formats, found.modes) == ((("JPEG", 20),), (("RGB", 20),))
-    assert found.unreadable == found.converted == found.turned == found.duplicates == ()
-    assert (found.shortest_side, found.calibration) == (30, None)
+    assert report.sound
+    assert report.images == 20
+    assert report.class_counts == tuple((label, 1) for label in range(20))
+    assert (report.formats, report.modes) == ((("JPEG", 20),), (("RGB", 20),))
+    assert report.unreadable == report.converted == report.turned == report.duplicates == ()
+    assert (report.shortest_side, report.calibration) == (30, None)
     assert (steps[0], steps[-1]) == (0, 20)
 
 
@@ -40,10 +40,10 @@ def checked(flat: Flat, change: Callable[[Path], None], **options: object) -> Da
 
 
 def test_unreadable_images_are_listed_with_the_reason(flat: Flat) -> None:
-    found = checked(flat, lambda folder: (folder / name(2)).write_bytes(b"no image") and None)
-    assert [(skipped.id, skipped.reason) for skipped in found.unreadable] == [(name(2), "not an image file")]
-    assert not found.sound
-    assert found.modes == (("RGB", 5),)
+    report = checked(flat, lambda folder: (folder / name(2)).write_bytes(b"no image") and None)
+    assert [(skipped.id, skipped.reason) for skipped in report.unreadable] == [(name(2), "not an image file")]
+    assert not report.sound
+    assert report.modes == (("RGB", 5),)
 
 
 def test_images_that_need_conversion_or_turning_are_listed(flat: Flat) -> None:
@@ -54,31 +54,31 @@ def test_images_that_need_conversion_or_turning_are_listed(flat: Flat) -> None:
         Image.new("RGB", (50, 50)).save(folder / name(3), exif=exif)
         Image.new("CMYK", (50, 50)).save(folder / name(4))
 
-    found = checked(flat, change)
-    assert found.converted == ((name(1), "L"), (name(4), "CMYK"))
-    assert found.turned == (name(3),)
-    assert found.shortest_side == 20
-    assert found.modes[0] == ("RGB", 4)
-    assert found.sound
+    report = checked(flat, change)
+    assert report.converted == ((name(1), "L"), (name(4), "CMYK"))
+    assert report.turned == (name(3),)
+    assert report.shortest_side == 20
+    assert report.modes[0] == ("RGB", 4)
+    assert report.sound
 
 
 def test_duplicates_are_found_by_content_and_contradict_with_other_labels(flat: Flat) -> None:
-    found = checked(flat, lambda folder: (folder / name(4)).write_bytes((folder / name(1)).read_bytes()) and None)
-    assert found.duplicates == found.contradictions == (Duplicate((name(1), name(4)), (1, 4)),)
-    assert not found.sound
+    report = checked(flat, lambda folder: (folder / name(4)).write_bytes((folder / name(1)).read_bytes()) and None)
+    assert report.duplicates == report.contradictions == (Duplicate((name(1), name(4)), (1, 4)),)
+    assert not report.sound
 
 
 def test_an_evaluation_image_with_the_content_of_a_calibration_image_is_found(flat: Flat) -> None:
     def change(folder: Path) -> None:
         (folder / name(4)).write_bytes((folder / name(1)).read_bytes())
 
-    found = checked(flat, change, calibration=[name(1), name(2)])
-    assert (found.calibration, found.calibration_in_evaluation) == (2, (name(4),))
+    report = checked(flat, change, calibration=[name(1), name(2)])
+    assert (report.calibration, report.calibration_in_evaluation) == (2, (name(4),))
 
 
 def test_calibration_images_that_evaluate_too_are_all_listed(flat: Flat) -> None:
-    found = checked(flat, lambda folder: None, calibration=[name(1), name(2)], in_evaluation=True)
-    assert found.calibration_in_evaluation == (name(1), name(2))
+    report = checked(flat, lambda folder: None, calibration=[name(1), name(2)], in_evaluation=True)
+    assert report.calibration_in_evaluation == (name(1), name(2))
 
 
 def test_notes_of_the_listing_are_kept(flat: Flat) -> None:

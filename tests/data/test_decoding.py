@@ -68,9 +68,9 @@ def test_transparent_pixels_of_a_palette_lie_on_white() -> None:
     image = Image.new("P", (4, 4), 1)
     image.putpalette([0, 0, 0, 10, 200, 30])
     image.putpixel((0, 0), 0)
-    found = pixels(encoded(image, "PNG", transparency=0))
-    assert tuple(found[0, 0]) == (255, 255, 255)
-    assert tuple(found[1, 1]) == (10, 200, 30)
+    decoded = pixels(encoded(image, "PNG", transparency=0))
+    assert tuple(decoded[0, 0]) == (255, 255, 255)
+    assert tuple(decoded[1, 1]) == (10, 200, 30)
 
 
 @pytest.mark.parametrize(("mode", "colour"), [("RGBA", (10, 200, 30, 0)), ("LA", (10, 0))])

@@ -19,10 +19,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.network
 def test_the_twenty_photographs_are_extracted_with_their_labels(cache: Path) -> None:
-    found = photographs(cache)
-    assert len(found) == 20
-    assert (found[0].path.name, found[0].label) == ("imagenet_00_243.jpg", 243)
-    assert all(photograph.path.read_bytes()[:2] == b"\xff\xd8" for photograph in found)
+    shown = photographs(cache)
+    assert len(shown) == 20
+    assert (shown[0].path.name, shown[0].label) == ("imagenet_00_243.jpg", 243)
+    assert all(photograph.path.read_bytes()[:2] == b"\xff\xd8" for photograph in shown)
 
 
 @pytest.mark.network

@@ -26,10 +26,10 @@ def test_normalization_is_the_float32_formula_bit_for_bit(
     single = np.float32
     formula = (crops.astype(single) * single(scale) - np.array(mean, single)) / np.array(std, single)
     expected = formula[..., ::-1] if order == "BGR" else formula
-    found = Preprocessing.model_validate(parts).normalize(crops)
-    assert found.dtype == np.float32
-    assert found.flags.c_contiguous
-    assert np.array_equal(found, expected.transpose(0, 3, 1, 2))
+    normalized = Preprocessing.model_validate(parts).normalize(crops)
+    assert normalized.dtype == np.float32
+    assert normalized.flags.c_contiguous
+    assert np.array_equal(normalized, expected.transpose(0, 3, 1, 2))
 
 
 def test_square_resizes_straight_to_the_size() -> None:

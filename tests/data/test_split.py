@@ -29,9 +29,9 @@ def test_the_groups_are_disjoint_and_cover_all_images(
     count: int, size: int, seed: int, share: float, in_evaluation: bool
 ) -> None:
     size = min(size, count - 1)
-    found = drawn(names(count), size, seed=seed, share=share, in_evaluation=in_evaluation)
-    calibration, evaluation, certification = map(set, (found.calibration, found.evaluation, found.certification))
-    assert len(calibration) == len(found.calibration) == size
+    groups = drawn(names(count), size, seed=seed, share=share, in_evaluation=in_evaluation)
+    calibration, evaluation, certification = map(set, (groups.calibration, groups.evaluation, groups.certification))
+    assert len(calibration) == len(groups.calibration) == size
     assert not certification & (calibration | evaluation)
     assert calibration | evaluation | certification == set(range(count))
     assert calibration <= evaluation if in_evaluation else not calibration & evaluation
@@ -67,11 +67,11 @@ def test_more_images_change_the_draw_little() -> None:
 
 def test_a_calibration_list_takes_the_draws_place() -> None:
     ids = names(10)
-    found = split(
+    groups = split(
         ids, calibration_size=3, in_evaluation=False, certification_share=0, seed=0, calibration_ids=[ids[7], ids[2]]
     )
-    assert found.calibration == (2, 7)
-    assert len(found.evaluation) == 8
+    assert groups.calibration == (2, 7)
+    assert len(groups.evaluation) == 8
 
 
 def test_a_listed_image_that_is_not_there_is_named() -> None:
@@ -89,8 +89,8 @@ def test_a_sampling_size_that_the_images_cannot_give_is_an_error(size: int, in_e
 
 
 def test_all_images_may_calibrate_when_they_are_evaluated_too() -> None:
-    found = drawn(names(10), 10, in_evaluation=True)
-    assert found.calibration == found.evaluation == tuple(range(10))
+    groups = drawn(names(10), 10, in_evaluation=True)
+    assert groups.calibration == groups.evaluation == tuple(range(10))
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
@@ -121,10 +121,10 @@ def test_names_are_found_with_or_without_folder_and_label(tmp_path: Path) -> Non
 def test_missing_ambiguous_and_repeated_names_are_listed_with_their_lines(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="3 problems") as caught:
         listed(tmp_path, "a.jpg\nnone.jpg\nc.jpg\na.jpg 0\n")
-    found = str(caught.value.found)
-    assert "calibration.txt:2: no image 'none.jpg'" in found
-    assert "calibration.txt:3: no image 'c.jpg'" in found
-    assert "calibration.txt:4: 'a.jpg 0' is named again, after line 1" in found
+    problems = str(caught.value.found)
+    assert "calibration.txt:2: no image 'none.jpg'" in problems
+    assert "calibration.txt:3: no image 'c.jpg'" in problems
+    assert "calibration.txt:4: 'a.jpg 0' is named again, after line 1" in problems
 
 
 def test_an_image_that_was_skipped_as_unreadable_may_be_listed(tmp_path: Path) -> None:

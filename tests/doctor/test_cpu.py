@@ -47,9 +47,9 @@ def test_a_model_of_unknown_shapes_is_no_problem(section):
 
 
 def test_a_busy_machine_is_told_in_the_line(section):
-    found = section("vnni")
-    single = found.machine.single.model_copy(update={"spread": 0.5})
-    busy = found.model_copy(update={"machine": found.machine.model_copy(update={"single": single})})
+    speed = section("vnni")
+    single = speed.machine.single.model_copy(update={"spread": 0.5})
+    busy = speed.model_copy(update={"machine": speed.machine.model_copy(update={"single": single})})
     assert "The machine was busy" in examine_cpu(busy).check.text
 
 
@@ -61,6 +61,6 @@ def test_the_advice_against_saturation_is_a_target_and_never_reduce_range(target
     settings = QuantizationBlock(target=target, reduce_range=reduce_range)
     layer = LayerSaturation("conv", pairs=100, saturated=50, noise=0.5)
     examined = examine_saturation([layer], settings, lambda bits: 0.9)
-    told = " ".join([examined.check.text, *(f"{one.advice} {one.command}" for one in examined.findings)])
+    told = " ".join([examined.check.text, *(f"{finding.advice} {finding.command}" for finding in examined.findings)])
     assert "--target" in told
     assert "reduce_range" not in told

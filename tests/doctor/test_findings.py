@@ -17,13 +17,13 @@ def _finding(severity: str) -> Finding:
 
 
 def _report(*examinations: object) -> DoctorReport:
-    kept = [one for one in examinations if hasattr(one, "check")]
+    kept = [examined for examined in examinations if hasattr(examined, "check")]
     return DoctorReport(
         model="m",
         data="d",
         images=1,
-        findings=tuple(finding for one in kept for finding in one.findings),
-        checks=tuple(one.check for one in kept),
+        findings=tuple(finding for examined in kept for finding in examined.findings),
+        checks=tuple(examined.check for examined in kept),
     )
 
 

@@ -35,8 +35,8 @@ def test_each_order_undoes_its_mistake() -> None:
 
 def test_labels_out_of_range_are_no_class_in_any_table() -> None:
     for order in label_orders(1000):
-        found = order.read(np.array([5000, 5000, 5000]))
-        assert not ((found >= 0) & (found < 1000)).any()
+        labels = order.read(np.array([5000, 5000, 5000]))
+        assert not ((labels >= 0) & (labels < 1000)).any()
 
 
 def test_orders_of_imagenet_are_for_its_thousand_classes_only() -> None:

@@ -7,10 +7,10 @@ from quantize.doctor.preprocessing import differences, flags, variants
 def test_variants_differ_from_what_is_asked_and_from_each_other() -> None:
     for preset in PRESETS.values():
         asked = preset.for_input_size(224, 224)
-        found = variants(asked, (224, 224))
-        prints = [variant.preprocessing.fingerprint for variant in found]
+        tried = variants(asked, (224, 224))
+        prints = [variant.preprocessing.fingerprint for variant in tried]
         assert len({asked.fingerprint, *prints}) == len(prints) + 1
-        assert all(variant.preprocessing.side == 224 for variant in found)
+        assert all(variant.preprocessing.side == 224 for variant in tried)
 
 
 def test_flags_give_the_preset_or_the_changed_parts() -> None:

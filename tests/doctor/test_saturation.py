@@ -23,12 +23,12 @@ def _conv(weights: NDArray[np.float32], **attributes: object) -> ModelProto:
 
 def test_two_largest_weights_on_bright_channels_saturate() -> None:
     bright = np.full((1, 4, 6, 6), 1.0, np.float32)
-    (found,) = saturation(_conv(np.ones((3, 4, 1, 1), np.float32)), bright)
-    assert (found.node, found.share) == ("conv", 1.0)  # 255 * 127 * 2 is above 32,767
+    (layer,) = saturation(_conv(np.ones((3, 4, 1, 1), np.float32)), bright)
+    assert (layer.node, layer.share) == ("conv", 1.0)  # 255 * 127 * 2 is above 32,767
     dark = bright * 0.4
     dark[0, :, 0, 0] = 1.0  # the range stays; nearly all values are below half of it
-    (found,) = saturation(_conv(np.ones((3, 4, 1, 1), np.float32)), dark)
-    assert found.share < 0.2
+    (layer,) = saturation(_conv(np.ones((3, 4, 1, 1), np.float32)), dark)
+    assert layer.share < 0.2
 
 
 def test_opposite_signs_and_small_weights_do_not_saturate() -> None:
@@ -54,8 +54,8 @@ def test_depthwise_layers_are_left_out() -> None:
 def test_neighbours_are_of_one_group() -> None:
     image = np.zeros((1, 4, 6, 6), np.float32)
     image[:, :2] = 1.0
-    (found,) = saturation(_conv(np.ones((2, 2, 1, 1), np.float32), group=2), image)
-    assert found.share == 0.5  # the second group's channels are dark
+    (layer,) = saturation(_conv(np.ones((2, 2, 1, 1), np.float32), group=2), image)
+    assert layer.share == 0.5  # the second group's channels are dark
 
 
 @pytest.mark.parametrize(("bits", "levels"), [(8, 127), (7, 63)])

@@ -42,9 +42,9 @@ def write_answers(folder: Path, name: str) -> None:
 
 def read_answers(model: Path, name: str) -> Kinds:
     """Return the outputs of a model by kind of session, ``plain`` and ``exact``."""
-    with np.load(model.with_suffix(f".{name}.npz")) as found:
+    with np.load(model.with_suffix(f".{name}.npz")) as arrays:
         return {
-            kind: [found[key] for key in sorted(found.files) if key.startswith(kind)] for kind in ("plain", "exact")
+            kind: [arrays[key] for key in sorted(arrays.files) if key.startswith(kind)] for kind in ("plain", "exact")
         }
 
 

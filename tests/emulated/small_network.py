@@ -51,22 +51,22 @@ def small_network(squeezenet: Path, folder: Path) -> SmallNetwork:
         folder: Where to write.
     """
     views = _views(folder)
-    found = SmallNetwork(*(folder / name for name in ("small.onnx", "images", "labels.txt", "calibration.txt")))
+    network = SmallNetwork(*(folder / name for name in ("small.onnx", "images", "labels.txt", "calibration.txt")))
     features = _features(onnx.load(squeezenet))
     session = open_session(features.SerializeToString())
     made_of = [[session.run(None, {"data_0": image[None]})[0][0] for image in pixels(two)] for two in views[:, :2]]
     classifier = _with_nearest(features, np.array(made_of).mean(axis=1))
-    found.model.write_bytes(classifier.SerializeToString(deterministic=True))
-    found.images.mkdir(exist_ok=True)
+    network.model.write_bytes(classifier.SerializeToString(deterministic=True))
+    network.images.mkdir(exist_ok=True)
     labels, calibration = [], []
     for number, photograph in enumerate(views):
         for view in photograph[2:]:
-            (found.images / view.name).write_bytes(view.read_bytes())
+            (network.images / view.name).write_bytes(view.read_bytes())
             labels.append(f"{view.name} {number}\n")
         calibration.append(f"{photograph[2].name}\n")
-    found.labels.write_text("".join(labels), encoding="utf-8")
-    found.calibration.write_text("".join(calibration), encoding="utf-8")
-    return found
+    network.labels.write_text("".join(labels), encoding="utf-8")
+    network.calibration.write_text("".join(calibration), encoding="utf-8")
+    return network
 
 
 def photographs(folder: Path) -> NDArray[np.object_]:

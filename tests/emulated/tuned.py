@@ -59,6 +59,8 @@ def tune(
 def same_decisions(here: Path, there: Path) -> str:
     """Return a sentence on how far two runs agree in what they built."""
     first, second = (read_report(run / "report.json").chosen.recipe for run in (here, there))
-    files = [(one.name, one.read_bytes() == (there / one.name).read_bytes()) for one in sorted(here.glob("*.onnx"))]
+    files = [
+        (model.name, model.read_bytes() == (there / model.name).read_bytes()) for model in sorted(here.glob("*.onnx"))
+    ]
     decisions = "the same decisions" if first == second else "other decisions"
     return f"{decisions}; the same bytes: {', '.join(f'{name} {same}' for name, same in files)}"

@@ -21,10 +21,10 @@ from tests.engines.conftest import Tasked
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> Engine:
     """Return each engine that is installed."""
-    found = engine_named(request.param)
+    named = engine_named(request.param)
     if request.param in missing_engines():
-        pytest.skip(f"{found.in_words} is not installed")
-    return found
+        pytest.skip(f"{named.in_words} is not installed")
+    return named
 
 
 def test_an_engine_is_found_by_its_name(engine: Engine) -> None:

@@ -40,30 +40,30 @@ def _few(n: int, discordant: float) -> bool:
 @pytest.fixture(scope="module")
 def difference_coverage() -> dict[tuple[int, float, float], tuple[float, float]]:
     """Return (two-sided coverage, share of wrong one-sided certificates) of every cell."""
-    found = {}
+    coverage = {}
     for n, discordant, drop in _CELLS:
         counts, of_set = np.unique(_simulate(n, discordant, drop)[:, 1:3], axis=0, return_inverse=True)
         low, high = difference_bounds(counts[:, 0], counts[:, 1], n, _Z)
         _, certified = difference_bounds(counts[:, 0], counts[:, 1], n, _Z_ONE_SIDED)
         covered = ((low <= drop) & (drop <= high))[of_set.ravel()]
-        found[n, discordant, drop] = float(covered.mean()), float((certified < drop)[of_set.ravel()].mean())
-    return found
+        coverage[n, discordant, drop] = float(covered.mean()), float((certified < drop)[of_set.ravel()].mean())
+    return coverage
 
 
 @pytest.fixture(scope="module")
 def ratio_coverage() -> dict[tuple[int, float, float], tuple[float, float]]:
     """Return (two-sided coverage, share of wrong one-sided certificates) of every cell."""
-    found = {}
+    coverage = {}
     for n, discordant, drop in _CELLS:
         both, lost, gained, _ = _simulate(n, discordant, drop).T
         ratio = 1 - drop / _BASELINE
         low, high = ratio_bounds(both, lost, gained, n, _Z)
         certified, _ = ratio_bounds(both, lost, gained, n, _Z_ONE_SIDED)
-        found[n, discordant, drop] = (
+        coverage[n, discordant, drop] = (
             float(((low <= ratio) & (ratio <= high)).mean()),
             float((certified > ratio).mean()),
         )
-    return found
+    return coverage
 
 
 @pytest.mark.parametrize("kind", ["difference_coverage", "ratio_coverage"])

@@ -77,23 +77,23 @@ def _batches(n: int = 50, size: int = 16, labels: bool = True) -> list[Batch]:
 
 
 def test_a_saved_model_is_evaluated_image_by_image(tmp_path: Path) -> None:
-    found = evaluate(_model(tmp_path), _batches())
-    assert found.n == 50
-    assert found.classes == _CLASSES
-    assert found.ids[17] == "image-017.jpg"
-    counts = found.top_k(1)
+    evaluation = evaluate(_model(tmp_path), _batches())
+    assert evaluation.n == 50
+    assert evaluation.classes == _CLASSES
+    assert evaluation.ids[17] == "image-017.jpg"
+    counts = evaluation.top_k(1)
     assert 0 <= counts.pessimistic_count <= 50
     assert counts.expected == counts.pessimistic  # random floats do not tie
-    assert found.fidelity is None
-    assert not found.constant_output
+    assert evaluation.fidelity is None
+    assert not evaluation.constant_output
 
 
 @pytest.mark.parametrize("size", [1, 7, 50])
 def test_the_batch_size_changes_no_outcome(tmp_path: Path, size: int) -> None:
     model = _model(tmp_path)
-    one, other = evaluate(model, _batches(size=50)), evaluate(model, _batches(size=size))
+    expected, evaluation = evaluate(model, _batches(size=50)), evaluate(model, _batches(size=size))
     for name in ("rank", "ties", "prediction", "tied_top"):
-        np.testing.assert_array_equal(getattr(one.outcomes, name), getattr(other.outcomes, name))
+        np.testing.assert_array_equal(getattr(expected.outcomes, name), getattr(evaluation.outcomes, name))
 
 
 @pytest.mark.parametrize("batch", [1, 4, 64])
@@ -143,9 +143,9 @@ def test_a_part_of_the_images_is_measured_against_the_same_scores(tmp_path: Path
 def test_without_labels_only_fidelity_is_known(tmp_path: Path) -> None:
     fp32 = _model(tmp_path)
     evaluate(fp32, _batches(labels=False), store=tmp_path / "fp32.scores")
-    found = evaluate(fp32, _batches(labels=False), baseline=ScoreStore.open(tmp_path / "fp32.scores"))
-    assert not found.labelled
-    summary = summarize(found)
+    evaluation = evaluate(fp32, _batches(labels=False), baseline=ScoreStore.open(tmp_path / "fp32.scores"))
+    assert not evaluation.labelled
+    summary = summarize(evaluation)
     assert summary.top1 is None
     assert summary.top5 is None
     assert summary.fidelity is not None
@@ -153,11 +153,11 @@ def test_without_labels_only_fidelity_is_known(tmp_path: Path) -> None:
 
 
 def test_a_constant_output_is_recognized(tmp_path: Path) -> None:
-    found = evaluate(_model(tmp_path, constant=True), _batches())
-    assert found.constant_output
-    assert found.tied_share == 1.0
-    assert found.top_k(1).expected == pytest.approx(1 / _CLASSES)
-    assert found.top_k(1).pessimistic == 0.0
+    evaluation = evaluate(_model(tmp_path, constant=True), _batches())
+    assert evaluation.constant_output
+    assert evaluation.tied_share == 1.0
+    assert evaluation.top_k(1).expected == pytest.approx(1 / _CLASSES)
+    assert evaluation.top_k(1).pessimistic == 0.0
 
 
 def test_one_image_does_not_make_an_output_constant(tmp_path: Path) -> None:
@@ -190,26 +190,26 @@ def test_no_image_at_all_is_an_error_and_no_accuracy(tmp_path: Path) -> None:
 
 def test_skipped_images_and_progress_are_carried_along(tmp_path: Path) -> None:
     seen: list[tuple[str, int, int | None]] = []
-    found = evaluate(
+    evaluation = evaluate(
         _model(tmp_path),
         _batches(),
         skipped=[Skipped("broken.jpg", "truncated")],
         progress=lambda stage, done, total: seen.append((stage, done, total)),
     )
-    assert summarize(found).skipped[0].id == "broken.jpg"
-    assert summarize(found).skipped[0].reason == "truncated"
+    assert summarize(evaluation).skipped[0].id == "broken.jpg"
+    assert summarize(evaluation).skipped[0].reason == "truncated"
     assert seen == [("evaluate", done, 4) for done in (1, 2, 3, 4)]
 
 
 def test_a_summary_survives_json_and_holds_wilson_intervals(tmp_path: Path) -> None:
     fp32 = _model(tmp_path)
     evaluate(fp32, _batches(), store=tmp_path / "fp32.scores")
-    found = summarize(evaluate(fp32, _batches(), baseline=ScoreStore.open(tmp_path / "fp32.scores")))
-    assert EvaluationSummary.model_validate_json(found.model_dump_json()) == found
-    assert found.top1 is not None
-    assert found.top5 is not None
-    assert found.top1.expected in found.top1.expected_interval
-    assert found.top5.expected >= found.top1.expected
+    summary = summarize(evaluate(fp32, _batches(), baseline=ScoreStore.open(tmp_path / "fp32.scores")))
+    assert EvaluationSummary.model_validate_json(summary.model_dump_json()) == summary
+    assert summary.top1 is not None
+    assert summary.top5 is not None
+    assert summary.top1.expected in summary.top1.expected_interval
+    assert summary.top5.expected >= summary.top1.expected
 
 
 def test_a_baseline_of_another_number_of_classes_is_refused(tmp_path: Path) -> None:
@@ -240,8 +240,8 @@ def test_a_model_that_takes_channels_last_gets_them_last(tmp_path: Path) -> None
         helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), tmp_path / "nhwc.onnx"
     )
     assert last.contract.input_layout == "NHWC"
-    one, other = evaluate(first, _batches()), evaluate(last, _batches())
-    np.testing.assert_array_equal(one.outcomes.prediction, other.outcomes.prediction)
+    expected, evaluation = evaluate(first, _batches()), evaluate(last, _batches())
+    np.testing.assert_array_equal(expected.outcomes.prediction, evaluation.outcomes.prediction)
 
 
 def test_an_output_that_is_not_one_score_a_class_is_refused(tmp_path: Path) -> None:

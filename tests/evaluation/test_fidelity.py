@@ -18,11 +18,11 @@ _LOGITS = hnp.arrays(np.float32, (7, 5), elements=st.floats(-8, 8, width=32))
 
 def test_a_model_agrees_with_itself() -> None:
     logits = np.random.default_rng(0).normal(size=(50, 10)).astype(np.float32)
-    found = fidelity_of(logits, logits, "logits")
-    assert found.agreement == found.pessimistic_agreement == 1.0
-    assert found.mean_kl == 0.0
-    assert found.sqnr is None  # no noise: a ratio that does not exist, not infinity
-    assert found.sqnr_decibel is None
+    fidelity = fidelity_of(logits, logits, "logits")
+    assert fidelity.agreement == fidelity.pessimistic_agreement == 1.0
+    assert fidelity.mean_kl == 0.0
+    assert fidelity.sqnr is None  # no noise: a ratio that does not exist, not infinity
+    assert fidelity.sqnr_decibel is None
 
 
 def test_kl_takes_the_first_side_as_the_reference() -> None:
@@ -43,22 +43,22 @@ def test_kl_of_logits_is_kl_of_their_softmax_and_agrees_with_scipy(reference: Sc
 
 
 def test_a_class_rounded_to_probability_zero_costs_much_but_stays_finite() -> None:
-    found = fidelity_of(np.array([[0.5, 0.5]], np.float32), np.array([[1.0, 0.0]], np.float32), "softmax")
-    assert 10 < found.mean_kl < 28
+    fidelity = fidelity_of(np.array([[0.5, 0.5]], np.float32), np.array([[1.0, 0.0]], np.float32), "softmax")
+    assert 10 < fidelity.mean_kl < 28
 
 
 def test_agreement_splits_a_tie_among_the_tied_classes() -> None:
     reference = np.array([[3, 1, 0], [3, 1, 0], [1, 1, 0]], np.float32)
     candidate = np.array([[2, 2, 0], [0, 2, 2], [1, 1, 1]], np.float32)
-    found = fidelity_of(reference, candidate, "logits")
-    np.testing.assert_allclose(found.agreements, [1 / 2, 0, 2 / 6])
-    assert not found.certain_agreements.any()
+    fidelity = fidelity_of(reference, candidate, "logits")
+    np.testing.assert_allclose(fidelity.agreements, [1 / 2, 0, 2 / 6])
+    assert not fidelity.certain_agreements.any()
 
 
 def test_sqnr_is_a_ratio_of_energies() -> None:
-    found = fidelity_of(np.array([[3, 4]], np.float32), np.array([[3, 4.5]], np.float32), "logits")
-    assert found.sqnr == pytest.approx(100)
-    assert found.sqnr_decibel == pytest.approx(20)
+    fidelity = fidelity_of(np.array([[3, 4]], np.float32), np.array([[3, 4.5]], np.float32), "logits")
+    assert fidelity.sqnr == pytest.approx(100)
+    assert fidelity.sqnr_decibel == pytest.approx(20)
 
 
 @given(_LOGITS, _LOGITS, st.integers(1, 7))

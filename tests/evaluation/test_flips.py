@@ -27,32 +27,32 @@ _LABELS = [0, 0, 2, 1, 0]
 
 
 def test_flips_are_listed_with_both_predictions_and_margins_surest_first() -> None:
-    found = flips(_evaluation(_BASELINE, _LABELS), _evaluation(_CANDIDATE, _LABELS))
-    assert [(flip.id, flip.baseline_prediction, flip.candidate_prediction, flip.effect) for flip in found] == [
+    flipped = flips(_evaluation(_BASELINE, _LABELS), _evaluation(_CANDIDATE, _LABELS))
+    assert [(flip.id, flip.baseline_prediction, flip.candidate_prediction, flip.effect) for flip in flipped] == [
         ("d.jpg", 0, 2, "still wrong"),
         ("b, or not b.jpg", 0, 1, "lost"),
         ("c.jpg", 1, 2, "gained"),
         ("é.jpg", 0, 0, "lost"),  # a new tie, which counts as wrong
     ]
-    assert [(flip.baseline_margin, flip.candidate_margin) for flip in found] == [(7, 8), (1, 1), (1, 1), (1, 0)]
-    assert found[3].candidate_tied == 2
+    assert [(flip.baseline_margin, flip.candidate_margin) for flip in flipped] == [(7, 8), (1, 1), (1, 1), (1, 0)]
+    assert flipped[3].candidate_tied == 2
 
 
 def test_without_labels_flips_are_listed_all_the_same() -> None:
-    found = flips(_evaluation(_BASELINE, None), _evaluation(_CANDIDATE, None))
-    assert len(found) == 4
-    assert {flip.effect for flip in found} == {"unknown"}
-    assert {flip.label for flip in found} == {None}
+    flipped = flips(_evaluation(_BASELINE, None), _evaluation(_CANDIDATE, None))
+    assert len(flipped) == 4
+    assert {flip.effect for flip in flipped} == {"unknown"}
+    assert {flip.label for flip in flipped} == {None}
 
 
 def test_a_model_beside_itself_flips_nothing() -> None:
-    one = _evaluation(_CANDIDATE, _LABELS)
-    assert flips(one, one) == ()
+    evaluation = _evaluation(_CANDIDATE, _LABELS)
+    assert flips(evaluation, evaluation) == ()
 
 
 def test_the_csv_holds_a_line_an_image_and_class_names(tmp_path: Path) -> None:
-    found = flips(_evaluation(_BASELINE, _LABELS), _evaluation(_CANDIDATE, _LABELS))
-    write_flips(tmp_path / "flips.csv", found, names=["tench", "goldfish", "shark"])
+    flipped = flips(_evaluation(_BASELINE, _LABELS), _evaluation(_CANDIDATE, _LABELS))
+    write_flips(tmp_path / "flips.csv", flipped, names=["tench", "goldfish", "shark"])
     with (tmp_path / "flips.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [row["image"] for row in rows] == ["d.jpg", "b, or not b.jpg", "c.jpg", "é.jpg"]
@@ -78,9 +78,9 @@ def test_a_csv_without_labels_leaves_the_label_empty(tmp_path: Path) -> None:
 
 
 def test_flips_between_different_images_are_refused() -> None:
-    one = _evaluation(_BASELINE, _LABELS)
+    evaluation = _evaluation(_BASELINE, _LABELS)
     with pytest.raises(DataError, match="different images"):
-        flips(one, one.take([0, 1]))
+        flips(evaluation, evaluation.take([0, 1]))
 
 
 Made = Callable[..., Evaluation]
@@ -92,10 +92,10 @@ def test_a_class_that_quantization_broke_stands_out_of_a_thousand(made: Made) ->
     before = (generator.random(50_000) > 0.7).astype(int)
     after = np.where(generator.random(50_000) < 0.05, 1 - before, before)
     after[labels == 417] = 1  # never right again
-    found = class_drops(made(before, labels=labels), made(after, labels=labels))
-    assert len(found) == 1000
-    assert [drop.label for drop in significant_drops(found)] == [417]
-    broken = found[0]
+    drops = class_drops(made(before, labels=labels), made(after, labels=labels))
+    assert len(drops) == 1000
+    assert [drop.label for drop in significant_drops(drops)] == [417]
+    broken = drops[0]
     right = int((before[labels == 417] == 0).sum())
     assert (broken.n, broken.lost, broken.gained) == (50, right, 0)
     assert broken.drop == right / 50
@@ -108,25 +108,25 @@ def test_without_a_true_drop_no_class_is_listed_in_19_of_20_runs(made: Made) -> 
     for _ in range(100):
         before = generator.integers(0, 2, 2000)
         after = np.where(generator.random(2000) < 0.3, 1 - before, before)
-        found = class_drops(made(before, labels=labels), made(after, labels=labels))
-        runs_with_a_false_alarm += bool(significant_drops(found))
+        drops = class_drops(made(before, labels=labels), made(after, labels=labels))
+        runs_with_a_false_alarm += bool(significant_drops(drops))
     assert runs_with_a_false_alarm <= 5 + 3 * np.sqrt(5)
 
 
 def test_one_image_a_class_never_proves_a_class_drop(made: Made) -> None:
     labels = list(range(500))
-    found = class_drops(made([0] * 500, labels=labels), made([1] * 500, labels=labels))
-    assert significant_drops(found) == ()
+    drops = class_drops(made([0] * 500, labels=labels), made([1] * 500, labels=labels))
+    assert significant_drops(drops) == ()
 
 
 def test_an_improvement_is_no_drop(made: Made) -> None:
-    (found,) = class_drops(made([1] * 60), made([0] * 60))
-    assert found.p_value == 1.0
-    assert found.drop == -1.0
+    (drop,) = class_drops(made([1] * 60), made([0] * 60))
+    assert drop.p_value == 1.0
+    assert drop.drop == -1.0
 
 
 def test_the_classes_that_have_no_image_do_not_count(made: Made) -> None:
-    found = class_drops(made([0, 0], labels=[3, 900]), made([0, 1], labels=[3, 900]))
-    assert {drop.label for drop in found} == {3, 900}
-    assert found[0].label == 900
-    assert found[0].adjusted_p_value == pytest.approx(1.0)
+    drops = class_drops(made([0, 0], labels=[3, 900]), made([0, 1], labels=[3, 900]))
+    assert {drop.label for drop in drops} == {3, 900}
+    assert drops[0].label == 900
+    assert drops[0].adjusted_p_value == pytest.approx(1.0)

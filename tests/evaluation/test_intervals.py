@@ -12,18 +12,18 @@ from quantize.evaluation.score_intervals import difference_bounds
 
 def test_wilson_is_scipys_for_whole_counts() -> None:
     expected = stats.binomtest(336, 500).proportion_ci(0.95, method="wilson")
-    found = wilson(336, 500)
-    assert (found.low, found.high) == (expected.low, expected.high)
-    assert found.low == pytest.approx(0.6297, abs=5e-5)
-    assert found.high == pytest.approx(0.7117, abs=5e-5)
+    interval = wilson(336, 500)
+    assert (interval.low, interval.high) == (expected.low, expected.high)
+    assert interval.low == pytest.approx(0.6297, abs=5e-5)
+    assert interval.high == pytest.approx(0.7117, abs=5e-5)
 
 
 @given(st.integers(1, 3000), st.floats(0, 1))
 def test_a_count_between_whole_numbers_has_an_interval_that_holds_it(n: int, share: float) -> None:
     count = n * share
-    found = wilson(count, n)
-    assert found.low <= wilson(int(count), n).low + 1e-15
-    assert found.low - 1e-12 <= count / n <= found.high + 1e-12
+    interval = wilson(count, n)
+    assert interval.low <= wilson(int(count), n).low + 1e-15
+    assert interval.low - 1e-12 <= count / n <= interval.high + 1e-12
 
 
 def test_an_interval_of_no_image_is_refused() -> None:
@@ -50,8 +50,8 @@ _DISCORDANT = 0.05
     ],
 )
 def test_even_odds_at_95_percent_need_the_known_numbers(drop: float, expected: int) -> None:
-    found = images_needed(margin=_TOLERANCE - drop, discordant=_DISCORDANT, drop=drop, confidence=0.95, power=0.5)
-    assert found == pytest.approx(expected, rel=0.015, abs=1)
+    needed = images_needed(margin=_TOLERANCE - drop, discordant=_DISCORDANT, drop=drop, confidence=0.95, power=0.5)
+    assert needed == pytest.approx(expected, rel=0.015, abs=1)
 
 
 def test_80_percent_power_needs_about_2_3_times_as_many_as_even_odds() -> None:
@@ -86,9 +86,9 @@ def test_a_smaller_margin_more_discordance_and_more_confidence_need_more(
     margin: float, discordant: float, confidence: float
 ) -> None:
     def needed(margin: float, discordant: float, confidence: float) -> int:
-        found = images_needed(margin=margin, discordant=discordant, drop=0.0, confidence=confidence)
-        assert found is not None
-        return found
+        images = images_needed(margin=margin, discordant=discordant, drop=0.0, confidence=confidence)
+        assert images is not None
+        return images
 
     base = needed(margin, discordant, confidence)
     assert needed(margin / 2, discordant, confidence) >= base

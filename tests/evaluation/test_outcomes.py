@@ -29,14 +29,14 @@ def tied_scores(draw: st.DrawFn) -> tuple[Scores, NDArray[Any]]:
 
 def test_rank_counts_classes_above_and_ties_count_classes_beside_the_true_one() -> None:
     scores = np.array([[3, 2, 2, 1], [0, 5, 5, 5], [1, 2, 3, 4]], np.float32)
-    found = outcomes_of(_ids(3), scores, np.array([1, 3, 0]))
-    assert found.rank is not None
-    assert found.ties is not None
-    assert found.rank.tolist() == [1, 0, 3]
-    assert found.ties.tolist() == [1, 2, 0]
-    assert found.prediction.tolist() == [0, 1, 3]
-    assert found.tied_top.tolist() == [1, 3, 1]
-    assert found.margin.tolist() == [1, 0, 1]
+    outcomes = outcomes_of(_ids(3), scores, np.array([1, 3, 0]))
+    assert outcomes.rank is not None
+    assert outcomes.ties is not None
+    assert outcomes.rank.tolist() == [1, 0, 3]
+    assert outcomes.ties.tolist() == [1, 2, 0]
+    assert outcomes.prediction.tolist() == [0, 1, 3]
+    assert outcomes.tied_top.tolist() == [1, 3, 1]
+    assert outcomes.margin.tolist() == [1, 0, 1]
 
 
 def test_a_two_way_tie_at_the_top_is_half_a_right_answer_and_pessimistically_none() -> None:
@@ -45,14 +45,14 @@ def test_a_two_way_tie_at_the_top_is_half_a_right_answer_and_pessimistically_non
 
 
 def test_a_tie_inside_the_first_five_changes_top_1_only() -> None:
-    found = outcomes_of(_ids(1), np.array([[9, 9, 8, 7, 6, 5, 4]], np.float32), np.array([1]))
-    assert top_k(found, 1).expected == 0.5
-    assert top_k(found, 5).expected == top_k(found, 5).pessimistic == 1.0
+    outcomes = outcomes_of(_ids(1), np.array([[9, 9, 8, 7, 6, 5, 4]], np.float32), np.array([1]))
+    assert top_k(outcomes, 1).expected == 0.5
+    assert top_k(outcomes, 5).expected == top_k(outcomes, 5).pessimistic == 1.0
 
 
 def test_three_classes_tied_for_the_last_two_of_five_places_share_them() -> None:
-    found = outcomes_of(_ids(1), np.array([[9, 8, 7, 1, 1, 1, 0]], np.float32), np.array([4]))
-    assert chances(found, 5)[0] == pytest.approx(2 / 3)
+    outcomes = outcomes_of(_ids(1), np.array([[9, 8, 7, 1, 1, 1, 0]], np.float32), np.array([4]))
+    assert chances(outcomes, 5)[0] == pytest.approx(2 / 3)
 
 
 @given(tied_scores(), st.integers(1, 6))
@@ -60,7 +60,7 @@ def test_the_expected_accuracy_is_the_mean_over_every_way_ties_can_fall(
     case: tuple[Scores, NDArray[Any]], k: int
 ) -> None:
     scores, labels = case
-    found = outcomes_of(_ids(len(scores)), scores, labels)
+    outcomes = outcomes_of(_ids(len(scores)), scores, labels)
     generator = np.random.default_rng(0)
     # add noise far below the score steps: ties fall at random, everything else stays
     draws = np.array(
@@ -71,7 +71,7 @@ def test_the_expected_accuracy_is_the_mean_over_every_way_ties_can_fall(
             for _ in range(300)
         ]
     )
-    counts = top_k(found, k)
+    counts = top_k(outcomes, k)
     assert draws.mean() == pytest.approx(counts.expected, abs=5 * 0.5 / np.sqrt(300 * len(scores)))
     assert counts.pessimistic - 1e-9 <= draws.min()
     assert draws.max() <= counts.optimistic + 1e-9
@@ -99,8 +99,8 @@ def test_batch_size_and_order_change_no_count(case: tuple[Scores, NDArray[Any]],
 @given(tied_scores())
 def test_more_answers_never_make_accuracy_lower(case: tuple[Scores, NDArray[Any]]) -> None:
     scores, labels = case
-    found = outcomes_of(_ids(len(scores)), scores, labels)
-    rates = [top_k(found, k).expected for k in range(1, scores.shape[1] + 1)]
+    outcomes = outcomes_of(_ids(len(scores)), scores, labels)
+    rates = [top_k(outcomes, k).expected for k in range(1, scores.shape[1] + 1)]
     assert rates == sorted(rates)
     assert rates[-1] == 1.0
 
@@ -128,13 +128,13 @@ def test_the_same_image_does_not_count_twice() -> None:
 
 
 def test_accuracy_without_labels_is_refused() -> None:
-    found: Outcomes = outcomes_of(("a",), np.array([[1, 2]], np.float32), None)
-    assert not found.labelled
+    outcomes: Outcomes = outcomes_of(("a",), np.array([[1, 2]], np.float32), None)
+    assert not outcomes.labelled
     with pytest.raises(DataError, match="labels"):
-        top_k(found, 1)
+        top_k(outcomes, 1)
 
 
 def test_outcomes_cannot_be_changed() -> None:
-    found = outcomes_of(("a",), np.array([[1, 2]], np.float32), np.array([1]))
+    outcomes = outcomes_of(("a",), np.array([[1, 2]], np.float32), np.array([1]))
     with pytest.raises(ValueError, match="read-only"):
-        found.prediction[0] = 0
+        outcomes.prediction[0] = 0

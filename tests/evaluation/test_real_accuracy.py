@@ -53,9 +53,9 @@ def test_the_wrong_preset_is_near_chance(squeezenet: Path, shared: Path, tmp_pat
     wrong = PRESETS["imagenet"].for_input_size(224, 224)
     images = open_images(shared / "imagenet" / "val", shared / "imagenet" / "val.txt", classes=1000)
     crops = crop_images(images.subset(range(0, 500, 5)), wrong, tmp_path)
-    found = evaluate(ModelArtifact.load(squeezenet), Batches(crops, wrong, 50), threads=2)
-    assert found.top_k(1).expected <= 0.02
-    assert near_chance(found)
+    evaluation = evaluate(ModelArtifact.load(squeezenet), Batches(crops, wrong, 50), threads=2)
+    assert evaluation.top_k(1).expected <= 0.02
+    assert near_chance(evaluation)
 
 
 def test_one_batch_size_or_another_gives_the_same_answers(
@@ -63,17 +63,17 @@ def test_one_batch_size_or_another_gives_the_same_answers(
 ) -> None:
     crops, caffe = photographs
     part = range(0, 500, 10)
-    found = evaluate(
+    candidate = evaluate(
         ModelArtifact.load(squeezenet),
         Batches(crops.subset(part), caffe, 1),
         threads=2,
         baseline=ScoreStore.open(work / "fp32.scores"),
     )
-    comparison = compare(fp32.take(part), found)
+    comparison = compare(fp32.take(part), candidate)
     assert (comparison.lost, comparison.gained) == (0, 0)
-    assert found.fidelity is not None
-    assert found.fidelity.kind == "softmax"
-    assert found.fidelity.agreement == 1.0
-    assert found.fidelity.mean_kl < 1e-6
-    assert flips(fp32.take(part), found) == ()
+    assert candidate.fidelity is not None
+    assert candidate.fidelity.kind == "softmax"
+    assert candidate.fidelity.agreement == 1.0
+    assert candidate.fidelity.mean_kl < 1e-6
+    assert flips(fp32.take(part), candidate) == ()
     assert judge(comparison, Criterion("top1", baseline=1.0, relative=0.01)).at_95.outcome == "inconclusive"

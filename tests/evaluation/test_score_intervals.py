@@ -39,8 +39,8 @@ def test_the_variance_comes_from_the_likelihood_under_the_hypothesis() -> None:
         minus_log_likelihood, bounds=(1e-9, 0.48), method="bounded", options={"xatol": 1e-12}
     ).x
     expected = (lost - gained - n * drop - CONTINUITY) / np.sqrt(n * (2 * q + drop - drop**2))
-    found = difference_statistic(np.array([30.0]), np.array([12.0]), n, np.array([drop]))
-    assert found[0] == pytest.approx(expected, rel=1e-6)
+    statistic = difference_statistic(np.array([30.0]), np.array([12.0]), n, np.array([drop]))
+    assert statistic[0] == pytest.approx(expected, rel=1e-6)
 
 
 def test_without_the_continuity_correction_the_bounds_are_the_published_ones() -> None:
@@ -52,17 +52,17 @@ def test_without_the_continuity_correction_the_bounds_are_the_published_ones() -
 @given(counts())
 def test_swapping_the_models_turns_the_interval_round(case: tuple[int, int, int]) -> None:
     lost, gained, n = case
-    one, other = paired_difference(lost, gained, n), paired_difference(gained, lost, n)
-    assert one.low == pytest.approx(-other.high, abs=1e-12)
-    assert one.high == pytest.approx(-other.low, abs=1e-12)
+    interval, mirrored = paired_difference(lost, gained, n), paired_difference(gained, lost, n)
+    assert interval.low == pytest.approx(-mirrored.high, abs=1e-12)
+    assert interval.high == pytest.approx(-mirrored.low, abs=1e-12)
 
 
 @given(counts())
 def test_the_interval_holds_the_estimate_and_has_width(case: tuple[int, int, int]) -> None:
     lost, gained, n = case
-    found = paired_difference(lost, gained, n)
-    assert -1 <= found.low <= (lost - gained) / n <= found.high <= 1
-    assert found.high > found.low
+    interval = paired_difference(lost, gained, n)
+    assert -1 <= interval.low <= (lost - gained) / n <= interval.high <= 1
+    assert interval.high > interval.low
 
 
 @given(counts(), st.floats(0.5, 0.9), st.floats(0.91, 0.999))
@@ -84,9 +84,9 @@ def test_the_bounds_solve_the_equation_that_defines_them(case: tuple[int, int, i
 
 
 def test_no_discordant_image_still_leaves_room_for_a_drop() -> None:
-    found = paired_difference(0, 0, 400)
-    assert found.high == pytest.approx(0.0107, abs=1e-4)
-    assert found.low == pytest.approx(-found.high)
+    interval = paired_difference(0, 0, 400)
+    assert interval.high == pytest.approx(0.0107, abs=1e-4)
+    assert interval.low == pytest.approx(-interval.high)
 
 
 def test_counts_of_more_images_than_there_are_are_refused() -> None:
@@ -122,10 +122,10 @@ def test_the_variance_of_the_ratio_comes_from_the_likelihood_under_the_hypothesi
         return float(-(np.array([both, lost, gained, n - both - lost - gained]) * cells).sum())
 
     # (0.07, 0.5) is allowed under each of the three ratios
-    found = optimize.minimize(
+    likeliest = optimize.minimize(
         minus_log_likelihood, [0.07, 0.5], method="Nelder-Mead", options={"xatol": 1e-10, "fatol": 1e-13}
     ).x
-    p_gained, p_lost = found[0], (found[1] + found[0]) / ratio - found[1]
+    p_gained, p_lost = likeliest[0], (likeliest[1] + likeliest[0]) / ratio - likeliest[1]
     expected = (both + gained - ratio * (both + lost)) / np.sqrt(n * ratio * (p_gained + p_lost))
     a, b, c = (np.array([float(count)]) for count in (both, lost, gained))
     statistic = ratio_statistic(a, b, c, n, np.array([ratio]), continuity=0)
@@ -147,10 +147,10 @@ def test_swapping_the_models_turns_the_ratio_round(case: tuple[int, int, int, in
 @given(ratio_counts())
 def test_the_interval_holds_the_estimate_and_never_passes_a_total_loss(case: tuple[int, int, int, int]) -> None:
     both, lost, gained, n = case
-    found = relative_drop_interval(both, lost, gained, n)
-    assert found is not None
-    assert found.low <= (lost - gained) / (both + lost) + 1e-12
-    assert (lost - gained) / (both + lost) - 1e-12 <= found.high <= 1
+    interval = relative_drop_interval(both, lost, gained, n)
+    assert interval is not None
+    assert interval.low <= (lost - gained) / (both + lost) + 1e-12
+    assert (lost - gained) / (both + lost) - 1e-12 <= interval.high <= 1
 
 
 @given(ratio_counts(), st.floats(0.5, 0.9), st.floats(0.91, 0.999))
@@ -167,8 +167,8 @@ def test_there_is_no_relative_drop_from_nothing() -> None:
 
 
 def test_with_many_images_it_is_the_difference_over_the_baseline() -> None:
-    found = relative_drop_interval(28_000, 1300, 1200, 50_000)
-    assert found is not None
+    interval = relative_drop_interval(28_000, 1300, 1200, 50_000)
+    assert interval is not None
     middle, half = 100 / 29_300, 1.96 * np.sqrt(2500) / 29_300
-    assert found.low == pytest.approx(middle - half, abs=5e-5)
-    assert found.high == pytest.approx(middle + half, abs=5e-5)
+    assert interval.low == pytest.approx(middle - half, abs=5e-5)
+    assert interval.high == pytest.approx(middle + half, abs=5e-5)

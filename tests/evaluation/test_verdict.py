@@ -41,8 +41,8 @@ def test_without_a_confidence_the_point_estimate_decides(made: Made) -> None:
 
 def test_exactly_the_tolerance_is_met_despite_rounding(made: Made) -> None:
     for hundreds in (1, 3, 7):
-        found = _comparison(made, 99 * hundreds, hundreds, 0, 10)
-        assert verdict(found, _ONE_PERCENT).outcome == "met"
+        comparison = _comparison(made, 99 * hundreds, hundreds, 0, 10)
+        assert verdict(comparison, _ONE_PERCENT).outcome == "met"
     assert verdict(_comparison(made, 98, 2, 0, 0), Criterion("top1", baseline=1.0, absolute=0.02)).outcome == "met"
 
 
@@ -51,26 +51,26 @@ def test_an_improvement_meets_every_tolerance(made: Made) -> None:
 
 
 def test_four_hundred_images_cannot_certify_one_percent_and_the_number_that_can_is_said(made: Made) -> None:
-    found = verdict(_comparison(made, 258, 10, 10, 122), _SURE)
-    assert found.outcome == "inconclusive"
-    assert found.exit_code is ExitCode.INCONCLUSIVE
-    assert found.low is not None
-    assert found.high is not None
-    assert found.low < 0.01 < found.high
+    decided = verdict(_comparison(made, 258, 10, 10, 122), _SURE)
+    assert decided.outcome == "inconclusive"
+    assert decided.exit_code is ExitCode.INCONCLUSIVE
+    assert decided.low is not None
+    assert decided.high is not None
+    assert decided.low < 0.01 < decided.high
     # 5 % discordant, no measured drop: 2.3 times facts' 4,200 at 56.85 %, less for the higher baseline of 67 %
-    assert found.images_needed == pytest.approx(2.3 * 4_200 * (0.5685 / 0.67) ** 2, rel=0.03)
+    assert decided.images_needed == pytest.approx(2.3 * 4_200 * (0.5685 / 0.67) ** 2, rel=0.03)
 
 
 def test_a_broken_model_is_rejected_after_a_hundred_images(made: Made) -> None:
-    found = verdict(_comparison(made, 50, 12, 0, 38), _SURE)
-    assert (found.outcome, found.exit_code) == ("not met", ExitCode.NOT_MET)
-    assert found.images_needed is None
+    decided = verdict(_comparison(made, 50, 12, 0, 38), _SURE)
+    assert (decided.outcome, decided.exit_code) == ("not met", ExitCode.NOT_MET)
+    assert decided.images_needed is None
 
 
 def test_fifty_thousand_images_certify_the_published_drop(made: Made) -> None:
     lost, gained = 1343, 1158  # 5 % discordant, 0.37 points
-    found = verdict(_comparison(made, 28_425 - lost, lost, gained, 50_000 - 28_425 - gained), _SURE)
-    assert (found.outcome, found.exit_code) == ("met", ExitCode.DONE)
+    decided = verdict(_comparison(made, 28_425 - lost, lost, gained, 50_000 - 28_425 - gained), _SURE)
+    assert (decided.outcome, decided.exit_code) == ("met", ExitCode.DONE)
 
 
 def test_points_are_judged_by_the_difference(made: Made) -> None:
@@ -82,9 +82,9 @@ def test_points_are_judged_by_the_difference(made: Made) -> None:
 
 
 def test_a_drop_at_the_tolerance_needs_no_number_of_images(made: Made) -> None:
-    found = verdict(_comparison(made, 300, 6, 2, 92), replace(_ONE_POINT, confidence=0.95))
-    assert found.outcome == "inconclusive"
-    assert found.images_needed is None
+    decided = verdict(_comparison(made, 300, 6, 2, 92), replace(_ONE_POINT, confidence=0.95))
+    assert decided.outcome == "inconclusive"
+    assert decided.images_needed is None
 
 
 @settings(max_examples=60)
@@ -106,19 +106,19 @@ def test_an_inconclusive_verdict_asks_for_more_images_than_there_are(
     made: Made, lost: int, gained: int, value: float
 ) -> None:
     comparison = _comparison(made, 500, lost, gained, 300)
-    found = verdict(comparison, replace(_SURE, relative=value))
-    if found.outcome != "inconclusive":
-        assert found.images_needed is None
-    elif found.images_needed is not None:
-        assert found.images_needed > comparison.n
+    decided = verdict(comparison, replace(_SURE, relative=value))
+    if decided.outcome != "inconclusive":
+        assert decided.images_needed is None
+    elif decided.images_needed is not None:
+        assert decided.images_needed > comparison.n
 
 
 def test_the_verdict_at_95_percent_is_always_there(made: Made) -> None:
-    found = judge(_comparison(made, 258, 10, 10, 122), _ONE_PERCENT)
-    assert found.deciding.outcome == "met"
-    assert found.deciding.confidence is None
-    assert found.at_95.outcome == "inconclusive"
-    assert found.at_95.confidence == 0.95
+    judgement = judge(_comparison(made, 258, 10, 10, 122), _ONE_PERCENT)
+    assert judgement.deciding.outcome == "met"
+    assert judgement.deciding.confidence is None
+    assert judgement.at_95.outcome == "inconclusive"
+    assert judgement.at_95.confidence == 0.95
 
 
 def test_agreement_is_judged_without_labels() -> None:
@@ -155,8 +155,8 @@ def test_the_wrong_kind_of_measurement_is_a_bug(made: Made) -> None:
 
 def test_what_a_criterion_takes_for_met_the_verdict_does(made: Made) -> None:
     """Search, verdict and check have one rule: a value below the floor by no more than rounding passes in each."""
-    found = _comparison(made, 3 * 10, 3, 0, 0)  # 1 / 11 of the baseline is lost
+    comparison = _comparison(made, 3 * 10, 3, 0, 0)  # 1 / 11 of the baseline is lost
     for relative, outcome in ((1 / 11 - 1e-10, "met"), (1 / 11 - 1e-8, "not met")):
         criterion = Criterion("top1", baseline=1.0, relative=relative)
-        assert verdict(found, criterion).outcome == outcome
-        assert criterion.met(found.candidate_expected) == (outcome == "met")
+        assert verdict(comparison, criterion).outcome == outcome
+        assert criterion.met(comparison.candidate_expected) == (outcome == "met")

@@ -49,15 +49,15 @@ def _weights_of(model: ModelProto) -> dict[str, NDArray[Any]]:
 
 
 def _plain(model: ModelProto, feeds: dict[str, NDArray[Any]]) -> NDArray[Any]:
-    found: NDArray[Any] = open_session(model, exact=False).run(None, feeds)[0]
-    return found
+    scores: NDArray[Any] = open_session(model, exact=False).run(None, feeds)[0]
+    return scores
 
 
 def _exact(model: ModelProto, feeds: dict[str, NDArray[Any]]) -> NDArray[Any]:
     """Return what an exact session gives, and check that unsigned weights give it too: this CPU may not need them."""
-    found: NDArray[Any] = open_exact_session(model).run(None, feeds)[0]
-    np.testing.assert_array_equal(_plain(with_unsigned_weights(model), feeds), found)
-    return found
+    scores: NDArray[Any] = open_exact_session(model).run(None, feeds)[0]
+    np.testing.assert_array_equal(_plain(with_unsigned_weights(model), feeds), scores)
+    return scores
 
 
 @given(qlinear_graphs())
@@ -117,8 +117,8 @@ def _saturating_conv(group: int = 1, kernel: tuple[int, ...] = (3, 3)) -> ModelP
 def test_exact_convs_are_those_of_the_integers_depthwise_ones_too(group: int, kernel: tuple[int, ...]) -> None:
     model = _saturating_conv(group, kernel)
     given = np.full([value.dim_value for value in model.graph.input[0].type.tensor_type.shape.dim], 250, np.uint8)
-    for one in (model, to_qlinear(to_qdq(model))):
-        assert set(_exact(one, {"x": given}).ravel()) == {250}
+    for form in (model, to_qlinear(to_qdq(model))):
+        assert set(_exact(form, {"x": given}).ravel()) == {250}
 
 
 def test_depthwise_weights_stay_signed() -> None:
@@ -132,10 +132,10 @@ def test_exact_models_stand_for_the_same_weights(case: tuple[ModelProto, dict[st
     for form in (model, to_qdq(model)):
         # Unoptimized, QDQ computes in float: equal weights give equal bits.
         forms = (to_qdq(form), with_unsigned_weights(to_qdq(form)))
-        sessions = [open_session(one, optimize=False, exact=False) for one in forms]
-        plain, found_all = (session.run(None, feeds) for session in sessions)
-        for expected, found in zip(plain, found_all, strict=True):
-            np.testing.assert_array_equal(found, expected)
+        sessions = [open_session(proto, optimize=False, exact=False) for proto in forms]
+        plain, changed = (session.run(None, feeds) for session in sessions)
+        for expected, scores in zip(plain, changed, strict=True):
+            np.testing.assert_array_equal(scores, expected)
 
 
 @given(qlinear_graphs())
@@ -146,8 +146,8 @@ def test_both_formats_of_an_exact_model_give_the_same(
     written = with_unsigned_weights(model)
     for form in (to_qdq(written), with_unsigned_weights(to_qdq(model))):
         both = (session.run(None, feeds) for session in (open_exact_session(model), open_session(form, exact=False)))
-        for expected, found in zip(*both, strict=True):
-            np.testing.assert_array_equal(found, expected)
+        for expected, scores in zip(*both, strict=True):
+            np.testing.assert_array_equal(scores, expected)
 
 
 def test_zero_points_stay_equal_across_channels() -> None:
@@ -270,16 +270,16 @@ def test_dynamically_quantized_layers_are_exact_too() -> None:
     node = helper.make_node("DynamicQuantizeMatMul", inputs, ["y"], name="layer", domain=MICROSOFT)
     constants = {"w": weights, "ws": np.float32(1 / 127)}
     model = _model([node], {"x": (TensorProto.FLOAT, [1, 16])}, TensorProto.FLOAT, constants, 13)
-    found = _exact(model, {"x": np.full((1, 16), 2.0, np.float32)})
-    np.testing.assert_allclose(found, np.full((1, 4), 32.0), rtol=1e-6)
+    scores = _exact(model, {"x": np.full((1, 16), 2.0, np.float32)})
+    np.testing.assert_allclose(scores, np.full((1, 4), 32.0), rtol=1e-6)
 
 
 def test_a_file_is_opened_as_its_model_is(tmp_path: Path) -> None:
     model = _matmul_integer(SATURATING.T.copy())
     path = tmp_path / "model.onnx"
     path.write_bytes(model.SerializeToString())
-    found = open_exact_session(path).run(None, {"x": BRIGHT})[0]
-    np.testing.assert_array_equal(found, _exact(model, {"x": BRIGHT}))
+    scores = open_exact_session(path).run(None, {"x": BRIGHT})[0]
+    np.testing.assert_array_equal(scores, _exact(model, {"x": BRIGHT}))
 
 
 @pytest.mark.parametrize("opset", [12, 13, 21])
@@ -302,9 +302,9 @@ def test_float_layers_that_would_be_quantized_when_a_session_opens_stay_float(op
     model = _model(nodes, {"x": (TensorProto.FLOAT, [1, 16, 5, 5])}, TensorProto.FLOAT, constants, opset)
     bright = {"x": random.uniform(100, 255, (1, 16, 5, 5)).astype(np.float32)}
     expected = open_session(model, optimize=False, exact=False).run(None, bright)[0]
-    found = open_exact_session(model).run(None, bright)[0]
-    np.testing.assert_allclose(found, expected, atol=50)
-    assert np.mean(found == expected) > 0.98
+    scores = open_exact_session(model).run(None, bright)[0]
+    np.testing.assert_allclose(scores, expected, atol=50)
+    assert np.mean(scores == expected) > 0.98
     assert np.mean(_plain(model, bright) == expected) < 0.9
 
 

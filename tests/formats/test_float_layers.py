@@ -47,21 +47,21 @@ def int8(fp32: ModelProto, pixels: NDArray[np.float32]) -> ModelProto:
 
 def layers_of(fp32: ModelProto, *names: str) -> dict[str, FloatLayer]:
     graph = Graph(fp32)
-    found = {}
+    layers = {}
     for name in names:
         weight, bias = LAYERS.get(name, (None, None))
-        found[name] = FloatLayer(
+        layers[name] = FloatLayer(
             None if weight is None else graph.constant(weight),
             None if bias is None else graph.constant(bias),
             BOUNDS.get(name),
         )
-    return found
+    return layers
 
 
 def scores(model: ModelProto, pixels: NDArray[np.float32], optimization: str = "none") -> NDArray[np.float32]:
     session = open_session(model.SerializeToString(), optimization=optimization)  # type: ignore[arg-type]
-    found: NDArray[np.float32] = session.run(None, {"x": pixels})[0]
-    return found
+    scores: NDArray[np.float32] = session.run(None, {"x": pixels})[0]
+    return scores
 
 
 def op_types(model: ModelProto) -> list[str]:
@@ -95,8 +95,8 @@ def test_one_layer_alone_in_float_keeps_its_activation_and_both_formats_agree(
     model = take_to_float(int8, layers_of(fp32, name), followers=MOVING)
     assert op_types(model).count("Clip" if name == "last" else "Relu") == 1
     qlinear, qdq = to_qlinear(model), to_qdq(model)
-    for one in (qlinear, qdq):
-        onnx.checker.check_model(one, full_check=True)
+    for form in (qlinear, qdq):
+        onnx.checker.check_model(form, full_check=True)
     assert op_types(qlinear).count("QLinearConv") == 3
     np.testing.assert_allclose(scores(qlinear, pixels), scores(qdq, pixels), atol=2e-2)
 
@@ -134,8 +134,8 @@ def test_onnxruntime_folds_stored_weights_so_that_fp32s_own_graph_runs(fp32: Mod
     weights = {name: stored(values) for name, _ in LAYERS.values() if (values := graph.constant(name)) is not None}
     model = with_weights(fp32, weights)
     assert {"Cast", "Mul"} <= set(op_types(model))
-    for name, one in (("fp32", fp32), ("stored", model)):
-        open_session(one.SerializeToString(), optimized_path=tmp_path / f"{name}.onnx")
+    for name, proto in (("fp32", fp32), ("stored", model)):
+        open_session(proto.SerializeToString(), optimized_path=tmp_path / f"{name}.onnx")
     assert op_types(onnx.load(tmp_path / "stored.onnx")) == op_types(onnx.load(tmp_path / "fp32.onnx"))
 
 
@@ -147,7 +147,7 @@ def test_stored_weights_take_a_quarter_of_the_bytes_and_give_what_their_values_g
     names = {tensor.name: tensor for tensor in model.graph.initializer}
     assert sum(tensor.data_type == onnx.TensorProto.INT8 for tensor in names.values()) == 2
     assert not {"w0", "w2"} & set(names)
-    plain = with_weights(fp32, {name: one.levels * one.aligned_scales for name, one in weights.items()})
+    plain = with_weights(fp32, {name: stored.levels * stored.aligned_scales for name, stored in weights.items()})
     np.testing.assert_array_equal(scores(model, pixels), scores(plain, pixels))
 
 

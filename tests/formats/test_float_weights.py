@@ -35,9 +35,9 @@ def stored_classifier():
 def test_weights_on_the_grid_come_back_to_the_last_bit(rows):
     scales = np.maximum(np.abs(rows).max(axis=1) / np.float32(127), np.float32(1e-6))
     on_grid = np.rint(rows / scales[:, None]).astype(np.float32) * scales[:, None]
-    found = stored(on_grid, scales, 0)
-    assert found.levels.dtype == np.int8
-    assert np.array_equal(found.values, on_grid)
+    weights = stored(on_grid, scales, 0)
+    assert weights.levels.dtype == np.int8
+    assert np.array_equal(weights.values, on_grid)
 
 
 def test_the_graph_that_runs_is_the_one_of_plain_weights(tmp_path):

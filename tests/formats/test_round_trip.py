@@ -35,8 +35,8 @@ def test_both_formats_score_as_the_source_to_the_bit(case: Case) -> None:
 def test_qdq_computed_in_float_means_the_same_numbers(case: Case) -> None:
     source, feeds = case
     expected = run(source, feeds)[0]
-    found = run(to_qdq(source), feeds, optimize=False)[0]
-    moved = np.sqrt(np.mean((found - expected) ** 2))
+    scores = run(to_qdq(source), feeds, optimize=False)[0]
+    moved = np.sqrt(np.mean((scores - expected) ** 2))
     assert moved <= 0.05 * max(np.sqrt(np.mean(expected**2)), 0.5)
 
 

@@ -59,11 +59,11 @@ def test_no_order_of_the_weights_saturates_where_none_is_said_to(rows: NDArray[n
 
 
 @pytest.mark.parametrize("format_of", [lambda model: model, to_qlinear], ids=["QDQ", "QLinear"])
-@pytest.mark.parametrize(("value", "found"), [(127, 1), (-127, 1), (64, 0), (-64, 0), (65, 1)])
+@pytest.mark.parametrize(("value", "layers"), [(127, 1), (-127, 1), (64, 0), (-64, 0), (65, 1)])
 def test_eight_bit_weights_can_saturate_and_seven_bit_weights_cannot(
-    format_of: Callable[[ModelProto], ModelProto], value: int, found: int
+    format_of: Callable[[ModelProto], ModelProto], value: int, layers: int
 ) -> None:
-    assert len(saturating_layers(format_of(_layer(_conv(value))))) == found
+    assert len(saturating_layers(format_of(_layer(_conv(value))))) == layers
 
 
 def test_depthwise_layers_unsigned_weights_and_signed_activations_do_not_saturate() -> None:

@@ -93,7 +93,7 @@ class Run:
         (self.folder / f"{role}.onnx").write_bytes(model.SerializeToString())
 
         def speak(values: dict[str, Any]) -> None:
-            section = next(one for one in values["models"] if one["role"] == role)
+            section = next(model for model in values["models"] if model["role"] == role)
             section["file"] = f"{role}.onnx"
             section["graph_sha256"] = section["selection"]["evaluation"]["graph_sha256"] = graph_sha256(model)
             section["integer_share"] = arithmetic_of(model).share

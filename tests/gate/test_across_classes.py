@@ -38,23 +38,23 @@ ANSWERS = ("top1", "top5", "agreement", "kl", "tie_share")
 def test_of_the_same_file_accuracy_is_compared_and_latency_is_not(new_run: Any, baseline: Path, here: str) -> None:
     run = new_run()
     run.change(on(here, here))
-    found = lines_of(run, baseline)
-    assert {found[f"int8.{name}.baseline"].verdict for name in ANSWERS} == {"pass"}
-    assert found["int8.size.baseline"].verdict == "pass"
+    lines = lines_of(run, baseline)
+    assert {lines[f"int8.{name}.baseline"].verdict for name in ANSWERS} == {"pass"}
+    assert lines["int8.size.baseline"].verdict == "pass"
     for name in ("int8.latency_p50.baseline", "int8.speedup.baseline", "run.tuning_time.baseline"):
-        assert found[name].verdict == "not comparable"
-        assert found[name].note == f"measured on CPUs of class {here}, the baseline on vnni"
+        assert lines[name].verdict == "not comparable"
+        assert lines[name].note == f"measured on CPUs of class {here}, the baseline on vnni"
 
 
 def test_of_another_file_for_another_class_nothing_is_compared_but_fp32(new_run: Any, baseline: Path) -> None:
     run = new_run(seed=1)
     run.change(on("avx2", "avx2"))
-    found = lines_of(run, baseline)
-    assert {found[f"int8.{name}.baseline"].verdict for name in (*ANSWERS, "size")} == {"not comparable"}
-    assert found["int8.integer_share.baseline"].verdict == "not applicable"  # a share of int8 binds with VNNI only
-    assert found["int8.top1.baseline"].note == "another file: for avx2, the baseline's for vnni"
-    assert found["fp32.top1.baseline"].verdict == "pass"
-    assert found["int8.top1_drop.fp32"].verdict == "pass"  # limits within the run hold on every class
+    lines = lines_of(run, baseline)
+    assert {lines[f"int8.{name}.baseline"].verdict for name in (*ANSWERS, "size")} == {"not comparable"}
+    assert lines["int8.integer_share.baseline"].verdict == "not applicable"  # a share of int8 binds with VNNI only
+    assert lines["int8.top1.baseline"].note == "another file: for avx2, the baseline's for vnni"
+    assert lines["fp32.top1.baseline"].verdict == "pass"
+    assert lines["int8.top1_drop.fp32"].verdict == "pass"  # limits within the run hold on every class
 
 
 def test_worse_accuracy_of_the_same_file_fails_across_classes(new_run: Any, baseline: Path) -> None:
@@ -73,10 +73,10 @@ def test_accuracy_that_an_earlier_version_took_with_saturated_sums_is_not_compar
         run.change(lambda values, of=section: values[of].pop("cpu_class"))
     run.change(lambda values: values["measurement"]["environment"].pop("cpu_class"))
     run.change(lambda values: values["chosen"].update(saturating_layers=26))
-    found = lines_of(run, baseline)
-    assert found["int8.agreement.baseline"].verdict == "not comparable"
-    assert "26 layers" in (found["int8.agreement.baseline"].note or "")
-    assert found["fp32.top1.baseline"].verdict == "pass"
+    lines = lines_of(run, baseline)
+    assert lines["int8.agreement.baseline"].verdict == "not comparable"
+    assert "26 layers" in (lines["int8.agreement.baseline"].note or "")
+    assert lines["fp32.top1.baseline"].verdict == "pass"
 
 
 def test_speed_that_was_not_measured_for_the_target_is_not_held_against_anything(
@@ -84,8 +84,8 @@ def test_speed_that_was_not_measured_for_the_target_is_not_held_against_anything
 ) -> None:
     run = new_run()
     run.change(on("avx2", "vnni"))
-    for found in (lines_of(run, baseline), lines_of(run, None)):
-        line = found["int8.speedup.fp32"]
+    for lines in (lines_of(run, baseline), lines_of(run, None)):
+        line = lines["int8.speedup.fp32"]
         assert line.verdict == "not comparable"
         assert line.note == "not measured for the target vnni: this machine's class of CPUs is avx2"
     required = check_run(run.folder, limits_only=True, require=("speedup",))

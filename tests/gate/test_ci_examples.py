@@ -18,8 +18,8 @@ _PAGE = (Path(__file__).resolve().parents[2] / "docs" / "ci.md").read_text("utf-
 
 
 def _blocks(language: str) -> list[str]:
-    found = re.findall(r"^```(\w*)\n(.*?)^```$", _PAGE, flags=re.M | re.S)
-    return [text for name, text in found if name == language]
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", _PAGE, flags=re.M | re.S)
+    return [text for name, text in blocks if name == language]
 
 
 @pytest.fixture

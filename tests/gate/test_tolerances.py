@@ -20,8 +20,8 @@ def test_the_documented_defaults_are_those_that_hold() -> None:
 
 
 def test_the_defaults_look_at_every_figure() -> None:
-    found = default_tolerances()
-    assert {*found.against_fp32, *found.against_baseline} >= set(FIGURES)
+    tolerances = default_tolerances()
+    assert {*tolerances.against_fp32, *tolerances.against_baseline} >= set(FIGURES)
 
 
 def test_the_zoos_figures_are_a_set_of_limits_without_a_baseline() -> None:

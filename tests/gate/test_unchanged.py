@@ -26,10 +26,10 @@ def misses(values: dict[str, Any]) -> None:
     """Let the run miss its criterion, and the limits of the packaged tolerances, by far."""
     values["verdict"].update(status="not met", text="The int8 models do NOT meet the accuracy criterion.")
     for model in values["models"]:
-        found = model["selection"]
-        found["evaluation"]["fidelity"].update(agreement=0.7, mean_kl=0.3)
-        found["evaluation"]["top1"].update(expected=0.6)
-        found["top1"].update(drop=0.0775, relative_drop=0.114)
+        selection = model["selection"]
+        selection["evaluation"]["fidelity"].update(agreement=0.7, mean_kl=0.3)
+        selection["evaluation"]["top1"].update(expected=0.6)
+        selection["top1"].update(drop=0.0775, relative_drop=0.114)
 
 
 def slow(values: dict[str, Any], factor: int = 5) -> None:
@@ -99,9 +99,9 @@ def test_a_limit_is_not_excused_by_a_figure_that_is_not_there(new_run: Any, tmp_
 
 def test_a_limit_that_the_accepted_run_missed_is_told_as_accepted(new_run: Any, tmp_path: Path) -> None:
     run, own = accepted(new_run, tmp_path, misses, slow)
-    found = verdicts(result := check_run(run.folder, own))
+    lines = verdicts(result := check_run(run.folder, own))
     for name in ("agreement", "kl", "top1_drop", "speedup"):
-        assert found[f"int8.{name}.fp32"] == "accepted"
+        assert lines[f"int8.{name}.fp32"] == "accepted"
     assert "missed, as in the accepted run" in result.headline
 
 

@@ -27,7 +27,7 @@ SPEED = {
 def judged(accuracy: str, speed: str) -> Any:
     def edit(values: dict[str, Any]) -> None:
         order = ["not met", "inconclusive", "met"]
-        status = min(accuracy, speed, key=lambda one: order.index(one) if one in order else 3)
+        status = min(accuracy, speed, key=lambda status: order.index(status) if status in order else 3)
         values["verdict"].update(status=status, accuracy=accuracy, summary=f"{accuracy}, {speed}")
         values["verdict"]["speed"] = {**SPEED, "status": speed}
 

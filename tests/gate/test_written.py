@@ -51,8 +51,8 @@ def test_an_independent_parser_reads_the_junit_file(policy: str | None, tmp_path
     xml = JUnitXml.fromfile(str(tmp_path / "junit.xml"))
     (suite,) = list(xml)
     cases = list(suite)
-    failures = sum(any(isinstance(one, Failure) for one in case.result) for case in cases)
-    skipped = sum(any(isinstance(one, Skipped) for one in case.result) for case in cases)
+    failures = sum(any(isinstance(outcome, Failure) for outcome in case.result) for case in cases)
+    skipped = sum(any(isinstance(outcome, Skipped) for outcome in case.result) for case in cases)
     assert (len(cases), failures, skipped) == (6, 2 if policy == "pass" else 3, 2 if policy == "pass" else 1)
     assert (suite.tests, suite.failures, suite.skipped) == (6, failures, skipped)
 
@@ -116,14 +116,14 @@ def test_the_project_has_a_baseline_for_cpus_with_vnni() -> None:
     st.floats(0, 1), st.integers(10, 5000), st.floats(0, 1), st.integers(10, 5000), st.sampled_from([0.5, 0.9, 0.99])
 )
 def test_the_unpaired_difference_lies_within_its_interval(a: float, n: int, b: float, m: int, c: float) -> None:
-    one, other = round(a * n) / n, round(b * m) / m
-    found = difference(one, n, other, m, c)
-    assert found.low - 1e-12 <= one - other <= found.high + 1e-12
-    mirrored = difference(other, m, one, n, c)
-    assert mirrored.low == pytest.approx(-found.high)
+    first, second = round(a * n) / n, round(b * m) / m
+    interval = difference(first, n, second, m, c)
+    assert interval.low - 1e-12 <= first - second <= interval.high + 1e-12
+    mirrored = difference(second, m, first, n, c)
+    assert mirrored.low == pytest.approx(-interval.high)
 
 
 def test_newcombes_published_example() -> None:
     # Newcombe 1998, Statistics in Medicine 17, table II, case (a), method 10: 56/70 - 48/80.
-    found = difference(56 / 70, 70, 48 / 80, 80, 0.95)
-    assert (round(found.low, 4), round(found.high, 4)) == (0.0524, 0.3339)
+    interval = difference(56 / 70, 70, 48 / 80, 80, 0.95)
+    assert (round(interval.low, 4), round(interval.high, 4)) == (0.0524, 0.3339)

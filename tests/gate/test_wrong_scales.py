@@ -51,13 +51,13 @@ def test_wrong_scales_fail_at_agreement_and_small_ones_pass(
     run = new_run()
     run.put("int8", _scaled(models["qlinear"](), factor=factor))
     candidate = ModelArtifact.load(run.folder / "int8.onnx")
-    found = evaluate(candidate, batches, threads=1, baseline=ScoreStore.open(tmp_path / "scores"))
-    fidelity = summarize(found).fidelity
+    evaluation = evaluate(candidate, batches, threads=1, baseline=ScoreStore.open(tmp_path / "scores"))
+    fidelity = summarize(evaluation).fidelity
     assert fidelity is not None
     run.change(lambda r: r["models"][0]["selection"]["evaluation"].update(fidelity=fidelity.model_dump(mode="json")))
     result = check_run(run.folder, baseline)
     assert result.exit_code is code
     broken = {line.name for line in result.lines if result.failing(line)}
     assert ("int8.agreement.fp32" in broken) == (code is ExitCode.NOT_MET)
-    assert any("agreement" in one.what for one in result.differences)
+    assert any("agreement" in difference.what for difference in result.differences)
     assert (fidelity.agreement < 0.9) == (code is ExitCode.NOT_MET)

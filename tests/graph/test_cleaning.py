@@ -36,8 +36,8 @@ def test_one_tensor_under_two_output_names_stays_computable() -> None:
     model = model_of(nodes, WEIGHTS, outputs=("y", "z"))
     cleaned = after(remove_pass_through, model)
 
-    for found, expected in zip(run(cleaned), run(model), strict=True):
-        np.testing.assert_array_equal(found, expected)
+    for scores, expected in zip(run(cleaned), run(model), strict=True):
+        np.testing.assert_array_equal(scores, expected)
 
 
 def test_a_dropout_whose_mask_is_read_stays() -> None:

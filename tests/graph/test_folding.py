@@ -47,8 +47,8 @@ def test_any_chain_of_per_channel_steps_becomes_part_of_the_conv(
     folded = after(fold_affine, model)
 
     assert operators(folded) == ["Conv"]
-    (expected,), (found,) = run(model), run(folded)
-    assert np.abs(found - expected).max() <= 1e-5 * max(1, np.abs(expected).max())
+    (expected,), (scores,) = run(model), run(folded)
+    assert np.abs(scores - expected).max() <= 1e-5 * max(1, np.abs(expected).max())
 
 
 def test_a_norm_before_a_conv_takes_what_follows_it() -> None:

@@ -12,8 +12,8 @@ ENDS = st.floats(-1e3, 1e3, allow_nan=False)
 
 
 @given(ENDS, ENDS, st.sampled_from(["uint8", "int8"]), st.booleans())
-def test_zero_is_always_on_the_grid_and_the_range_is_covered(one, other, kind, symmetric):
-    low, high = min(one, other), max(one, other)
+def test_zero_is_always_on_the_grid_and_the_range_is_covered(a, b, kind, symmetric):
+    low, high = min(a, b), max(a, b)
     grid = Grid.covering(low, high, activation_type=kind, symmetric=symmetric)
     assert grid.placed(np.array([0.0]))[0] == 0.0
     assert grid.low <= min(low, 0) + grid.scale
@@ -21,8 +21,8 @@ def test_zero_is_always_on_the_grid_and_the_range_is_covered(one, other, kind, s
 
 
 @given(ENDS, ENDS, st.sampled_from(["uint8", "int8"]), st.lists(ENDS, min_size=1, max_size=20))
-def test_a_value_is_placed_where_quantizing_and_dequantizing_puts_it(one, other, kind, values):
-    grid = Grid.covering(min(one, other), max(one, other), activation_type=kind)
+def test_a_value_is_placed_where_quantizing_and_dequantizing_puts_it(a, b, kind, values):
+    grid = Grid.covering(min(a, b), max(a, b), activation_type=kind)
     values = np.array(values, np.float32)
     assert np.array_equal(grid.placed(values), grid.dequantize(grid.quantize(values)))
     assert grid.placed(values).dtype == np.float32
@@ -30,8 +30,8 @@ def test_a_value_is_placed_where_quantizing_and_dequantizing_puts_it(one, other,
 
 
 @given(ENDS, ENDS, st.sampled_from(["uint8", "int8"]))
-def test_the_ends_are_the_values_of_the_outermost_integers(one, other, kind):
-    grid = Grid.covering(min(one, other), max(one, other), activation_type=kind)
+def test_the_ends_are_the_values_of_the_outermost_integers(a, b, kind):
+    grid = Grid.covering(min(a, b), max(a, b), activation_type=kind)
     ends = grid.dequantize(np.array([grid.lowest, grid.highest], grid.zero_point.dtype))
     assert (np.float32(grid.low), np.float32(grid.high)) == (ends[0], ends[1])
 

@@ -17,10 +17,10 @@ FLOATS = hnp.arrays(
 
 @given(FLOATS, FLOATS, FLOATS)
 def test_merging_is_associative_commutative_and_what_one_pass_gives(first, second, third):
-    one, two, three = Histogram.of(first), Histogram.of(second), Histogram.of(third)
-    assert one.merged(two).merged(three) == one.merged(two.merged(three))
-    assert one.merged(two) == two.merged(one)
-    assert Histogram.sum(one, two, three) == Histogram.of(np.concatenate([first, second, third]))
+    x, y, z = Histogram.of(first), Histogram.of(second), Histogram.of(third)
+    assert x.merged(y).merged(z) == x.merged(y.merged(z))
+    assert x.merged(y) == y.merged(x)
+    assert Histogram.sum(x, y, z) == Histogram.of(np.concatenate([first, second, third]))
 
 
 @given(FLOATS)
@@ -46,9 +46,9 @@ def test_clipping_a_histogram_is_clipping_its_values(values, low, high):
 def test_the_bins_are_the_bfloat16_numbers():
     histogram = Histogram.of(np.array([1.0, 1.0 + 1 / 256, 1.0 + 1 / 128, -1.0, 0.0, -0.0], np.float32))
     assert histogram.counts.tolist() == [1, 2, 2, 1]
-    one = bin_of(1.0)
-    assert histogram.bins.tolist() == [-one, 0, one, one + 1]
-    assert lower_edge(np.array([one, one + 1])).tolist() == [1.0, 1.0 + 1 / 128]
+    first = bin_of(1.0)
+    assert histogram.bins.tolist() == [-first, 0, first, first + 1]
+    assert lower_edge(np.array([first, first + 1])).tolist() == [1.0, 1.0 + 1 / 128]
 
 
 def test_a_value_that_is_not_finite_is_refused():

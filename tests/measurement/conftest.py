@@ -60,9 +60,9 @@ class Simulation:
 
     def speedup(self, plan: Plan, *, rounds: int) -> Speedup:
         blocks = self.blocks(("fp32", "int8"), plan, rounds=rounds)
-        found = speedup(paired_log_ratios(blocks, "fp32", "int8"), baseline="fp32", candidate="int8")
-        assert found is not None
-        return found
+        measured = speedup(paired_log_ratios(blocks, "fp32", "int8"), baseline="fp32", candidate="int8")
+        assert measured is not None
+        return measured
 
 
 @pytest.fixture

@@ -61,8 +61,8 @@ def run() -> Scores:
 
     def scores(model: ModelProto, images: NDArray[np.float32]) -> NDArray[np.float32]:
         session = open_session(model.SerializeToString())
-        (found,) = session.run(None, {session.get_inputs()[0].name: images})
-        return np.asarray(found)
+        (scores,) = session.run(None, {session.get_inputs()[0].name: images})
+        return np.asarray(scores)
 
     return scores
 

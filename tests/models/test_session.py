@@ -71,7 +71,7 @@ def test_check_images_are_always_the_same(classifier: Classifier) -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "difference"),
+    ("scores", "difference"),
     [
         ([1.0, 2.0, 4.0], 0.0),
         ([1.0, 2.0, 4.4], 0.1),
@@ -79,10 +79,10 @@ def test_check_images_are_always_the_same(classifier: Classifier) -> None:
         ([1.0, 2.0, np.inf], np.inf),
     ],
 )
-def test_differences_are_relative_to_the_largest_score(found: list[float], difference: float) -> None:
+def test_differences_are_relative_to_the_largest_score(scores: list[float], difference: float) -> None:
     expected = np.array([[1.0, 2.0, 4.0]], np.float32)
 
-    assert largest_difference(expected, np.array([found], np.float32)) == pytest.approx(difference, rel=1e-5)
+    assert largest_difference(expected, np.array([scores], np.float32)) == pytest.approx(difference, rel=1e-5)
 
 
 def test_small_scores_are_compared_as_they_are() -> None:

@@ -142,7 +142,7 @@ def test_a_damaged_archive_is_refused_or_unharmed(tmp_path: Path, place: int, va
     content[place] = value
     path.write_bytes(content[:place] if cut else content)
     try:
-        found = read_archive(path)
+        archive = read_archive(path)
     except DataError:
         return
-    assert found == ("net", _FILES)
+    assert archive == ("net", _FILES)

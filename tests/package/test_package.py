@@ -34,12 +34,12 @@ def packages(run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
 def test_both_models_of_a_run_are_packed_and_found_whole(packages: tuple[Path, ...]) -> None:
     assert [path.name for path in packages] == ["colours-13-int8.tar.gz", "colours-13-qdq.tar.gz"]
     for path in packages:
-        found = verify_package(path)
-        assert found.answers
-        assert (found.exact, found.same_isa) == (True, True)
-        assert f"{found.name}.tar.gz" == path.name
+        package = verify_package(path)
+        assert package.answers
+        assert (package.exact, package.same_isa) == (True, True)
+        assert f"{package.name}.tar.gz" == path.name
         assert {"model.onnx", "test_data_set_0/input_0.pb", "test_data_set_0/output_0.pb", "README.md"} <= set(
-            found.files
+            package.files
         )
 
 
@@ -63,8 +63,8 @@ def test_the_sample_is_what_any_runtime_takes(
     given.ParseFromString(files["test_data_set_0/input_0.pb"])
     expected.ParseFromString(files["test_data_set_0/output_0.pb"])
     session = exact_session(tmp_path / "model.onnx")
-    (found,) = session.run([expected.name], {given.name: numpy_helper.to_array(given)})
-    np.testing.assert_allclose(found, numpy_helper.to_array(expected), atol=1e-4)
+    (scores,) = session.run([expected.name], {given.name: numpy_helper.to_array(given)})
+    np.testing.assert_allclose(scores, numpy_helper.to_array(expected), atol=1e-4)
 
 
 def test_a_changed_model_is_not_packed(run: Path, tmp_path: Path) -> None:
@@ -122,9 +122,9 @@ def test_a_package_of_before_is_held_to_what_its_machines_kernels_gave(
     said["isa"] = ["those of another CPU"]
     files["provenance.json"] = json.dumps(said).encode()
     write_archive(tmp_path / "a.tar.gz", name, files)
-    found = verify_package(tmp_path / "a.tar.gz")
-    assert (found.exact, found.same_isa) == (False, False)
-    assert found.tolerance == allowed_difference(_packed(files), same_sums=False)
+    package = verify_package(tmp_path / "a.tar.gz")
+    assert (package.exact, package.same_isa) == (False, False)
+    assert package.tolerance == allowed_difference(_packed(files), same_sums=False)
     main(["package", "--check", str(tmp_path / "a.tar.gz")])
     assert "on a CPU with other int8 instructions" in capsys.readouterr().out
 

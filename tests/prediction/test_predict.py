@@ -39,10 +39,10 @@ def test_folders_stand_for_their_images_and_the_order_is_kept(colour_model: Writ
 
 
 def test_an_answer_does_not_depend_on_the_batch(colour_model: Writer, colours: Path) -> None:
-    one, many = (_ask(colour_model(), colours, batch_size=size).predictions for size in (1, 16))
-    assert one == many
+    singly, batched = (_ask(colour_model(), colours, batch_size=size).predictions for size in (1, 16))
+    assert singly == batched
     fixed = _ask(colour_model("fixed.onnx", batch=3), colours).predictions
-    assert [prediction.label for prediction in fixed] == [prediction.label for prediction in many]
+    assert [prediction.label for prediction in fixed] == [prediction.label for prediction in batched]
 
 
 def test_logits_become_the_same_probabilities_as_a_softmax_gives(colour_model: Writer, colours: Path) -> None:
@@ -136,12 +136,12 @@ def test_what_is_not_there_is_named(colour_model: Writer, tmp_path: Path) -> Non
 
 
 def test_two_models_are_compared_image_by_image(colour_model: Writer, colours: Path) -> None:
-    one, other = colour_model("one.onnx"), colour_model("other.onnx", softmax=False)
-    same = _ask(one, colours, compare=other)
+    model, other = colour_model("one.onnx"), colour_model("other.onnx", softmax=False)
+    same = _ask(model, colours, compare=other)
     assert same.agreement == 1.0
     assert all(prediction.agrees for prediction in same.predictions)
     with pytest.raises(ModelError, match="different numbers of classes"):
-        _ask(one, colours, compare=colour_model("five.onnx", classes=5))
+        _ask(model, colours, compare=colour_model("five.onnx", classes=5))
 
 
 def test_classes_are_named(tmp_path: Path, colour_model: Writer, colours: Path) -> None:

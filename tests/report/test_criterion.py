@@ -20,8 +20,12 @@ from quantize.report.criterion import CriterionSection
     ],
 )
 def test_the_criterion_is_told_with_the_lowest_value_that_passes(criterion: Criterion, floor: float | None) -> None:
-    found = CriterionSection.of(replace(criterion, confidence=0.9), SpeedCriterion(min_speedup=1.5))
-    assert found.min_speedup == 1.5
-    assert (found.metric, found.relative, found.absolute) == (criterion.metric, criterion.relative, criterion.absolute)
-    assert (found.minimum, found.confidence) == (criterion.minimum, 0.9)
-    assert found.floor == (pytest.approx(floor) if floor is not None else None)
+    section = CriterionSection.of(replace(criterion, confidence=0.9), SpeedCriterion(min_speedup=1.5))
+    assert section.min_speedup == 1.5
+    assert (section.metric, section.relative, section.absolute) == (
+        criterion.metric,
+        criterion.relative,
+        criterion.absolute,
+    )
+    assert (section.minimum, section.confidence) == (criterion.minimum, 0.9)
+    assert section.floor == (pytest.approx(floor) if floor is not None else None)

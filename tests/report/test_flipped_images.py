@@ -33,10 +33,10 @@ def section(wrong_class: int | None, folder: Path):
 
 
 def test_a_class_that_is_lost_is_named_and_no_other(tmp_path: Path):
-    found = section(3, tmp_path)
-    assert found.tested_classes == 6
-    assert [(drop.label, drop.lost, drop.gained, drop.images) for drop in found.dropped_classes] == [(3, 20, 0, 20)]
-    assert found.dropped_classes[0].adjusted_p_value < 1e-4
+    flips = section(3, tmp_path)
+    assert flips.tested_classes == 6
+    assert [(drop.label, drop.lost, drop.gained, drop.images) for drop in flips.dropped_classes] == [(3, 20, 0, 20)]
+    assert flips.dropped_classes[0].adjusted_p_value < 1e-4
 
 
 def test_no_class_is_named_where_nothing_changed(tmp_path: Path):

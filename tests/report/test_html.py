@@ -49,9 +49,9 @@ def page(report: RunReport) -> str:
 
 
 def test_the_page_is_whole_and_loads_nothing(page: str) -> None:
-    found = _Page(page)
-    assert [address for address in found.addresses if not address.startswith(("#", "data:"))] == []
-    assert "script" not in found.tags
+    parsed = _Page(page)
+    assert [address for address in parsed.addresses if not address.startswith(("#", "data:"))] == []
+    assert "script" not in parsed.tags
     assert not re.search(r"url\((?!#)", page)
 
 
@@ -68,15 +68,15 @@ def test_every_chart_names_both_axes_and_a_unit(report: RunReport) -> None:
     layered = report.model_copy(
         update={"layers": (LayerErrorSection(node="conv1", op_type="Conv", sqnr_decibel=20.0),)}
     )
-    found = charts(layered)
-    assert [chart.title for chart in found] == [
+    drawn = charts(layered)
+    assert [chart.title for chart in drawn] == [
         "Accuracy against latency",
         "Latency of single runs",
         "Time by operator type",
         "The dearest nodes",
         "Error by layer",
     ]
-    for chart in found:
+    for chart in drawn:
         texts = re.findall(r"<text[^>]*>([^<]+)</text>", chart.svg)
         units = [text for text in texts if re.search(r"\[(ms|%|dB)", text)]
         assert units, chart.title
@@ -142,9 +142,9 @@ def test_a_browser_shows_it_without_scrolling_sideways(page: str, width: int, tm
         text=True,
         timeout=300,
     )
-    found = re.search(r'<p id="r">(\{.*?\})</p>', ran.stdout)
-    assert found, ran.stderr
-    seen = json.loads(found[1])
+    match = re.search(r'<p id="r">(\{.*?\})</p>', ran.stdout)
+    assert match, ran.stderr
+    seen = json.loads(match[1])
     assert seen["scroll"] <= seen["width"]
     assert (seen["missing"], seen["charts"]) == (0, 4)
     assert seen["images"] > 0

@@ -43,13 +43,13 @@ def _net(*, quantized: bool) -> onnx.ModelProto:
 
 
 def test_an_fp32_model_has_no_int8_arithmetic() -> None:
-    found = arithmetic_of(_net(quantized=False))
-    assert (found.total, found.int8, found.share) == (_CONV + _GEMM, 0, 0.0)
+    arithmetic = arithmetic_of(_net(quantized=False))
+    assert (arithmetic.total, arithmetic.int8, arithmetic.share) == (_CONV + _GEMM, 0, 0.0)
 
 
 def test_only_the_quantized_product_counts() -> None:
-    found = arithmetic_of(_net(quantized=True))
-    assert (found.total, found.int8) == (_CONV + _GEMM, _CONV)
+    arithmetic = arithmetic_of(_net(quantized=True))
+    assert (arithmetic.total, arithmetic.int8) == (_CONV + _GEMM, _CONV)
 
 
 def test_a_model_without_products_has_no_share() -> None:
@@ -82,5 +82,5 @@ def test_a_layer_that_is_stored_in_int8_computes_in_fp32() -> None:
             numpy_helper.from_array(np.full((8, 1, 1, 1), 0.01, np.float32), "ws"),
         ],
     )
-    found = arithmetic_of(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8))
-    assert (found.total, found.int8) == (8 * 8 * weights.size, 0)
+    arithmetic = arithmetic_of(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8))
+    assert (arithmetic.total, arithmetic.int8) == (8 * 8 * weights.size, 0)

@@ -57,13 +57,13 @@ def test_the_recorded_report_tells_nothing_of_the_machine_that_made_it() -> None
 
 
 @pytest.mark.parametrize(
-    ("text", "found"), [("{", "Invalid JSON"), ("{}", "such places"), ('{"schema_version": 2}', "schema_version")]
+    ("text", "reason"), [("{", "Invalid JSON"), ("{}", "such places"), ('{"schema_version": 2}', "schema_version")]
 )
-def test_what_is_no_report_is_named(tmp_path: Path, text: str, found: str) -> None:
+def test_what_is_no_report_is_named(tmp_path: Path, text: str, reason: str) -> None:
     (tmp_path / "report.json").write_text(text)
     with pytest.raises(RunError) as raised:
         read_report(tmp_path / "report.json")
-    assert found in str(raised.value)
+    assert reason in str(raised.value)
     assert str(tmp_path) in str(raised.value)
 
 

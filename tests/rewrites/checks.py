@@ -35,8 +35,8 @@ def apply(rewrite: Rewrite, model: ModelProto) -> tuple[list[str], ModelProto]:
 def forms(model: ModelProto) -> tuple[ModelProto, ModelProto]:
     """Return both formats, checked."""
     both = to_qlinear(model), to_qdq(model)
-    for one in both:
-        onnx.checker.check_model(one, full_check=True)
+    for form in both:
+        onnx.checker.check_model(form, full_check=True)
     return both
 
 
@@ -45,8 +45,8 @@ def assert_declared(rewrite: Rewrite, before: ModelProto, after: ModelProto, fee
     for old, new in zip(forms(before), forms(after), strict=True):
         assert [value.name for value in new.graph.input] == [value.name for value in old.graph.input]
         assert new.graph.output == old.graph.output
-        for expected, found in zip(*(run(model, feeds) for model in (old, new)), strict=True):
-            _assert_declared(rewrite, expected, found, step=_largest_scale(old))
+        for expected, scores in zip(*(run(model, feeds) for model in (old, new)), strict=True):
+            _assert_declared(rewrite, expected, scores, step=_largest_scale(old))
 
 
 def _largest_scale(model: ModelProto) -> float:
@@ -57,15 +57,15 @@ def _largest_scale(model: ModelProto) -> float:
     return max((float(np.max(scale)) for scale in scales if scale is not None), default=0.01)
 
 
-def _assert_declared(rewrite: Rewrite, expected: NDArray[Any], found: NDArray[Any], *, step: float) -> None:
+def _assert_declared(rewrite: Rewrite, expected: NDArray[Any], scores: NDArray[Any], *, step: float) -> None:
     if rewrite.declares.kind == "exact":
-        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(scores, expected)
     else:
         # Scores of a few 8-bit steps in all are noise already: no share of them can be promised. How large a step is
         # tells the graph: scores that are all rounded to one value do not.
         steps = np.diff(np.unique(expected))
         size = max(float(np.sqrt(np.mean(expected**2))), 10 * float(steps.min(initial=0.1)), 10 * step)
-        assert np.sqrt(np.mean((found - expected) ** 2)) <= rewrite.declares.within * size
+        assert np.sqrt(np.mean((scores - expected) ** 2)) <= rewrite.declares.within * size
 
 
 def assert_untouched(rewrite: Rewrite, model: ModelProto) -> None:

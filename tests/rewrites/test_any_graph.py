@@ -12,24 +12,24 @@ from tests.formats.small_graphs import qlinear_graphs
 from tests.rewrites.checks import Feeds, apply, assert_declared
 
 
-@pytest.fixture(scope="module", params=REWRITES, ids=lambda one: one.name)
-def one(request: pytest.FixtureRequest) -> Rewrite:
+@pytest.fixture(scope="module", params=REWRITES, ids=lambda rewrite: rewrite.name)
+def rewrite(request: pytest.FixtureRequest) -> Rewrite:
     """Return a rewrite that this onnxruntime has the kernels for."""
-    found: Rewrite = request.param
-    if found.name == "space-to-depth":
+    param: Rewrite = request.param
+    if param.name == "space-to-depth":
         request.getfixturevalue("eight_bit_space_to_depth")
-    return found
+    return param
 
 
 @given(case=qlinear_graphs())
 @settings(deadline=None, max_examples=20)
 def test_a_rewrite_keeps_its_word_on_any_graph_or_leaves_it_byte_equal(
-    one: Rewrite, case: tuple[ModelProto, Feeds]
+    rewrite: Rewrite, case: tuple[ModelProto, Feeds]
 ) -> None:
     source, feeds = case
-    names, after = apply(one, source)
+    names, after = apply(rewrite, source)
     if names:
-        assert_declared(one, source, after, feeds)
+        assert_declared(rewrite, source, after, feeds)
 
 
 @pytest.mark.usefixtures("eight_bit_space_to_depth")
@@ -38,8 +38,8 @@ def test_a_rewrite_keeps_its_word_on_any_graph_or_leaves_it_byte_equal(
 def test_each_keeps_its_word_after_those_before_it(case: tuple[ModelProto, Feeds]) -> None:
     source, feeds = case
     now = canonical(source)
-    for one in REWRITES:
-        names, after = apply(one, now)
+    for rewrite in REWRITES:
+        names, after = apply(rewrite, now)
         if names:
-            assert_declared(one, now, after, feeds)
+            assert_declared(rewrite, now, after, feeds)
         now = after

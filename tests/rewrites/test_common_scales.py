@@ -83,8 +83,8 @@ def test_values_lose_no_more_than_one_rounding() -> None:
     source, _ = _fire(build, 2.0, 3.0, 3.0)
     _, after = apply(COMMON_SCALES, source)
     images = build.images()
-    before, found = run(source, images)[0], run(to_qlinear(after), images)[0]
-    steps = np.abs(found - before)[before < 1.99] * 255 / 3.0  # what the narrower range cut off is whole again
+    before, rounded = run(source, images)[0], run(to_qlinear(after), images)[0]
+    steps = np.abs(rounded - before)[before < 1.99] * 255 / 3.0  # what the narrower range cut off is whole again
     assert steps.max() <= 1.001
 
 
@@ -120,8 +120,8 @@ def test_a_range_that_no_input_holds_alone_becomes_a_new_one() -> None:
     joined = build.concat(low, high, like=Tensor("", (), float(np.float32(2 / 255)), 128))
     source = build.model(joined)
     _, after = apply(COMMON_SCALES, source)
-    found = run(to_qlinear(after), build.images())[0]
-    assert found.min() < -1.0 < 1.0 < found.max()
+    scores = run(to_qlinear(after), build.images())[0]
+    assert scores.min() < -1.0 < 1.0 < scores.max()
 
 
 def test_a_concat_of_a_float_is_left_alone() -> None:

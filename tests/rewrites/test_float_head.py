@@ -68,10 +68,10 @@ def test_a_products_scores_move_by_the_rounding_that_is_gone_and_no_more(seed: i
     _, after = apply(FLOAT_HEAD, source)
     low, high = (made.scale * (end - made.zero_point) for end in (0, 255))
     for old, new in zip(forms(source), forms(after), strict=True):
-        before, found = (run(model, build.images())[0] for model in (old, new))
+        before, rewritten = (run(model, build.images())[0] for model in (old, new))
         whole = (before > low + steps) & (before < high - steps)  # the ends were cut off
         assert whole.any()
-        assert np.abs(found - before)[whole].max() <= 0.501 * steps
+        assert np.abs(rewritten - before)[whole].max() <= 0.501 * steps
 
 
 def test_ties_that_quantized_scores_had_are_gone() -> None:
@@ -107,9 +107,9 @@ def test_a_relu_that_the_zero_point_stood_for_is_kept() -> None:
     next(t for t in source.graph.initializer if t.name == zero).CopyFrom(numpy_helper.from_array(np.uint8(0), zero))
     _, after = apply(FLOAT_HEAD, source)
     for model in forms(after):
-        found = run(model, build.images())[0]
-        assert found.min() == 0.0
-        np.testing.assert_allclose(found, run(source, build.images())[0], atol=x.reach / 20)
+        scores = run(model, build.images())[0]
+        assert scores.min() == 0.0
+        np.testing.assert_allclose(scores, run(source, build.images())[0], atol=x.reach / 20)
 
 
 def test_a_conv_at_the_end_keeps_its_quantized_output() -> None:

@@ -90,8 +90,8 @@ def test_an_fp32_model_scores_the_same_under_every_contract(
     folded = fold_input_contract(model, contract, preprocessing)
     onnx.checker.check_model(folded, full_check=True)
     expected = _scores(model, preprocessing.normalize(_crops()))
-    found = _scores(folded, contract_input(contract, preprocessing, _crops()))
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+    scores = _scores(folded, contract_input(contract, preprocessing, _crops()))
+    np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
 @given(
@@ -133,7 +133,7 @@ def test_raw_pixels_go_through_the_other_rewrites(contract: InputContract, side:
     source = quantized(model, preprocessing.normalize(_crops(side)), float_ops=("GlobalAveragePool",))
     folded = fold_input_contract(source, contract, preprocessing, reference=model)
     given_ = contract_input(contract, preprocessing, _crops(side))
-    stem = [one for one in select_rewrites("default") if one.declares.kind == "exact"]
+    stem = [rewrite for rewrite in select_rewrites("default") if rewrite.declares.kind == "exact"]
     done = rewrite(folded, stem, images=[given_])
     assert "QuantizeLinear" not in [node.op_type for node in done.qlinear.graph.node]
     assert {record.name for record in done.records if record.kept} >= {"space-to-depth", "stem-by-rows"}
@@ -149,11 +149,11 @@ def test_every_image_counts_once_whatever_batch_a_model_insists_on(batch: int) -
     source = quantized(model, preprocessing.normalize(_crops()), float_ops=("GlobalAveragePool",))
     folded = fold_input_contract(source, "uint8-nhwc", preprocessing, reference=model)
     expected = compare_contract(source, folded, "uint8-nhwc", preprocessing, _crops())
-    for one in (source, folded):
-        set_batch(one.graph, batch)
-    found = compare_contract(source, folded, "uint8-nhwc", preprocessing, _crops())
-    assert found.images == expected.images == 4
-    assert found.relative == pytest.approx(expected.relative, rel=1e-4)
+    for form in (source, folded):
+        set_batch(form.graph, batch)
+    comparison = compare_contract(source, folded, "uint8-nhwc", preprocessing, _crops())
+    assert comparison.images == expected.images == 4
+    assert comparison.relative == pytest.approx(expected.relative, rel=1e-4)
 
 
 def test_equal_factors_leave_the_weights_as_they_are() -> None:
@@ -162,9 +162,9 @@ def test_equal_factors_leave_the_weights_as_they_are() -> None:
     source = to_qlinear(quantized(model, preprocessing.normalize(_crops())))
     folded = to_qlinear(fold_input_contract(source, "uint8-nhwc", preprocessing))
 
-    def first(one: ModelProto) -> NDArray[Any]:
-        node = next(node for node in one.graph.node if node.op_type == "QLinearConv")
-        tensor = next(tensor for tensor in one.graph.initializer if tensor.name == node.input[3])
+    def first(form: ModelProto) -> NDArray[Any]:
+        node = next(node for node in form.graph.node if node.op_type == "QLinearConv")
+        tensor = next(tensor for tensor in form.graph.initializer if tensor.name == node.input[3])
         return np.asarray(numpy_helper.to_array(tensor))
 
     np.testing.assert_array_equal(first(folded), first(source)[:, ::-1])
@@ -206,7 +206,9 @@ def test_the_first_weight_is_rounded_again_from_what_the_engine_began_with() -> 
         return compare_contract(source, folded, "uint8-nhwc", preprocessing, _crops()).relative
 
     assert moved(fold_input_contract(source, "uint8-nhwc", preprocessing, reference=model)) > 0.5
-    ways = [fold_input_contract(source, "uint8-nhwc", preprocessing, reference=one) for one in (equalized, None)]
+    ways = [
+        fold_input_contract(source, "uint8-nhwc", preprocessing, reference=reference) for reference in (equalized, None)
+    ]
     taken = fold_nearest(source, "uint8-nhwc", preprocessing, _crops(), fp32=model, references=(model, equalized, None))
     assert taken in ways
     assert moved(taken) < 0.05

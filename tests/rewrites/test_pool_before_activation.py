@@ -109,11 +109,11 @@ def chain(model: ModelProto) -> list[str]:
     """Return the op types from the first Conv to the first QuantizeLinear."""
     graph = Graph(model)
     node = next(node for node in graph.sorted_nodes() if node.op_type == "Conv")
-    found = [node.op_type]
-    while found[-1] != "QuantizeLinear":
+    types = [node.op_type]
+    while types[-1] != "QuantizeLinear":
         (node,) = graph.consumers(node.output[0])
-        found.append(node.op_type)
-    return found
+        types.append(node.op_type)
+    return types
 
 
 _POOLS = st.one_of(

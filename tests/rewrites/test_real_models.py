@@ -57,9 +57,9 @@ def test_squeezenet_keeps_its_answers_in_both_formats_and_loses_its_ties(shared:
     assert head.ties_after < head.ties_before
     kinds = Counter(node.op_type for node in done.qlinear.graph.node)
     assert (kinds["QLinearConv"], kinds["Concat"], kinds["QLinearConcat"]) == (26, 8, 0)
-    found = scores(done.qlinear, _batches(images))
-    np.testing.assert_array_equal(scores(done.qdq, _batches(images)), found)
-    highest = np.sort(found, axis=1)
+    qlinear = scores(done.qlinear, _batches(images))
+    np.testing.assert_array_equal(scores(done.qdq, _batches(images)), qlinear)
+    highest = np.sort(qlinear, axis=1)
     assert (highest[:, -1] > highest[:, -2]).all()
     assert _agreement(done.qlinear, images, reference) >= _agreement(source, images, reference) - 1 / COUNT
 

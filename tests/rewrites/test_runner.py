@@ -45,7 +45,7 @@ def images() -> list[NDArray[np.float32]]:
 def test_the_default_changes_the_model_and_says_how(source: ModelProto, images: list[NDArray[np.float32]]) -> None:
     done = rewrite(source, select_rewrites("default"), images=images)
     records = {record.name: record for record in done.records}
-    assert list(records) == [one.name for one in REWRITES]
+    assert list(records) == [rewrite.name for rewrite in REWRITES]
     assert records["space-to-depth"].kept
     assert records["space-to-depth"].movement is not None
     assert records["space-to-depth"].movement.largest == 0.0
@@ -54,8 +54,8 @@ def test_the_default_changes_the_model_and_says_how(source: ModelProto, images: 
     assert records["channel-padding"].reason == "it matches nothing in this model"
     assert all(record.reason is None for record in done.records if record.kept)
     name = source.graph.input[0].name
-    for one, two in zip(run(done.qlinear, {name: images[0]}), run(done.qdq, {name: images[0]}), strict=True):
-        np.testing.assert_array_equal(one, two)
+    for qlinear, qdq in zip(run(done.qlinear, {name: images[0]}), run(done.qdq, {name: images[0]}), strict=True):
+        np.testing.assert_array_equal(qlinear, qdq)
 
 
 def test_one_that_this_onnxruntime_has_no_kernel_for_is_left_out(
@@ -113,8 +113,8 @@ def test_what_runs_as_before_is_not_timed(source: ModelProto, images: list[NDArr
 def test_what_moves_scores_must_be_shown_not_slower(
     source: ModelProto, images: list[NDArray[np.float32]], measured: RatioInterval, exact: bool, rounding: bool
 ) -> None:
-    found = rewrite(source, [SPACE_TO_DEPTH, COMMON_SCALES], images=images, faster=lambda before, after: measured)
-    assert [record.kept for record in found.records] == [exact, rounding]
+    rewritten = rewrite(source, [SPACE_TO_DEPTH, COMMON_SCALES], images=images, faster=lambda before, after: measured)
+    assert [record.kept for record in rewritten.records] == [exact, rounding]
 
 
 @pytest.mark.usefixtures("eight_bit_space_to_depth")
@@ -175,7 +175,7 @@ def test_one_that_breaks_its_word_is_left_out_and_the_record_says_so(
 def test_a_setting_selects_rewrites_in_their_order() -> None:
     assert select_rewrites("none") == ()
     assert select_rewrites("all") == REWRITES
-    names = [one.name for one in select_rewrites("common_scales, space-to-depth")]
+    names = [selected.name for selected in select_rewrites("common_scales, space-to-depth")]
     assert names == ["space-to-depth", "common-scales"]
     assert select_rewrites(["float-head"])[0].name == "float-head"
 

@@ -38,8 +38,8 @@ def test_a_folded_axis_reads_the_pixels_that_the_kernel_reads(
     for output in range(outputs):
         for position in range(kernel):
             pixel = output * stride + position - before
-            found = (output - fold.before) * stride + fold.places[position]
-            assert found == pixel
+            place = (output - fold.before) * stride + fold.places[position]
+            assert place == pixel
             if 0 <= pixel < size:
                 assert pixel < fold.length
 

@@ -111,6 +111,6 @@ def colours_of_caffe() -> onnx.ModelProto:
 
 def top1_of(model: ModelSection) -> float:
     """Return a model's expected top-1 on the images that trials saw, a fraction."""
-    found = model.selection.evaluation.top1
-    assert found is not None
-    return found.expected
+    top1 = model.selection.evaluation.top1
+    assert top1 is not None
+    return top1.expected

@@ -48,11 +48,11 @@ def test_metadata_were_added_after_the_measurement_and_changed_nothing_else(colo
 
 @pytest.mark.parametrize("pattern", ["*-int8.onnx", "*-qdq.onnx"])
 def test_inspecting_a_written_model_tells_its_run_and_its_arithmetic(colour_run: TuneResult, pattern: str) -> None:
-    found = inspect_model(next(colour_run.run.glob(pattern)))
-    assert found.facts["recipe_id"] == colour_run.report.chosen.recipe_id
-    assert found.facts["source_sha256"] == colour_run.report.source.sha256
-    assert found.arithmetic.share == 1.0
-    assert found.format == ("qdq" if "qdq" in pattern else "qlinear")
+    inspection = inspect_model(next(colour_run.run.glob(pattern)))
+    assert inspection.facts["recipe_id"] == colour_run.report.chosen.recipe_id
+    assert inspection.facts["source_sha256"] == colour_run.report.source.sha256
+    assert inspection.arithmetic.share == 1.0
+    assert inspection.format == ("qdq" if "qdq" in pattern else "qlinear")
 
 
 def test_inspecting_another_model_says_that_it_carries_no_facts(
@@ -65,9 +65,9 @@ def test_inspecting_another_model_says_that_it_carries_no_facts(
 
 
 def test_a_written_model_is_verified_and_its_run_repeated_bit_for_bit(colour_run: TuneResult) -> None:
-    found = _verdicts(_int8(colour_run.run))
-    assert set(found) == {"valid", "file", "graph", "accuracy", "metadata", "repeat"}
-    assert set(found.values()) == {"pass"}
+    verdicts = _verdicts(_int8(colour_run.run))
+    assert set(verdicts) == {"valid", "file", "graph", "accuracy", "metadata", "repeat"}
+    assert set(verdicts.values()) == {"pass"}
 
 
 def test_a_changed_weight_is_another_file_and_another_graph(run: Path) -> None:
@@ -75,8 +75,8 @@ def test_a_changed_weight_is_another_file_and_another_graph(run: Path) -> None:
     weight = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
     weight.raw_data = bytes(reversed(weight.raw_data))
     onnx.save(model, _int8(run))
-    found = _verdicts(_int8(run), repeat=False)
-    assert {name for name, verdict in found.items() if verdict == "fail"} == {"file", "graph", "accuracy"}
+    verdicts = _verdicts(_int8(run), repeat=False)
+    assert {name for name, verdict in verdicts.items() if verdict == "fail"} == {"file", "graph", "accuracy"}
 
 
 def test_changed_metadata_are_told(run: Path) -> None:
@@ -85,8 +85,8 @@ def test_changed_metadata_are_told(run: Path) -> None:
     next(entry for entry in model.metadata_props if entry.key == "quantize.top1").value = "0.99"
     onnx.save(model, _int8(run))
     assert graph_sha256(model) == before
-    found = _verdicts(_int8(run), repeat=False)
-    assert (found["file"], found["graph"], found["metadata"]) == ("fail", "pass", "fail")
+    verdicts = _verdicts(_int8(run), repeat=False)
+    assert (verdicts["file"], verdicts["graph"], verdicts["metadata"]) == ("fail", "pass", "fail")
 
 
 def test_a_run_whose_inputs_are_gone_is_not_comparable(run: Path, tmp_path: Path) -> None:

@@ -34,10 +34,10 @@ def run(tmp_path: Path) -> Path:
 def test_its_check_against_its_own_baseline_passes_though_it_is_slower_larger_and_has_no_p99(run: Path) -> None:
     result = check_run(run, BASELINE)
     assert result.exit_code is ExitCode.DONE
-    found = {line.name: line.verdict for line in result.lines}
-    assert found["int8.latency_p99.baseline"] == found["int8.latency_p50.baseline"] == "not in the baseline"
-    assert found["int8.speedup.fp32"] == found["int8.size.fp32"] == "accepted"
-    assert found["int8.agreement.fp32"] == found["int8.agreement.baseline"] == "pass"
+    verdicts = {line.name: line.verdict for line in result.lines}
+    assert verdicts["int8.latency_p99.baseline"] == verdicts["int8.latency_p50.baseline"] == "not in the baseline"
+    assert verdicts["int8.speedup.fp32"] == verdicts["int8.size.fp32"] == "accepted"
+    assert verdicts["int8.agreement.fp32"] == verdicts["int8.agreement.baseline"] == "pass"
     assert result.differences == ()
 
 
@@ -48,9 +48,9 @@ def test_without_its_baseline_the_limits_that_it_misses_fail(run: Path) -> None:
 
 
 def test_its_baseline_is_of_the_class_that_its_instruction_sets_tell() -> None:
-    found = read_baseline(BASELINE)
-    assert (found.machine.cpu_class, found.machine.known_class, found.target) == (None, "vnni", "vnni")
-    assert found.verdict is None
+    baseline = read_baseline(BASELINE)
+    assert (baseline.machine.cpu_class, baseline.machine.known_class, baseline.target) == (None, "vnni", "vnni")
+    assert baseline.verdict is None
 
 
 def test_it_is_accepted_again_and_said_to_be_slower(

@@ -135,16 +135,18 @@ def test_the_native_search_is_told_candidate_by_candidate(both: TuneResult) -> N
     native = both.report.engines[1]
     assert native.search is not None
     assert native.search.images == both.report.data.evaluation
-    evaluated = [one for one in native.search.candidates if one.trial is not None]
-    assert [one.recipe_id for one in evaluated] == [trial.recipe_id for trial in native.trials]
-    assert any(one.pareto for one in evaluated)
-    assert all(0 < one.images <= native.search.images for one in evaluated)
-    timed = [one for one in native.search.candidates if one.measured_ns is not None]
+    evaluated = [candidate for candidate in native.search.candidates if candidate.trial is not None]
+    assert [candidate.recipe_id for candidate in evaluated] == [trial.recipe_id for trial in native.trials]
+    assert any(candidate.pareto for candidate in evaluated)
+    assert all(0 < candidate.images <= native.search.images for candidate in evaluated)
+    timed = [candidate for candidate in native.search.candidates if candidate.measured_ns is not None]
     assert timed
-    assert len(native.search.prediction_errors) == len([one for one in timed if one.predicted_ns is not None])
+    assert len(native.search.prediction_errors) == len(
+        [candidate for candidate in timed if candidate.predicted_ns is not None]
+    )
     assert native.search.median_error is not None
     assert {"calibrate", "choose recipe", "sensitivity", "build", "evaluate", "measure", "profile"} == {
-        one.name for one in native.search.stages
+        stage.name for stage in native.search.stages
     }
     text = markdown(both.report.model_copy(update={"search": native.search}))
     for words in ("Predicted from one profile:", "off in the median", "Images seen: of 72", "native search's time"):
@@ -229,8 +231,8 @@ def test_where_one_engine_gives_no_model_the_run_is_the_others_and_says_so(
 
 
 def _side(engine: str, status: str, *, kl: float, top1: float) -> Any:
-    found = Stand(fidelity=Stand(mean_kl=kl), top1=Stand(expected=top1))
-    judged = Stand(verdict=Stand(status=status, accuracy=status), models=[Stand(deciding=Stand(evaluation=found))])
+    evaluation = Stand(fidelity=Stand(mean_kl=kl), top1=Stand(expected=top1))
+    judged = Stand(verdict=Stand(status=status, accuracy=status), models=[Stand(deciding=Stand(evaluation=evaluation))])
     built = Stand(context=None, pair=Stand(int8=engine, qdq=engine))
     return both_engines._Side(engine, Stand(built=built, judged=judged))  # type: ignore[arg-type]
 
@@ -257,8 +259,8 @@ def test_the_better_models_are_chosen_by_criterion_then_speed_then_nearness_to_f
     monkeypatch.setattr(both_engines, "rewrite_ratio", lambda *_: measured)
     context: Any = Stand(config=Stand(model=Stand(framework="onnxrt_qlinearops")))
     sides = [_side("inc", statuses[0], kl=0.01, top1=0.7), _side("native", statuses[1], kl=0.02, top1=0.8)]
-    found, reason = both_engines._best(context, sides)
-    assert found.engine == best
+    side, reason = both_engines._best(context, sides)
+    assert side.engine == best
     assert why in reason
 
 

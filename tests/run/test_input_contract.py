@@ -225,16 +225,16 @@ def test_benchmark_feeds_each_model_as_its_file_says(
     config = load_config(None, {**own, "data.path": str(colour_images[0]), "data.labels": str(colour_images[1])})
     baseline = caffe_model if original else _file(run, "fp32")
     request = BenchmarkRequest(config, _file(run, "qdq"), baseline, workers=1)
-    found = benchmark(request)
-    accuracy = [model.accuracy for model in found.models]
+    measured = benchmark(request)
+    accuracy = [model.accuracy for model in measured.models]
     for section in accuracy:
         assert section is not None
         assert section.evaluation.top1 is not None
         assert section.evaluation.top1.expected > 0.95
-    assert (found.models[1].preprocessing is not None) == original
-    assert {one.name for one in found.stages} == {"fp32", _file(run, "qdq").stem}
+    assert (measured.models[1].preprocessing is not None) == original
+    assert {times.name for times in measured.stages} == {"fp32", _file(run, "qdq").stem}
     if contract != "imagenet" and not original:
-        assert all(one.leaves_pixels for one in normalized)
+        assert all(preprocessing.leaves_pixels for preprocessing in normalized)
 
 
 def test_a_run_is_packed_and_its_package_answers(run: TuneResult, tmp_path: Path) -> None:

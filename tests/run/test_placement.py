@@ -54,8 +54,8 @@ def tuned(
 
     def made(recorded: Recorded, name: str = "out", **changes: object) -> TuneResult:
         def ratio(_: Context, before: ModelArtifact, after: ModelArtifact) -> RatioInterval:
-            found = time_of(recorded, before) / time_of(recorded, after)
-            return RatioInterval(0.99 * found, found, 1.01 * found)
+            ratio = time_of(recorded, before) / time_of(recorded, after)
+            return RatioInterval(0.99 * ratio, ratio, 1.01 * ratio)
 
         monkeypatch.setenv(CPU_CLASS, "vnni")
         monkeypatch.setattr(engine_task, "measured_ratio", ratio)
@@ -72,7 +72,7 @@ def test_where_int8_wins_nothing_changes(tuned: Tuned) -> None:
     assert report.placement is not None
     assert report.placement.reason == "no layer measures slower in int8 here"
     assert report.chosen.recipe == decided.chosen.recipe
-    assert [one.graph_sha256 for one in report.models] == [one.graph_sha256 for one in decided.models]
+    assert [model.graph_sha256 for model in report.models] == [model.graph_sha256 for model in decided.models]
 
 
 def test_where_int8_loses_everything_computes_in_float_on_weights_stored_in_int8(tuned: Tuned) -> None:
@@ -87,7 +87,7 @@ def test_where_int8_loses_everything_computes_in_float_on_weights_stored_in_int8
     for model in report.models:
         graph = onnx.load(result.run / model.file).graph
         assert {"Cast", "Mul", "Conv"} <= {node.op_type for node in graph.node}
-        assert sum(one.data_type == onnx.TensorProto.INT8 for one in graph.initializer) == 2
+        assert sum(tensor.data_type == onnx.TensorProto.INT8 for tensor in graph.initializer) == 2
         assert top1_of(model) > 0.95
     assert report.verdict.summary.endswith("0 of 2 layers compute in int8: smaller, not faster")
     assert "## Placement" in markdown(report)

@@ -27,8 +27,8 @@ def artifact(colour_model: Path) -> ModelArtifact:
 
 
 def test_the_models_input_decides_the_size(artifact: ModelArtifact) -> None:
-    found = preprocessing_for(artifact, block(preset="imagenet"), None)
-    assert (found.preset, found.crop, found.resize) == ("imagenet", 32, 37)
+    preprocessing = preprocessing_for(artifact, block(preset="imagenet"), None)
+    assert (preprocessing.preset, preprocessing.crop, preprocessing.resize) == ("imagenet", 32, 37)
 
 
 def test_known_weights_bring_their_preset_and_what_is_asked_wins(artifact: ModelArtifact) -> None:
@@ -44,8 +44,13 @@ def test_known_weights_bring_the_parts_that_differ_from_their_preset_unless_anot
 ) -> None:
     known = load_catalog().named("efficientnet_lite2")
     entry = known.model_copy(update={"preprocessing": {**known.preprocessing, "resize": 36, "crop": 32}})
-    found = preprocessing_for(artifact, block(), entry)
-    assert (found.preset, found.resize, found.crop, found.interpolation) == ("efficientnet_lite", 36, 32, "bicubic")
+    preprocessing = preprocessing_for(artifact, block(), entry)
+    assert (preprocessing.preset, preprocessing.resize, preprocessing.crop, preprocessing.interpolation) == (
+        "efficientnet_lite",
+        36,
+        32,
+        "bicubic",
+    )
     assert preprocessing_for(artifact, block(resize=40), entry).resize == 40
     other = preprocessing_for(artifact, block(preset="imagenet"), entry)
     assert other == PRESETS["imagenet"].for_input_size(32, 32)

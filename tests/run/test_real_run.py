@@ -130,11 +130,11 @@ def test_the_default_rewrites_keep_every_convolution_and_fp32s_answers(
     for model in (rewritten.qlinear, rewritten.qdq):
         onnx.checker.check_model(model, full_check=True)
     assert sum(node.op_type == "QLinearConv" for node in rewritten.qlinear.graph.node) == 26
-    found = evaluator.evaluate(save_model(rewritten.qlinear, tmp_path / "rewritten.onnx"))
-    assert found.fidelity is not None
-    assert found.fidelity.agreement >= 0.945
-    assert found.top_k(1).expected >= 0.99 * top1_of(squeezenet_run.report.baseline)
-    assert found.tied_count <= 2  # of 400: sums of 169 eight-bit values are equal now and then
+    evaluation = evaluator.evaluate(save_model(rewritten.qlinear, tmp_path / "rewritten.onnx"))
+    assert evaluation.fidelity is not None
+    assert evaluation.fidelity.agreement >= 0.945
+    assert evaluation.top_k(1).expected >= 0.99 * top1_of(squeezenet_run.report.baseline)
+    assert evaluation.tied_count <= 2  # of 400: sums of 169 eight-bit values are equal now and then
 
 
 def test_fp32_has_the_known_accuracy_on_all_500_images(
@@ -215,13 +215,13 @@ def test_a_second_real_model_goes_the_same_way(
         "efficientnet_lite0-13-qdq.onnx",
     ]
     assert len(report.trials) == 1
-    found = report.model("int8").selection
-    assert found.evaluation.fidelity is not None
-    assert found.evaluation.fidelity.agreement > 0.85
+    selection = report.model("int8").selection
+    assert selection.evaluation.fidelity is not None
+    assert selection.evaluation.fidelity.agreement > 0.85
     assert report.formats is not None
     assert report.formats.agreement >= 0.995
-    assert found.judgement is not None
-    met = found.judgement.deciding.outcome == "met"
+    assert selection.judgement is not None
+    met = selection.judgement.deciding.outcome == "met"
     assert result.exit_code is (ExitCode.DONE if met else ExitCode.NOT_MET)
     assert report.trials[0].met is met
 

@@ -27,9 +27,11 @@ def test_the_kernels_that_numpy_multiplies_with_are_recorded() -> None:
 
 
 def test_other_kernels_are_a_difference() -> None:
-    (found,) = [one for one in machine_differences(_provenance(blas="openblas Nehalem")) if "blas" in one]
-    assert "in the report openblas Nehalem" in found
+    (blas,) = [
+        difference for difference in machine_differences(_provenance(blas="openblas Nehalem")) if "blas" in difference
+    ]
+    assert "in the report openblas Nehalem" in blas
 
 
 def test_the_same_kernels_are_none() -> None:
-    assert not [one for one in machine_differences(_provenance()) if "blas" in one]
+    assert not [difference for difference in machine_differences(_provenance()) if "blas" in difference]

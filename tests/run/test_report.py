@@ -19,10 +19,10 @@ from tests.run.conftest import Configured, Evaluated
 
 def test_the_source_is_told_as_the_user_named_it(colour_model: Path) -> None:
     artifact = ModelArtifact.load(colour_model)
-    found = source_section(Path("as/named.onnx"), artifact, catalog_entry_for(artifact.proto()))
-    assert (found.path, found.catalog, found.published, found.opset) == ("as/named.onnx", None, (), 13)
-    assert found.sha256 == sha256_file(colour_model)
-    assert found.weights_sha256 == weights_sha256(onnx.load(colour_model))
+    source = source_section(Path("as/named.onnx"), artifact, catalog_entry_for(artifact.proto()))
+    assert (source.path, source.catalog, source.published, source.opset) == ("as/named.onnx", None, (), 13)
+    assert source.sha256 == sha256_file(colour_model)
+    assert source.weights_sha256 == weights_sha256(onnx.load(colour_model))
 
 
 def test_a_models_file_is_relative_to_the_run_even_beside_it(evaluated: Evaluated, colour_model: Path) -> None:
@@ -36,9 +36,9 @@ def test_a_models_file_is_relative_to_the_run_even_beside_it(evaluated: Evaluate
 
 
 def test_the_provenance_of_a_run_names_what_decided_it(colour_run: TuneResult, configured: Configured) -> None:
-    found = colour_run.report.provenance
-    assert found.config_fingerprint == fingerprint(with_target(configured()).model_dump(mode="json"))
-    assert found.data_fingerprint != found.calibration_fingerprint
-    assert {"onnx", "onnxruntime", "numpy"} <= set(found.versions)
-    age = datetime.now(timezone.utc) - datetime.fromisoformat(found.created)
+    provenance = colour_run.report.provenance
+    assert provenance.config_fingerprint == fingerprint(with_target(configured()).model_dump(mode="json"))
+    assert provenance.data_fingerprint != provenance.calibration_fingerprint
+    assert {"onnx", "onnxruntime", "numpy"} <= set(provenance.versions)
+    age = datetime.now(timezone.utc) - datetime.fromisoformat(provenance.created)
     assert 0 <= age.total_seconds() < 3600

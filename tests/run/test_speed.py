@@ -35,45 +35,45 @@ def slowed(measurement: Measurement, name: str, factor: int) -> Measurement:
 
 
 def test_each_file_is_judged_by_its_interval_and_the_noise(measurement: Measurement) -> None:
-    found = speed_verdict(measurement, NAMES, SpeedCriterion(min_speedup=1.0), "vnni", asked=True)
-    assert (found.status, found.noise_floor) == ("met", measured_noise_floor(measurement))
+    verdict = speed_verdict(measurement, NAMES, SpeedCriterion(min_speedup=1.0), "vnni", asked=True)
+    assert (verdict.status, verdict.noise_floor) == ("met", measured_noise_floor(measurement))
     gains = {gain.candidate: gain for gain in speedups(measurement)}
-    for one in found.files:
-        gain = gains[one.role]
-        assert (one.ratio, one.low, one.high) == (gain.ratio, gain.low, gain.high)
-        assert (one.outcome, one.slower) == ("met", False)
+    for file in verdict.files:
+        gain = gains[file.role]
+        assert (file.ratio, file.low, file.high) == (gain.ratio, gain.low, gain.high)
+        assert (file.outcome, file.slower) == ("met", False)
 
 
 @pytest.mark.parametrize("slow", ["int8", "qdq"])
 def test_one_file_that_is_slower_is_enough(measurement: Measurement, slow: str) -> None:
-    found = speed_verdict(slowed(measurement, slow, 5), NAMES, SpeedCriterion(min_speedup=1.0), "vnni", asked=True)
-    assert found.status == "not met"
-    assert [one.role for one in found.slower] == [slow]
+    verdict = speed_verdict(slowed(measurement, slow, 5), NAMES, SpeedCriterion(min_speedup=1.0), "vnni", asked=True)
+    assert verdict.status == "not met"
+    assert [file.role for file in verdict.slower] == [slow]
 
 
 def test_a_low_bar_is_met_by_what_is_slower_and_it_is_still_called_slower(measurement: Measurement) -> None:
-    found = speed_verdict(slowed(measurement, "int8", 5), NAMES, SpeedCriterion(min_speedup=0.5), "vnni", asked=True)
-    assert found.status == "met"
-    assert [one.role for one in found.slower] == ["int8"]
+    verdict = speed_verdict(slowed(measurement, "int8", 5), NAMES, SpeedCriterion(min_speedup=0.5), "vnni", asked=True)
+    assert verdict.status == "met"
+    assert [file.role for file in verdict.slower] == ["int8"]
 
 
 @pytest.mark.parametrize(("asked", "least"), [(False, 1.0), (True, 0.0)])
 def test_where_nothing_is_asked_figures_are_told_and_not_judged(
     measurement: Measurement, asked: bool, least: float
 ) -> None:
-    found = speed_verdict(measurement, NAMES, SpeedCriterion(min_speedup=least), "vnni", asked=asked)
-    assert found.status == "not asked"
-    assert [one.outcome for one in found.files] == [None, None]
+    verdict = speed_verdict(measurement, NAMES, SpeedCriterion(min_speedup=least), "vnni", asked=asked)
+    assert verdict.status == "not asked"
+    assert [file.outcome for file in verdict.files] == [None, None]
 
 
 def test_on_cpus_that_the_models_are_not_for_speed_is_not_judged(measurement: Measurement) -> None:
     slow = slowed(measurement, "int8", 5)
-    found = speed_verdict(slow, NAMES, SpeedCriterion(min_speedup=1.0), "avx2", asked=True)
-    assert (found.status, found.outcome, found.slower) == ("not measured for the target", None, ())
-    assert (found.measured_on, found.target) == ("vnni", "avx2")
+    verdict = speed_verdict(slow, NAMES, SpeedCriterion(min_speedup=1.0), "avx2", asked=True)
+    assert (verdict.status, verdict.outcome, verdict.slower) == ("not measured for the target", None, ())
+    assert (verdict.measured_on, verdict.target) == ("vnni", "avx2")
 
 
 def test_a_file_without_a_figure_is_not_fast_enough(measurement: Measurement) -> None:
     names: dict[Role, str] = {"int8": "int8", "qdq": "never timed"}
-    found = speed_verdict(measurement, names, SpeedCriterion(min_speedup=1.0), "vnni", asked=True)
-    assert found.status == "inconclusive"
+    verdict = speed_verdict(measurement, names, SpeedCriterion(min_speedup=1.0), "vnni", asked=True)
+    assert verdict.status == "inconclusive"

@@ -116,16 +116,16 @@ def test_the_reported_accuracy_is_that_of_the_written_file_run_again(
         session = onnxruntime.InferenceSession(colour_run.run / section.file, providers=["CPUExecutionProvider"])
         scores[section.role] = session.run(None, {"pixels": images})[0].reshape(len(seen), -1)
     answers = scores[role].argmax(axis=1)
-    found = colour_run.report.model(role).selection.evaluation
-    assert found.n == len(seen) == 72
-    assert found.tied_count == 0
+    evaluation = colour_run.report.model(role).selection.evaluation
+    assert evaluation.n == len(seen) == 72
+    assert evaluation.tied_count == 0
     assert top1_of(colour_run.report.model(role)) == np.mean(answers == np.array([int(truth[at]) for at in seen]))
     if role != "fp32":
-        assert found.fidelity is not None
-        assert found.fidelity.agreement == np.mean(answers == scores["fp32"].argmax(axis=1))
+        assert evaluation.fidelity is not None
+        assert evaluation.fidelity.agreement == np.mean(answers == scores["fp32"].argmax(axis=1))
         of_fp32, own = (scores[name].astype(np.float64) for name in ("fp32", role))
         kl = (of_fp32 * np.log(of_fp32 / own) - of_fp32 + own).sum(axis=1).mean()
-        assert found.fidelity.mean_kl == pytest.approx(kl, rel=1e-2)
+        assert evaluation.fidelity.mean_kl == pytest.approx(kl, rel=1e-2)
 
 
 def test_the_written_configuration_loads_to_the_same_settings(colour_run: TuneResult, configured: Configured) -> None:
@@ -247,11 +247,11 @@ def test_without_labels_agreement_with_fp32_decides_and_the_report_says_so(
     assert result.exit_code is (ExitCode.NOT_MET if lost else ExitCode.DONE)
     assert (report.criterion.metric, report.criterion.minimum, report.criterion.relative) == ("agreement", 0.95, None)
     assert not report.data.labelled
-    found = report.model("int8").selection
-    assert found.evaluation.top1 is None
-    assert found.top1 is None
-    assert found.evaluation.fidelity is not None
-    assert report.trials[0].metric == found.evaluation.fidelity.agreement
+    selection = report.model("int8").selection
+    assert selection.evaluation.top1 is None
+    assert selection.top1 is None
+    assert selection.evaluation.fidelity is not None
+    assert report.trials[0].metric == selection.evaluation.fidelity.agreement
     assert "The images have no labels: agreement with fp32's top-1 decides." in (result.run / "report.md").read_text()
 
 

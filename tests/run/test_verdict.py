@@ -119,9 +119,9 @@ def timed(
 def test_both_files_have_to_meet_the_criterion(
     evaluated: Evaluated, losses: tuple[int, int], status: str, code: ExitCode
 ) -> None:
-    found = section(model("int8", judged(evaluated, losses[0])), model("qdq", judged(evaluated, losses[1])))
-    assert (found.status, exit_code(found, None)) == (status, code)
-    assert len(found.reasons) == 3
+    verdict = section(model("int8", judged(evaluated, losses[0])), model("qdq", judged(evaluated, losses[1])))
+    assert (verdict.status, exit_code(verdict, None)) == (status, code)
+    assert len(verdict.reasons) == 3
 
 
 def test_a_reason_tells_the_model_the_figure_the_tolerance_and_the_images(evaluated: Evaluated) -> None:
@@ -133,12 +133,12 @@ def test_a_reason_tells_the_model_the_figure_the_tolerance_and_the_images(evalua
 
 def test_the_tolerance_is_told_in_images_where_the_point_estimate_decides(evaluated: Evaluated) -> None:
     wide = Criterion("top1", baseline=0.8, absolute=0.2)
-    found = section(model("int8", judged(evaluated, 4, criterion=wide)), criterion=wide)
-    assert found.tolerance_images == pytest.approx(20)
-    assert found.reasons[-1] == "The tolerance is worth 20.0 of the 100 images."
+    verdict = section(model("int8", judged(evaluated, 4, criterion=wide)), criterion=wide)
+    assert verdict.tolerance_images == pytest.approx(20)
+    assert verdict.reasons[-1] == "The tolerance is worth 20.0 of the 100 images."
     agreed = Criterion("agreement", minimum=0.95)
-    found = section(model("int8", judged(evaluated, 4, criterion=agreed)), criterion=agreed)
-    assert found.tolerance_images == pytest.approx(5)
+    verdict = section(model("int8", judged(evaluated, 4, criterion=agreed)), criterion=agreed)
+    assert verdict.tolerance_images == pytest.approx(5)
     certain = section(model("int8", judged(evaluated, 4, confidence=0.95)))
     assert certain.tolerance_images is None
     assert len(certain.reasons) == 1
@@ -152,9 +152,9 @@ def test_points_are_told_as_points(evaluated: Evaluated) -> None:
 
 def test_agreement_is_told_as_agreement(evaluated: Evaluated) -> None:
     criterion = Criterion("agreement", minimum=0.95)
-    found = section(model("int8", judged(evaluated, 8, criterion=criterion)), criterion=criterion)
-    assert found.status == "not met"
-    assert found.reasons[0].startswith("The QLinear model has fp32's top-1 on 92.00 % (at least 95.0 % asked)")
+    verdict = section(model("int8", judged(evaluated, 8, criterion=criterion)), criterion=criterion)
+    assert verdict.status == "not met"
+    assert verdict.reasons[0].startswith("The QLinear model has fp32's top-1 on 92.00 % (at least 95.0 % asked)")
 
 
 def test_where_certainty_is_asked_too_few_images_are_inconclusive_and_the_number_needed_is_told(
@@ -163,41 +163,41 @@ def test_where_certainty_is_asked_too_few_images_are_inconclusive_and_the_number
     accuracy = judged(evaluated, 0, confidence=0.95)
     assert accuracy.judgement is not None
     needed = accuracy.judgement.deciding.images_needed
-    found = section(model("int8", accuracy))
-    assert (found.status, exit_code(found, None)) == ("inconclusive", ExitCode.INCONCLUSIVE)
-    assert f"inconclusive at 95 % confidence (about {needed:,} images would settle it)." in found.reasons[0]
+    verdict = section(model("int8", accuracy))
+    assert (verdict.status, exit_code(verdict, None)) == ("inconclusive", ExitCode.INCONCLUSIVE)
+    assert f"inconclusive at 95 % confidence (about {needed:,} images would settle it)." in verdict.reasons[0]
 
 
 def test_images_that_no_trial_saw_decide(evaluated: Evaluated) -> None:
-    found = section(model("int8", judged(evaluated, 0), judged(evaluated, 9, n=50)))
-    assert found.status == "not met"
-    assert "on 50 images that no trial saw" in found.reasons[0]
+    verdict = section(model("int8", judged(evaluated, 0), judged(evaluated, 9, n=50)))
+    assert verdict.status == "not met"
+    assert "on 50 images that no trial saw" in verdict.reasons[0]
 
 
 def test_formats_that_disagree_fail_even_where_no_accuracy_is_asked(evaluated: Evaluated) -> None:
     apart = FormatsSection(agreement=0.9949, required=0.995, largest_difference=0.1)
     for criterion in (CRITERION, Criterion("none")):
-        found = section(model("int8", judged(evaluated, 0, criterion=criterion)), criterion=criterion, formats=apart)
-        assert (found.status, exit_code(found, None)) == ("not met", ExitCode.NOT_MET)
-        assert "The two formats disagree" in found.reasons[-1]
+        verdict = section(model("int8", judged(evaluated, 0, criterion=criterion)), criterion=criterion, formats=apart)
+        assert (verdict.status, exit_code(verdict, None)) == ("not met", ExitCode.NOT_MET)
+        assert "The two formats disagree" in verdict.reasons[-1]
 
 
 def test_a_model_that_is_fp32_again_is_met_with_nothing_gained(evaluated: Evaluated) -> None:
-    found = section(model("int8", judged(evaluated, 0), size=4), layers=(0, 26), speed=timed("met", 1.0))
-    assert (found.status, found.headline) == ("met", "met, nothing gained")
-    assert exit_code(found, None) is ExitCode.DONE
+    verdict = section(model("int8", judged(evaluated, 0), size=4), layers=(0, 26), speed=timed("met", 1.0))
+    assert (verdict.status, verdict.headline) == ("met", "met, nothing gained")
+    assert exit_code(verdict, None) is ExitCode.DONE
 
 
 def test_a_smaller_file_that_computes_in_fp32_is_smaller_not_faster(evaluated: Evaluated) -> None:
-    found = section(model("int8", judged(evaluated, 0)), layers=(0, 26), speed=timed("met", 1.0))
-    assert found.headline == "met, 0 of 26 layers compute in int8: smaller, not faster"
+    verdict = section(model("int8", judged(evaluated, 0)), layers=(0, 26), speed=timed("met", 1.0))
+    assert verdict.headline == "met, 0 of 26 layers compute in int8: smaller, not faster"
 
 
 def test_what_a_cpu_allows_is_told_where_more_is_asked(evaluated: Evaluated) -> None:
     speed = timed("not met", 1.0, asked=1.5)
-    found = section(model("int8", judged(evaluated, 0), size=4), layers=(0, 26), speed=speed, fastest=1.02)
-    assert (found.status, exit_code(found, None)) == ("not met", ExitCode.NOT_MET)
-    assert "What this CPU (vnni) allows: 1.02x, by the fastest candidate" in " ".join(found.reasons)
+    verdict = section(model("int8", judged(evaluated, 0), size=4), layers=(0, 26), speed=speed, fastest=1.02)
+    assert (verdict.status, exit_code(verdict, None)) == ("not met", ExitCode.NOT_MET)
+    assert "What this CPU (vnni) allows: 1.02x, by the fastest candidate" in " ".join(verdict.reasons)
 
 
 @pytest.mark.parametrize(
@@ -215,24 +215,24 @@ def test_what_a_cpu_allows_is_told_where_more_is_asked(evaluated: Evaluated) -> 
 def test_speed_belongs_to_the_verdict(
     evaluated: Evaluated, lost: int, speed: SpeedVerdict, status: str, code: ExitCode
 ) -> None:
-    found = section(model("int8", judged(evaluated, lost)), speed=speed)
-    assert (found.status, exit_code(found, None)) == (status, code)
-    assert found.accuracy == ("not met" if lost else "met")
+    verdict = section(model("int8", judged(evaluated, lost)), speed=speed)
+    assert (verdict.status, exit_code(verdict, None)) == (status, code)
+    assert verdict.accuracy == ("not met" if lost else "met")
 
 
 def test_a_file_that_is_too_slow_is_told_with_its_interval_the_noise_and_what_was_asked(evaluated: Evaluated) -> None:
-    found = section(model("int8", judged(evaluated, 0)), speed=timed("not met", 0.73, slower=True))
+    verdict = section(model("int8", judged(evaluated, 0)), speed=timed("not met", 0.73, slower=True))
     assert (
         "The QDQ model runs at 0.73x [0.72, 0.74] of fp32's speed (at least 1.00x asked, noise 0.5 %): not met."
-        in found.reasons
+        in verdict.reasons
     )
 
 
 def test_speed_on_another_class_of_cpus_is_told_as_saying_nothing(evaluated: Evaluated) -> None:
     speed = timed("not measured for the target", 0.73, slower=True, target="avx2")
-    found = section(model("int8", judged(evaluated, 0)), speed=speed)
-    assert "slower" not in found.headline
-    assert any("says nothing of the target avx2" in reason for reason in found.reasons)
+    verdict = section(model("int8", judged(evaluated, 0)), speed=speed)
+    assert "slower" not in verdict.headline
+    assert any("says nothing of the target avx2" in reason for reason in verdict.reasons)
 
 
 def test_how_many_layers_compute_in_int8_is_told_where_some_do_not(evaluated: Evaluated) -> None:
@@ -245,13 +245,13 @@ def test_how_many_layers_compute_in_int8_is_told_where_some_do_not(evaluated: Ev
 def test_a_run_never_says_that_it_ended_on_what_its_files_do_not_do(
     evaluated: Evaluated, lost: int, speed: SpeedVerdict | None
 ) -> None:
-    found = section(model("int8", judged(evaluated, lost)), speed=speed, stopped="a candidate met the criterion")
-    assert found.ended != "a candidate met the criterion"
+    verdict = section(model("int8", judged(evaluated, lost)), speed=speed, stopped="a candidate met the criterion")
+    assert verdict.ended != "a candidate met the criterion"
     if lost:
-        assert "do NOT meet the accuracy criterion" in found.text
-        assert found.ended == "a trial met the accuracy criterion; the files that were written from it do not"
+        assert "do NOT meet the accuracy criterion" in verdict.text
+        assert verdict.ended == "a trial met the accuracy criterion; the files that were written from it do not"
     else:
-        assert found.ended == "a candidate met the accuracy criterion"
+        assert verdict.ended == "a candidate met the accuracy criterion"
 
 
 def test_verdicts_are_worded_as_before(evaluated: Evaluated) -> None:
@@ -276,9 +276,9 @@ def test_verdicts_are_worded_as_before(evaluated: Evaluated) -> None:
     lines = []
     for words, lost, confidence, name, layers, size in cases:
         accuracy = judged(evaluated, lost, confidence=confidence)
-        found = section(model("int8", accuracy, size=size), layers=layers, speed=speeds[name])
+        verdict = section(model("int8", accuracy, size=size), layers=layers, speed=speeds[name])
         lines += [f"{words}; speed: {name}; {layers[0]} layers in int8; {size}/4 of the size"]
-        lines += [f"  {found.headline}", f"  {found.text}", ""]
+        lines += [f"  {verdict.headline}", f"  {verdict.text}", ""]
     drawn, golden = "\n".join(lines), Path(__file__).parent / "golden" / "verdicts.txt"
     if os.environ.get("QUANTIZE_UPDATE_GOLDEN"):
         golden.parent.mkdir(exist_ok=True)
@@ -287,11 +287,11 @@ def test_verdicts_are_worded_as_before(evaluated: Evaluated) -> None:
 
 
 def test_without_a_criterion_nothing_is_judged(evaluated: Evaluated) -> None:
-    found = section(model("int8", baseline_accuracy(evaluated([False] * 5))), criterion=Criterion("none"))
-    assert (found.status, found.reasons, exit_code(found, None)) == ("not asked", (), ExitCode.DONE)
+    verdict = section(model("int8", baseline_accuracy(evaluated([False] * 5))), criterion=Criterion("none"))
+    assert (verdict.status, verdict.reasons, exit_code(verdict, None)) == ("not asked", (), ExitCode.DONE)
 
 
 def test_the_demonstration_says_what_it_does_not_prove(evaluated: Evaluated) -> None:
-    found = section(model("int8", judged(evaluated, 0)), demonstration=True)
-    assert found.status == "met"
-    assert "20 photographs" in found.reasons[-1]
+    verdict = section(model("int8", judged(evaluated, 0)), demonstration=True)
+    assert verdict.status == "met"
+    assert "20 photographs" in verdict.reasons[-1]

@@ -72,8 +72,8 @@ def test_the_same_images_give_the_same_crops_in_every_layout(
     crops = crop_images(images, SMALL, tmp_path / "cache", workers=workers)
     assert crops.labels is not None
     expected = dict(layouts.images.values())
-    found = {images.read(index): int(crops.labels[index]) for index in range(len(images))}
-    assert found == expected
+    labels = {images.read(index): int(crops.labels[index]) for index in range(len(images))}
+    assert labels == expected
     flat = crop_images(
         open_images(*OPENED["flat folder with label file"](type(layouts)(new(tmp_path), layouts.images)), classes=1000),
         SMALL,
@@ -152,7 +152,7 @@ def test_the_real_images_give_the_same_crops_from_every_container(real_layouts: 
     sized = PRESETS["caffe"].for_input_size(64, 64)
     real_layouts.images = dict(list(real_layouts.images.items())[::4])
     devkit = real_layouts.devkit()
-    found = [
+    cropped = [
         crop_images(open_images(data, labels, classes=1000), sized, tmp_path / "cache")
         for data, labels in (
             (real_layouts.flat(), real_layouts.label_file()),
@@ -163,6 +163,6 @@ def test_the_real_images_give_the_same_crops_from_every_container(real_layouts: 
             (real_layouts.arrow("stream"), None),
         )
     ]
-    assert [len(crops) for crops in found] == [125] * 6
-    assert len({crops.fingerprint for crops in found}) == 1
-    assert all(np.array_equal(np.bincount(crops.labels), np.bincount(found[0].labels)) for crops in found)  # type: ignore[arg-type]
+    assert [len(crops) for crops in cropped] == [125] * 6
+    assert len({crops.fingerprint for crops in cropped}) == 1
+    assert all(np.array_equal(np.bincount(crops.labels), np.bincount(cropped[0].labels)) for crops in cropped)  # type: ignore[arg-type]

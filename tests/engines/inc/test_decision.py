@@ -50,16 +50,18 @@ def test_a_recipe_of_its_own_decisions_is_the_same_recipe(decisions: list[OpDeci
 
 
 def test_ops_in_fp32_are_named_in_the_recipe():
-    found = recipe(decision("c2", state=FP32), decision("c1", state=FP32), decision("c0"), decision("p", "Pool", FP32))
-    assert found.float_nodes == ("c1", "c2", "p")
-    assert found.float_op_types == ("Pool",)
-    assert found.per_channel
+    decided = recipe(
+        decision("c2", state=FP32), decision("c1", state=FP32), decision("c0"), decision("p", "Pool", FP32)
+    )
+    assert decided.float_nodes == ("c1", "c2", "p")
+    assert decided.float_op_types == ("Pool",)
+    assert decided.per_channel
 
 
 def test_the_recipe_says_what_it_needs_to_be_built_again():
-    found = recipe(decision("c"))
-    assert calibration_images_of(found) == 100
-    assert container_of(found) == "qlinear"
+    decided = recipe(decision("c"))
+    assert calibration_images_of(decided) == 100
+    assert container_of(decided) == "qlinear"
 
 
 def test_the_kept_share_tells_a_model_put_back_to_fp32():

@@ -153,10 +153,10 @@ def test_the_same_search_gives_the_same_bytes(
     _, second = failing(tmp_path / "work", model)
     assert [trial.recipe for trial in second] == [trial.recipe for trial in first]
     assert len({trial.artifact.sha256 for trial in first if trial.artifact}) > 1
-    for one, other in zip(first, second, strict=True):
-        assert one.artifact is not None
-        assert other.artifact is not None
-        assert one.artifact.path.read_bytes() == other.artifact.path.read_bytes()
+    for trial, again in zip(first, second, strict=True):
+        assert trial.artifact is not None
+        assert again.artifact is not None
+        assert trial.artifact.path.read_bytes() == again.artifact.path.read_bytes()
 
 
 @pytest.mark.parametrize("index", [0, 1])

@@ -71,13 +71,13 @@ def candidate(fp32: ModelProto, images: NDArray[np.float32]) -> ModelProto:
 
 
 def _only(graph: Graph, op_type: str) -> NodeProto:
-    (found,) = (node for node in graph.nodes if node.op_type == op_type)
-    return found
+    (node,) = (node for node in graph.nodes if node.op_type == op_type)
+    return node
 
 
 def scores(model: ModelProto, images: NDArray[np.float32]) -> NDArray[np.float32]:
-    found: NDArray[np.float32] = open_exact_session(model).run(None, {"x": images})[0]
-    return found
+    scored: NDArray[np.float32] = open_exact_session(model).run(None, {"x": images})[0]
+    return scored
 
 
 def test_without_a_placement_the_candidate_is_what_neural_compressor_built(
@@ -138,10 +138,10 @@ def test_the_same_recipe_gives_the_same_model_again(candidate: ModelProto, fp32:
 
 
 def test_stored_weights_are_off_by_half_a_level_at_most_where_nothing_is_clipped(fp32: ModelProto) -> None:
-    (layer,) = (one for one in layers(fp32) if one.node == "conv")
+    (layer,) = (layer for layer in layers(fp32) if layer.node == "conv")
     weights = Graph(fp32).constant("w")
     assert weights is not None
-    found = stored_weights(layer, weights)
-    assert np.abs(found.levels).max() <= 127
-    error = np.abs(found.levels * found.aligned_scales - weights)
-    assert np.all(error <= found.aligned_scales * 0.5 * (1 + 1e-5) + np.abs(weights) * (np.abs(found.levels) == 127))
+    stored = stored_weights(layer, weights)
+    assert np.abs(stored.levels).max() <= 127
+    error = np.abs(stored.levels * stored.aligned_scales - weights)
+    assert np.all(error <= stored.aligned_scales * 0.5 * (1 + 1e-5) + np.abs(weights) * (np.abs(stored.levels) == 127))

@@ -108,66 +108,68 @@ def choose(bench: Recorded, **settings: float):  # type: ignore[no-untyped-def]
 
 
 def test_where_int8_is_faster_everywhere_nothing_changes(bench) -> None:  # type: ignore[no-untyped-def]
-    found = choose(bench(WITH_VNNI))
-    assert found.chosen.kind == "as tuned"
-    assert found.chosen.recipe == Recipe(engine="inc")
-    assert [option.kind for option in found.options] == ["as tuned"]
-    assert found.reason == "no layer measures slower in int8 here"
+    choice = choose(bench(WITH_VNNI))
+    assert choice.chosen.kind == "as tuned"
+    assert choice.chosen.recipe == Recipe(engine="inc")
+    assert [option.kind for option in choice.options] == ["as tuned"]
+    assert choice.reason == "no layer measures slower in int8 here"
 
 
 def test_a_layer_that_is_slower_in_int8_goes_back_to_float_and_its_weights_stay_in_int8(bench) -> None:  # type: ignore[no-untyped-def]
-    found = choose(bench(SLOW_STEM))
-    assert found.chosen.kind == "fastest"
-    assert found.chosen.recipe.stored_nodes == ("stem",)
-    assert placed_nodes(found.chosen.recipe) == ("stem",)
-    assert found.chosen.gain.ratio > 1
-    assert found.chosen.speedup.ratio > found.options[0].speedup.ratio
+    choice = choose(bench(SLOW_STEM))
+    assert choice.chosen.kind == "fastest"
+    assert choice.chosen.recipe.stored_nodes == ("stem",)
+    assert placed_nodes(choice.chosen.recipe) == ("stem",)
+    assert choice.chosen.gain.ratio > 1
+    assert choice.chosen.speedup.ratio > choice.options[0].speedup.ratio
 
 
 def test_where_int8_cannot_win_everything_computes_in_float_on_weights_stored_in_int8(bench) -> None:  # type: ignore[no-untyped-def]
     recorded = bench(WITHOUT)
-    found = choose(recorded)
-    assert found.chosen.kind == "float"
-    assert set(found.chosen.recipe.stored_nodes) == set(WEIGHTED)
-    assert set(WEIGHTED) <= set(found.chosen.recipe.float_nodes)
-    assert found.chosen.speedup.ratio == 1.0
-    assert "slower than fp32" in found.reason
-    model = recorded.built(found.chosen.recipe).proto()
+    choice = choose(recorded)
+    assert choice.chosen.kind == "float"
+    assert set(choice.chosen.recipe.stored_nodes) == set(WEIGHTED)
+    assert set(WEIGHTED) <= set(choice.chosen.recipe.float_nodes)
+    assert choice.chosen.speedup.ratio == 1.0
+    assert "slower than fp32" in choice.reason
+    model = recorded.built(choice.chosen.recipe).proto()
     assert not {"QuantizeLinear", "DequantizeLinear"} & {node.op_type for node in model.graph.node}
 
 
 def test_weights_that_break_the_criterion_stay_in_fp32_the_most_sensitive_first(bench) -> None:  # type: ignore[no-untyped-def]
-    found = choose(bench(WITHOUT, {"stem": 0.08, "right": 0.06, "left": 0.02, "last": 0.02}))
-    assert found.chosen.met
-    assert set(found.chosen.recipe.stored_nodes) == {"left", "right", "last"}
+    choice = choose(bench(WITHOUT, {"stem": 0.08, "right": 0.06, "left": 0.02, "last": 0.02}))
+    assert choice.chosen.met
+    assert set(choice.chosen.recipe.stored_nodes) == {"left", "right", "last"}
 
 
 def test_down_to_the_fp32_model_itself(bench, fp32: ModelProto) -> None:  # type: ignore[no-untyped-def]
     recorded = bench(WITHOUT, dict.fromkeys(WEIGHTED, 5.0))
-    found = choose(recorded)
-    assert found.chosen.met
-    assert found.chosen.recipe.stored_nodes == ()
-    assert found.reason.endswith("the model is fp32 itself")
-    assert recorded.built(found.chosen.recipe).graph_sha256 == save_model(fp32, recorded.folder / "x.onnx").graph_sha256
+    choice = choose(recorded)
+    assert choice.chosen.met
+    assert choice.chosen.recipe.stored_nodes == ()
+    assert choice.reason.endswith("the model is fp32 itself")
+    assert (
+        recorded.built(choice.chosen.recipe).graph_sha256 == save_model(fp32, recorded.folder / "x.onnx").graph_sha256
+    )
 
 
 def test_where_the_tuned_model_misses_the_criterion_the_fastest_rung_that_meets_it_is_taken(bench) -> None:  # type: ignore[no-untyped-def]
-    found = choose(bench(WITH_VNNI, {"right": 0.09}))
-    assert found.chosen.kind == "safer"
-    assert found.chosen.met
-    assert "right" in found.chosen.recipe.float_nodes
-    assert "last" not in found.chosen.recipe.float_nodes
-    assert found.chosen.speedup.ratio > 1
+    choice = choose(bench(WITH_VNNI, {"right": 0.09}))
+    assert choice.chosen.kind == "safer"
+    assert choice.chosen.met
+    assert "right" in choice.chosen.recipe.float_nodes
+    assert "last" not in choice.chosen.recipe.float_nodes
+    assert choice.chosen.speedup.ratio > 1
 
 
 def test_where_the_tuned_model_is_slow_and_the_fastest_misses_by_chance_a_rung_between_them_is_taken(bench) -> None:  # type: ignore[no-untyped-def]
     slow = {**SLOW_STEM, "stem": (600, 2500)}
-    found = choose(bench(slow, {"right": 0.012, "stem": -0.005}))
-    assert [option.met for option in found.options[:2]] == [True, False]
-    assert found.options[0].speedup.high < 1
-    assert found.chosen.kind == "safer"
-    assert set(WEIGHTED) & set(found.chosen.recipe.float_nodes) == {"stem", "right"}
-    assert found.chosen.speedup.low > 1
+    choice = choose(bench(slow, {"right": 0.012, "stem": -0.005}))
+    assert [option.met for option in choice.options[:2]] == [True, False]
+    assert choice.options[0].speedup.high < 1
+    assert choice.chosen.kind == "safer"
+    assert set(WEIGHTED) & set(choice.chosen.recipe.float_nodes) == {"stem", "right"}
+    assert choice.chosen.speedup.low > 1
 
 
 def test_a_model_that_is_no_faster_than_fp32_and_larger_gives_way_to_the_smaller_one(fp32, candidate, bench) -> None:  # type: ignore[no-untyped-def]
@@ -176,9 +178,9 @@ def test_a_model_that_is_no_faster_than_fp32_and_larger_gives_way_to_the_smaller
     recorded.conversion = 0.0
     large = placed(candidate, fp32, Recipe(engine="inc", details=(("placed", '["right"]'),)))
     recorded.candidate = large  # as where Neural Compressor left the largest layer in fp32
-    found = choose(recorded)
-    assert found.chosen.kind == "float"
-    assert found.chosen.bytes < found.options[0].bytes
+    choice = choose(recorded)
+    assert choice.chosen.kind == "float"
+    assert choice.chosen.bytes < choice.options[0].bytes
     recorded.candidate = candidate
     assert choose(recorded, min_speedup=1.5).chosen.kind == "as tuned"
 
@@ -196,8 +198,8 @@ def test_the_least_number_that_passes_is_found(least: int) -> None:
 
 
 def test_where_none_passes_the_last_is_given() -> None:
-    found = first_that_passes(lambda number: Option("float", Recipe(engine="inc"), met=False, bytes=number), 5)
-    assert (found.met, found.bytes) == (False, 5)
+    option = first_that_passes(lambda number: Option("float", Recipe(engine="inc"), met=False, bytes=number), 5)
+    assert (option.met, option.bytes) == (False, 5)
 
 
 @pytest.mark.parametrize(("lost", "kind"), [(0.0, "smaller"), (0.2, "as tuned")])
@@ -211,7 +213,7 @@ def test_weights_that_neural_compressor_left_in_fp32_are_stored_where_the_criter
     recorded = bench({**WITH_VNNI, "right": (290, 300)}, {"right": lost})
     recorded.candidate = placed(candidate, fp32, with_placement(Recipe(engine="inc"), ["right"], []))
     own = Recipe(engine="inc", float_nodes=("right",))
-    found = PlacementSearch(fp32, recorded.candidate, own, recorded).chosen()
-    assert found.chosen.kind == kind
-    assert found.chosen.recipe.stored_nodes == (("right",) if kind == "smaller" else ())
-    assert found.chosen.bytes == min(option.bytes for option in found.options if option.met)
+    choice = PlacementSearch(fp32, recorded.candidate, own, recorded).chosen()
+    assert choice.chosen.kind == kind
+    assert choice.chosen.recipe.stored_nodes == (("right",) if kind == "smaller" else ())
+    assert choice.chosen.bytes == min(option.bytes for option in choice.options if option.met)

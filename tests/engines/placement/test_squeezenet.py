@@ -81,11 +81,11 @@ def chosen(models: tuple[ModelProto, ModelProto], name: str, folder: Path) -> tu
 def test_most_layers_that_gain_in_int8_stay_there_and_the_first_that_loses_goes_back(
     models: tuple[ModelProto, ModelProto], tmp_path: Path, name: str
 ) -> None:
-    found, profile = chosen(models, name, tmp_path)
-    assert found.chosen.kind == "fastest"
-    assert found.chosen.gain is not None
-    assert found.chosen.gain.low > 1
-    back = set(placed_nodes(found.chosen.recipe) or ())
+    choice, profile = chosen(models, name, tmp_path)
+    assert choice.chosen.kind == "fastest"
+    assert choice.chosen.gain is not None
+    assert choice.chosen.gain.low > 1
+    back = set(placed_nodes(choice.chosen.recipe) or ())
     assert "conv1" in back
     in_fp32 = {op.origin: op.time_ns for op in profile.baseline.operators}
     in_int8 = {op.origin: op.time_ns for op in profile.candidate.operators if op.kind == "int8"}
@@ -96,9 +96,9 @@ def test_most_layers_that_gain_in_int8_stay_there_and_the_first_that_loses_goes_
 
 
 def test_a_pool_that_is_slow_on_integers_goes_back(models: tuple[ModelProto, ModelProto], tmp_path: Path) -> None:
-    found, profile = chosen(models, "squeezenet_float_stem_avx2", tmp_path)
+    choice, profile = chosen(models, "squeezenet_float_stem_avx2", tmp_path)
     slow = max(profile.candidate.operators, key=lambda op: op.time_ns)
     assert slow.origin == "pool1"
-    assert "pool1" in set(placed_nodes(found.chosen.recipe) or ())
-    assert found.chosen.speedup is not None
-    assert found.chosen.speedup.ratio >= 1
+    assert "pool1" in set(placed_nodes(choice.chosen.recipe) or ())
+    assert choice.chosen.speedup is not None
+    assert choice.chosen.speedup.ratio >= 1

@@ -36,10 +36,10 @@ def test_it_is_near_the_best_range_of_a_full_search(kind, symmetric, width, one_
     # Evenly spaced quantiles: a drawn sample's own outliers would decide what is best for it.
     half = -np.log(1.0 - (np.arange(100_000) + 0.5) / 100_000)
     values = distribution(width * (half if one_sided else np.append(half, -half)))
-    found = squared_error(values.histogram, grid_of(*laplace(values, grid_of)))
+    error = squared_error(values.histogram, grid_of(*laplace(values, grid_of)))
     ends = width * np.linspace(2.0, 16.0, 150)
     best = min(squared_error(values.histogram, grid_of(0.0 if one_sided else -end, end)) for end in ends)
-    assert found <= 1.03 * best
+    assert error <= 1.03 * best
 
 
 @given(st.integers(0, 50), st.booleans())

@@ -80,20 +80,20 @@ def cores_of(placements) -> list[tuple[int, ...]]:
 
 
 def test_two_instances_of_one_core_on_a_machine_of_two():
-    found = place_instances(2, 1, cores=(0, 1), nodes=((0, 1),))
-    assert cores_of(found) == [(0,), (1,)]
-    assert [placement.node for placement in found] == [0, 0]
+    placements = place_instances(2, 1, cores=(0, 1), nodes=((0, 1),))
+    assert cores_of(placements) == [(0,), (1,)]
+    assert [placement.node for placement in placements] == [0, 0]
 
 
 def test_instances_are_spread_over_nodes_and_none_crosses_one():
-    found = place_instances(4, 3, cores=range(16), nodes=(range(8), range(8, 16)))
-    assert cores_of(found) == [(0, 1, 2), (8, 9, 10), (3, 4, 5), (11, 12, 13)]
-    assert [placement.node for placement in found] == [0, 1, 0, 1]
+    placements = place_instances(4, 3, cores=range(16), nodes=(range(8), range(8, 16)))
+    assert cores_of(placements) == [(0, 1, 2), (8, 9, 10), (3, 4, 5), (11, 12, 13)]
+    assert [placement.node for placement in placements] == [0, 1, 0, 1]
 
 
 def test_an_instance_larger_than_any_node_crosses_them_and_says_so():
-    found = place_instances(1, 6, cores=range(8), nodes=(range(4), range(4, 8)))
-    assert found[0].node is None
+    placements = place_instances(1, 6, cores=range(8), nodes=(range(4), range(4, 8)))
+    assert placements[0].node is None
 
 
 def test_physical_cores_come_before_hyper_threads():

@@ -49,8 +49,8 @@ def test_what_moves_the_machine_does_not_move_the_estimate(simulate, plan, facto
 
 def test_the_same_drift_moves_a_comparison_of_one_after_the_other(simulate, plan):
     simulation = simulate(lambda name, now, run: TIMES[name] * slowing_by_half(now))
-    one, other = simulation.blocks(("fp32",), plan, rounds=25), simulation.blocks(("int8",), plan, rounds=25)
-    ratio = np.median([b.median_ns for b in one]) / np.median([b.median_ns for b in other])
+    fp32, int8 = simulation.blocks(("fp32",), plan, rounds=25), simulation.blocks(("int8",), plan, rounds=25)
+    ratio = np.median([b.median_ns for b in fp32]) / np.median([b.median_ns for b in int8])
     assert abs(ratio / TRUE - 1) > 0.05
 
 

@@ -9,9 +9,9 @@ from quantize.measurement.timing.doubts import doubts
 
 
 def names(measurement) -> list[str]:
-    found = doubts(measurement)
-    assert all(doubt.text and doubt.advice for doubt in found)
-    return [doubt.name for doubt in found]
+    doubted = doubts(measurement)
+    assert all(doubt.text and doubt.advice for doubt in doubted)
+    return [doubt.name for doubt in doubted]
 
 
 def test_a_quiet_measurement_has_no_doubts(recorded):
@@ -37,9 +37,9 @@ def test_each_cause_is_named_alone(changed, part, values, name):
 
 
 def test_more_threads_than_cores_are_a_doubt(changed):
-    found = changed(environment={"threads": 3}, before={"load_average": 0.0})
-    assert names(found) == ["too few cores"]
-    assert "3 threads share 2 cores" in doubts(found)[0].text
+    measurement = changed(environment={"threads": 3}, before={"load_average": 0.0})
+    assert names(measurement) == ["too few cores"]
+    assert "3 threads share 2 cores" in doubts(measurement)[0].text
 
 
 @pytest.mark.parametrize(
@@ -74,9 +74,9 @@ def test_a_wide_spread_is_a_doubt_that_names_the_model(recorded):
         factor = 1.5 if block.round % 2 else 1
         return block.model_copy(update={"runs_ns": tuple(int(ns * factor) for ns in block.runs_ns)})
 
-    found = doubts(recorded.model_copy(update={"blocks": tuple(map(swinging, recorded.blocks))}))
-    assert [doubt.name for doubt in found] == ["spread"]
-    assert "(fp32)" in found[0].text
+    doubted = doubts(recorded.model_copy(update={"blocks": tuple(map(swinging, recorded.blocks))}))
+    assert [doubt.name for doubt in doubted] == ["spread"]
+    assert "(fp32)" in doubted[0].text
 
 
 def test_interrupted_runs_are_a_doubt(recorded):

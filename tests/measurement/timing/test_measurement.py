@@ -34,7 +34,7 @@ def test_raw_nanoseconds_survive_json(measured):
 
 
 def test_the_speed_up_of_the_control_is_apart_from_the_candidates(measured):
-    assert [found.candidate for found in speedups(measured)] == ["int8"]
+    assert [gain.candidate for gain in speedups(measured)] == ["int8"]
     control = control_speedup(measured)
     assert control is not None
     assert control.candidate == "fp32 again"

@@ -30,13 +30,13 @@ def encoded() -> list[bytes]:
 
 def test_every_image_is_timed_stage_by_stage_and_as_a_whole(tiny, encoded):
     prepare = preparation(PREPROCESSING)
-    found = measure_stages(Plan(models={"a": tiny, "b": tiny}), encoded, {"a": prepare, "b": prepare})
-    assert [one.name for one in found] == ["a", "b"]
-    for one in found:
-        assert len(one.preprocessing_ns) == len(one.inference_ns) == len(one.postprocessing_ns) == 7
-        assert len(one.end_to_end_ns) == 14
-        assert all(type(ns) is int and ns > 0 for ns in one.preprocessing_ns + one.end_to_end_ns)
-    assert StageTimes.model_validate_json(found[0].model_dump_json()) == found[0]
+    measured = measure_stages(Plan(models={"a": tiny, "b": tiny}), encoded, {"a": prepare, "b": prepare})
+    assert [times.name for times in measured] == ["a", "b"]
+    for times in measured:
+        assert len(times.preprocessing_ns) == len(times.inference_ns) == len(times.postprocessing_ns) == 7
+        assert len(times.end_to_end_ns) == 14
+        assert all(type(ns) is int and ns > 0 for ns in times.preprocessing_ns + times.end_to_end_ns)
+    assert StageTimes.model_validate_json(measured[0].model_dump_json()) == measured[0]
 
 
 def test_a_model_that_takes_four_images_at_once_gets_one_four_times(tiny, encoded, tmp_path):
@@ -45,24 +45,24 @@ def test_a_model_that_takes_four_images_at_once_gets_one_four_times(tiny, encode
         value.type.tensor_type.shape.dim[0].dim_value = 4
     onnx.save(model, tmp_path / "four.onnx")
     plan = Plan(models={"four": tmp_path / "four.onnx"})
-    (found,) = measure_stages(plan, encoded, {"four": preparation(PREPROCESSING)})
-    assert len(found.inference_ns) == len(encoded)
+    (times,) = measure_stages(plan, encoded, {"four": preparation(PREPROCESSING)})
+    assert len(times.inference_ns) == len(encoded)
 
 
 def test_the_time_limit_ends_it_after_a_whole_image(tiny, encoded):
     ticks = iter(range(0, 10**15, 10**9))
     plan = Plan(models={"a": tiny}, max_seconds=20)
-    (found,) = measure_stages(plan, encoded, {"a": preparation(PREPROCESSING)}, clock=lambda: next(ticks))
-    assert 1 <= len(found.inference_ns) < 7
-    assert len(found.end_to_end_ns) == 2 * len(found.inference_ns)
+    (times,) = measure_stages(plan, encoded, {"a": preparation(PREPROCESSING)}, clock=lambda: next(ticks))
+    assert 1 <= len(times.inference_ns) < 7
+    assert len(times.end_to_end_ns) == 2 * len(times.inference_ns)
 
 
 def test_the_input_is_what_the_preprocessing_says_in_either_layout(encoded):
-    one = preparation(PREPROCESSING)(encoded[0])
-    other = preparation(PREPROCESSING, layout="NHWC")(encoded[0])
-    assert one.shape == (1, 3, 8, 8)
-    assert np.array_equal(one.transpose(0, 2, 3, 1), other)
-    assert one.dtype == np.float32
+    nchw = preparation(PREPROCESSING)(encoded[0])
+    nhwc = preparation(PREPROCESSING, layout="NHWC")(encoded[0])
+    assert nchw.shape == (1, 3, 8, 8)
+    assert np.array_equal(nchw.transpose(0, 2, 3, 1), nhwc)
+    assert nchw.dtype == np.float32
 
 
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
@@ -70,10 +70,10 @@ def test_a_model_that_takes_pixels_gets_them_without_any_work_on_floats(encoded,
     pixels = PREPROCESSING.without_normalization()
     crop = pixels.crop_image(decode_image(encoded[0]))
     monkeypatch.setattr(type(pixels), "normalize", lambda *_: pytest.fail("floats were made"))
-    found = preparation(pixels, layout=layout, dtype="uint8")(encoded[0])
-    assert found.dtype == np.uint8
-    assert np.array_equal(found[0], crop if layout == "NHWC" else crop.transpose(2, 0, 1))
-    assert found.flags.c_contiguous
+    prepared = preparation(pixels, layout=layout, dtype="uint8")(encoded[0])
+    assert prepared.dtype == np.uint8
+    assert np.array_equal(prepared[0], crop if layout == "NHWC" else crop.transpose(2, 0, 1))
+    assert prepared.flags.c_contiguous
     with pytest.raises(ValueError, match="takes pixels was given a normalization"):
         preparation(PREPROCESSING, layout=layout, dtype="uint8")(encoded[0])
 
@@ -86,7 +86,7 @@ def test_the_five_best_classes_come_best_first(shape):
 
 def test_the_end_to_end_speed_up_is_paired_by_image():
     decode = np.repeat(np.linspace(1e6, 9e6, 10), 2)
-    one, other = (
+    fp32, int8 = (
         StageTimes(
             name=name,
             preprocessing_ns=(),
@@ -96,7 +96,7 @@ def test_the_end_to_end_speed_up_is_paired_by_image():
         )
         for name, factor in (("fp32", 1.5), ("int8", 1.0))
     )
-    found = end_to_end_speedup(one, other)
-    assert found is not None
-    assert found.ratio == pytest.approx(1.5, rel=1e-5)
-    assert found.rounds == 10
+    gain = end_to_end_speedup(fp32, int8)
+    assert gain is not None
+    assert gain.ratio == pytest.approx(1.5, rel=1e-5)
+    assert gain.rounds == 10

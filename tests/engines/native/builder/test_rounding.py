@@ -26,9 +26,9 @@ def output_error(rows, levels, scales, moments):
 def test_the_outputs_change_less_than_with_the_nearest_levels(seed, shape):
     rows, moments = problem(seed, *shape)
     scales = scales_by_maximum(rows, 127)
-    found = least_squares_levels(rows, scales, RoundingProblem.of(moments), 127)
+    levels = least_squares_levels(rows, scales, RoundingProblem.of(moments), 127)
     nearest = nearest_levels(rows, scales, 127)
-    assert output_error(rows, found, scales, moments) < 1.001 * output_error(rows, nearest, scales, moments)
+    assert output_error(rows, levels, scales, moments) < 1.001 * output_error(rows, nearest, scales, moments)
 
 
 @given(st.integers(0, 1000))

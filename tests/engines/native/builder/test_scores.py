@@ -55,8 +55,8 @@ def test_the_mean_difference_of_every_class_is_as_good_as_gone_after_the_correct
 
 @pytest.mark.parametrize("batch", [1, 3, 8, 20, 64])
 def test_a_model_of_a_fixed_batch_sees_every_image_once(batch):
-    found = logits(ending("Softmax", shape=(batch, 4)), IMAGES)
-    assert np.array_equal(found, logits(ending("Softmax"), IMAGES))
+    scores = logits(ending("Softmax", shape=(batch, 4)), IMAGES)
+    assert np.array_equal(scores, logits(ending("Softmax"), IMAGES))
 
 
 @pytest.mark.parametrize("cuts", [(8,), (3, 4, 5, 19), (1, 17)])
@@ -72,7 +72,7 @@ def test_a_batch_is_let_go_of_once_it_has_run():
         for _ in range(30):
             batch = np.ones((16, 4), np.float32)
             given.append(weakref.ref(batch))
-            alive.append(sum(one() is not None for one in given))
+            alive.append(sum(reference() is not None for reference in given))
             yield batch
             del batch
 

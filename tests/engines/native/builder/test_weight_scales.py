@@ -33,8 +33,8 @@ def test_reduced_range_keeps_weights_within_seven_bits(model, statistics):
 def test_scales_by_squared_error_lower_the_error_of_the_weights(model, statistics):
     def weight_error(corrections):
         quantized = quantize_graph(model, RECIPE.but(corrections=corrections), statistics)
-        found = {tensor.name: numpy_helper.to_array(tensor) for tensor in quantized.graph.initializer}
-        restored = found["w3_quantized"] * found["w3_scale"][:, None, None, None]
+        tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in quantized.graph.initializer}
+        restored = tensors["w3_quantized"] * tensors["w3_scale"][:, None, None, None]
         original = next(numpy_helper.to_array(t) for t in model.graph.initializer if t.name == "w3")
         return ((restored - original) ** 2).sum()
 

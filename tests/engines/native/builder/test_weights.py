@@ -24,10 +24,10 @@ def test_least_squares_rounding_is_built_into_the_candidate(model, statistics, m
     nearest, rounded = (
         quantize_graph(model, RECIPE.but(corrections=names), statistics, moments) for names in ((), (ROUNDING,))
     )
-    found = [
+    quantized = [
         {tensor.name: numpy_helper.to_array(tensor).astype(int) for tensor in candidate.graph.initializer}
         for candidate in (nearest, rounded)
     ]
     weights = [f"w{index}_quantized" for index in range(5)]
-    assert not all(np.array_equal(found[0][name], found[1][name]) for name in weights)
+    assert not all(np.array_equal(quantized[0][name], quantized[1][name]) for name in weights)
     assert error(model, rounded) < 0.01 * scores(model).var()

@@ -112,7 +112,7 @@ def test_a_layer_with_weights_always_counts():
 
 def test_no_neighbour_is_proposed_that_changes_nothing():
     costs = costs_of(between_convs("Add"))
-    found = list(neighbours(costs, frozenset()))
-    assert frozenset({"between"}) not in found
-    assert frozenset({"before"}) in found
-    assert len(found) == len(set(found))
+    moves = list(neighbours(costs, frozenset()))
+    assert frozenset({"between"}) not in moves
+    assert frozenset({"before"}) in moves
+    assert len(moves) == len(set(moves))

@@ -28,9 +28,9 @@ def test_a_model_of_a_fixed_batch_is_searched_on_all_images(search_in, images, t
     ten = [Batch(tuple(str(at) for at in part), images[part.start : part.stop], None) for part in parts]
     given = {"images": ten, "wanted": Criterion("none"), "corrections": CORRECTIONS}
     expected = searched(search_in(tmp_path / "free", **given))
-    found = searched(search_in(tmp_path / "fixed", searched=fixed, **given))
-    assert found.chosen.trial.artifact.contract.fixed_batch == batch
-    assert found.sensitivity.images == 10
-    assert dict(found.fidelity) == pytest.approx(dict(expected.fidelity), rel=1e-2)
-    assert found.sensitivity.weights == pytest.approx(dict(expected.sensitivity.weights), rel=1e-2)
-    assert found.sensitivity.tensors == pytest.approx(dict(expected.sensitivity.tensors), rel=1e-2)
+    result = searched(search_in(tmp_path / "fixed", searched=fixed, **given))
+    assert result.chosen.trial.artifact.contract.fixed_batch == batch
+    assert result.sensitivity.images == 10
+    assert dict(result.fidelity) == pytest.approx(dict(expected.fidelity), rel=1e-2)
+    assert result.sensitivity.weights == pytest.approx(dict(expected.sensitivity.weights), rel=1e-2)
+    assert result.sensitivity.tensors == pytest.approx(dict(expected.sensitivity.tensors), rel=1e-2)

@@ -62,12 +62,12 @@ def test_many_corners_are_thinned_out():
 
 def test_neighbours_differ_in_one_op_or_a_pair_and_the_fastest_come_first():
     given_costs = costs([50] * 5, [49] * 5, [0] * 5, [0] * 5, 0.001, fixed=frozenset({"e"}))
-    found = list(neighbours(given_costs, frozenset({"e"})))
-    assert found
-    for moved in found:
+    moves = list(neighbours(given_costs, frozenset({"e"})))
+    assert moves
+    for moved in moves:
         assert "e" in moved
         assert 1 <= len(moved - {"e"}) <= 2
-    times = [given_costs.time_ns(moved) for moved in found]
+    times = [given_costs.time_ns(moved) for moved in moves]
     assert times == sorted(times)
     assert all(time <= 1.02 * given_costs.time_ns(frozenset({"e"})) for time in times)
 

@@ -51,18 +51,18 @@ def broken(model, path):
 
 def test_the_model_itself_passes_for_certain_on_all_images_or_before(race, model):
     judge, looked_at, accuracy = race
-    found = judge(Criterion("top1", baseline=accuracy, relative=0.01))(model)
-    assert found.met
-    assert found.images == sum(looked_at)
-    assert found.total == 400
+    judgement = judge(Criterion("top1", baseline=accuracy, relative=0.01))(model)
+    assert judgement.met
+    assert judgement.images == sum(looked_at)
+    assert judgement.total == 400
 
 
 def test_a_broken_candidate_is_rejected_after_the_first_images(race, model, tmp_path):
     judge, _, accuracy = race
-    found = judge(Criterion("top1", baseline=accuracy, relative=0.01))(broken(model, tmp_path / "broken.onnx"))
-    assert not found.met
-    assert found.images < 400
-    assert not found.complete
+    judgement = judge(Criterion("top1", baseline=accuracy, relative=0.01))(broken(model, tmp_path / "broken.onnx"))
+    assert not judgement.met
+    assert judgement.images < 400
+    assert not judgement.complete
 
 
 def test_agreement_is_raced_without_looking_at_labels(race, model, tmp_path):

@@ -53,25 +53,25 @@ def test_what_theory_does_not_promise_has_to_improve_beyond_chance():
 
 
 def test_the_rule_with_the_least_divergence_wins():
-    found = choose_rule(
+    choice = choose_rule(
         start(RECIPE, measure_of(lambda recipe: {"a": 3, "b": 1, "c": 2}[recipe.range_rule])),
         ("a", "b", "c"),
         measure_of(lambda recipe: {"a": 3, "b": 1, "c": 2}[recipe.range_rule]),
     )
-    assert found.recipe.range_rule == "b"
+    assert choice.recipe.range_rule == "b"
 
 
 def test_only_corrections_that_help_are_kept_in_the_order_of_application():
     gain = {"third": 1.0, "first": 0.5, "second": -0.5}
     measure = measure_of(lambda recipe: 5 - sum(gain[name] for name in recipe.corrections))
-    found = choose_corrections(start(RECIPE, measure), ("third", "second", "first"), ORDER, measure)
-    assert found.recipe.corrections == ("first", "third")
+    choice = choose_corrections(start(RECIPE, measure), ("third", "second", "first"), ORDER, measure)
+    assert choice.recipe.corrections == ("first", "third")
 
 
 def test_a_tensor_gets_a_rule_of_its_own_only_where_that_helps():
     measure = measure_of(lambda recipe: 1.0 - (("t", "b") in recipe.range_rules) + (("u", "b") in recipe.range_rules))
-    found = choose_tensor_rules(start(RECIPE, measure), ("u", "t"), ("a", "b"), measure)
-    assert found.recipe.range_rules == (("t", "b"),)
+    choice = choose_tensor_rules(start(RECIPE, measure), ("u", "t"), ("a", "b"), measure)
+    assert choice.recipe.range_rules == (("t", "b"),)
 
 
 @pytest.mark.parametrize(

@@ -69,12 +69,12 @@ def test_as_fast_are_those_that_noise_cannot_tell_from_the_fastest_of_those_that
 def test_nothing_on_the_pareto_front_is_beaten_in_both(figures):
     candidates = [candidate(index, metric, speedup) for index, (metric, speedup) in enumerate(figures)]
     front = pareto(candidates)
-    for one in front:
+    for best in front:
         for other in candidates:
-            better = other.trial.metric > one.trial.metric and other.speedup > one.speedup
+            better = other.trial.metric > best.trial.metric and other.speedup > best.speedup
             assert not better
     for other in candidates:
-        assert any(one.trial.metric >= other.trial.metric and one.speedup >= other.speedup for one in front)
+        assert any(best.trial.metric >= other.trial.metric and best.speedup >= other.speedup for best in front)
 
 
 def test_a_metric_of_fewer_images_does_not_decide_what_is_nearest():

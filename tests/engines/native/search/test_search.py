@@ -41,7 +41,7 @@ def test_the_fastest_candidate_that_meets_the_goal_is_chosen(search_in, criterio
     assert criterion.met(agreement(result.chosen.trial.artifact))
     assert result.chosen.speedup == pytest.approx(2.5)
     assert [trial.index for trial in trials] == list(range(len(trials)))
-    assert {one.trial.recipe.id for one in result.candidates} == {trial.recipe.id for trial in trials}
+    assert {candidate.trial.recipe.id for candidate in result.candidates} == {trial.recipe.id for trial in trials}
     assert result.stopped == "search finished"
     assert set(result.seconds) >= {"calibrate", "choose recipe", "sensitivity", "profile", "build", "evaluate"}
 
@@ -84,8 +84,8 @@ def test_a_goal_that_nothing_meets_has_no_chosen_candidate_but_a_best_one(search
     _, result = finished(search_in(tmp_path, wanted=UNREACHABLE))
     assert result.chosen is None
     assert result.best is not None
-    assert all(not one.met for one in result.candidates)
-    assert all(one.trial.recipe.float_nodes != ("everything",) for one in result.candidates)
+    assert all(not candidate.met for candidate in result.candidates)
+    assert all(candidate.trial.recipe.float_nodes != ("everything",) for candidate in result.candidates)
 
 
 def slow_integers(clock):
@@ -123,7 +123,7 @@ def test_weights_that_break_the_goal_are_kept_in_fp32_the_most_sensitive_first(s
 
     _, result = finished(search_in(tmp_path, judge=judge))
     sensitivity = result.sensitivity.weights
-    passing = [stored_in(one.trial.artifact) for one in result.candidates if one.met]
+    passing = [stored_in(candidate.trial.artifact) for candidate in result.candidates if candidate.met]
     assert max(passing, key=len) == set(sorted(sensitivity, key=sensitivity.get)[:2])
 
 
@@ -286,9 +286,9 @@ def test_where_no_integers_can_be_had_the_search_goes_on_in_fp32(search_in, cloc
     else:
         clock.profile = not_opened
     search = search_in(tmp_path)
-    found, result = finished(search)
-    assert found[0].failure.stage == stage
-    assert "no kernel" in found[0].failure.error
+    trials, result = finished(search)
+    assert trials[0].failure.stage == stage
+    assert "no kernel" in trials[0].failure.error
     assert result.chosen is not None
     assert result.chosen.stage == "stored"
 
@@ -299,8 +299,8 @@ def test_a_candidate_that_onnxruntime_does_not_open_is_a_failed_trial(search_in,
             raise ModelError("onnxruntime cannot load it")
         return Judgement(metric=0.95, met=True, images=40, total=40)
 
-    found, result = finished(search_in(tmp_path, judge=judge))
-    assert {trial.failure.stage for trial in found if trial.failure} == {"evaluate"}
+    trials, result = finished(search_in(tmp_path, judge=judge))
+    assert {trial.failure.stage for trial in trials if trial.failure} == {"evaluate"}
     assert result.chosen is not None
 
 
@@ -332,8 +332,8 @@ def test_a_slower_candidate_is_not_chosen_however_near_to_fp32(search_in, clock,
     _, result = finished(search_in(tmp_path, neighbours=6))
     assert result.chosen is result.candidates[0]
     assert result.timed
-    assert any(one.speedup < result.chosen.speedup for one in result.timed)
-    assert not any(one.speedup > result.chosen.speedup for one in result.timed)
+    assert any(candidate.speedup < result.chosen.speedup for candidate in result.timed)
+    assert not any(candidate.speedup > result.chosen.speedup for candidate in result.timed)
 
 
 def test_a_trial_took_the_time_of_all_that_was_done_for_it(search_in, clock, model, tmp_path):

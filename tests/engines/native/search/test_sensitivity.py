@@ -26,8 +26,8 @@ def measured(model, batches, tmp_path_factory):
     scorer = Scorer(model, batches, most=24, threads=2)
     graph = op_graph(proto, op_types_of(RECIPE))
     changed = weights.changed(proto)
-    found = measure_sensitivity(proto, graph, changed, weights.added_biases, grids, scorer, fixed_batch=None)
-    return found, weights, grids, scorer, builder.graph(proto, RECIPE, statistics)
+    sensitivity = measure_sensitivity(proto, graph, changed, weights.added_biases, grids, scorer, fixed_batch=None)
+    return sensitivity, weights, grids, scorer, builder.graph(proto, RECIPE, statistics)
 
 
 def with_weights(proto, weights, unit):
@@ -65,25 +65,27 @@ def with_rounded(proto, tensor, grid: Grid):
 
 
 def test_the_pass_finds_what_the_whole_model_with_one_layers_weights_changed_shows(measured, model):
-    found, weights, _, scorer, _ = measured
+    sensitivity, weights, _, scorer, _ = measured
     for unit in ("stem", "left", "right", "last"):
         expected = scorer.fidelity(with_weights(model.proto(), weights, unit)).mean_kl
-        assert found.weights[unit] == pytest.approx(expected, rel=0.02, abs=1e-9)
+        assert sensitivity.weights[unit] == pytest.approx(expected, rel=0.02, abs=1e-9)
 
 
 def test_the_pass_finds_what_the_whole_model_with_one_tensor_rounded_shows(measured, model):
-    found, _, grids, scorer, _ = measured
+    sensitivity, _, grids, scorer, _ = measured
     for tensor in ("x", "r0", "r1", "r3"):
         expected = scorer.fidelity(with_rounded(model.proto(), tensor, grids[tensor])).mean_kl
-        assert found.tensors[tensor] == pytest.approx(expected, rel=0.02, abs=1e-9)
+        assert sensitivity.tensors[tensor] == pytest.approx(expected, rel=0.02, abs=1e-9)
 
 
 def test_the_sum_is_near_what_the_candidate_with_everything_quantized_loses(measured):
-    found, _, _, scorer, candidate = measured
-    summed = sum(found.weights.values()) + sum(value for name, value in found.tensors.items() if name != "gap")
+    sensitivity, _, _, scorer, candidate = measured
+    summed = sum(sensitivity.weights.values()) + sum(
+        value for name, value in sensitivity.tensors.items() if name != "gap"
+    )
     assert summed == pytest.approx(scorer.fidelity(candidate).mean_kl, rel=0.6)
 
 
 def test_the_number_of_images_is_bounded(measured):
-    found, *_ = measured
-    assert found.images == 24
+    sensitivity, *_ = measured
+    assert sensitivity.images == 24

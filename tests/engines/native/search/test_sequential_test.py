@@ -211,7 +211,7 @@ def test_blocks_cover_every_image_once(n: int, first: int, growth: float) -> Non
     blocks = race_blocks(n, first=first, growth=growth)
     assert blocks[0].start == 0
     assert blocks[-1].stop == n
-    assert all(one.stop == other.start for one, other in pairwise(blocks))
+    assert all(block.stop == following.start for block, following in pairwise(blocks))
     assert all(block.stop > block.start for block in blocks)
 
 
