@@ -12,6 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from quantize.gate.result import GateResult, Line, Verdict
 from quantize.graph.identity import graph_sha256
 from quantize.report.integer_share import arithmetic_of
 
@@ -127,3 +128,19 @@ def baseline(new_run: Callable[..., Run], tmp_path: Path) -> Path:
 
     accept_run(new_run("accepted").folder, tmp_path / "baseline.json")
     return tmp_path / "baseline.json"
+
+
+def result_of(*verdicts: Verdict, on_inconclusive: Any = None) -> GateResult:
+    """Return a check that gave these verdicts, a line each."""
+    lines = tuple(
+        Line(
+            name=f"int8.figure{number}.fp32",
+            title="KL",
+            baseline=None,
+            found="1",
+            allowed="at most 1",
+            verdict=verdict,
+        )
+        for number, verdict in enumerate(verdicts)
+    )
+    return GateResult(run="run", lines=lines, differences=(), notes=(), on_inconclusive=on_inconclusive)

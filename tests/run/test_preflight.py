@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,13 @@ from quantize.config.run_config import PreprocessingBlock
 from quantize.data.containers.registry import open_images
 from quantize.data.image_parts import Images, load_images
 from quantize.data.preprocessing import PRESETS, Preprocessing
-from quantize.errors import ConfigError
+from quantize.errors import ConfigError, EngineError
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog.catalog import load_catalog
 from quantize.run.preflight import preprocessing_for
+from quantize.run.request import TuneRequest
+from quantize.run.tune import tune
+from tests.run.conftest import Configured
 
 CAFFE = PRESETS["caffe"].for_input_size(32, 32)
 
@@ -143,3 +147,16 @@ def test_the_preprocessing_is_kept_with_the_images(colour_images: tuple[Path, Pa
     images = loaded(colour_images, cache)
     assert isinstance(images.preprocessing, Preprocessing)
     assert images.crops.array.shape == (96, 32, 32, 3)
+
+
+def test_without_neural_compressor_nothing_is_begun_and_the_extra_is_named(
+    colour_model: Path, configured: Configured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "neural_compressor" else find_spec(name)
+    )
+    config = configured({"tuning.engine": "inc"})
+    with pytest.raises(EngineError, match=r"quantize\[inc\]"):
+        tune(TuneRequest(config, input_model=colour_model, output_model=tmp_path / "run"))
+    assert list(tmp_path.iterdir()) == []

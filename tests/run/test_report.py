@@ -42,3 +42,8 @@ def test_the_provenance_of_a_run_names_what_decided_it(colour_run: TuneResult, c
     assert {"onnx", "onnxruntime", "numpy"} <= set(provenance.versions)
     age = datetime.now(timezone.utc) - datetime.fromisoformat(provenance.created)
     assert 0 <= age.total_seconds() < 3600
+
+
+def test_every_convolution_of_a_run_has_its_error_in_the_report(colour_run: TuneResult) -> None:
+    assert [layer.node for layer in colour_run.report.layers] == ["first", "second"]
+    assert all(layer.sqnr_decibel is not None and layer.sqnr_decibel > 15 for layer in colour_run.report.layers)

@@ -54,8 +54,8 @@ def tuned(
 
     def made(recorded: Recorded, name: str = "out", **changes: object) -> TuneResult:
         def ratio(_: Context, before: ModelArtifact, after: ModelArtifact) -> RatioInterval:
-            ratio = time_of(recorded, before) / time_of(recorded, after)
-            return RatioInterval(0.99 * ratio, ratio, 1.01 * ratio)
+            speedup = time_of(recorded, before) / time_of(recorded, after)
+            return RatioInterval(0.99 * speedup, speedup, 1.01 * speedup)
 
         monkeypatch.setenv(CPU_CLASS, "vnni")
         monkeypatch.setattr(engine_task, "measured_ratio", ratio)

@@ -13,7 +13,6 @@ from onnx import TensorProto
 from quantize.commands.benchmark import benchmark
 from quantize.commands.benchmark_subjects import BenchmarkRequest
 from quantize.config import load_config
-from quantize.errors import ConfigError
 from quantize.evaluation import evaluate
 from quantize.formats.saturation import saturating_layers
 from quantize.journal import recorded_request
@@ -22,42 +21,9 @@ from quantize.models.artifact import ModelArtifact
 from quantize.report.benchmark_text import benchmark_text
 from quantize.report.text import summary
 from quantize.run.request import TuneRequest, TuneResult
-from quantize.run.resolve import is_exact, target_in_words, with_recorded_target, with_target
 from quantize.run.tune import tune
-from quantize.target import CPU_CLASSES, CpuClass
 from tests.run.colours import chosen_candidate
 from tests.run.conftest import Configured, EndedSearch
-
-
-@pytest.mark.parametrize("cpu_class", CPU_CLASSES)
-def test_auto_is_this_machines_class(cpu_class: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(CPU_CLASS, cpu_class)
-    config = with_target(load_config(None, {}))
-    assert config.quantization.target == config.quantization.cpus == cpu_class
-    assert config.quantization.narrow_weights == (cpu_class != "vnni")
-    assert target_in_words(config) == f"target: {cpu_class}, this machine's class of CPUs"
-
-
-@pytest.mark.parametrize("target", CPU_CLASSES)
-def test_what_is_said_wins_over_the_machine(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(CPU_CLASS, "arm64" if target == "any" else "any")
-    config = with_target(load_config(None, {"quantization.target": target}))
-    assert config.quantization.cpus == target
-    assert f"target: {target}; this machine's class of CPUs is" in target_in_words(config)
-
-
-def test_nothing_is_decided_by_a_target_that_nobody_has_resolved() -> None:
-    with pytest.raises(ValueError, match="has to be resolved"):
-        _ = load_config(None, {}).quantization.narrow_weights
-
-
-def test_a_run_goes_on_for_the_cpus_that_it_began_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(CPU_CLASS, "vnni")
-    auto = load_config(None, {})
-    assert with_recorded_target(auto, "avx2", run="out").quantization.cpus == "avx2"
-    with pytest.raises(ConfigError, match="for other CPUs") as caught:
-        with_recorded_target(with_target(auto), "avx2", run="out")
-    assert (caught.value.where, caught.value.found) == ("quantization.target", "vnni")
 
 
 @pytest.mark.usefixtures("brief")
@@ -111,15 +77,6 @@ def test_models_for_cpus_with_vnni_say_what_happens_on_others(
     assert (chosen.target, chosen.recipe.reduce_range) == ("vnni", False)
     assert chosen.saturating_layers == 2
     assert "can saturate in 2 layers" in " ".join(summary(report).split())
-
-
-@pytest.mark.parametrize("cpu_class", CPU_CLASSES)
-@pytest.mark.parametrize("target", CPU_CLASSES)
-def test_sessions_are_exact_only_where_this_machine_may_saturate_what_the_target_does_not(
-    cpu_class: CpuClass, target: CpuClass, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(CPU_CLASS, cpu_class)
-    assert is_exact(target) == (target == "vnni" and cpu_class in ("avx2", "any"))
 
 
 @pytest.mark.usefixtures("brief")

@@ -10,8 +10,8 @@ from quantize.data.preprocessing import PRESETS
 from quantize.errors import DataError
 from quantize.evaluation.preset_probe import PresetFit, probe_presets, refuse_chance
 from quantize.models.artifact import ModelArtifact
+from tests.evaluation.conftest import Making
 from tests.run.colours import colours_of_caffe
-from tests.run.conftest import Evaluated
 
 GOOD, BAD = PresetFit("caffe", 0.67, 300, believable=True), PresetFit("imagenet", 0.002, 300, believable=False)
 
@@ -28,14 +28,14 @@ def test_every_preset_is_tried_and_the_best_comes_first(colour_images: tuple[Pat
         assert best.top1 > 0.95 > other.top1
 
 
-def refusal(evaluated: Evaluated, asked_for: str | None, *fits: PresetFit) -> str:
+def refusal(made: Making, asked_for: str | None, *fits: PresetFit) -> str:
     with pytest.raises(DataError) as caught:
-        refuse_chance(evaluated([True] + [False] * 399), asked_for=asked_for, fits=fits)
+        refuse_chance(made([0] + [1] * 399), asked_for=asked_for, fits=fits)
     return str(caught.value)
 
 
-def test_the_preset_that_fits_is_named_with_what_it_gives(evaluated: Evaluated) -> None:
-    text = refusal(evaluated, "imagenet", GOOD, BAD)
+def test_the_preset_that_fits_is_named_with_what_it_gives(made: Making) -> None:
+    text = refusal(made, "imagenet", GOOD, BAD)
     assert "top-1 0.2% on 400 images with the preset 'imagenet'" in text
     assert "use --preset caffe" in text
     assert "with 'caffe': 67.0% on 300 images" in text
@@ -47,9 +47,7 @@ def test_the_preset_that_fits_is_named_with_what_it_gives(evaluated: Evaluated) 
     [("imagenet", (BAD,)), ("caffe", (GOOD, BAD)), (None, ())],
     ids=["none fits", "the best is what was used", "none could be tried"],
 )
-def test_else_the_labels_are_to_be_checked(
-    evaluated: Evaluated, asked_for: str | None, fits: tuple[PresetFit, ...]
-) -> None:
-    text = refusal(evaluated, asked_for, *fits)
+def test_else_the_labels_are_to_be_checked(made: Making, asked_for: str | None, fits: tuple[PresetFit, ...]) -> None:
+    text = refusal(made, asked_for, *fits)
     assert "use --preset" not in text
     assert "check that the labels belong to this model" in text
