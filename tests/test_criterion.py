@@ -86,7 +86,7 @@ class Measured(NamedTuple):
         (0.55, 0.5, 0.6, 1.0, "met"),
     ],
 )
-def test_a_model_is_too_slow_only_where_that_is_shown(ratio, low, high, floor, outcome):
+def test_a_model_is_too_slow_only_if_that_is_shown(ratio, low, high, floor, outcome):
     assert SpeedCriterion(min_speedup=1.0).outcome(Measured(ratio, low, high), floor) == outcome
 
 

@@ -62,7 +62,7 @@ def test_a_step_is_found_by_what_it_was_computed_from(tmp_path):
 
 @given(st.integers(0, 700))
 @settings(max_examples=60, deadline=None)
-def test_wherever_a_kill_cuts_the_file_whole_steps_stand_and_the_rest_is_done_again(tmp_path_factory, cut):
+def test_wherever_a_kill_cuts_the_file_whole_steps_are_kept_and_the_rest_is_done_again(tmp_path_factory, cut):
     path = tmp_path_factory.mktemp("journal") / "trials.jsonl"
     journal = Journal(path, CONFIGURATION, resume=False)
     for number in range(4):

@@ -26,7 +26,7 @@ def take(folder):
         pass
 
 
-def test_a_second_run_in_the_same_folder_is_told_who_holds_it_until_that_process_is_gone(tmp_path):
+def test_a_second_run_in_the_same_folder_learns_who_holds_it_until_that_process_is_gone(tmp_path):
     work = tmp_path / "work"
     refuse_held(work)
     assert list(tmp_path.iterdir()) == []

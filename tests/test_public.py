@@ -69,7 +69,7 @@ def test_the_examples_in_the_documentation_run() -> None:
         assert not report, "".join(report)
 
 
-def test_no_public_name_is_a_module_of_the_package_too() -> None:
+def test_no_public_name_is_also_a_module_of_the_package() -> None:
     modules = {module.name for module in pkgutil.iter_modules(quantize.__path__)}
     assert not modules & set(quantize.__all__)
     assert "measurement" in modules

@@ -26,7 +26,7 @@ def test_the_second_run_reuses_what_the_first_collected(small_model, images, bat
     assert len(calls) == 1
 
 
-def test_other_images_or_another_model_are_collected_anew(small_model, images, batches_of, tmp_path):
+def test_other_images_or_another_model_are_collected_again(small_model, images, batches_of, tmp_path):
     calls = []
 
     def counted():

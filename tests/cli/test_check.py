@@ -33,7 +33,9 @@ def test_a_run_is_accepted_and_checked(
     assert (tmp_path / "junit.xml").is_file()
 
 
-def test_the_baseline_none_is_no_file(ort_run: TuneResult, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_baseline_none_is_not_a_file(
+    ort_run: TuneResult, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert _check(ort_run.run, "agreement: { at_least: 0.9 }", tmp_path) is ExitCode.DONE
     assert main(["check", str(ort_run.run), "--baseline", "./none"]) is ExitCode.USER
     assert "none" in capsys.readouterr().err

@@ -56,7 +56,7 @@ def test_values_keep_their_dashes_and_underscores() -> None:
     assert _words("tune", "--input-model=my-net_1.onnx") == ["--input_model=my-net_1.onnx"]
 
 
-def test_plain_arguments_stand_before_or_after_flags() -> None:
+def test_plain_arguments_come_before_or_after_flags() -> None:
     expected = ["--output=x", "--", "squeezenet1.0-12"]
     assert _words("fetch", "squeezenet1.0-12", "--output", "x") == expected
     assert _words("fetch", "--output", "x", "squeezenet1.0-12") == expected
@@ -70,7 +70,7 @@ def test_the_last_argument_repeats_where_it_may() -> None:
     assert _words("predict", "a.onnx", "1.jpg", "2.jpg")[-2:] == ["1.jpg", "2.jpg"]
 
 
-def test_help_is_given_whatever_else_stands_there() -> None:
+def test_help_is_given_whatever_else_is_there() -> None:
     assert _words("fetch", "a", "b", "--help")[0] == "--help"
 
 

@@ -26,7 +26,7 @@ def data(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_sound_data_set_is_told_so_and_drawn(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sound_data_set_is_called_so_and_drawn(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["data", "check", str(data / "val"), "--label_path", str(data / "val.txt"), "--workers=1"]
     assert main([*words, "--contact_sheet", str(data / "sheet.png")]) is ExitCode.DONE
     out = capsys.readouterr().out
@@ -39,7 +39,7 @@ def test_a_sound_data_set_is_told_so_and_drawn(data: Path, capsys: pytest.Captur
     assert main([*words, "--classes", "3"]) is ExitCode.USER
 
 
-def test_everything_wrong_with_a_data_set_is_told(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_everything_wrong_with_a_data_set_is_reported(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = data / "val"
     shutil.copy(folder / "0.png", folder / "copy.png")
     (folder / "broken.png").write_bytes(b"not an image")

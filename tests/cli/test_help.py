@@ -46,6 +46,6 @@ def test_the_classic_flags_are_there(commands: Mapping[str, Words]) -> None:
     assert {"--overwrite", "--skip_unreadable"} <= commands["quantize tune"].bare
 
 
-def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) is ExitCode.DONE
     assert capsys.readouterr().out.startswith("quantize ")

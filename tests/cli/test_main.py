@@ -100,7 +100,7 @@ def test_signals_end_a_command_with_130_after_it_has_cleaned_up(number: int, mes
         assert process.wait(60) == 130
 
 
-def test_a_full_disk_behind_stdout_is_told() -> None:
+def test_a_full_disk_behind_stdout_is_reported() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     with Path("/dev/full").open("w") as full:

@@ -31,7 +31,7 @@ def test_a_short_stage_leaves_no_line() -> None:
     assert _lines((0, "decode", 0, 10), (1.0, "decode", 5, 10), (0.9, "decode", 10, 10)) == []
 
 
-def test_a_long_stage_tells_every_few_seconds_and_at_the_end() -> None:
+def test_a_long_stage_reports_every_few_seconds_and_at_the_end() -> None:
     assert _lines(
         (0, "decode", 0, 400),
         (3.0, "decode", 100, 400),
@@ -41,7 +41,7 @@ def test_a_long_stage_tells_every_few_seconds_and_at_the_end() -> None:
     ) == ["decode: 200 of 400 (50 %), about 6.0 s left", "decode: 400 done in 12.0 s"]
 
 
-def test_a_stage_without_a_known_end_tells_what_is_done() -> None:
+def test_a_stage_without_a_known_end_reports_what_is_done() -> None:
     assert _lines((0, "search", 0, None), (70.0, "search", 3, None)) == ["search: 3 done after 1 min 10 s"]
 
 
@@ -55,7 +55,7 @@ def test_a_stage_without_a_known_end_that_begins_again_is_a_new_one() -> None:
     assert lines == ["look: 2 done after 6.0 s"]
 
 
-def test_hours_are_told_as_hours() -> None:
+def test_hours_are_shown_as_hours() -> None:
     assert _lines((0, "tune", 1, None), (7260, "tune", 2, None)) == ["tune: 2 done after 2 h 01 min"]
 
 

@@ -135,7 +135,7 @@ _SPOILED: dict[str, tuple[Callable[[_Place], object], str]] = {
 
 
 @pytest.mark.parametrize("name", _SPOILED)
-def test_a_bad_input_is_told_and_nothing_is_written(
+def test_a_bad_input_is_reported_and_nothing_is_written(
     name: str, place: _Place, capfd: pytest.CaptureFixture[str]
 ) -> None:
     spoil, named = _SPOILED[name]
@@ -164,7 +164,7 @@ _FLAGS: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 @pytest.mark.parametrize("name", _FLAGS)
-def test_a_flag_that_does_not_fit_is_told(name: str, place: _Place, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_flag_that_does_not_fit_is_reported(name: str, place: _Place, capfd: pytest.CaptureFixture[str]) -> None:
     flags, named = _FLAGS[name]
     assert main(place.tune(*flags)) is ExitCode.USER
     out, err = capfd.readouterr()

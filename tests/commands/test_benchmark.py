@@ -78,7 +78,7 @@ def test_without_a_model_the_newest_run_is_measured_in_every_respect_and_both_re
     assert exit_code_of(report) is ExitCode.DONE
 
 
-def test_accuracy_alone_measures_no_speed_and_finds_the_report_beside_the_model(
+def test_accuracy_alone_measures_no_speed_and_finds_the_report_next_to_the_model(
     ort_run: TuneResult, nothing_given: RunConfig
 ) -> None:
     model = ort_run.run / "colours-13-int8.onnx"
@@ -95,7 +95,7 @@ def test_accuracy_alone_measures_no_speed_and_finds_the_report_beside_the_model(
     assert exit_code_of(report) is ExitCode.DONE
 
 
-def test_the_report_is_found_beside_a_model_that_was_written_as_a_file(
+def test_the_report_is_found_next_to_a_model_that_was_written_as_a_file(
     ort_run: TuneResult, nothing_given: RunConfig, tmp_path: Path
 ) -> None:
     shutil.copy(ort_run.run / "colours-13-int8.onnx", tmp_path / "mine.onnx")
@@ -105,7 +105,7 @@ def test_the_report_is_found_beside_a_model_that_was_written_as_a_file(
     assert benchmark(request).images == 96
 
 
-def test_the_report_beside_a_model_that_was_changed_says_nothing_of_it(
+def test_the_report_next_to_a_changed_model_does_not_apply_to_it(
     ort_run: TuneResult, nothing_given: RunConfig, tmp_path: Path
 ) -> None:
     onnx.save(colours(), tmp_path / "colours-13-int8.onnx")
@@ -163,9 +163,7 @@ def test_a_model_is_judged_against_its_baseline_on_all_images_without_a_run(
     assert exit_code_of(benchmark(replace(same, config=sure))) is ExitCode.INCONCLUSIVE
 
 
-def test_the_source_stands_in_for_the_baseline_where_the_work_folder_is_gone(
-    runs: Path, nothing_given: RunConfig
-) -> None:
+def test_the_source_stands_in_for_the_baseline_if_the_work_folder_is_gone(runs: Path, nothing_given: RunConfig) -> None:
     shutil.rmtree(runs / "a-newer" / "work")
     report = benchmark(BenchmarkRequest(nothing_given, runs_dir=runs, mode="accuracy", workers=1))
     assert Path(report.models[0].file).name == "colours-13.onnx"

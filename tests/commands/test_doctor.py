@@ -92,7 +92,7 @@ def test_nothing_is_found_in_a_right_set_up(examine: Examine) -> None:
     assert "Nothing is wrong" in doctor_text(report)
 
 
-def test_nothing_is_found_where_the_right_preset_is_named(examine: Examine) -> None:
+def test_nothing_is_found_if_the_right_preset_is_named(examine: Examine) -> None:
     assert examine(preprocessing__preset="caffe").findings == ()
 
 

@@ -21,7 +21,7 @@ def test_layers_stored_in_int8_are_called_so_with_what_opening_them_takes(tmp_pa
     assert "0.0 % of them in int8" in text
 
 
-def test_of_other_files_nothing_is_said(tmp_path: Path) -> None:
+def test_nothing_is_said_of_other_files(tmp_path: Path) -> None:
     inspection = inspect_model(save_model(classifier_graph(), tmp_path / "plain.onnx").path)
     assert inspection.stored == ()
     assert "stored" not in inspection_text(inspection).replace("stored.onnx", "")

@@ -28,7 +28,7 @@ def test_of_several_runs_the_trend_is_drawn_next_to_the_last(run: Path, tmp_path
     assert named.files[-1] == tmp_path / "mine.html"
 
 
-def test_nothing_is_drawn_where_one_of_the_runs_is_none(run: Path, tmp_path: Path) -> None:
+def test_nothing_is_drawn_if_one_of_the_folders_is_not_a_run(run: Path, tmp_path: Path) -> None:
     (run / "report.md").unlink()
     with pytest.raises(RunError, match="not a run"):
         draw_reports([run, tmp_path / "nowhere"])

@@ -81,7 +81,7 @@ def test_a_wrong_flag_is_named_with_what_it_takes() -> None:
     ]
 
 
-def test_wrong_flags_and_a_wrong_file_are_told_together(tmp_path: Path) -> None:
+def test_wrong_flags_and_a_wrong_file_are_reported_together(tmp_path: Path) -> None:
     path = tmp_path / "run.yaml"
     path.write_text("tuning:\n  engin: inc\n")
     message = _refused(path, {"tuning.random_seed": "-1", "tuning.engine": "ours"})
@@ -91,18 +91,18 @@ def test_wrong_flags_and_a_wrong_file_are_told_together(tmp_path: Path) -> None:
     assert "--engine: not a value that it takes" in message
 
 
-def test_a_triple_is_given_with_commas_or_as_one_number() -> None:
+def test_a_triple_is_written_with_commas_or_as_one_number() -> None:
     config = load_config(None, {"preprocessing.mean": "123.68,116.779,103.939", "preprocessing.std": "58"})
     assert config.preprocessing.mean == (123.68, 116.779, 103.939)
     assert config.preprocessing.std == (58.0, 58.0, 58.0)
 
 
-def test_rewrites_are_given_with_commas() -> None:
+def test_rewrites_are_separated_by_commas() -> None:
     assert load_config(None, {"rewrites": "stem,concat"}).rewrites == ("stem", "concat")
     assert "none, default and all stand alone" in _refused(None, {"rewrites": "all,stem"})
 
 
-def test_a_block_is_given_as_yaml() -> None:
+def test_a_block_is_written_as_yaml() -> None:
     config = load_config(None, {"quantization.op_wise": "{conv1: {weight: {dtype: [fp32]}}}"})
     assert config.quantization.op_wise["conv1"].lists() == {"weight": {"dtype": ["fp32"]}}
     assert _refused(None, {"quantization.op_wise": "{conv1: ["}).startswith("--op_wise: not YAML")

@@ -22,7 +22,7 @@ def test_an_absolute_drop_is_in_fractions_of_the_images() -> None:
     assert (criterion.measure, criterion.bound) == ("points", 0.02)
 
 
-def test_without_labels_agreement_decides_whatever_drop_was_asked() -> None:
+def test_without_labels_agreement_decides_whatever_drop_was_requested() -> None:
     criterion = CriterionBlock.model_validate({"relative": 0.5, "agreement": 0.9, "confidence": 0.8}).criterion(None)
     assert criterion == Criterion("agreement", minimum=0.9, confidence=0.8)
     assert (criterion.measure, criterion.bound) == ("agreement", 0.9)

@@ -33,7 +33,7 @@ def test_batches_hold_every_image_once_whatever_their_size(count: int, batch_siz
     assert np.array_equal(np.concatenate([batch.images for batch in made]), SMALL.normalize(source.array[:]))
 
 
-def test_every_iteration_starts_anew() -> None:
+def test_every_iteration_starts_over() -> None:
     made = Batches(crops(5), SMALL, 2)
     assert [batch.ids for batch in made] == [batch.ids for batch in made]
 

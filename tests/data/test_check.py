@@ -76,7 +76,7 @@ def test_an_evaluation_image_with_the_content_of_a_calibration_image_is_found(fl
     assert (report.calibration, report.calibration_in_evaluation) == (2, (name(4),))
 
 
-def test_calibration_images_that_evaluate_too_are_all_listed(flat: Flat) -> None:
+def test_calibration_images_that_are_also_evaluated_are_all_listed(flat: Flat) -> None:
     report = checked(flat, lambda folder: None, calibration=[name(1), name(2)], in_evaluation=True)
     assert report.calibration_in_evaluation == (name(1), name(2))
 

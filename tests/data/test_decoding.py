@@ -40,7 +40,7 @@ def test_16_bit_grey_is_scaled_not_clipped(kind: str, factor: int) -> None:
     assert np.array_equal(pixels(encoded(image, kind)), GREY_AS_RGB)
 
 
-def test_big_endian_16_bit_grey_is_scaled_too() -> None:
+def test_big_endian_16_bit_grey_is_scaled() -> None:
     image = Image.frombytes("I;16B", (16, 16), (GRADIENT.astype(">u2") * 257).astype(">u2").tobytes())
     assert np.array_equal(pixels(encoded(image, "TIFF")), GREY_AS_RGB)
 
@@ -105,7 +105,7 @@ def test_a_damaged_exif_block_leaves_the_picture_as_it_is() -> None:
     ("content", "reason"),
     [(b"", "empty"), (b"version https://git-lfs", "not an image"), (b"\xff\xd8\xff", "not an image")],
 )
-def test_what_is_no_image_is_said_so(content: bytes, reason: str) -> None:
+def test_what_is_not_an_image_is_called_so(content: bytes, reason: str) -> None:
     with pytest.raises(UnreadableImageError, match=reason):
         decode_image(content)
 

@@ -88,7 +88,7 @@ def test_a_sampling_size_that_the_images_cannot_give_is_an_error(size: int, in_e
     assert caught.value.found == f"{size} of 10 images"
 
 
-def test_all_images_may_calibrate_when_they_are_evaluated_too() -> None:
+def test_all_images_may_calibrate_when_they_are_also_evaluated() -> None:
     groups = drawn(names(10), 10, in_evaluation=True)
     assert groups.calibration == groups.evaluation == tuple(range(10))
 

@@ -24,7 +24,7 @@ def section(recorded_machines):
     return of
 
 
-def test_a_cpu_without_vnni_is_told_with_what_int8_gains_there(section):
+def test_a_cpu_without_vnni_is_reported_with_what_int8_gains_there(section):
     examined = examine_cpu(section("avx2"))
     (note,) = examined.findings
     assert note.severity == "note"
@@ -34,7 +34,7 @@ def test_a_cpu_without_vnni_is_told_with_what_int8_gains_there(section):
     assert examined.check.text.startswith("class avx2; net: 1.")
 
 
-def test_a_cpu_with_vnni_is_told_in_its_line_alone(section):
+def test_a_cpu_with_vnni_is_reported_in_its_line_alone(section):
     examined = examine_cpu(section("vnni"))
     assert (examined.check.outcome, examined.findings) == ("right", ())
     assert "expected here" in examined.check.text
@@ -46,7 +46,7 @@ def test_a_model_of_unknown_shapes_is_no_problem(section):
     assert "what int8 gains here is not known" in examined.findings[0].what
 
 
-def test_a_busy_machine_is_told_in_the_line(section):
+def test_a_busy_machine_is_reported_in_the_line(section):
     speed = section("vnni")
     single = speed.machine.single.model_copy(update={"spread": 0.5})
     busy = speed.model_copy(update={"machine": speed.machine.model_copy(update={"single": single})})

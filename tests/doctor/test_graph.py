@@ -66,7 +66,7 @@ def test_two_softmaxes_are_found_through_what_only_moves_values(between: list[st
     assert f"node0, node{len(ops) - 1}" in _finding(examination)
 
 
-def test_a_softmax_behind_other_arithmetic_is_none_of_the_scores() -> None:
+def test_a_softmax_before_other_arithmetic_does_not_make_the_scores() -> None:
     nodes = [
         helper.make_node("Softmax", ["image"], ["attention"]),
         helper.make_node("Relu", ["attention"], ["r"]),

@@ -182,7 +182,7 @@ def test_a_label_that_is_no_class_is_an_error_naming_the_image(tmp_path: Path) -
         evaluate(_model(tmp_path), batches)
 
 
-def test_no_image_at_all_is_an_error_and_no_accuracy(tmp_path: Path) -> None:
+def test_no_image_at_all_is_an_error_not_an_accuracy(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no image"):
         evaluate(_model(tmp_path), [], store=tmp_path / "fp32.scores")
     assert not (tmp_path / "fp32.scores").exists()

@@ -74,7 +74,7 @@ def test_batch_size_and_order_change_no_figure(reference: Scores, candidate: Sco
     assert parts.sqnr == whole.sqnr or parts.sqnr == pytest.approx(whole.sqnr, rel=1e-12)
 
 
-def test_probabilities_are_told_from_logits_by_their_sums() -> None:
+def test_probabilities_are_distinguished_from_logits_by_their_sums() -> None:
     logits = np.random.default_rng(1).normal(size=(4, 6))
     assert are_probabilities(softmax(logits, axis=1).astype(np.float32))
     assert not are_probabilities(logits.astype(np.float32))

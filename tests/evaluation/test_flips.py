@@ -45,7 +45,7 @@ def test_without_labels_flips_are_listed_all_the_same() -> None:
     assert {flip.label for flip in flipped} == {None}
 
 
-def test_a_model_beside_itself_flips_nothing() -> None:
+def test_a_model_compared_with_itself_flips_nothing() -> None:
     evaluation = _evaluation(_CANDIDATE, _LABELS)
     assert flips(evaluation, evaluation) == ()
 

@@ -101,7 +101,7 @@ def test_a_drop_larger_than_the_discordant_share_is_impossible() -> None:
         images_needed(margin=0.01, discordant=0.01, drop=0.02, confidence=0.95)
 
 
-def test_agreement_is_told_from_its_threshold_as_often_as_promised() -> None:
+def test_agreement_is_distinguished_from_its_threshold_as_often_as_promised() -> None:
     n = images_needed_for_rate(rate=0.97, threshold=0.95, confidence=0.95)
     assert n is not None
     counts = np.random.default_rng(3).binomial(n, 0.97, 10_000)

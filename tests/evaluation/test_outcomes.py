@@ -27,7 +27,7 @@ def tied_scores(draw: st.DrawFn) -> tuple[Scores, NDArray[Any]]:
     return scores, labels
 
 
-def test_rank_counts_classes_above_and_ties_count_classes_beside_the_true_one() -> None:
+def test_rank_counts_classes_above_the_true_one_and_ties_those_level_with_it() -> None:
     scores = np.array([[3, 2, 2, 1], [0, 5, 5, 5], [1, 2, 3, 4]], np.float32)
     outcomes = outcomes_of(_ids(3), scores, np.array([1, 3, 0]))
     assert outcomes.rank is not None
@@ -39,7 +39,7 @@ def test_rank_counts_classes_above_and_ties_count_classes_beside_the_true_one() 
     assert outcomes.margin.tolist() == [1, 0, 1]
 
 
-def test_a_two_way_tie_at_the_top_is_half_a_right_answer_and_pessimistically_none() -> None:
+def test_a_two_way_tie_at_the_top_is_half_a_right_answer_and_pessimistically_a_wrong_one() -> None:
     counts = top_k(outcomes_of(_ids(1), np.array([[1, 1, 0]], np.float32), np.array([0])), 1)
     assert (counts.expected, counts.pessimistic, counts.optimistic) == (0.5, 0.0, 1.0)
 

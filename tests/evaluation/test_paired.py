@@ -91,7 +91,7 @@ def test_the_order_of_the_images_changes_no_figure(
     assert compare(baseline, candidate.take(order)) == compare(baseline, candidate)
 
 
-def test_a_model_beside_itself_loses_nothing(made: Made) -> None:
+def test_a_model_compared_with_itself_loses_nothing(made: Made) -> None:
     outcomes = made([0, 1, 0, 5] * 100, ties=[0, 0, 1, 2] * 100)
     comparison = compare(outcomes, outcomes)
     assert (comparison.lost, comparison.gained, comparison.drop, comparison.relative_drop) == (0, 0, 0, 0)

@@ -50,7 +50,7 @@ def test_an_improvement_meets_every_tolerance(made: Made) -> None:
     assert verdict(_comparison(made, 300, 2, 9, 89), Criterion("top1", baseline=1.0, relative=0.0)).outcome == "met"
 
 
-def test_four_hundred_images_cannot_certify_one_percent_and_the_number_that_can_is_said(made: Made) -> None:
+def test_four_hundred_images_cannot_certify_one_percent_and_the_number_that_can_is_reported(made: Made) -> None:
     decided = verdict(_comparison(made, 258, 10, 10, 122), _SURE)
     assert decided.outcome == "inconclusive"
     assert decided.exit_code is ExitCode.INCONCLUSIVE

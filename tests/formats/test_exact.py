@@ -114,7 +114,7 @@ def _saturating_conv(group: int = 1, kernel: tuple[int, ...] = (3, 3)) -> ModelP
 
 @pytest.mark.parametrize("kernel", [(3,), (3, 3), (5, 5), (2, 3, 3)])
 @pytest.mark.parametrize("group", [1, 2, 4])
-def test_exact_convs_are_those_of_the_integers_depthwise_ones_too(group: int, kernel: tuple[int, ...]) -> None:
+def test_exact_convs_are_those_of_the_integers_including_depthwise_ones(group: int, kernel: tuple[int, ...]) -> None:
     model = _saturating_conv(group, kernel)
     given = np.full([value.dim_value for value in model.graph.input[0].type.tensor_type.shape.dim], 250, np.uint8)
     for form in (model, to_qlinear(to_qdq(model))):
@@ -264,7 +264,7 @@ def test_weights_that_are_moved_as_real_numbers_are_found() -> None:
     assert [values.dtype for values in _weights_of(written).values()] == [np.uint8]
 
 
-def test_dynamically_quantized_layers_are_exact_too() -> None:
+def test_dynamically_quantized_layers_are_exact() -> None:
     weights = np.full((16, 4), 127, np.int8)
     inputs = ["x", "w", "ws"]
     node = helper.make_node("DynamicQuantizeMatMul", inputs, ["y"], name="layer", domain=MICROSOFT)
@@ -309,7 +309,7 @@ def test_float_layers_that_would_be_quantized_when_a_session_opens_stay_float(op
 
 
 @pytest.mark.parametrize("saturates", [False, True])
-def test_weights_are_written_anew_only_where_sums_saturate(saturates: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_are_rewritten_only_if_sums_saturate(saturates: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[ModelProto] = []
     monkeypatch.setattr(exact, "sums_saturate", lambda: saturates)
     monkeypatch.setattr(exact, "open_session", lambda content, **_: opened.append(ModelProto.FromString(content)))

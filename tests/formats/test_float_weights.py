@@ -60,7 +60,7 @@ def test_the_graph_that_runs_is_the_one_of_plain_weights(tmp_path):
     assert graphs[0] == graphs[1] == graphs[2]
 
 
-def test_stored_layers_are_told_in_every_form():
+def test_stored_layers_are_recognised_in_every_form():
     model, _ = stored_classifier()
     layers = ("stem", "left", "right", "last")
     for form in (model, canonical(model), to_qlinear(model), to_qdq(model)):
@@ -169,7 +169,7 @@ def test_a_guarded_model_of_opset_13_is_written_at_opset_12(guard):
     assert all(not node.domain for node in to_qdq(written).graph.node)
 
 
-def test_a_layer_whose_weights_are_stored_in_int8_is_guarded_too():
+def test_a_layer_whose_weights_are_stored_in_int8_is_guarded():
     model = sandwich(13)
     weights = numpy_helper.to_array(model.graph.initializer[3])
     scales = np.abs(weights).max(axis=(1, 2, 3)) / np.float32(127)

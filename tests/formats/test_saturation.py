@@ -48,7 +48,7 @@ def _conv(value: int, dtype: type[np.generic] = np.int8) -> Weights:
 
 
 @given(arrays.arrays(np.int8, st.tuples(st.integers(1, 4), st.integers(1, 6))))
-def test_no_order_of_the_weights_saturates_where_none_is_said_to(rows: NDArray[np.int8]) -> None:
+def test_no_order_of_the_weights_saturates_if_none_is_said_to(rows: NDArray[np.int8]) -> None:
     sums = [
         255 * sum(max(sign * int(weight), 0) for weight in pair) * sign
         for row in rows

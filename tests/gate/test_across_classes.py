@@ -121,5 +121,5 @@ def test_a_change_binds_for_its_classes_only(new_run: Any, baseline: Path, tmp_p
         ((), None),
     ],
 )
-def test_the_class_of_an_earlier_baseline_is_told_by_its_instruction_sets(isa: tuple[str, ...], known: str) -> None:
+def test_the_class_of_an_earlier_baseline_follows_from_its_instruction_sets(isa: tuple[str, ...], known: str) -> None:
     assert Machine(isa=isa, cpu_model="a", logical_cores=1, threads=1).known_class == known

@@ -79,7 +79,7 @@ def test_the_github_example_runs_and_writes_the_jobs_summary(place: Path) -> Non
     assert JUnitXml.fromfile(str(place / "junit.xml")).failures == 0
 
 
-def test_the_github_example_fails_with_annotations_where_int8_got_worse(place: Path) -> None:
+def test_the_github_example_fails_with_annotations_when_int8_got_worse(place: Path) -> None:
     _break(place)
     ran = _shell(_github_script(), place, GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(place / "s.md"))
     assert ran.returncode == 1

@@ -49,7 +49,7 @@ def test_a_run_that_missed_its_criterion_is_accepted_with_these_words(new_run: A
     told("accept_missed", ExitCode.DONE, "baseline", "accept", "run", "--output=b.json")
 
 
-def test_an_unchanged_run_is_told_what_it_misses_and_what_was_not_compared(new_run: Any, told: Any) -> None:
+def test_an_unchanged_run_reports_what_it_misses_and_what_was_not_compared(new_run: Any, told: Any) -> None:
     run = new_run("run")
     for edit in (few_runs, misses, slow):
         run.change(edit)
@@ -59,13 +59,13 @@ def test_an_unchanged_run_is_told_what_it_misses_and_what_was_not_compared(new_r
     told("check_required", ExitCode.NOT_MET, "check", "run", "--baseline=b.json", "--tolerances=limits.yaml", required)
 
 
-def test_a_run_on_another_class_of_cpus_is_told_why_times_are_not_compared(new_run: Any, told: Any) -> None:
+def test_a_run_on_another_class_of_cpus_reports_why_times_are_not_compared(new_run: Any, told: Any) -> None:
     accept_run(new_run("first").folder, Path("b.json"))
     new_run("run").change(on("avx2", "avx2"))
     told("check_across", ExitCode.DONE, "check", "run", "--baseline=b.json", "--tolerances=limits.yaml")
 
 
-def test_limits_alone_are_told_as_such(new_run: Any, told: Any) -> None:
+def test_limits_alone_are_reported_as_such(new_run: Any, told: Any) -> None:
     new_run("run").change(lambda values: values["verdict"].update(status="not met"))
     told("check_limits_alone", ExitCode.DONE, "check", "run", "--baseline=none", "--tolerances=limits.yaml")
 

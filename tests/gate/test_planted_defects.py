@@ -172,7 +172,7 @@ def test_an_unexpected_improvement_is_reported_and_passes(new_run: Any, baseline
     assert result.exit_code is ExitCode.DONE
 
 
-def test_a_runner_without_vnni_is_told_and_only_times_are_left_out(new_run: Any, baseline: Path) -> None:
+def test_a_runner_without_vnni_is_reported_and_only_times_are_left_out(new_run: Any, baseline: Path) -> None:
     run = new_run()
     run.change(lambda r: r["provenance"].update(isa=["avx2"]))
     run.change(lambda r: _int8(r)["selection"]["evaluation"]["fidelity"].update(agreement=0.5))

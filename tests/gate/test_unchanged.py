@@ -97,7 +97,7 @@ def test_a_limit_is_not_excused_by_a_figure_that_is_not_there(new_run: Any, tmp_
     assert broken(result) == {"int8.latency_p99.fp32", "qdq.latency_p99.fp32"}
 
 
-def test_a_limit_that_the_accepted_run_missed_is_told_as_accepted(new_run: Any, tmp_path: Path) -> None:
+def test_a_limit_that_the_accepted_run_missed_is_reported_as_accepted(new_run: Any, tmp_path: Path) -> None:
     run, own = accepted(new_run, tmp_path, misses, slow)
     lines = verdicts(result := check_run(run.folder, own))
     for name in ("agreement", "kl", "top1_drop", "speedup"):
@@ -106,7 +106,7 @@ def test_a_limit_that_the_accepted_run_missed_is_told_as_accepted(new_run: Any, 
 
 
 @pytest.mark.parametrize(("agreement", "verdict"), [(0.69, "accepted"), (0.67, "fail")])
-def test_it_fails_where_the_run_is_worse_by_more_than_is_tolerated(
+def test_it_fails_if_the_run_is_worse_by_more_than_is_tolerated(
     new_run: Any, tmp_path: Path, agreement: float, verdict: str
 ) -> None:
     _, own = accepted(new_run, tmp_path, misses)

@@ -76,7 +76,7 @@ def test_a_verdict_that_is_gone_is_missing(new_run: Any, baseline: Path) -> None
     ("asked", "status", "verdict"),
     [("any", "met", "pass"), ("any", "not met", "not comparable"), ("met", "not met", "fail"), ("met", "met", "pass")],
 )
-def test_without_a_baseline_it_is_told_unless_the_tolerances_ask(
+def test_without_a_baseline_it_is_reported_unless_the_tolerances_ask(
     new_run: Any, tmp_path: Path, asked: str, status: str, verdict: str
 ) -> None:
     run = new_run()

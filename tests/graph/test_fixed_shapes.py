@@ -74,7 +74,7 @@ def test_values_computed_from_shapes_are_followed(nodes: list[NodeProto], value:
     ("target", "fixed"),
     [([-1, 60], [0, 60]), ([-1, 3, 20], [0, 3, 20]), ([-1, 30], [-1, 30]), ([0, -1], [0, -1]), ([60, -1], [60, -1])],
 )
-def test_a_batch_that_a_reshape_finds_out_is_kept_instead_where_that_is_the_same(
+def test_a_batch_that_a_reshape_infers_is_copied_instead_if_that_is_the_same(
     target: list[int], fixed: list[int]
 ) -> None:
     model = model_of([helper.make_node("Reshape", ["x", "target"], ["y"])])

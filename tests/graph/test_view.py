@@ -122,7 +122,7 @@ def test_names_that_are_taken_get_a_number() -> None:
     assert [Graph(model).fresh("w"), Graph(model, numbers_from=2).fresh("w")] == ["w_1", "w_2"]
 
 
-def test_nodes_are_sorted_and_stand_otherwise_as_they_were_added() -> None:
+def test_nodes_are_sorted_and_otherwise_keep_the_order_they_were_added_in() -> None:
     graph = Graph(model_of([helper.make_node("Add", ["a", "b"], ["y"])], {}))
     graph.add("Relu", ["x"], ["b"])
     graph.add("Neg", ["x"], ["a"])
@@ -130,7 +130,7 @@ def test_nodes_are_sorted_and_stand_otherwise_as_they_were_added() -> None:
     assert [node.op_type for node in graph.sorted_nodes()] == ["Relu", "Neg", "Add"]
 
 
-def test_a_graph_that_goes_round_in_a_circle_is_the_users_to_mend() -> None:
+def test_a_graph_with_a_cycle_is_the_users_to_fix() -> None:
     nodes = [helper.make_node("Add", ["x", "b"], ["y"]), helper.make_node("Relu", ["y"], ["b"])]
 
     with pytest.raises(ModelError, match="cycle"):

@@ -46,7 +46,7 @@ def test_every_channel_has_its_own_step(scales, axis):
         assert np.array_equal(grid.quantize(values).take(channel, axis), alone.quantize(values.take(channel, axis)))
 
 
-def test_grids_are_the_same_by_value_and_not_where_their_integers_differ():
+def test_grids_are_the_same_by_value_unless_their_integers_differ():
     grid = Grid.covering(-1.0, 1.0)
     assert grid.same_as(Grid.covering(-1.0, 1.0))
     assert not grid.same_as(Grid.covering(-1.0, 1.5))

@@ -38,7 +38,7 @@ def test_a_quantized_models_byte_input_with_channels_last_has_a_contract(classif
     assert (contract.input.dtype, contract.input_layout, contract.image_size) == ("uint8", "NHWC", (8, 9))
 
 
-def test_weights_that_are_inputs_too_are_no_images(classifier: Classifier) -> None:
+def test_weights_that_are_also_inputs_are_not_images(classifier: Classifier) -> None:
     model = classifier()
     weight = model.graph.initializer[0]
     model.graph.input.insert(0, helper.make_tensor_value_info(weight.name, weight.data_type, weight.dims))

@@ -163,7 +163,7 @@ def test_a_fixed_batch_of_two_becomes_symbolic(
     np.testing.assert_allclose(run(artifact.proto(), images[:1]), run(model, images)[:1], rtol=1e-5, atol=1e-5)
 
 
-def test_a_symbolic_batch_that_only_works_for_one_image_is_mended(
+def test_a_symbolic_batch_that_only_works_for_one_image_is_fixed(
     classifier: Classifier, prepared: Prepared, run: Scores, images: Images
 ) -> None:
     artifact = prepared(classifier(**dense(batch="N", target=[1, -1])))

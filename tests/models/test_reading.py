@@ -83,7 +83,7 @@ def test_a_missing_file_and_a_folder_are_no_models(tmp_path: Path) -> None:
     assert "a folder" in refused(tmp_path)
 
 
-def test_external_weights_beside_the_model_are_loaded(classifier: Classifier, tmp_path: Path) -> None:
+def test_external_weights_next_to_the_model_are_loaded(classifier: Classifier, tmp_path: Path) -> None:
     model = classifier()
     read = read_model(with_external_weights(ModelProto.FromString(model.SerializeToString()), tmp_path))
 

@@ -154,7 +154,7 @@ def test_an_operator_that_onnxruntime_does_not_have_is_named(classifier: Classif
     assert "Sharpen" in refusal(model, saved)
 
 
-def test_an_image_size_that_the_model_does_not_take_is_told(classifier: Classifier, saved: Saved) -> None:
+def test_an_image_size_that_the_model_does_not_take_is_reported(classifier: Classifier, saved: Saved) -> None:
     dense = {"d": np.ones((4 * 36, 5), np.float32)}
     body = [helper.make_node("Flatten", ["features"], ["flat"]), helper.make_node("MatMul", ["flat", "d"], ["scores"])]
 
@@ -167,7 +167,7 @@ def test_opset_two_is_refused(classifier: Classifier, saved: Saved) -> None:
     assert "opset 2" in refusal(classifier(opset=2), saved)
 
 
-def test_a_weight_of_the_wrong_shape_is_told(classifier: Classifier, saved: Saved) -> None:
+def test_a_weight_of_the_wrong_shape_is_reported(classifier: Classifier, saved: Saved) -> None:
     model = classifier()
     model.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.ones((4, 5, 3, 3), np.float32), "w"))
 

@@ -42,7 +42,7 @@ def test_a_model_that_onnxruntime_refuses_is_an_error_of_the_user(
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_graph_as_onnxruntime_runs_it_is_written_where_asked(classifier: Classifier, tmp_path: Path) -> None:
+def test_the_graph_as_onnxruntime_runs_it_is_written_on_request(classifier: Classifier, tmp_path: Path) -> None:
     open_session(classifier().SerializeToString(), optimization="basic", optimized_path=tmp_path / "optimized.onnx")
 
     assert onnx.load(tmp_path / "optimized.onnx").graph.node

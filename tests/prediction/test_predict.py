@@ -73,7 +73,7 @@ def test_probabilities_of_logits_sum_to_one_and_keep_the_order(logits: NDArray[n
     )
 
 
-def test_a_shared_highest_score_is_told(colour_model: Writer, colours: Path) -> None:
+def test_a_shared_highest_score_is_reported(colour_model: Writer, colours: Path) -> None:
     preprocessing = PreprocessingBlock(preset="imagenet", mean=(0, 0, 0), std=(1, 1, 1))
     report = _ask(colour_model(), colours / "grey.png", preprocessing=preprocessing)
     assert report.predictions[0].tied == 3

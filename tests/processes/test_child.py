@@ -52,7 +52,7 @@ def test_a_file_next_to_the_user_is_not_imported_in_place_of_the_package(childre
         assert child.receive() == {"said": 1}
 
 
-def test_what_it_prints_is_kept_where_it_is_asked_for(children, tmp_path):
+def test_what_it_prints_is_kept_on_request(children, tmp_path):
     with ChildProcess("misbehaving:missing", stderr=tmp_path / "log") as child:  # noqa: SIM117
         with pytest.raises(ChildError, match="misbehaving:missing: it ended with exit code 1") as caught:
             child.receive()

@@ -32,7 +32,7 @@ def test_the_peak_remembers_memory_that_is_gone_until_it_is_told_to_forget():
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="only Linux tells it of another process")
-def test_the_peak_of_a_child_is_told_while_it_lives():
+def test_the_peak_of_a_child_is_reported_while_it_lives():
     command = [sys.executable, "-c", "input(print('there', flush=True) or '')"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None

@@ -19,7 +19,7 @@ from quantize.report.criterion import CriterionSection
         (Criterion("none"), None),
     ],
 )
-def test_the_criterion_is_told_with_the_lowest_value_that_passes(criterion: Criterion, floor: float | None) -> None:
+def test_the_criterion_is_reported_with_the_lowest_value_that_passes(criterion: Criterion, floor: float | None) -> None:
     section = CriterionSection.of(replace(criterion, confidence=0.9), SpeedCriterion(min_speedup=1.5))
     assert section.min_speedup == 1.5
     assert (section.metric, section.relative, section.absolute) == (

@@ -39,5 +39,5 @@ def test_a_class_that_is_lost_is_named_and_no_other(tmp_path: Path):
     assert flips.dropped_classes[0].adjusted_p_value < 1e-4
 
 
-def test_no_class_is_named_where_nothing_changed(tmp_path: Path):
+def test_no_class_is_named_if_nothing_changed(tmp_path: Path):
     assert section(None, tmp_path).dropped_classes == ()

@@ -54,7 +54,7 @@ def test_markdown_and_html_have_it_as_their_heading(report: RunReport) -> None:
 
 
 @pytest.mark.parametrize("draw", [summary, markdown, html])
-def test_the_sentence_stands_before_everything_else(draw: Callable[[RunReport], str], report: RunReport) -> None:
+def test_the_sentence_comes_before_everything_else(draw: Callable[[RunReport], str], report: RunReport) -> None:
     drawn = " ".join(draw(spoken(report)).replace("\\", "").replace("&#39;", "'").split())
     assert TEXT in drawn
     assert drawn.index("NOT as fast as asked") < drawn.index("Slower than fp32") < drawn.index("Accuracy")
@@ -68,7 +68,7 @@ def test_a_heading_with_a_colon_leaves_the_models_name_whole(report: RunReport) 
     assert '<p class="model">squeezenet1.0-12.onnx</p>' in drawn
 
 
-def test_what_is_slower_though_it_was_asked_so_is_not_shown_as_good(report: RunReport) -> None:
+def test_what_is_slower_as_requested_is_not_shown_as_good(report: RunReport) -> None:
     slow = spoken(report)
     met = slow.model_copy(update={"verdict": slow.verdict.model_copy(update={"status": "met"})})
     assert '<header class="open">' in html(met)
@@ -76,7 +76,7 @@ def test_what_is_slower_though_it_was_asked_so_is_not_shown_as_good(report: RunR
     assert '<header class="bad">' in html(slow)
 
 
-def test_the_trend_tells_it_by_run(report: RunReport) -> None:
+def test_the_trend_shows_it_for_each_run(report: RunReport) -> None:
     trend = trend_of([("first", report), ("second", spoken(report))])
     table = trend_table(trend)
     assert table.columns[-1] == "verdict"
@@ -84,7 +84,7 @@ def test_the_trend_tells_it_by_run(report: RunReport) -> None:
     assert "slower than fp32" in trend_html(trend)
 
 
-def test_the_table_of_latencies_says_where_they_say_nothing_of_the_target(report: RunReport) -> None:
+def test_the_table_of_latencies_says_if_they_do_not_apply_to_the_target(report: RunReport) -> None:
     table, other = speed_table(spoken(report)), speed_table(spoken(report, target="avx2"))
     assert table is not None
     assert other is not None

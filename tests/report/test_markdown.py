@@ -11,7 +11,7 @@ def test_the_markdown_of_a_run_is_as_recorded(report: RunReport, golden: Golden)
     golden("report.md", markdown(report))
 
 
-def test_published_figures_stand_beside_the_runs_own(report: RunReport) -> None:
+def test_published_figures_are_listed_next_to_the_runs_own(report: RunReport) -> None:
     drawn = markdown(report)
     assert "| fp32, published | 56.85 % | 79.87 % |" in drawn
     assert "| int8 (QLinear), published | 56.48 % | 79.76 % |" in drawn

@@ -50,7 +50,7 @@ def test_a_report_survives_writing_and_reading(report: RunReport, tmp_path: Path
     assert read_report(tmp_path / "report.json") == report
 
 
-def test_the_recorded_report_tells_nothing_of_the_machine_that_made_it() -> None:
+def test_the_recorded_report_reveals_nothing_about_the_machine_that_made_it() -> None:
     text = (_FIXTURES / "report-v1.json").read_text("utf-8")
     assert len(text) < 160_000
     assert not [word for word in ("/root", "/home", "/tmp", "/work") if word in text]

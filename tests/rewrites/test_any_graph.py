@@ -23,7 +23,7 @@ def rewrite(request: pytest.FixtureRequest) -> Rewrite:
 
 @given(case=qlinear_graphs())
 @settings(deadline=None, max_examples=20)
-def test_a_rewrite_keeps_its_word_on_any_graph_or_leaves_it_byte_equal(
+def test_a_rewrite_keeps_its_declaration_on_any_graph_or_leaves_it_byte_equal(
     rewrite: Rewrite, case: tuple[ModelProto, Feeds]
 ) -> None:
     source, feeds = case
@@ -35,7 +35,7 @@ def test_a_rewrite_keeps_its_word_on_any_graph_or_leaves_it_byte_equal(
 @pytest.mark.usefixtures("eight_bit_space_to_depth")
 @given(qlinear_graphs())
 @settings(deadline=None, max_examples=20)
-def test_each_keeps_its_word_after_those_before_it(case: tuple[ModelProto, Feeds]) -> None:
+def test_each_keeps_its_declaration_after_those_before_it(case: tuple[ModelProto, Feeds]) -> None:
     source, feeds = case
     now = canonical(source)
     for rewrite in REWRITES:

@@ -68,7 +68,7 @@ def _fire(build: QLinearGraph, left_reach: float, right_reach: float, reach: flo
     return build.model(joined), [left, right, joined]
 
 
-def test_the_concats_own_scale_is_taken_where_it_holds_every_input() -> None:
+def test_the_concats_own_scale_is_taken_if_it_holds_every_input() -> None:
     build = QLinearGraph()
     source, _ = _fire(build, 2.0, 3.0, 3.0)
     _, after = apply(COMMON_SCALES, source)

@@ -127,7 +127,7 @@ def test_a_quantized_mean_is_left_alone() -> None:
     ("low", "high", "ties_after", "kept"),
     [(0.99, 1.01, 0, True), (0.975, 0.981, 0, True), (0.95, 0.97, 0, False), (1.0, 1.1, 5, False)],
 )
-def test_it_is_kept_where_it_is_cheap_and_removes_ties(low: float, high: float, ties_after: int, kept: bool) -> None:
+def test_it_is_kept_if_it_is_cheap_and_removes_ties(low: float, high: float, ties_after: int, kept: bool) -> None:
     moved = Movement(100, 0.1, 0.05, 0, 5, ties_after)
     speed = {"qlinear": RatioInterval(low, (low + high) / 2, high)}
     assert FLOAT_HEAD.pays(Comparison(speed, moved)) is kept

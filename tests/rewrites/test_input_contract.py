@@ -143,7 +143,7 @@ def test_raw_pixels_go_through_the_other_rewrites(contract: InputContract, side:
 
 
 @pytest.mark.parametrize("batch", [3, 4, 32])
-def test_every_image_counts_once_whatever_batch_a_model_insists_on(batch: int) -> None:
+def test_every_image_counts_once_whatever_batch_size_a_model_requires(batch: int) -> None:
     preprocessing = _preprocessing("BGR", per_channel=True)
     model = _model(3, 2, [0, 0, 1, 1], bias=True)
     source = quantized(model, preprocessing.normalize(_crops()), float_ops=("GlobalAveragePool",))

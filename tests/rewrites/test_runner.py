@@ -164,7 +164,7 @@ def _rename_the_output(graph: Graph) -> Sequence[str]:
         ),
     ],
 )
-def test_one_that_breaks_its_word_is_left_out_and_the_record_says_so(
+def test_one_that_breaks_its_declaration_is_left_out_and_the_record_says_so(
     source: ModelProto, images: list[NDArray[np.float32]], faulty: Rewrite, says: str
 ) -> None:
     done = rewrite(source, [faulty], images=images)

@@ -38,7 +38,7 @@ def chain(request: pytest.FixtureRequest) -> list[Rewrite]:
 
 @given(case=shared_stems())
 @settings(deadline=None, max_examples=30)
-def test_tensors_that_are_read_elsewhere_too_stay_as_they_are(
+def test_tensors_that_are_also_read_elsewhere_stay_as_they_are(
     chain: list[Rewrite], case: tuple[ModelProto, Feeds]
 ) -> None:
     source, feeds = case

@@ -47,7 +47,7 @@ def test_metadata_were_added_after_the_measurement_and_changed_nothing_else(colo
 
 
 @pytest.mark.parametrize("pattern", ["*-int8.onnx", "*-qdq.onnx"])
-def test_inspecting_a_written_model_tells_its_run_and_its_arithmetic(colour_run: TuneResult, pattern: str) -> None:
+def test_inspecting_a_written_model_shows_its_run_and_its_arithmetic(colour_run: TuneResult, pattern: str) -> None:
     inspection = inspect_model(next(colour_run.run.glob(pattern)))
     assert inspection.facts["recipe_id"] == colour_run.report.chosen.recipe_id
     assert inspection.facts["source_sha256"] == colour_run.report.source.sha256
@@ -79,7 +79,7 @@ def test_a_changed_weight_is_another_file_and_another_graph(run: Path) -> None:
     assert {name for name, verdict in verdicts.items() if verdict == "fail"} == {"file", "graph", "accuracy"}
 
 
-def test_changed_metadata_are_told(run: Path) -> None:
+def test_changed_metadata_are_reported(run: Path) -> None:
     model = onnx.load(_int8(run))
     before = graph_sha256(model)
     next(entry for entry in model.metadata_props if entry.key == "quantize.top1").value = "0.99"
@@ -108,7 +108,7 @@ def test_other_calibration_images_are_not_the_runs(run: Path, colour_images: tup
     assert "calibration images" in (line.note or "")
 
 
-def test_a_model_without_a_report_beside_it_is_the_users_to_fix(run: Path, tmp_path: Path) -> None:
+def test_a_model_without_a_report_next_to_it_is_the_users_to_fix(run: Path, tmp_path: Path) -> None:
     alone = Path(shutil.copy(_int8(run), tmp_path / "alone.onnx"))
     with pytest.raises(RunError, match="no report"):
         verify(alone)
@@ -165,7 +165,7 @@ def test_every_schema_is_printed_as_json(kind: str, capsys: pytest.CaptureFixtur
     assert json.loads(capsys.readouterr().out)["type"] == "object"
 
 
-def test_flips_are_listed_in_a_file_beside_the_report(colour_run: TuneResult) -> None:
+def test_flips_are_listed_in_a_file_next_to_the_report(colour_run: TuneResult) -> None:
     flips = colour_run.report.flips
     assert flips is not None
     lines = (colour_run.run / "flips.csv").read_text("utf-8").splitlines()

@@ -107,7 +107,7 @@ def test_the_other_engines_model_is_repeated_bit_for_bit(both: TuneResult) -> No
     assert (line.name, line.verdict) == ("verify.repeat", "pass")
 
 
-def test_the_other_engines_model_in_the_place_of_the_better_one_is_told(both: TuneResult, tmp_path: Path) -> None:
+def test_the_other_engines_model_replacing_the_better_one_is_reported(both: TuneResult, tmp_path: Path) -> None:
     run = Path(shutil.copytree(both.run, tmp_path / "run", ignore=shutil.ignore_patterns("work")))
     own, other = both.report.models[0], _other(both.report).models[0]
     assert own.graph_sha256 != other.graph_sha256
@@ -131,7 +131,7 @@ def test_every_report_compares_the_engines(both: TuneResult, draw: Callable[[Run
         assert word in text
 
 
-def test_the_native_search_is_told_candidate_by_candidate(both: TuneResult) -> None:
+def test_the_native_search_is_reported_candidate_by_candidate(both: TuneResult) -> None:
     native = both.report.engines[1]
     assert native.search is not None
     assert native.search.images == both.report.data.evaluation
@@ -180,7 +180,7 @@ def test_overwriting_takes_away_the_other_engines_models_unless_they_were_change
 
 
 @pytest.mark.usefixtures("brief")
-def test_a_killed_run_goes_on_without_searching_again_and_keeps_what_else_lies_there(
+def test_a_killed_run_goes_on_without_searching_again_and_keeps_what_else_is_there(
     both: TuneResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "out"

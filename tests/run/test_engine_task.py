@@ -16,7 +16,7 @@ def _result(*, met: bool, timed: tuple[CandidateRecord, ...] = ()) -> SearchResu
     return SearchResult((candidate,), None, candidate, (), "search finished", None, (), {"build": 1.0}, timed)
 
 
-def test_a_trial_is_met_where_its_race_says_so_whatever_the_share_of_the_images_seen() -> None:
+def test_a_trial_is_met_if_its_race_says_so_whatever_the_share_of_the_images_seen() -> None:
     section = TrialSection(
         index=0,
         recipe_id=TRIAL.recipe.id,
@@ -34,7 +34,7 @@ def test_a_trial_is_met_where_its_race_says_so_whatever_the_share_of_the_images_
     assert (told.met, told.speedup) == (False, 2.5)
 
 
-def test_what_was_timed_only_is_told_with_the_step_that_it_came_from() -> None:
+def test_what_was_only_timed_is_reported_with_the_step_that_it_came_from() -> None:
     timed = (CandidateRecord("a", "ladder", 100.0, 110.0, 2.0), CandidateRecord("b", "neighbour", 100.0, 110.0, 2.0))
     record = record_of(_result(met=True, timed=timed))
     section = search_section(SearchOutcome(TRIAL, "search finished", 1.0, record=record), images=400)

@@ -49,7 +49,7 @@ def test_for_a_target_that_must_not_saturate_every_layer_that_could_is_written_w
         assert np.array_equal(open_session(model.SerializeToString()).run(None, {"pixels": images})[0], exact)
 
 
-def test_what_is_written_is_what_was_given_and_both_files_open(pair: Rewritten, tmp_path: Path) -> None:
+def test_both_files_hold_the_given_model_and_open(pair: Rewritten, tmp_path: Path) -> None:
     written = write_pair(finished(pair, "vnni"), RunFolder(tmp_path, tmp_path / "int8.onnx", tmp_path / "qdq.onnx"))
     assert onnx.load(written.int8.path) == pair.qlinear
     images = np.random.default_rng(0).uniform(0, 255, (2, 3, 32, 32)).astype(np.float32)

@@ -34,7 +34,7 @@ def insisting(batch: int) -> onnx.ModelProto:
 
 
 @pytest.mark.usefixtures("brief")
-def test_a_model_that_insists_on_a_large_batch_is_tuned_and_its_layers_have_an_error(
+def test_a_model_that_requires_a_large_batch_is_tuned_and_its_layers_have_an_error(
     configured: Configured, tmp_path: Path
 ) -> None:
     onnx.save(insisting(BATCH), tmp_path / "net.onnx")

@@ -28,7 +28,7 @@ def test_the_names_carry_the_opset_of_the_files(tmp_path: Path, opset: int, int8
     assert (run.int8.name, run.qdq.name) == (f"net-{int8}-int8.onnx", f"net-{qdq}-qdq.onnx")
 
 
-def test_a_file_gets_the_format_that_the_framework_names_and_the_other_beside_it(tmp_path: Path):
+def test_a_file_gets_the_format_that_the_framework_names_and_the_other_is_next_to_it(tmp_path: Path):
     run = plan(tmp_path / "mine.onnx")
     assert (run.int8, run.qdq) == (tmp_path / "mine.onnx", tmp_path / "squeezenet1.0-13-qdq.onnx")
     assert run.path == tmp_path / "mine.run"

@@ -287,7 +287,7 @@ def test_a_model_whose_input_no_conv_reads_is_refused_before_anything_is_tuned(
     assert not (tmp_path / "out" / "trials.jsonl").exists()
 
 
-def test_overwriting_begins_the_native_engines_search_anew(
+def test_overwriting_restarts_the_native_engines_search(
     run: TuneResult, caffe_model: Path, colour_images: tuple[Path, Path], tmp_path: Path
 ) -> None:
     if _contract(run) != "imagenet":

@@ -58,7 +58,7 @@ def test_a_low_bar_is_met_by_what_is_slower_and_it_is_still_called_slower(measur
 
 
 @pytest.mark.parametrize(("asked", "least"), [(False, 1.0), (True, 0.0)])
-def test_where_nothing_is_asked_figures_are_told_and_not_judged(
+def test_without_a_criterion_figures_are_reported_and_not_judged(
     measurement: Measurement, asked: bool, least: float
 ) -> None:
     verdict = speed_verdict(measurement, NAMES, SpeedCriterion(min_speedup=least), "vnni", asked=asked)

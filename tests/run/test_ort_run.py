@@ -104,7 +104,7 @@ def all_run(colour_model: Path, configured: Configured, tmp_path_factory: pytest
         return tune(request)
 
 
-def test_all_engines_that_are_installed_are_compared_and_the_missing_one_is_told(all_run: TuneResult) -> None:
+def test_all_installed_engines_are_compared_and_the_missing_one_is_reported(all_run: TuneResult) -> None:
     report = all_run.report
     assert report.engine == "all"
     assert [engine.engine for engine in report.engines] == ["native", "ort"]

@@ -120,7 +120,7 @@ def test_certification_images_are_in_no_other_part(colour_images: tuple[Path, Pa
         (95, {"calibration_list": "list.txt"}, 0),
     ],
 )
-def test_three_tenths_are_kept_where_there_are_images_enough(
+def test_three_tenths_are_kept_if_there_are_enough_images(
     colour_images: tuple[Path, Path],
     cache: Path,
     monkeypatch: pytest.MonkeyPatch,

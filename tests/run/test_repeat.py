@@ -33,5 +33,5 @@ def test_other_kernels_are_a_difference() -> None:
     assert "in the report openblas Nehalem" in blas
 
 
-def test_the_same_kernels_are_none() -> None:
+def test_the_same_kernels_are_not_a_difference() -> None:
     assert not [difference for difference in machine_differences(_provenance()) if "blas" in difference]

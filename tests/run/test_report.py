@@ -17,7 +17,7 @@ from quantize.run.resolve import with_target
 from tests.run.conftest import Configured, Evaluated
 
 
-def test_the_source_is_told_as_the_user_named_it(colour_model: Path) -> None:
+def test_the_source_is_named_as_the_user_named_it(colour_model: Path) -> None:
     artifact = ModelArtifact.load(colour_model)
     source = source_section(Path("as/named.onnx"), artifact, catalog_entry_for(artifact.proto()))
     assert (source.path, source.catalog, source.published, source.opset) == ("as/named.onnx", None, (), 13)
@@ -25,7 +25,7 @@ def test_the_source_is_told_as_the_user_named_it(colour_model: Path) -> None:
     assert source.weights_sha256 == weights_sha256(onnx.load(colour_model))
 
 
-def test_a_models_file_is_relative_to_the_run_even_beside_it(evaluated: Evaluated, colour_model: Path) -> None:
+def test_a_models_file_is_relative_to_the_run_even_next_to_it(evaluated: Evaluated, colour_model: Path) -> None:
     artifact, accuracy = ModelArtifact.load(colour_model), baseline_accuracy(evaluated([True, False]))
     beside = model_section("int8", artifact, colour_model.parent / "net.run", accuracy, None)
     inside = model_section("int8", artifact, colour_model.parent, accuracy, None)

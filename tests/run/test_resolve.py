@@ -65,7 +65,7 @@ def test_auto_is_this_machines_class(cpu_class: str, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("target", CPU_CLASSES)
-def test_what_is_said_wins_over_the_machine(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_named_target_wins_over_the_machine(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CPU_CLASS, "arm64" if target == "any" else "any")
     config = with_target(load_config(None, {"quantization.target": target}))
     assert config.quantization.cpus == target

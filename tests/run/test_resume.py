@@ -58,7 +58,7 @@ def test_a_resumed_run_is_asked_what_it_was_asked_first_wherever_it_is_resumed(
     assert again.output_model == run
 
 
-def test_inputs_that_were_moved_with_the_run_are_found_where_they_lie_now(
+def test_inputs_that_were_moved_with_the_run_are_found_where_they_are_now(
     configured: Configured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
@@ -97,7 +97,7 @@ def test_a_run_that_repeats_nothing_is_resumed_as_a_search(configured: Configure
     assert (again.replay, again.latency_table, again.remove_crops) == (None, None, False)
 
 
-def test_what_is_said_when_a_run_is_resumed_is_not_lost(configured: Configured, tmp_path: Path) -> None:
+def test_flags_given_when_a_run_is_resumed_are_not_lost(configured: Configured, tmp_path: Path) -> None:
     run = begun(tmp_path, configured, latency_table=tmp_path / "first.json")
     moved = asks(run, latency_table=tmp_path / "moved.json", input_model=tmp_path / "moved.onnx", remove_crops=True)
     again = resumed_request(moved)
@@ -134,7 +134,7 @@ def _interrupted(*_: object) -> None:
 
 
 @pytest.mark.usefixtures("brief", "fast_integers")
-def test_a_run_that_was_moved_and_renamed_goes_on_where_it_lies_and_writes_nowhere_else(
+def test_a_run_that_was_moved_and_renamed_goes_on_where_it_is_and_writes_nowhere_else(
     configured: Configured, colour_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = configured({"tuning.engine": "native"})

@@ -53,7 +53,7 @@ def test_a_run_that_is_not_as_fast_as_asked_is_not_met_and_says_that_first(tuned
     assert "min_speedup: 1000.0" in (result.run / "config.yaml").read_text("utf-8")
 
 
-def test_speed_is_not_judged_where_the_models_are_for_other_cpus(tuned: Tuned) -> None:
+def test_speed_is_not_judged_if_the_models_are_for_other_cpus(tuned: Tuned) -> None:
     result = tuned("avx2", tuning__speed_criterion__min_speedup=NO_MACHINE)
     assert result.exit_code is ExitCode.DONE
     report = result.report

@@ -124,7 +124,7 @@ def test_a_benchmark_says_whose_accuracy_it_measures(colour_run: TuneResult, mon
     assert "latencies" not in report.elsewhere
 
 
-def test_accuracy_of_a_model_for_other_cpus_is_said_to_be_theirs(colour_run: TuneResult) -> None:
+def test_accuracy_of_a_model_for_other_cpus_is_reported_as_theirs(colour_run: TuneResult) -> None:
     report = colour_run.report
     elsewhere = report.model_copy(
         update={

@@ -160,7 +160,7 @@ def test_an_existing_run_is_refused_and_left_as_it_was(
 
 
 @pytest.mark.parametrize("labels", [lambda name: f"missing-{name} 1", lambda name: f"{name} 1"])
-def test_an_earlier_run_stays_whole_until_its_replacement_has_proved_its_inputs(
+def test_an_earlier_run_stays_intact_until_its_replacement_has_proved_its_inputs(
     colour_run: TuneResult,
     colour_model: Path,
     configured: Configured,
@@ -410,7 +410,9 @@ def test_a_finished_run_that_is_resumed_is_only_read_again(colour_run: TuneResul
     assert bytes_of(colour_run.run) == before
 
 
-def test_a_model_that_is_none_is_refused_before_anything_is_written(configured: Configured, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_model_is_refused_before_anything_is_written(
+    configured: Configured, tmp_path: Path
+) -> None:
     (tmp_path / "net.onnx").write_bytes(b"not a model")
     with pytest.raises(ModelError):
         tune(TuneRequest(configured(), input_model=tmp_path / "net.onnx", output_model=tmp_path / "out"))

@@ -124,14 +124,14 @@ def test_both_files_have_to_meet_the_criterion(
     assert len(verdict.reasons) == 3
 
 
-def test_a_reason_tells_the_model_the_figure_the_tolerance_and_the_images(evaluated: Evaluated) -> None:
+def test_a_reason_names_the_model_the_figure_the_tolerance_and_the_images(evaluated: Evaluated) -> None:
     reason, worth = section(model("int8", judged(evaluated, 4))).reasons
     assert reason.startswith("The QLinear model loses 5.00 % of fp32's top-1 (may lose 1.00 %) on 100 images")
     assert "not met by the point estimate" in reason
     assert worth == "The tolerance is worth 0.8 of the 100 images: a few images decide."
 
 
-def test_the_tolerance_is_told_in_images_where_the_point_estimate_decides(evaluated: Evaluated) -> None:
+def test_the_tolerance_is_given_in_images_if_the_point_estimate_decides(evaluated: Evaluated) -> None:
     wide = Criterion("top1", baseline=0.8, absolute=0.2)
     verdict = section(model("int8", judged(evaluated, 4, criterion=wide)), criterion=wide)
     assert verdict.tolerance_images == pytest.approx(20)
@@ -144,20 +144,20 @@ def test_the_tolerance_is_told_in_images_where_the_point_estimate_decides(evalua
     assert len(certain.reasons) == 1
 
 
-def test_points_are_told_as_points(evaluated: Evaluated) -> None:
+def test_points_are_reported_as_points(evaluated: Evaluated) -> None:
     criterion = Criterion("top1", baseline=0.8, absolute=0.05)
     reason, _ = section(model("qdq", judged(evaluated, 4, criterion=criterion)), criterion=criterion).reasons
     assert reason.startswith("The QDQ model loses 4.00 points of top-1 (may lose 5.00 points)")
 
 
-def test_agreement_is_told_as_agreement(evaluated: Evaluated) -> None:
+def test_agreement_is_reported_as_agreement(evaluated: Evaluated) -> None:
     criterion = Criterion("agreement", minimum=0.95)
     verdict = section(model("int8", judged(evaluated, 8, criterion=criterion)), criterion=criterion)
     assert verdict.status == "not met"
     assert verdict.reasons[0].startswith("The QLinear model has fp32's top-1 on 92.00 % (at least 95.0 % asked)")
 
 
-def test_where_certainty_is_asked_too_few_images_are_inconclusive_and_the_number_needed_is_told(
+def test_if_certainty_is_requested_too_few_images_are_inconclusive_and_the_number_needed_is_reported(
     evaluated: Evaluated,
 ) -> None:
     accuracy = judged(evaluated, 0, confidence=0.95)
@@ -174,7 +174,7 @@ def test_images_that_no_trial_saw_decide(evaluated: Evaluated) -> None:
     assert "on 50 images that no trial saw" in verdict.reasons[0]
 
 
-def test_formats_that_disagree_fail_even_where_no_accuracy_is_asked(evaluated: Evaluated) -> None:
+def test_formats_that_disagree_fail_even_without_an_accuracy_criterion(evaluated: Evaluated) -> None:
     apart = FormatsSection(agreement=0.9949, required=0.995, largest_difference=0.1)
     for criterion in (CRITERION, Criterion("none")):
         verdict = section(model("int8", judged(evaluated, 0, criterion=criterion)), criterion=criterion, formats=apart)
@@ -193,7 +193,7 @@ def test_a_smaller_file_that_computes_in_fp32_is_smaller_not_faster(evaluated: E
     assert verdict.headline == "met, 0 of 26 layers compute in int8: smaller, not faster"
 
 
-def test_what_a_cpu_allows_is_told_where_more_is_asked(evaluated: Evaluated) -> None:
+def test_what_a_cpu_allows_is_reported_if_more_is_requested(evaluated: Evaluated) -> None:
     speed = timed("not met", 1.0, asked=1.5)
     verdict = section(model("int8", judged(evaluated, 0), size=4), layers=(0, 26), speed=speed, fastest=1.02)
     assert (verdict.status, exit_code(verdict, None)) == ("not met", ExitCode.NOT_MET)
@@ -220,7 +220,9 @@ def test_speed_belongs_to_the_verdict(
     assert verdict.accuracy == ("not met" if lost else "met")
 
 
-def test_a_file_that_is_too_slow_is_told_with_its_interval_the_noise_and_what_was_asked(evaluated: Evaluated) -> None:
+def test_a_file_that_is_too_slow_is_reported_with_its_interval_the_noise_and_the_criterion(
+    evaluated: Evaluated,
+) -> None:
     verdict = section(model("int8", judged(evaluated, 0)), speed=timed("not met", 0.73, slower=True))
     assert (
         "The QDQ model runs at 0.73x [0.72, 0.74] of fp32's speed (at least 1.00x asked, noise 0.5 %): not met."
@@ -228,14 +230,14 @@ def test_a_file_that_is_too_slow_is_told_with_its_interval_the_noise_and_what_wa
     )
 
 
-def test_speed_on_another_class_of_cpus_is_told_as_saying_nothing(evaluated: Evaluated) -> None:
+def test_speed_on_another_class_of_cpus_is_reported_as_saying_nothing(evaluated: Evaluated) -> None:
     speed = timed("not measured for the target", 0.73, slower=True, target="avx2")
     verdict = section(model("int8", judged(evaluated, 0)), speed=speed)
     assert "slower" not in verdict.headline
     assert any("says nothing of the target avx2" in reason for reason in verdict.reasons)
 
 
-def test_how_many_layers_compute_in_int8_is_told_where_some_do_not(evaluated: Evaluated) -> None:
+def test_how_many_layers_compute_in_int8_is_reported_if_some_do_not(evaluated: Evaluated) -> None:
     assert "20 of 26 layers compute in int8." in section(model("int8", judged(evaluated, 0)), layers=(20, 26)).reasons
     assert not any("compute in int8" in reason for reason in section(model("int8", judged(evaluated, 0))).reasons)
 

@@ -39,7 +39,7 @@ def test_a_class_folder_without_images_keeps_its_rank_and_is_noted(tmp_path: Pat
     assert "class folders without images: 1" in images.notes
 
 
-def test_images_beside_class_folders_are_ambiguous(tmp_path: Path, picture: Picture) -> None:
+def test_images_next_to_class_folders_are_ambiguous(tmp_path: Path, picture: Picture) -> None:
     root = class_folders(tmp_path / "val", picture, ["x", "y"])
     (root / "z.jpg").write_bytes(picture(3))
     with pytest.raises(DataError, match="images stand beside folders"):

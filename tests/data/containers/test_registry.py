@@ -124,7 +124,7 @@ def test_several_splits_in_one_folder_are_told_apart_by_a_pattern(layouts: Layou
     assert len(open_images(folder / "validation*.parquet", None, classes=1000)) == 23
 
 
-def test_an_archive_beside_what_it_was_unpacked_to_is_ambiguous(layouts: Layouts) -> None:
+def test_an_archive_next_to_what_it_was_unpacked_to_is_ambiguous(layouts: Layouts) -> None:
     folder = layouts.class_folders()
     layouts.zip().rename(folder / "val.zip")
     with pytest.raises(DataError, match="beside folders of images") as caught:

@@ -138,7 +138,7 @@ def test_a_damaged_cache_is_not_trusted(flat: Flat, tmp_path: Path, damage: Call
 
 
 @pytest.mark.parametrize("index", ["", "{}", "[]", '{"rows": [1]}', None])
-def test_crops_without_a_whole_index_are_decoded_again(flat: Flat, tmp_path: Path, index: str | None) -> None:
+def test_crops_without_a_complete_index_are_decoded_again(flat: Flat, tmp_path: Path, index: str | None) -> None:
     images, reads = counted(*flat(3))
     crop_images(images, SMALL, tmp_path / "cache", workers=1)
     (file,) = (tmp_path / "cache").glob("*.json")
@@ -209,7 +209,9 @@ def test_skipping_keeps_ids_labels_and_crops_together(flat: Flat, tmp_path: Path
     assert all("truncated" in skipped.reason for skipped in crops.skipped)
 
 
-def test_a_mended_image_is_read_without_decoding_the_others_again(flat: Flat, tmp_path: Path, picture: Picture) -> None:
+def test_a_repaired_image_is_read_without_decoding_the_others_again(
+    flat: Flat, tmp_path: Path, picture: Picture
+) -> None:
     folder, labels = flat(4)
     truncate(folder, [1])
     images, reads = counted(folder, labels)

@@ -43,14 +43,14 @@ def test_ground_truth_without_meta_mat_is_explained(layouts: Layouts) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"junk" * 100])
-def test_a_damaged_meta_mat_is_said_so(layouts: Layouts, content: bytes) -> None:
+def test_a_damaged_meta_mat_is_called_so(layouts: Layouts, content: bytes) -> None:
     devkit = layouts.devkit()
     (devkit / "data" / "meta.mat").write_bytes(content)
     with pytest.raises(DataError, match=r"meta\.mat cannot be read"):
         open_images(layouts.val_tar(), devkit, classes=1000)
 
 
-def test_a_folder_or_archive_that_is_no_devkit_is_said_so(layouts: Layouts) -> None:
+def test_a_folder_or_archive_that_is_not_a_devkit_is_called_so(layouts: Layouts) -> None:
     with pytest.raises(DataError, match="this folder is no devkit"):
         open_images(layouts.val_tar(), layouts.root, classes=1000)
     with pytest.raises(DataError, match="this archive is no devkit"):

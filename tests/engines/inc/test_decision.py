@@ -64,7 +64,7 @@ def test_the_recipe_says_what_it_needs_to_be_built_again():
     assert container_of(decided) == "qlinear"
 
 
-def test_the_kept_share_tells_a_model_put_back_to_fp32():
+def test_the_kept_share_gives_away_a_model_put_back_to_fp32():
     kept = kept_int8(recipe(decision("c1", state=FP32), decision("c2", state=FP32), decision("r", "Relu")))
     assert (kept.ops, kept.all_ops, kept.weighted, kept.all_weighted) == (1, 3, 0, 2)
 

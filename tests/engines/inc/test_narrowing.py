@@ -16,7 +16,7 @@ _WEIGHTS = arrays.arrays(
 
 
 @given(_WEIGHTS, st.sampled_from([0, 1, None]))
-def test_weights_that_stay_whole_keep_every_pair_within_16_bits(weights: np.ndarray, axis: int | None) -> None:
+def test_weights_that_keep_all_bits_keep_every_pair_within_16_bits(weights: np.ndarray, axis: int | None) -> None:
     if could_saturate(weights, axis, []):
         return
     rows = weights.reshape(1, -1) if axis is None else np.moveaxis(weights, axis, 0).reshape(weights.shape[axis], -1)
@@ -28,7 +28,7 @@ def test_weights_that_stay_whole_keep_every_pair_within_16_bits(weights: np.ndar
         assert np.abs(pairs).max() * 255 <= 32767 + 255  # a code more for another rounding
 
 
-def test_two_large_weights_of_one_channel_are_too_much_and_two_of_different_ones_are_not() -> None:
+def test_two_large_weights_of_one_channel_are_too_much_and_two_of_different_channels_are_not() -> None:
     weights = np.array([[1.0, 0.9, 0.0], [0.0, 1.0, -1.0]], np.float32)
     assert could_saturate(weights, 0, [])
     assert not could_saturate(weights[1:], 0, [])

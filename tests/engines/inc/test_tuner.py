@@ -105,7 +105,7 @@ def failed(model: ModelArtifact, tmp_path_factory: pytest.TempPathFactory) -> tu
     return failing(tmp_path_factory.mktemp("failed"), model)
 
 
-def test_the_first_candidate_is_taken_where_it_meets_the_goal(
+def test_the_first_candidate_is_taken_if_it_meets_the_goal(
     model: ModelArtifact, tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ):
     caplog.set_level(logging.DEBUG, "quantize.engines.inc.tuner")
@@ -218,7 +218,7 @@ def test_the_bias_of_the_scores_is_added_in_float(tmp_path: Path, product: str):
     assert nodes[-1].op_type == "Add"
 
 
-def test_reduced_range_takes_a_bit_off_the_weights_and_leaves_activations_whole(model: ModelArtifact, tmp_path: Path):
+def test_reduced_range_takes_a_bit_off_the_weights_and_none_off_activations(model: ModelArtifact, tmp_path: Path):
     def built(*, reduce_range: bool) -> onnx.ModelProto:
         tuner = IncTuner(IncSettings(reduce_range=reduce_range), tmp_path / f"work-{reduce_range}")
         artifact = next(iter(tuner.tune(model, ANYTHING, never, batches()))).artifact
@@ -237,7 +237,7 @@ def test_reduced_range_takes_a_bit_off_the_weights_and_leaves_activations_whole(
 
 
 @pytest.mark.parametrize("granularity", ["per_channel", "per_tensor"])
-def test_reduced_range_leaves_weights_whole_whose_sums_cannot_saturate(granularity: str, tmp_path: Path):
+def test_reduced_range_keeps_all_bits_of_weights_whose_sums_cannot_saturate(granularity: str, tmp_path: Path):
     mixed = tiny(12)
     weights = {tensor.name: tensor for tensor in mixed.graph.initializer}
     conv2 = next(node for node in mixed.graph.node if node.name == "conv2")

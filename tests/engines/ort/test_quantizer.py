@@ -35,7 +35,7 @@ def quantizer(small_model: ModelArtifact, calibration: CalibrationSet, tmp_path:
 
 
 @pytest.mark.parametrize("rule", ["minmax", "percentile:99.999", "entropy"])
-def test_a_recipe_gives_the_same_graph_every_time_with_ranges_kept_or_taken_anew(
+def test_a_recipe_gives_the_same_graph_every_time_with_ranges_kept_or_collected_again(
     quantizer: Quantizer, small_model: ModelArtifact, calibration: CalibrationSet, tmp_path: Path, rule: str
 ) -> None:
     recipe = PLAIN.but(range_rule=rule)

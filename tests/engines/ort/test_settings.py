@@ -31,13 +31,13 @@ def test_sums_that_must_not_saturate_get_weights_of_seven_bits_or_of_uint8(task:
     assert changes[0] == {"weight_type": "uint8", "reduce_range": False}
 
 
-def test_seven_bits_that_the_user_asked_for_are_not_given_up(task: Tasked) -> None:
+def test_seven_bits_that_the_user_asked_for_are_kept(task: Tasked) -> None:
     recipes, changes = settings_to_try(task({"quantization.reduce_range": True}))
     assert all(recipe.reduce_range for recipe in recipes)
     assert not any("weight_type" in change for change in changes)
 
 
-def test_int8_activations_are_tried_where_their_kernels_are_fast(task: Tasked) -> None:
+def test_int8_activations_are_tried_if_their_kernels_are_fast(task: Tasked) -> None:
     assert {"activation_type": "int8"} in settings_to_try(task({"quantization.target": "arm64"}))[1]
     assert {"activation_type": "int8"} not in settings_to_try(task())[1]
 

@@ -137,7 +137,7 @@ def test_the_same_recipe_gives_the_same_model_again(candidate: ModelProto, fp32:
     assert first == second
 
 
-def test_stored_weights_are_off_by_half_a_level_at_most_where_nothing_is_clipped(fp32: ModelProto) -> None:
+def test_stored_weights_are_off_by_half_a_level_at_most_unless_clipped(fp32: ModelProto) -> None:
     (layer,) = (layer for layer in layers(fp32) if layer.node == "conv")
     weights = Graph(fp32).constant("w")
     assert weights is not None

@@ -197,13 +197,13 @@ def test_the_least_number_that_passes_is_found(least: int) -> None:
     assert len(asked) == len(set(asked))
 
 
-def test_where_none_passes_the_last_is_given() -> None:
+def test_if_none_passes_the_last_is_given() -> None:
     option = first_that_passes(lambda number: Option("float", Recipe(engine="inc"), met=False, bytes=number), 5)
     assert (option.met, option.bytes) == (False, 5)
 
 
 @pytest.mark.parametrize(("lost", "kind"), [(0.0, "smaller"), (0.2, "as tuned")])
-def test_weights_that_neural_compressor_left_in_fp32_are_stored_where_the_criterion_holds(
+def test_weights_that_neural_compressor_left_in_fp32_are_stored_if_the_criterion_holds(
     fp32: ModelProto,
     candidate: ModelProto,
     bench,

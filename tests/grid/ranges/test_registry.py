@@ -49,7 +49,7 @@ def test_an_unknown_rule_is_refused_with_the_known_ones(relu, rule):
     assert ", ".join(RULES) in str(refused.value)
 
 
-def test_a_setting_names_each_rule_once_as_neural_compressor_does_where_it_has_it():
+def test_a_setting_names_each_rule_once_as_neural_compressor_does_if_it_has_it():
     assert setting_names()[:3] == ("minmax", "kl", "percentile")
     assert [rule_of_setting(name) for name in setting_names()[:3]] == ["minmax", "entropy", "percentile:99.999"]
     assert {rule_of_setting(name).partition(":")[0] for name in setting_names()} == set(RULES)

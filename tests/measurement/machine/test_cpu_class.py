@@ -22,7 +22,7 @@ _OLD = {(0, 0): (5, 0, 0, 0)}
     ("registers", "expected"),
     [(_ZEN1, "avx2"), (_SKYLAKE_SP, "avx2"), (_ICE_LAKE, "vnni"), (_ALDER_LAKE, "vnni"), (_OLD, "any")],
 )
-def test_an_x86_cpu_is_classed_by_what_cpuid_answers(registers, expected):
+def test_an_x86_cpu_is_classified_by_what_cpuid_answers(registers, expected):
     flags = x86_flags(lambda leaf, subleaf: registers.get((leaf, subleaf), (0, 0, 0, 0)))
     assert class_of("x86_64", flags) == expected
 

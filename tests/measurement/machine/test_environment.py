@@ -36,7 +36,7 @@ def test_the_int8_instructions_are_read_from_an_arm_system(tmp_path):
     assert cpu.isa_flags(root) == ("asimd", "asimddp", "i8mm")
 
 
-def test_a_system_without_proc_and_sys_tells_nothing_rather_than_zero(tmp_path):
+def test_a_system_without_proc_and_sys_reports_nothing_rather_than_zero(tmp_path):
     assert cpu.cpu_model(tmp_path)
     assert cpu.isa_flags(tmp_path) is None
     assert cpu.numa_nodes(tmp_path) == ()

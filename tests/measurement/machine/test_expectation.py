@@ -63,7 +63,7 @@ def test_the_line_says_here_and_elsewhere(expectations, recorded_machines):
     )
 
 
-def test_the_line_names_the_target_where_that_is_another_class(expectations, recorded_machines):
+def test_the_line_names_the_target_if_that_is_another_class(expectations, recorded_machines):
     line = expectation_line(expectations["vnni"], recorded_machines["vnni"], "arm64")
     assert "on arm64" in line
     assert "VNNI" not in line
@@ -76,12 +76,12 @@ def test_only_several_threads_are_named(layers, recorded_machines):
     assert "here on 2 threads" in expectation_line(expected("net", layers, two, 2), two)
 
 
-def test_saturation_and_its_remedy_are_told(recorded_machines):
+def test_saturation_and_its_remedy_are_reported(recorded_machines):
     assert "--target auto" in saturation_words(recorded_machines["avx2"])
     assert "exact" in saturation_words(recorded_machines["vnni"])
 
 
-def test_a_busy_machine_is_told(recorded_machines):
+def test_a_busy_machine_is_reported(recorded_machines):
     machine = recorded_machines["vnni"]
     assert busy_words(machine) is None
     busy = machine.model_copy(update={"several": machine.single.model_copy(update={"threads": 2, "spread": 0.5})})

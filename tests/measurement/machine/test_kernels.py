@@ -16,7 +16,7 @@ from quantize.measurement.machine.layer_shapes import KINDS
         ((100, 200, 150, 120), ("exact", "exact", "exact")),
     ],
 )
-def test_a_kernel_is_told_by_its_speed_and_its_sums(timed, rates, words):
+def test_a_kernel_is_recognised_by_its_speed_and_its_sums(timed, rates, words):
     rate = dict(zip(("fp32", "u8s8", "u8u8", "s8s8"), rates, strict=True))
 
     def nanoseconds(probe, threads):

@@ -45,7 +45,7 @@ def test_a_layer_that_moves_much_for_what_it_computes_gains_from_memory(recorded
     assert reason == "memory: 5.1 MB of fp32 values for 1.3 M multiply-adds"
 
 
-def test_a_layer_whose_shape_suits_int8_better_is_told_by_both_shares(recorded_machines):
+def test_a_layer_whose_shape_suits_int8_better_shows_in_both_shares(recorded_machines):
     machine = recorded_machines["vnni"]
     peak = machine.single.of("pointwise")
     fp32_ns, int8_ns = (10_000_000 * 1e9 / rate for rate in (peak.fp32 / 2, peak.int8 / 1.25))

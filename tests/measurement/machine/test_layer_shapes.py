@@ -19,7 +19,7 @@ from quantize.measurement.machine.layer_shapes import ConvShape, GemmShape, conv
         (8, (1, 1), 4, "pointwise"),
     ],
 )
-def test_a_convolutions_kind_is_told_by_channels_kernel_and_groups(channels, kernel, group, kind):
+def test_a_convolutions_kind_follows_from_channels_kernel_and_groups(channels, kernel, group, kind):
     assert conv_kind(channels, kernel, group) == kind
 
 

@@ -57,20 +57,20 @@ def test_it_is_measured_again_on_request(ask, measured):
         (measure_cpu, "this_cpu_class", lambda: "any"),
     ],
 )
-def test_another_cpu_class_or_onnxruntime_is_measured_anew(ask, measured, monkeypatch, module, name, value):
+def test_another_cpu_class_or_onnxruntime_is_measured_again(ask, measured, monkeypatch, module, name, value):
     ask(1)
     monkeypatch.setattr(module, name, value)
     ask(1)
     assert measured == [1, 1]
 
 
-def test_another_number_of_threads_is_measured_anew(ask, measured):
+def test_another_number_of_threads_is_measured_again(ask, measured):
     ask(1), ask(2), ask(2), ask(1)
     assert measured == [1, 2]
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b'{"cpu_class": "vnni"}', b"\xff\xfe"])
-def test_a_damaged_file_is_measured_anew(ask, damage):
+def test_a_damaged_file_is_measured_again(ask, damage):
     ask(1)
     place = ask(1).from_cache
     assert place is not None

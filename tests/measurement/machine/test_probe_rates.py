@@ -56,7 +56,7 @@ def test_an_onnxruntime_that_cannot_rewrite_first_layers_measures_them_as_they_a
     assert (peak.rewritten, round(peak.gain, 2)) == (False, 0.5)
 
 
-def test_times_that_move_between_the_halves_are_told(timed):
+def test_times_that_move_between_the_halves_are_reported(timed):
     steady = measured_peak_rates(1, timed(_at(100, 400)))
     assert steady.spread == 0
 

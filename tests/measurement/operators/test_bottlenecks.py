@@ -21,7 +21,7 @@ def test_what_costs_most_of_the_difference_comes_first_and_names_the_rewrite_tha
     ]
 
 
-def test_every_loss_tells_both_times_what_was_expected_and_what_to_do(profiled):
+def test_every_loss_reports_both_times_what_was_expected_and_what_to_do(profiled):
     conv1, concat, quantize, _ = bottlenecks(profiled)
     assert (conv1.fp32_ns, conv1.int8_ns, conv1.expected_ns) == (200_000, 300_000, pytest.approx(200_000 / 3))
     assert (concat.fp32_ns, concat.int8_ns, concat.expected_ns) == (25_000, 50_000, 25_000)
@@ -70,7 +70,7 @@ def test_a_product_that_is_slower_in_int8_is_to_be_left_in_fp32(profiled):
     assert (slow.why, slow.advice) == ("int8, slower than fp32", "leave it in fp32 (--placement measured)")
 
 
-def test_a_product_that_stayed_in_fp32_tells_why(profiled):
+def test_a_product_that_stayed_in_fp32_says_why(profiled):
     kept = conv("kept", "fp32", 100, 1000).model_copy(update={"reason": "kept by the recipe"})
     slow = next(
         each

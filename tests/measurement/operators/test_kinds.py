@@ -31,7 +31,7 @@ def test_each_node_is_int8_fp32_or_conversion(ran, kind):
     assert kind_of(ran, frozenset({"other"})) == kind
 
 
-def test_a_concat_requantizes_where_a_scale_or_zero_point_differs():
+def test_a_concat_requantizes_if_a_scale_or_zero_point_differs():
     values = {"s": np.float32(0.5), "t": np.float32(0.25), "z": np.uint8(0), "o": np.uint8(3)}
     initializers = [numpy_helper.from_array(np.asarray(value), name) for name, value in values.items()]
 
@@ -50,7 +50,7 @@ def test_a_concat_requantizes_where_a_scale_or_zero_point_differs():
     assert requantizing_concats(helper.make_model(graph)) == {"scale", "zero", "computed"}
 
 
-def test_the_reason_for_fp32_is_the_recipe_or_what_stands_around_the_node():
+def test_the_reason_for_fp32_is_the_recipe_or_the_nodes_around_it():
     nodes = [
         helper.make_node("DequantizeLinear", ["q", "s"], ["x"], name="dq"),
         helper.make_node("DequantizeLinear", ["qw", "s"], ["w"], name="dw"),

@@ -85,7 +85,7 @@ def test_what_is_named_after_a_tensor_it_converts_has_no_origin(fp32):
     assert find_origins(fp32, ran) == [None, None, None]
 
 
-def test_unknown_names_stay_unknown_where_the_numbers_of_products_differ(fp32):
+def test_unknown_names_stay_unknown_if_the_numbers_of_products_differ(fp32):
     assert find_origins(fp32, [node("one", "QLinearConv"), node("/block/Clip", "Clip")]) == [None, "/block/Clip"]
 
 

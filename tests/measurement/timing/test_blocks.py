@@ -129,7 +129,7 @@ def test_a_round_gives_the_mean_log_ratio_of_its_mirrored_blocks():
     assert paired_log_ratios(blocks, "a", "b") == pytest.approx([math.log(math.sqrt(100 * 121) / math.sqrt(55 * 60))])
 
 
-def test_interrupted_runs_and_those_after_them_count_only_where_there_are_no_others():
+def test_interrupted_runs_and_those_after_them_count_only_if_there_are_no_others():
     assert block("a", 0, 0, 10, 11, 12, 90, 99, 50, preempted=(3, 4)).median_ns == 11
     assert block("a", 0, 0, 90, 13, 99, 15, preempted=(0, 2)).median_ns == 14
     assert block("a", 0, 0, 10, 90, 99, preempted=(0, 1, 2)).median_ns == 90

@@ -53,7 +53,7 @@ def test_more_threads_than_cores_are_a_doubt(changed):
         ("before", {"throttled_periods": None}),
     ],
 )
-def test_what_is_well_or_not_told_is_no_doubt(changed, part, values):
+def test_what_is_fine_or_unknown_is_not_a_doubt(changed, part, values):
     assert names(changed(**{part: values})) == []
 
 

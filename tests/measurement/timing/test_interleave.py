@@ -68,7 +68,7 @@ def test_a_round_that_time_cuts_short_leaves_no_blocks(simulate, plan):
     assert simulation.now - 7_000_000_000 < 0.34e9
 
 
-def test_the_first_round_is_completed_even_where_it_outlasts_the_limit(simulate, plan):
+def test_the_first_round_is_completed_even_if_it_outlasts_the_limit(simulate, plan):
     blocks = simulate(lambda *_: 10e9).blocks(("fp32", "int8"), plan.model_copy(update={"max_seconds": 1}), rounds=99)
     assert [block.round for block in blocks] == [0, 0, 0, 0]
 

@@ -21,7 +21,7 @@ def test_the_summary_gives_times_speed_up_noise_floor_and_environment_within_80_
     assert "doubtful" not in text
 
 
-def test_doubts_stand_below_with_advice(changed):
+def test_doubts_are_listed_below_with_advice(changed):
     text = summary(changed(plan={"asked_threads": 4}))
     assert "doubtful: 4 cores an instance" in text
     assert "to do: " in text

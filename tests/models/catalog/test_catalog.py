@@ -84,7 +84,7 @@ def test_a_name_and_a_files_name_lead_to_the_same_entry() -> None:
     assert catalog.named("squeezenet1.1-7.onnx") is catalog.named("squeezenet1.1-7")
 
 
-def test_a_wrong_name_is_told_with_the_nearest_right_one() -> None:
+def test_a_wrong_name_is_reported_with_the_nearest_right_one() -> None:
     with pytest.raises(ModelError, match=r"did you mean squeezenet1\.0-12"):
         load_catalog().named("squeeznet1.0-12")
 
@@ -125,7 +125,7 @@ def test_an_entry_of_the_users_own_comes_before_the_packaged_one(own: Own) -> No
         ("published: {top1: 56.85, source: zoo}", "out of range"),
     ],
 )
-def test_a_wrong_entry_is_told_with_its_line_and_key(own: Own, line: str, problem: str) -> None:
+def test_a_wrong_entry_is_reported_with_its_line_and_key(own: Own, line: str, problem: str) -> None:
     path = own(f"models:\n  mine:\n    {line}\n")
 
     with pytest.raises(ConfigError) as error:

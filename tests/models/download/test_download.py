@@ -227,7 +227,7 @@ def test_a_server_that_cannot_continue_gives_the_whole_file_again(get: Fetch) ->
     assert get("half", "everything").read_bytes() == CONTENT
 
 
-def test_a_server_that_announces_too_much_has_given_all(get: Fetch) -> None:
+def test_a_file_shorter_than_its_server_announced_is_complete(get: Fetch) -> None:
     assert get("more").read_bytes() == CONTENT
 
 
@@ -264,7 +264,7 @@ def test_wrong_bytes_at_one_address_do_not_spoil_the_next(get: Fetch) -> None:
     assert get("wrong", "pointer", "missing", "well").read_bytes() == CONTENT
 
 
-def test_the_rest_of_another_file_is_noticed_and_the_download_begins_anew(get: Fetch, tmp_path: Path) -> None:
+def test_the_rest_of_another_file_is_noticed_and_the_download_starts_again(get: Fetch, tmp_path: Path) -> None:
     part = tmp_path / "cache" / f".model.onnx.{SHA256[:12]}.part"
     part.parent.mkdir()
     part.write_bytes(b"\x08 something else")
@@ -272,7 +272,7 @@ def test_the_rest_of_another_file_is_noticed_and_the_download_begins_anew(get: F
     assert get("well", patience=ONCE_MORE).read_bytes() == CONTENT
 
 
-def test_every_address_that_failed_is_told_with_its_reason(get: Fetch, server: Server) -> None:
+def test_every_address_that_failed_is_reported_with_its_reason(get: Fetch, server: Server) -> None:
     with pytest.raises(NotDownloadedError) as failure:
         get("missing", "pointer")
 
@@ -280,7 +280,7 @@ def test_every_address_that_failed_is_told_with_its_reason(get: Fetch, server: S
     assert "model.onnx" in str(failure.value.advice)
 
 
-def test_a_host_that_does_not_exist_is_told_without_python_objects(tmp_path: Path) -> None:
+def test_a_host_that_does_not_exist_is_reported_without_python_objects(tmp_path: Path) -> None:
     with pytest.raises(NotDownloadedError) as failure:
         download(["http://127.0.0.1:9/model.onnx"], tmp_path / "model.onnx", SHA256, patience=IMPATIENT)
 
@@ -295,7 +295,7 @@ def test_a_slow_server_is_given_up(get: Fetch) -> None:
         get("well", patience=hurried)
 
 
-def test_progress_is_told_in_bytes(server: Server, tmp_path: Path) -> None:
+def test_progress_is_reported_in_bytes(server: Server, tmp_path: Path) -> None:
     seen: list[tuple[int, int | None]] = []
 
     def progress(stage: str, done: int, total: int | None) -> None:

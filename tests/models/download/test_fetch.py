@@ -111,7 +111,7 @@ def test_what_was_rebuilt_before_is_rebuilt_without_asking_the_network(wheel_cac
     assert model.artifact.bytes == squeezenet.stat().st_size
 
 
-def test_only_the_published_file_will_do_where_that_is_asked(wheel_cache: Path, mirror: object) -> None:
+def test_only_the_published_file_will_do_on_request(wheel_cache: Path, mirror: object) -> None:
     name = "squeezenet1.0-12"
     with pytest.raises(ModelError, match="refused"):
         fetch(name, source="zoo", cache=wheel_cache, catalog=offline(name), patience=PATIENCE)
@@ -141,7 +141,7 @@ def test_a_failed_fetch_leaves_the_destination_alone(tmp_path: Path, mirror: obj
     assert destination.read_bytes() == b"before"
 
 
-def test_without_any_network_both_reasons_are_told(
+def test_without_any_network_both_reasons_are_reported(
     tmp_path: Path, mirror: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", NOWHERE)

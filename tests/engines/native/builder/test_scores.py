@@ -65,7 +65,7 @@ def test_how_the_images_are_cut_into_batches_changes_no_bit(cuts):
     assert np.array_equal(logits(model, np.split(IMAGES[0], cuts)), logits(model, IMAGES))
 
 
-def test_a_batch_is_let_go_of_once_it_has_run():
+def test_a_batch_is_freed_once_it_has_run():
     given, alive = [], []
 
     def stream():
@@ -92,7 +92,7 @@ def test_differences_that_are_chance_are_left_alone_and_those_that_are_not_are_t
     assert np.square(real + own).mean() < np.square(plain + own).mean()
 
 
-def test_a_difference_that_all_classes_share_is_told_by_no_class_and_one_image_tells_no_uncertainty():
+def test_a_difference_that_all_classes_share_counts_for_none_and_one_image_has_no_uncertainty():
     reference = np.random.default_rng(4).normal(0, 1, (10, 5)).astype(np.float32)
     assert mean_shift(reference, reference).tolist() == [[0.0] * 5]
     shift = mean_shift(reference[:1], reference[:1] + np.float32(0.5))

@@ -62,7 +62,7 @@ def test_a_scale_gives_way_to_a_bias_that_would_not_fit():
     assert of_all[0] == of_all[1]
 
 
-def test_only_layers_that_can_saturate_are_narrow_where_that_is_asked(model):
+def test_only_layers_that_can_saturate_are_narrow_on_request(model):
     wanted = RECIPE.but(reduce_range=True, details=((NARROW_WHERE_NEEDED, "true"),))
     everywhere = narrow_layers(model, RECIPE.but(reduce_range=True))
     assert everywhere == ("conv0", "depthwise", "left", "right", "gemm")

@@ -97,7 +97,7 @@ def test_an_op_between_int8_ops_gives_the_same_graph_in_fp32(op_type):
 
 
 @pytest.mark.parametrize("op_type", sorted(TENSORS_ONLY))
-def test_an_op_beside_a_float_neighbour_keeps_its_place(op_type):
+def test_an_op_next_to_a_float_neighbour_keeps_its_placement(op_type):
     model = between_convs(op_type)
     beside = frozenset({"between", "after"})
     assert canonical(costs_of(model), beside) == beside

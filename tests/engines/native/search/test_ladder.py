@@ -34,7 +34,7 @@ def test_fp32_throughout_is_the_last_rung_and_the_only_one_where_integers_are_sl
     assert ladder(fast_int8, most=2)[-1].float_ops == tuple(NAMES)
 
 
-def test_weights_of_uint8_are_taken_where_they_are_as_fast_or_worth_their_time():
+def test_uint8_weights_are_taken_if_they_are_as_fast_or_worth_their_time():
     given_costs = replace(
         costs([1000] * 5, [100] * 5, [0.4] * 5, [0] * 5, 0.01),
         uint8_ns=dict(zip(NAMES, [101, 150, 300, 300, 300], strict=True)),
@@ -91,7 +91,7 @@ def test_the_first_passing_rung_is_found_in_logarithmically_many_trials(count, d
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=40))
-def test_the_first_passed_even_where_passing_is_not_monotone(passing):
+def test_the_first_passed_even_if_passing_is_not_monotone(passing):
     bisection, tried = searched(passing)
     assert bisection.first is None or (passing[bisection.first] and bisection.first in tried)
 

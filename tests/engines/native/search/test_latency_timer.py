@@ -27,7 +27,7 @@ def test_what_seems_to_beat_the_best_is_measured_twice(timer, clock, model):
     assert len(clock.measured) == 2
 
 
-def test_a_table_stands_in_place_of_measuring(timer, clock, model, tmp_path):
+def test_a_latency_table_replaces_measuring(timer, clock, model, tmp_path):
     latency = timer.latency(model)
     clock.measured.clear()
     journal = SearchJournal(Journal(tmp_path / "another.jsonl", {}, resume=False))
@@ -47,7 +47,7 @@ def test_a_recipe_whose_graph_differs_in_its_last_bits_keeps_its_recorded_times(
     assert len(clock.measured) == 1
 
 
-def test_a_candidate_is_timed_beside_another_one_and_told_beside_fp32(timer, clock, model, tmp_path):
+def test_a_candidate_is_timed_against_another_one_and_reported_against_fp32(timer, clock, model, tmp_path):
     times = {"fp32": 900.0, "first": 300.0, "second": 200.0}
     clock.time_ns = lambda artifact: times[artifact.path.stem] * drift[0]
     first, second = (replace(model, path=tmp_path / f"{name}.onnx", graph_sha256=name) for name in ("first", "second"))

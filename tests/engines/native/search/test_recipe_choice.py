@@ -68,7 +68,7 @@ def test_only_corrections_that_help_are_kept_in_the_order_of_application():
     assert choice.recipe.corrections == ("first", "third")
 
 
-def test_a_tensor_gets_a_rule_of_its_own_only_where_that_helps():
+def test_a_tensor_gets_a_rule_of_its_own_only_if_that_helps():
     measure = measure_of(lambda recipe: 1.0 - (("t", "b") in recipe.range_rules) + (("u", "b") in recipe.range_rules))
     choice = choose_tensor_rules(start(RECIPE, measure), ("u", "t"), ("a", "b"), measure)
     assert choice.recipe.range_rules == (("t", "b"),)

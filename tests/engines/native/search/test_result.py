@@ -39,7 +39,7 @@ def test_neither_the_unmeasured_nor_what_is_too_slow_is_chosen():
     assert fastest_met([*slow, same]) is same
 
 
-def test_what_is_not_certainly_fast_enough_is_chosen_only_where_nothing_is():
+def test_what_is_not_certainly_fast_enough_is_chosen_only_if_nothing_is():
     certain, uncertain = candidate(0, 0.99, 1.2), candidate(1, 0.99, 1.5, speed="inconclusive")
     assert fastest_met([certain, uncertain]) is certain
     assert fastest_met([uncertain]) is uncertain

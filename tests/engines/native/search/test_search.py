@@ -354,7 +354,7 @@ def test_a_spent_budget_leaves_what_was_compared_already(search_in, clock, model
     assert result.chosen is result.candidates[1]
 
 
-def test_every_comparison_that_decided_is_told(search_in, clock, model, tmp_path):
+def test_every_comparison_that_decided_is_reported(search_in, clock, model, tmp_path):
     clock.time_ns = lambda artifact: 1000.0 if artifact is model else 400.0
     clock.profile = lambda *_: ALIKE
     _, result = finished(search_in(tmp_path, neighbours=6))

@@ -14,7 +14,7 @@ def ids(parts):
     return [name for batch in parts for name in batch.ids]
 
 
-def test_the_halves_share_no_image_and_leave_none_out(batches):
+def test_the_halves_are_disjoint_and_leave_no_image_out(batches):
     calibration = calibration_set(batches)
     even, odd = ids(images_of(calibration, "even")), ids(images_of(calibration, "odd"))
     assert not set(even) & set(odd)

@@ -20,7 +20,7 @@ STORAGES = st.builds(
 
 
 @given(STORAGES, st.frozensets(st.sampled_from([*LAYERS, "pool"])))
-def test_of_every_choice_one_layer_less_is_stored_until_none_is(storage, float_ops):
+def test_each_choice_stores_one_layer_less_down_to_none(storage, float_ops):
     choices = storage.choices(float_ops)
     assert choices[0] <= float_ops - {"pool"}
     assert choices[-1] == frozenset()
