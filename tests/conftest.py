@@ -43,7 +43,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(autouse=True)
 def _quiet_logger() -> Iterator[None]:
-    """Give every test the package's logger as it is before a command has set it up for a terminal."""
+    """Restore the package's logger after every test, as commands configure it for a terminal."""
     logger = logging.getLogger("quantize")
     before = (list(logger.handlers), logger.level, logger.propagate)
     yield
@@ -53,7 +53,7 @@ def _quiet_logger() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def exact_session() -> ExactSession:
-    """Return what opens a model so that it computes exactly on every CPU: a test of exactness is of the graph."""
+    """Return a function that opens a model so that it computes exactly on every CPU."""
     from quantize.formats.exact import open_exact_session
 
     return open_exact_session
@@ -61,7 +61,7 @@ def exact_session() -> ExactSession:
 
 @pytest.fixture(scope="session")
 def eight_bit_space_to_depth() -> None:
-    """Skip where onnxruntime has no SpaceToDepth of uint8, as on Python 3.10: asked of it, by opening one node."""
+    """Skip if onnxruntime cannot open a SpaceToDepth of uint8, as on Python 3.10."""
     from onnx import TensorProto, helper
 
     from quantize.models.session import MissingKernelError, open_session
@@ -91,7 +91,7 @@ def recorded_machines() -> Mapping[str, Machine]:
 
 @pytest.fixture(autouse=True)
 def _recorded_machine(monkeypatch: pytest.MonkeyPatch, recorded_machines: Mapping[str, Machine]) -> None:
-    """Give every test a recorded machine of this one's class in place of measuring it."""
+    """Replace measuring the machine by a recorded one of the same CPU class, in every test."""
     from quantize.measurement.machine import measure_cpu
     from quantize.measurement.machine.cpu_class import this_cpu_class
 
@@ -131,10 +131,8 @@ def efficientnet(shared: Path) -> Path:
 def squeezenet_run(shared: Path, squeezenet: Path, tmp_path_factory: pytest.TempPathFactory) -> TuneResult:
     """Return Neural Compressor's run on SqueezeNet and the 500 images, with preset ``caffe``; do not write into it.
 
-    Nothing is rewritten and little is timed, which saves a minute: figures of speed mean nothing here. The target is
-    named: the same model, and in exact sessions the same accuracy, on every CPU.
-    Nothing is rewritten and little is timed, which saves a minute: figures of speed mean nothing here, so that no layer
-    is placed by them.
+    To save a minute, nothing is rewritten and little is timed: the speeds mean nothing, so no layer is placed by them.
+    The target is named, which gives the same model and, in exact sessions, the same accuracy on every CPU.
     """
     pytest.importorskip("neural_compressor")
     from quantize.config import load_config

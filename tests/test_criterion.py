@@ -1,4 +1,4 @@
-"""What is asked for in accuracy and in speed: the rules that search, verdict and check share."""
+"""The criteria on accuracy and speed, with the rules that search, verdict and check share."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from quantize import public as calls
 
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a model that tells colours, thirty pictures and their labels; the process works in it."""
+    """A folder with a model that classifies colours, thirty pictures and their labels, as the working directory."""
     graph = helper.make_graph(
         [
             helper.make_node("Conv", ["image", "w", "b"], ["maps"], name="conv"),

@@ -9,7 +9,7 @@ from quantize.models.session import open_session
 
 
 def test_moments_tell_how_much_a_change_of_the_weights_moves_the_output(small_model, images, batches_of):
-    """mean((D x)^2) over the output of conv2, whose 16 positions an image are all sampled."""
+    """mean((D x)^2) over the output of conv2, with all 16 positions of each image sampled."""
     window = Window("conv2", "r0", 1, (3, 3), strides=(2, 2))
     moments = collect_second_moments(small_model, [window], batches_of(images, 3))["conv2"]
     change = np.random.default_rng(3).normal(0, 0.1, (6, 4, 3, 3)).astype(np.float32)

@@ -13,7 +13,7 @@ from quantize.errors import ConfigError, ExitCode
 
 
 def _words(command: str, *words: str) -> list[str]:
-    """Return the words of one of the real commands, in one form."""
+    """Return the arguments of a real command, each in one of its forms."""
     return Words(typer.main.get_command(app).built(command), f"quantize {command}").normalized(words)  # type: ignore[attr-defined]
 
 

@@ -14,7 +14,7 @@ from quantize.errors import ExitCode
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Return a folder of six pictures beside a label file."""
+    """Return a folder of six pictures and their label file."""
     folder = tmp_path / "val"
     folder.mkdir()
     lines = []

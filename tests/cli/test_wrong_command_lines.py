@@ -1,4 +1,4 @@
-"""Each wrong command line ends with exit code 2 and its message; QUANTIZE_UPDATE_GOLDEN=1 writes them anew."""
+"""Each wrong command line ends with exit code 2 and its message; QUANTIZE_UPDATE_GOLDEN=1 rewrites them."""
 
 from __future__ import annotations
 

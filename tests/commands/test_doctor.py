@@ -1,4 +1,4 @@
-"""Twelve mistakes, planted in a set-up that is right: each is found, and nothing else."""
+"""Twelve mistakes planted in a correct set-up: doctor finds each, and nothing else."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Examine = Callable[..., DoctorReport]
 
 @pytest.fixture(scope="module")
 def known() -> MutableMapping[tuple[str, str, str], Predictions]:
-    """What one test tried the others need not try again."""
+    """Reuse between tests what another test has tried."""
     return {}
 
 
@@ -74,7 +74,7 @@ def planted(squeezenet: Path, tmp_path: Path) -> Callable[[Callable[[ModelProto]
 
 
 def _only(report: DoctorReport, check: str) -> str:
-    """Return the one finding as text, and prove that it is of this check and complete."""
+    """Return the only finding as text, after asserting that it comes from this check and is complete."""
     assert [finding.check for finding in report.findings] == [check], doctor_text(report)
     assert [outcome.name for outcome in report.checks if outcome.outcome == "wrong"] == [check]
     (finding,) = report.findings
@@ -223,7 +223,7 @@ def test_weights_that_are_no_numbers_are_found(
 
 def test_a_saturating_layer_is_found(examine: Examine, planted: Callable[[Callable[[ModelProto], None]], Path]) -> None:
     def double_and_halve(model: ModelProto) -> None:
-        """Let the image be made positive, doubled, and averaged again: the same function, but products add up."""
+        """Double the image and halve it again: the same function, with products that add up."""
         image = model.graph.input[0].name
         doubled = np.repeat(np.eye(3, dtype=np.float32), 2, axis=0).reshape(6, 3, 1, 1)
         halved = np.ascontiguousarray(doubled.transpose(1, 0, 2, 3)) / np.float32(2)

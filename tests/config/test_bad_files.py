@@ -1,4 +1,4 @@
-"""Each file in ``bad/`` is refused with the message in ``golden/``; QUANTIZE_UPDATE_GOLDEN=1 writes them anew."""
+"""Each file in ``bad/`` is refused with the message in ``golden/``; QUANTIZE_UPDATE_GOLDEN=1 rewrites them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of the ``dataloader`` blocks of Neural Compressor 1.x."""
+"""How to translate the ``dataloader`` blocks of Neural Compressor 1.x."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files in the shape of Neural Compressor 1.x's own examples load, and nothing in them is passed over in silence."""
+"""Files in the shape of Neural Compressor 1.x's own examples load, and nothing in them is silently ignored."""
 
 from __future__ import annotations
 

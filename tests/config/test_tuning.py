@@ -1,4 +1,4 @@
-"""What the settings ask for, as search, verdict and check hold models against it."""
+"""The criteria of the settings, as search, verdict and check apply them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small pictures on disk, and the layouts that ImageNet comes in."""
+"""Small pictures on disk, and the layouts of ImageNet."""
 
 from __future__ import annotations
 

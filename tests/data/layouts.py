@@ -43,7 +43,7 @@ class Layouts:
         return self._tar("classes.tar", {f"val/{ids[label]}/{name}": d for name, (d, label) in self.images.items()})
 
     def devkit(self) -> Path:
-        """A devkit whose own class order is the labels' backwards, with one inner node, as the real one has many."""
+        """A devkit with one inner node (the real one has many) whose class order is the reverse of the labels'."""
         folder = self.root / "ILSVRC2012_devkit_t12" / "data"
         folder.mkdir(parents=True)
         rows = [(1000 - label, wordnet_id, f"words {label}", 0) for label, wordnet_id in enumerate(wordnet_ids())]

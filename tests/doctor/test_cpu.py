@@ -1,4 +1,4 @@
-"""What doctor says of the CPU."""
+"""What doctor says about the CPU."""
 
 from __future__ import annotations
 

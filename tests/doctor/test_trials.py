@@ -19,7 +19,7 @@ Compare = Callable[..., Comparison]
 
 
 def predictions(top1: Labels, confidence: float = 0.9) -> Predictions:
-    """Return the predictions of a model that gives each class in ``top1`` this probability, the others the rest."""
+    """Return predictions that give each class in ``top1`` this probability and share the rest among the others."""
     logs = np.full((len(top1), CLASSES), np.log((1 - confidence) / (CLASSES - 1)))
     logs[np.arange(len(top1)), top1] = np.log(confidence)
     return Predictions(logs, top1)

@@ -28,7 +28,7 @@ _VIEWS = 4
 
 @dataclass(frozen=True)
 class SmallNetwork:
-    """Where its files are.
+    """The paths of its files.
 
     Attributes:
         model: The fp32 model.
@@ -47,7 +47,7 @@ def small_network(squeezenet: Path, folder: Path) -> SmallNetwork:
     """Write the network and its images.
 
     Args:
-        squeezenet: The fp32 model that lends its first layers.
+        squeezenet: The fp32 model whose first layers are used.
         folder: Where to write.
     """
     views = _views(folder)

@@ -1,4 +1,4 @@
-"""What every engine holds to, whichever it is."""
+"""The contract that every engine fulfils."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often the intervals hold the true value: 10,000 simulated data sets a cell, seeded."""
+"""How often the intervals contain the true value, in 10,000 seeded simulated data sets per cell."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _simulate(n: int, discordant: float, drop: float, data_sets: int = _DATA_SET
 
 
 def _few(n: int, discordant: float) -> bool:
-    """Tell the cells that are known to over-cover: eight to twenty discordant images to expect."""
+    """Return whether a cell is known to over-cover, with eight to twenty discordant images expected."""
     return n * discordant <= 20
 
 

@@ -30,7 +30,7 @@ def _model(
     constant: bool = False,
     scale: float = 1.0,
 ) -> ModelArtifact:
-    """Make a linear classifier on the mean of each channel and corner pixel; enough to have opinions."""
+    """Make a linear classifier on the mean of each channel and corner pixel."""
     generator = np.random.default_rng(0)
     weights = generator.normal(size=(48, _CLASSES)).astype(np.float32) * scale
     weights += noise * np.random.default_rng(1).normal(size=weights.shape).astype(np.float32)

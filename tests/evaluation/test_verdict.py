@@ -154,7 +154,7 @@ def test_the_wrong_kind_of_measurement_is_a_bug(made: Made) -> None:
 
 
 def test_what_a_criterion_takes_for_met_the_verdict_does(made: Made) -> None:
-    """Search, verdict and check have one rule: a value below the floor by no more than rounding passes in each."""
+    """Search, verdict and check share one rule: a value below the floor by no more than rounding passes."""
     comparison = _comparison(made, 3 * 10, 3, 0, 0)  # 1 / 11 of the baseline is lost
     for relative, outcome in ((1 / 11 - 1e-10, "met"), (1 / 11 - 1e-8, "not met")):
         criterion = Criterion("top1", baseline=1.0, relative=relative)

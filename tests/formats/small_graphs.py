@@ -205,13 +205,13 @@ class QLinearGraph:
 
 
 def run(model: ModelProto, feeds: dict[str, NDArray[Any]], *, optimize: bool = True) -> list[NDArray[Any]]:
-    """Return the outputs of a model on onnxruntime, one thread, computed without saturation whatever the CPU."""
+    """Return the outputs of a model on onnxruntime, one thread, computed without saturation on every CPU."""
     session = open_session(model, optimize=optimize)
     return list(session.run(None, feeds))
 
 
 def with_output_shape(model: ModelProto, feeds: dict[str, NDArray[Any]]) -> ModelProto:
-    """Declare the shapes that the outputs have, which onnx.checker wants."""
+    """Declare the shapes of the outputs, which onnx.checker requires."""
     for value, array in zip(model.graph.output, run(model, feeds, optimize=False), strict=True):
         value.CopyFrom(helper.make_tensor_value_info(value.name, TensorProto.FLOAT, list(array.shape)))
     return model

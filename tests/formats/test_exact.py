@@ -1,4 +1,4 @@
-"""Sums that are the same on every CPU, held against numpy's, and against what this CPU's own kernels make of them."""
+"""Sums that are the same on every CPU, compared with numpy's and with those of this CPU's kernels."""
 
 from __future__ import annotations
 
@@ -284,7 +284,7 @@ def test_a_file_is_opened_as_its_model_is(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("opset", [12, 13, 21])
 def test_float_layers_that_would_be_quantized_when_a_session_opens_stay_float(opset: int) -> None:
-    """onnxruntime puts their weights on int8, which saturate: then they are other sums than the graph's."""
+    """onnxruntime would quantize their weights to int8, whose sums saturate and then differ from the graph's."""
     random = np.random.default_rng(0)
     constants = {
         "s": np.float32(1),

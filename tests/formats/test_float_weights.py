@@ -1,4 +1,4 @@
-"""Weights of float layers: stored in int8 and computed in fp32, and kept from onnxruntime's own quantizing."""
+"""Weights of float layers: stored in int8, computed in fp32, and protected from quantization by onnxruntime."""
 
 from __future__ import annotations
 

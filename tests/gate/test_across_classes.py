@@ -1,4 +1,4 @@
-"""Runs of one class of CPUs against a baseline of another, and tolerances that bind for some classes."""
+"""Runs of one class of CPUs against a baseline of another, and tolerances that apply to some classes only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from quantize.gate.result import Line
 
 
 def on(cpu_class: str, target: str) -> Callable[[dict[str, Any]], None]:
-    """Let the run be measured on a class of CPUs, its models made for one."""
+    """Let the run be measured on a class of CPUs, with models made for the target."""
 
     def edit(values: dict[str, Any]) -> None:
         isa = {"vnni": ["avx2", "avx512_vnni"], "avx2": ["avx2"], "arm64": ["asimd", "asimddp"]}[cpu_class]

@@ -24,7 +24,7 @@ def _blocks(language: str) -> list[str]:
 
 @pytest.fixture
 def place(new_run: Any, baseline: Path, tmp_path: Path) -> Path:
-    """A checkout with a baseline, and a PATH on which pip does nothing and tuning gives the recorded run."""
+    """A checkout with a baseline, and a PATH whose pip does nothing and whose quantize gives the recorded run."""
     root, tools = tmp_path / "checkout", tmp_path / "tools"
     root.mkdir()
     tools.mkdir()

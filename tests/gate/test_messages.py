@@ -1,4 +1,4 @@
-"""What the gate tells people; QUANTIZE_UPDATE_GOLDEN=1 writes the golden files anew."""
+"""What the gate prints; QUANTIZE_UPDATE_GOLDEN=1 rewrites the golden files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ against_baseline: {agreement: {points: 0.01}, latency_p99: {relative: 0.2}}
 
 @pytest.fixture
 def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Return what runs a command and compares what it tells with a golden file."""
+    """Return a function that runs a command and compares its output with a golden file."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     (tmp_path / "limits.yaml").write_text(_LIMITS)

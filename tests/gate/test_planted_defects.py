@@ -1,4 +1,4 @@
-"""Runs with one thing wrong, through the command line's own function: the right line fails, and no other."""
+"""Runs with one defect, checked as the command line does: the right line fails, and no other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a run meets its own criterion, held against what was accepted."""
+"""Whether a run meets its own criterion, compared with the accepted run."""
 
 from __future__ import annotations
 

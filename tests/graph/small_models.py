@@ -1,4 +1,4 @@
-"""Small float models for tests of what changes a graph, and how they are run."""
+"""Small float models for tests of changes to graphs, and a function that runs them."""
 
 from __future__ import annotations
 

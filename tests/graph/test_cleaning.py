@@ -1,4 +1,4 @@
-"""Nodes that change nothing go, and every node has a name of its own."""
+"""Nodes that change nothing are removed, and every node has a unique name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The view of a graph: who reads what, in bodies too, and what editing leaves."""
+"""The view of a graph: readers of tensors, including those in bodies, and edits."""
 
 from __future__ import annotations
 

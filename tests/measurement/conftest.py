@@ -1,4 +1,4 @@
-"""A clock that tests turn by hand, simulated models, and small real ones."""
+"""A clock that tests control, simulated models, and small real ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Duration = Callable[[str, int, int], float]
 
 
 class Simulation:
-    """Contestants whose runs take what a function says, on a clock that only they move."""
+    """Contestants whose durations a function gives, on a clock that only they advance."""
 
     def __init__(self, duration: Duration, *, interrupts: Callable[[str, int], bool] | None = None) -> None:
         self.now = 7_000_000_000
@@ -106,7 +106,7 @@ def tiny_images() -> list[np.ndarray]:
 
 @pytest.fixture
 def changed(recorded: Measurement) -> Callable[..., Measurement]:
-    """Return what makes the recorded measurement with some fields of its parts changed."""
+    """Return a function that gives the recorded measurement with some fields of its parts changed."""
 
     def change(**parts: Mapping[str, object]) -> Measurement:
         update = {part: getattr(recorded, part).model_copy(update=dict(values)) for part, values in parts.items()}

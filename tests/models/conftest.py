@@ -50,7 +50,7 @@ def _classifier(
 
 @pytest.fixture(scope="session")
 def classifier() -> Classifier:
-    """Return a maker of small classifiers: see `_classifier`."""
+    """Return a maker of small classifiers, `_classifier`."""
     return _classifier
 
 

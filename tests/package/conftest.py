@@ -12,7 +12,7 @@ import quantize
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a run on a model that tells colours."""
+    """Return the folder of a run on a model that classifies colours."""
     place = tmp_path_factory.mktemp("colours")
     graph = helper.make_graph(
         [

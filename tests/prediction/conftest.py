@@ -35,7 +35,7 @@ def _colour_model(*, softmax: bool = True, classes: int = 3, batch: int | str = 
 
 @pytest.fixture
 def colour_model(tmp_path: Path) -> Callable[..., Path]:
-    """Return a writer of models that tell a picture's main colour: red 0, green 1, blue 2."""
+    """Return a writer of models that classify a picture's main colour: red 0, green 1, blue 2."""
 
     def write(name: str = "colours.onnx", *, metadata: dict[str, str] | None = None, **changes: object) -> Path:
         model = _colour_model(**changes)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Children that misbehave, in a module that they can import."""
+"""Misbehaving child processes, in a module that they can import."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ MODULE = """
 
 @pytest.fixture
 def children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
-    """Yield the module of the functions above; afterwards no child is left."""
+    """Yield the module of the functions above, and check afterwards that no child is left."""
     (tmp_path / "misbehaving.py").write_text(textwrap.dedent(MODULE).replace("\\\\n", "\\n"))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(__import__("sys").modules, "misbehaving", raising=False)

@@ -12,7 +12,7 @@ from quantize.processes.memory import peak_resident_bytes
 
 
 def test_the_peak_remembers_memory_that_is_gone_until_it_is_told_to_forget():
-    """In a process of its own: what the others of this one free would count too."""
+    """Runs in a separate process, because memory that other tests free here would count as well."""
     lines = [
         "from quantize.processes.memory import forget_peak, peak_resident_bytes",
         "print(int(forget_peak()), peak_resident_bytes())",

@@ -23,7 +23,7 @@ def report() -> RunReport:
 
 @pytest.fixture(scope="session")
 def golden() -> Golden:
-    """Return what compares a text with a golden file; QUANTIZE_UPDATE_GOLDEN=1 writes the file anew."""
+    """Return what compares a text with a golden file; QUANTIZE_UPDATE_GOLDEN=1 rewrites the file."""
 
     def compare(name: str, text: str) -> None:
         drawn, path = text.rstrip("\n") + "\n", _GOLDEN / name

@@ -1,4 +1,4 @@
-"""What was asked for, as the report shows it."""
+"""The criterion, as the report shows it."""
 
 from __future__ import annotations
 

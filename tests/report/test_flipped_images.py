@@ -14,7 +14,7 @@ PER_CLASS = 20
 
 
 def evaluation(wrong_class: int | None) -> Evaluation:
-    """Return a model that is right on 20 images of each of 6 classes, but for one class."""
+    """Return a model that is right on 20 images of each of 6 classes except one class."""
     labels = np.repeat(np.arange(6), PER_CLASS)
     scores = np.full((len(labels), 6), 0.1, np.float32)
     scores[np.arange(len(labels)), labels] = 0.5

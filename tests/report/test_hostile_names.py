@@ -1,4 +1,4 @@
-"""Names that want to be more than names: in every text of a report, drawn in every form."""
+"""Hostile names in every text of a report, drawn in every form."""
 
 from __future__ import annotations
 

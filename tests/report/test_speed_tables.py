@@ -1,4 +1,4 @@
-"""The CPU in a report: drawn where it is there, and no matter where it is not."""
+"""The CPU in a report, drawn only if the report has it."""
 
 from __future__ import annotations
 

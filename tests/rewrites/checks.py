@@ -1,4 +1,4 @@
-"""What tests of rewrites ask of every one of them."""
+"""Checks that apply to every rewrite."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def assert_declared(rewrite: Rewrite, before: ModelProto, after: ModelProto, fee
 
 
 def _largest_scale(model: ModelProto) -> float:
-    """Return the largest step of a model's outputs that are dequantized; 0.01 where none is."""
+    """Return the largest step of a model's outputs that are dequantized; 0.01 if there are none."""
     graph = Graph(model)
     makers = [graph.producer(name) for name in graph.outputs]
     scales = [graph.constant(node.input[1]) for node in makers if is_dequantize(node) and node is not None]

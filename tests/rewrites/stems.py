@@ -13,7 +13,7 @@ from tests.rewrites.checks import Feeds
 
 @st.composite
 def stems(draw: st.DrawFn, *, strides: tuple[int, ...] = (2, 2, 2, 4)) -> tuple[ModelProto, Feeds]:
-    """Draw a first Conv of any kernel, padding and size, with something behind it."""
+    """Draw a first Conv of any kernel, padding and size, followed by something."""
     build = QLinearGraph(seed=draw(st.integers(0, 2**16)))
     kernel, stride = draw(st.integers(1, 7)), draw(st.sampled_from(strides))
     sides = st.one_of(st.integers(8, 25), st.sampled_from([8, 16, 24]))  # rows of 8 are moved another way

@@ -1,4 +1,4 @@
-"""The operators behind the last Conv: float scores, and the mean as a product."""
+"""The operators after the last Conv: float scores, and the mean as a product."""
 
 from __future__ import annotations
 

@@ -32,11 +32,11 @@ def stem(
     seed: int = 0,
     change: str = "",
 ) -> tuple[ModelProto, Feeds]:
-    """Return image, Conv, activation, MaxPool, and a quantized Conv behind them.
+    """Return image, Conv, activation, MaxPool, and a quantized Conv after them.
 
     Args:
         activation: Op type, or None.
-        pair: Quantize and dequantize before the pool too.
+        pair: Whether to quantize and dequantize before the pool as well.
         integer: The first Conv computes in integers.
         zero_point: Of what the pool gives.
         pool: Attributes of the pool.

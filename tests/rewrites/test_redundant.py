@@ -1,4 +1,4 @@
-"""What a quantized graph need not hold."""
+"""Redundant nodes and constants of a quantized graph."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_any_graph_keeps_every_bit(case: tuple[ModelProto, Feeds]) -> None:
 
 @st.composite
 def padded_out(draw: st.DrawFn) -> tuple[ModelProto, Feeds, set[str]]:
-    """Draw a QDQ model into which nodes were put that do nothing, and one or two that may; the names of the former."""
+    """Draw a QDQ model with inserted nodes that do nothing, whose names are drawn too, and one or two that may act."""
     source, feeds = draw(qlinear_graphs())
     graph = Graph(to_qdq(source))
     idle: set[str] = set()
@@ -71,7 +71,7 @@ def test_what_does_nothing_goes_from_any_graph_and_what_does_something_stays(
 
 
 def _between(*op_types: str, zero_point: int = 0) -> tuple[ModelProto, QLinearGraph]:
-    """Return a QDQ model with nodes put between the first Conv and its QuantizeLinear."""
+    """Return a QDQ model with nodes inserted between the first Conv and its QuantizeLinear."""
     build = QLinearGraph(seed=4)
     hidden = build.conv(build.quantized_input((1, 4, 6, 6)), 8, relu=zero_point == 0)
     source = to_qdq(build.model(build.conv(hidden, 3, kernel=1)))

@@ -1,4 +1,4 @@
-"""The runner checks what rewrites declare, measures, and keeps what pays."""
+"""The runner checks what rewrites declare, measures them, and keeps those that make the model faster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small classifier that is right on images of six colours, and what a run on it leaves."""
+"""A small classifier that is right on images of six colours, and helpers for runs on it."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def environment(cache: Path) -> dict[str, str]:
 
 
 def colours_of_caffe() -> onnx.ModelProto:
-    """Return the classifier for the input of the preset ``caffe``: BGR, the means taken off."""
+    """Return the classifier for the input of the preset ``caffe``: BGR with the means subtracted."""
     model = colours()
     for weight in model.graph.initializer:
         if weight.name == "w1":

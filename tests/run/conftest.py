@@ -1,4 +1,4 @@
-"""A small classifier that is right, on small images; and one real run."""
+"""A run on the small classifier, and doubles for its search and measurements."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ def colour_run(colour_model: Path, configured: Configured, tmp_path_factory: pyt
 
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave memory and operators out, where they are not the subject."""
+    """Leave out the measurements of memory and operators."""
     monkeypatch.setattr(run_report, "measure_anatomy", lambda *_, **__: ((), None))
 
 
 @pytest.fixture
 def ended_search(brief: None, colour_run: TuneResult, monkeypatch: pytest.MonkeyPatch) -> EndedSearch:
-    """Return what replaces the search by given candidates: without any, the one that ``colour_run`` chose.
+    """Return a function that replaces the search by given candidates, by default the one that ``colour_run`` chose.
 
-    An exception among the candidates is raised in its place, as where a run is interrupted.
+    An exception among the candidates is raised at its turn, as if the run were interrupted.
     """
 
     def replace(*candidates: onnx.ModelProto | BaseException) -> None:
@@ -129,12 +129,12 @@ def evaluated() -> Evaluated:
 
 @pytest.fixture
 def fast_integers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the native engine times by which integers are faster."""
+    """Give the native engine latencies in which integers are faster."""
     make_integers_fast(monkeypatch)
 
 
 def make_integers_fast(patch: pytest.MonkeyPatch) -> None:
-    """Give the native engine times by which integers are faster: by the clock, so small a model gains nothing."""
+    """Give the native engine latencies in which integers are faster: so small a model gains nothing when timed."""
 
     def time_ns(model: ModelArtifact) -> float:
         on_integers = any(node.op_type == "DequantizeLinear" for node in model.proto().graph.node)

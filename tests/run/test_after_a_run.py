@@ -1,4 +1,4 @@
-"""What is done with a finished run: its models are inspected and verified, it is repeated, accepted, checked, drawn."""
+"""Uses of a finished run: inspecting and verifying its models, repeating, accepting, checking and drawing it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.run.conftest import Configured
 
 @pytest.fixture
 def run(colour_run: TuneResult, tmp_path: Path) -> Path:
-    """A copy of the finished run, to be damaged."""
+    """A copy of the finished run that tests may damage."""
     return Path(shutil.copytree(colour_run.run, tmp_path / "run", ignore=shutil.ignore_patterns("work")))
 
 

@@ -1,4 +1,4 @@
-"""Both engines in one run on the small classifier: compared, the better one kept, and taken up after a kill."""
+"""Both engines in one run on the small classifier: compared, the better one kept, and resumed after a kill."""
 
 from __future__ import annotations
 

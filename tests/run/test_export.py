@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def pair() -> Rewritten:
-    """Return both formats of a model with weights of 8 bits, whatever this machine's class."""
+    """Return both formats of a model with weights of 8 bits, independent of this machine's class."""
     images = np.random.default_rng(1).uniform(0, 255, (8, 3, SIDE, SIDE)).astype(np.float32)
     model = quantized(colours(), images, float_ops=("GlobalAveragePool", "Flatten", "Softmax"))
     return Rewritten(to_qlinear(model, opset=13), to_qdq(model), ())

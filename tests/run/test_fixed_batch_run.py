@@ -1,4 +1,4 @@
-"""A run on a model that insists on a batch size which no part of the images fills."""
+"""A run on a model whose fixed batch size no part of the images fills."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BATCH = 40
 
 
 def insisting(batch: int) -> onnx.ModelProto:
-    """Return the classifier with all images of a batch in one row for a moment."""
+    """Return the classifier with a fixed batch size, which it reshapes into one row and back."""
     model = colours()
     for value in (model.graph.input[0], model.graph.output[0]):
         value.type.tensor_type.shape.dim[0].dim_value = batch

@@ -1,4 +1,4 @@
-"""Runs whose models take pixels, or floats as another preset normalizes them, and what is done with such models."""
+"""Runs whose models take pixels, or floats as another preset normalizes them, and the use of such models."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _contract(run: TuneResult) -> InputContract:
 
 
 def _given(contract: str, pixels: NDArray[np.uint8]) -> NDArray[np.generic]:
-    """Return what a server would give, by hand: pixels, or floats as the preset imagenet says."""
+    """Return the input that a server would prepare: pixels, or floats as in the preset imagenet."""
     if contract == "uint8-nhwc":
         return pixels
     first = pixels.transpose(0, 3, 1, 2)

@@ -26,7 +26,7 @@ _PATIENCE = 90.0
 
 @contextmanager
 def started(*arguments: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Start the console script; whatever is left of it in the end is killed."""
+    """Start the console script; kill what is left of it at the end."""
     child = subprocess.Popen(
         [sys.executable, "-m", "quantize", *arguments],
         cwd=folder,

@@ -92,7 +92,7 @@ def test_the_models_take_the_input_that_was_asked_for(
 
 @pytest.fixture(scope="module")
 def all_run(colour_model: Path, configured: Configured, tmp_path_factory: pytest.TempPathFactory) -> TuneResult:
-    """Return a run of every engine but Neural Compressor, as where it is not installed."""
+    """Return a run of every engine except Neural Compressor, as if that were not installed."""
     spec = importlib.util.find_spec
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(importlib.util, "find_spec", lambda name: None if name == "neural_compressor" else spec(name))

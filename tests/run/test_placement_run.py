@@ -1,4 +1,4 @@
-"""A run whose layers are placed by recorded times: where int8 wins, and where it does not."""
+"""A run whose layers are placed by recorded times: one where int8 wins, and one where it does not."""
 
 from __future__ import annotations
 

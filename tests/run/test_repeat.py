@@ -1,4 +1,4 @@
-"""What of a machine is held against a repetition that gave other bits."""
+"""The differences between machines that explain a repetition with other bits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run was asked, as its journal keeps it, and how a run goes on: in the folder that is named."""
+"""The request of a run as its journal keeps it, and resuming a run in the folder that is named."""
 
 from __future__ import annotations
 

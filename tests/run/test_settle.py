@@ -1,4 +1,4 @@
-"""Candidate after candidate is written until the files of one hold what its trial promised."""
+"""Candidates are written in turn until the files of one keep what its trial promised."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Spoil = Callable[[int], None]
 
 @pytest.fixture
 def spoiled(monkeypatch: pytest.MonkeyPatch) -> Spoil:
-    """Return what lets the files of the first so many candidates forget a colour when they are written."""
+    """Return a function that makes the files of the first candidates forget a colour when they are written."""
     write = built.finished
 
     def spoil(count: int) -> None:

@@ -1,4 +1,4 @@
-"""Whole runs on the small classifier whose speed decides: asked for is a speed-up that no machine gives."""
+"""Whole runs on the small classifier that the speed criterion decides: it asks for a speed-up beyond any machine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def tuned(
     ended_search: EndedSearch,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Tuned:
-    """Return what makes a run of the recorded candidate under other settings, on CPUs of a class."""
+    """Return a function that runs the recorded candidate under other settings, on CPUs of a class."""
 
     def make(cpu_class: str = "vnni", **changes: object) -> TuneResult:
         monkeypatch.setenv(CPU_CLASS, cpu_class)

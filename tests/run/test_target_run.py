@@ -1,4 +1,4 @@
-"""The CPUs that a model is for: this machine's class unless said otherwise, decided once, and kept by the run."""
+"""The CPUs that a model is for: this machine's class by default, decided once, and kept by the run."""
 
 from __future__ import annotations
 

@@ -257,7 +257,7 @@ def test_a_run_never_says_that_it_ended_on_what_its_files_do_not_do(
 
 
 def test_verdicts_are_worded_as_before(evaluated: Evaluated) -> None:
-    """QUANTIZE_UPDATE_GOLDEN=1 writes the golden file anew."""
+    """QUANTIZE_UPDATE_GOLDEN=1 rewrites the golden file."""
     speeds: dict[str, SpeedVerdict | None] = {
         "not timed": None,
         "fast": timed("met", 2.86),

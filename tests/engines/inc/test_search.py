@@ -26,7 +26,7 @@ FP32 = {"activation": {"dtype": "fp32"}, "weight": {"dtype": "fp32"}}
 
 
 def classifier(value: float) -> onnx.ModelProto:
-    """Return a model whose graph is another one for another value."""
+    """Return a model whose graph depends on the value."""
     nodes = [helper.make_node("Conv", ["x", "w"], ["c"]), helper.make_node("GlobalAveragePool", ["c"], ["y"])]
     graph = helper.make_graph(
         nodes,

@@ -36,7 +36,7 @@ class Scores:
 
     @property
     def top1(self) -> float:
-        """Return the expected accuracy: a tie is a chance."""
+        """Return the expected accuracy: a tie counts by its chance of being right."""
         true = self.values[np.arange(len(self.labels)), self.labels, None]
         higher, equal = (self.values > true).sum(axis=1), (self.values == true).sum(axis=1)
         return float(np.mean(np.where(higher == 0, 1 / equal, 0)))

@@ -80,7 +80,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ModelArtifact:
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Run in an empty working directory, and find it empty afterwards, with no process left."""
+    """Run in an empty working directory, and check that the test leaves neither files nor processes."""
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
@@ -332,7 +332,7 @@ def test_a_missing_neural_compressor_is_named_with_the_pythons_that_have_it(monk
 
 
 def until_interrupted(_candidate: ModelArtifact) -> float:
-    """Wait: on a busy machine, a candidate may be there before the signal is."""
+    """Wait, because on a busy machine a candidate may arrive before the signal."""
     threading.Event().wait(60)
     raise AssertionError("no signal came")
 

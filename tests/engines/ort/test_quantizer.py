@@ -22,7 +22,7 @@ PLAIN = excluding(Recipe(engine="ort"), ["gap", "flatten", "softmax"])
 
 
 def types_of(model: ModelArtifact, op_type: str) -> set[int]:
-    """Return the types of the integers that the ops of a type give or take."""
+    """Return the integer types that ops of a type produce or consume."""
     proto = model.proto()
     stored = {tensor.name: tensor.data_type for tensor in proto.graph.initializer}
     return {stored[node.input[2]] for node in proto.graph.node if node.op_type == op_type and node.input[2] in stored}
@@ -129,7 +129,7 @@ def test_a_deadline_that_has_passed_ends_the_work(quantizer: Quantizer) -> None:
 
 
 def rounded(*nodes: onnx.NodeProto) -> onnx.ModelProto:
-    """Return a model whose tensor ``x`` is rounded to ``r``, and what follows it."""
+    """Return a model whose tensor ``x`` is rounded to ``r``, followed by these nodes."""
     levels = [
         helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q"], "quantize"),
         helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["r"], "dequantize"),

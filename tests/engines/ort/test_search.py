@@ -35,7 +35,7 @@ def float_layers_of(model: ModelArtifact) -> list[str]:
 
 
 def needs_in_float(*names: str) -> Judge:
-    """Return a judge who is content where these layers compute in float, and the more the better."""
+    """Return a judge whose metric rises with each of these layers that computes in float."""
     return lambda model: 0.5 + 0.5 * len(set(names) & set(float_layers_of(model))) / len(names)
 
 

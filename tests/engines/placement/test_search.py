@@ -1,4 +1,4 @@
-"""Where layers compute, decided by recorded times: never by those of the machine that the tests run on."""
+"""Where layers compute, decided by recorded times and never by the machine that runs the tests."""
 
 from __future__ import annotations
 

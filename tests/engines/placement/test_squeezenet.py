@@ -33,7 +33,7 @@ INC = Recipe(engine="inc")
 
 @dataclass
 class Recorded:
-    """Answers from one recorded profile: the ratio of two placements is that of their predicted times."""
+    """Answers from one recorded profile, with the ratio of two placements taken from their predicted times."""
 
     fp32: ModelProto
     candidate: ModelProto

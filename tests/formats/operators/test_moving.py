@@ -1,4 +1,4 @@
-"""Operators that move values: on integers in QLinear, with what the parameters before and after ask for."""
+"""Operators that move values, on integers in QLinear, requantized as the parameters before and after require."""
 
 from __future__ import annotations
 

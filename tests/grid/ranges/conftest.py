@@ -17,7 +17,7 @@ def distribution(values: Any) -> Distribution:
 
 @pytest.fixture(scope="session")
 def relu() -> Distribution:
-    """The positive half of a normal distribution, and as many zeros."""
+    """The positive half of a normal distribution, with as many zeros."""
     return distribution(np.maximum(np.random.default_rng(1).normal(0, 1, 100_000), 0))
 
 

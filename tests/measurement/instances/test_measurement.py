@@ -1,4 +1,4 @@
-"""What several instances reach together."""
+"""The joint throughput of several instances."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ Nanoseconds = Callable[[Probe, int], float]
 
 @pytest.fixture
 def timed() -> Callable[[Nanoseconds], ProbeTimes]:
-    """Return what makes a measurement of layers from a function of layer and threads."""
+    """Return a function that makes a measurement of layers from times by layer and threads."""
 
     def make(nanoseconds: Nanoseconds) -> ProbeTimes:
         def times(probes: Sequence[Probe], threads: int) -> tuple[tuple[int, ...], ...]:

@@ -1,4 +1,4 @@
-"""Which class of CPUs a machine belongs to, and what the processor says of itself."""
+"""The CPU class of a machine, and what the processor reports about itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read of the machine, from trees of proc and sys as several systems have them."""
+"""What is read about the machine, from trees of proc and sys as on several systems."""
 
 from __future__ import annotations
 

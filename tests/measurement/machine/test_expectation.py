@@ -1,4 +1,4 @@
-"""What int8 is expected to gain, of recorded CPUs."""
+"""The gain that int8 is expected to bring on recorded CPUs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which kernels onnxruntime takes, told by speed and sums."""
+"""Which kernels onnxruntime takes, recognised by their speed and sums."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_no_kernel_is_called_a_dot_product_where_sums_saturate_however_fast_an_e
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_sums_saturate_on_cpus_without_a_dot_product_and_nowhere_else(kind):
-    """Depthwise layers have a kernel of their own, which adds in 32 bits."""
+    """Depthwise layers have their own kernel, which adds in 32 bits."""
     assert saturates(kind, "u8s8") == (this_cpu_class() == "avx2" and kind != "depthwise")
 
 

@@ -1,4 +1,4 @@
-"""The products of a model, told from its file."""
+"""The products of a model, read from its file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``quantize machine`` on recorded CPUs; QUANTIZE_UPDATE_GOLDEN=1 writes the golden files anew."""
+"""``quantize machine`` on recorded CPUs; QUANTIZE_UPDATE_GOLDEN=1 rewrites the golden files."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def test_a_pool_that_int8_makes_many_times_slower_comes_first(profiled):
 
 
 def test_the_pool_of_a_real_float_stem_comes_first():
-    """Recorded: SqueezeNet with conv1 in fp32 by onnxruntime's quantizer, on kernels without VNNI."""
+    """Recorded SqueezeNet by onnxruntime's quantizer with conv1 in fp32, on kernels without VNNI."""
     text = (Path(__file__).parent / "profiles" / "squeezenet_float_stem_avx2.json").read_text(encoding="utf-8")
     recorded = Profile.model_validate_json(text)
     first, second, *_ = bottlenecks(recorded)

@@ -1,4 +1,4 @@
-"""Speed-ups of operators, and what they cost and reach."""
+"""Speed-ups of operators, their costs and their throughput."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paired values of blocks, and what may happen to the machine while they run."""
+"""Paired values of blocks, under disturbances of the machine while they run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes a figure doubtful is named, with advice; what does not is not."""
+"""Whatever makes a figure doubtful is named, with advice, and nothing else is."""
 
 from __future__ import annotations
 

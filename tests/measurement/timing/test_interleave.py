@@ -1,4 +1,4 @@
-"""The order and the bounds of the timing loop, on a clock turned by hand."""
+"""The order and the bounds of the timing loop, on a clock that tests control."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models measured against each other, and when a measurement knows enough."""
+"""Models measured against each other, and when a measurement has enough rounds."""
 
 from __future__ import annotations
 

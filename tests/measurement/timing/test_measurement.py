@@ -1,4 +1,4 @@
-"""A finished measurement and the figures that it gives."""
+"""A finished measurement and its figures."""
 
 from __future__ import annotations
 

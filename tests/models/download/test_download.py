@@ -146,7 +146,7 @@ class QuietServer(ThreadingHTTPServer):
     block_on_close = False
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Clients that hang up are what is tested."""
+        """Ignore clients that hang up, as tests provoke that."""
 
 
 @pytest.fixture

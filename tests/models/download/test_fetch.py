@@ -26,7 +26,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
-    """Return a mirror's address and the folder that it gives."""
+    """Return a mirror's address and the folder that it serves."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.delenv(MIRROR_VARIABLE, raising=False)
     folder = tmp_path / "mirror"

@@ -1,4 +1,4 @@
-"""A small classifier, images for it, and what its builder makes of them."""
+"""A small classifier, images for it, and the candidates that the builder makes."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from quantize.models.session import open_session
 
 
 def ending(*op_types, shape=("N", 4)):
-    """A model that ends with these ops after a Mul by a constant, which a candidate may get wrong."""
+    """A model that ends with these ops after a Mul by a constant, which may be wrong in a candidate."""
     nodes = [helper.make_node("Mul", ["x", "factor"], ["t0"], "mul")]
     for index, op_type in enumerate(op_types):
         nodes.append(helper.make_node(op_type, [f"t{index}"], [f"t{index + 1}"], op_type.lower()))

@@ -107,7 +107,7 @@ def agreement(images: np.ndarray, fp32_scores: np.ndarray):
 
 
 class Clock:
-    """Times that follow from the recipe instead of a measurement: every float layer costs."""
+    """Times derived from the recipe instead of measured: every float layer costs some."""
 
     def __init__(self) -> None:
         self.measured: list[str] = []
@@ -129,7 +129,7 @@ class Clock:
 
 
 def made_profile(times: dict[str, tuple[float, float]], conversion: float = 20.0) -> SimpleNamespace:
-    """What a search reads of a profile: these times of nodes, in fp32 and int8, and one conversion."""
+    """The part of a profile that a search reads: times of nodes in fp32 and int8, and of one conversion."""
 
     def op(origin, kind, ns):
         return SimpleNamespace(name=origin or "x_QuantizeLinear", origin=origin, kind=kind, time_ns=ns)

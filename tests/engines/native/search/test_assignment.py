@@ -49,7 +49,7 @@ def test_fixed_ops_stay_in_fp32():
 
 
 def between_convs(op_type: str) -> onnx.ModelProto:
-    """Two Convs, an op of this type on what they make, and a Conv behind it."""
+    """Two Convs, an op of this type on their outputs, and a Conv after it."""
     rng = np.random.default_rng(0)
 
     def weights(name, *shape):

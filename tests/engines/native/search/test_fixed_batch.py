@@ -1,4 +1,4 @@
-"""A search of a model that insists on a batch size, on images that do not fill whole batches."""
+"""A search on a model of a fixed batch size, with images that do not fill whole batches."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from quantize.models.artifact import save_model
 
 @pytest.fixture(scope="module")
 def race(model, fp32_scores, tmp_path_factory):
-    """The fp32 model evaluated on 400 images that it gets right for the most part, and a judge for goals."""
+    """The fp32 model evaluated on 400 images, most of them right, and a maker of judges."""
     rng = np.random.default_rng(5)
     images = (rng.normal(0, 1, (400, 3, 16, 16)) + rng.normal(0, 1, (400, 3, 1, 1))).astype(np.float32)
     folder = tmp_path_factory.mktemp("race")

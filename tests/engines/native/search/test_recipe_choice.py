@@ -18,7 +18,7 @@ ORDER = ("first", "second", "third")
 
 
 def measure_of(value_of):
-    """Return a measure whose 50 images all share noise, so that only ``value_of(recipe)`` tells recipes apart."""
+    """Return a measure whose 50 images all share noise, so that recipes differ by ``value_of(recipe)`` alone."""
     noise = np.random.default_rng(0).exponential(0.01, 50)
     return lambda recipe: tuple(noise + value_of(recipe))
 

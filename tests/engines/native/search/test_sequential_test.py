@@ -160,7 +160,7 @@ def test_the_gambler_gains_nothing_on_average_from_a_true_hypothesis() -> None:
 
 
 def test_certificates_at_a_true_drop_of_exactly_the_tolerance_are_wrong_at_most_as_often_as_allowed() -> None:
-    """Race on the selection images, certify the winner on images kept back: the whole way, 1,000 times."""
+    """Race on the selection images and certify the winner on held-out images, 1,000 times."""
     generator = np.random.default_rng(6)
     selection, certification, candidates, discordant, accuracy = 400, 1000, 4, 0.06, 0.5685
     drop = 0.01 * accuracy
