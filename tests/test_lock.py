@@ -35,9 +35,9 @@ def test_a_second_run_in_the_same_folder_learns_who_holds_it_until_that_process_
         for second in (refuse_held, take):
             with pytest.raises(RunError, match="another run is at work") as refused:
                 second(work)
-            told = str(refused.value)
-            assert f"process {holder.pid} on {socket.gethostname()}, since {date.today().year}" in told
-            assert str(tmp_path) in told
+            message = str(refused.value)
+            assert f"process {holder.pid} on {socket.gethostname()}, since {date.today().year}" in message
+            assert str(tmp_path) in message
         holder.kill()
     refuse_held(work)
     take(work)

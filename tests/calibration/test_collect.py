@@ -72,9 +72,9 @@ def test_a_tensor_that_is_not_finite_is_named(small_model, images, batches_of):
 
 
 def test_progress_is_reported_after_every_image(small_model, images, batches_of):
-    told = []
-    collect(small_model, batches_of(images, 3), progress=lambda stage, done, total: told.append(done))
-    assert told == list(range(1, len(images) + 1))
+    progress = []
+    collect(small_model, batches_of(images, 3), progress=lambda stage, done, total: progress.append(done))
+    assert progress == list(range(1, len(images) + 1))
 
 
 def test_a_model_of_a_fixed_batch_gives_the_same_statistics(small_model, images, batches_of):

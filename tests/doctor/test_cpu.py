@@ -61,6 +61,6 @@ def test_the_advice_against_saturation_is_a_target_and_never_reduce_range(target
     settings = QuantizationBlock(target=target, reduce_range=reduce_range)
     layer = LayerSaturation("conv", pairs=100, saturated=50, noise=0.5)
     examined = examine_saturation([layer], settings, lambda bits: 0.9)
-    told = " ".join([examined.check.text, *(f"{finding.advice} {finding.command}" for finding in examined.findings)])
-    assert "--target" in told
-    assert "reduce_range" not in told
+    advice = " ".join([examined.check.text, *(f"{finding.advice} {finding.command}" for finding in examined.findings)])
+    assert "--target" in advice
+    assert "reduce_range" not in advice

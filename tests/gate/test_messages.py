@@ -24,7 +24,7 @@ against_baseline: {agreement: {points: 0.01}, latency_p99: {relative: 0.2}}
 
 
 @pytest.fixture
-def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+def printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     """Return a function that runs a command and compares its output with a golden file."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
@@ -44,33 +44,35 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     return compare
 
 
-def test_a_run_that_missed_its_criterion_is_accepted_with_these_words(new_run: Any, told: Any) -> None:
+def test_a_run_that_missed_its_criterion_is_accepted_with_these_words(new_run: Any, printed: Any) -> None:
     new_run("run").change(misses)
-    told("accept_missed", ExitCode.DONE, "baseline", "accept", "run", "--output=b.json")
+    printed("accept_missed", ExitCode.DONE, "baseline", "accept", "run", "--output=b.json")
 
 
-def test_an_unchanged_run_reports_what_it_misses_and_what_was_not_compared(new_run: Any, told: Any) -> None:
+def test_an_unchanged_run_reports_what_it_misses_and_what_was_not_compared(new_run: Any, printed: Any) -> None:
     run = new_run("run")
     for edit in (few_runs, misses, slow):
         run.change(edit)
     accept_run(run.folder, Path("b.json"))
-    told("check_unchanged", ExitCode.DONE, "check", "run", "--baseline=b.json", "--tolerances=limits.yaml")
+    printed("check_unchanged", ExitCode.DONE, "check", "run", "--baseline=b.json", "--tolerances=limits.yaml")
     required = "--require=latency_p99,criterion"
-    told("check_required", ExitCode.NOT_MET, "check", "run", "--baseline=b.json", "--tolerances=limits.yaml", required)
+    printed(
+        "check_required", ExitCode.NOT_MET, "check", "run", "--baseline=b.json", "--tolerances=limits.yaml", required
+    )
 
 
-def test_a_run_on_another_class_of_cpus_reports_why_times_are_not_compared(new_run: Any, told: Any) -> None:
+def test_a_run_on_another_class_of_cpus_reports_why_times_are_not_compared(new_run: Any, printed: Any) -> None:
     accept_run(new_run("first").folder, Path("b.json"))
     new_run("run").change(on("avx2", "avx2"))
-    told("check_across", ExitCode.DONE, "check", "run", "--baseline=b.json", "--tolerances=limits.yaml")
+    printed("check_across", ExitCode.DONE, "check", "run", "--baseline=b.json", "--tolerances=limits.yaml")
 
 
-def test_limits_alone_are_reported_as_such(new_run: Any, told: Any) -> None:
+def test_limits_alone_are_reported_as_such(new_run: Any, printed: Any) -> None:
     new_run("run").change(lambda values: values["verdict"].update(status="not met"))
-    told("check_limits_alone", ExitCode.DONE, "check", "run", "--baseline=none", "--tolerances=limits.yaml")
+    printed("check_limits_alone", ExitCode.DONE, "check", "run", "--baseline=none", "--tolerances=limits.yaml")
 
 
-def test_no_baseline_and_a_wrong_required_figure_are_the_users_to_fix(new_run: Any, told: Any) -> None:
+def test_no_baseline_and_a_wrong_required_figure_are_the_users_to_fix(new_run: Any, printed: Any) -> None:
     accept_run(new_run("run").folder, Path("b.json"))
-    told("no_baseline", ExitCode.USER, "check", "run")
-    told("require_unknown", ExitCode.USER, "check", "run", "--baseline=b.json", "--require=latency_p98")
+    printed("no_baseline", ExitCode.USER, "check", "run")
+    printed("require_unknown", ExitCode.USER, "check", "run", "--baseline=b.json", "--require=latency_p98")

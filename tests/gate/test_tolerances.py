@@ -33,7 +33,7 @@ def test_the_zoos_figures_are_a_set_of_limits_without_a_baseline() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reason"),
     [
         ("against_fp32: {agrement: {at_least: 0.9}}", "did you mean agreement?"),
         ("against_fp32: {agreement: {}}", "exactly one of"),
@@ -56,12 +56,12 @@ def test_the_zoos_figures_are_a_set_of_limits_without_a_baseline() -> None:
         ("", "empty"),
     ],
 )
-def test_a_wrong_tolerance_is_named_with_its_line(text: str, told: str, tmp_path: Path) -> None:
+def test_a_wrong_tolerance_is_named_with_its_line(text: str, reason: str, tmp_path: Path) -> None:
     path = tmp_path / "tolerances.yaml"
     path.write_text(f"# a comment\n{text}\n")
     with pytest.raises(ConfigError) as raised:
         read_tolerances(path)
-    assert told in str(raised.value)
+    assert reason in str(raised.value)
     assert "tolerances.yaml" in str(raised.value)
 
 

@@ -23,10 +23,10 @@ def test_the_peak_remembers_memory_that_is_gone_until_it_is_told_to_forget():
         "print(peak_resident_bytes())",
     ]
     script = "\n".join(lines)
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
-    if told[0] == "0":
+    output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    if output[0] == "0":
         pytest.skip("this kernel does not let a process forget its peak")
-    before, peak, after = map(int, told[1:])
+    before, peak, after = map(int, output[1:])
     assert peak - before > 70_000_000
     assert peak - after > 70_000_000
 

@@ -118,7 +118,7 @@ def test_it_is_not_continued_and_the_message_says_what_to_do(
         (run / "report.json").unlink()
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     assert main(["tune", f"--resume={run}"]) is ExitCode.USER
-    told = capsys.readouterr().err
-    assert "an earlier version of quantize began this run" in told
-    assert "--overwrite" in told
+    message = capsys.readouterr().err
+    assert "an earlier version of quantize began this run" in message
+    assert "--overwrite" in message
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before

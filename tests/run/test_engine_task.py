@@ -30,8 +30,8 @@ def test_a_trial_is_met_if_its_race_says_so_whatever_the_share_of_the_images_see
         graph_sha256=None,
         failure=None,
     )
-    (told,) = with_verdicts([section], record_of(_result(met=False)))
-    assert (told.met, told.speedup) == (False, 2.5)
+    (candidate,) = with_verdicts([section], record_of(_result(met=False)))
+    assert (candidate.met, candidate.speedup) == (False, 2.5)
 
 
 def test_what_was_only_timed_is_reported_with_the_step_that_it_came_from() -> None:

@@ -18,7 +18,7 @@ from tests.run.conftest import Configured
 BATCH = 40
 
 
-def insisting(batch: int) -> onnx.ModelProto:
+def with_fixed_batch(batch: int) -> onnx.ModelProto:
     """Return the classifier with a fixed batch size, which it reshapes into one row and back."""
     model = colours()
     for value in (model.graph.input[0], model.graph.output[0]):
@@ -37,7 +37,7 @@ def insisting(batch: int) -> onnx.ModelProto:
 def test_a_model_that_requires_a_large_batch_is_tuned_and_its_layers_have_an_error(
     configured: Configured, tmp_path: Path
 ) -> None:
-    onnx.save(insisting(BATCH), tmp_path / "net.onnx")
+    onnx.save(with_fixed_batch(BATCH), tmp_path / "net.onnx")
     config = configured(
         {
             "tuning.engine": "native",

@@ -109,8 +109,8 @@ def test_all_installed_engines_are_compared_and_the_missing_one_is_reported(all_
     assert report.engine == "all"
     assert [engine.engine for engine in report.engines] == ["native", "ort"]
     assert [engine.written for engine in report.engines].count(True) == 1
-    (told,) = (reason for reason in report.verdict.reasons if "not installed" in reason)
-    assert told.startswith("The engine 'inc' is not installed: ")
+    (reason,) = (reason for reason in report.verdict.reasons if "not installed" in reason)
+    assert reason.startswith("The engine 'inc' is not installed: ")
     (other,) = (engine for engine in report.engines if not engine.written)
     for section in other.models:
         assert (all_run.run / section.file).parent.name == other.engine

@@ -27,12 +27,12 @@ def test_the_source_is_named_as_the_user_named_it(colour_model: Path) -> None:
 
 def test_a_models_file_is_relative_to_the_run_even_next_to_it(evaluated: Evaluated, colour_model: Path) -> None:
     artifact, accuracy = ModelArtifact.load(colour_model), baseline_accuracy(evaluated([True, False]))
-    beside = model_section("int8", artifact, colour_model.parent / "net.run", accuracy, None)
+    outside = model_section("int8", artifact, colour_model.parent / "net.run", accuracy, None)
     inside = model_section("int8", artifact, colour_model.parent, accuracy, None)
-    assert (beside.file, inside.file) == ("../colours-13.onnx", "colours-13.onnx")
-    assert beside.ops == {"Conv": 2, "Flatten": 1, "GlobalAveragePool": 1, "Relu": 1, "Softmax": 1}
-    assert beside.multiply_adds == 32 * 32 * (8 * 3 * 9 + 6 * 8)
-    assert beside.integer_share == 0
+    assert (outside.file, inside.file) == ("../colours-13.onnx", "colours-13.onnx")
+    assert outside.ops == {"Conv": 2, "Flatten": 1, "GlobalAveragePool": 1, "Relu": 1, "Softmax": 1}
+    assert outside.multiply_adds == 32 * 32 * (8 * 3 * 9 + 6 * 8)
+    assert outside.integer_share == 0
 
 
 def test_the_provenance_of_a_run_names_what_decided_it(colour_run: TuneResult, configured: Configured) -> None:

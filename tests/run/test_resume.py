@@ -167,21 +167,21 @@ def test_a_second_run_in_the_same_folder_is_refused_while_the_first_is_at_work(
     request = TuneRequest(
         configured({"tuning.engine": "native"}), input_model=colour_model, output_model=tmp_path / "out", workers=1
     )
-    told: list[str] = []
+    refusals: list[str] = []
 
     def second(*_: object) -> None:
         for overwrite in (False, True):
             with pytest.raises(RunError, match="another run is at work") as refused:
                 tune(replace(request, overwrite=overwrite))
-            told.append(str(refused.value))
+            refusals.append(str(refused.value))
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(settle, "build", second)
         with pytest.raises(KeyboardInterrupt):
             tune(request)
-    assert len(told) == 2
-    assert all(f"process {os.getpid()} on " in text for text in told)
+    assert len(refusals) == 2
+    assert all(f"process {os.getpid()} on " in text for text in refusals)
     assert tune(replace(request, overwrite=True)).exit_code is ExitCode.DONE
 
 

@@ -46,11 +46,11 @@ def test_a_run_begins_with_what_int8_is_expected_to_gain_on_this_cpu(
     request = TuneRequest(configured(), input_model=colour_model, output_model=tmp_path / "out", workers=1)
     with caplog.at_level("INFO", logger="quantize"), pytest.raises(BegunError):
         tune(request)
-    told = [record.getMessage() for record in caplog.records]
-    target = next(place for place, line in enumerate(told) if line.startswith("target: "))
-    gain = next(place for place, line in enumerate(told) if "x expected here" in line)
-    assert target < gain < told.index("decode the images")
-    assert told[gain].startswith(f"{colour_model.stem}: ")
+    messages = [record.getMessage() for record in caplog.records]
+    target = next(place for place, line in enumerate(messages) if line.startswith("target: "))
+    gain = next(place for place, line in enumerate(messages) if "x expected here" in line)
+    assert target < gain < messages.index("decode the images")
+    assert messages[gain].startswith(f"{colour_model.stem}: ")
 
 
 def test_the_report_holds_the_cpu_and_its_expectation(colour_run: TuneResult) -> None:

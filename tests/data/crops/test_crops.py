@@ -299,11 +299,11 @@ def test_a_run_waits_for_another_one_that_decodes_the_same_images(flat: Flat, tm
     other.acquire()
     stages: list[str] = []
 
-    def told(stage: str, done: int, total: int | None) -> None:
+    def report(stage: str, done: int, total: int | None) -> None:
         stages.append(stage)
         other.release()
 
-    crop_images(images, SMALL, tmp_path / "cache", workers=1, progress=told)
+    crop_images(images, SMALL, tmp_path / "cache", workers=1, progress=report)
     assert (stages, len(reads)) == (["wait for another run that decodes the same images"], 3)
 
 

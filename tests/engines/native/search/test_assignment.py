@@ -99,9 +99,9 @@ def test_an_op_between_int8_ops_gives_the_same_graph_in_fp32(op_type):
 @pytest.mark.parametrize("op_type", sorted(TENSORS_ONLY))
 def test_an_op_next_to_a_float_neighbour_keeps_its_placement(op_type):
     model = between_convs(op_type)
-    beside = frozenset({"between", "after"})
-    assert canonical(costs_of(model), beside) == beside
-    assert built(model, *beside) != built(model, "after")
+    float_nodes = frozenset({"between", "after"})
+    assert canonical(costs_of(model), float_nodes) == float_nodes
+    assert built(model, *float_nodes) != built(model, "after")
 
 
 def test_a_layer_with_weights_always_counts():
