@@ -8,6 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 import quantize
+from quantize.commands.package import package
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +51,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         min_speedup=0,
         workers=1,
     ).run
+
+
+@pytest.fixture(scope="module")
+def packages(run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    """Return the packages of both models of the run; do not change them."""
+    return package(run, tmp_path_factory.mktemp("packages"))
