@@ -3,28 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Protocol
+
+from quantize.criterion import SpeedRatio
 
 NOTHING = "–"
-
-
-class Ratio(Protocol):
-    """A paired ratio of times and its 95 % interval; None for a bound that had too few rounds."""
-
-    @property
-    def ratio(self) -> float:
-        """Time before over time after."""
-        ...
-
-    @property
-    def low(self) -> float | None:
-        """Lower bound."""
-        ...
-
-    @property
-    def high(self) -> float | None:
-        """Upper bound."""
-        ...
 
 
 def percent(fraction: float | None, digits: int = 2) -> str:
@@ -64,7 +46,7 @@ def times(ratio: float | None, digits: int = 2) -> str:
     return NOTHING if ratio is None else f"{ratio:.{digits}f}x"
 
 
-def times_with_bounds(value: Ratio | None) -> str:
+def times_with_bounds(value: SpeedRatio | None) -> str:
     """Return a ratio of times with its interval, such as ``2.08x [2.06, 2.10]``."""
     return NOTHING if value is None else f"{times(value.ratio)} {bounds(value.low, value.high)}"
 
