@@ -12,7 +12,9 @@ from quantize.engines.trial import Trial
 from quantize.evaluation.layer_error import layer_errors
 from quantize.formats import to_qlinear
 from quantize.formats.saturation import saturating_layers
+from quantize.journal import Journal
 from quantize.models.artifact import ModelArtifact, save_model
+from quantize.recipe import Recipe
 from quantize.report.data import InputContractSection
 from quantize.report.models import LayerErrorSection
 from quantize.report.trials import ChosenSection
@@ -22,12 +24,13 @@ from quantize.run.evaluator import metric_of
 from quantize.run.export import Pair, finished, finished_model, write_pair
 from quantize.run.folder import RunFolder
 from quantize.run.input_contract import contracted
-from quantize.run.rewriting import rewrite_candidate
+from quantize.run.rewriting import KEPT_REWRITES, rewrite_candidate
 from quantize.run.score_correction import CORRECTION, with_corrected_scores
 from quantize.run.search import Findings
 from quantize.target import must_not_saturate
 
 _LAYER_IMAGES = 16
+_CORRECTED = "scores corrected"
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,17 @@ def build(context: Context, findings: Findings, folder: RunFolder | None = None)
     return replace(write_files(own, folded.candidate, findings), contract=folded.section, layers=layers)
 
 
+def remember_decisions(journal: Journal, recipe: Recipe) -> None:
+    """Put what another run decided about its files into the journal, before this run asks for it.
+
+    Args:
+        journal: This run's.
+        recipe: The other run's, with the rewrites that it kept and its corrections.
+    """
+    journal.step(KEPT_REWRITES, lambda: list(recipe.rewrites))
+    journal.step(_CORRECTED, lambda: CORRECTION in recipe.corrections)
+
+
 def write_files(context: Context, candidate: ModelArtifact, findings: Findings) -> Built:
     """Rewrite a candidate, correct its scores and write both formats into the run's folder.
 
@@ -133,10 +147,11 @@ def _corrected(context: Context, findings: Findings, plain: Rewritten) -> tuple[
     Returns:
         Both formats, and the corrections of their recipe.
     """
-    recipe, recorded = findings.chosen.recipe, context.recorded
+    recipe = findings.chosen.recipe
+    decided: bool | None = context.ratios.journal.value(_CORRECTED)
     before = tuple(name for name in recipe.corrections if name != CORRECTION)
     own = engine_named(recipe.engine).corrects_own_scores
-    if own or (recorded is not None and CORRECTION not in recorded.chosen.recipe.corrections):
+    if own or decided is False:
         return plain, recipe.corrections
 
     def good_enough(model: ModelProto) -> bool:
@@ -150,7 +165,7 @@ def _corrected(context: Context, findings: Findings, plain: Rewritten) -> tuple[
         context.model,
         context.batches(context.images.calibration),
         # Where the criterion is missed anyway, no correction can be blamed for it.
-        good_enough=good_enough if recorded is None and good_enough(plain.qlinear) else None,
+        good_enough=good_enough if decided is None and good_enough(plain.qlinear) else None,
     )
     return (plain, before) if corrected is None else (corrected, (*before, CORRECTION))
 

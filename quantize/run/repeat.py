@@ -18,7 +18,7 @@ from quantize.progress import Progress
 from quantize.provenance import git_state, versions
 from quantize.report.provenance import Provenance, ReplaySection, Tool
 from quantize.report.schema import RunReport
-from quantize.run.build import write_files
+from quantize.run.build import remember_decisions, write_files
 from quantize.run.context import Ratios, Stages
 from quantize.run.engine_task import calibration_set
 from quantize.run.input_contract import contracted
@@ -76,6 +76,7 @@ def repeated_hashes(
     journal = Journal(prepared.folder.journal, {}, resume=False)
     context = prepared.judged_by(Criterion(metric="none"), selection, Ratios(journal, {}))
     recipe = report.chosen.recipe
+    remember_decisions(journal, recipe)
     again = engine_named(recipe.engine).build(context.model, recipe, calibration_set(context), scratch)
     folded = contracted(context, again, recipe)
     findings = Findings((), (), Trial(0, recipe, folded.candidate, None, 0.0), "built again", 0.0)

@@ -23,6 +23,9 @@ from quantize.run.context import UNBOUNDED, Context
 from quantize.run.evaluator import metric_of
 from quantize.run.measuring import prepared_inputs
 
+KEPT_REWRITES = "rewrites kept"
+"""The journal's step that holds the names of the rewrites to apply, where another run decided them."""
+
 _CHECKED_IMAGES = 64
 _BATCH = 16
 _SECONDS = 4.0
@@ -32,13 +35,14 @@ _RUNS = 60
 def rewrite_candidate(context: Context, model: ModelArtifact) -> Rewritten:
     """Return both formats of a quantized model with the rewrites that hold what they declare and pay here.
 
-    Where a recorded recipe is built again, its rewrites are applied as recorded, and nothing is timed.
+    If the journal knows which ones were kept, these are applied, and nothing is timed.
 
     Args:
         context: The run.
         model: A quantized model in any format.
     """
-    recorded, criterion, selection = context.recorded, context.criterion, context.selection
+    criterion, selection = context.criterion, context.selection
+    kept: list[str] | None = context.ratios.journal.value(KEPT_REWRITES)
     with tempfile.TemporaryDirectory(prefix="quantize-rewrites-") as folder:
 
         def faster(before: ModelProto, after: ModelProto) -> RatioInterval:
@@ -60,12 +64,12 @@ def rewrite_candidate(context: Context, model: ModelArtifact) -> Rewritten:
             return criterion.met(metric_of(evaluated(candidate), criterion))
 
         judged = criterion.metric != "none"
-        timed = recorded is None
+        timed = kept is None
         # Where the criterion is missed before any rewrite, none can be blamed for missing it.
         blames = judged and timed and criterion.met(metric_of(selection.evaluate(model), criterion))
         return rewrite(
             model.proto(),
-            select_rewrites(context.config.rewrites if recorded is None else recorded.chosen.recipe.rewrites),
+            select_rewrites(context.config.rewrites if kept is None else kept),
             images=_checked_batches(context, model),
             opset=context.qlinear_opset,
             faster=faster if timed else None,

@@ -18,6 +18,7 @@ from quantize.report.html import html
 from quantize.report.markdown import markdown
 from quantize.report.schema import RunReport
 from quantize.report.storage import read_report, write_report
+from quantize.run.build import remember_decisions
 from quantize.run.context import Context, Prepared, Ratios, Stages
 from quantize.run.engine_comparison import compare_engines
 from quantize.run.engine_task import search_task
@@ -98,6 +99,7 @@ def _searched(context: Context, times: LatencyTable) -> tuple[RunReport, Latency
         recipe = context.recorded.chosen.recipe
         with context.stages.stage("tune"):
             findings = Search(engine_named(recipe.engine), task, context).repeat(recipe)
+        remember_decisions(context.ratios.journal, recipe)
         return with_losses(run_report(settle(context, findings, None))), times
     searches = [Search(engine_named(name), task, context) for name in engines_for(setting)]
     if len(searches) == 1 and setting != "all":
