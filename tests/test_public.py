@@ -7,43 +7,17 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pytest
-from onnx import TensorProto, helper, numpy_helper
-from PIL import Image
 
 import quantize
 from quantize import public as calls
+from tests.three_colours import write_colours
 
 
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a model that classifies colours, thirty pictures and their labels, as the working directory."""
-    graph = helper.make_graph(
-        [
-            helper.make_node("Conv", ["image", "w", "b"], ["maps"], name="conv"),
-            helper.make_node("Relu", ["maps"], ["features"], name="relu"),
-            helper.make_node("GlobalAveragePool", ["features"], ["means"], name="pool"),
-            helper.make_node("Softmax", ["means"], ["scores"], name="softmax", axis=1),
-        ],
-        "colours",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, 8, 8])],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", 3, 1, 1])],
-        [
-            numpy_helper.from_array(np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1), "w"),
-            numpy_helper.from_array(np.full(3, 2, np.float32), "b"),
-        ],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
-    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
-    (tmp_path / "images").mkdir()
-    lines = []
-    for number in range(30):
-        pixels = np.random.default_rng(number).integers(0, 60, (9, 9, 3), dtype=np.uint8)
-        pixels[..., number % 3] += 150
-        Image.fromarray(pixels).save(tmp_path / "images" / f"{number:02d}.png")
-        lines.append(f"{number:02d}.png {number % 3}\n")
-    (tmp_path / "labels.txt").write_text("".join(lines))
+    write_colours(tmp_path)
     (tmp_path / "tolerances.yaml").write_text("version: 1\nagainst_fp32:\n  agreement: { at_least: 0.9 }\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from onnx import ModelProto, NodeProto, helper
+from onnx import NodeProto
 
-from quantize.graph.nodes import DEFAULT_DOMAIN, DEFAULT_DOMAINS, all_nodes, is_op, reads, replace_all
+from quantize.graph.nodes import is_op, reads, replace_all
 from quantize.graph.view import Graph
 
 
@@ -66,15 +66,6 @@ def name_nodes(nodes: Iterable[NodeProto]) -> None:
         node.name = name
         taken.add(name)
         seen.add(name)
-
-
-def declare_opsets(model: ModelProto, default: int) -> None:
-    """Declare a version of the default operator set, and drop the operator sets that no node is of. In place."""
-    used = {node.domain for node in all_nodes(model.graph)} - set(DEFAULT_DOMAINS)
-    kept = {entry.domain: entry.version for entry in model.opset_import if entry.domain in used}
-    del model.opset_import[:]
-    model.opset_import.append(helper.make_opsetid(DEFAULT_DOMAIN, default))
-    model.opset_import.extend(helper.make_opsetid(domain, kept[domain]) for domain in sorted(kept))
 
 
 def _is_unread_dropout(graph: Graph, node: NodeProto) -> bool:
