@@ -22,9 +22,12 @@ from quantize.data.containers.registry import open_images
 from quantize.data.image_parts import load_images
 from quantize.data.preprocessing import PRESETS
 from quantize.errors import ExitCode
+from quantize.journal import Journal
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.progress import silent
 from quantize.rewrites import select_rewrites
+from quantize.run.build import remember_decisions
+from quantize.run.context import Ratios
 from quantize.run.evaluator import Evaluator
 from quantize.run.request import TuneRequest, TuneResult
 from quantize.run.rewriting import rewrite_candidate
@@ -113,11 +116,11 @@ def test_the_default_rewrites_keep_every_convolution_and_fp32s_answers(
     )
     evaluator = Evaluator(images.evaluation, preprocessing, tmp_path / "scores", threads=2, exact=True)
     evaluator.evaluate_baseline(ModelArtifact.load(work / "fp32.onnx"))
-    report = squeezenet_run.report
+    journal = Journal(tmp_path / "journal.jsonl", {}, resume=False)
     names = tuple(rewrite.name for rewrite in select_rewrites("default"))
-    chosen = report.chosen.model_copy(update={"recipe": report.chosen.recipe.but(rewrites=names)})
+    remember_decisions(journal, squeezenet_run.report.chosen.recipe.but(rewrites=names))
     context: Any = SimpleNamespace(
-        recorded=report.model_copy(update={"chosen": chosen}),
+        ratios=Ratios(journal, {}),
         criterion=Criterion("none"),
         selection=evaluator,
         images=images,
