@@ -1,0 +1,132 @@
+"""Which nodes of an fp32 graph can compute on integers in this onnxruntime, and why the others cannot.
+
+Nothing here is a list of operators: each node is put between DequantizeLinear and QuantizeLinear, converted to its
+integer form by the same code that writes models, and opened in a session of the onnxruntime that is installed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from onnx import ModelProto, NodeProto, TensorProto, TypeProto
+
+from quantize.formats.integer_probe import Operand, integer_form
+from quantize.graph.nodes import is_op, subgraphs
+from quantize.graph.shapes import inferred_types
+from quantize.graph.view import Graph
+
+Kind = Literal["body", "operator", "kernel", "form", "statistics"]
+
+_IN_WORDS: Mapping[Kind, str] = {
+    "body": "what is inside an If, Loop or Scan is not quantized",
+    "operator": "it has no integer form",
+    "kernel": "this onnxruntime has no integer kernel for it",
+    "form": "it has no integer form with these inputs and attributes",
+    "statistics": "there are no statistics of its inputs or outputs",
+}
+
+
+@dataclass(frozen=True)
+class FloatReason:
+    """Why a node stays in float.
+
+    Attributes:
+        node: The node's name.
+        op_type: Its type, with the domain before it outside of the default one.
+        kind: ``body``: it holds a graph; ``operator``: no engine quantizes the type; ``kernel``: onnxruntime has no
+            integer kernel; ``form``: none for these inputs and attributes; ``statistics``: no calibration pass saw
+            a tensor of it.
+        detail: What is missing, such as the tensor or the integer operator; "" where the kind says it all.
+    """
+
+    node: str
+    op_type: str
+    kind: Kind
+    detail: str = ""
+
+    @property
+    def in_words(self) -> str:
+        """Return the reason as part of a sentence."""
+        return _IN_WORDS[self.kind] + (f" ({self.detail})" if self.detail else "")
+
+
+def float_reasons(
+    model: ModelProto,
+    op_types: Collection[str],
+    *,
+    activation_type: str = "uint8",
+    weight_type: str = "int8",
+    known: Collection[str] | None = None,
+) -> dict[str, FloatReason]:
+    """Return the nodes that take and give floats and have to stay in float, by name, with the reason of each.
+
+    Args:
+        model: A prepared fp32 graph: every node has a name, weights are initializers.
+        op_types: The op types that an engine quantizes.
+        activation_type: Of quantized activations, ``uint8`` or ``int8``.
+        weight_type: Of quantized weights.
+        known: The tensors that there are statistics of; None where that is not asked.
+    """
+    graph, types = Graph.of(model), inferred_types(model)
+    reasons: dict[str, FloatReason] = {}
+    for node in graph.nodes:
+        name = node.op_type if not node.domain or is_op(node, node.op_type) else f"{node.domain}:{node.op_type}"
+        if any(True for _ in subgraphs(node)):
+            reasons[node.name] = FloatReason(node.name, name, "body")
+            continue
+        floats = [name for name in node.input if _is_float(graph, types, name)]
+        results = [name for name in node.output if name and _is_float(graph, types, name)]
+        if not any(graph.constant(name) is None for name in floats) or not results:
+            continue
+        found = _reason(graph, types, node, op_types, activation_type, weight_type)
+        if found is None and known is not None:
+            missing = [name for name in (*floats, *results) if graph.constant(name) is None and name not in known]
+            found = ("statistics", missing[0]) if missing else None
+        if found is not None:
+            reasons[node.name] = FloatReason(node.name, name, *found)
+    return reasons
+
+
+def sentences(reasons: Mapping[str, FloatReason]) -> list[str]:
+    """Return a sentence for the nodes of each type and reason: ``2 Erf stay in float: it has no integer form``."""
+    groups = Counter((reason.op_type, reason.in_words) for reason in reasons.values())
+    return [
+        f"{count} {op_type} {'stay' if count > 1 else 'stays'} in float: {words}"
+        for (op_type, words), count in groups.items()
+    ]
+
+
+def _reason(
+    graph: Graph,
+    types: Mapping[str, TypeProto],
+    node: NodeProto,
+    op_types: Collection[str],
+    activation_type: str,
+    weight_type: str,
+) -> tuple[Kind, str] | None:
+    if node.op_type not in op_types or not is_op(node, node.op_type):
+        return "operator", ""
+    operands = tuple(_operand(graph, types, name) for name in node.input)
+    results = tuple(bool(name) and _is_float(graph, types, name) for name in node.output)
+    return integer_form(node, operands, results, graph.opset, activation_type, weight_type)
+
+
+def _operand(graph: Graph, types: Mapping[str, TypeProto], name: str) -> Operand | None:
+    if not name:
+        return None
+    constant = graph.constant(name)
+    if constant is not None:
+        return Operand.of_constant(constant)
+    kind = types.get(name, TypeProto()).tensor_type
+    rank = len(kind.shape.dim) if kind.HasField("shape") else None
+    return Operand(kind.elem_type or TensorProto.FLOAT, rank)
+
+
+def _is_float(graph: Graph, types: Mapping[str, TypeProto], name: str) -> bool:
+    tensor = graph.tensor(name)
+    if tensor is not None:
+        return bool(tensor.data_type == TensorProto.FLOAT)
+    return name in types and bool(types[name].tensor_type.elem_type == TensorProto.FLOAT)
