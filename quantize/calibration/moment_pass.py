@@ -127,7 +127,8 @@ def sampled(values: npt.NDArray[np.float32], window: Window) -> npt.NDArray[np.f
         rows = values.reshape(-1, values.shape[-1])
         return rows[_spread(len(rows))][None]
     top, left, bottom, right = window.pads
-    padded = np.pad(values[0], ((0, 0), (top, bottom), (left, right)))
+    # Most Convs are pointwise and pad nothing: copying their input would take longer than the sampling.
+    padded = np.pad(values[0], ((0, 0), (top, bottom), (left, right))) if any(window.pads) else values[0]
     extent = [(size - 1) * step + 1 for size, step in zip(window.kernel, window.dilations, strict=True)]
     views = sliding_window_view(padded, (padded.shape[0], *extent))[0][
         :: window.strides[0], :: window.strides[1], :, :: window.dilations[0], :: window.dilations[1]

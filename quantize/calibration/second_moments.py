@@ -76,6 +76,10 @@ class StoredMoments(Mapping[str, SecondMoments]):
         with np.load(self._path, allow_pickle=False) as arrays:
             return SecondMoments(arrays[f"products{index}"], arrays[f"means{index}"], self._samples[index])
 
+    def __contains__(self, node: object) -> bool:
+        """Return whether there are moments of a layer's inputs, without reading them."""
+        return node in self._places
+
     def __iter__(self) -> Iterator[str]:
         """Yield the nodes."""
         return iter(self._places)
@@ -95,6 +99,10 @@ class MergedMoments(Mapping[str, SecondMoments]):
     def __getitem__(self, node: str) -> SecondMoments:
         """Return the moments of a layer's inputs."""
         return self._first[node].merged(self._second[node])
+
+    def __contains__(self, node: object) -> bool:
+        """Return whether there are moments of a layer's inputs, without merging them."""
+        return node in self._first
 
     def __iter__(self) -> Iterator[str]:
         """Yield the nodes."""

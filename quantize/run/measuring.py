@@ -144,10 +144,20 @@ def short_pair(
 
 
 def measured_pair(
-    context: Prepared, baseline: ModelArtifact, candidate: ModelArtifact, /, *, seconds: float, runs: int
+    context: Prepared,
+    baseline: ModelArtifact,
+    candidate: ModelArtifact,
+    /,
+    *,
+    seconds: float,
+    runs: int,
+    beside: float | None = None,
 ) -> Measurement:
-    """Return a measurement of two models in alternation, under the names ``baseline`` and ``candidate``."""
-    return measure(*short_pair(context, baseline, candidate, seconds=seconds, runs=runs))
+    """Return a measurement of two models in alternation, under the names ``baseline`` and ``candidate``.
+
+    It may stop as soon as the speed-up is told apart from ``beside``.
+    """
+    return measure(*short_pair(context, baseline, candidate, seconds=seconds, runs=runs), beside=beside)
 
 
 def profiled_pair(

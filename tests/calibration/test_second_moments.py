@@ -50,3 +50,11 @@ def test_moments_of_two_halves_merge_layer_by_layer(tmp_path):
     assert np.allclose(merged["a"].products, 1.5)
     assert merged["a"].samples == 4
     assert np.array_equal(merged["a"].means, halves[0]["a"].merged(halves[1]["a"]).means)
+
+
+def test_whether_a_layer_has_moments_is_told_without_reading_them(tmp_path, monkeypatch):
+    layer = SecondMoments(np.ones((1, 2, 2), np.float32), np.ones((1, 2), np.float32), 3)
+    moments = stored_moments(tmp_path, FINGERPRINTS, lambda: {"layer": layer})
+    monkeypatch.setattr(np, "load", None)
+    assert "layer" in MergedMoments(moments, moments)
+    assert "other" not in MergedMoments(moments, moments)

@@ -87,8 +87,7 @@ class NativeSearch:
     def _bare(self, trial: Trial) -> Trial:
         """Return a trial built again without its rewrites."""
         recipe = trial.recipe.but(rewrites=())
-        artifact = ENGINE.build(self._task.model, recipe, self._task.calibration, self._task.folder)
-        return replace(trial, recipe=recipe, artifact=artifact)
+        return replace(trial, recipe=recipe, artifact=self._search.build(recipe))
 
     @cached_property
     def _search(self) -> Search:
@@ -113,8 +112,10 @@ class NativeSearch:
         callbacks = self._task.callbacks
         return RaceJudge(self._task.criterion, callbacks.baseline(), callbacks.evaluate_some, seed=seed)
 
-    def _measure(self, candidate: ModelArtifact, baseline: ModelArtifact) -> PairedLatency:
-        measurement = self._task.callbacks.measure(baseline, candidate, seconds=_LATENCY_SECONDS, runs=_LATENCY_RUNS)
+    def _measure(self, candidate: ModelArtifact, baseline: ModelArtifact, beside: float | None) -> PairedLatency:
+        measurement = self._task.callbacks.measure(
+            baseline, candidate, seconds=_LATENCY_SECONDS, runs=_LATENCY_RUNS, beside=beside
+        )
         (gain,) = speedups(measurement)
         times = latency(measurement, "baseline")
         baseline_ns = float(times.p50_ns or times.minimum_ns)

@@ -26,7 +26,14 @@ Inputs = Mapping[str, Sequence[npt.NDArray[np.generic]]]
 for every model and in the same order (a model with another input contract gets other arrays of the same images)."""
 
 
-def measure(plan: Plan, inputs: Inputs, *, clock: Clock = monotonic, progress: Progress = silent) -> Measurement:
+def measure(
+    plan: Plan,
+    inputs: Inputs,
+    *,
+    beside: float | None = None,
+    clock: Clock = monotonic,
+    progress: Progress = silent,
+) -> Measurement:
     """Time every model of a plan, in alternation, in this process.
 
     The timed region is one ``InferenceSession.run`` with a prepared feed and all outputs fetched, the same for all
@@ -35,6 +42,7 @@ def measure(plan: Plan, inputs: Inputs, *, clock: Clock = monotonic, progress: P
     Args:
         plan: What to do.
         inputs: Prepared images of every model.
+        beside: A speed-up; the measurement may also stop once every candidate's is told apart from it.
         clock: Source of time.
         progress: Called with the number of rounds done.
 
@@ -49,7 +57,7 @@ def measure(plan: Plan, inputs: Inputs, *, clock: Clock = monotonic, progress: P
     blocks, stopped = interleave(
         {contestant.name: _opener(contestant, plan, inputs) for contestant in contestants},
         plan,
-        enough=partial(precise_enough, contestants=contestants, plan=plan),
+        enough=partial(precise_enough, contestants=contestants, plan=plan, beside=beside),
         clock=clock,
         progress=progress,
     )
@@ -115,7 +123,13 @@ def _opener(contestant: Contestant, plan: Plan, inputs: Inputs) -> partial[Run]:
 _RESAMPLES = 1000
 
 
-def precise_enough(blocks: Sequence[Block], contestants: Sequence[Contestant], plan: Plan) -> bool:
+# The interval is looked at after every round: one of 95 % would leave the speed-up out too often.
+_TOLD_APART = 0.99
+
+
+def precise_enough(
+    blocks: Sequence[Block], contestants: Sequence[Contestant], plan: Plan, beside: float | None = None
+) -> bool:
     """Return whether every model has enough runs and every interval is narrow enough.
 
     With a baseline, the candidates' speed-ups must be as precise as asked, else each model's own time. The A/A
@@ -125,6 +139,7 @@ def precise_enough(blocks: Sequence[Block], contestants: Sequence[Contestant], p
         blocks: Of complete rounds.
         contestants: The models that take part.
         plan: Gives ``iteration``, ``precision`` and ``confidence``.
+        beside: A speed-up; an interval of 99 % that lies beside it is narrow enough.
     """
     runs = {contestant.name: 0 for contestant in contestants}
     for block in blocks:
@@ -138,9 +153,20 @@ def precise_enough(blocks: Sequence[Block], contestants: Sequence[Contestant], p
         series = [np.array(list(round_levels(blocks, contestant.name).values())) for contestant in contestants]
     for values in series:
         interval = median_interval(values, confidence=plan.confidence, seed=plan.seed, resamples=_RESAMPLES)
-        if interval is None or _relative_width(interval, float(np.median(values))) > plan.precision:
+        if interval is None:
+            return False
+        if _relative_width(interval, float(np.median(values))) > plan.precision and not _is_beside(
+            values, beside, plan.seed
+        ):
             return False
     return True
+
+
+def _is_beside(values: npt.NDArray[np.float64], speedup: float | None, seed: int) -> bool:
+    if speedup is None:
+        return False
+    interval = median_interval(values, confidence=_TOLD_APART, seed=seed, resamples=_RESAMPLES)
+    return interval is not None and not interval[0] <= np.log(speedup) <= interval[1]
 
 
 def _relative_width(interval: tuple[float, float], middle: float) -> float:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from quantize.errors import MeasurementError
+from quantize.measurement.timing.blocks import paired_log_ratios
 from quantize.measurement.timing.measure import measure, precise_enough
 from quantize.measurement.timing.measurement import (
     Measurement,
@@ -100,6 +101,15 @@ def test_it_goes_on_while_the_interval_is_wider_than_asked(simulate, plan, conte
     blocks = simulated(simulate, plan, noise=0.1, rounds=12)
     assert not precise_enough(blocks, contestants, plan.model_copy(update={"iteration": 100, "precision": 0.02}))
     assert precise_enough(blocks, contestants, plan.model_copy(update={"iteration": 100, "precision": 0.5}))
+
+
+def test_a_wide_interval_suffices_once_it_is_told_apart_from_a_speedup(simulate, plan, contestants):
+    blocks = simulated(simulate, plan, noise=0.1, rounds=12)
+    asked = plan.model_copy(update={"iteration": 100, "precision": 0.001})
+    (gain, *_) = [float(np.exp(np.median(paired_log_ratios(blocks, "fp32", name)))) for name in ("int8",)]
+    assert not precise_enough(blocks, contestants, asked, beside=gain)
+    assert precise_enough(blocks, contestants, asked, beside=gain / 2)
+    assert precise_enough(blocks, contestants, asked, beside=gain * 2)
 
 
 def test_a_model_alone_is_measured_until_its_own_time_is_precise(simulate, tiny, contestant):

@@ -10,7 +10,7 @@ from quantize.criterion import Outcome
 from quantize.engines.native.search.candidate_builder import CandidateBuilder
 from quantize.engines.native.search.latency_table import PairedLatency
 from quantize.engines.native.search.latency_timer import LatencyTimer
-from quantize.engines.native.search.result import Candidate, Judgement, Stage, Stopped
+from quantize.engines.native.search.result import AS_FAST, Candidate, Judgement, Stage, Stopped, fastest_met
 from quantize.engines.native.search.search_journal import SearchJournal
 from quantize.engines.native.search.settings import SearchSettings
 from quantize.engines.trial import CandidateRecord, Failure, Trial
@@ -100,7 +100,7 @@ class Candidates:
         try:
             judgement = self._judged(artifact)
             is_timed = judgement.met or judgement.complete
-            timed = self._timer.latency(artifact, recipe=recipe.id) if is_timed else None
+            timed = self._timed(artifact, recipe) if is_timed else None
         except ModelError as error:  # onnxruntime does not open it: a fact about this candidate, not about the run
             return self.add_failed(recipe, str(error), stage, predicted_ns, during="evaluate")
         trial = Trial(len(self.evaluated), recipe, artifact, judgement.metric, self.spent - before)
@@ -156,6 +156,19 @@ class Candidates:
             return {name: getattr(judgement, name) for name in ("metric", "met", "images", "total")}
 
         return Judgement(**self._journal.remember("evaluate", f"judged:{artifact.graph_sha256}", compute))
+
+    def _timed(self, artifact: ModelArtifact, recipe: Recipe) -> PairedLatency:
+        """Return a candidate's time; measured beside the fastest one, where there is one that passes.
+
+        It is with that one that it competes, and the two differ by less than two measurements against fp32 do.
+        """
+        fastest = fastest_met(self.evaluated)
+        if fastest is None or fastest.speedup is None:
+            return self._timer.latency(artifact, recipe=recipe.id)
+        rival = fastest.trial.artifact
+        return self._timer.latency(
+            artifact, recipe=recipe.id, baseline=rival, to_beat=fastest.speedup / AS_FAST, again=False
+        )
 
     def _speed(self, artifact: ModelArtifact, timed: PairedLatency) -> Outcome:
         """Return whether a candidate is fast enough; the noise floor is measured only if it may decide.

@@ -12,8 +12,9 @@ from quantize.measurement.operators.operator_times import Profile
 from quantize.models.artifact import ModelArtifact
 from quantize.recipe import Recipe
 
-MeasureLatency = Callable[[ModelArtifact, ModelArtifact], PairedLatency]
-"""Times a candidate in alternation with a baseline: the fp32 model, or another candidate."""
+MeasureLatency = Callable[[ModelArtifact, ModelArtifact, float | None], PairedLatency]
+"""Times a candidate in alternation with a baseline, the fp32 model or another candidate, until its speed-up is precise,
+or told apart from the one that is given."""
 ProfileCandidate = Callable[[ModelArtifact, Recipe], Profile]
 """Profiles the fp32 model and a candidate, op by op."""
 
@@ -28,6 +29,7 @@ class LatencyTimer:
         measure: MeasureLatency,
         profile: ProfileCandidate,
         recorded: LatencyTable | None = None,
+        min_speedup: float = 1.0,
     ) -> None:
         """Set up.
 
@@ -37,10 +39,11 @@ class LatencyTimer:
             measure: Times a candidate.
             profile: Profiles a candidate.
             recorded: Times to use instead of measuring.
+            min_speedup: The speed-up over fp32 that a candidate has to be told apart from.
         """
         self._model, self._journal = model, journal
         self._recorded = recorded or LatencyTable(model=model.graph_sha256)
-        self._measure, self._profile = measure, profile
+        self._measure, self._profile, self._min_speedup = measure, profile, min_speedup
         self._profiles: dict[str, ProfiledTimes] = {}
         self._measured: dict[str, PairedLatency] = {}
         self._graphs: dict[str, str] = {}
@@ -64,6 +67,7 @@ class LatencyTimer:
         recipe: str | None = None,
         baseline: ModelArtifact | None = None,
         to_beat: float | None = None,
+        again: bool = True,
     ) -> PairedLatency:
         """Return a candidate's time and the fp32 model's, recorded or measured; the same graph is measured once.
 
@@ -72,17 +76,19 @@ class LatencyTimer:
             recipe: The id of its recipe, which finds a time that was recorded on another CPU.
             baseline: A candidate whose time is known: the two are measured in alternation, as both against fp32 would
                 add the errors of two measurements to what tells them apart. None: the fp32 model.
-            to_beat: A speed-up; a candidate that seems faster is measured again, and the lower speed-up counts: of
-                many candidates the luckiest measurement would win.
+            to_beat: A speed-up over fp32; a candidate that seems faster is measured again, and the lower speed-up
+                counts: of many candidates the luckiest measurement would win. What is told apart from it is not
+                measured more precisely.
+            again: False takes the first measurement of one that seems faster.
         """
         graph = artifact.graph_sha256
 
         def compute() -> dict[str, float]:
             latency = self._recorded.latency(graph, recipe)
             if latency is None:
-                latency = self._timed(artifact, baseline)
-                if to_beat is not None and latency.ratio > to_beat:
-                    latency = min(latency, self._timed(artifact, baseline), key=lambda timed: timed.ratio)
+                latency = self._timed(artifact, baseline, to_beat)
+                if again and to_beat is not None and latency.ratio > to_beat:
+                    latency = min(latency, self._timed(artifact, baseline, to_beat), key=lambda timed: timed.ratio)
             return latency.model_dump(mode="json")
 
         if recipe is not None:
@@ -90,10 +96,12 @@ class LatencyTimer:
         self._measured[graph] = PairedLatency(**self._journal.remember("measure", f"latency:{graph}", compute))
         return self._measured[graph]
 
-    def _timed(self, artifact: ModelArtifact, baseline: ModelArtifact | None) -> PairedLatency:
+    def _timed(self, artifact: ModelArtifact, baseline: ModelArtifact | None, to_beat: float | None) -> PairedLatency:
         if baseline is None:
-            return self._measure(artifact, self._model)
-        return self._measured[baseline.graph_sha256].times(self._measure(artifact, baseline))
+            return self._measure(artifact, self._model, self._min_speedup if to_beat is None else to_beat)
+        known = self._measured[baseline.graph_sha256]
+        beside = (known.ratio if to_beat is None else to_beat) / known.ratio
+        return known.times(self._measure(artifact, baseline, beside))
 
     def noise_floor(self) -> float:
         """Return the largest relative difference that fp32 shows from itself, a fraction; it is measured once."""
@@ -101,7 +109,7 @@ class LatencyTimer:
         def compute() -> float:
             if self._recorded.noise_floor is not None:
                 return self._recorded.noise_floor
-            itself = self._measure(self._model, self._model)
+            itself = self._measure(self._model, self._model, None)
             ends = [end for end in (itself.low, itself.high) if end is not None] or [itself.ratio]
             return max(abs(end - 1.0) for end in ends)
 

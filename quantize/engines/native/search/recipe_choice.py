@@ -11,14 +11,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from quantize.recipe import Recipe
 
-Measure = Callable[[Recipe], Sequence[float]]
-"""Returns the KL divergence of every image, in nats, of the candidate that a recipe gives."""
+IsHopeless = Callable[[Sequence[float]], bool]
+"""Says, from the divergences of the first images, that those of the others cannot matter."""
+
+
+class Measure(Protocol):
+    """Measures how far from fp32 the candidate of a recipe is."""
+
+    def __call__(self, recipe: Recipe, is_hopeless: IsHopeless | None = None, /) -> Sequence[float]:
+        """Return the KL divergence of every image, in nats; of the first images alone where they are hopeless."""
+        ...
+
 
 THEORY = 0.0
 """Standard errors that a correction has to improve by where theory says that it does: the mean decides."""
@@ -28,6 +38,10 @@ CHANCE = 1.0
 """Standard errors where a correction makes good one error and may make another."""
 MANY_CHOICES = 2.0
 """Standard errors where many are tried, of which some look better by chance."""
+_HOPELESS = 2.0
+"""Standard errors that the first images may miss what all have to improve by: more is not made up for by the others."""
+_FEW = 8
+"""Images that are too few to give a recipe up by."""
 _WORTH = 0.9
 """A candidate that may be slower has to have at most this much of the other's divergence from fp32."""
 
@@ -47,11 +61,15 @@ class ComparedRecipe:
 
 def improves(before: Sequence[float], after: Sequence[float], errors: float) -> bool:
     """Return whether the mean root fell by more than so many standard errors of the paired differences."""
+    mean, error = _gain(before, after)
+    return mean > 0 and mean > errors * error
+
+
+def _gain(before: Sequence[float], after: Sequence[float]) -> tuple[float, float]:
+    """Return by how much the mean root fell, and the standard error of that; 0 of a single image."""
     gains = _roots(before) - _roots(after)
-    mean = float(gains.mean())
-    if len(gains) < 2:
-        return mean > 0
-    return mean > errors * float(gains.std(ddof=1)) / math.sqrt(len(gains)) and mean > 0
+    error = float(gains.std(ddof=1)) / math.sqrt(len(gains)) if len(gains) > 1 else 0.0
+    return float(gains.mean()), error
 
 
 def _mean_root(divergences: Sequence[float]) -> float:
@@ -109,6 +127,7 @@ def choose_corrections(
     measure: Measure,
     *,
     expected: Collection[str] = (),
+    together: Collection[str] = (),
 ) -> ComparedRecipe:
     """Return the recipe with those corrections that each improved it when it was added.
 
@@ -118,12 +137,25 @@ def choose_corrections(
         order: The order in which a recipe lists corrections.
         measure: Returns a recipe's divergences.
         expected: Corrections that improve a model by theory: for them the mean decides.
+        together: Expected corrections that are made for one another: they are added at once, in place of the first of
+            them, and one by one only where that is no improvement.
     """
-    for correction in corrections:
-        names = {*best.recipe.corrections, correction}
-        candidate = best.recipe.but(corrections=tuple(name for name in order if name in names))
-        best = _better(best, candidate, measure, THEORY if correction in expected else CHANCE)
+    left = list(corrections)
+    while left:
+        correction = left.pop(0)
+        if correction in together and {*together} <= {correction, *left}:
+            both = _better(best, _with(best.recipe, together, order), measure, THEORY)
+            if both is not best:
+                best, left = both, [name for name in left if name not in together]
+                continue
+        errors = THEORY if correction in expected else CHANCE
+        best = _better(best, _with(best.recipe, (correction,), order), measure, errors)
     return best
+
+
+def _with(recipe: Recipe, corrections: Collection[str], order: Sequence[str]) -> Recipe:
+    names = {*recipe.corrections, *corrections}
+    return recipe.but(corrections=tuple(name for name in order if name in names))
 
 
 def choose_tensor_rules(
@@ -140,5 +172,11 @@ def choose_tensor_rules(
 
 
 def _better(best: ComparedRecipe, candidate: Recipe, measure: Measure, errors: float) -> ComparedRecipe:
-    divergences = tuple(measure(candidate))
+    def is_hopeless(first: Sequence[float]) -> bool:
+        mean, error = _gain(best.divergences[: len(first)], first)
+        return len(first) >= _FEW and mean < (errors - _HOPELESS) * error
+
+    divergences = tuple(measure(candidate, is_hopeless))
+    if len(divergences) < len(best.divergences):
+        return best
     return ComparedRecipe(candidate, divergences) if improves(best.divergences, divergences, errors) else best

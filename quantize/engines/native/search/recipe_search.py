@@ -16,6 +16,7 @@ from quantize.engines.native.search.candidate_builder import CandidateBuilder
 from quantize.engines.native.search.op_graph import head_inputs, head_ops, op_graph
 from quantize.engines.native.search.recipe_choice import (
     ComparedRecipe,
+    IsHopeless,
     Measure,
     choose_corrections,
     choose_rule,
@@ -31,6 +32,8 @@ _AS_NEAR = 1.3
 """A recipe counts as nearly as near to fp32 as the best if its divergence is at most this many times as large."""
 _BY_THEORY = (ROUNDING, BIAS, SCORES)
 """Corrections that lessen an error and make no other."""
+_FOR_ONE_ANOTHER = (ROUNDING, BIAS)
+"""Rounding leaves to the bias what changes the mean alone: it is another problem, to be solved anew, without."""
 
 
 class RecipeSearch:
@@ -50,6 +53,7 @@ class RecipeSearch:
         """
         self._builder, self._measure, self._settings = builder, measure, settings
         self._compared: dict[str, tuple[Recipe, tuple[float, ...]]] = {}
+        self._images = 0
         self.fidelity: list[tuple[str, float]] = []
 
     @cached_property
@@ -85,7 +89,9 @@ class RecipeSearch:
             for name in settings.corrections
             if name != EQUALIZATION or next(equalizable(self._builder.source(best.recipe).graph), None) is not None
         ]
-        return choose_corrections(best, wanted, CORRECTIONS, self.divergences, expected=_BY_THEORY)
+        return choose_corrections(
+            best, wanted, CORRECTIONS, self.divergences, expected=_BY_THEORY, together=_FOR_ONE_ANOTHER
+        )
 
     def with_tensor_rules(self, best: ComparedRecipe, sensitivity: Sensitivity) -> ComparedRecipe:
         """Return the recipe with separate rules for the most sensitive tensors, where they improve it."""
@@ -108,12 +114,23 @@ class RecipeSearch:
     def _is_rule_fixed(self) -> bool:
         return len(self._settings.range_rules) == 1
 
-    def divergences(self, recipe: Recipe) -> tuple[float, ...]:
-        """Return the KL from fp32 of calibration images, in nats, and remember that the recipe was compared."""
-        divergences = tuple(self._measure(recipe))
-        if recipe.id not in self._compared:
+    def divergences(self, recipe: Recipe, is_hopeless: IsHopeless | None = None, /) -> tuple[float, ...]:
+        """Return the KL from fp32 of calibration images, in nats, and remember that the recipe was compared.
+
+        Args:
+            recipe: The recipe.
+            is_hopeless: Says whether the rest of the images need not be scored.
+        """
+        divergences = tuple(self._measure(recipe, is_hopeless))
+        whole = self._images = max(self._images, len(divergences))
+        words = self._described(recipe)
+        if len(divergences) < whole:
+            words += f" (given up after {len(divergences)} of {whole} images)"
+        elif recipe.id not in self._compared:
             self._compared[recipe.id] = (recipe, divergences)
-            self.fidelity.append((self._described(recipe), math.fsum(divergences) / len(divergences)))
+        mean = words, math.fsum(divergences) / len(divergences)
+        if mean not in self.fidelity:
+            self.fidelity.append(mean)
         return divergences
 
     def _described(self, recipe: Recipe) -> str:

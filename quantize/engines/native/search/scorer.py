@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -13,6 +14,7 @@ import onnxruntime
 
 from quantize.data.batches import Batch
 from quantize.engines.native.search.candidate_builder import CandidateBuilder
+from quantize.engines.native.search.recipe_choice import IsHopeless
 from quantize.engines.native.search.search_journal import SearchJournal
 from quantize.engines.native.search.source_graph import Part, images_of
 from quantize.evaluation.fidelity import Fidelity, fidelity_of
@@ -97,27 +99,32 @@ class CrossValidation:
         """
         self._builder, self._journal, self._most, self._threads = builder, journal, most, threads
         self._scorers: dict[Part, Scorer] = {}
-        self._divergences: dict[str, list[float]] = {}
+        self._divergences: dict[tuple[str, Part], list[float]] = {}
 
-    def divergences(self, recipe: Recipe) -> tuple[float, ...]:
-        """Return the KL from fp32 of every image, in nats."""
+    def divergences(self, recipe: Recipe, is_hopeless: IsHopeless | None = None, /) -> tuple[float, ...]:
+        """Return the KL from fp32 of every image, in nats.
 
-        def compute() -> list[float]:
-            # Rules often give the same range; the same candidate is not scored twice.
-            signature = self._signature(recipe)
-            if signature not in self._divergences:
-                self._divergences[signature] = self._of_folds(recipe)
-            return self._divergences[signature]
-
-        return tuple(self._journal.remember("choose recipe", f"divergences:{recipe.id}", compute))
-
-    def _of_folds(self, recipe: Recipe) -> list[float]:
-        source = self._builder.source(recipe)
+        Args:
+            recipe: The recipe.
+            is_hopeless: Says of the images of one half whether those of the other need not be scored.
+        """
         of_images: list[float] = []
         for seen, scored in self._builder.folds():
+            if of_images and is_hopeless is not None and is_hopeless(of_images):
+                break
+            compute = partial(self._of_fold, recipe, seen, scored)
+            name = f"divergences:{recipe.id}:{scored}"
+            of_images += self._journal.remember("choose recipe", name, compute)
+        return tuple(of_images)
+
+    def _of_fold(self, recipe: Recipe, seen: Part, scored: Part) -> list[float]:
+        # Rules often give the same range; the same candidate is not scored twice.
+        key = self._signature(recipe, seen), scored
+        if key not in self._divergences:
+            source = self._builder.source(recipe)
             candidate = source.builder(seen).graph(self._builder.proto, recipe, source.statistics(seen))
-            of_images += self._scorer(scored).fidelity(candidate).divergences.tolist()
-        return of_images
+            self._divergences[key] = self._scorer(scored).fidelity(candidate).divergences.tolist()
+        return self._divergences[key]
 
     def _scorer(self, part: Part) -> Scorer:
         if part not in self._scorers:
@@ -125,13 +132,11 @@ class CrossValidation:
             self._scorers[part] = Scorer(self._builder.model, batches, most=self._most, threads=self._threads)
         return self._scorers[part]
 
-    def _signature(self, recipe: Recipe) -> str:
+    def _signature(self, recipe: Recipe, seen: Part) -> str:
         """Return what tells candidates apart: the recipe with its rules replaced by the grids that they give."""
         source = self._builder.source(recipe)
-        grids = []
-        for seen, _ in self._builder.folds():
-            of_fold = source.builder(seen).grids(self._builder.proto, recipe, source.statistics(seen))
-            grids.append({name: [float(grid.scale), int(grid.zero_point)] for name, grid in of_fold.items()})
+        given = source.builder(seen).grids(self._builder.proto, recipe, source.statistics(seen))
+        grids = {name: [float(grid.scale), int(grid.zero_point)] for name, grid in given.items()}
         return fingerprint([recipe.but(range_rule="", range_rules=()).model_dump(mode="json"), grids])
 
 

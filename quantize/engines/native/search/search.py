@@ -88,7 +88,7 @@ class Search:
         }
         self._settings = settings
         self._journal = SearchJournal(journal.part("native", everything), clock)
-        self._timer = LatencyTimer(model, self._journal, measure, profile, recorded)
+        self._timer = LatencyTimer(model, self._journal, measure, profile, recorded, settings.min_speedup or 1.0)
         self._builder = CandidateBuilder(model, settings, calibration, self._journal, folder, progress=progress)
         validation = CrossValidation(self._builder, self._journal, most=_COMPARED_IMAGES, threads=settings.threads)
         self._recipes = RecipeSearch(self._builder, validation.divergences, settings)
@@ -120,6 +120,10 @@ class Search:
     def latency_table(self) -> LatencyTable:
         """Return all times that were used."""
         return self._timer.table
+
+    def build(self, recipe: Recipe) -> ModelArtifact:
+        """Return a recipe's candidate, whatever the journal knows; the weights that the search rounded are used."""
+        return self._builder.source(recipe).build(self._builder.model, recipe)
 
     def in_order_of_preference(self) -> Iterator[Recipe]:
         """Yield the recipes that meet the criterion and are fast enough, and at last fp32 itself if it is fast enough.

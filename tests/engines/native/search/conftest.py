@@ -112,7 +112,7 @@ class Clock:
     def __init__(self) -> None:
         self.measured: list[str] = []
 
-    def measure(self, artifact: ModelArtifact, baseline: ModelArtifact) -> PairedLatency:
+    def measure(self, artifact: ModelArtifact, baseline: ModelArtifact, beside: float | None) -> PairedLatency:
         self.measured.append(artifact.path.stem)
         return PairedLatency(baseline_ns=self.time_ns(baseline), candidate_ns=self.time_ns(artifact))
 

@@ -20,7 +20,7 @@ ORDER = ("first", "second", "third")
 def measure_of(value_of):
     """Return a measure whose 50 images all share noise, so that recipes differ by ``value_of(recipe)`` alone."""
     noise = np.random.default_rng(0).exponential(0.01, 50)
-    return lambda recipe: tuple(noise + value_of(recipe))
+    return lambda recipe, is_hopeless=None: tuple(noise + value_of(recipe))
 
 
 def test_a_clear_improvement_counts_and_chance_does_not():
@@ -43,7 +43,7 @@ def test_what_theory_does_not_promise_has_to_improve_beyond_chance():
     noise = np.random.default_rng(2).normal(0, 0.002, 50)
     noise -= noise.mean()  # the mean gain is then 0.0001, a third of its standard error
 
-    def measure(recipe):
+    def measure(recipe, is_hopeless=None):
         return tuple((0.1 + noise - 0.0001 if recipe.corrections else np.full(50, 0.1)) ** 2)
 
     tried = choose_corrections(start(RECIPE, measure), ("first",), ORDER, measure)
@@ -66,6 +66,43 @@ def test_only_corrections_that_help_are_kept_in_the_order_of_application():
     measure = measure_of(lambda recipe: 5 - sum(gain[name] for name in recipe.corrections))
     choice = choose_corrections(start(RECIPE, measure), ("third", "second", "first"), ORDER, measure)
     assert choice.recipe.corrections == ("first", "third")
+
+
+def test_what_is_far_worse_on_the_first_images_is_given_up_and_what_may_still_win_is_not():
+    noise = np.random.default_rng(0).exponential(0.01, 50)
+    seen = {}
+
+    def measure(recipe, is_hopeless=None):
+        worse = {"a": 0.0, "b": 0.05, "c": -0.001}[recipe.range_rule]
+        first, all_images = tuple(noise[:25] + worse), tuple(noise + worse)
+        gives_up = is_hopeless is not None and is_hopeless(first)
+        seen[recipe.range_rule] = first if gives_up else all_images
+        return seen[recipe.range_rule]
+
+    noise += 0.002
+    choice = choose_rule(start(RECIPE, measure), ("a", "b", "c"), measure)
+    assert choice.recipe.range_rule == "c"
+    assert {rule: len(images) for rule, images in seen.items()} == {"a": 50, "b": 25, "c": 50}
+
+
+def test_corrections_made_for_one_another_are_tried_at_once_and_alone_only_where_that_is_no_gain():
+    tried = []
+
+    def measure_with(gains):
+        def value_of(recipe):
+            tried.append(recipe.corrections)
+            return 5 - gains.get(recipe.corrections, 0.0)
+
+        return measure_of(value_of)
+
+    pair = {"expected": ("first", "second"), "together": ("first", "second")}
+    measure = measure_with({("first", "second"): 1.0})
+    choice = choose_corrections(start(RECIPE, measure), ("first", "second"), ORDER, measure, **pair)
+    assert choice.recipe.corrections == ("first", "second")
+    assert tried == [(), ("first", "second")]
+    measure = measure_with({("first", "second"): -1.0, ("second",): 0.5})
+    choice = choose_corrections(start(RECIPE, measure), ("first", "second"), ORDER, measure, **pair)
+    assert choice.recipe.corrections == ("second",)
 
 
 def test_a_tensor_gets_a_rule_of_its_own_only_if_that_helps():
