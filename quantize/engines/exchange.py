@@ -11,6 +11,7 @@ import onnx
 
 from quantize.data.batches import Batch
 from quantize.errors import EngineError
+from quantize.formats.kept_activations import with_activations
 from quantize.models.artifact import ModelArtifact, save_model
 
 _DEFAULT_DOMAINS = ("", "ai.onnx")
@@ -74,18 +75,19 @@ def cleaned(model: onnx.ModelProto) -> onnx.ModelProto:
     return clean
 
 
-def keep_candidate(captured: Path, folder: Path, name: str) -> ModelArtifact:
-    """Move a model that the child process wrote to ``folder/name.onnx``, cleaned.
+def keep_candidate(captured: Path, folder: Path, name: str, fp32: onnx.ModelProto) -> ModelArtifact:
+    """Move a model that the child process wrote to ``folder/name.onnx``, cleaned and with the activations that it lost.
 
     Args:
         captured: The file as the child process made it; removed.
         folder: Where candidates are kept.
         name: The candidate's name, its recipe's id.
+        fp32: The model that it was made of.
 
     Raises:
         ModelError: The file is no model that this package takes.
     """
-    artifact = save_model(cleaned(onnx.load(captured)), folder / f"{name}.onnx")
+    artifact = save_model(with_activations(cleaned(onnx.load(captured)), fp32), folder / f"{name}.onnx")
     captured.unlink()
     return artifact
 

@@ -17,11 +17,10 @@ import onnxruntime
 from onnx import ModelProto, NodeProto
 
 from quantize.formats.float_weights import guard_float_layers
-from quantize.formats.operators.moving import moves_values
 from quantize.formats.parameters import is_dequantize
 from quantize.formats.saturation import is_depthwise, weights_can_saturate
 from quantize.formats.unsigned import Unsigned, integer_type
-from quantize.graph.nodes import DEFAULT_DOMAIN, INTEGER_WEIGHTED, MICROSOFT, attribute, is_op
+from quantize.graph.nodes import DEFAULT_DOMAIN, INTEGER_WEIGHTED, MICROSOFT, attribute, is_op, moves_values
 from quantize.graph.view import Graph
 from quantize.models.reading import read_model
 from quantize.models.session import open_session, sums_saturate

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto
 
+from quantize.formats.activation_bounds import RELU, Bounds, add_activation, clip_bounds
 from quantize.formats.float_weights import Weights, put_weights
 from quantize.formats.parameters import is_dequantize, is_quantize
-from quantize.formats.qdq_pattern import Bounds, clip_bounds, constant_integers
+from quantize.formats.qdq_pattern import constant_integers
 from quantize.graph.nodes import MATRIX_PRODUCTS, WEIGHTED
 from quantize.graph.view import Graph
 
@@ -73,16 +74,8 @@ def _confine(graph: Graph, node: NodeProto, bounds: Bounds) -> None:
     inner = graph.fresh(f"{node.output[0]}_unbounded")
     output = node.output[0]
     graph.set_output(node, 0, inner)
-    if bounds == Bounds(0.0, np.inf):
-        graph.add("Relu", [inner], [output], name=f"{node.name}_Relu")
-        return
-    ends = [graph.add_constant(f"{node.name}_{end}", np.array(value, np.float32)) for end, value in _ends(bounds)]
-    graph.add("Clip", [inner, *ends], [output], name=f"{node.name}_Clip")
-
-
-def _ends(bounds: Bounds) -> tuple[tuple[str, float], tuple[str, float]]:
-    most = float(np.finfo(np.float32).max)
-    return ("low", max(bounds.low, -most)), ("high", min(bounds.high, most))
+    kind = "Relu" if bounds == RELU else "Clip"
+    add_activation(graph, inner, output, bounds, f"{node.name}_{kind}")
 
 
 def _float_nodes(graph: Graph, named: set[str], followers: Collection[str]) -> set[str]:

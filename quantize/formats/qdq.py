@@ -7,7 +7,7 @@ from onnx import ModelProto, NodeProto
 from quantize.formats.operators import QLINEAR_OPERATORS, concat, moving
 from quantize.formats.parameters import is_dequantize, is_quantize, node_parameters
 from quantize.formats.qdq_pattern import qdq_pattern
-from quantize.graph.nodes import ACTIVATIONS, DEFAULT_DOMAIN, MICROSOFT, attribute, is_op
+from quantize.graph.nodes import ACTIVATIONS, DEFAULT_DOMAIN, MICROSOFT, attribute, is_op, moves_values
 from quantize.graph.opsets.raising import raise_graph
 from quantize.graph.view import Graph
 
@@ -57,7 +57,7 @@ def canonical(model: ModelProto) -> ModelProto:
         graph.renew(node)  # every conversion names what it changes anew; the names are part of recorded hashes
     _remove_idle(graph)
     for node in graph.sorted_nodes():
-        if moving.moves_values(node) or is_op(node, "Clip"):
+        if moves_values(node) or is_op(node, "Clip"):
             moving.to_qdq(graph, node)
         elif is_op(node, "Concat"):
             concat.integers_to_qdq(graph, node)
@@ -120,7 +120,7 @@ def _move_integers_where_not_fused(graph: Graph) -> None:
         if is_op(node, *NOT_FUSED) or (is_op(node, "Reshape") and _next_to_not_fused(graph, node)):
             moving.to_qlinear(graph, node)
         elif is_op(node, *ACTIVATIONS):
-            moving.clip_to_qlinear(graph, node)
+            moving.clip_to_qlinear(graph, node) or moving.clip_after_quantize(graph, node)
         elif is_op(node, "Concat"):
             pattern = qdq_pattern(graph, node, through_clip=False)
             pieces = pattern.inputs if pattern is not None else ()

@@ -15,27 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto
 
+from quantize.formats.activation_bounds import Bounds, clip_bounds
 from quantize.formats.parameters import Parameters, add_quantize, is_dequantize, is_quantize, node_parameters
-from quantize.graph.nodes import MICROSOFT, attribute, is_op
+from quantize.graph.nodes import MICROSOFT
 from quantize.graph.view import Graph
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """The interval that a Relu or Clip confines values to, in real numbers; infinite without a bound."""
-
-    low: float
-    high: float
-
-    def implied_by(self, by: Parameters) -> bool:
-        """Return whether quantizing alone already confines values to these bounds, to the last integer."""
-        low, high = self.integers(by)
-        return low <= by.lowest and high >= by.highest
-
-    def integers(self, by: Parameters) -> tuple[int, int]:
-        """Return the bounds as integers of a quantized tensor."""
-        low, high = (int(by.quantize(np.array(bound, np.float32))) for bound in (self.low, self.high))
-        return low, high
 
 
 @dataclass(frozen=True)
@@ -171,29 +154,9 @@ def replace_pattern(
     return True
 
 
-def clip_bounds(graph: Graph, node: NodeProto) -> Bounds | None:
-    """Return what a Relu or a Clip with constant bounds confines values to; None for any other node."""
-    if is_op(node, "Relu"):
-        return Bounds(0.0, np.inf)
-    if not is_op(node, "Clip"):
-        return None
-    if graph.opset < 11:
-        return Bounds(attribute(node, "min", -np.inf), attribute(node, "max", np.inf))
-    ends = []
-    for position, default in ((1, -np.inf), (2, np.inf)):
-        if len(node.input) <= position or not node.input[position]:
-            ends.append(default)
-            continue
-        value = graph.constant(node.input[position])
-        if value is None or value.size != 1:
-            return None
-        ends.append(float(value.reshape(())))
-    return Bounds(*ends)
-
-
 def clip_integers(graph: Graph, bounds: Bounds | None, by: Parameters, integers: str) -> str:
     """Return where an integer operator writes so that ``integers`` comes out clipped, adding a Clip where needed."""
-    if bounds is None or bounds.implied_by(by):
+    if bounds is None or bounds.carried_by(by):
         return integers
     unclipped = graph.fresh(f"{integers}_unclipped")
     kind = by.zero_point.dtype

@@ -6,11 +6,12 @@ from typing import Literal
 
 from onnx import ModelProto, NodeProto
 
+from quantize.formats.activation_bounds import clip_bounds
 from quantize.formats.operators import FLOAT_OPERATORS, FLOAT_OUTPUTS, QLINEAR_OPERATORS, moving
 from quantize.formats.parameters import is_dequantize, is_quantize
 from quantize.formats.qdq import canonical
-from quantize.formats.qdq_pattern import clip_bounds, constant_integers, qdq_pattern
-from quantize.graph.nodes import DEFAULT_DOMAINS, WEIGHTED, is_op
+from quantize.formats.qdq_pattern import constant_integers, qdq_pattern
+from quantize.graph.nodes import DEFAULT_DOMAINS, WEIGHTED, is_op, moves_values
 from quantize.graph.opsets.lowering import lower_to_12
 from quantize.graph.view import Graph
 
@@ -68,7 +69,7 @@ def to_qlinear(model: ModelProto, *, opset: int = 12) -> ModelProto:
 def _convert(graph: Graph, node: NodeProto) -> None:
     if node.domain not in DEFAULT_DOMAINS:
         return
-    if moving.moves_values(node):
+    if moves_values(node):
         moving.to_qlinear(graph, node)
         return
     if clip_bounds(graph, node) is not None:

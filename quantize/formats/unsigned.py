@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from onnx import NodeProto, TensorProto, helper
 
-from quantize.formats.operators.moving import moves_values
 from quantize.formats.parameters import is_dequantize, is_quantize
-from quantize.graph.nodes import attribute, attributes
+from quantize.graph.nodes import attribute, attributes, moves_values
 from quantize.graph.view import Graph
 
 OFFSET = 128

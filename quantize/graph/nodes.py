@@ -35,6 +35,12 @@ SCORE_KEEPING = ("Softmax", "LogSoftmax", *RESHAPING)
 LINEAR = ("QuantizeLinear", "DequantizeLinear")
 """Operators between real numbers and integers."""
 
+MOVING = (
+    *("DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Identity", "MaxPool", "Pad"),
+    *("ReduceMax", "Reshape", "Resize", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"),
+)
+"""Operators that only move values: they do the same to integers as to the numbers these represent."""
+
 _NUMBERS = {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64}
 
 
@@ -134,6 +140,17 @@ def set_attribute(node: NodeProto, name: str, value: Any) -> None:
 def is_op(node: NodeProto, *op_types: str) -> bool:
     """Return whether a node is one of these operators of the default domain."""
     return node.op_type in op_types and node.domain in DEFAULT_DOMAINS
+
+
+def moves_values(node: NodeProto) -> bool:
+    """Return whether every value of the node's outputs is one of its first input's (or a Pad's constant)."""
+    if not is_op(node, *MOVING):
+        return False
+    if node.op_type == "MaxPool":
+        return len([name for name in node.output if name]) == 1
+    if node.op_type == "Resize":
+        return bool(attribute(node, "mode", "nearest") == "nearest")
+    return True
 
 
 def explicit_pads(node: NodeProto, sizes: Sequence[int], kernel: Sequence[int]) -> list[int] | None:

@@ -6,7 +6,8 @@ have one set of parameters before and after, so the change goes through them, to
 on the way; a tensor that is read elsewhere too has its new parameters there as well.
 
 A range that ends at 0 or 6 is a Relu or Relu6 that the quantizer absorbed: where the common range extends beyond that
-end, a Clip of the integers keeps it. Any other end is only as far as the calibration images went, and need not be kept.
+end, a Clip of the integers keeps it. Any other end is only as far as the calibration images went, and need not be kept:
+another activation before a Concat is never absorbed (``formats.activation_bounds``).
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 from onnx import NodeProto
 
+from quantize.formats.activation_bounds import Bounds, clip_bounds
 from quantize.formats.bias import add_bias
-from quantize.formats.operators.moving import moves_values
 from quantize.formats.parameters import (
     Parameters,
     add_dequantize,
@@ -27,14 +28,13 @@ from quantize.formats.parameters import (
     new_parameters,
     node_parameters,
 )
-from quantize.formats.qdq_pattern import Bounds, constant_integers, qdq_pattern, quantized_input, quantizer
-from quantize.graph.nodes import is_op
+from quantize.formats.qdq_pattern import constant_integers, qdq_pattern, quantized_input, quantizer
+from quantize.graph.nodes import is_op, moves_values
 from quantize.graph.view import Graph
 from quantize.grid.grid import Grid
 from quantize.rewrites.protocol import Declaration, Rewrite, shown_not_slower
 
 BIASED = ("Conv", "Gemm")
-RELU6 = 6.0
 
 
 def _apply(graph: Graph) -> Sequence[str]:
@@ -78,8 +78,7 @@ def _group(graph: Graph, concat: NodeProto) -> list[NodeProto] | None:
             continue
         group[quantize.name] = quantize
         for node in _bound(graph, quantize):
-            inputs = node.input if node.op_type == "Concat" else node.input[:1]
-            before = [_of_input(graph, name) for name in inputs]
+            before = [_of_input(graph, name) for name in _kept(node)]
             after = list(_of_output(graph, node))
             if after and all(other is not None for other in before):
                 waiting += [other for other in before if other is not None] + after
@@ -87,11 +86,11 @@ def _group(graph: Graph, concat: NodeProto) -> list[NodeProto] | None:
 
 
 def _bound(graph: Graph, quantize: NodeProto) -> Iterator[NodeProto]:
-    """Yield the Concats and moving nodes that make or read a quantized tensor."""
+    """Yield the Concats, moving nodes and activations on integers that make or read a quantized tensor."""
     maker = graph.producer(quantize.input[0])
     readers = (reader for dq in _dequantized(graph, quantize) for reader in graph.consumers(dq.output[0]))
     for node in (*([maker] if maker is not None else []), *readers):
-        if is_op(node, "Concat") or moves_values(node):
+        if _keeps_values(graph, node):
             yield node
 
 
@@ -132,8 +131,8 @@ def _common(graph: Graph, grids: Sequence[Parameters], hint: str) -> Parameters:
 
 
 def _set(graph: Graph, group: Sequence[NodeProto], by: Parameters) -> None:
-    ranges = {quantize.input[0]: _range(graph, quantize) for quantize in group}
-    open_ended = [quantize for quantize in group if not _from_within(graph, quantize, ranges)]
+    grids = {quantize.input[0]: _grid(graph, quantize) for quantize in group}
+    open_ended = [quantize for quantize in group if not _from_within(graph, quantize, grids)]
     for quantize in group:
         for node in (quantize, *_dequantized(graph, quantize)):
             graph.set_input(node, 1, by.scale_name)
@@ -143,35 +142,52 @@ def _set(graph: Graph, group: Sequence[NodeProto], by: Parameters) -> None:
                 if reader.op_type in BIASED and reader.input[0] == dequantize.output[0] and len(reader.input) > 2:
                     _rescale_bias(graph, reader, by)
     for quantize in open_ended:
-        _clip(graph, quantize, by, *ranges[quantize.input[0]])
+        _clip(graph, quantize, by, Bounds.stated_by(grids[quantize.input[0]]))
 
 
-def _range(graph: Graph, quantize: NodeProto) -> tuple[float, float]:
+def _grid(graph: Graph, quantize: NodeProto) -> Parameters:
     by = node_parameters(graph, quantize)
     assert by is not None
-    return by.low, by.high
+    return by
 
 
-def _from_within(graph: Graph, quantize: NodeProto, ranges: Mapping[str, tuple[float, float]]) -> bool:
-    """Return whether a Concat or moving node makes the tensor out of tensors whose ranges it holds anyway."""
+def _from_within(graph: Graph, quantize: NodeProto, grids: Mapping[str, Parameters]) -> bool:
+    """Return whether a node that keeps values makes the tensor out of tensors whose ranges it holds anyway."""
     maker = graph.producer(quantize.input[0])
-    if maker is None or not (is_op(maker, "Concat") or moves_values(maker)):
+    if maker is None or not _keeps_values(graph, maker):
         return False
-    low, high = ranges[quantize.input[0]]
-    sources = [_of_input(graph, name) for name in (maker.input if maker.op_type == "Concat" else maker.input[:1])]
-    inner = [ranges.get(source.input[0]) if source is not None else None for source in sources]
-    return all(ends is not None and ends[0] >= low and ends[1] <= high for ends in inner)
+    own = grids[quantize.input[0]]
+    sources = [_of_input(graph, name) for name in _kept(maker)]
+    inner = [grids.get(source.input[0]) if source is not None else None for source in sources]
+    return all(grid is not None and grid.low >= own.low and grid.high <= own.high for grid in inner)
 
 
-def _clip(graph: Graph, quantize: NodeProto, by: Parameters, low: float, high: float) -> None:
+def _keeps_values(graph: Graph, node: NodeProto) -> bool:
+    """Return whether what a node gives are values that it takes; an activation on integers confines them besides."""
+    return is_op(node, "Concat") or moves_values(node) or _is_on_integers(graph, node)
+
+
+def _is_on_integers(graph: Graph, node: NodeProto) -> bool:
+    """Return whether a node is an activation between equal grids, which works on the integers while they are equal."""
+    pattern = qdq_pattern(graph, node, through_clip=False) if clip_bounds(graph, node) is not None else None
+    source = pattern.inputs[0] if pattern is not None else None
+    return pattern is not None and source is not None and source.by.same_as(pattern.by)
+
+
+def _kept(node: NodeProto) -> Sequence[str]:
+    """Return the inputs whose values a node keeps."""
+    return list(node.input if node.op_type == "Concat" else node.input[:1])
+
+
+def _clip(graph: Graph, quantize: NodeProto, by: Parameters, bounds: Bounds) -> None:
     """Confine the integers of a tensor to the Relu that its range stood for, where the common parameters do not."""
-    relu6 = abs(high - RELU6) <= by.scale / 2
-    low, high = (0.0 if low == 0.0 else -np.inf), (RELU6 if relu6 else np.inf)
-    if Bounds(low, high).implied_by(by):
+    readers = [reader for dq in _dequantized(graph, quantize) for reader in graph.consumers(dq.output[0])]
+    own = [clip_bounds(graph, reader) for reader in readers]
+    if bounds.carried_by(by) or (own and all(other is not None and other.within(bounds) for other in own)):
         return
     ends = [
         graph.add_constant(f"{quantize.output[0]}_{end}", np.array(value, np.float32))
-        for end, value in (("low", low), ("high", high))
+        for end, value in (("low", bounds.low), ("high", bounds.high))
     ]
     integers = graph.fresh(f"{quantize.output[0]}_unclipped")
     clipped = graph.fresh(f"{quantize.output[0]}_clipped")

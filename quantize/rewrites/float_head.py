@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from onnx import NodeProto
 
+from quantize.formats.activation_bounds import UNBOUNDED, Bounds, add_activation
 from quantize.formats.bias import add_bias
 from quantize.formats.parameters import is_dequantize, node_parameters
 from quantize.formats.qdq_pattern import constant_integers, constant_values, quantized_input, quantizer
@@ -54,7 +55,7 @@ def _free(graph: Graph, name: str) -> NodeProto | None:
     if dequantize is None or quantize is None or maker is None or len(maker.output) != 1 or not _is_head(graph, maker):
         return None
     values, by = quantize.input[0], node_parameters(graph, quantize)
-    relu = maker.op_type not in CHEAP and by is not None and by.low == 0.0
+    bounds = Bounds.stated_by(by) if maker.op_type not in CHEAP and by is not None and by.axis is None else UNBOUNDED
     if graph.is_output(name) and graph.is_output(values):
         return None
     graph.remove([dequantize])
@@ -66,16 +67,16 @@ def _free(graph: Graph, name: str) -> NodeProto | None:
     else:
         graph.replace_uses(name, values)
         name = values
-    if relu:
-        _relu(graph, maker, name)
+    if bounds != UNBOUNDED:
+        _confine(graph, maker, name, bounds)
     return maker
 
 
-def _relu(graph: Graph, maker: NodeProto, name: str) -> None:
-    """Put the Relu that a zero point stood for behind a product."""
+def _confine(graph: Graph, maker: NodeProto, name: str, bounds: Bounds) -> None:
+    """Put the activation that a grid stood for behind a product."""
     inner = graph.fresh(f"{name}_product")
     graph.set_output(maker, 0, inner)
-    graph.add("Relu", [inner], [name], name=f"{maker.name}_Relu")
+    add_activation(graph, inner, name, bounds, f"{maker.name}_Relu")
 
 
 def _is_head(graph: Graph, maker: NodeProto) -> bool:

@@ -1,7 +1,7 @@
 """Remove what a quantized graph does not need; no step changes an integer.
 
 - QuantizeLinear right after DequantizeLinear with equal parameters;
-- Relu and Clip that the zero point and scale of the following QuantizeLinear already imply;
+- Relu and Clip that the following QuantizeLinear can stand for, now and later (``formats.activation_bounds``);
 - equal constants under several names, and unused ones.
 
 Identity and Dropout, which stand in the way of the conversion between the formats, are gone in canonical form already.
@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from quantize.formats.activation_bounds import clip_bounds, may_absorb
 from quantize.formats.parameters import is_dequantize, is_quantize, node_parameters
-from quantize.formats.qdq_pattern import clip_bounds, output_quantization
+from quantize.formats.qdq_pattern import output_quantization
 from quantize.graph.view import Graph
 from quantize.rewrites.protocol import Declaration, Rewrite, not_shown_slower
 
@@ -40,7 +41,7 @@ def _implied(graph: Graph) -> list[str]:
     for node in graph.sorted_nodes():
         bounds = clip_bounds(graph, node)
         following = output_quantization(graph, node.output[0]) if bounds is not None else None
-        if bounds is not None and following is not None and bounds.implied_by(following[1]):
+        if bounds is not None and following is not None and may_absorb(graph, *following, bounds):
             graph.replace_uses(node.output[0], node.input[0])
             graph.remove([node])
             gone.append(node.name)

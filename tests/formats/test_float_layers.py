@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from quantize.formats import canonical, to_qdq, to_qlinear
+from quantize.formats.activation_bounds import Bounds
 from quantize.formats.float_layers import FloatLayer, take_to_float
 from quantize.formats.float_weights import StoredWeights, put_weights, with_weights
-from quantize.formats.qdq_pattern import Bounds
 from quantize.graph.view import Graph
 from quantize.models.session import open_session
 from tests.engines.native.search.conftest import classifier_graph

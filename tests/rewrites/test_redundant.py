@@ -46,7 +46,7 @@ def padded_out(draw: st.DrawFn) -> tuple[ModelProto, Feeds, set[str]]:
             wide = draw(st.booleans())
             ends = (by.low, by.high) if wide else (by.low / 2, by.high / 2)
             more = [graph.add_constant(f"end_{number}", np.array(end, np.float32)) for end in ends]
-            does = not wide
+            does = True  # a wide one does nothing yet, but stays where its grid may change: see test_activation_bounds
         graph.add(kind, [quantize.input[0], *more], [between := graph.fresh("between")], name=f"{kind}_{number}")
         graph.set_input(quantize, 0, between)
         if not does:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from onnx import ModelProto
+
 from quantize.criterion import Criterion
 from quantize.engines.exchange import keep_candidate
 from quantize.engines.inc.constraints import check_heeded
@@ -58,6 +60,7 @@ class Search:
 
     Args:
         settings: Limits and constraints.
+        fp32: The model that is quantized.
         criterion: What is good enough.
         evaluate: Measures a candidate.
         container: The candidates' format.
@@ -70,6 +73,7 @@ class Search:
     def __init__(
         self,
         settings: IncSettings,
+        fp32: ModelProto,
         criterion: Criterion,
         evaluate: EvaluateCallback,
         container: Literal["qlinear", "qdq"],
@@ -79,6 +83,7 @@ class Search:
         rejected: Collection[str] = (),
     ) -> None:
         self._settings = settings
+        self._fp32 = fp32
         self._criterion = criterion
         self._evaluate = evaluate
         self._container = container
@@ -166,7 +171,7 @@ class Search:
 
     def _measure(self, recipe: Recipe, captured: Path) -> Trial:
         try:
-            artifact = keep_candidate(captured, self._candidates, recipe.id)
+            artifact = keep_candidate(captured, self._candidates, recipe.id, self._fp32)
         except ModelError as error:  # one broken candidate is a failed trial, not the end of the search
             return self._timed(recipe, failure=Failure("capture", str(error)))
         # Unlike configurations often lead to the same graph, which is not run again.

@@ -86,6 +86,7 @@ class IncTuner:
         container = container_for(self._settings, model)
         search = Search(
             self._settings,
+            model.proto(),
             criterion,
             evaluate,
             container,
@@ -133,7 +134,7 @@ class IncBuilder:
             job = building_job(model, recipe, images)
             with _neural_compressor(folder, self._work / _LOG) as worker:
                 message = Conversation(worker, job).next_event(deadline=None)
-            built = keep_candidate(Path(message["path"]), self._work / _CANDIDATES, recipe.id)
+            built = keep_candidate(Path(message["path"]), self._work / _CANDIDATES, recipe.id, model.proto())
         if placed_nodes(recipe) is None:
             return built
         return save_model(placed(built.proto(), model.proto(), recipe), built.path)

@@ -19,6 +19,7 @@ from quantize.engines.exchange import cleaned, write_images
 from quantize.engines.native.builder.builder import op_types_of
 from quantize.engines.task import CalibrationSet
 from quantize.errors import EngineError
+from quantize.formats.kept_activations import with_activations
 from quantize.graph.nodes import SCORE_KEEPING
 from quantize.graph.view import Graph
 from quantize.models.artifact import ModelArtifact, save_model
@@ -109,7 +110,7 @@ class Quantizer:
                 found=answer["error"],
                 advice="its traceback is in the log at level DEBUG; another engine may take this model",
             )
-        built = with_float_scores(cleaned(onnx.load(output)))
+        built = with_activations(with_float_scores(cleaned(onnx.load(output))), self._model.proto())
         output.unlink()
         return save_model(built, self._folder / "candidates" / f"{recipe.id}.onnx")
 

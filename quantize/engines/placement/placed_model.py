@@ -6,8 +6,7 @@ The recipe names these layers, so that the same model can be built again without
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,21 +15,20 @@ from onnx import ModelProto, NodeProto
 from quantize.engines.native.builder.layers import Layer, arrays, layers
 from quantize.engines.native.builder.weight_scales import greatest_level, nearest_levels, scales_by_mse
 from quantize.formats import canonical
+from quantize.formats.activation_bounds import Bounds, clip_bounds
 from quantize.formats.float_layers import (
     FloatLayer,
     computes_on_integers,
     take_to_float,
 )
 from quantize.formats.float_weights import StoredWeights, with_weights
-from quantize.formats.qdq_pattern import Bounds, clip_bounds
+from quantize.formats.twins import twins
 from quantize.graph.nodes import INTEGER_WEIGHTED, WEIGHTED
 from quantize.graph.view import Graph
 from quantize.recipe import Recipe
 
 PLACED = "placed"
 """Recipe detail: the nodes of the fp32 model that were put back to float, beyond those the engine left there."""
-
-_SUFFIX = re.compile(r"(?:_\d+|_quant|_MatMul|_Add|/MatMulAddFusion)$")
 
 
 def placed_nodes(recipe: Recipe) -> tuple[str, ...] | None:
@@ -87,13 +85,13 @@ def placed(candidate: ModelProto, fp32: ModelProto, recipe: Recipe) -> ModelProt
         return with_weights(fp32, {own[name].weight: weights for name, weights in stored.items()})
     graph = canonical(candidate)
     reference = Graph(fp32)
-    twins = _twins(reference, graph)
+    origins = twins(reference, graph.graph.node)
     taken = {
         name: _float_layer(reference, origin, Graph(graph), name, own.get(origin), stored.get(origin))
-        for name, origin in twins.items()
+        for name, origin in origins.items()
         if origin in nodes or origin in stored
     }
-    return take_to_float(graph, taken, followers=[node.name for node in graph.graph.node if node.name not in twins])
+    return take_to_float(graph, taken, followers=[node.name for node in graph.graph.node if node.name not in origins])
 
 
 def stored_weights(layer: Layer, weights: NDArray[np.float32]) -> StoredWeights:
@@ -108,35 +106,10 @@ def stored_weights(layer: Layer, weights: NDArray[np.float32]) -> StoredWeights:
 def int8_nodes(candidate: ModelProto, fp32: ModelProto) -> frozenset[str]:
     """Return the names of the fp32 model's nodes that a candidate computes on integers."""
     graph = Graph(canonical(candidate))
-    twins = _twins(Graph(fp32), graph.model())
+    origins = twins(Graph(fp32), graph.nodes)
     return frozenset(
-        twins[node.name] for node in graph.nodes if node.name in twins and computes_on_integers(graph, node)
+        origins[node.name] for node in graph.nodes if node.name in origins and computes_on_integers(graph, node)
     )
-
-
-def _twins(reference: Graph, candidate: ModelProto) -> dict[str, str]:
-    """Return the fp32 model's node that each of a candidate's nodes computes, by name."""
-    named = {node.name: node for node in reference.nodes}
-    origins = {}
-    for node in candidate.graph.node:
-        for name in _inner_names(node.name):
-            origin = named.get(name)
-            if origin is not None and _same_operator(node, origin):
-                origins[node.name] = name
-                break
-    return origins
-
-
-def _inner_names(name: str) -> Iterator[str]:
-    yield name
-    while (shorter := _SUFFIX.sub("", name)) != name:
-        name = shorter
-        yield name
-
-
-def _same_operator(node: NodeProto, origin: NodeProto) -> bool:
-    # Neural Compressor splits a Gemm into a MatMul and an Add.
-    return node.op_type == origin.op_type or (origin.op_type == "Gemm" and node.op_type in ("MatMul", "Add"))
 
 
 def _float_layer(

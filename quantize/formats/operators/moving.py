@@ -8,26 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto
 
+from quantize.formats.activation_bounds import clip_bounds
 from quantize.formats.parameters import Parameters, add_dequantize, add_quantize, is_quantize, node_parameters
-from quantize.formats.qdq_pattern import clip_bounds, clip_integers, constant_values, qdq_pattern, quantized_input
-from quantize.graph.nodes import attribute, attributes, is_op
-from quantize.graph.view import Graph
-
-MOVING = (
-    *("DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Identity", "MaxPool", "Pad"),
-    *("ReduceMax", "Reshape", "Resize", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"),
+from quantize.formats.qdq_pattern import (
+    clip_integers,
+    constant_values,
+    qdq_pattern,
+    quantized_input,
 )
-
-
-def moves_values(node: NodeProto) -> bool:
-    """Return whether every value of the node's outputs is one of its first input's (or a Pad's constant)."""
-    if not is_op(node, *MOVING):
-        return False
-    if node.op_type == "MaxPool":
-        return len([name for name in node.output if name]) == 1
-    if node.op_type == "Resize":
-        return bool(attribute(node, "mode", "nearest") == "nearest")
-    return True
+from quantize.graph.nodes import attribute, attributes
+from quantize.graph.view import Graph
 
 
 def to_qdq(graph: Graph, node: NodeProto) -> bool:
@@ -148,4 +138,22 @@ def clip_to_qlinear(graph: Graph, node: NodeProto) -> bool:
     # Where nothing is left to clip, the tensor itself is what its readers read.
     replaced = clip_integers(graph, bounds, pattern.by, pattern.integers)
     graph.replace_uses(replaced, source.integers)
+    return True
+
+
+def clip_after_quantize(graph: Graph, node: NodeProto) -> bool:
+    """Let a Relu or Clip between an integer operator and its QuantizeLinear work on the integers behind that.
+
+    In the QDQ format it would keep the operator from being fused to its QuantizeLinear. One that the range implies
+    stays: onnxruntime removes it by itself, and it says what the range stands for.
+    """
+    bounds = clip_bounds(graph, node)
+    maker = graph.producer(node.input[0]) if bounds is not None else None
+    pattern = qdq_pattern(graph, maker) if maker is not None else None
+    if bounds is None or pattern is None or len(pattern.replaced) != 3 or bounds.carried_by(pattern.by):
+        return False
+    if any(name and piece is None for name, piece in zip(pattern.node.input, pattern.inputs, strict=True)):
+        return False
+    graph.remove(pattern.replaced[1:])
+    add_quantize(graph, node.input[0], pattern.by, clip_integers(graph, bounds, pattern.by, pattern.integers))
     return True

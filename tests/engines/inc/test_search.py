@@ -96,7 +96,7 @@ def search(
         return float(value)
 
     settings, candidates = IncSettings(**limits), tmp_path / "candidates"
-    return Search(settings, criterion, evaluate, "qlinear", candidates, known or {}, graphs, rejected)
+    return Search(settings, classifier(0), criterion, evaluate, "qlinear", candidates, known or {}, graphs, rejected)
 
 
 ALL, HALF, NONE = {"a": INT8, "b": INT8}, {"a": INT8, "b": FP32}, {"a": FP32, "b": FP32}

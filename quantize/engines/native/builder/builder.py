@@ -26,6 +26,7 @@ from quantize.engines.native.builder.weights import (
 from quantize.errors import EngineError
 from quantize.formats.exact import with_unsigned_weights
 from quantize.formats.float_weights import guard_float_layers, with_weights
+from quantize.formats.kept_activations import with_activations
 from quantize.graph.nodes import default_opset
 from quantize.graph.opsets.raising import raise_opset
 from quantize.grid.grid import Grid
@@ -90,7 +91,7 @@ class NativeBuilder:
             quantized = with_unsigned_weights(quantized, recipe.uint8_nodes)
         if weights.stored:
             quantized = with_weights(quantized, weights.stored)
-        quantized = apply_rewrites(quantized, recipe.rewrites)
+        quantized = apply_rewrites(with_activations(quantized, weights.model), recipe.rewrites)
         guard_float_layers(quantized)
         if SCORES not in recipe.corrections:
             return quantized

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import onnx
 import pytest
+from onnx import helper
 
+from quantize.calibration.collect import collect
 from quantize.engines.native.builder.builder import NativeBuilder
 from quantize.engines.native.builder.weight_scales import WEIGHT_MSE
 from quantize.engines.native.builder.weights import BIAS, ROUNDING
 from quantize.errors import EngineError
 from quantize.models.artifact import save_model
-from tests.engines.native.builder.small_model import RECIPE, error, quantize_graph, scores
+from tests.engines.native.builder.small_model import BATCHES, RECIPE, error, quantize_graph, scores
 
 
 def test_the_candidate_scores_nearly_as_the_model_does(model, statistics):
@@ -34,3 +36,13 @@ def test_the_same_recipe_gives_the_same_bytes(model, statistics, moments, tmp_pa
     assert built[0].sha256 == built[1].sha256
     assert built[0].path.name == f"{recipe.id}.onnx"
     assert built[0].contract == source.contract
+
+
+@pytest.mark.parametrize("shared", [{}, {"rewrites": ("common-scales",)}, {"details": (("common_grids", "true"),)}])
+def test_a_relu_next_to_a_signed_branch_is_a_relu_still(model, shared):
+    branched = onnx.ModelProto.FromString(model.SerializeToString())
+    concat = next(node for node in branched.graph.node if node.op_type == "Concat")
+    branched.graph.node.insert(5, helper.make_node("Relu", ["c2"], ["r2"], "relu2"))
+    concat.input[0] = "r2"
+    candidate = quantize_graph(branched, RECIPE.but(**shared), collect(branched, BATCHES))
+    assert error(branched, candidate) < 0.01 * scores(branched).var()

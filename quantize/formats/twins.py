@@ -1,0 +1,42 @@
+"""Which node of the fp32 model a node of a quantized one computes, by the names that quantizers give."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from onnx import NodeProto
+
+from quantize.graph.view import Graph
+
+_SUFFIX = re.compile(r"(?:_\d+|_quant|_MatMul|_Add|/MatMulAddFusion)$")
+
+
+def twins(reference: Graph, nodes: Iterable[NodeProto]) -> dict[str, str]:
+    """Return the fp32 model's node that each of a quantized model's nodes computes, by name, in their order.
+
+    Args:
+        reference: The fp32 model.
+        nodes: Those of a model that a quantizer made of it, in canonical form.
+    """
+    named = {node.name: node for node in reference.nodes}
+    origins = {}
+    for node in nodes:
+        for name in _inner_names(node.name):
+            origin = named.get(name)
+            if origin is not None and _same_operator(node, origin):
+                origins[node.name] = name
+                break
+    return origins
+
+
+def _inner_names(name: str) -> Iterator[str]:
+    yield name
+    while (shorter := _SUFFIX.sub("", name)) != name:
+        name = shorter
+        yield name
+
+
+def _same_operator(node: NodeProto, origin: NodeProto) -> bool:
+    # Neural Compressor splits a Gemm into a MatMul and an Add.
+    return node.op_type == origin.op_type or (origin.op_type == "Gemm" and node.op_type in ("MatMul", "Add"))
