@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from quantize.errors import ModelError
-from quantize.formats.operators import FLOAT_OPERATORS, moving
+from quantize.formats.operators import FLOAT_OPERATORS
 from quantize.formats.parameters import is_dequantize, is_quantize
 from quantize.formats.qlinear import to_qlinear
-from quantize.graph.nodes import ACTIVATIONS, INTEGER_WEIGHTED, is_op, take_attribute
+from quantize.graph.nodes import ACTIVATIONS, INTEGER_WEIGHTED, is_op, moves_values, take_attribute
 from quantize.graph.view import Graph
 from quantize.models.session import open_session
 
@@ -97,7 +97,7 @@ def _asked(
     weight_type: str,
 ) -> Answer | None:
     node = NodeProto.FromString(serialized)
-    known = node.op_type in FLOAT_OPERATORS or moving.moves_values(node) or is_op(node, *ACTIVATIONS)
+    known = node.op_type in FLOAT_OPERATORS or moves_values(node) or is_op(node, *ACTIVATIONS)
     if not known:
         return "operator", ""
     answer: Answer = ("form", "")
@@ -105,7 +105,7 @@ def _asked(
     for scales in (_SCALES, _SCALES[:1] * 2):
         probe = _between_integers(node, operands, results, opset, scales, (activation_type, weight_type))
         try:
-            integers = to_qlinear(probe, opset=opset)
+            integers = to_qlinear(probe, opset=opset, any_kernel=True)
         except ModelError as error:
             answer = ("form", str(error).splitlines()[0])
             continue
