@@ -46,35 +46,45 @@ def collect(
 
     Raises:
         DataError: If there is no image.
-        ModelError: If a tensor takes a value that is not finite.
+        ModelError: If the input or an output takes a value that is not finite.
     """
     exposure = expose(model)
     names = [*exposure.observed, *(output for _, output in exposure.means)]
     runner = OneImage(open_session(exposure.model.SerializeToString(), threads=threads))
     input_name = runner.input
-    counters = {name: _Counter(name) for name in (input_name, *exposure.observed)}
+    counters = {name: _Counter() for name in (input_name, *exposure.observed)}
     means: dict[str, ChannelMeans] = {}
     seen = 0
+    required = {input_name, *(value.name for value in model.graph.output)}
 
     def infer(image: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], list[npt.NDArray[np.float32]]]:
         return image, runner.run(names, image)
 
     for image, outputs in _one_ahead(infer, _images(batches)):
         values = dict(zip(names, outputs, strict=True))
-        counters[input_name].add(image)
+        for name in (input_name, *exposure.observed):
+            counters[name].add(image if name == input_name else values[name])
+            if name in required and not counters[name].finite:
+                raise _not_finite(name)
         if image.shape[1] == _COLOURS:
             _add_mean(means, input_name, image.mean(axis=(0, 2, 3), dtype=np.float64).astype(np.float32))
-        for name in exposure.observed:
-            counters[name].add(values[name])
         for name, output in exposure.means:
             _add_mean(means, name, values[output])
         seen += 1
         progress("calibration", seen, None)
     if not seen:
         raise DataError("the calibration set is empty", expected="at least one image")
-    tensors = {name: counter.finished(means.get(name)) for name, counter in counters.items()}
+    tensors = {
+        name: counter.finished(means.get(name)) for name, counter in counters.items() if counter.finite and counter.any
+    }
     _derive(tensors, exposure, means)
-    return CalibrationStatistics(tensors=tensors, images=seen, fingerprints=dict(fingerprints or {}))
+    every = {*counters, *(derived.tensor for derived in exposure.derivations)}
+    return CalibrationStatistics(
+        tensors=tensors,
+        images=seen,
+        fingerprints=dict(fingerprints or {}),
+        unbounded=frozenset(every - {*tensors}),
+    )
 
 
 def _images(batches: Iterable[Batch]) -> Iterator[npt.NDArray[np.float32]]:
@@ -101,11 +111,10 @@ def _one_ahead(compute: Callable[[_Given], _Result], given: Iterable[_Given]) ->
 
 
 def _add_mean(means: dict[str, ChannelMeans], name: str, of_image: npt.NDArray[np.float32]) -> None:
-    try:
+    """Add an image's means by channel; those that are not finite are of a tensor that has no statistics."""
+    if np.isfinite(of_image).all():
         added = ChannelMeans.of_image(of_image)
-    except ValueError as error:
-        raise _not_finite(name) from error
-    means[name] = means[name].merged(added) if name in means else added
+        means[name] = means[name].merged(added) if name in means else added
 
 
 def _not_finite(name: str) -> ModelError:
@@ -119,19 +128,32 @@ def _not_finite(name: str) -> ModelError:
 
 @dataclass
 class _Counter:
-    """Counts of one tensor's values while the pass runs."""
+    """Counts of one tensor's values while the pass runs.
 
-    name: str
+    Attributes:
+        counts: By code.
+        minimum: The least value.
+        maximum: The greatest.
+        finite: All values were.
+        any: There were values.
+    """
+
     counts: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(CODES, np.int64))
     minimum: float = float("inf")
     maximum: float = float("-inf")
+    finite: bool = True
+    any: bool = False
     _pending: list[npt.NDArray[np.uint16]] = field(default_factory=list)
     _pending_size: int = 0
 
     def add(self, values: npt.NDArray[np.float32]) -> None:
+        if not self.finite or not values.size:
+            return
         minimum, maximum = float(values.min()), float(values.max())
         if not (np.isfinite(minimum) and np.isfinite(maximum)):
-            raise _not_finite(self.name)
+            self.finite = False
+            return
+        self.any = True
         self.minimum, self.maximum = min(self.minimum, minimum), max(self.maximum, maximum)
         codes = codes_of(values)
         if codes.size >= _PENDING:
@@ -157,8 +179,10 @@ class _Counter:
 
 
 def _derive(tensors: dict[str, TensorStatistics], exposure: Exposure, means: Mapping[str, ChannelMeans]) -> None:
-    """Add the tensors whose values follow from others to ``tensors``."""
+    """Add the tensors whose values follow from others to ``tensors``, where those are known."""
     for derived in exposure.derivations:
+        if not all(name in tensors for name in derived.sources):
+            continue
         sources = [tensors[name] for name in derived.sources]
         minimum = min(source.minimum for source in sources)
         maximum = max(source.maximum for source in sources)

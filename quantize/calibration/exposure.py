@@ -67,19 +67,21 @@ def expose(model: onnx.ModelProto) -> Exposure:
     observed: list[str] = []
     derivations: list[Derivation] = []
     for node in model.graph.node:
-        for tensor in node.output[:1]:
+        for position, tensor in enumerate(node.output):
             if tensor not in ranks:
                 continue
-            derivation = _derivation(node, known, constants)
+            derivation = _derivation(node, known, constants) if position == 0 else None
             if derivation is None:
                 observed.append(tensor)
             else:
                 derivations.append(derivation)
             known.add(tensor)
+    tensors = (*observed, *(derived.tensor for derived in derivations))
     means = [
-        (name, name + _MEAN_SUFFIX, ranks[name]) for name in (*observed, *(derived.tensor for derived in derivations))
+        (name, name + _MEAN_SUFFIX, rank)
+        for name in tensors
+        if (rank := ranks[name]) is not None and rank in _MEAN_AXES
     ]
-    means = [(name, output, rank) for name, output, rank in means if rank in _MEAN_AXES]
     return Exposure(
         observed=tuple(observed),
         derivations=tuple(derivations),
@@ -88,12 +90,15 @@ def expose(model: onnx.ModelProto) -> Exposure:
     )
 
 
-def _float_ranks(model: onnx.ModelProto) -> dict[str, int]:
-    return {
-        name: len(kind.tensor_type.shape.dim)
-        for name, kind in inferred_types(model).items()
-        if kind.tensor_type.elem_type == TensorProto.FLOAT and kind.tensor_type.HasField("shape")
-    }
+def _float_ranks(model: onnx.ModelProto) -> dict[str, int | None]:
+    """Return the rank of every float tensor; None where it cannot be inferred, as behind an If, or for no values."""
+    ranks: dict[str, int | None] = {}
+    for name, kind in inferred_types(model).items():
+        tensor = kind.tensor_type
+        if tensor.elem_type == TensorProto.FLOAT:
+            empty = any(size.HasField("dim_value") and not size.dim_value for size in tensor.shape.dim)
+            ranks[name] = len(tensor.shape.dim) if tensor.HasField("shape") and not empty else None
+    return ranks
 
 
 def _derivation(node: onnx.NodeProto, known: set[str], constants: dict[str, onnx.TensorProto]) -> Derivation | None:

@@ -96,12 +96,15 @@ class CalibrationStatistics:
     Attributes:
         tensors: By tensor name.
         images: How many images were seen.
+        unbounded: Tensors without statistics: they have no values, or some that are not finite, such as a mask's
+            infinities. No range covers them.
         fingerprints: What the statistics came from (model, images, preprocessing, version of this code).
     """
 
     tensors: Mapping[str, TensorStatistics]
     images: int
     fingerprints: Mapping[str, str] = field(default_factory=dict)
+    unbounded: frozenset[str] = frozenset()
 
     def merged(self, other: CalibrationStatistics) -> CalibrationStatistics:
         """Return the statistics of the images of both; associative and commutative.
@@ -109,10 +112,12 @@ class CalibrationStatistics:
         Raises:
             ValueError: If the two are not of the same tensors.
         """
-        if set(self.tensors) != set(other.tensors):
+        if {*self.tensors, *self.unbounded} != {*other.tensors, *other.unbounded}:
             raise ValueError("statistics of different models cannot be merged")
+        tensors = {name: own.merged(other.tensors[name]) for name, own in self.tensors.items() if name in other.tensors}
         return CalibrationStatistics(
-            tensors={name: own.merged(other.tensors[name]) for name, own in self.tensors.items()},
+            tensors=tensors,
+            unbounded=self.unbounded | other.unbounded,
             images=self.images + other.images,
             fingerprints=self.fingerprints if self.fingerprints == other.fingerprints else {},
         )

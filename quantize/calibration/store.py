@@ -16,7 +16,7 @@ from quantize.files import replaced
 from quantize.grid.histogram import Histogram
 from quantize.provenance import fingerprint
 
-VERSION = 1
+VERSION = 2
 """Part of every file's name: raised whenever the same images would give other statistics or another file."""
 
 UNREADABLE = (FileNotFoundError, EOFError, ValueError, NotImplementedError, zipfile.BadZipFile)
@@ -50,6 +50,7 @@ def save_statistics(statistics: CalibrationStatistics, path: Path) -> None:
     header = {
         "images": statistics.images,
         "fingerprints": dict(statistics.fingerprints),
+        "unbounded": sorted(statistics.unbounded),
         "tensors": [
             {
                 "name": name,
@@ -91,7 +92,12 @@ def load_statistics(path: Path) -> CalibrationStatistics | None:
             maximum=entry["maximum"],
             means=None if channels is None else ChannelMeans(whole(channels), fraction(channels), entry["images"]),
         )
-    return CalibrationStatistics(tensors=tensors, images=header["images"], fingerprints=header["fingerprints"])
+    return CalibrationStatistics(
+        tensors=tensors,
+        images=header["images"],
+        fingerprints=header["fingerprints"],
+        unbounded=frozenset(header["unbounded"]),
+    )
 
 
 def path_of(folder: Path, kind: str, fingerprints: Mapping[str, str]) -> Path:

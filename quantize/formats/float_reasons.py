@@ -11,10 +11,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, TypeProto
 
 from quantize.formats.integer_probe import Operand, integer_form
-from quantize.graph.nodes import is_op, subgraphs
+from quantize.graph.nodes import WEIGHTED, is_op, subgraphs
 from quantize.graph.shapes import inferred_types
 from quantize.graph.view import Graph
 
@@ -109,6 +110,8 @@ def _reason(
 ) -> tuple[Kind, str] | None:
     if node.op_type not in op_types or not is_op(node, node.op_type):
         return "operator", ""
+    if not is_op(node, *WEIGHTED) and not all(_is_finite(graph, name) for name in node.input):
+        return "form", "a constant is not finite"
     operands = tuple(_operand(graph, types, name) for name in node.input)
     results = tuple(bool(name) and _is_float(graph, types, name) for name in node.output)
     return integer_form(node, operands, results, graph.opset, activation_type, weight_type)
@@ -123,6 +126,11 @@ def _operand(graph: Graph, types: Mapping[str, TypeProto], name: str) -> Operand
     kind = types.get(name, TypeProto()).tensor_type
     rank = len(kind.shape.dim) if kind.HasField("shape") else None
     return Operand(kind.elem_type or TensorProto.FLOAT, rank)
+
+
+def _is_finite(graph: Graph, name: str) -> bool:
+    values = graph.constant(name)
+    return values is None or values.dtype.kind != "f" or bool(np.isfinite(values).all())
 
 
 def _is_float(graph: Graph, types: Mapping[str, TypeProto], name: str) -> bool:

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import NodeProto
+from onnx import NodeProto, TensorProto, helper
 
 from quantize.formats.activation_bounds import Bounds, clip_bounds
+from quantize.formats.kernels import has_kernel
 from quantize.formats.parameters import Parameters, add_quantize, is_dequantize, is_quantize, node_parameters
 from quantize.graph.nodes import MICROSOFT
 from quantize.graph.view import Graph
@@ -45,6 +46,7 @@ class QdqPattern:
         by: The quantized output's parameters.
         bounds: What a Relu or Clip between the node and its QuantizeLinear confines the output to, if there is one.
         replaced: The nodes that the integer operator stands for.
+        any_kernel: The integer operator may be one that this onnxruntime has no kernel for.
     """
 
     node: NodeProto
@@ -53,6 +55,7 @@ class QdqPattern:
     by: Parameters
     bounds: Bounds | None
     replaced: tuple[NodeProto, ...]
+    any_kernel: bool = False
 
     def suits(self, operand: QuantizedInput) -> bool:
         """Return whether an input is quantized per tensor to the output's integer type."""
@@ -62,6 +65,20 @@ class QdqPattern:
     def names(self) -> list[str]:
         """Return the output's scale and zero point: the order in which integer operators take them."""
         return [self.by.scale_name, self.by.zero_point_name]
+
+    @property
+    def types(self) -> dict[str, int]:
+        """Return the element type of each quantized input, by the name of its integers."""
+        return element_types(self.inputs)
+
+
+def element_types(operands: Sequence[QuantizedInput | None]) -> dict[str, int]:
+    """Return the element type of each quantized input, by the name of its integers."""
+    return {
+        operand.integers: helper.np_dtype_to_tensor_dtype(operand.by.zero_point.dtype)
+        for operand in operands
+        if operand is not None
+    }
 
 
 def quantized_input(graph: Graph, name: str) -> QuantizedInput | None:
@@ -147,7 +164,15 @@ def replace_by_pattern(
 def replace_pattern(
     graph: Graph, pattern: QdqPattern, op_type: str, inputs: Sequence[str], domain: str = MICROSOFT, **attributes: Any
 ) -> bool:
-    """Replace a pattern by an integer operator, with a Clip behind it where its bounds need one; True."""
+    """Replace a pattern by an integer operator, with a Clip behind it where its bounds need one.
+
+    Returns:
+        Whether it did: not where this onnxruntime has no kernel for the operator.
+    """
+    # What is not quantized and not constant is the condition of a Where.
+    types = dict.fromkeys(inputs, int(TensorProto.BOOL)) | pattern.types
+    if not pattern.any_kernel and not has_kernel(graph, op_type, inputs, types, domain=domain, **attributes):
+        return False
     graph.remove(pattern.replaced)
     output = clip_integers(graph, pattern.bounds, pattern.by, pattern.integers)
     graph.add(op_type, inputs, [output], name=pattern.node.name, domain=domain, **attributes)

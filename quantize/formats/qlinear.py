@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from onnx import ModelProto, NodeProto
@@ -40,16 +41,17 @@ def quantized_format(model: ModelProto) -> Literal["qlinear", "qdq", "mixed", "f
     return "qdq" if converts else "float"
 
 
-def to_qlinear(model: ModelProto, *, opset: int = 12) -> ModelProto:
+def to_qlinear(model: ModelProto, *, opset: int = 12, any_kernel: bool = False) -> ModelProto:
     """Return a model of integer operators (QLinearConv, QGemm, QLinearAdd ...) between quantized tensors.
 
     A node becomes an integer operator where all its data inputs are dequantized and its output is quantized and
-    nothing else; moving nodes work on the integers; every other node stays float between its DequantizeLinear and
-    QuantizeLinear, with its weights in float32.
+    nothing else, and where the installed onnxruntime has a kernel for that; moving nodes work on the integers; every
+    other node stays float between its DequantizeLinear and QuantizeLinear, with its weights in float32.
 
     Args:
         model: In any format.
         opset: 12 lowers a model of opset 13; a model of a higher opset keeps its own.
+        any_kernel: Write operators that this onnxruntime has no kernel for, too.
 
     Raises:
         ModelError: A node of opset 13 cannot be expressed at opset 12.
@@ -61,12 +63,12 @@ def to_qlinear(model: ModelProto, *, opset: int = 12) -> ModelProto:
     if opset < 13 and graph.opset == 13:
         lower_to_12(graph)
     for node in graph.sorted_nodes():
-        _convert(graph, node)
+        _convert(graph, node, any_kernel=any_kernel)
     _free_weights_of_float_nodes(graph)
     return graph.model()
 
 
-def _convert(graph: Graph, node: NodeProto) -> None:
+def _convert(graph: Graph, node: NodeProto, *, any_kernel: bool) -> None:
     if node.domain not in DEFAULT_DOMAINS:
         return
     if moves_values(node):
@@ -77,7 +79,7 @@ def _convert(graph: Graph, node: NodeProto) -> None:
         return
     pattern = qdq_pattern(graph, node) if node.op_type in FLOAT_OPERATORS else None
     if pattern is not None:
-        FLOAT_OPERATORS[node.op_type](graph, pattern)
+        FLOAT_OPERATORS[node.op_type](graph, replace(pattern, any_kernel=any_kernel))
     elif node.op_type in FLOAT_OUTPUTS:
         FLOAT_OUTPUTS[node.op_type](graph, node)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from quantize.calibration.collect import collect
 from quantize.errors import DataError, ModelError
@@ -69,6 +69,49 @@ def test_a_tensor_that_is_not_finite_is_named(small_model, images, batches_of):
     with pytest.raises(ModelError, match="not finite") as refused:
         collect(small_model, batches_of(broken, 2))
     assert refused.value.where == "x"
+
+
+def _with_mask(small_model, mask):
+    """Return the model with a mask behind its last Conv that makes some values infinite."""
+    masked = onnx.ModelProto()
+    masked.CopyFrom(small_model)
+    pool = next(node for node in masked.graph.node if node.name == "gap")
+    nodes = [
+        helper.make_node("Add", ["pool", "mask"], ["masked"], "mask"),
+        helper.make_node("Sigmoid", ["masked"], ["weights"], "weights"),
+    ]
+    position = list(masked.graph.node).index(pool)
+    pool.input[0] = "weights"
+    for offset, node in enumerate(nodes):
+        masked.graph.node.insert(position + offset, node)
+    masked.graph.initializer.append(numpy_helper.from_array(mask, "mask"))
+    return masked
+
+
+def test_a_tensor_with_infinities_has_no_statistics_and_the_others_do(small_model, images, batches_of):
+    masked = _with_mask(small_model, np.where(np.arange(3) == 0, -np.inf, 0.0).astype(np.float32))
+    statistics = collect(masked, batches_of(images, 2))
+    assert statistics.unbounded == {"masked"}
+    assert statistics.tensors["weights"].minimum == 0.0
+    assert statistics.tensors["weights"].means is not None
+    halves = [collect(masked, batches_of(part, 2)) for part in (images[:3], images[3:])]
+    assert halves[0].merged(halves[1]) == statistics
+
+
+def test_a_tensor_without_values_has_no_statistics(small_model, images, batches_of):
+    model = onnx.ModelProto()
+    model.CopyFrom(small_model)
+    bounds = [helper.make_node("Slice", ["pool", "zero", "zero", "channels"], ["none"], "none")]
+    bounds.append(helper.make_node("Concat", ["pool", "none"], ["same"], "same", axis=1))
+    position = [node.name for node in model.graph.node].index("gap")
+    model.graph.node[position].input[0] = "same"
+    for offset, node in enumerate(bounds):
+        model.graph.node.insert(position + offset, node)
+    stored = {"zero": np.array([0]), "channels": np.array([1])}
+    model.graph.initializer.extend(numpy_helper.from_array(values, name) for name, values in stored.items())
+    statistics = collect(model, batches_of(images, 2))
+    assert "none" in statistics.unbounded
+    assert statistics.tensors["pool"].maximum > 0
 
 
 def test_progress_is_reported_after_every_image(small_model, images, batches_of):

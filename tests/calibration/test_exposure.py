@@ -36,6 +36,33 @@ def test_the_exposed_model_is_valid_at_every_opset(opset):
     assert [name for name, _ in exposure.means] == ["z", "y"]
 
 
+def test_every_output_of_a_node_is_read_even_where_no_shape_is_known():
+    branches = {
+        f"{name}_branch": helper.make_graph(
+            [helper.make_node("Squeeze" if name == "then" else "Identity", ["a"], [name])],
+            name,
+            [],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, None)],
+        )
+        for name in ("then", "else")
+    }
+    graph = helper.make_graph(
+        [
+            helper.make_node("Split", ["x"], ["a", "b"], "split", axis=2),
+            helper.make_node("If", ["yes"], ["c"], "if", **branches),
+        ],
+        "tiny",
+        [
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 2, 2]),
+            helper.make_tensor_value_info("yes", TensorProto.BOOL, []),
+        ],
+        [helper.make_tensor_value_info("c", TensorProto.FLOAT, None)],
+    )
+    exposure = expose(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)]))
+    assert exposure.observed == ("a", "b", "c")
+    assert [name for name, _ in exposure.means] == ["a", "b"]
+
+
 def test_a_clip_with_a_computed_bound_is_read():
     graph = helper.make_graph(
         [

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from onnx import NodeProto
 
 from quantize.formats.bias import dequantize_bias, integer_bias
+from quantize.formats.kernels import has_kernel
 from quantize.formats.parameters import add_dequantize, parameters
 from quantize.formats.qdq_pattern import (
     QdqPattern,
     QuantizedInput,
+    element_types,
     quantized_input,
     replace_by_pattern,
     replace_pattern,
@@ -56,8 +58,11 @@ def to_float_output(graph: Graph, node: NodeProto) -> bool:
     if inputs is None:
         return False
     inputs = inputs if inputs[-1] else inputs[:-1]
-    graph.remove([node])
     kept = attributes(node, without=["beta"])
+    types = element_types([quantized_input(graph, name) for name in node.input[:2]])
+    if not has_kernel(graph, "QGemm", inputs, types, domain=MICROSOFT, **kept):
+        return False
+    graph.remove([node])
     graph.add("QGemm", inputs, list(node.output), name=node.name, domain=MICROSOFT, **kept)
     return True
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from quantize.formats.kernels import has_kernel
 from quantize.formats.parameters import add_dequantize, add_quantize
 from quantize.formats.qdq_pattern import QdqPattern, clip_integers
 from quantize.graph.view import Graph
@@ -19,6 +20,8 @@ def to_qlinear(graph: Graph, pattern: QdqPattern) -> bool:
     """Replace the pattern around a GlobalMaxPool by a ReduceMax of integers; requantize its result where needed."""
     x, shape = pattern.inputs[0], graph.shapes().get(pattern.node.input[0])
     if x is None or not pattern.suits(x) or shape is None:
+        return False
+    if not pattern.any_kernel and not has_kernel(graph, "ReduceMax", [x.integers], pattern.types):
         return False
     graph.remove(pattern.replaced)
     output = clip_integers(graph, pattern.bounds, pattern.by, pattern.integers)

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from onnx import NodeProto
 
+from quantize.formats.kernels import has_kernel
 from quantize.formats.parameters import Parameters, add_dequantize, parameters
 from quantize.formats.qdq_pattern import (
     QdqPattern,
     QuantizedInput,
+    element_types,
     quantized_input,
     replace_by_pattern,
     replace_pattern,
@@ -67,6 +69,8 @@ def to_float_output(graph: Graph, node: NodeProto) -> bool:
         return False
     a, b = (operand.names for operand in operands)
     inputs = [name for pair in zip(a, b, strict=True) for name in pair]
+    if not has_kernel(graph, "MatMulIntegerToFloat", inputs, element_types(operands), domain=MICROSOFT):
+        return False
     graph.remove([node])
     graph.add("MatMulIntegerToFloat", inputs, list(node.output), name=node.name, domain=MICROSOFT)
     return True

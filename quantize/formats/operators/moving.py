@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import NodeProto
+from onnx import NodeProto, helper
 
 from quantize.formats.activation_bounds import clip_bounds
+from quantize.formats.kernels import has_kernel
 from quantize.formats.parameters import Parameters, add_dequantize, add_quantize, is_quantize, node_parameters
 from quantize.formats.qdq_pattern import (
     clip_integers,
@@ -91,6 +92,10 @@ def to_qlinear(graph: Graph, node: NodeProto) -> bool:
         if not np.array_equal(source.by.dequantize(integer), value):
             return False
         rest[1:2] = [graph.add_constant(f"{node.output[0]}_constant", integer.reshape(()))]
+    kind = {source.integers: helper.np_dtype_to_tensor_dtype(source.by.zero_point.dtype)}
+    kept = attributes(node)
+    if not has_kernel(graph, node.op_type, [source.integers, *rest], kind, outputs=len(node.output), **kept):
+        return False
     moved = []
     for name in node.output:
         readers = graph.consumers(name)
@@ -104,7 +109,7 @@ def to_qlinear(graph: Graph, node: NodeProto) -> bool:
             moved.append(graph.fresh(f"{readers[0].output[0]}_moved"))
             graph.set_input(readers[0], 0, add_dequantize(graph, moved[-1], source.by))
     graph.remove([node])
-    graph.add(node.op_type, [source.integers, *rest], moved, name=node.name, **attributes(node))
+    graph.add(node.op_type, [source.integers, *rest], moved, name=node.name, **kept)
     return True
 
 

@@ -64,7 +64,12 @@ def activation_grids(
         for group, pooled in _concat_groups(model, statistics):
             rule = next((own_rules[name] for name in group if name in own_rules), recipe.range_rule)
             grids.update(dict.fromkeys(group, grid(group, pooled, rule)))
-    grids.update({name: grids[output] for name, output in absorbed.items() if output in grids})
+    for name in absorbed:
+        last = name
+        while last in absorbed:  # of several activations in a row
+            last = absorbed[last]
+        if last in grids:
+            grids[name] = grids[last]
     return grids
 
 

@@ -25,6 +25,7 @@ from quantize.engines.native.builder.weights import (
 )
 from quantize.errors import EngineError
 from quantize.formats.exact import with_unsigned_weights
+from quantize.formats.float_reasons import float_reasons
 from quantize.formats.float_weights import guard_float_layers, with_weights
 from quantize.formats.kept_activations import with_activations
 from quantize.graph.nodes import default_opset
@@ -61,6 +62,7 @@ class NativeBuilder:
         self._weights = WeightQuantizer(moments)
         self._ranges: Ranges = {}
         self._statistics: CalibrationStatistics | None = None
+        self._stay: dict[object, frozenset[str]] = {}
         self._score_images: Sequence[Floats] = ()
         self._reference: Floats | None = None
 
@@ -85,7 +87,8 @@ class NativeBuilder:
     def graph(self, model: onnx.ModelProto, recipe: Recipe, statistics: CalibrationStatistics) -> onnx.ModelProto:
         """Return the quantized graph without writing it; see ``build``."""
         weights, activations = self.quantized_weights(model, recipe, statistics)
-        quantized = insert_qdq(weights.model, recipe, op_types_of(recipe), activations, weights.grids)
+        placed = self._with_float_nodes(source_graph(model, recipe), recipe, statistics)
+        quantized = insert_qdq(weights.model, placed, op_types_of(recipe), activations, weights.grids)
         # Before rewrites, which may give nodes other names.
         if recipe.uint8_nodes:
             quantized = with_unsigned_weights(quantized, recipe.uint8_nodes)
@@ -109,13 +112,30 @@ class NativeBuilder:
         activations = self.grids(model, recipe, statistics)
         if recipe.weight_type != "int8":
             return QuantizedWeights(source, {}, {}), activations
-        return self._weights.quantize(source, recipe, op_types_of(recipe), activations, statistics), activations
+        placed = self._with_float_nodes(source, recipe, statistics)
+        return self._weights.quantize(source, placed, op_types_of(recipe), activations, statistics), activations
 
     def grids(self, model: onnx.ModelProto, recipe: Recipe, statistics: CalibrationStatistics) -> dict[str, Grid]:
         """Return the grids of the activations, by tensor."""
+        source = source_graph(model, recipe)
+        placed = self._with_float_nodes(source, recipe, statistics)
+        return activation_grids(source, placed, statistics, self._ranges)
+
+    def _with_float_nodes(self, source: onnx.ModelProto, recipe: Recipe, statistics: CalibrationStatistics) -> Recipe:
+        """Return a recipe that also names the nodes that cannot be quantized here."""
         if statistics is not self._statistics:
-            self._statistics, self._ranges = statistics, {}
-        return activation_grids(source_graph(model, recipe), recipe, statistics, self._ranges)
+            self._statistics, self._ranges, self._stay = statistics, {}, {}
+        kinds = (recipe.activation_type, recipe.weight_type, recipe.float_op_types)
+        if kinds not in self._stay:
+            reasons = float_reasons(
+                source,
+                op_types_of(recipe),
+                activation_type=recipe.activation_type,
+                weight_type=recipe.weight_type,
+                known=statistics.tensors,
+            )
+            self._stay[kinds] = frozenset(reasons)
+        return recipe.but(float_nodes=tuple(sorted({*recipe.float_nodes, *self._stay[kinds]})))
 
     def _check(self, recipe: Recipe) -> None:
         unknown = sorted(set(recipe.corrections) - set(CORRECTIONS))

@@ -11,6 +11,7 @@ from functools import cached_property
 import onnx
 from onnx import TensorProto
 
+from quantize.formats.float_reasons import float_reasons
 from quantize.graph.nodes import ACTIVATIONS, MATRIX_PRODUCTS
 from quantize.graph.shapes import inferred_types
 
@@ -105,17 +106,18 @@ class OpGraph:
 
 
 def op_graph(model: onnx.ModelProto, op_types: Sequence[str]) -> OpGraph:
-    """Return the ops of ``model`` whose type is one of ``op_types``."""
+    """Return the ops of ``model`` whose type is one of ``op_types``, and which onnxruntime computes on integers."""
     constants = {tensor.name for tensor in model.graph.initializer}
     image = next(value.name for value in model.graph.input if value.name not in constants)
     elements = _float_elements(model)
+    stay = float_reasons(model, op_types)
     uses = Counter(name for node in model.graph.node for name in node.input)
     uses.update(value.name for value in model.graph.output)
     position_of = {name: index for index, node in enumerate(model.graph.node) for name in node.input[:1]}
     fused: set[int] = set()
     ops = []
     for index, node in enumerate(model.graph.node):
-        if index in fused or node.op_type not in op_types or node.output[0] not in elements:
+        if index in fused or node.op_type not in op_types or node.name in stay or node.output[0] not in elements:
             continue
         positions, output = [index], node.output[0]
         following = position_of.get(output)
@@ -168,9 +170,10 @@ def head_inputs(graph: OpGraph, head: Collection[str]) -> frozenset[str]:
 
 
 def _float_elements(model: onnx.ModelProto) -> dict[str, int]:
+    """Return the values of every float tensor for one image; 1 where nothing is known, as behind an If."""
     elements = {}
     for name, kind in inferred_types(model).items():
         tensor = kind.tensor_type
-        if tensor.elem_type == TensorProto.FLOAT and tensor.HasField("shape"):
+        if tensor.elem_type == TensorProto.FLOAT:
             elements[name] = math.prod(max(int(dim.dim_value), 1) for dim in list(tensor.shape.dim)[1:])
     return elements
