@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from onnx import ModelProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, helper, shape_inference
 
+from quantize.graph.nodes import DEFAULT_DOMAINS
+
 Shape = tuple[int | str | None, ...]
 """One entry per dimension: its size, its symbol, or None where nothing is known."""
 
@@ -75,6 +77,10 @@ def _without_weights(shell: ModelProto, nodes: Iterable[NodeProto], weights: lis
     source, graph = shell.graph, bare.graph
     graph.name = source.name
     graph.node.extend(nodes)
+    # A graph that is being changed declares the domains of its new operators when it is finished.
+    declared = {entry.domain for entry in shell.opset_import}
+    missing = sorted({node.domain for node in graph.node} - declared - {*DEFAULT_DOMAINS})
+    bare.opset_import.extend(helper.make_opsetid(domain, 1) for domain in missing)
     for field in ("input", "output", "value_info", "sparse_initializer"):
         getattr(graph, field).extend(getattr(source, field))
     named = {value.name for value in source.input}

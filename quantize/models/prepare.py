@@ -23,6 +23,7 @@ from quantize.graph.fixed_shapes import declare_output_shape, fix_reshapes
 from quantize.graph.folding import fold_affine, merge_padding
 from quantize.graph.nodes import default_opset, is_op
 from quantize.graph.opsets.raising import raise_graph, raise_opset
+from quantize.graph.plain_gemms import plain_gemms
 from quantize.graph.shapes import inferred_shapes
 from quantize.graph.view import Graph
 from quantize.models.artifact import ModelArtifact, save_model
@@ -48,8 +49,9 @@ def prepare(source: Path, destination: Path, *, opset: int | None = None) -> Mod
 
     Weights that are graph inputs are freed, and what the graph computes from constants is stored. Dropout, Identity,
     dead nodes, unread inputs, unused operator sets and stored shapes go. Sum of two becomes Add. Padding with zeros and
-    BatchNormalization become part of the neighbouring Conv. Every node has a name. The opset is raised. The batch is
-    symbolic where the graph allows it; else ``contract.fixed_batch`` says its size.
+    BatchNormalization become part of the neighbouring Conv; the factors of a Gemm become part of its weight and bias.
+    Every node has a name. The opset is raised. The batch is symbolic where the graph allows it; else
+    ``contract.fixed_batch`` says its size.
 
     Args:
         source: ONNX file of opset 3 to the newest that onnxruntime reads, that ``refuse_unsuitable`` lets pass.
@@ -101,6 +103,7 @@ def _simplified(model: ModelProto, opset: int, where: str) -> ModelProto:
     remove_dead_code(graph)
     merge_padding(graph)
     fold_affine(graph)
+    plain_gemms(graph)
     return _finished(graph)
 
 

@@ -1,7 +1,7 @@
 """Lower opset 13 to 12, in which QLinear models are written: the changes that matter to classifiers.
 
 Softmax and its kin reduce one axis instead of all trailing ones; Squeeze, Unsqueeze, ReduceSum and Split take their
-attribute as an input; DequantizeLinear has an axis. ``after_seven`` goes the other way.
+attribute as an input; DequantizeLinear has an axis; Resize may leave inputs out. ``after_seven`` goes the other way.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from onnx import NodeProto
 
 from quantize.errors import ModelError
@@ -42,6 +43,8 @@ def lower_to_12(graph: Graph) -> None:
             _replace(graph, node, list(node.input[:1]), {**attributes(node), name: [int(v) for v in values.ravel()]})
         elif is_op(node, *LINEAR):
             _without_axis(graph, node)
+        elif is_op(node, "Resize"):
+            _without_gaps(graph, node)
     for node in normalizing:
         _trailing_axes(graph, node, shapes.get(node.input[0]))
 
@@ -61,6 +64,14 @@ def _without_axis(graph: Graph, node: NodeProto) -> None:
         node.domain = MICROSOFT
     else:
         take_attribute(node, "axis")
+
+
+def _without_gaps(graph: Graph, node: NodeProto) -> None:
+    """Give a Resize empty tensors for the region and the scales, which it may leave out only from opset 13 on."""
+    for position, name in enumerate(node.input[:3]):
+        if not name:
+            empty = graph.add_constant(f"{node.output[0]}_empty", np.zeros(0, np.float32))
+            graph.set_input(node, position, empty)
 
 
 def _trailing_axes(graph: Graph, node: NodeProto, shape: Shape | None) -> None:

@@ -92,6 +92,20 @@ def test_per_channel_weights_of_a_float_node_are_floats_at_opset_12() -> None:
     np.testing.assert_allclose(run(qlinear, images)[0], run(qdq, images, optimize=False)[0], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("given_", [{"scales": np.float32([1, 1, 2, 2])}, {"sizes": np.array([2, 3, 5, 7])}])
+def test_a_resize_gets_the_inputs_that_it_may_leave_out_from_opset_13_on(given_: dict[str, np.ndarray]) -> None:
+    source = _one_node("Identity", opset=13)
+    ((name, values),) = given_.items()
+    source.graph.initializer.append(numpy_helper.from_array(values, name))
+    inputs = ["d", "", name] if name == "scales" else ["d", "", "", name]
+    source.graph.node[2].CopyFrom(helper.make_node("Resize", inputs, ["y"], name="node", mode="nearest"))
+    source = with_output_shape(source, {"x": IMAGE})
+    lowered = to_qlinear(source)
+    assert lowered.opset_import[0].version == 12
+    onnx.checker.check_model(lowered, full_check=True)
+    np.testing.assert_array_equal(run(lowered, {"x": IMAGE})[0], run(source, {"x": IMAGE})[0])
+
+
 def test_an_opset_above_the_models_is_refused() -> None:
     source = _one_node("Relu", opset=13)
     with pytest.raises(ValueError, match="from opset 13 to 17"):
