@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @takes_settings(
-    "model.framework",
+    "model",
     "data",
     "preprocessing",
     "quantization.calibration",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 @takes_settings(
     "data",
+    "model.score_output",
     "preprocessing",
     "quantization.calibration",
     "quantization.target",

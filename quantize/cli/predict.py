@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from quantize.config.values import Count, Place
 
 
-@takes_settings("preprocessing")
+@takes_settings("model.score_output", "preprocessing")
 def predict(
     *,
     overrides: Mapping[str, object],
@@ -39,12 +39,13 @@ def predict(
     from quantize.config import load_config
     from quantize.prediction.answers import predict_text
 
-    preprocessing = load_config(None, overrides).preprocessing
+    settings = load_config(None, overrides)
     with drawn_progress() as progress:
         report = predict_images(
             model,
             images,
-            preprocessing=preprocessing,
+            preprocessing=settings.preprocessing,
+            score_output=settings.model.score_output,
             compare=compare,
             top=top,
             class_names=class_names,

@@ -105,10 +105,11 @@ def subjects(request: BenchmarkRequest) -> Subjects:
     if request.input_model is None:
         folder = newest_run(request.runs_dir)
         report = read_report(folder / "report.json")
-        models = _models_of(folder, report, request.baseline_model)
+        models = _models_of(folder, report, request.baseline_model, request.config.model.score_output)
     else:
-        models = {} if request.baseline_model is None else {BASELINE: ModelArtifact.load(request.baseline_model)}
-        own = ModelArtifact.load(request.input_model)
+        scores, baseline = request.config.model.score_output, request.baseline_model
+        models = {} if baseline is None else {BASELINE: ModelArtifact.load(baseline, score_output=scores)}
+        own = ModelArtifact.load(request.input_model, score_output=scores)
         models[own.path.stem if own.path.stem != BASELINE else "model"] = own
         report = _report_next_to(own)
     _require_same_kind(models)
@@ -131,11 +132,15 @@ def subjects(request: BenchmarkRequest) -> Subjects:
     )
 
 
-def _models_of(folder: Path, report: RunReport, baseline: Path | None) -> dict[str, ModelArtifact]:
+def _models_of(
+    folder: Path, report: RunReport, baseline: Path | None, score_output: str | None
+) -> dict[str, ModelArtifact]:
     fp32 = baseline or folder / report.baseline.file
     if not fp32.is_file():  # the work folder may be removed
         fp32 = Path(report.source.path)
-    models = {BASELINE: ModelArtifact.load(fp32)}
+    if score_output is None and report.scores is not None and report.scores.given:
+        score_output = report.scores.tensor
+    models = {BASELINE: ModelArtifact.load(fp32, score_output=score_output)}
     return models | {model.role: ModelArtifact.load(folder / model.file) for model in report.models}
 
 

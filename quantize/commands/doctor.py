@@ -77,7 +77,7 @@ def doctor(
         # Neither can be run as it is; everything else would follow from that.
         return _report(model, data.path, 0, examinations)
     with tempfile.TemporaryDirectory(prefix="quantize-doctor-") as scratch:
-        prepared = prepare(model, Path(scratch) / "fp32.onnx")
+        prepared = prepare(model, Path(scratch) / "fp32.onnx", score_output=config.model.score_output)
         clean, contract = prepared.proto(), prepared.contract
         examinations += [examine_scores(clean, contract), examine_batch(contract), examine_operators(clean)]
         cores = config.evaluation.performance.configs.cores_per_instance
@@ -92,7 +92,8 @@ def doctor(
                 asked_for=config.quantization.calibration.in_evaluation,
             )
         )
-        asked, _ = model_preprocessing(ModelArtifact.load(model), config.preprocessing)
+        source = ModelArtifact.load(model, score_output=config.model.score_output)
+        asked, _ = model_preprocessing(source, config.preprocessing)
         rows = range(0, len(images), max(1, -(-len(images) // tried)))
         trials = Trials(
             prepared,

@@ -17,6 +17,7 @@ from quantize.measurement.machine.model_layers import ModelLayer, model_layers
 from quantize.measurement.machine.probe_rates import probe_times
 from quantize.models.prepare import prepare
 from quantize.models.reading import read_model
+from quantize.models.score_tensor import score_tensors
 from quantize.processes.pool import available_cpus
 from quantize.report.section import Section
 
@@ -87,6 +88,8 @@ def _layers(model: Path) -> tuple[ModelLayer, ...]:
             advice="name the fp32 model that it was made from",
         )
     with tempfile.TemporaryDirectory(prefix="quantize-machine-") as folder:
-        proto = prepare(model, Path(folder) / "fp32.onnx").proto()
+        # Which output holds the scores changes no time.
+        scores = next((tensor.name for tensor in score_tensors(read_model(model))), None)
+        proto = prepare(model, Path(folder) / "fp32.onnx", score_output=scores).proto()
     name_nodes(proto.graph.node)
     return model_layers(proto)

@@ -23,6 +23,7 @@ def predict(
     images: Sequence[str],
     *,
     preprocessing: PreprocessingBlock | None = None,
+    score_output: str | None = None,
     compare: Path | None = None,
     top: int = 5,
     class_names: Path | None = None,
@@ -38,6 +39,7 @@ def predict(
         model: The model, fp32 or quantized.
         images: Files, folders (the images in and below them), and ``-`` for one image from standard input.
         preprocessing: The preset or parts that the caller names; else the model's metadata and then the catalog decide.
+        score_output: The output that holds the scores, where several could.
         compare: A model to compare with, such as the fp32 model.
         top: How many answers an image.
         class_names: A file with a name a line; None: ImageNet's for 1,000 classes.
@@ -52,9 +54,9 @@ def predict(
     """
     asked = preprocessing or PreprocessingBlock()
     files = pictures(images, standard_input)
-    artifact = ModelArtifact.load(model)
+    artifact = ModelArtifact.load(model, score_output=score_output)
     chosen, origin = model_preprocessing(artifact, asked)
-    other = None if compare is None else ModelArtifact.load(compare)
+    other = None if compare is None else ModelArtifact.load(compare, score_output=score_output)
     if other is not None and other.contract.classes != artifact.contract.classes:
         raise ModelError(
             "the two models score different numbers of classes",

@@ -46,6 +46,10 @@ class ModelBlock(Block):
         default="onnxrt_qlinearops",
         description="The format that --output_model FILE.onnx holds; the other is written beside it.",
     )
+    score_output: Text | None = Field(
+        default=None,
+        description="The output that holds the scores, where several could. The others stay as they are.",
+    )
 
 
 class PreprocessingBlock(Block):

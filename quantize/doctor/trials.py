@@ -15,10 +15,9 @@ from quantize.data.crops.crops import crop_images
 from quantize.data.image_set import ImageSet
 from quantize.data.preprocessing import Preprocessing
 from quantize.evaluation.evaluation import believable_rate
-from quantize.evaluation.inference import log_probabilities, scores_of
+from quantize.evaluation.inference import log_probabilities, open_scores, scores_of
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog.catalog import CatalogEntry
-from quantize.models.session import open_session
 from quantize.progress import Progress, silent
 
 Labels = NDArray[np.int64]
@@ -86,7 +85,7 @@ class Trials:
     known: MutableMapping[tuple[str, str, str], Predictions] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._session = open_session(self.model.path, threads=self.threads)
+        self._session = open_scores(self.model, threads=self.threads)
 
     def under(self, preprocessing: Preprocessing) -> Predictions:
         """Return what the model says under a preprocessing, sizes decided.

@@ -14,12 +14,10 @@ from quantize.data.crops.crops import Skipped
 from quantize.errors import DataError, ModelError
 from quantize.evaluation.evaluation import Evaluation
 from quantize.evaluation.fidelity import Fidelity, fidelity_of
-from quantize.evaluation.inference import scores_of
+from quantize.evaluation.inference import open_scores, scores_of
 from quantize.evaluation.outcomes import Outcomes, concatenate, outcomes_of
 from quantize.evaluation.scores import ScoreStore, writing
-from quantize.formats.exact import open_exact_session
 from quantize.models.artifact import ModelArtifact
-from quantize.models.session import open_session
 from quantize.progress import Progress, silent
 
 
@@ -51,7 +49,7 @@ def evaluate(
         DataError: No image, a label that is no class, or an image without fp32 scores.
         ModelError: NaN or infinite scores, or an output that is not one score a class.
     """
-    session = (open_exact_session if exact else open_session)(model.path, threads=threads)
+    session = open_scores(model, threads=threads, exact=exact)
     total = len(batches) if isinstance(batches, Sized) else None
     outcomes: list[Outcomes] = []
     fidelity: list[Fidelity] = []

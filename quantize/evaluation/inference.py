@@ -9,9 +9,31 @@ from numpy.typing import NDArray
 
 from quantize.errors import ModelError
 from quantize.evaluation.outcomes import Floats, Scores
-from quantize.models.artifact import ModelContract
+from quantize.formats.exact import open_exact_session
+from quantize.models.artifact import ModelArtifact, ModelContract
 from quantize.models.contract import ScoreKind
+from quantize.models.ending import exposed
 from quantize.models.input_form import filled, in_form
+from quantize.models.session import open_session
+
+
+def open_scores(model: ModelArtifact, *, threads: int = 1, exact: bool = False) -> Any:
+    """Return a session that gives a model's scores, also where its file gives only what an ArgMax chooses from them.
+
+    Args:
+        model: The saved model; its file is loaded anew.
+        threads: Intra-op threads.
+        exact: Whether sums of integer products are computed without saturation, or as this CPU does.
+
+    Raises:
+        ModelError: onnxruntime cannot load the model.
+    """
+    if model.contract.gives_scores:
+        return (open_exact_session if exact else open_session)(model.path, threads=threads)
+    whole, where = exposed(model.proto(), model.contract), str(model.path)
+    if exact:
+        return open_exact_session(whole, threads=threads, where=where)
+    return open_session(whole.SerializeToString(), threads=threads, where=where)
 
 
 def scores_of(session: Any, contract: ModelContract, images: NDArray[np.float32]) -> NDArray[np.float32]:

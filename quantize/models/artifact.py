@@ -38,14 +38,18 @@ class ModelArtifact:
     bytes: int
 
     @classmethod
-    def load(cls, path: Path) -> ModelArtifact:
+    def load(cls, path: Path, *, score_output: str | None = None) -> ModelArtifact:
         """Return the artifact of a model file.
+
+        Args:
+            path: The file.
+            score_output: The output that holds the scores, where several could.
 
         Raises:
             ModelError: The file is no readable ONNX model, or no image classifier.
         """
         model = read_model(path)
-        return _artifact(model, path, path.read_bytes())
+        return _artifact(model, path, path.read_bytes(), score_output)
 
     def proto(self) -> ModelProto:
         """Return the model itself, read again.
@@ -68,12 +72,12 @@ def save_model(model: ModelProto, path: Path) -> ModelArtifact:
     return artifact
 
 
-def _artifact(model: ModelProto, path: Path, content: bytes) -> ModelArtifact:
+def _artifact(model: ModelProto, path: Path, content: bytes, score_output: str | None = None) -> ModelArtifact:
     return ModelArtifact(
         path=path,
         sha256=sha256_bytes(content),
         graph_sha256=graph_sha256(model),
         opset=default_opset(model),
-        contract=model_contract(model, where=str(path)),
+        contract=model_contract(model, where=str(path), score_output=score_output),
         bytes=len(content),
     )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
-from onnx import ModelProto, TensorProto, ValueInfoProto, helper
+from onnx import ModelProto, ValueInfoProto, helper
 
 from quantize.errors import ModelError
-from quantize.graph.shapes import Shape, declared_shape, inferred_shapes
+from quantize.graph.shapes import Shape, declared_shape
 from quantize.graph.view import Graph
+from quantize.models.score_tensor import describe, score_tensor
 
 ScoreKind = Literal["softmax", "logits"]
 
@@ -32,13 +32,17 @@ _SOFTMAX = frozenset({"Softmax", "QLinearSoftmax"})
 _SUMS = frozenset({"ReduceSum"})
 
 
-def score_kind(model: ModelProto) -> ScoreKind:
-    """Return ``softmax`` where the output comes from a Softmax (one operator or Exp/ReduceSum/Div), else ``logits``.
+def score_kind(model: ModelProto, scores: str | None = None) -> ScoreKind:
+    """Return ``softmax`` where the scores come from a Softmax (one operator or Exp/ReduceSum/Div), else ``logits``.
 
     Operators that only move or store the values may stand between.
+
+    Args:
+        model: Any classifier.
+        scores: The tensor with the scores; None: the first output.
     """
     graph = Graph.of(model)
-    node = graph.producer(graph.outputs[0]) if graph.outputs else None
+    node = graph.producer(scores or graph.outputs[0])
     while node is not None and node.op_type in _CARRIERS:
         node = graph.producer(node.input[0])
     if node is None:
@@ -76,10 +80,12 @@ class ModelContract:
 
     Attributes:
         input: The one image input.
-        output: The one output of class scores; it squeezes to (N, classes).
+        output: The class scores; the tensor squeezes to (N, classes).
         classes: Number of classes.
         input_layout: Where the input's channels stand.
         scores: Whether the scores are probabilities (``softmax``) or not (``logits``).
+        gives_scores: Whether the scores are an output; else the file gives what its ArgMax chooses from them.
+        others: The file's other outputs.
     """
 
     input: TensorContract
@@ -87,6 +93,13 @@ class ModelContract:
     classes: int
     input_layout: Layout = "NCHW"
     scores: ScoreKind = "logits"
+    gives_scores: bool = True
+    others: tuple[str, ...] = ()
+
+    @property
+    def answer(self) -> str:
+        """Return the output by which the file answers: its scores, or the first that it gives in their stead."""
+        return self.output.name if self.gives_scores else self.others[0]
 
     @property
     def fixed_batch(self) -> int | None:
@@ -101,24 +114,29 @@ class ModelContract:
         return (height, width) if isinstance(height, int) and isinstance(width, int) else None
 
 
-def model_contract(model: ModelProto, *, where: str | None = None) -> ModelContract:
+def model_contract(model: ModelProto, *, where: str | None = None, score_output: str | None = None) -> ModelContract:
     """Return the contract of an image classifier, fp32 or quantized.
 
     Args:
         model: Weights may be graph inputs too, as in files of IR version 3.
         where: The model's name in errors.
+        score_output: The output that holds the scores, where several could; None: see ``score_tensor``.
 
     Raises:
-        ModelError: The model has no image input or more than one, or no output of class scores or more than one.
+        ModelError: The model has no image input or more than one, or no output of class scores, or several.
     """
     image, layout = _image_input(model, where)
-    scores = _class_scores(model, where)
+    scores = score_tensor(model, where=where, asked_for=score_output)
+    if scores.classes < 2:
+        raise ModelError("the model has only one class", where=where, found=f"shape {list(scores.shape)}")
     return ModelContract(
         input=image,
-        output=scores,
-        classes=_classes(scores, where),
+        output=TensorContract(scores.name, scores.shape, scores.dtype),
+        classes=scores.classes,
         input_layout=layout,
-        scores=score_kind(model),
+        scores=score_kind(model, scores.name),
+        gives_scores=scores.given,
+        others=tuple(value.name for value in model.graph.output if value.name != scores.name),
     )
 
 
@@ -165,53 +183,3 @@ def _image_input(model: ModelProto, where: str | None) -> tuple[TensorContract, 
         found=describe(inputs[0]),
         expected=expected,
     )
-
-
-def _class_scores(model: ModelProto, where: str | None) -> TensorContract:
-    expected = "one tensor of class scores that squeezes to [N, classes]"
-    outputs = model.graph.output
-    if len(outputs) != 1:
-        raise ModelError(
-            "the model does not have one output",
-            where=where,
-            found=f"{len(outputs)} outputs: " + ", ".join(value.name for value in outputs),
-            expected=expected,
-            advice="remove the other outputs from the graph (onnx.utils.extract_model does it)",
-        )
-    if not outputs[0].type.HasField("tensor_type"):
-        raise ModelError("the model's output is no tensor", where=where, found=describe(outputs[0]), expected=expected)
-    contract = tensor_contract(outputs[0])
-    if contract is None or not _has_classes(contract.shape):
-        contract = tensor_contract(outputs[0], inferred_shapes(model).get(outputs[0].name))
-    if contract is None or not _has_classes(contract.shape):
-        raise ModelError(
-            "the model's output is no list of class scores", where=where, found=describe(outputs[0]), expected=expected
-        )
-    return contract
-
-
-def _has_classes(shape: Shape) -> bool:
-    """Return whether all dimensions after the batch are known and at most one of them is more than 1."""
-    rest = shape[1:]
-    return bool(rest) and all(isinstance(size, int) for size in rest) and sum(size != 1 for size in rest) == 1
-
-
-def _classes(scores: TensorContract, where: str | None) -> int:
-    classes = math.prod(size for size in scores.shape[1:] if isinstance(size, int))
-    if classes < 2:
-        raise ModelError("the model has only one class", where=where, found=f"shape {list(scores.shape)}")
-    return classes
-
-
-def describe(value: ValueInfoProto) -> str:
-    """Return a declared value as one reads it: name, type, shape."""
-    kind = value.type.WhichOneof("value")
-    if kind != "tensor_type":
-        return f"{value.name}: {(kind or 'unknown').removesuffix('_type')}"
-    tensor = value.type.tensor_type
-    known = tensor.elem_type in TensorProto.DataType.values()
-    name = TensorProto.DataType.Name(tensor.elem_type).lower() if known else f"unknown type {tensor.elem_type}"
-    if not tensor.HasField("shape"):
-        return f"{value.name}: {name} of unknown shape"
-    sizes = [str(d.dim_value) if d.HasField("dim_value") else d.dim_param or "?" for d in tensor.shape.dim]
-    return f"{value.name}: {name}[{', '.join(sizes)}]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,8 @@ from quantize.graph.plain_gemms import plain_gemms
 from quantize.graph.shapes import inferred_shapes
 from quantize.graph.view import Graph
 from quantize.models.artifact import ModelArtifact, save_model
+from quantize.models.contract import model_contract
+from quantize.models.ending import Ending, cut, exposed
 from quantize.models.equivalence import RUN_ERRORS, Reference
 from quantize.models.folding import fold_constants
 from quantize.models.reading import read_model
@@ -44,7 +47,31 @@ TOLERANCE = 1e-5
 _ANY_BATCH = "N"
 
 
-def prepare(source: Path, destination: Path, *, opset: int | None = None) -> ModelArtifact:
+@dataclass(frozen=True)
+class PreparedModel:
+    """The clean form of a classifier.
+
+    Attributes:
+        model: The model, whose first output is its scores; nothing in it is computed from them.
+        ending: What its file gives beyond that; None: nothing.
+        whole: The model with its ending: the baseline of the written files, which end the same.
+    """
+
+    model: ModelArtifact
+    ending: Ending | None
+    whole: ModelArtifact
+
+
+def prepare(
+    source: Path, destination: Path, *, opset: int | None = None, score_output: str | None = None
+) -> ModelArtifact:
+    """Write the clean form of an fp32 image classifier without its ending, see ``prepare_whole``."""
+    return prepare_whole(source, destination, opset=opset, score_output=score_output).model
+
+
+def prepare_whole(
+    source: Path, destination: Path, *, opset: int | None = None, score_output: str | None = None
+) -> PreparedModel:
     """Write the clean form of an fp32 image classifier, after proving that it computes the same.
 
     Weights that are graph inputs are freed, and what the graph computes from constants is stored. Dropout, Identity,
@@ -58,9 +85,11 @@ def prepare(source: Path, destination: Path, *, opset: int | None = None) -> Mod
         destination: The file to write; one file whatever the source.
         opset: Lowest opset of the result, by default 12. A newer one of the source stays, unless it is too new for the
             installed onnx: then the newest that this onnx knows is declared.
+        score_output: The output that holds the scores, where several could.
 
     Returns:
-        The written model. The same source gives the same bytes.
+        The written model. The same source gives the same bytes. Where its file gives more than scores, the whole
+        model lies beside it.
 
     Raises:
         ModelError: The file cannot be taken, for the reason that the error says.
@@ -68,7 +97,11 @@ def prepare(source: Path, destination: Path, *, opset: int | None = None) -> Mod
     """
     where = str(source)
     model = _readable(read_model(source))
-    refuse_unsuitable(model, where)
+    refuse_unsuitable(model, where, score_output=score_output)
+    outputs = tuple(value.name for value in model.graph.output)
+    contract = model_contract(model, where=where, score_output=score_output)
+    if outputs != (contract.output.name,):
+        model = exposed(model, contract)
     declare_output_shape(model.graph, inferred_shapes(model))
     if default_opset(model) < OLDEST_RUN_OPSET:
         model = raise_opset(model, OLDEST_RUN_OPSET, where=where)
@@ -76,7 +109,16 @@ def prepare(source: Path, destination: Path, *, opset: int | None = None) -> Mod
     model = _simplified(model, max(LOWEST_PREPARED_OPSET, opset or 0), where)
     prepared = _with_any_batch(model, reference) or _with_fixed_batch(model, reference)
     _refuse_invalid(prepared, where)
-    return save_model(prepared, destination)
+    core, ending = cut(prepared, outputs)
+    written = save_model(core, destination)
+    if ending is None:
+        return PreparedModel(written, None, written)
+    return PreparedModel(written, ending, save_model(ending.attached(core), _whole_path(destination)))
+
+
+def _whole_path(destination: Path) -> Path:
+    """Return where a prepared model lies with its ending."""
+    return destination.with_stem(f"{destination.stem}-whole")
 
 
 def _readable(model: ModelProto) -> ModelProto:
@@ -165,8 +207,15 @@ def _keep_batch_in_reshapes(graph: Graph) -> bool:
 
 
 def set_batch(graph: GraphProto, batch: int | str) -> None:
-    """Declare the first dimension of input and output: a size, or a symbol for any. In place."""
-    for value in (graph.input[0], graph.output[0]):
+    """Declare the first dimension of the image, the scores and what else is by image: a size or a symbol. In place."""
+    image, scores, *others = graph.input[0], *graph.output
+    batch_before = image.type.tensor_type.shape.dim[0].SerializeToString()
+    by_image = [
+        value
+        for value in others
+        if (sizes := value.type.tensor_type.shape.dim) and sizes[0].SerializeToString() == batch_before
+    ]
+    for value in (image, scores, *by_image):
         dimension = value.type.tensor_type.shape.dim[0]
         if isinstance(batch, int):
             dimension.dim_value = batch

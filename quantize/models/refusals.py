@@ -26,12 +26,13 @@ _SEQUENCES = frozenset({"sequence_type", "optional_type", "map_type"})
 _HALF = {TensorProto.FLOAT16: "fp16", TensorProto.BFLOAT16: "bfloat16"}
 
 
-def refuse_unsuitable(model: ModelProto, where: str) -> None:
+def refuse_unsuitable(model: ModelProto, where: str, *, score_output: str | None = None) -> None:
     """Refuse a model that is no fp32 image classifier, with the reason.
 
     Args:
         model: As read from its file.
         where: The model's name in errors.
+        score_output: The output that holds the scores, where several could.
 
     Raises:
         ModelError: It is quantized already, in half precision or in training mode, gives sequences, does not take one
@@ -42,7 +43,7 @@ def refuse_unsuitable(model: ModelProto, where: str) -> None:
     _refuse_half(model, where)
     _refuse_training(model, nodes, where)
     _refuse_sequences(model, where)
-    contract = model_contract(model, where=where)
+    contract = model_contract(model, where=where, score_output=score_output)
     if contract.input.dtype == "uint8":
         raise ModelError(
             "the model takes pixels as they are decoded (uint8)",

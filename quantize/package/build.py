@@ -72,7 +72,7 @@ def make_sample(model: ModelArtifact, preprocessing: Preprocessing) -> Sample:
     image = np.repeat(image, contract.fixed_batch or 1, axis=0)
     return Sample(
         input=numpy_helper.from_array(image, contract.input.name),
-        output=numpy_helper.from_array(answer(model, image), contract.output.name),
+        output=numpy_helper.from_array(answer(model, image), contract.answer),
     )
 
 
@@ -85,7 +85,7 @@ def answer(model: ModelArtifact, image: NDArray[np.generic], *, exact: bool = Tr
         exact: Whether sums are computed without saturation, so that every CPU gives the same, or as this CPU does.
     """
     session = (open_exact_session if exact else open_session)(model.path)
-    (output,) = session.run([model.contract.output.name], {model.contract.input.name: image})
+    (output,) = session.run([model.contract.answer], {model.contract.input.name: image})
     return np.asarray(output)
 
 

@@ -16,9 +16,8 @@ from quantize.data.decoding import UnreadableImageError, decode_image
 from quantize.data.image_set import images_only
 from quantize.data.preprocessing import Preprocessing
 from quantize.errors import DataError
-from quantize.evaluation.inference import log_probabilities, scores_of
+from quantize.evaluation.inference import log_probabilities, open_scores, scores_of
 from quantize.models.artifact import ModelArtifact, ModelContract
-from quantize.models.session import open_session
 from quantize.prediction.answers import Answer, LeftOut, Prediction
 from quantize.progress import Progress, silent
 
@@ -99,7 +98,7 @@ class Predictor:
     ) -> None:
         self._contract, self._preprocessing, self._names = model.contract, preprocessing, names
         self._top = min(top, model.contract.classes)
-        self._session = open_session(model.path, threads=threads)
+        self._session = open_scores(model, threads=threads)
 
     def answers(self, images: Sequence[Image.Image]) -> list[tuple[tuple[Answer, ...], int]]:
         """Return the likeliest classes of each decoded image, and how many classes share its highest score."""

@@ -41,6 +41,8 @@ def accuracy_table(report: RunReport) -> Table:
         notes.append(f"unseen: the {data.certification:,} images that no trial saw; the verdict rests on them.")
     else:
         notes.append("Selected and measured on the same images.")
+    if report.scores is not None:
+        notes += report.scores.sentences
     if report.input_contract is not None:
         notes.append(report.input_contract.sentence)
     table = accuracy_rows(rows, notes)

@@ -16,6 +16,7 @@ from quantize.report.data import DataSection, FlipsSection, InputContractSection
 from quantize.report.models import FormatsSection, LayerErrorSection, ModelSection, SourceSection
 from quantize.report.provenance import MachineSection, Provenance, ReplaySection, StageSection
 from quantize.report.renamed_keys import with_new_names
+from quantize.report.scores import ScoresSection
 from quantize.report.search import LostSection, PlacementSection, SearchSection
 from quantize.report.section import Section
 from quantize.report.trials import ChosenSection, RewriteSection, TrialSection
@@ -86,6 +87,7 @@ class RunReport(Section):
         placement: Where the layers compute; None if the engine's search itself decided that.
         lost: Trials that met the criterion, and whose written files do not.
         layers: Error of each layer; empty where it was not measured.
+        scores: What is judged, where the files give more than that; None: their one output is.
         machine: The CPU and what int8 was expected to gain there; None in reports of earlier versions.
         replay: What this run repeats, and whether it gave the same models; None for a run of its own.
         stages: Where the time went.
@@ -115,6 +117,7 @@ class RunReport(Section):
     placement: PlacementSection | None = None
     lost: tuple[LostSection, ...] = ()
     layers: tuple[LayerErrorSection, ...] = ()
+    scores: ScoresSection | None = None
     machine: MachineSection | None = None
     replay: ReplaySection | None = None
     stages: tuple[StageSection, ...]

@@ -19,6 +19,7 @@ from quantize.engines.native.search.latency_table import LatencyTable
 from quantize.journal import Journal
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog.catalog import CatalogEntry
+from quantize.models.ending import Ending
 from quantize.processes.pool import available_cpus
 from quantize.progress import Progress
 from quantize.recipe import Recipe
@@ -119,7 +120,9 @@ class Prepared:
         folder: Where everything goes.
         source: The model as the user gave it.
         entry: The catalog's entry, where the weights are known.
-        model: The prepared fp32 model.
+        model: The prepared fp32 model; its first output is its scores.
+        whole: The same with everything that its file gives, which the written files are held against.
+        ending: What the file gives beyond scores, and the written files too; None: nothing.
         images: The decoded images, and the preprocessing that ``model`` takes.
         stages: Timed stages so far.
         progress: Receives the progress of everything that takes long.
@@ -131,6 +134,8 @@ class Prepared:
     source: ModelArtifact
     entry: CatalogEntry | None
     model: ModelArtifact
+    whole: ModelArtifact
+    ending: Ending | None
     images: Images
     stages: Stages
     progress: Progress

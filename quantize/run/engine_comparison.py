@@ -92,7 +92,7 @@ def _with_speed(context: Context, side: _Side) -> _Side:
     judged = asked.min_speedup > 0 and built.chosen.target == this_cpu_class()
     if context.criterion.metric == "none" or not judged or verdict.status == "not met" or verdict.status == "not asked":
         return side
-    ratio = rewrite_ratio(built.context, built.context.model, side.files[_role(context)])
+    ratio = rewrite_ratio(built.context, built.context.whole, side.files[_role(context)])
     status = overall([verdict.status, asked.outcome(ratio)])
     judged_anew = replace(side.settled.judged, verdict=verdict.model_copy(update={"status": status}))
     return replace(side, settled=replace(side.settled, judged=judged_anew))

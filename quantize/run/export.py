@@ -10,11 +10,12 @@ import numpy as np
 import onnx
 
 from quantize.data.batches import Batches
-from quantize.evaluation.inference import scores_of
-from quantize.formats.exact import open_exact_session, with_unsigned_weights
+from quantize.evaluation.inference import open_scores, scores_of
+from quantize.formats.exact import with_unsigned_weights
 from quantize.formats.float_weights import guard_float_layers
 from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import ModelArtifact, save_model
+from quantize.models.ending import Ending
 from quantize.report.metadata import facts, stamped
 from quantize.report.models import FormatsSection, ModelSection
 from quantize.report.schema import RunReport
@@ -57,11 +58,12 @@ def finished_model(model: onnx.ModelProto, target: CpuClass) -> onnx.ModelProto:
     return result
 
 
-def write_pair(rewritten: Rewritten, run: RunFolder) -> Pair:
-    """Write the QLinear and the QDQ file, both checked by onnx."""
-    for model in (rewritten.qlinear, rewritten.qdq):
+def write_pair(rewritten: Rewritten, run: RunFolder, ending: Ending | None = None) -> Pair:
+    """Write the QLinear and the QDQ file, both checked by onnx; they end as the given file did."""
+    models = [model if ending is None else ending.attached(model) for model in (rewritten.qlinear, rewritten.qdq)]
+    for model in models:
         onnx.checker.check_model(model, full_check=True)
-    return Pair(int8=save_model(rewritten.qlinear, run.int8), qdq=save_model(rewritten.qdq, run.qdq))
+    return Pair(int8=save_model(models[0], run.int8), qdq=save_model(models[1], run.qdq))
 
 
 def compare_formats(pair: Pair, batches: Batches, *, threads: int) -> FormatsSection:
@@ -69,7 +71,7 @@ def compare_formats(pair: Pair, batches: Batches, *, threads: int) -> FormatsSec
 
     What is compared is the graphs: neither saturates, whatever this CPU would make of them.
     """
-    sessions = [(open_exact_session(model.path, threads=threads), model.contract) for model in (pair.int8, pair.qdq)]
+    sessions = [(open_scores(model, threads=threads, exact=True), model.contract) for model in (pair.int8, pair.qdq)]
     agreed, seen, largest = 0.0, 0, 0.0
     for batch in batches:
         first, second = (scores_of(session, contract, batch.images) for session, contract in sessions)

@@ -9,17 +9,21 @@ from pathlib import Path
 
 from onnx import ModelProto
 
+from quantize.evaluation.other_outputs import kept_outputs
 from quantize.measurement.timing.measurement import Measurement
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.processes.pool import available_cpus
 from quantize.report.criterion import VerdictSection
 from quantize.report.integer_share import arithmetic_of
 from quantize.report.models import AccuracySection, FormatsSection, ModelSection, Role
+from quantize.report.scores import OtherOutputSection, ScoresSection
 from quantize.run.build import Built
 from quantize.run.context import Context
 from quantize.run.evaluator import Evaluator, baseline_accuracy, candidate_accuracy, metric_of
 from quantize.run.export import compare_formats, op_counts
 from quantize.run.verdict import speed_verdict, verdict_section
+
+_KEPT_IMAGES = 64
 
 
 @dataclass(frozen=True)
@@ -31,12 +35,14 @@ class Judged:
         models: The files.
         formats: Whether they agree.
         verdict: On both together, as far as it can be told before they are timed: on accuracy.
+        scores: What is judged, where the files give more than that.
     """
 
     baseline: ModelSection
     models: tuple[ModelSection, ...]
     formats: FormatsSection
     verdict: VerdictSection
+    scores: ScoresSection | None = None
 
 
 def judge(built: Built) -> Judged:
@@ -51,7 +57,7 @@ def judge(built: Built) -> Judged:
         certification = context.evaluator(kept, "certification") if kept is not None else None
         own = model_section(
             "fp32",
-            context.model,
+            context.whole,
             context.folder.path,
             baseline_accuracy(context.selection.evaluate_baseline(context.model)),
             baseline_accuracy(certification.evaluate_baseline(context.model)) if certification else None,
@@ -67,6 +73,7 @@ def judge(built: Built) -> Judged:
             )
             for role, model in files
         )
+        scores = _scores(built)
     verdict = verdict_section(
         context.criterion,
         models,
@@ -75,8 +82,9 @@ def judge(built: Built) -> Judged:
         stopped_because=built.findings.stopped_because,
         demonstration=context.request.demonstration,
         fp32_bytes=own.bytes,
+        scores=scores,
     )
-    return Judged(own, models, formats, verdict)
+    return Judged(own, models, formats, verdict, scores)
 
 
 def final_verdict(built: Built, judged: Judged, measurement: Measurement, names: Mapping[Role, str]) -> VerdictSection:
@@ -106,6 +114,7 @@ def final_verdict(built: Built, judged: Judged, measurement: Measurement, names:
         stopped_because=built.findings.stopped_because,
         demonstration=context.request.demonstration,
         fp32_bytes=judged.baseline.bytes,
+        scores=judged.scores,
         speed=speed,
         fastest=max(met, default=None),
     )
@@ -169,6 +178,25 @@ def _accuracy(context: Context, evaluator: Evaluator, model: ModelArtifact) -> A
         evaluator.evaluate(model),
         criterion=context.criterion,
         seed=context.config.tuning.random_seed,
+    )
+
+
+def _scores(built: Built) -> ScoresSection | None:
+    """Return what is judged, and how the files keep their other outputs, on up to 64 evaluation images."""
+    context, pair = built.context, built.pair
+    if context.ending is None:
+        return None
+    crops = context.images.evaluation
+    few = context.batches(crops.subset(range(min(_KEPT_IMAGES, len(crops)))))
+    files: tuple[tuple[Role, ModelArtifact], ...] = (("int8", pair.int8), ("qdq", pair.qdq))
+    return ScoresSection(
+        tensor=context.model.contract.output.name,
+        given=context.whole.contract.gives_scores,
+        others=tuple(
+            OtherOutputSection(role=role, name=kept.name, sqnr_decibel=kept.sqnr_decibel, equal=kept.equal)
+            for role, file in files
+            for kept in kept_outputs(context.whole, file, few)
+        ),
     )
 
 

@@ -19,7 +19,7 @@ from quantize.evaluation.preset_probe import probe_presets, refuse_chance
 from quantize.lock import refuse_held
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog.catalog import CatalogEntry, catalog_entry_for
-from quantize.models.prepare import prepare
+from quantize.models.prepare import prepare_whole
 from quantize.models.refusals import refuse_unsuitable
 from quantize.processes.pool import available_cpus
 from quantize.progress import Progress
@@ -62,14 +62,14 @@ def read_inputs(request: RunRequest, stages: Stages) -> Inputs:
         QuantizeError: A setting is wrong, the engine is missing, the model or the images are unsuitable, something is
             in the way, or another run is at work in the same place.
     """
-    config = request.config
+    config, where = request.config, str(request.model)
     select_rewrites(config.rewrites)  # a wrong name is reported at once, not after the search
     engines = engines_for(config.tuning.engine)
     if request.recorded is None and not request.resume:
         for name in engines:
             engine_named(name).require()
     with stages.stage(_READ):
-        source = ModelArtifact.load(request.model)
+        source = ModelArtifact.load(request.model, score_output=config.model.score_output)
         folder = plan_run(
             request.output,
             stem=request.model.stem,
@@ -80,7 +80,9 @@ def read_inputs(request: RunRequest, stages: Stages) -> Inputs:
         )
         refuse_held(folder.work)
         refuse_to_write_over(folder, request.model, overwrite=request.overwrite or request.resume)
-        refuse_unsuitable(source.proto(), str(request.model))  # before what only a suitable model could be asked
+        refuse_unsuitable(
+            source.proto(), where, score_output=config.model.score_output
+        )  # before what only a suitable model could be asked
         listed = open_images(request.data, request.labels, classes=source.contract.classes)
         entry = catalog_entry_for(source.proto())
         return Inputs(folder, source, entry, listed, preprocessing_for(source, config.preprocessing, entry))
@@ -110,12 +112,14 @@ def prepare_run(
     """
     config, folder = request.config, inputs.folder
     with stages.stage(_READ):
-        model = prepare(request.model, folder.work / "fp32.onnx", opset=13)
+        clean = prepare_whole(
+            request.model, folder.work / "fp32.onnx", opset=13, score_output=config.model.score_output
+        )
     machine = None
     if expectation:
         with stages.stage(_MEASURE):
             threads = config.evaluation.performance.configs.cores_per_instance
-            machine = machine_section(request.model.stem, model, threads, config.quantization.cpus)
+            machine = machine_section(request.model.stem, clean.model, threads, config.quantization.cpus)
         _LOG.info("%s", machine.line)
     with stages.stage(_DECODE):
         images = load_images(
@@ -138,7 +142,9 @@ def prepare_run(
         folder=folder,
         source=inputs.source,
         entry=inputs.entry,
-        model=model,
+        model=clean.model,
+        whole=clean.whole,
+        ending=clean.ending,
         images=images,
         stages=stages,
         progress=progress,

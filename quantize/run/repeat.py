@@ -82,7 +82,7 @@ def repeated_hashes(
     findings = Findings((), (), Trial(0, recipe, folded.candidate, None, 0.0), "built again", 0.0)
     pair = write_files(folded.context, folded.candidate, findings).pair
     hashes = {"int8": pair.int8.graph_sha256, "qdq": pair.qdq.graph_sha256}
-    return {**hashes, "fp32": folded.context.model.graph_sha256}
+    return {**hashes, "fp32": folded.context.whole.graph_sha256}
 
 
 def _request(report: RunReport, inputs: Inputs, scratch: Path, progress: Progress) -> RunRequest:

@@ -47,7 +47,7 @@ def run_report(settled: Settled, others: Mapping[str, ModelArtifact] = _NO_OTHER
     built, judged = settled.built, settled.judged
     context, chosen, pair = built.context, built.chosen, built.pair
     stages, images, request, config = context.stages, context.images, context.request, context.config
-    models = {"fp32": context.model, "int8": pair.int8, "qdq": pair.qdq, **others}
+    models = {"fp32": context.whole, "int8": pair.int8, "qdq": pair.qdq, **others}
     with stages.stage("benchmark"):
         measurement = _measured(built, models)
     with stages.stage("memory and operators"):
@@ -76,6 +76,7 @@ def run_report(settled: Settled, others: Mapping[str, ModelArtifact] = _NO_OTHER
         lost=settled.lost,
         layers=built.layers,
         input_contract=built.contract,
+        scores=judged.scores,
         rewrites=tuple(rewrite_section(record) for record in built.rewritten.records),
         trials=built.findings.sections,
         search=built.findings.search,
@@ -193,5 +194,5 @@ def _replay(built: Built) -> ReplaySection | None:
         return None
     hashes = {"int8": pair.int8.graph_sha256, "qdq": pair.qdq.graph_sha256}
     if built.context.folder.fp32 is not None:
-        hashes["fp32"] = built.context.model.graph_sha256
+        hashes["fp32"] = built.context.whole.graph_sha256
     return replay_section(request.replay, request.recorded, hashes)

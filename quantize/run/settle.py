@@ -174,7 +174,7 @@ def _slower(context: Context, built: Built, place: PlacedTrial | None) -> float 
 def slower_file(built: Built) -> float | None:
     """Return the speed-up of a written file that is slower than fp32 by the rule of the verdict, or None."""
     for model in (built.pair.int8, built.pair.qdq):
-        ratio = ratio_of(built.context, built.context.model, model)
+        ratio = ratio_of(built.context, built.context.whole, model)
         if is_slower(ratio):
             return ratio.ratio
     return None

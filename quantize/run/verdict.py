@@ -12,6 +12,7 @@ from quantize.report.criterion import FileSpeed, SpeedStatus, SpeedVerdict, Stat
 from quantize.report.models import FormatsSection, ModelSection, Role
 from quantize.report.provenance import ReplaySection
 from quantize.report.schema import RunReport
+from quantize.report.scores import ScoresSection
 from quantize.report.trials import ChosenSection
 from quantize.report.verdict_words import (
     Facts,
@@ -38,6 +39,7 @@ def verdict_section(
     fp32_bytes: int,
     speed: SpeedVerdict | None = None,
     fastest: float | None = None,
+    scores: ScoresSection | None = None,
 ) -> VerdictSection:
     """Return the verdict on both written files together.
 
@@ -50,6 +52,7 @@ def verdict_section(
         demonstration: The images are those of the demonstration.
         fp32_bytes: Size of the fp32 model.
         speed: On the files' speed; None: nothing was timed yet.
+        scores: What is judged, where the files give more than that.
         fastest: Largest speed-up of a candidate that meets the criterion on accuracy; None: none was timed.
     """
     reasons = [sentence for model in models if (sentence := accuracy_sentence(model)) is not None]
@@ -66,6 +69,8 @@ def verdict_section(
             f"The two formats disagree: the same top-1 on {percent(formats.agreement)} of the images, "
             f"{percent(formats.required, 1)} are required."
         )
+    if scores is not None:
+        reasons += scores.warnings
     if speed is not None:
         reasons += speed_sentences(speed)
         if speed.status == "not met" and speed.min_speedup > 1 and fastest is not None:
