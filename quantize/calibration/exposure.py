@@ -18,7 +18,9 @@ _SAME_VALUES = frozenset({"Reshape", "Flatten", "Transpose", "Squeeze", "Unsquee
 _MEAN_SUFFIX = ":channel_mean"
 # The axes over which the mean by channel is taken: everything but the channels, which are last in a sequence.
 _IMAGE = 4
-_MEAN_AXES = {2: (0,), 3: (0, 1), _IMAGE: (0, 2, 3)}
+_CHANNELS_LAST = -4
+"""Stands for the rank of an image that a MatMul takes: it multiplies the last axis."""
+_MEAN_AXES = {2: (0,), 3: (0, 1), _IMAGE: (0, 2, 3), _CHANNELS_LAST: (0, 1, 2)}
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,18 @@ def expose(model: onnx.ModelProto) -> Exposure:
         for name in tensors
         if (rank := ranks[name]) is not None and rank in _MEAN_AXES
     ]
+    multiplied = {node.input[0] for node in model.graph.node if node.op_type == "MatMul"}
+    means = [(name, output, _rank(name, rank, multiplied)) for name, output, rank in means]
     return Exposure(
         observed=tuple(observed),
         derivations=tuple(derivations),
         means=tuple((name, output) for name, output, _ in means),
         model=_with_means(model, observed, means),
     )
+
+
+def _rank(name: str, rank: int, multiplied: set[str]) -> int:
+    return _CHANNELS_LAST if rank == _IMAGE and name in multiplied else rank
 
 
 def _float_ranks(model: onnx.ModelProto) -> dict[str, int | None]:

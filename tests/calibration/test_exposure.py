@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from quantize.calibration.exposure import expose
+from quantize.models.session import open_session
 
 
 def test_what_follows_from_other_tensors_is_not_read(small_model):
@@ -75,3 +77,20 @@ def test_a_clip_with_a_computed_bound_is_read():
     )
     exposure = expose(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)]))
     assert exposure.observed == ("most", "y")
+
+
+def test_the_channels_of_what_a_matmul_takes_are_last():
+    weights = numpy_helper.from_array(np.ones((5, 2), np.float32), "w")
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["r"], "relu"), helper.make_node("MatMul", ["r", "w"], ["y"], "product")],
+        "tiny",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 4, 5])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3, 4, 2])],
+        [weights],
+    )
+    exposure = expose(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7))
+    x = np.random.default_rng(0).random((1, 3, 4, 5), np.float32)
+    names = [output for _, output in exposure.means]
+    values = open_session(exposure.model.SerializeToString()).run(names, {"x": x})
+    sizes = {tensor: value.size for (tensor, _), value in zip(exposure.means, values, strict=True)}
+    assert sizes == {"r": 5, "y": 3}

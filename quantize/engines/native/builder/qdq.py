@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,9 @@ from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
+from quantize.formats.float_layers import computes_on_integers
 from quantize.graph.nodes import MATRIX_PRODUCTS, replace_all
+from quantize.graph.regions import regions
 from quantize.graph.shapes import with_inferred_shapes
 from quantize.graph.view import Graph
 from quantize.grid.grid import Grid
@@ -24,7 +26,7 @@ _INFERRED = ("onnx.infer", "onnxruntime.quant")
 
 
 FLOAT_OUTPUTS = "float_outputs"
-"""Recipe detail, "true" or absent: scores made by a Gemm or MatMul stay float32."""
+"""Recipe detail, "true" or absent: what a Gemm or MatMul gives to nobody but float nodes, as scores, stays float32."""
 
 
 def insert_qdq(
@@ -39,10 +41,11 @@ def insert_qdq(
     Args:
         model: The fp32 model at opset 13 or later; weights in ``weights`` must lie on their grid already.
         recipe: Types and exclusions.
-        op_types: The op types to quantize.
+        op_types: The op types to quantize. What lies inside a region (``graph.regions``) stays float all the same.
         activations: Grids by tensor.
         weights: Grids by initializer.
     """
+    floats = {*recipe.float_nodes, *(name for region in regions(Graph.of(model)) for name in region.float_nodes)}
     prepared = with_inferred_shapes(_with_integer_weights(model, weights))
     marker = prepared.metadata_props.add()
     marker.key, marker.value = _INFERRED
@@ -62,7 +65,7 @@ def insert_qdq(
         activation_qType=_TYPES[recipe.activation_type],
         tensors_range=TensorsData(CalibrationMethod.MinMax, ranges),
         nodes_to_quantize=[],
-        nodes_to_exclude=list(recipe.float_nodes),
+        nodes_to_exclude=sorted(floats),
         op_types_to_quantize=list(op_types),
         extra_options={
             "TensorQuantOverrides": overrides,
@@ -78,7 +81,7 @@ def insert_qdq(
     replace_all(quantized.metadata_props, kept)
     del quantized.graph.value_info[:]
     if dict(recipe.details).get(FLOAT_OUTPUTS) == "true":
-        _free_outputs(quantized)
+        _free_outputs(quantized, floats)
     return quantized
 
 
@@ -114,24 +117,45 @@ def _with_integer_weights(model: onnx.ModelProto, weights: Mapping[str, Grid]) -
     return result
 
 
-def _free_outputs(model: onnx.ModelProto) -> None:
-    """Take the QuantizeLinear and DequantizeLinear off outputs of the model that a Gemm or MatMul makes.
+def _free_outputs(model: onnx.ModelProto, floats: Collection[str]) -> None:
+    """Take the QuantizeLinear and DequantizeLinear off what a Gemm or MatMul gives to float nodes and callers only.
 
     Eight bits for the scores make equal scores, and an integer product is as fast with a float output.
     """
     graph = Graph.of(model)
-    for output in model.graph.output:
-        dequantize = graph.producer(output.name)
-        if dequantize is None or dequantize.op_type != "DequantizeLinear" or graph.consumers(output.name):
+    gone: list[onnx.NodeProto] = []
+    for product in model.graph.node:
+        quantize = _sole_quantize(graph, product) if product.op_type in MATRIX_PRODUCTS else None
+        dequantized = graph.consumers(quantize.output[0]) if quantize is not None else []
+        if quantize is None or len(dequantized) != 1 or dequantized[0].op_type != "DequantizeLinear":
             continue
-        quantize = graph.producer(dequantize.input[0])
-        product = graph.producer(quantize.input[0]) if quantize is not None else None
-        if quantize is None or product is None or product.op_type not in MATRIX_PRODUCTS:
+        output = dequantized[0].output[0]
+        if _is_taken_in_integers(graph, output, floats):
             continue
-        if all(len(graph.consumers(node.output[0])) == 1 for node in (quantize, product)):
-            model.graph.node.remove(quantize)
-            model.graph.node.remove(dequantize)
-            product.output[0] = output.name
+        gone += [quantize, dequantized[0]]
+        if graph.is_output(output):
+            product.output[0] = output
+            continue
+        for reader in graph.consumers(output):
+            for at, name in enumerate(reader.input):
+                if name == output:
+                    reader.input[at] = product.output[0]
+    left = {id(node) for node in gone}
+    replace_all(model.graph.node, [node for node in model.graph.node if id(node) not in left])
     used = {name for node in model.graph.node for name in node.input}
     for unused in [tensor for tensor in model.graph.initializer if tensor.name not in used]:
         model.graph.initializer.remove(unused)
+
+
+def _sole_quantize(graph: Graph, node: onnx.NodeProto) -> onnx.NodeProto | None:
+    readers = graph.consumers(node.output[0])
+    is_only = len(readers) == 1 and readers[0].op_type == "QuantizeLinear" and not graph.is_output(node.output[0])
+    return readers[0] if is_only else None
+
+
+def _is_taken_in_integers(graph: Graph, name: str, floats: Collection[str]) -> bool:
+    """Return whether an operator that may compute on integers reads a dequantized tensor."""
+    readers = [reader for reader in graph.consumers(name) if reader.name not in floats]
+    if graph.is_output(name):
+        return bool(readers)
+    return any(computes_on_integers(graph, reader) for reader in readers)

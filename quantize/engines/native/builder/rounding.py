@@ -45,13 +45,30 @@ class RoundingProblem:
         damped = moments + np.eye(size) * damping[:, None, None]
         order = np.argsort(-np.diagonal(damped.sum(axis=0)), kind="stable")
         damped = np.ascontiguousarray(damped[:, order][:, :, order])
-        feedback = np.linalg.cholesky(np.linalg.inv(damped)).swapaxes(1, 2)
+        try:
+            feedback = np.linalg.cholesky(np.linalg.inv(damped)).swapaxes(1, 2)
+        except np.linalg.LinAlgError:  # of inputs that hardly deviate from a large mean, rounding left nothing positive
+            damped = _lifted(damped, damping)
+            feedback = np.linalg.cholesky(np.linalg.inv(damped)).swapaxes(1, 2)
         return RoundingProblem(
             order=order,
             moments=np.ascontiguousarray(moments[:, order][:, :, order]).astype(np.float32),
             damped=damped.astype(np.float32),
             feedback=np.ascontiguousarray(feedback).astype(np.float32),
         )
+
+
+def _lifted(matrices: npt.NDArray[np.float64], least: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return symmetric matrices (groups, inputs, inputs) without eigenvalues below ``least`` (groups,).
+
+    Nor below what double precision can tell from 0 next to the largest.
+    """
+    values, vectors = np.linalg.eigh((matrices + matrices.swapaxes(1, 2)) / 2)
+    floor = np.maximum(least, 1e-9 * np.abs(values).max(axis=1))
+    lifted: npt.NDArray[np.float64] = (vectors * np.maximum(values, floor[:, None])[:, None, :]) @ vectors.swapaxes(
+        1, 2
+    )
+    return lifted
 
 
 def least_squares_levels(rows: Array, scales: Array, problem: RoundingProblem, level: int) -> Array:

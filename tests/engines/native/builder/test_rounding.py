@@ -47,6 +47,16 @@ def test_independent_inputs_leave_nothing_better_than_the_nearest():
     assert np.array_equal(levels, nearest_levels(rows, scales, 127))
 
 
+def test_deviations_that_rounding_left_with_a_negative_eigenvalue_do_no_harm():
+    rows, moments = problem(3, 1, 6, 12)
+    values, vectors = np.linalg.eigh(moments[0])
+    broken = ((vectors * np.where(np.arange(12) == 0, -0.5 * values.mean(), values)) @ vectors.T)[None]
+    scales = scales_by_maximum(rows, 127)
+    levels = least_squares_levels(rows, scales, RoundingProblem.of(broken), 127)
+    assert np.abs(levels - rows / scales[:, None]).max() < 127
+    assert np.isfinite(levels).all()
+
+
 def test_inputs_that_never_vary_do_no_harm():
     rows, moments = problem(0, 1, 6, 12)
     moments[:, 3], moments[:, :, 3] = 0, 0
