@@ -17,7 +17,7 @@ def inspect(
     model: Annotated[Place, Argument("An ONNX file, fp32 or int8.", "MODEL")],
 ) -> ExitCode:
     """Show what a model file is: format, operators, share of int8 arithmetic, and the run that it comes from."""
-    from quantize.commands.models import inspect_model, inspection_text
+    from quantize.commands.inspection import inspect_model, inspection_text
 
     print_result(inspection_text(inspect_model(model)))
     return ExitCode.DONE

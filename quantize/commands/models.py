@@ -1,114 +1,13 @@
-"""What a model file contains, and which models are known by name."""
+"""Which models are known by name."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
-
-from quantize.formats import quantized_format
-from quantize.formats.float_weights import stored_layers
-from quantize.measurement.machine.resources import Resources, measure_resources
-from quantize.measurement.timing.plan import Plan
-from quantize.models.artifact import ModelArtifact
-from quantize.models.catalog.catalog import Catalog, CatalogEntry, catalog_entry_for
-from quantize.report.integer_share import Arithmetic, arithmetic_of
-from quantize.report.metadata import PREFIX, read_facts
-from quantize.report.speed_tables import STORED, opening
+from quantize.models.catalog.catalog import Catalog, CatalogEntry
 from quantize.report.table import Table
 from quantize.report.text import drawn
-from quantize.report.wording import NOTHING, megabytes, one_line, percent
-from quantize.run.export import op_counts
-
-_FORMATS = {"float": "fp32", "qlinear": "int8 (QLinear)", "qdq": "int8 (QDQ)"}
-
-
-@dataclass(frozen=True)
-class Inspection:
-    """A model file.
-
-    Attributes:
-        model: The file, its hashes and contract.
-        format: ``qlinear``, ``qdq``, ``mixed`` or ``float``.
-        catalog: Its name in the catalog, where its weights are known.
-        ops: Op type to number of nodes.
-        arithmetic: Multiply-adds, and those in int8.
-        facts: What this tool wrote into it, key (without prefix) to text; empty for other models.
-        stored: Layers that are stored in int8 and computed in fp32.
-        opening: What opening the model takes, if it has such layers; None otherwise.
-    """
-
-    model: ModelArtifact
-    format: str
-    catalog: str | None
-    ops: dict[str, int]
-    arithmetic: Arithmetic
-    facts: dict[str, str]
-    stored: tuple[str, ...] = ()
-    opening: Resources | None = None
-
-
-def inspect_model(path: Path) -> Inspection:
-    """Return what a model file is and says of itself.
-
-    Raises:
-        ModelError: It is no image classifier that can be read.
-    """
-    artifact = ModelArtifact.load(path)
-    proto = artifact.proto()
-    kind = quantized_format(proto)
-    entry = catalog_entry_for(proto, sha256=artifact.sha256)
-    stored = stored_layers(proto)
-    return Inspection(
-        model=artifact,
-        format=kind,
-        catalog=entry.name if entry is not None else None,
-        ops=op_counts(path),
-        arithmetic=arithmetic_of(proto),
-        facts={key.removeprefix(PREFIX): value for key, value in read_facts(proto).items()},
-        stored=stored,
-        opening=_opened(artifact) if stored else None,
-    )
-
-
-def _opened(model: ModelArtifact) -> Resources:
-    """Return what opening a model costs, measured in a separate process."""
-    given = model.contract.input
-    shape = tuple(size if isinstance(size, int) else 1 for size in given.shape)
-    plan = Plan(models={"model": model.path}, baseline=None, control=False)
-    (resources,) = measure_resources(plan, {"model": np.zeros(shape, given.dtype)}, repeats=1, runs=1)
-    return resources
-
-
-def inspection_text(inspection: Inspection) -> str:
-    """Return an inspection for a terminal."""
-    model, contract = inspection.model, inspection.model.contract
-    arithmetic = inspection.arithmetic
-    known = {
-        "file": f"{model.path} ({megabytes(model.bytes)})",
-        "sha256": model.sha256,
-        "graph": model.graph_sha256,
-        "format": _FORMATS.get(inspection.format, inspection.format),
-        "opset": str(model.opset),
-        "catalog": inspection.catalog or NOTHING,
-        "input": f"{contract.input.name} {contract.input.dtype}{list(contract.input.shape)} {contract.input_layout}",
-        "output": f"{contract.output.name} {contract.output.dtype}{list(contract.output.shape)}",
-        "multiply-adds": f"{arithmetic.total:,}, {percent(arithmetic.share, 1)} of them in int8"
-        if arithmetic.total
-        else "not known: no shape of a product is",
-    }
-    if inspection.opening is not None:
-        known["weights"] = f"{len(inspection.stored):,} layers {STORED}; opening it takes {opening(inspection.opening)}"
-    lines = [f"{name + ':':<15}{one_line(text)}" for name, text in known.items()]
-    lines += ["", drawn(Table("Operators", ("op", "nodes"), tuple((op, str(n)) for op, n in inspection.ops.items())))]
-    if not inspection.facts:
-        return "\n".join([*lines, "", "It carries no facts of a run: it was not written by this tool."])
-    lines += ["", "What it says of itself"]
-    return "\n".join(
-        [*lines, *(f"  {one_line(name) + ':':<28} {one_line(text)}" for name, text in inspection.facts.items())]
-    )
+from quantize.report.wording import NOTHING
 
 
 def zoo_text(catalog: Catalog) -> str:

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
-from onnx import ModelProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, helper, shape_inference
+from onnx import (
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    TensorProto,
+    TensorShapeProto,
+    TypeProto,
+    ValueInfoProto,
+    defs,
+    helper,
+    shape_inference,
+)
+
+from quantize.graph.nodes import DEFAULT_DOMAINS
 
 from quantize.graph.nodes import DEFAULT_DOMAINS
 
@@ -40,6 +53,33 @@ def shapes_of(shell: ModelProto, nodes: Iterable[NodeProto], weights: Iterable[T
             inferred = inferred if inferred and len(inferred) == len(declared) else (None,) * len(declared)
             shapes[value.name] = tuple(d if i is None else i for d, i in zip(declared, inferred, strict=True))
     return shapes
+
+
+def inferred_graph(model: ModelProto, inputs: Mapping[str, Sequence[int]]) -> GraphProto:
+    """Return a model's graph with the types and shapes of its tensors, as far as they follow from its inputs' sizes.
+
+    The weights of more than a thousand elements are declared by type and shape alone. Operators newer than the
+    installed onnx knows are taken as the newest that it knows; where nothing can be inferred, nothing is added.
+
+    Args:
+        model: Any model without functions; it is not changed.
+        inputs: By input, the sizes to compute with in place of those that are declared.
+    """
+    bare = _without_weights(model, model.graph.node, list(model.graph.initializer))
+    for entry in bare.opset_import:
+        if entry.domain in DEFAULT_DOMAINS:
+            entry.version = min(entry.version, defs.onnx_opset_version())
+    for value in bare.graph.input:
+        if value.name in inputs:
+            value.type.tensor_type.shape.CopyFrom(_shape_of(inputs[value.name]))
+    try:
+        return shape_inference.infer_shapes(bare, data_prop=True).graph
+    except (shape_inference.InferenceError, RuntimeError, ValueError):
+        return bare.graph
+
+
+def _shape_of(sizes: Sequence[int]) -> TensorShapeProto:
+    return TensorShapeProto(dim=[TensorShapeProto.Dimension(dim_value=size) for size in sizes])
 
 
 def with_inferred_shapes(model: ModelProto) -> ModelProto:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from onnx import ModelProto, NodeProto
+import onnx.inliner
+from onnx import GraphProto, ModelProto, NodeProto
 
-from quantize.formats import canonical
-from quantize.graph.nodes import ACTIVATIONS, WEIGHTED, attribute, is_op
-from quantize.graph.shapes import Shape, inferred_shapes
+from quantize.errors import ModelError
+from quantize.formats import canonical, quantized_format
+from quantize.graph.nodes import ACTIVATIONS, is_op, reads, subgraphs
+from quantize.graph.products import multiply_adds, product_form
+from quantize.graph.scopes import Scope, image_sizes
 from quantize.graph.view import Graph
+from quantize.models.run_sizes import run_sizes
+from quantize.report.metadata import recorded_image_size
+
+USUAL_IMAGE = (224, 224)
+"""Height and width that are counted with where neither the model nor a run says them."""
 
 
 @dataclass(frozen=True)
@@ -20,10 +28,16 @@ class Arithmetic:
     Attributes:
         total: All of them.
         int8: Those that onnxruntime computes on integers.
+        sizes: The input that they were counted at, by name; the batch is 1 unless the model insists on another.
+        unknown: Products whose sizes do not follow from the input's: they are not counted.
+        choices: What was counted of each If, Loop and Scan that holds products, a sentence each.
     """
 
     total: int
     int8: int
+    sizes: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    unknown: int = 0
+    choices: tuple[str, ...] = ()
 
     @property
     def share(self) -> float | None:
@@ -31,28 +45,118 @@ class Arithmetic:
         return self.int8 / self.total if self.total else None
 
 
-def arithmetic_of(model: ModelProto) -> Arithmetic:
+def arithmetic_of(model: ModelProto, *, image: tuple[int, int] | None = None) -> Arithmetic:
     """Return how many multiply-adds a model needs, and how many of them are in int8.
 
     A product counts as int8 where onnxruntime computes it on integers: a QLinear operator, or a float operator between
-    DequantizeLinear and (but for matrix products) QuantizeLinear. Products of unknown shape are left out.
+    DequantizeLinear and (but for matrix products) QuantizeLinear. Of an If, the branch that is taken counts where that
+    is known, else the larger one; a Loop's body as often as it says, else once.
 
     Args:
         model: In any format, fp32 too.
-
-    Raises:
-        ModelError: A node cannot be expressed at opset 13.
+        image: Height and width where the model takes any; None: those of the run that it says it comes from, else 224.
     """
-    plain = canonical(model)
-    shapes = inferred_shapes(plain)
-    graph = Graph.of(plain)
-    total = integer = 0
-    for node in graph.nodes:
-        count = _count(node, shapes) if is_op(node, *WEIGHTED) else None
-        if count is not None:
-            total += count
-            integer += count if _on_integers(graph, node) else 0
-    return Arithmetic(total=total, int8=integer)
+    sizes = image_sizes(model, image or recorded_image_size(model) or USUAL_IMAGE)
+    batch = next((of_input[0] for of_input in sizes.values() if of_input), 1)
+    if model.functions:
+        model = onnx.inliner.inline_local_functions(model)
+    model = _readable(model)
+    count, scope = _Count(), Scope.of(model, sizes)
+    total, integer = count.of(scope, Graph.of(scope.graph))
+    if count.unknown:
+        scope = scope.knowing(run_sizes(model, sizes, _made(scope.graph)))
+        count = _Count()
+        total, integer = count.of(scope, Graph.of(scope.graph))
+    return Arithmetic(
+        total=round(total / batch),
+        int8=round(integer / batch),
+        sizes=tuple(sizes.items()),
+        unknown=count.unknown,
+        choices=tuple(count.choices),
+    )
+
+
+def _readable(model: ModelProto) -> ModelProto:
+    """Return a quantized model in the form whose shapes can be inferred; any other as it is."""
+    if quantized_format(model) == "float":
+        return model
+    try:
+        return canonical(model)
+    except ModelError:  # an operator that has no form at opset 13
+        return model
+
+
+def _made(graph: GraphProto) -> Iterator[str]:
+    """Yield what products, and nodes with graphs inside, take and give, but for inputs and constants."""
+    made = {name for node in graph.node for name in node.output if node.op_type != "Constant"}
+    for node in graph.node:
+        if product_form(node) is not None or any(True for _ in subgraphs(node)):
+            yield from (name for name in (*reads(node), *node.output) if name in made)
+
+
+class _Count:
+    """Counts graph in graph, and remembers what could not be counted and what was chosen."""
+
+    def __init__(self) -> None:
+        self.unknown = 0
+        self.choices: list[str] = []
+
+    def of(self, scope: Scope, graph: Graph) -> tuple[int, int]:
+        """Return the multiply-adds of a graph, and those of them on integers."""
+        total = integer = 0
+        for node in graph.nodes:
+            form = product_form(node)
+            if form is not None:
+                count = multiply_adds(node, form, scope.sizes)
+                self.unknown += count is None
+                total += count or 0
+                integer += (count or 0) if form.on_integers or _on_integers(graph, node) else 0
+            inner = self._inside(scope, graph, node)
+            total, integer = total + inner[0], integer + inner[1]
+        return total, integer
+
+    def _inside(self, scope: Scope, graph: Graph, node: NodeProto) -> tuple[int, int]:
+        bodies = list(scope.bodies(node))
+        if not bodies:
+            return 0, 0
+        counts = {name: self.of(body, view) for (name, body), view in zip(bodies, graph.bodies(node), strict=True)}
+        if not any(total for total, _ in counts.values()):
+            return 0, 0
+        name = f"{node.op_type} {node.name or node.output[0]}"
+        if is_op(node, "If"):
+            return self._of_branches(name, graph, node, counts)
+        turns = _turns(scope, graph, node)
+        self.choices.append(f"{name}: its body counts {'once' if turns is None else f'{turns:,} times'}")
+        total, integer = (
+            sum(counted) * (1 if turns is None else turns) for counted in zip(*counts.values(), strict=True)
+        )
+        return total, integer
+
+    def _of_branches(
+        self, name: str, graph: Graph, node: NodeProto, counts: dict[str, tuple[int, int]]
+    ) -> tuple[int, int]:
+        condition = graph.constant(node.input[0])
+        if condition is not None and condition.size == 1:
+            taken = "then_branch" if condition.item() else "else_branch"
+            self.choices.append(f"{name}: {taken} counts, the one that is taken")
+            return counts[taken]
+        largest = max(counts, key=lambda branch: counts[branch])
+        others = ", ".join(f"{total:,} in {branch}" for branch, (total, _) in counts.items() if branch != largest)
+        self.choices.append(
+            f"{name}: {largest} counts, the larger one ({counts[largest][0]:,} multiply-adds; {others})"
+        )
+        return counts[largest]
+
+
+def _turns(scope: Scope, graph: Graph, node: NodeProto) -> int | None:
+    """Return how often a body runs, or None if that is not known."""
+    if is_op(node, "Loop"):
+        most = graph.constant(node.input[0]) if node.input and node.input[0] else None
+        return int(most.item()) if most is not None and most.size == 1 else None
+    if is_op(node, "Scan"):
+        scanned = scope.sizes.get(node.input[-1])
+        return scanned[0] if scanned else None
+    return None
 
 
 def _on_integers(graph: Graph, node: NodeProto) -> bool:
@@ -66,23 +170,3 @@ def _on_integers(graph: Graph, node: NodeProto) -> bool:
         output = after[0].output[0]
     # onnxruntime has a Gemm of integers with a float result (QGemm), but no such Conv.
     return node.op_type == "Gemm" or (bool(after) and all(reader.op_type == "QuantizeLinear" for reader in after))
-
-
-def _count(node: NodeProto, shapes: dict[str, Shape]) -> int | None:
-    data, weight, result = (_sizes(shapes.get(name)) for name in (node.input[0], node.input[1], node.output[0]))
-    if data is None or weight is None or result is None:
-        return None
-    if node.op_type == "Conv":
-        return math.prod(result[2:]) * math.prod(weight)
-    if node.op_type == "ConvTranspose":
-        return math.prod(data[2:]) * math.prod(weight)
-    if node.op_type == "Gemm":
-        return math.prod(result[1:]) * weight[1 if attribute(node, "transB", 0) else 0]
-    return math.prod(result[1:]) * weight[-2 if len(weight) > 1 else 0]
-
-
-def _sizes(shape: Shape | None) -> list[int] | None:
-    """Return a shape's sizes with 1 for an open batch dimension, or None if another one is not known."""
-    if shape is None or not all(isinstance(size, int) for size in shape[1:]):
-        return None
-    return [size if isinstance(size, int) else 1 for size in shape]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from onnx import ModelProto
@@ -49,6 +50,17 @@ def facts(report: RunReport, role: str) -> dict[str, str]:
 def read_facts(model: ModelProto) -> dict[str, str]:
     """Return what this tool wrote into a model, key (with its prefix) to text; empty for other models."""
     return {entry.key: entry.value for entry in model.metadata_props if entry.key.startswith(PREFIX)}
+
+
+def recorded_image_size(model: ModelProto) -> tuple[int, int] | None:
+    """Return the height and width of the images of the run that wrote a model; None for other models."""
+    text = read_facts(model).get(f"{PREFIX}preprocessing")
+    try:
+        sizes = {} if text is None else json.loads(text)
+        side = sizes.get("crop") or sizes.get("resize")
+    except (ValueError, AttributeError):  # damaged
+        return None
+    return (side, side) if isinstance(side, int) and side > 0 else None
 
 
 def stamped(model: ModelProto, said: Mapping[str, str]) -> ModelProto:

@@ -14,6 +14,7 @@ from quantize.evaluation.inference import open_scores, scores_of
 from quantize.formats.exact import with_unsigned_weights
 from quantize.formats.float_weights import guard_float_layers
 from quantize.formats.saturation import saturating_layers
+from quantize.graph.nodes import all_nodes
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.ending import Ending
 from quantize.report.metadata import facts, stamped
@@ -86,8 +87,11 @@ def compare_formats(pair: Pair, batches: Batches, *, threads: int) -> FormatsSec
 
 
 def op_counts(path: Path) -> dict[str, int]:
-    """Return op type (``domain:type`` outside of the default domain) to the number of nodes, sorted."""
-    nodes = onnx.load(path, load_external_data=False).graph.node
+    """Return op type (``domain:type`` outside of the default domain) to the number of nodes, sorted.
+
+    Nodes inside an If, Loop or Scan count too.
+    """
+    nodes = all_nodes(onnx.load(path, load_external_data=False).graph)
     counts = Counter(f"{node.domain}:{node.op_type}" if node.domain else node.op_type for node in nodes)
     return dict(sorted(counts.items()))
 

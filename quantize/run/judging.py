@@ -61,6 +61,7 @@ def judge(built: Built) -> Judged:
             context.folder.path,
             baseline_accuracy(context.selection.evaluate_baseline(context.model)),
             baseline_accuracy(certification.evaluate_baseline(context.model)) if certification else None,
+            side=context.images.preprocessing.side,
         )
         files: tuple[tuple[Role, ModelArtifact], ...] = (("int8", pair.int8), ("qdq", pair.qdq))
         models = tuple(
@@ -70,6 +71,7 @@ def judge(built: Built) -> Judged:
                 context.folder.path,
                 _accuracy(context, context.selection, model),
                 _accuracy(context, certification, model) if certification else None,
+                side=context.images.preprocessing.side,
             )
             for role, model in files
         )
@@ -126,9 +128,20 @@ def model_section(
     run: Path,
     selection: AccuracySection,
     certification: AccuracySection | None,
+    *,
+    side: int | None = None,
 ) -> ModelSection:
-    """Return what the report says of one model file."""
-    arithmetic = arithmetic_of(artifact.proto())
+    """Return what the report says of one model file.
+
+    Args:
+        role: What it is in the run.
+        artifact: The file.
+        run: The run's folder, which its path is relative to.
+        selection: Its accuracy on the images that trials saw.
+        certification: On those that were kept from them.
+        side: Height and width of the run's images: multiply-adds of a model that takes any size are counted there.
+    """
+    arithmetic = arithmetic_of(artifact.proto(), image=None if side is None else (side, side))
     return ModelSection(
         role=role,
         file=os.path.relpath(artifact.path, run),

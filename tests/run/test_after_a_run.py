@@ -11,7 +11,7 @@ import onnx
 import pytest
 
 from quantize.cli.main import main
-from quantize.commands.models import inspect_model
+from quantize.commands.inspection import inspect_model
 from quantize.commands.verify import verify
 from quantize.errors import ExitCode, RunError
 from quantize.gate.result import Verdict

@@ -16,7 +16,7 @@ from PIL import Image
 
 from quantize.commands.benchmark import benchmark
 from quantize.commands.benchmark_subjects import BenchmarkRequest
-from quantize.commands.models import inspect_model
+from quantize.commands.inspection import inspect_model
 from quantize.commands.package import package
 from quantize.commands.predict import predict
 from quantize.commands.verify import verify

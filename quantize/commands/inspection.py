@@ -1,0 +1,200 @@
+"""What a model file contains: any valid ONNX file, whether it can be tuned or not."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from onnx import ModelProto
+
+from quantize.errors import MeasurementError, ModelError
+from quantize.formats import quantized_format
+from quantize.formats.float_weights import stored_layers
+from quantize.graph.identity import graph_sha256
+from quantize.graph.nodes import DEFAULT_DOMAINS, default_opset
+from quantize.measurement.machine.resources import Resources, measure_resources
+from quantize.measurement.timing.plan import Plan
+from quantize.models.catalog.catalog import catalog_entry_for
+from quantize.models.contract import ModelContract, describe, model_contract, real_inputs, tensor_contract
+from quantize.models.reading import read_model
+from quantize.models.refusals import refuse_unsuitable
+from quantize.provenance import sha256_bytes
+from quantize.report.integer_share import Arithmetic, arithmetic_of
+from quantize.report.metadata import PREFIX, read_facts
+from quantize.report.speed_tables import STORED, opening
+from quantize.report.table import Table
+from quantize.report.text import WIDTH, drawn
+from quantize.report.wording import NOTHING, megabytes, one_line, percent
+from quantize.run.export import op_counts
+
+_FORMATS = {"float": "fp32", "qlinear": "int8 (QLinear)", "qdq": "int8 (QDQ)", "mixed": "int8 (QLinear and QDQ)"}
+_COLUMN = 15
+_SMALL = 10_000
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A model file.
+
+    Attributes:
+        path: The file.
+        bytes: Its size.
+        sha256: Hash of its bytes.
+        graph_sha256: Hash of the model without its metadata.
+        opsets: Operator sets and their versions, the default one first, as ``13, com.microsoft 1``.
+        inputs: The inputs that are no weights, each as one reads it: name, type, shape.
+        outputs: The outputs, likewise.
+        contract: What it takes and gives as an image classifier; None if it is none.
+        refusal: Why it cannot be tuned; None if it can, or is quantized.
+        format: ``qlinear``, ``qdq``, ``mixed`` or ``float``.
+        catalog: Its name in the catalog, where its weights are known.
+        ops: Op type to number of nodes, those inside an If, Loop or Scan included.
+        arithmetic: Multiply-adds, and those in int8.
+        facts: What this tool wrote into it, key (without prefix) to text; empty for other models.
+        stored: Layers that are stored in int8 and computed in fp32.
+        opening: What opening the model takes, if it has such layers; None otherwise.
+    """
+
+    path: Path
+    bytes: int
+    sha256: str
+    graph_sha256: str
+    opsets: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    contract: ModelContract | None
+    refusal: str | None
+    format: str
+    catalog: str | None
+    ops: dict[str, int]
+    arithmetic: Arithmetic
+    facts: dict[str, str]
+    stored: tuple[str, ...] = ()
+    opening: Resources | None = None
+
+
+def inspect_model(path: Path) -> Inspection:
+    """Return what a model file is and says of itself.
+
+    Raises:
+        ModelError: It is no ONNX model, or damaged.
+    """
+    proto, content = read_model(path), path.read_bytes()
+    sha256, stored = sha256_bytes(content), stored_layers(proto)
+    entry = catalog_entry_for(proto, sha256=sha256)
+    contract: ModelContract | None = None
+    refusal, kind = None, quantized_format(proto)
+    try:
+        contract = model_contract(proto)
+        if kind == "float":
+            refuse_unsuitable(proto, str(path))
+    except ModelError as error:
+        refusal = error.problem
+    return Inspection(
+        path=path,
+        bytes=len(content),
+        sha256=sha256,
+        graph_sha256=graph_sha256(proto),
+        opsets=_opsets(proto),
+        inputs=tuple(describe(value) for value in real_inputs(proto)),
+        outputs=tuple(describe(value) for value in proto.graph.output),
+        contract=contract,
+        refusal=refusal,
+        format=kind,
+        catalog=entry.name if entry is not None else None,
+        ops=op_counts(path),
+        arithmetic=(arithmetic := arithmetic_of(proto)),
+        facts={key.removeprefix(PREFIX): value for key, value in read_facts(proto).items()},
+        stored=stored,
+        opening=_opened(proto, path, arithmetic) if stored else None,
+    )
+
+
+def _opsets(model: ModelProto) -> str:
+    others = [f"{entry.domain} {entry.version}" for entry in model.opset_import if entry.domain not in DEFAULT_DOMAINS]
+    return ", ".join([str(default_opset(model)), *others])
+
+
+def _opened(model: ModelProto, path: Path, arithmetic: Arithmetic) -> Resources | None:
+    """Return what opening a model costs, measured in a separate process; None if it takes more than one input."""
+    given = [tensor_contract(value) for value in real_inputs(model)]
+    if len(given) != 1 or given[0] is None:
+        return None
+    plan = Plan(models={"model": path}, baseline=None, control=False)
+    image = np.zeros(dict(arithmetic.sizes)[given[0].name], given[0].dtype)
+    try:
+        (resources,) = measure_resources(plan, {"model": image}, repeats=1, runs=1)
+    except MeasurementError:  # it does not run: the rest can be told all the same
+        return None
+    return resources
+
+
+def inspection_text(inspection: Inspection) -> str:
+    """Return an inspection for a terminal, 80 columns wide but for what cannot be broken."""
+    contract, arithmetic = inspection.contract, inspection.arithmetic
+    known = [
+        ("file", f"{inspection.path} ({_size(inspection.bytes)})"),
+        ("sha256", inspection.sha256),
+        ("graph", inspection.graph_sha256),
+        ("format", _FORMATS.get(inspection.format, inspection.format)),
+        ("opset", inspection.opsets),
+        ("catalog", inspection.catalog or NOTHING),
+        *(("input", text if contract is None else f"{text} {contract.input_layout}") for text in inspection.inputs),
+        *(("output", text) for text in inspection.outputs),
+        ("multiply-adds", _counted(arithmetic)),
+        *(("", sentence) for sentence in arithmetic.choices),
+    ]
+    if inspection.refusal is not None:
+        known.append(("to be tuned", f"no: {inspection.refusal}"))
+    if inspection.opening is not None:
+        known.append(
+            ("weights", f"{len(inspection.stored):,} layers {STORED}; opening it takes {opening(inspection.opening)}")
+        )
+    lines = [_row(name, text) for name, text in known]
+    lines += ["", drawn(Table("Operators", ("op", "nodes"), tuple((op, str(n)) for op, n in inspection.ops.items())))]
+    if not inspection.facts:
+        return "\n".join([*lines, "", "It carries no facts of a run: it was not written by this tool."])
+    lines += ["", "What it says of itself", *(_fact(name, text) for name, text in inspection.facts.items())]
+    return "\n".join(lines)
+
+
+def _fact(name: str, text: str) -> str:
+    """Return what a file says on a line; below its name, broken at commas, where it is too long for one."""
+    line = f"  {one_line(name) + ':':<28} {one_line(text)}"
+    if len(line) <= WIDTH:
+        return line
+    broken = one_line(text).replace(',"', ', "')
+    return f"  {one_line(name)}:\n" + textwrap.fill(
+        broken, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6, break_on_hyphens=False, break_long_words=False
+    )
+
+
+def _size(size: int) -> str:
+    return megabytes(size) if size >= _SMALL else f"{size:,} bytes"
+
+
+def _row(name: str, text: str) -> str:
+    """Return a line, its text wrapped under its own beginning."""
+    start = f"{name + ':' if name else '':<{_COLUMN}}"
+    return textwrap.fill(
+        one_line(text),
+        WIDTH,
+        initial_indent=start,
+        subsequent_indent=" " * _COLUMN,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+
+
+def _counted(arithmetic: Arithmetic) -> str:
+    """Return how many multiply-adds there are, at which input, and what is not counted."""
+    left_out = ""
+    if arithmetic.unknown:
+        products = "product" if arithmetic.unknown == 1 else "products"
+        left_out = f"; {arithmetic.unknown:,} {products} of unknown size not counted"
+    if not arithmetic.total:
+        return "none" if not left_out else "not known: no size of a product is"
+    at = " and ".join("x".join(map(str, sizes)) for _, sizes in arithmetic.sizes)
+    return f"{arithmetic.total:,} for one image, {percent(arithmetic.share, 1)} of them in int8 (input {at}){left_out}"
