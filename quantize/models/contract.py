@@ -108,10 +108,21 @@ class ModelContract:
         return batch if isinstance(batch, int) else None
 
     @property
+    def channels(self) -> int:
+        """Return the number of the image's channels."""
+        channels = self.input.shape[1 if self.input_layout == "NCHW" else 3]
+        assert isinstance(channels, int)
+        return channels
+
+    @property
     def image_size(self) -> tuple[int, int] | None:
-        """Return the (height, width) that the model insists on, or None if it takes others."""
-        height, width = self.input.shape[2:] if self.input_layout == "NCHW" else self.input.shape[1:3]
-        return (height, width) if isinstance(height, int) and isinstance(width, int) else None
+        """Return the (height, width) that the model insists on, or None if it takes others.
+
+        Images are square: a model that insists on one of the two insists on both.
+        """
+        sizes = self.input.shape[2:] if self.input_layout == "NCHW" else self.input.shape[1:3]
+        known = [size for size in sizes if isinstance(size, int)]
+        return (known[0], known[-1]) if known else None
 
 
 def model_contract(model: ModelProto, *, where: str | None = None, score_output: str | None = None) -> ModelContract:

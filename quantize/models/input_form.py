@@ -54,7 +54,7 @@ def model_input(
     """
     if dtype != PIXELS:
         images = preprocessing.normalize(crops)
-        return images if layout == "NCHW" else np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+        return np.ascontiguousarray(images if layout == "NCHW" else images.transpose(0, 2, 3, 1), dtype=dtype)
     if not preprocessing.leaves_pixels:
         raise ValueError("a model that takes pixels was given a normalization")
     pixels = crops if preprocessing.channel_order == "RGB" else crops[..., ::-1]

@@ -169,9 +169,16 @@ def _preprocessing(report: RunReport) -> list[str]:
     return [
         f"Preset: {chosen.preset or 'none'}. {crops} "
         f"Each value 0-255 becomes (value * {chosen.scale:.8g} - mean) / std with mean {_triple(chosen.mean)} and "
-        f"std {_triple(chosen.std)}, in the order R, G, B. The model takes {chosen.channel_order}, float32, "
-        "(N, 3, height, width)."
+        f"std {_triple(chosen.std)}, in the order R, G, B. The model takes {chosen.channel_order}, "
+        f"{_input(report)}."
     ]
+
+
+def _input(report: RunReport) -> str:
+    """Return the type and shape of what the files take, which is what the given model takes."""
+    given, channels = report.source, len(report.preprocessing.mean)
+    shape = f"height, width, {channels}" if given.input_layout == "NHWC" else f"{channels}, height, width"
+    return f"{given.input_dtype or 'float32'}, (N, {shape})"
 
 
 def _triple(values: Sequence[float]) -> str:

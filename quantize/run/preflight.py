@@ -145,6 +145,7 @@ def prepare_run(
         model=clean.model,
         whole=clean.whole,
         ending=clean.ending,
+        form=clean.form,
         images=images,
         stages=stages,
         progress=progress,
