@@ -151,8 +151,10 @@ def _simplified(model: ModelProto, opset: int, where: str) -> ModelProto:
     fold_constants(graph)
     remove_pass_through(graph)
     remove_dead_code(graph)
-    if model_contract(model).input_layout == "NHWC":
+    contract = model_contract(model)
+    if contract.input_layout == "NHWC":
         take_channels_first(graph)
+    graph.proto.input[0].type.tensor_type.shape.dim[1].dim_value = contract.channels
     graph = cancel_transposes(graph)
     merge_padding(graph)
     fold_affine(graph)

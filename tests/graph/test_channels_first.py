@@ -65,7 +65,7 @@ PER_CHANNEL = noise(2, 3)
 BEFORE_THE_CONV: dict[str, Case] = {
     "nothing": ([turn("x", "first", TO_FIRST)], {}, 13),
     "a mean by channel": ([node("Sub", "x", "m", "a"), turn("a", "first", TO_FIRST)], {"m": PER_CHANNEL}, 13),
-    "one scale for all": ([node("Mul", "s", "x", "a"), turn("a", "first", TO_FIRST)], {"s": np.array([2], np.float32)}, 13),
+    "one scale for all": ([node("Mul", "s", "x", "a"), turn("a", "first", TO_FIRST)], {"s": noise(7, 1)}, 13),
     "padding": (
         [node("Pad", "x", "p", "a"), turn("a", "first", TO_FIRST)],
         {"p": np.array([0, 1, 2, 0, 0, 3, 4, 0], np.int64)},

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import ModelProto, helper
+from onnx import ModelProto, helper, numpy_helper
 
 from quantize.commands.benchmark import benchmark
 from quantize.commands.benchmark_subjects import BenchmarkRequest
@@ -37,6 +37,24 @@ def channels_last() -> ModelProto:
     model.graph.input[0].CopyFrom(helper.make_tensor_value_info("pixels", onnx.TensorProto.FLOAT, shape))
     model.graph.node[0].input[0] = "turned"
     model.graph.node.insert(0, helper.make_node("Transpose", ["pixels"], ["turned"], "turn", perm=[0, 3, 1, 2]))
+    return model
+
+
+def of_grey() -> ModelProto:
+    """Return the classifier for one channel: its first layer takes the same grey for all three."""
+    model = colours()
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 1
+    for weight in model.graph.initializer:
+        if weight.name == "w1":
+            weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight).sum(axis=1, keepdims=True), "w1"))
+    return model
+
+
+def of_any_size(*, channels: int | str = 3) -> ModelProto:
+    """Return the classifier for images of any size, which it pools."""
+    model = colours()
+    shape = ["N", channels, "height", "width"]
+    model.graph.input[0].CopyFrom(helper.make_tensor_value_info("pixels", onnx.TensorProto.FLOAT, shape))
     return model
 
 
@@ -104,8 +122,8 @@ def signal_to_noise(source: ModelArtifact, file: ModelArtifact, config: RunConfi
     return float(np.median(10 * np.log10(np.square(both[0]).sum(axis=1) / noise)))
 
 
-def native(configured: Configured, **changes: object) -> RunConfig:
-    return configured({"tuning.engine": "native", "rewrites": "default", **changes})
+def native(configured: Configured, changes: dict[str, object] | None = None) -> RunConfig:
+    return configured({"tuning.engine": "native", "rewrites": "default", **(changes or {})})
 
 
 def test_channels_last_stay_last_and_the_turn_is_of_integers(tuned: Tuned, configured: Configured) -> None:
@@ -117,3 +135,31 @@ def test_channels_last_stay_last_and_the_turn_is_of_integers(tuned: Tuned, confi
     assert [node.op_type for node in nodes][:2] == ["QuantizeLinear", "Transpose"]
     assert result.report.source.input_layout == "NHWC"
     assert result.report.baseline.ops["Transpose"] == 1
+
+
+@pytest.mark.parametrize("contract", ["as-is", "uint8-nhwc"])
+def test_one_channel_is_of_grey_crops(tuned: Tuned, configured: Configured, contract: str) -> None:
+    config = native(configured, {"preprocessing.channel_order": None, "data.labels": None, "input_contract": contract})
+    result = tuned(of_grey(), config)
+
+    section = result.report.preprocessing
+    assert (section.channel_order, section.mean, section.std) == ("L", (0.0,), (1.0,))
+    if contract == "as-is":
+        check_files(result, config)
+        return
+    file = ModelArtifact.load(result.run / result.report.model("int8").file)
+    assert (file.contract.input.dtype, file.contract.input.shape) == ("uint8", ("N", SIDE, SIDE, 1))
+    assert {line.verdict for line in verify(file.path).lines} == {"pass"}
+
+
+@pytest.mark.parametrize("channels", [3, "channels"])
+def test_a_model_of_any_size_keeps_it_and_the_settings_give_the_crop(
+    tuned: Tuned, configured: Configured, channels: int | str
+) -> None:
+    config = native(configured)
+    result = tuned(of_any_size(channels=channels), config)
+
+    check_files(result, config)
+    file = ModelArtifact.load(result.run / result.report.model("qdq").file)
+    assert file.contract.input.shape[2:] == ("height", "width")
+    assert result.report.preprocessing.resize == SIDE
