@@ -39,7 +39,7 @@ def collect(
 
     Args:
         model: The fp32 model.
-        batches: Images as the model takes them, float32 (N, 3, H, W) or (N, H, W, 3).
+        batches: Images as the model takes them, float32 (N, C, H, W).
         threads: Intra-op threads of the session; counting takes one more.
         fingerprints: What the result is recorded to come from.
         progress: Called after each image.

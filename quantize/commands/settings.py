@@ -26,7 +26,7 @@ class PreprocessingSettings(TypedDict, total=False):
     resize_mode: Literal["square", "shorter"]
     crop: int
     interpolation: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
-    channel_order: Literal["RGB", "BGR"]
+    channel_order: Literal["RGB", "BGR", "L"]
     scale: float
     mean: Sequence[float]
     std: Sequence[float]

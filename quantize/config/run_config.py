@@ -69,7 +69,9 @@ class PreprocessingBlock(Block):
     interpolation: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"] | None = Field(
         default=None, description="How resizing computes a pixel."
     )
-    channel_order: Literal["RGB", "BGR"] | None = Field(default=None, description="The model's channel order.")
+    channel_order: Literal["RGB", "BGR", "L"] | None = Field(
+        default=None, description="The model's channel order; L is one channel of grey."
+    )
     scale: Factor | None = Field(default=None, description="What a pixel, 0-255, is multiplied with first.")
     mean: Triple | None = Field(default=None, description="What is subtracted then.")
     std: PositiveTriple | None = Field(default=None, description="What it is divided by then.")

@@ -22,7 +22,7 @@ class Batch:
 
     Attributes:
         ids: The images' names; every prediction leads back to a file.
-        images: (N, 3, H, W) float32, normalized, contiguous.
+        images: (N, C, H, W) float32, normalized, contiguous.
         labels: (N,) int64, or None if the data has no labels.
     """
 
@@ -81,7 +81,7 @@ Labels = npt.NDArray[np.int64]
 class CalibrationDataLoader:
     """A calibration set for Neural Compressor (iterates ``(input, label)``) and onnxruntime (``get_next``).
 
-    Inputs are (N, 3, H, W) float32; labels (N,) int64, or None if the data has none. Every iteration starts anew;
+    Inputs are (N, C, H, W) float32; labels (N,) int64, or None if the data has none. Every iteration starts anew;
     ``get_next`` has a place of its own, which ``rewind`` sets back.
 
     Attributes:

@@ -36,7 +36,7 @@ def variants(asked: Preprocessing, size: tuple[int, int] | None) -> tuple[Varian
     others: list[Variant] = []
     for change, changed in _changes(asked):
         try:
-            sized = changed.for_input_size(*(size or (asked.side, asked.side)))
+            sized = changed.for_input(size or (asked.side, asked.side), asked.channels)
         except ConfigError:
             continue
         if sized.fingerprint not in seen:
@@ -49,7 +49,8 @@ def _changes(asked: Preprocessing) -> Iterator[tuple[str, Preprocessing]]:
     def but(**parts: Any) -> Preprocessing:
         return asked.model_copy(update={"preset": None, **parts})
 
-    yield "channels in the other order", but(channel_order="RGB" if asked.channel_order == "BGR" else "BGR")
+    if asked.channels > 1:
+        yield "channels in the other order", but(channel_order="RGB" if asked.channel_order == "BGR" else "BGR")
     yield "scale 1", but(scale=1.0)
     yield "scale 1/255", but(scale=1 / 255)
     yield "both sides resized, nothing cut off", but(resize_mode="square", resize=None, crop=None)
@@ -63,8 +64,7 @@ def _changes(asked: Preprocessing) -> Iterator[tuple[str, Preprocessing]]:
 def flags(preprocessing: Preprocessing, asked: Preprocessing) -> str:
     """Return the flags that give a preprocessing: its preset's, or those of the parts that differ from ``asked``."""
     for name, preset in PRESETS.items():
-        side = preprocessing.side
-        if preset.for_input_size(side, side).fingerprint == preprocessing.fingerprint:
+        if _is_preset(preprocessing, preset):
             return f"--preset {name}"
     start = f"--preset {asked.preset} " if asked.preset else ""
     return start + " ".join(
@@ -72,6 +72,14 @@ def flags(preprocessing: Preprocessing, asked: Preprocessing) -> str:
         for part in _PARTS
         if getattr(preprocessing, part) != getattr(asked, part) and getattr(preprocessing, part) is not None
     )
+
+
+def _is_preset(preprocessing: Preprocessing, preset: Preprocessing) -> bool:
+    try:
+        sized = preset.for_input((preprocessing.side, preprocessing.side), preprocessing.channels)
+    except ConfigError:
+        return False
+    return sized.fingerprint == preprocessing.fingerprint
 
 
 def differences(asked: Preprocessing, other: Preprocessing) -> str:

@@ -37,7 +37,7 @@ def open_scores(model: ModelArtifact, *, threads: int = 1, exact: bool = False) 
 
 
 def scores_of(session: Any, contract: ModelContract, images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return float32 (N, classes), the model's scores of ``images`` (N, 3, H, W) float32.
+    """Return float32 (N, classes), the model's scores of ``images`` (N, C, H, W) float32.
 
     A model of a fixed batch size gets its batches, the last one filled up with copies that are thrown away.
 

@@ -52,11 +52,10 @@ def probe_presets(
     """
     step = max(1, len(images) // _PROBE_IMAGES)
     few = images.subset(range(0, len(images), step)[:_PROBE_IMAGES])
-    height, width = model.contract.image_size or (None, None)
     fits = []
     for name, preset in PRESETS.items():
         try:
-            preprocessing = preset.for_input_size(height, width)
+            preprocessing = preset.for_input(model.contract.image_size, model.contract.channels)
         except ConfigError:
             continue
         crops = crop_images(few, preprocessing, cache, workers=workers, skip_unreadable=True, progress=progress)

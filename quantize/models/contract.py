@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from onnx import ModelProto, ValueInfoProto, helper
 
 from quantize.errors import ModelError
+from quantize.graph.nodes import attribute, is_op
 from quantize.graph.shapes import Shape, declared_shape
 from quantize.graph.view import Graph
 from quantize.models.score_tensor import describe, score_tensor
@@ -57,6 +58,8 @@ def score_kind(model: ModelProto, scores: str | None = None) -> ScoreKind:
 
 
 Layout = Literal["NCHW", "NHWC"]
+CHANNELS = (3, 1)
+"""Numbers of channels that an image may have: colours, or grey."""
 
 
 @dataclass(frozen=True)
@@ -108,10 +111,21 @@ class ModelContract:
         return batch if isinstance(batch, int) else None
 
     @property
+    def channels(self) -> int:
+        """Return the number of the image's channels."""
+        channels = self.input.shape[1 if self.input_layout == "NCHW" else 3]
+        assert isinstance(channels, int)
+        return channels
+
+    @property
     def image_size(self) -> tuple[int, int] | None:
-        """Return the (height, width) that the model insists on, or None if it takes others."""
-        height, width = self.input.shape[2:] if self.input_layout == "NCHW" else self.input.shape[1:3]
-        return (height, width) if isinstance(height, int) and isinstance(width, int) else None
+        """Return the (height, width) that the model insists on, or None if it takes others.
+
+        Images are square: a model that insists on one of the two insists on both.
+        """
+        sizes = self.input.shape[2:] if self.input_layout == "NCHW" else self.input.shape[1:3]
+        known = [size for size in sizes if isinstance(size, int)]
+        return (known[0], known[-1]) if known else None
 
 
 def model_contract(model: ModelProto, *, where: str | None = None, score_output: str | None = None) -> ModelContract:
@@ -162,7 +176,7 @@ def tensor_contract(value: ValueInfoProto, inferred: Shape | None = None) -> Ten
 
 def _image_input(model: ModelProto, where: str | None) -> tuple[TensorContract, Layout]:
     inputs = real_inputs(model)
-    expected = "one image input of shape [N, 3, height, width]"
+    expected = "one image input of shape [N, 3, height, width] or [N, height, width, 3], or of one channel"
     if len(inputs) != 1:
         raise ModelError(
             "the model does not take one image",
@@ -173,13 +187,27 @@ def _image_input(model: ModelProto, where: str | None) -> tuple[TensorContract, 
     contract = tensor_contract(inputs[0])
     if contract is None or len(contract.shape) != 4:
         raise ModelError("the model's input is no image", where=where, found=describe(inputs[0]), expected=expected)
-    if contract.shape[1] == 3:
-        return contract, "NCHW"
-    if contract.shape[3] == 3:
-        return contract, "NHWC"
+    if not isinstance(contract.shape[1], int) and not isinstance(contract.shape[3], int):
+        contract = _with_channels_of_conv(model, contract)
+    for channels in CHANNELS:
+        if contract.shape[1] == channels:
+            return contract, "NCHW"
+        if contract.shape[3] == channels:
+            return contract, "NHWC"
     raise ModelError(
-        "the model's input has no dimension of three colour channels",
+        "the model's input has no dimension of three colour channels, or of one",
         where=where,
         found=describe(inputs[0]),
         expected=expected,
     )
+
+
+def _with_channels_of_conv(model: ModelProto, image: TensorContract) -> TensorContract:
+    """Return an input of unknown channels, all dimensions being symbolic, with those of the Conv that reads it."""
+    graph = Graph.of(model)
+    for node in graph.consumers(image.name):
+        weight = graph.tensor(node.input[1]) if is_op(node, "Conv") else None
+        if weight is not None and len(weight.dims) == 4:
+            batch, _, *sizes = image.shape
+            return replace(image, shape=(batch, weight.dims[1] * attribute(node, "group", 1), *sizes))
+    return image

@@ -11,6 +11,7 @@ from onnx import ModelProto
 
 from quantize.errors import ModelError
 from quantize.models.contract import ModelContract, model_contract
+from quantize.models.input_form import in_form
 from quantize.models.session import RUNTIME_ERRORS, open_session
 
 RUN_ERRORS: tuple[type[Exception], ...] = (*RUNTIME_ERRORS, ValueError)
@@ -38,7 +39,7 @@ class Scorer:
         return cls(session, model_contract(model, where=where))
 
     def scores(self, images: NDArray[np.float32], batch_size: int) -> NDArray[np.float32]:
-        """Return the scores, float32 (N, classes), of images, float32 (N, 3, H, W).
+        """Return the scores, float32 (N, classes), of images, float32 (N, C, H, W).
 
         The last batch is filled up with its last image where the model insists on a size.
 
@@ -50,7 +51,7 @@ class Scorer:
         for start in range(0, len(images), size):
             part = images[start : start + size]
             missing = size - len(part) if self.contract.fixed_batch else 0
-            fed = np.concatenate([part, np.repeat(part[-1:], missing, axis=0)])
+            fed = in_form(self.contract, np.concatenate([part, np.repeat(part[-1:], missing, axis=0)]))
             (scores,) = self.session.run([self.contract.output.name], {self.contract.input.name: fed})
             if len(scores) != len(fed) or scores.size != len(fed) * self.contract.classes:
                 raise ValueError(f"scores of shape {scores.shape} for {len(fed)} images")
@@ -65,7 +66,7 @@ class Reference:
 
     Attributes:
         contract: The model's.
-        images: float32 (2, 3, H, W).
+        images: float32 (2, C, H, W).
         scores: float32 (2, classes).
     """
 
@@ -104,12 +105,12 @@ class Reference:
 
 
 def check_images(contract: ModelContract) -> NDArray[np.float32]:
-    """Return two images, always the same, that a model takes: float32 (2, 3, H, W).
+    """Return two images, always the same, that a model takes (``in_form``): float32 (2, C, H, W).
 
     One has values as after a division by the standard deviation, one as after subtracting means from 0-255.
     """
-    height, width = (size if isinstance(size, int) else _ANY_SIZE for size in contract.input.shape[2:])
-    noise = np.random.default_rng(0).standard_normal((len(_SPREADS), 3, height, width))
+    height, width = contract.image_size or (_ANY_SIZE, _ANY_SIZE)
+    noise = np.random.default_rng(0).standard_normal((len(_SPREADS), contract.channels, height, width))
     images: NDArray[np.float32] = (noise * np.reshape(_SPREADS, (-1, 1, 1, 1))).astype(np.float32)
     return images
 

@@ -23,7 +23,7 @@ def in_form(contract: ModelContract, images: NDArray[np.float32]) -> NDArray[Any
 
     Args:
         contract: The model's.
-        images: float32 (N, 3, H, W), normalized as the model wants; for a model that takes pixels these are whole
+        images: float32 (N, C, H, W), normalized as the model wants; for a model that takes pixels these are whole
             values in 0-255, so that nothing is lost.
     """
     laid = images.transpose(0, 2, 3, 1) if contract.input_layout == "NHWC" else images
@@ -45,7 +45,7 @@ def model_input(
 
     Args:
         preprocessing: How the model's input is made.
-        crops: uint8 (N, H, W, 3), RGB.
+        crops: uint8 (N, H, W, C), RGB or grey.
         layout: Of the model's input.
         dtype: Of the model's input.
 
@@ -54,8 +54,8 @@ def model_input(
     """
     if dtype != PIXELS:
         images = preprocessing.normalize(crops)
-        return images if layout == "NCHW" else np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+        return np.ascontiguousarray(images if layout == "NCHW" else images.transpose(0, 2, 3, 1), dtype=dtype)
     if not preprocessing.leaves_pixels:
         raise ValueError("a model that takes pixels was given a normalization")
-    pixels = crops if preprocessing.channel_order == "RGB" else crops[..., ::-1]
+    pixels = crops[..., ::-1] if preprocessing.channel_order == "BGR" else crops
     return np.ascontiguousarray(pixels if layout == "NHWC" else pixels.transpose(0, 3, 1, 2))

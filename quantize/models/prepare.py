@@ -13,6 +13,7 @@ import onnx.shape_inference
 from onnx import GraphProto, ModelProto, helper
 
 from quantize.errors import ModelError
+from quantize.graph.channels_first import cancel_transposes, take_channels_first
 from quantize.graph.cleaning import (
     free_initializers,
     name_nodes,
@@ -31,6 +32,7 @@ from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.contract import model_contract
 from quantize.models.ending import Ending, cut, exposed
 from quantize.models.equivalence import RUN_ERRORS, Reference
+from quantize.models.given_form import GivenForm
 from quantize.models.folding import fold_constants
 from quantize.models.reading import read_model
 from quantize.models.refusals import refuse_unsuitable
@@ -54,11 +56,13 @@ class PreparedModel:
     Attributes:
         model: The model, whose first output is its scores; nothing in it is computed from them.
         ending: What its file gives beyond that; None: nothing.
-        whole: The model with its ending: the baseline of the written files, which end the same.
+        form: The layout and the types that its file takes and gives.
+        whole: The model with its ending and in its form: the baseline of the written files, which have both.
     """
 
     model: ModelArtifact
     ending: Ending | None
+    form: GivenForm
     whole: ModelArtifact
 
 
@@ -74,6 +78,7 @@ def prepare_whole(
 ) -> PreparedModel:
     """Write the clean form of an fp32 image classifier, after proving that it computes the same.
 
+    It takes float32 with the channels first, whatever the source takes.
     Weights that are graph inputs are freed, and what the graph computes from constants is stored. Dropout, Identity,
     dead nodes, unread inputs, unused operator sets and stored shapes go. Sum of two becomes Add. Padding with zeros and
     BatchNormalization become part of the neighbouring Conv; the factors of a Gemm become part of its weight and bias.
@@ -88,8 +93,8 @@ def prepare_whole(
         score_output: The output that holds the scores, where several could.
 
     Returns:
-        The written model. The same source gives the same bytes. Where its file gives more than scores, the whole
-        model lies beside it.
+        The written model. The same source gives the same bytes. Where its file gives more than scores, or has another
+        form, the whole model lies beside it.
 
     Raises:
         ModelError: The file cannot be taken, for the reason that the error says.
@@ -97,6 +102,7 @@ def prepare_whole(
     """
     where = str(source)
     model = _readable(read_model(source))
+    given = model
     refuse_unsuitable(model, where, score_output=score_output)
     outputs = tuple(value.name for value in model.graph.output)
     contract = model_contract(model, where=where, score_output=score_output)
@@ -111,13 +117,15 @@ def prepare_whole(
     _refuse_invalid(prepared, where)
     core, ending = cut(prepared, outputs)
     written = save_model(core, destination)
-    if ending is None:
-        return PreparedModel(written, None, written)
-    return PreparedModel(written, ending, save_model(ending.attached(core), _whole_path(destination)))
+    form = GivenForm.of(given, contract)
+    if ending is None and form.is_plain:
+        return PreparedModel(written, None, form, written)
+    whole = form.applied(core if ending is None else ending.attached(core))
+    return PreparedModel(written, ending, form, save_model(whole, _whole_path(destination)))
 
 
 def _whole_path(destination: Path) -> Path:
-    """Return where a prepared model lies with its ending."""
+    """Return where a prepared model lies with its ending and in its form."""
     return destination.with_stem(f"{destination.stem}-whole")
 
 
@@ -143,6 +151,11 @@ def _simplified(model: ModelProto, opset: int, where: str) -> ModelProto:
     fold_constants(graph)
     remove_pass_through(graph)
     remove_dead_code(graph)
+    contract = model_contract(model)
+    if contract.input_layout == "NHWC":
+        take_channels_first(graph)
+    graph.proto.input[0].type.tensor_type.shape.dim[1].dim_value = contract.channels
+    graph = cancel_transposes(graph)
     merge_padding(graph)
     fold_affine(graph)
     plain_gemms(graph)

@@ -36,7 +36,7 @@ def refuse_unsuitable(model: ModelProto, where: str, *, score_output: str | None
 
     Raises:
         ModelError: It is quantized already, in half precision or in training mode, gives sequences, does not take one
-            NCHW float32 image, or does not give class scores in float32.
+            float32 image, or does not give class scores in float32.
     """
     nodes = list(all_nodes(model.graph))
     _refuse_quantized(nodes, where)
@@ -51,14 +51,6 @@ def refuse_unsuitable(model: ModelProto, where: str, *, score_output: str | None
             found=describe(real_inputs(model)[0]),
             expected="an image of float32",
             advice="give the fp32 model that it was made from; --input_contract makes int8 models that take pixels",
-        )
-    if contract.input_layout != "NCHW":
-        raise ModelError(
-            "the model takes images with the channels last (NHWC)",
-            where=where,
-            found=describe(real_inputs(model)[0]),
-            expected="an input of shape [N, 3, height, width]",
-            advice="export it with the channels first (tf2onnx: --inputs-as-nchw)",
         )
     for kind, tensor in (("input", contract.input), ("output", contract.output)):
         if tensor.dtype != "float32":

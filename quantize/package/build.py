@@ -67,8 +67,10 @@ def make_sample(model: ModelArtifact, preprocessing: Preprocessing) -> Sample:
     side = preprocessing.side
     coarse = np.random.default_rng(0).integers(0, 256, (_COARSE, _COARSE, 3), dtype=np.uint8)
     picture = Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC)
+    if preprocessing.channels == 1:
+        picture = picture.convert("L")
     contract = model.contract
-    image = in_form(contract, preprocessing.normalize(np.asarray(picture)[np.newaxis]))
+    image = in_form(contract, preprocessing.normalize(np.asarray(picture).reshape(1, side, side, -1)))
     image = np.repeat(image, contract.fixed_batch or 1, axis=0)
     return Sample(
         input=numpy_helper.from_array(image, contract.input.name),

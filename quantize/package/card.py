@@ -22,7 +22,7 @@ _COLUMNS = (
     "Top-1 accuracy (%)",
     "Top-5 accuracy (%)",
 )
-_PIXEL_LAYOUTS = {"uint8-nhwc": "(N, height, width, 3)", "uint8-nchw": "(N, 3, height, width)"}
+_PIXEL_LAYOUTS = {"uint8-nhwc": "NHWC", "uint8-nchw": "NCHW"}
 _KINDS = {"fp32": "", "int8": "-int8", "qdq": "-qdq"}
 
 
@@ -163,15 +163,26 @@ def _preprocessing(report: RunReport) -> list[str]:
     if contract in _PIXEL_LAYOUTS:
         return [
             f"{crops} The model takes the pixels as they are, {chosen.channel_order}, uint8, "
-            f"{_PIXEL_LAYOUTS[contract]}: the normalization is folded into its first Conv, and so it is in the fp32 "
-            f"model of the table ({PurePath(report.baseline.file).name})."
+            f"{_shape(report, _PIXEL_LAYOUTS[contract])}: the normalization is folded into its first Conv, and so it "
+            f"is in the fp32 model of the table ({PurePath(report.baseline.file).name})."
         ]
+    colours = ", in the order R, G, B" if len(chosen.mean) > 1 else ""
     return [
         f"Preset: {chosen.preset or 'none'}. {crops} "
         f"Each value 0-255 becomes (value * {chosen.scale:.8g} - mean) / std with mean {_triple(chosen.mean)} and "
-        f"std {_triple(chosen.std)}, in the order R, G, B. The model takes {chosen.channel_order}, float32, "
-        "(N, 3, height, width)."
+        f"std {_triple(chosen.std)}{colours}. The model takes {chosen.channel_order}, "
+        f"{_input(report)}."
     ]
+
+
+def _input(report: RunReport) -> str:
+    """Return the type and shape of what the files take, which is what the given model takes."""
+    return f"{report.source.input_dtype or 'float32'}, {_shape(report, report.source.input_layout)}"
+
+
+def _shape(report: RunReport, layout: str | None) -> str:
+    channels = len(report.preprocessing.mean)
+    return f"(N, height, width, {channels})" if layout == "NHWC" else f"(N, {channels}, height, width)"
 
 
 def _triple(values: Sequence[float]) -> str:

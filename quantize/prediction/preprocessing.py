@@ -71,7 +71,8 @@ def model_preprocessing(model: ModelArtifact, asked: PreprocessingBlock) -> tupl
     contract, known = input_contract_in(proto), preprocessing_in(proto, where=str(model.path))
     if contract is not None and known is not None:
         folded = {key: getattr(known, key) for key in _NORMALIZATION}
-        chosen = Preprocessing.model_validate({**chosen.model_dump(), **folded, **own, "preset": None})
+        parts = {**chosen.model_dump(exclude={"preset"}), **folded, **own}
+        chosen = choose_preprocessing(parts, model.contract.channels)
         origin = f"{origin}; normalization by the model's input contract '{contract}'"
     elif takes_pixels(model.contract):
         order = {key: value for key, value in own.items() if key == "channel_order"}
@@ -85,8 +86,7 @@ def model_preprocessing(model: ModelArtifact, asked: PreprocessingBlock) -> tupl
             expected="none: its input is of type uint8",
             advice="leave out --scale, --mean and --std",
         )
-    height, width = model.contract.image_size or (None, None)
-    return chosen.for_input_size(height, width), origin
+    return chosen.for_input(model.contract.image_size, model.contract.channels), origin
 
 
 def input_of(model: ModelArtifact) -> tuple[str | None, str]:
@@ -142,7 +142,7 @@ def _crop_words(preprocessing: Preprocessing) -> str:
 def _chosen(model: ModelArtifact, asked: PreprocessingBlock) -> tuple[Preprocessing, str]:
     given = asked.given()
     if "preset" in given:
-        return choose_preprocessing(given), f"'{asked.preset}', as asked"
+        return choose_preprocessing(given, model.contract.channels), f"'{asked.preset}', as asked"
     proto = model.proto()
     known, origin = preprocessing_in(proto, where=str(model.path)), "from the model's metadata"
     if known is None:
@@ -150,11 +150,12 @@ def _chosen(model: ModelArtifact, asked: PreprocessingBlock) -> tuple[Preprocess
         known = entry.chosen_preprocessing() if entry is not None else None
         origin = f"of {entry.name} in the catalog" if entry is not None else ""
     if known is not None:
-        chosen = Preprocessing.model_validate({**known.model_dump(), **given})
+        chosen = choose_preprocessing({**known.model_dump(exclude={"preset"}), **given}, model.contract.channels)
+        chosen = chosen.model_copy(update={"preset": known.preset})
         origin = f"'{known.preset}', {origin}" if known.preset else origin
         return chosen, origin + (", changed as asked" if given else "")
     if given:
-        return choose_preprocessing(given), "as asked"
+        return choose_preprocessing(given, model.contract.channels), "as asked"
     raise ConfigError(
         "nothing says which preprocessing this model takes",
         where=str(model.path),

@@ -48,7 +48,7 @@ class DataSection(Section):
 
 
 class PreprocessingSection(Section):
-    """How an image becomes the model's input: ``(value * scale - mean) / std``, RGB, then the swap to BGR."""
+    """How an image becomes the model's input: ``(value * scale - mean) / std``, RGB or grey, then the swap to BGR."""
 
     preset: str | None
     resize: int | None
@@ -57,8 +57,8 @@ class PreprocessingSection(Section):
     interpolation: str
     channel_order: str
     scale: float
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
 
 def preprocessing_name(section: PreprocessingSection) -> str:
@@ -68,10 +68,21 @@ def preprocessing_name(section: PreprocessingSection) -> str:
     """
     if section.preset is not None:
         whole = PRESETS.get(section.preset)
-        changed = [part for part in _PARTS if whole is not None and getattr(section, part) != getattr(whole, part)]
-        return section.preset + (f" with another {', '.join(changed)}" if changed else "")
-    pixels = (section.scale, section.mean, section.std) == (1.0, (0.0,) * 3, (1.0,) * 3)
+        grey = ("channel_order",) if section.channel_order == "L" else ()
+        changed = [
+            part
+            for part in _PARTS
+            if whole is not None and part not in grey and _values(section, part) != _values(whole, part)
+        ]
+        return section.preset + (f" with another {', '.join(changed)}" if changed else "") + (", grey" if grey else "")
+    pixels = section.scale == 1.0 and not any(section.mean) and set(section.std) == {1.0}
     return f"none: {section.channel_order} pixels as they are" if pixels else "custom"
+
+
+def _values(preprocessing: object, part: str) -> object:
+    """Return a part of a preprocessing; a number for grey is the same as three of it for the colours."""
+    value = getattr(preprocessing, part)
+    return value * 3 if isinstance(value, tuple) and len(value) == 1 else value
 
 
 class InputContractSection(Section):

@@ -78,8 +78,8 @@ def names_of(classes: int) -> Sequence[str] | None:
 
 
 def thumbnail(crop: npt.NDArray[np.uint8]) -> str:
-    """Return a crop, uint8 (H, W, 3) RGB, as a JPEG of at most 112 pixels a side in base 64."""
-    image = Image.fromarray(crop)
+    """Return a crop, uint8 (H, W, C), RGB or grey, as a JPEG of at most 112 pixels a side in base 64."""
+    image = Image.fromarray(crop.squeeze(axis=2) if crop.shape[2] == 1 else crop)
     image.thumbnail((_SIDE, _SIDE))
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=_QUALITY)

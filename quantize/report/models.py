@@ -95,6 +95,9 @@ class SourceSection(Section):
         opset: Version of the default operator set.
         catalog: Name in the catalog, where the weights are known.
         published: What was published of these weights; empty where nothing is known.
+        input_layout: Where the channels of its image stand; None in reports that do not say so.
+        input_dtype: The type of its image.
+        output_dtype: The type of its scores.
     """
 
     path: str
@@ -103,6 +106,9 @@ class SourceSection(Section):
     opset: int
     catalog: str | None
     published: tuple[PublishedSection, ...] = ()
+    input_layout: str | None = None
+    input_dtype: str | None = None
+    output_dtype: str | None = None
 
 
 class FormatsSection(Section):

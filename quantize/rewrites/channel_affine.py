@@ -12,7 +12,6 @@ from quantize.data.preprocessing import PRESETS, Preprocessing
 
 InputContract = Literal["as-is", "imagenet", "uint8-nchw", "uint8-nhwc"]
 CONTRACTS: tuple[InputContract, ...] = ("as-is", "imagenet", "uint8-nchw", "uint8-nhwc")
-CHANNELS = 3
 
 
 @dataclass(frozen=True)
@@ -20,8 +19,8 @@ class ChannelAffine:
     """``native[k] = factor[k] * given[order[k]] + shift[k]`` for the channels k of the model's own input.
 
     Attributes:
-        factor: float64 (3,).
-        shift: float64 (3,).
+        factor: float64 (C,).
+        shift: float64 (C,).
         order: Where each of the model's channels stands in the contract's input, which is RGB.
     """
 
@@ -34,19 +33,19 @@ class ChannelAffine:
         """Return how a model's own input follows from a contract's."""
         given = PRESETS["imagenet"] if contract == "imagenet" else None
         scale, mean, std = (
-            (1.0, np.zeros(3), np.ones(3))
+            (1.0, np.zeros(preprocessing.channels), np.ones(preprocessing.channels))
             if given is None
             else (given.scale, np.array(given.mean), np.array(given.std))
         )
         factor = preprocessing.scale * std / (scale * np.array(preprocessing.std))
         shift = (preprocessing.scale * mean / scale - np.array(preprocessing.mean)) / np.array(preprocessing.std)
-        order = (0, 1, 2) if preprocessing.channel_order == "RGB" else (2, 1, 0)
+        order = tuple(range(preprocessing.channels))[:: -1 if preprocessing.channel_order == "BGR" else 1]
         return cls(factor[list(order)], shift[list(order)], order)
 
     @property
     def padding(self) -> NDArray[np.float64]:
         """Return what stands for a native zero, by channel of the contract's input."""
-        zero = np.empty(CHANNELS)
+        zero = np.empty(len(self.order))
         zero[list(self.order)] = -self.shift / self.factor
         return zero
 
@@ -54,10 +53,10 @@ class ChannelAffine:
     def is_identity(self) -> bool:
         """Return whether both inputs are the same."""
         same = np.allclose(self.factor, 1.0, rtol=1e-7) and np.allclose(self.shift, 0.0, atol=1e-7)
-        return same and self.order == (0, 1, 2)
+        return same and self.order == tuple(range(len(self.order)))
 
     def reordered(self, weight: NDArray[Any]) -> NDArray[Any]:
-        """Return a weight (M, 3, kH, kW) with its input channels in the order of the contract's input."""
+        """Return a weight (M, C, kH, kW) with its input channels in the order of the contract's input."""
         turned = np.empty_like(weight)
         turned[:, list(self.order)] = weight
         return turned
@@ -72,7 +71,7 @@ class ChannelAffine:
 def contract_input(
     contract: InputContract, preprocessing: Preprocessing, crops: NDArray[np.uint8]
 ) -> NDArray[np.float32] | NDArray[np.uint8]:
-    """Return what a model with a contract takes for crops (N, H, W, 3), RGB, 0-255."""
+    """Return what a model with a contract takes for crops (N, H, W, C), RGB or grey, 0-255."""
     if contract == "uint8-nhwc":
         return crops
     if contract == "uint8-nchw":

@@ -38,7 +38,7 @@ def fold_nearest(
         model: The quantized model.
         contract: What it shall take.
         preprocessing: What its own input is made with.
-        crops: Images (N, H, W, 3), RGB, 0-255.
+        crops: Images (N, H, W, C), RGB or grey, 0-255.
         fp32: The model that it was made from: the one of its foldings whose scores are nearest to this one's is taken.
         references: See ``fold_input_contract``; None rounds the integers that the engine chose.
     """
@@ -62,7 +62,7 @@ def check_input_contract(
         after: The model with the contract.
         contract: What ``after`` takes.
         preprocessing: What the input of ``before`` is made with.
-        crops: Images (N, H, W, 3), RGB, 0-255.
+        crops: Images (N, H, W, C), RGB or grey, 0-255.
         within: The largest move, see ``Declaration.within``.
 
     Raises:

@@ -15,7 +15,7 @@ from quantize.formats.parameters import add_dequantize, is_dequantize, is_quanti
 from quantize.formats.qdq_pattern import QuantizedInput, constant_integers, constant_values
 from quantize.graph.nodes import attribute, attributes, explicit_pads, is_op
 from quantize.graph.view import Graph
-from quantize.rewrites.channel_affine import CHANNELS
+from quantize.models.contract import CHANNELS
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ def first_conv(graph: Graph, name: str) -> tuple[NodeProto | None, NodeProto | N
 
 
 def conv_weight(graph: Graph, conv: NodeProto) -> NDArray[Any] | None:
-    """Return the float weight of a Conv on 3 channels, whether it is quantized or not."""
+    """Return the float weight of a Conv on an image, three channels or one, whether it is quantized or not."""
     values = constant_values(graph, conv.input[1])
-    return values if values is not None and values.ndim == 4 and values.shape[1] == CHANNELS else None
+    return values if values is not None and values.ndim == 4 and values.shape[1] in CHANNELS else None
 
 
 def conv_bias(graph: Graph, conv: NodeProto, count: int) -> NDArray[np.float64]:

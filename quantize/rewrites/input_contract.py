@@ -19,7 +19,7 @@ from quantize.data.preprocessing import Preprocessing
 from quantize.errors import ModelError
 from quantize.formats import canonical, quantized_format
 from quantize.graph.view import Graph
-from quantize.rewrites.channel_affine import CHANNELS, ChannelAffine, InputContract
+from quantize.rewrites.channel_affine import ChannelAffine, InputContract
 from quantize.rewrites.convs import conv_bias, conv_pads, conv_weight, first_conv, replace_conv
 from quantize.rewrites.input_contract_quantized import fold_quantized
 
@@ -34,7 +34,7 @@ def fold_input_contract(
     """Return a model that takes its input as the contract says.
 
     Args:
-        model: fp32, or quantized in any format, with one image input (N, 3, H, W) that one Conv reads first.
+        model: fp32, or quantized in any format, with one image input (N, C, H, W) that one Conv reads first.
         contract: What it shall take. ``as-is`` returns the model itself.
         preprocessing: What its own input is made with.
         reference: The fp32 model with the same names, from whose weights a quantized first Conv is quantized again
@@ -44,8 +44,16 @@ def fold_input_contract(
         An fp32 model, or a quantized one in canonical form.
 
     Raises:
-        ModelError: Something else than one Conv without groups reads the input.
+        ModelError: Something else than one Conv without groups reads the input, or the contract is of three colours and
+            the model of one channel.
     """
+    if contract == "imagenet" and preprocessing.channels == 1:
+        raise ModelError(
+            "the input contract imagenet is of three colours",
+            found="a model of one channel",
+            expected="--input_contract as-is, uint8-nchw or uint8-nhwc",
+            advice="leave the input as it is, or let the model take pixels",
+        )
     affine = ChannelAffine.between(contract, preprocessing)
     if contract == "as-is" or (affine.is_identity and contract == "imagenet"):
         return model
@@ -111,17 +119,17 @@ def _pad_channels(graph: Graph, pixels: str, values: NDArray[np.float64], pads: 
 
     Args:
         graph: To add to.
-        pixels: The tensor, float32 (N, 3, H, W).
-        values: What to pad with, (3,).
+        pixels: The tensor, float32 (N, C, H, W).
+        values: What to pad with, (C,).
         pads: Before each axis, after each axis.
         hint: What new nodes and tensors are named after.
     """
-    channels = [graph.fresh(f"{hint}_channel_{number}") for number in range(CHANNELS)]
+    channels = [graph.fresh(f"{hint}_channel_{number}") for number in range(len(values))]
     if graph.opset >= 13:
-        sizes = graph.add_constant(f"{hint}_channels", np.ones(CHANNELS, np.int64))
+        sizes = graph.add_constant(f"{hint}_channels", np.ones(len(values), np.int64))
         graph.add("Split", [pixels, sizes], channels, name=f"{hint}_Split", axis=1)
     else:
-        graph.add("Split", [pixels], channels, name=f"{hint}_Split", axis=1, split=[1] * CHANNELS)
+        graph.add("Split", [pixels], channels, name=f"{hint}_Split", axis=1, split=[1] * len(values))
     amounts = graph.add_constant(f"{hint}_pads", np.array([0, 0, *pads[:2], 0, 0, *pads[2:]], np.int64))
     padded = []
     for number, name in enumerate(channels):

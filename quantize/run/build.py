@@ -116,7 +116,13 @@ def write_files(context: Context, candidate: ModelArtifact, findings: Findings) 
         bare = to_qlinear(candidate.proto(), opset=context.qlinear_opset)
         plain = rewrite_candidate(context, candidate)
         corrected, corrections = _corrected(context, findings, plain)
-        pair = write_pair(finished(corrected, context.target), context.folder, context.ending)
+        pair = write_pair(
+            finished(corrected, context.target),
+            context.folder,
+            context.ending,
+            context.form,
+            own_input=context.config.input_contract != "as-is",
+        )
         steps = tuple(
             Step(name, finished_model(model, context.target))
             for name, model in (

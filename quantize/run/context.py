@@ -20,6 +20,7 @@ from quantize.journal import Journal
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog.catalog import CatalogEntry
 from quantize.models.ending import Ending
+from quantize.models.given_form import GivenForm
 from quantize.processes.pool import available_cpus
 from quantize.progress import Progress
 from quantize.recipe import Recipe
@@ -121,8 +122,9 @@ class Prepared:
         source: The model as the user gave it.
         entry: The catalog's entry, where the weights are known.
         model: The prepared fp32 model; its first output is its scores.
-        whole: The same with everything that its file gives, which the written files are held against.
+        whole: The same with everything that its file gives, and in its form, which the written files are held against.
         ending: What the file gives beyond scores, and the written files too; None: nothing.
+        form: The layout and the types that the file takes and gives, and the written files too.
         images: The decoded images, and the preprocessing that ``model`` takes.
         stages: Timed stages so far.
         progress: Receives the progress of everything that takes long.
@@ -136,6 +138,7 @@ class Prepared:
     model: ModelArtifact
     whole: ModelArtifact
     ending: Ending | None
+    form: GivenForm
     images: Images
     stages: Stages
     progress: Progress

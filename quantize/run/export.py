@@ -17,6 +17,7 @@ from quantize.formats.saturation import saturating_layers
 from quantize.graph.nodes import all_nodes
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.ending import Ending
+from quantize.models.given_form import GivenForm
 from quantize.report.metadata import facts, stamped
 from quantize.report.models import FormatsSection, ModelSection
 from quantize.report.schema import RunReport
@@ -59,9 +60,25 @@ def finished_model(model: onnx.ModelProto, target: CpuClass) -> onnx.ModelProto:
     return result
 
 
-def write_pair(rewritten: Rewritten, run: RunFolder, ending: Ending | None = None) -> Pair:
-    """Write the QLinear and the QDQ file, both checked by onnx; they end as the given file did."""
+def write_pair(
+    rewritten: Rewritten,
+    run: RunFolder,
+    ending: Ending | None = None,
+    form: GivenForm | None = None,
+    *,
+    own_input: bool = False,
+) -> Pair:
+    """Write the QLinear and the QDQ file, both checked by onnx.
+
+    Args:
+        rewritten: Both formats, with the input and the scores of a prepared model.
+        run: Where they go.
+        ending: What the given file gives beyond scores; the files end the same.
+        form: The layout and the types that it takes and gives, as the files do.
+        own_input: Whether their input is that of an input contract, and stays.
+    """
     models = [model if ending is None else ending.attached(model) for model in (rewritten.qlinear, rewritten.qdq)]
+    models = [model if form is None else form.applied(model, own_input=own_input) for model in models]
     for model in models:
         onnx.checker.check_model(model, full_check=True)
     return Pair(int8=save_model(models[0], run.int8), qdq=save_model(models[1], run.qdq))

@@ -86,14 +86,12 @@ def _contracted(context: Context, candidate: ModelArtifact, recipe: Recipe) -> C
     quantized = fold_nearest(int8, contract, own, crops, fp32=fp32, references=(source, None))
     moved = check_input_contract(int8, quantized, contract, own, crops)
     beside, inside = folder.fp32, folder.work / f"fp32-{contract}.onnx"
-    ending = context.ending
-    model = save_model(folded, inside if ending is not None else beside or inside)
+    given = context.form.applied(folded if context.ending is None else context.ending.attached(folded), own_input=True)
+    model = save_model(folded, inside if given is not folded else beside or inside)
     changed = replace(
         context,
         model=model,
-        whole=model
-        if ending is None
-        else save_model(ending.attached(folded), beside or folder.work / "fp32-whole.onnx"),
+        whole=model if given is folded else save_model(given, beside or folder.work / "fp32-whole.onnx"),
         images=replace(images, preprocessing=contract_preprocessing(own, contract)),
     )
     section = InputContractSection(

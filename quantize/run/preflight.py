@@ -145,6 +145,7 @@ def prepare_run(
         model=clean.model,
         whole=clean.whole,
         ending=clean.ending,
+        form=clean.form,
         images=images,
         stages=stages,
         progress=progress,
@@ -219,5 +220,5 @@ def preprocessing_for(model: ModelArtifact, settings: PreprocessingBlock, entry:
             expected=f"preprocessing.preset, one of: {', '.join(PRESETS)}",
             advice="say --preset with the one that the model was trained with; a wrong one costs nearly all accuracy",
         )
-    height, width = model.contract.image_size or (None, None)
-    return choose_preprocessing(given).for_input_size(height, width)
+    contract = model.contract
+    return choose_preprocessing(given, contract.channels).for_input(contract.image_size, contract.channels)

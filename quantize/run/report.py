@@ -107,6 +107,9 @@ def source_section(path: Path, artifact: ModelArtifact, entry: CatalogEntry | No
         opset=artifact.opset,
         catalog=entry.name if entry is not None else None,
         published=published_figures(entry),
+        input_layout=artifact.contract.input_layout,
+        input_dtype=artifact.contract.input.dtype,
+        output_dtype=artifact.contract.output.dtype,
     )
 
 

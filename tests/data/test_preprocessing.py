@@ -133,3 +133,44 @@ def test_fingerprints_follow_what_they_cover() -> None:
     assert other_mean.fingerprint != caffe.fingerprint
     assert other_mean.crop_fingerprint == caffe.crop_fingerprint
     assert PRESETS["caffe"].for_input_size(225, 225).crop_fingerprint != caffe.crop_fingerprint
+
+
+def test_one_number_for_all_colours_is_the_number_for_grey() -> None:
+    grey = choose_preprocessing({"preset": "efficientnet_lite"}, 1)
+    assert (grey.channel_order, grey.mean, grey.std, grey.channels) == ("L", (127.0,), (128.0,), 1)
+    parts = {"resize_mode": "square", "interpolation": "box", "scale": 1.0, "mean": (3.0,) * 3, "std": (2.0,) * 3}
+    assert choose_preprocessing(parts, 1).mean == (3.0,)
+    assert choose_preprocessing({**parts, "channel_order": "L", "mean": (3.0,)}).mean == (3.0,)
+
+
+@pytest.mark.parametrize("parts", [{"preset": "imagenet"}, {"preset": "caffe", "scale": 1.0}])
+def test_three_numbers_say_nothing_of_grey(parts: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="three colours, and the model takes one channel") as caught:
+        choose_preprocessing(parts, 1)
+    assert caught.value.advice is not None
+    assert "--mean" in caught.value.advice
+
+
+def test_grey_is_refused_for_three_channels() -> None:
+    with pytest.raises(ConfigError, match="one channel, and the model takes three"):
+        choose_preprocessing({"preset": "inception", "channel_order": "L"}, 3)
+
+
+def test_a_grey_crop_is_pillows_mode_l_and_one_channel() -> None:
+    image = Image.effect_mandelbrot((40, 40), (-2, -1, 1, 1), 50)
+    grey = choose_preprocessing({"preset": "inception", "mean": (1.0,), "resize_mode": "square"}, 1).for_input_size(
+        40, 40
+    )
+    assert np.array_equal(grey.crop_image(image.convert("RGB")), np.asarray(image)[..., np.newaxis])
+    colours = Image.merge("RGB", (image, image.rotate(90), image.rotate(180)))
+    crop = grey.crop_image(colours)
+    assert np.array_equal(crop[..., 0], np.asarray(colours.convert("L")))
+    normalized = grey.normalize(crop[np.newaxis])
+    assert normalized.shape == (1, 1, 40, 40)
+    assert np.allclose(normalized[0, 0], crop[..., 0] / 127.5 - 1, atol=1e-6)
+
+
+def test_crops_of_grey_and_of_colours_are_kept_apart() -> None:
+    colours = PRESETS["inception"].for_input_size(40, 40)
+    assert colours.for_channels(1).crop_fingerprint != colours.crop_fingerprint
+    assert colours.for_channels(3) is colours

@@ -30,6 +30,27 @@ def test_the_input_says_its_batch_and_size(classifier: Classifier) -> None:
     assert (free.fixed_batch, free.image_size) == (None, None)
 
 
+def test_one_known_side_is_both_for_images_are_square(classifier: Classifier) -> None:
+    assert model_contract(classifier(image=["N", 3, "H", 8])).image_size == (8, 8)
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout", "channels"),
+    [
+        (["N", 1, 28, 28], "NCHW", 1),
+        (["N", 28, 28, 1], "NHWC", 1),
+        (["N", 3, 3, 3], "NCHW", 3),
+        (["N", "C", "H", "W"], "NCHW", 3),
+    ],
+)
+def test_the_channels_are_three_or_one_and_where_nothing_is_said_the_first_convs(
+    classifier: Classifier, shape: list[int | str | None], layout: str, channels: int
+) -> None:
+    contract = model_contract(classifier(image=shape))
+
+    assert (contract.input_layout, contract.channels) == (layout, channels)
+
+
 def test_a_quantized_models_byte_input_with_channels_last_has_a_contract(classifier: Classifier) -> None:
     model = classifier()
     model.graph.input[0].CopyFrom(helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", 8, 9, 3]))

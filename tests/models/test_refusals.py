@@ -91,16 +91,10 @@ def test_two_outputs_are_refused(classifier: Classifier, saved: Saved) -> None:
     assert "scores, features" in refusal(model, saved)
 
 
-def test_channels_last_is_refused(saved: Saved) -> None:
-    model = bare(helper.make_node("ReduceMean", ["image"], ["scores"], axes=[1, 2], keepdims=0), [1, 8, 8, 3], [1, 3])
+def test_two_channels_are_refused(saved: Saved) -> None:
+    model = bare(helper.make_node("Flatten", ["image"], ["scores"]), [1, 2, 8, 8], [1, 128])
 
-    assert "NHWC" in refusal(model, saved)
-
-
-def test_one_channel_is_refused(saved: Saved) -> None:
-    model = bare(helper.make_node("Flatten", ["image"], ["scores"]), [1, 1, 8, 8], [1, 64])
-
-    assert "three colour channels" in refusal(model, saved)
+    assert "three colour channels, or of one" in refusal(model, saved)
 
 
 def test_an_input_that_is_no_image_is_refused(saved: Saved) -> None:

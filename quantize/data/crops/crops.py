@@ -36,7 +36,7 @@ class Crops:
     Attributes:
         ids: The images' names.
         labels: (N,) int64, or None if the data has no labels.
-        array: (N, H, W, 3) uint8 RGB; indexing reads only the requested rows of a memory-mapped file.
+        array: (N, H, W, C) uint8, RGB or grey; indexing reads only the requested rows of a memory-mapped file.
         digests: SHA-256 of each crop's bytes.
         crop_fingerprint: Of the preprocessing that made them.
         skipped: Images of the data that could not be decoded.
@@ -79,7 +79,7 @@ class Crops:
         labels: Sequence[int] | None,
         preprocessing: Preprocessing,
     ) -> Crops:
-        """Return crops that are in memory: ``array`` is (N, H, W, 3) uint8 RGB."""
+        """Return crops that are in memory: ``array`` is (N, H, W, C) uint8, RGB or grey."""
         return cls(
             ids=tuple(ids),
             labels=None if labels is None else np.asarray(labels, dtype=np.int64),
@@ -115,7 +115,7 @@ def crop_images(
     Raises:
         DataError: An image is unreadable (the first ten and the count), all are, or the disk is full.
     """
-    shape = (len(images), preprocessing.side, preprocessing.side, 3)
+    shape = (len(images), preprocessing.side, preprocessing.side, preprocessing.channels)
     locators = [list(record.locator) for record in images.records]
     place = str(Path(images.place).absolute())
     key = fingerprint([place, locators, preprocessing.crop_fingerprint])[:32]

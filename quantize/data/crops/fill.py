@@ -89,7 +89,7 @@ def fill_crops(
         OSError: The file cannot be written.
         DataError: The disk is full, or a worker died.
     """
-    shape = (len(images), preprocessing.side, preprocessing.side, 3)
+    shape = (len(images), preprocessing.side, preprocessing.side, preprocessing.channels)
     states = [_state(images, row) for row in range(len(images))]
     old = _trusted_index(path, len(images))
     proven = {row for row, _ in proven_rows(path, shape, old) if old.rows[row].state == states[row]}

@@ -20,7 +20,7 @@ class CropFile:
     """A ``.npy`` file of crops, mapped read-only; unpickled, it is mapped again when first read.
 
     Args:
-        path: The file: uint8, (N, H, W, 3).
+        path: The file: uint8, (N, H, W, C).
         shape: That shape.
     """
 
@@ -69,7 +69,7 @@ class CropRows:
     """Some rows of crops, in their own order; indexing reads and copies them, as from a numpy array.
 
     Attributes:
-        shape: (N, H, W, 3).
+        shape: (N, H, W, C).
         dtype: uint8.
     """
 
@@ -85,7 +85,7 @@ class CropRows:
         return len(self._rows)
 
     def __getitem__(self, key: int | slice | Sequence[int] | npt.NDArray[np.int64]) -> Crop:
-        """Return one crop (H, W, 3), or several (n, H, W, 3), as a new array."""
+        """Return one crop (H, W, C), or several (n, H, W, C), as a new array."""
         rows = np.atleast_1d(self._rows[key])
         taken: Crop = self._crops.read(rows) if isinstance(self._crops, CropFile) else self._crops[rows]
         return taken[0] if isinstance(key, (int, np.integer)) else taken

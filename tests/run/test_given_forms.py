@@ -1,0 +1,165 @@
+"""Runs on the classifier in the forms that users have it in: the files take and give what theirs does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import ModelProto, helper, numpy_helper
+
+from quantize.commands.benchmark import benchmark
+from quantize.commands.benchmark_subjects import BenchmarkRequest
+from quantize.commands.predict import predict
+from quantize.commands.verify import verify
+from quantize.config.run_config import PreprocessingBlock, RunConfig
+from quantize.data.batches import Batches
+from quantize.data.containers.registry import open_images
+from quantize.data.crops.crops import crop_images
+from quantize.evaluation.inference import log_probabilities, scores_of
+from quantize.formats.exact import open_exact_session
+from quantize.models.artifact import ModelArtifact
+from quantize.prediction.preprocessing import model_preprocessing
+from quantize.run.request import TuneRequest, TuneResult
+from quantize.run.tune import tune
+from tests.run.colours import SIDE, colours
+from tests.run.conftest import Configured
+
+Tuned = Callable[[ModelProto, RunConfig], TuneResult]
+
+
+def channels_last() -> ModelProto:
+    """Return the classifier as Keras and tf2onnx write it."""
+    model = colours()
+    shape = ["N", SIDE, SIDE, 3]
+    model.graph.input[0].CopyFrom(helper.make_tensor_value_info("pixels", onnx.TensorProto.FLOAT, shape))
+    model.graph.node[0].input[0] = "turned"
+    model.graph.node.insert(0, helper.make_node("Transpose", ["pixels"], ["turned"], "turn", perm=[0, 3, 1, 2]))
+    return model
+
+
+def of_grey() -> ModelProto:
+    """Return the classifier for one channel: its first layer takes the same grey for all three."""
+    model = colours()
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 1
+    for weight in model.graph.initializer:
+        if weight.name == "w1":
+            weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight).sum(axis=1, keepdims=True), "w1"))
+    return model
+
+
+def of_any_size(*, channels: int | str = 3) -> ModelProto:
+    """Return the classifier for images of any size, which it pools."""
+    model = colours()
+    shape = ["N", channels, "height", "width"]
+    model.graph.input[0].CopyFrom(helper.make_tensor_value_info("pixels", onnx.TensorProto.FLOAT, shape))
+    return model
+
+
+@pytest.fixture
+def tuned(brief: None, fast_integers: None, tmp_path: Path) -> Tuned:
+    """Return what tunes a model in a folder of its own."""
+
+    def run(model: ModelProto, config: RunConfig) -> TuneResult:
+        onnx.save(model, tmp_path / "given.onnx")
+        return tune(
+            TuneRequest(
+                config,
+                input_model=tmp_path / "given.onnx",
+                output_model=tmp_path / "out",
+                workers=1,
+                pair_seconds=0.2,
+            )
+        )
+
+    return run
+
+
+def check_files(result: TuneResult, config: RunConfig) -> None:
+    """Check that both files compute on integers, take and give what the given model does, and say nearly the same.
+
+    ``benchmark``, ``predict`` and ``verify`` have to take them as they are.
+    """
+    source = ModelArtifact.load(result.run.parent / "given.onnx")
+    assert config.data.path is not None
+    image = sorted(config.data.path.iterdir())[0]
+    for role in ("int8", "qdq"):
+        file = ModelArtifact.load(result.run / result.report.model(role).file)
+        assert (file.contract.input.dtype, file.contract.output.dtype, file.contract.input_layout) == (
+            source.contract.input.dtype,
+            source.contract.output.dtype,
+            source.contract.input_layout,
+        )
+        assert file.contract.input.shape[1:] == source.contract.input.shape[1:]
+        assert signal_to_noise(source, file, config) > 20
+        measured = benchmark(
+            BenchmarkRequest(config, input_model=file.path, baseline_model=source.path, mode="accuracy", workers=1)
+        )
+        assert measured.models[0].name == "fp32"
+        own = predict(file.path, [str(image)], threads=1)
+        theirs = predict(source.path, [str(image)], preprocessing=config.preprocessing, threads=1)
+        assert own.predictions[0].label == theirs.predictions[0].label
+    assert "QLinearConv" in result.report.model("int8").ops
+    verification = verify(result.run / result.report.model("int8").file)
+    assert {line.verdict for line in verification.lines} == {"pass"}
+
+
+def signal_to_noise(source: ModelArtifact, file: ModelArtifact, config: RunConfig) -> float:
+    """Return the median over the images of fp32's log probabilities, around their mean, over the difference, in dB."""
+    preprocessing, _ = model_preprocessing(file, PreprocessingBlock())
+    assert config.data.path is not None
+    images = open_images(config.data.path, None, classes=None).subset(range(24))
+    crops = crop_images(images, preprocessing, file.path.parent / "work" / "test-crops", workers=1)
+    both = []
+    for model in (source, file):
+        session = open_exact_session(model.path)
+        scores = [scores_of(session, model.contract, batch.images) for batch in Batches(crops, preprocessing, 8)]
+        logs = log_probabilities(np.concatenate(scores), model.contract.scores)
+        both.append(logs - logs.mean(axis=1, keepdims=True))
+    noise = np.square(both[0] - both[1]).sum(axis=1)
+    return float(np.median(10 * np.log10(np.square(both[0]).sum(axis=1) / noise)))
+
+
+def native(configured: Configured, changes: dict[str, object] | None = None) -> RunConfig:
+    return configured({"tuning.engine": "native", "rewrites": "default", **(changes or {})})
+
+
+def test_channels_last_stay_last_and_the_turn_is_of_integers(tuned: Tuned, configured: Configured) -> None:
+    config = native(configured)
+    result = tuned(channels_last(), config)
+
+    check_files(result, config)
+    nodes = onnx.load(result.run / result.report.model("int8").file).graph.node
+    assert [node.op_type for node in nodes][:2] == ["QuantizeLinear", "Transpose"]
+    assert result.report.source.input_layout == "NHWC"
+    assert result.report.baseline.ops["Transpose"] == 1
+
+
+@pytest.mark.parametrize("contract", ["as-is", "uint8-nhwc"])
+def test_one_channel_is_of_grey_crops(tuned: Tuned, configured: Configured, contract: str) -> None:
+    config = native(configured, {"preprocessing.channel_order": None, "data.labels": None, "input_contract": contract})
+    result = tuned(of_grey(), config)
+
+    section = result.report.preprocessing
+    assert (section.channel_order, section.mean, section.std) == ("L", (0.0,), (1.0,))
+    if contract == "as-is":
+        check_files(result, config)
+        return
+    file = ModelArtifact.load(result.run / result.report.model("int8").file)
+    assert (file.contract.input.dtype, file.contract.input.shape) == ("uint8", ("N", SIDE, SIDE, 1))
+    assert {line.verdict for line in verify(file.path).lines} == {"pass"}
+
+
+@pytest.mark.parametrize("channels", [3, "channels"])
+def test_a_model_of_any_size_keeps_it_and_the_settings_give_the_crop(
+    tuned: Tuned, configured: Configured, channels: int | str
+) -> None:
+    config = native(configured)
+    result = tuned(of_any_size(channels=channels), config)
+
+    check_files(result, config)
+    file = ModelArtifact.load(result.run / result.report.model("qdq").file)
+    assert file.contract.input.shape[2:] == ("height", "width")
+    assert result.report.preprocessing.resize == SIDE
