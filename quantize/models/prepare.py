@@ -32,8 +32,8 @@ from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.contract import model_contract
 from quantize.models.ending import Ending, cut, exposed
 from quantize.models.equivalence import RUN_ERRORS, Reference
-from quantize.models.given_form import GivenForm
 from quantize.models.folding import fold_constants
+from quantize.models.given_form import GivenForm
 from quantize.models.reading import read_model
 from quantize.models.refusals import refuse_unsuitable
 

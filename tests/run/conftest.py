@@ -140,7 +140,7 @@ def make_integers_fast(patch: pytest.MonkeyPatch) -> None:
         on_integers = any(node.op_type == "DequantizeLinear" for node in model.proto().graph.node)
         return 400.0 if on_integers else 1000.0
 
-    def measured(_: NativeSearch, candidate: ModelArtifact, baseline: ModelArtifact) -> PairedLatency:
+    def measured(_: NativeSearch, candidate: ModelArtifact, baseline: ModelArtifact, __: float) -> PairedLatency:
         return PairedLatency(baseline_ns=time_ns(baseline), candidate_ns=time_ns(candidate))
 
     def profiled(_: NativeSearch, candidate: ModelArtifact, recipe: Recipe) -> SimpleNamespace:

@@ -10,7 +10,6 @@ import pytest
 from quantize.formats import to_qdq, to_qlinear
 from quantize.formats.exact import open_exact_session
 from quantize.formats.saturation import saturating_layers
-from quantize.models.contract import model_contract
 from quantize.models.session import open_session
 from quantize.rewrites import Rewritten
 from quantize.run.export import finished, write_pair
@@ -52,7 +51,7 @@ def test_for_a_target_that_must_not_saturate_every_layer_that_could_is_written_w
 
 def test_both_files_hold_the_given_model_and_open(pair: Rewritten, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path, tmp_path / "int8.onnx", tmp_path / "qdq.onnx")
-    written = write_pair(finished(pair, "vnni"), folder, model_contract(pair.qdq), own_input=False)
+    written = write_pair(finished(pair, "vnni"), folder)
     assert onnx.load(written.int8.path) == pair.qlinear
     images = np.random.default_rng(0).uniform(0, 255, (2, 3, 32, 32)).astype(np.float32)
     scores = [open_exact_session(model.path).run(None, {"pixels": images})[0] for model in (written.int8, written.qdq)]
