@@ -16,7 +16,8 @@ import numpy as np
 from onnx import NodeProto
 
 from quantize.formats.parameters import is_dequantize, is_quantize
-from quantize.graph.nodes import MATRIX_PRODUCTS, attribute, is_op, moves_values
+from quantize.graph.activations import interval
+from quantize.graph.nodes import MATRIX_PRODUCTS, is_op, moves_values
 from quantize.graph.view import Graph
 from quantize.grid.grid import Grid
 
@@ -57,22 +58,8 @@ RELU = Bounds(0.0, np.inf)
 
 def clip_bounds(graph: Graph, node: NodeProto) -> Bounds | None:
     """Return what a Relu or a Clip with constant bounds confines values to; None for any other node."""
-    if is_op(node, "Relu"):
-        return RELU
-    if not is_op(node, "Clip"):
-        return None
-    if graph.opset < 11:
-        return Bounds(attribute(node, "min", -np.inf), attribute(node, "max", np.inf))
-    ends = []
-    for position, default in ((1, -np.inf), (2, np.inf)):
-        if len(node.input) <= position or not node.input[position]:
-            ends.append(default)
-            continue
-        value = graph.constant(node.input[position])
-        if value is None or value.size != 1:
-            return None
-        ends.append(float(value.reshape(())))
-    return Bounds(*ends)
+    found = interval(graph, node)
+    return None if found is None else Bounds(found.low, found.high)
 
 
 def add_activation(graph: Graph, values: str, confined: str, bounds: Bounds, name: str) -> NodeProto:

@@ -20,8 +20,6 @@ from onnx import (
 
 from quantize.graph.nodes import DEFAULT_DOMAINS
 
-from quantize.graph.nodes import DEFAULT_DOMAINS
-
 Shape = tuple[int | str | None, ...]
 """One entry per dimension: its size, its symbol, or None where nothing is known."""
 

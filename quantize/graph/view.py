@@ -250,6 +250,18 @@ class Graph:
         node.input[position] = name
         self._connect(node)
 
+    def set_inputs(self, node: NodeProto, names: Sequence[str]) -> None:
+        """Let a node read these tensors, in this order, and no others."""
+        self._disconnect(node)
+        node.input[:] = names
+        self._connect(node)
+
+    def let_read(self, node: NodeProto, old: str, new: str) -> None:
+        """Let one node, and the graphs inside it, read ``new`` wherever they read ``old``."""
+        self._disconnect(node)
+        rename_reads(node, old, new)
+        self._connect(node)
+
     def set_output(self, node: NodeProto, position: int, name: str) -> None:
         """Give one of a node's outputs another name; its readers are not changed."""
         self._disconnect(node)
@@ -260,9 +272,7 @@ class Graph:
     def replace_uses(self, old: str, new: str) -> None:
         """Let every reader of ``old``, in bodies too, read ``new``. Declared outputs keep their names and makers."""
         for node in self.consumers(old):
-            self._disconnect(node)
-            rename_reads(node, old, new)
-            self._connect(node)
+            self.let_read(node, old, new)
 
     def renew(self, node: NodeProto) -> None:
         """Put a node last, under a name made from its own, as if it were removed and added again."""

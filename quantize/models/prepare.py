@@ -13,6 +13,8 @@ import onnx.shape_inference
 from onnx import GraphProto, ModelProto, helper
 
 from quantize.errors import ModelError
+from quantize.graph.bodies import read_through_identity
+from quantize.graph.branches import store_known_sizes, take_known_branches
 from quantize.graph.channels_first import cancel_transposes, take_channels_first
 from quantize.graph.cleaning import (
     free_initializers,
@@ -25,8 +27,9 @@ from quantize.graph.fixed_shapes import declare_output_shape, fix_reshapes
 from quantize.graph.folding import fold_affine, merge_padding
 from quantize.graph.nodes import default_opset, is_op
 from quantize.graph.opsets.raising import raise_graph, raise_opset
+from quantize.graph.plain_forms import drop_empty_pieces, merge_activations
 from quantize.graph.plain_gemms import plain_gemms
-from quantize.graph.shapes import inferred_shapes
+from quantize.graph.shapes import inferred_shapes, inferred_types
 from quantize.graph.view import Graph
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.contract import model_contract
@@ -149,8 +152,14 @@ def _simplified(model: ModelProto, opset: int, where: str) -> ModelProto:
     raise_graph(graph, opset, where=where)
     rename_sums(graph)
     fold_constants(graph)
+    store_known_sizes(graph)
+    fold_constants(graph)
+    if take_known_branches(graph):
+        fold_constants(graph)
     remove_pass_through(graph)
     remove_dead_code(graph)
+    drop_empty_pieces(graph)
+    merge_activations(graph)
     contract = model_contract(model)
     if contract.input_layout == "NHWC":
         take_channels_first(graph)
@@ -159,6 +168,9 @@ def _simplified(model: ModelProto, opset: int, where: str) -> ModelProto:
     merge_padding(graph)
     fold_affine(graph)
     plain_gemms(graph)
+    model = _finished(graph)
+    graph = _view(model)
+    read_through_identity(graph, inferred_types(model))
     return _finished(graph)
 
 

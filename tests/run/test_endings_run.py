@@ -108,9 +108,7 @@ def run_on(model: ModelProto, configured: Configured, place: Path, **settings: o
     onnx.save(model, place / "net.onnx")
     config = configured({"tuning.engine": "native", "rewrites": "default", **settings})
     return tune(
-        TuneRequest(
-            config, input_model=place / "net.onnx", output_model=place / "out", workers=1, pair_seconds=0.1
-        )
+        TuneRequest(config, input_model=place / "net.onnx", output_model=place / "out", workers=1, pair_seconds=0.1)
     )
 
 

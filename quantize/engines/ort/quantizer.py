@@ -20,7 +20,7 @@ from quantize.engines.native.builder.builder import op_types_of
 from quantize.engines.task import CalibrationSet
 from quantize.errors import EngineError
 from quantize.formats.kept_activations import with_activations
-from quantize.graph.nodes import SCORE_KEEPING
+from quantize.graph.nodes import SCORE_KEEPING, reads, rename_reads
 from quantize.graph.view import Graph
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.input_form import in_form
@@ -183,16 +183,14 @@ def _bypass(model: ModelProto, rounding: onnx.NodeProto, back: onnx.NodeProto) -
     """Let the readers of a rounded tensor read the tensor itself."""
     graph, source, rounded = model.graph, rounding.input[0], back.output[0]
     graph.node.remove(back)
-    if not any(rounding.output[0] in node.input for node in graph.node):
+    if not any(rounding.output[0] in reads(node) for node in graph.node):
         graph.node.remove(rounding)
     if rounded != graph.output[0].name:
         for node in graph.node:
-            for position, name in enumerate(node.input):
-                if name == rounded:
-                    node.input[position] = source
+            rename_reads(node, rounded, source)
         return
     for node in graph.node:  # the scores keep their name
-        for names in (node.input, node.output):
-            for position, name in enumerate(names):
-                if name == source:
-                    names[position] = rounded
+        rename_reads(node, source, rounded)
+        for position, name in enumerate(node.output):
+            if name == source:
+                node.output[position] = rounded

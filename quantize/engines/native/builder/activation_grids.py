@@ -8,7 +8,7 @@ from functools import partial
 import onnx
 
 from quantize.calibration.statistics import CalibrationStatistics, TensorStatistics
-from quantize.graph.nodes import ACTIVATIONS
+from quantize.graph.nodes import ACTIVATIONS, reads
 from quantize.grid.grid import Grid
 from quantize.grid.histogram import Histogram
 from quantize.grid.ranges.registry import range_of
@@ -75,7 +75,7 @@ def activation_grids(
 
 def _absorbed(model: onnx.ModelProto, recipe: Recipe) -> dict[str, str]:
     """Return the tensors that nothing but a quantized Relu or Clip takes, and its output: only that is on a grid."""
-    uses = Counter(name for node in model.graph.node for name in node.input)
+    uses = Counter(name for node in model.graph.node for name in reads(node))
     uses.update(value.name for value in model.graph.output)
     quantized = {*ACTIVATIONS} - {*recipe.float_op_types}
     return {

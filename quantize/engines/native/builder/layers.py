@@ -12,7 +12,7 @@ import onnx
 from onnx import numpy_helper
 
 from quantize.calibration.moment_pass import LARGEST, Window
-from quantize.graph.nodes import attribute
+from quantize.graph.nodes import attribute, reads
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Layer:
         input: The tensor that the weights are applied to.
         output: The node's output.
         weight: Name of the weights' initializer.
-        bias: Name of the bias' initializer, or None.
+        bias: Name of the bias' initializer, one value an output channel; None for any other bias, and for none.
         channel_axis: The axis of the weights' output channels.
         group: Groups of a Conv, else 1.
         kernel: The sizes of a Conv's kernel, else ().
@@ -54,7 +54,7 @@ class Layer:
 def layers(model: onnx.ModelProto) -> Iterator[Layer]:
     """Yield every layer of ``model`` with constant weights, in the graph's order."""
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    uses = Counter(name for node in model.graph.node for name in node.input)
+    uses = Counter(name for node in model.graph.node for name in reads(node))
     for node in model.graph.node:
         axis = _channel_axis(node)
         if axis is None or len(node.input) < 2 or node.input[1] not in constants or node.input[0] in constants:
@@ -68,7 +68,7 @@ def layers(model: onnx.ModelProto) -> Iterator[Layer]:
             input=node.input[0],
             output=node.output[0],
             weight=node.input[1],
-            bias=bias if bias in constants and uses[bias] == 1 else None,
+            bias=bias if uses[bias] == 1 and bias in constants and len(constants[bias].dims) == 1 else None,
             channel_axis=axis,
             group=attribute(node, "group", 1),
             kernel=tuple(constants[node.input[1]].dims[2:]) if node.op_type == "Conv" else (),

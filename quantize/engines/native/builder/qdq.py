@@ -13,7 +13,7 @@ from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, Te
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from quantize.formats.float_layers import computes_on_integers
-from quantize.graph.nodes import MATRIX_PRODUCTS, replace_all
+from quantize.graph.nodes import MATRIX_PRODUCTS, reads, rename_reads, replace_all
 from quantize.graph.regions import regions
 from quantize.graph.shapes import with_inferred_shapes
 from quantize.graph.view import Graph
@@ -137,12 +137,10 @@ def _free_outputs(model: onnx.ModelProto, floats: Collection[str]) -> None:
             product.output[0] = output
             continue
         for reader in graph.consumers(output):
-            for at, name in enumerate(reader.input):
-                if name == output:
-                    reader.input[at] = product.output[0]
+            rename_reads(reader, output, product.output[0])
     left = {id(node) for node in gone}
     replace_all(model.graph.node, [node for node in model.graph.node if id(node) not in left])
-    used = {name for node in model.graph.node for name in node.input}
+    used = {name for node in model.graph.node for name in reads(node)}
     for unused in [tensor for tensor in model.graph.initializer if tensor.name not in used]:
         model.graph.initializer.remove(unused)
 

@@ -12,7 +12,7 @@ import onnx
 from onnx import TensorProto
 
 from quantize.formats.float_reasons import float_reasons
-from quantize.graph.nodes import ACTIVATIONS, MATRIX_PRODUCTS
+from quantize.graph.nodes import ACTIVATIONS, MATRIX_PRODUCTS, reads
 from quantize.graph.shapes import inferred_types
 
 MOVING = frozenset(
@@ -111,7 +111,7 @@ def op_graph(model: onnx.ModelProto, op_types: Sequence[str]) -> OpGraph:
     image = next(value.name for value in model.graph.input if value.name not in constants)
     elements = _float_elements(model)
     stay = float_reasons(model, op_types)
-    uses = Counter(name for node in model.graph.node for name in node.input)
+    uses = Counter(name for node in model.graph.node for name in reads(node))
     uses.update(value.name for value in model.graph.output)
     position_of = {name: index for index, node in enumerate(model.graph.node) for name in node.input[:1]}
     fused: set[int] = set()
@@ -144,7 +144,7 @@ def op_graph(model: onnx.ModelProto, op_types: Sequence[str]) -> OpGraph:
         )
     scores = model.graph.output[0].name
     placed = {position for op in ops for position in op.nodes}
-    taken = {name for index, node in enumerate(model.graph.node) if index not in placed for name in node.input}
+    taken = {name for index, node in enumerate(model.graph.node) if index not in placed for name in reads(node)}
     free = {op.output for op in ops if op.op_type in MATRIX_PRODUCTS and op.output == scores}
     return OpGraph(tuple(ops), image, scores, elements, frozenset(taken | {scores}), frozenset(free))
 

@@ -13,6 +13,7 @@ from onnx import helper
 
 from quantize.engines.native.search.op_graph import FusedOp, OpGraph
 from quantize.engines.native.search.scorer import Scorer
+from quantize.graph.nodes import reads
 from quantize.graph.shapes import inferred_types
 from quantize.grid.grid import Grid
 from quantize.models.input_form import filled
@@ -64,7 +65,7 @@ class SingleOpPass:
         least = micro_batch if only_whole else 0
         starts = range(0, len(images), micro_batch)
         self._live: Tensors = {graph.image: [filled(images[start : start + micro_batch], least) for start in starts]}
-        self._last_use = {name: index for index, node in enumerate(model.graph.node) for name in node.input} | {
+        self._last_use = {name: index for index, node in enumerate(model.graph.node) for name in reads(node)} | {
             graph.scores: len(model.graph.node)
         }
 
@@ -146,14 +147,16 @@ class Subgraphs:
         self._model = model
         self._types = inferred_types(model)
         self._constants = {tensor.name: tensor for tensor in model.graph.initializer}
+        image = next(value for value in model.graph.input if value.name not in self._constants)
+        self._takes_any_batch = not image.type.tensor_type.shape.dim[0].dim_value
 
     def inputs(self, nodes: Sequence[int]) -> tuple[str, ...]:
         """Return the tensors that the nodes at these positions take from outside, constants apart."""
         made = {name for index in nodes for name in self._model.graph.node[index].output}
         taken: dict[str, None] = {}
         for index in nodes:
-            for name in self._model.graph.node[index].input:
-                if name and name not in made and name not in self._constants:
+            for name in reads(self._model.graph.node[index]):
+                if name not in made and name not in self._constants:
                     taken[name] = None
         return tuple(taken)
 
@@ -180,7 +183,7 @@ class Subgraphs:
             if bias is not None and bias[0] == index:
                 node.input.append(bias[1])
             chosen.append(node)
-        used = dict.fromkeys(name for node in chosen for name in node.input)
+        used = dict.fromkeys(name for node in chosen for name in reads(node))
         constants = [own.get(name) or self._constants[name] for name in used if name in self._constants or name in own]
         inputs, results = ([self._value(name) for name in names] for names in (self.inputs(nodes), outputs))
         graph = helper.make_graph(chosen, "segment", inputs, results, constants)
@@ -194,4 +197,7 @@ class Subgraphs:
         value.name = name
         if name in self._types:
             value.type.CopyFrom(self._types[name])
+        # What inference makes of constants of batch 1 does not bind a graph that takes any batch.
+        if self._takes_any_batch and value.type.tensor_type.shape.dim:
+            value.type.tensor_type.shape.dim[0].ClearField("dim_value")
         return value

@@ -9,7 +9,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from quantize.calibration.collect import collect
 from quantize.formats import to_qdq, to_qlinear
+from quantize.graph.bodies import read_through_identity
 from quantize.graph.nodes import is_op
+from quantize.graph.shapes import inferred_types
+from quantize.graph.view import Graph
 from tests.engines.native.builder.small_model import BATCHES, RECIPE, error, quantize_graph, scores
 
 RANDOM = np.random.default_rng(3)
@@ -89,3 +92,28 @@ def test_both_formats_open_and_score_nearly_as_the_model_does(case):
         assert error(model, written) < 0.01 * scores(model).var()
     convs = [node for node in to_qlinear(quantized).graph.node if is_op(node, "QLinearConv")]
     assert len(convs) >= 2
+
+
+def _branch(op_type, result):
+    node = helper.make_node(op_type, ["b"], [result])
+    return helper.make_graph([node], op_type, [], [helper.make_tensor_value_info(result, TensorProto.FLOAT, None)])
+
+
+@pytest.mark.parametrize("through_identity", [False, True])
+def test_an_activation_that_only_a_branch_reads_is_not_removed(through_identity):
+    branches = {"then_branch": _branch("Softplus", "t"), "else_branch": _branch("Cos", "e")}
+    between = [
+        helper.make_node("Relu", ["a"], ["b"], "relu"),
+        helper.make_node("ReduceMax", ["x"], ["most"], "most", keepdims=0),
+        helper.make_node("Greater", ["most", "limit"], ["yes"], "greater"),
+        helper.make_node("If", ["yes"], ["m"], "if", **branches),
+    ]
+    model = classifier(between, {"limit": np.float32(3.4)})
+    if through_identity:  # as ``prepare`` leaves a model
+        graph = Graph(model)
+        read_through_identity(graph, inferred_types(model))
+        model = graph.model()
+    quantized = quantize_graph(model, RECIPE, collect(model, BATCHES))
+    for written in (to_qlinear(quantized), to_qdq(quantized)):
+        onnx.checker.check_model(written, full_check=True)
+        assert error(model, written) < 0.01 * scores(model).var()
