@@ -65,7 +65,7 @@ def collect(
         for name in (input_name, *exposure.observed):
             counters[name].add(image if name == input_name else values[name])
             if name in required and not counters[name].finite:
-                raise _not_finite(name)
+                raise _not_finite(name, is_input=name == input_name)
         if image.shape[1] == _COLOURS:
             _add_mean(means, input_name, image.mean(axis=(0, 2, 3), dtype=np.float64).astype(np.float32))
         for name, output in exposure.means:
@@ -117,12 +117,15 @@ def _add_mean(means: dict[str, ChannelMeans], name: str, of_image: npt.NDArray[n
         means[name] = means[name].merged(added) if name in means else added
 
 
-def _not_finite(name: str) -> ModelError:
+def _not_finite(name: str, *, is_input: bool) -> ModelError:
     return ModelError(
-        "a tensor takes values that are not finite",
+        "the model's input is not finite" if is_input else "the fp32 model gives values that are not finite",
         where=name,
         found="an infinity or NaN for a calibration image",
-        advice="check the preprocessing, and the fp32 model's scores on the same images",
+        expected="finite numbers",
+        advice="check the preprocessing's scale, mean and std"
+        if is_input
+        else "look at what the model gives for the same images where it was exported",
     )
 
 

@@ -17,9 +17,10 @@ from quantize.graph.nodes import DEFAULT_DOMAINS, default_opset
 from quantize.measurement.machine.resources import Resources, measure_resources
 from quantize.measurement.timing.plan import Plan
 from quantize.models.catalog.catalog import catalog_entry_for
-from quantize.models.contract import ModelContract, describe, model_contract, real_inputs, tensor_contract
+from quantize.models.contract import ModelContract, model_contract, real_inputs, tensor_contract
 from quantize.models.reading import read_model
 from quantize.models.refusals import refuse_unsuitable
+from quantize.models.score_tensor import describe
 from quantize.provenance import sha256_bytes
 from quantize.report.integer_share import Arithmetic, arithmetic_of
 from quantize.report.metadata import PREFIX, read_facts

@@ -1,11 +1,10 @@
-"""Checks of the graph alone: damaged weights, already quantized, two softmaxes, operators without int8."""
+"""Checks of the graph alone: already quantized, two softmaxes, a batch that is fixed."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-import numpy as np
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto
 
 from quantize.doctor.findings import Examination, Finding, right, wrong
 from quantize.formats import quantized_format
@@ -14,39 +13,6 @@ from quantize.models.contract import ModelContract
 
 _SOFTMAX = frozenset({"Softmax", "LogSoftmax"})
 _MOVING = frozenset({"Cast", "Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
-# What onnxruntime's CPU provider runs on integers, or between two integer operators without a conversion.
-_INT8 = frozenset(
-    {
-        *("Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "Conv"),
-        *("Dropout", "Flatten", "Gather", "Gemm", "GlobalAveragePool", "Identity", "LeakyRelu", "MatMul"),
-        *("MaxPool", "Mul", "Pad", "Relu", "Reshape", "Resize", "Shape", "Sigmoid", "Slice", "Softmax"),
-        *("Split", "Squeeze", "Sub", "Transpose", "Unsqueeze", "Where"),
-    }
-)
-
-
-def examine_weights(model: ModelProto) -> Examination:
-    """Return whether every weight is a finite number."""
-    damaged = {
-        tensor.name: int((~np.isfinite(values)).sum())
-        for tensor in model.graph.initializer
-        if (values := numpy_helper.to_array(tensor)).dtype.kind == "f" and not np.isfinite(values).all()
-    }
-    name = "weights"
-    if not damaged:
-        return right(name, "all finite")
-    listed = ", ".join(f"{tensor} ({count:,})" for tensor, count in list(damaged.items())[:5])
-    return wrong(
-        name,
-        f"not finite in {len(damaged):,} tensors",
-        Finding(
-            check=name,
-            what="The model's weights hold NaN or infinities.",
-            sure="certain",
-            evidence=f"not finite: {listed}",
-            advice="Export the model again, or fetch it again; a file like this was saved from a diverged training.",
-        ),
-    )
 
 
 def examine_format(model: ModelProto) -> Examination:
@@ -87,34 +53,12 @@ def examine_scores(model: ModelProto, contract: ModelContract) -> Examination:
         Finding(
             check=name,
             what="The scores go through more than one softmax.",
-            sure="certain",
+            sure="very likely",
             evidence=f"one after another: {', '.join(reversed(softmaxes))}; every class then has nearly the same "
             "score, which int8 cannot tell apart",
             advice="Export the model with one softmax, or none.",
         ),
     )
-
-
-def examine_operators(model: ModelProto) -> Examination:
-    """Return which operators the CPU provider will not run in int8."""
-    name = "operators"
-    missing = Counter(
-        f"{node.domain}:{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type
-        for node in model.graph.node
-        if node.domain not in ("", "ai.onnx") or node.op_type not in _INT8
-    )
-    if not missing:
-        return right(name, "the CPU provider runs all of them in int8")
-    listed = ", ".join(f"{op} ({count})" for op, count in sorted(missing.items()))
-    note = Finding(
-        check=name,
-        severity="note",
-        what="Some operators stay in fp32: the CPU provider has no int8 form of them.",
-        sure="certain",
-        evidence=listed,
-        advice="Expect less speed-up where they stand between convolutions; see the profile of `quantize benchmark`.",
-    )
-    return right(name, f"without int8: {listed}", note)
 
 
 def examine_batch(contract: ModelContract) -> Examination:
