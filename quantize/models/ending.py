@@ -128,7 +128,12 @@ def _part(graph: Graph, nodes: list[NodeProto]) -> ModelProto:
     read = dict.fromkeys(name for node in nodes for name in reads(node))
     constants = [tensor for name in read if (tensor := graph.tensor(name)) is not None]
     known = {tensor.name for tensor in constants} | made
-    inputs = [helper.make_empty_tensor_value_info(name) for name in read if name not in known]
+    types = inferred_types(graph.model())
+    inputs = [
+        helper.make_value_info(name, types[name]) if name in types else helper.make_empty_tensor_value_info(name)
+        for name in read
+        if name not in known
+    ]
     outputs = [helper.make_empty_tensor_value_info(name) for node in nodes for name in node.output if name]
     model = graph.model()
     part = helper.make_graph(nodes, "ending", inputs, outputs, constants)

@@ -233,7 +233,7 @@ def _keep_batch_in_reshapes(graph: Graph) -> bool:
 
 def set_batch(graph: GraphProto, batch: int | str) -> None:
     """Declare the first dimension of the image, the scores and what else is by image: a size or a symbol. In place."""
-    image, scores, *others = graph.input[0], *graph.output
+    image, scores, others = graph.input[0], graph.output[0], list(graph.output)[1:]
     batch_before = image.type.tensor_type.shape.dim[0].SerializeToString()
     by_image = [
         value

@@ -7,7 +7,8 @@ from onnx import ModelProto, NodeProto, TensorProto
 from quantize.errors import ModelError
 from quantize.graph.nodes import all_nodes, all_tensors, attribute, is_op
 from quantize.graph.view import Graph
-from quantize.models.contract import describe, model_contract, real_inputs
+from quantize.models.contract import model_contract, real_inputs
+from quantize.models.score_tensor import describe
 
 _QUANTIZED = frozenset(
     {

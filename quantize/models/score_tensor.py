@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from onnx import ModelProto, TensorProto, ValueInfoProto, helper
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 from quantize.errors import ModelError
-from quantize.graph.nodes import is_op
+from quantize.graph.nodes import attribute, is_op
 from quantize.graph.shapes import Shape, declared_shape, inferred_shapes, inferred_types
 from quantize.graph.view import Graph
 
@@ -128,10 +128,10 @@ def _found(model: ModelProto) -> Iterator[ScoreTensor]:
     graph, outputs = Graph.of(model), model.graph.output
     inferred: dict[str, Shape] | None = None
     for value in outputs:
-        source = _chosen_from(graph, value.name)
-        if source is not None:
+        choice = _choice_behind(graph, value.name)
+        if choice is not None:
             inferred = inferred_shapes(model) if inferred is None else inferred
-            yield from _hidden(model, value.name, source, inferred.get(source))
+            yield from _hidden(model, value.name, choice, inferred.get(choice.input[0]))
             continue
         element, shape = value.type.tensor_type.elem_type, declared_shape(value)
         if element not in (_FLOATS if len(outputs) > 1 else helper.get_all_tensor_dtypes()):
@@ -143,23 +143,26 @@ def _found(model: ModelProto) -> Iterator[ScoreTensor]:
             yield ScoreTensor(value.name, shape, _numpy_name(element), value.name, given=True)
 
 
-def _hidden(model: ModelProto, output: str, source: str, shape: Shape | None) -> Iterator[ScoreTensor]:
+def _hidden(model: ModelProto, output: str, choice: NodeProto, shape: Shape | None) -> Iterator[ScoreTensor]:
     """Yield what an output's ArgMax chooses from, if that is scores of several classes."""
+    source = str(choice.input[0])
     kind = inferred_types(model).get(source)
     element = TensorProto.FLOAT if kind is None else kind.tensor_type.elem_type
-    if shape is not None and element in _FLOATS and _is_scores(model, shape):
-        given = any(value.name == source for value in model.graph.output)
-        tensor = ScoreTensor(source, shape, _numpy_name(element), source if given else output, given=given)
-        if tensor.classes > 1:
-            yield tensor
+    if shape is None or element not in _FLOATS or not _is_scores(model, shape):
+        return
+    given = any(value.name == source for value in model.graph.output)
+    tensor = ScoreTensor(source, shape, _numpy_name(element), source if given else output, given=given)
+    axis = attribute(choice, "axis", -1 if is_op(choice, "TopK") else 0)
+    if tensor.classes > 1 and shape[axis] == tensor.classes and axis % len(shape):
+        yield tensor
 
 
-def _chosen_from(graph: Graph, output: str) -> str | None:
-    """Return the tensor from which the ArgMax or TopK behind an output chooses; None if there is none."""
+def _choice_behind(graph: Graph, output: str) -> NodeProto | None:
+    """Return the ArgMax or TopK that an output comes from; None if there is none."""
     node = graph.producer(output)
     while node is not None:
         if is_op(node, *_CHOICES):
-            return str(node.input[0])
+            return node
         if is_op(node, *_BETWEEN):
             node = graph.producer(node.input[0])
         elif is_op(node, "Gather") and graph.constant(node.input[0]) is not None:  # a table of labels

@@ -84,11 +84,13 @@ def test_two_images_are_refused(classifier: Classifier, saved: Saved) -> None:
     assert "image, other" in refusal(model, saved)
 
 
-def test_two_outputs_are_refused(classifier: Classifier, saved: Saved) -> None:
+def test_two_outputs_that_can_be_scores_are_refused(classifier: Classifier, saved: Saved) -> None:
     model = classifier()
-    model.graph.output.append(helper.make_tensor_value_info("features", 1, ["N", 4, 6, 6]))
+    model.graph.output.append(helper.make_tensor_value_info("pooled", 1, ["N", 4, 1, 1]))
 
-    assert "scores, features" in refusal(model, saved)
+    told = refusal(model, saved)
+    assert "scores float32[N, 4, 1, 1]; pooled float32[N, 4, 1, 1]" in told
+    assert "--score_output scores" in told
 
 
 def test_two_channels_are_refused(saved: Saved) -> None:

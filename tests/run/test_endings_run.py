@@ -92,7 +92,9 @@ def map_and_scores() -> ModelProto:
 def fast_integers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every layer in int8 halve a candidate's time in native's search: what is measured decides nothing."""
 
-    def timed(timer: LatencyTimer, artifact: ModelArtifact, baseline: ModelArtifact | None) -> PairedLatency:
+    def timed(
+        timer: LatencyTimer, artifact: ModelArtifact, baseline: ModelArtifact | None, *_: object
+    ) -> PairedLatency:
         times = [
             0.5 ** arithmetic_of(model.proto()).share if (arithmetic_of(model.proto()).share or 0) > 0 else 1.0
             for model in (baseline or timer._model, artifact)
