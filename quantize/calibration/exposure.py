@@ -181,6 +181,8 @@ class OneImage:
 
     def run(self, names: Sequence[str], image: npt.NDArray[np.float32]) -> list[npt.NDArray[Any]]:
         """Return outputs for an image, float32 (1, ...) as the model takes it."""
+        if not names:  # which onnxruntime takes for all
+            return []
         if self._batch == 1:
             outputs: list[npt.NDArray[Any]] = self._session.run(list(names), {self.input: image})
             return outputs

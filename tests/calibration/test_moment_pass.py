@@ -37,6 +37,12 @@ def test_the_central_moments_are_a_covariance(small_model, images, batches_of):
     )
 
 
+def test_a_layer_that_reads_the_image_needs_nothing_else(small_model, images, batches_of):
+    window = Window("conv0", "x", 1, (3, 3))
+    moments = collect_second_moments(small_model, [window], batches_of(images, 3))["conv0"]
+    assert moments.means[0].reshape(3, -1).mean(axis=1) == pytest.approx(images.mean(axis=(0, 2, 3)), abs=0.1)
+
+
 def squared_output(model, images, weight, values):
     """Mean square, by channel, of the output of the Conv with other weights and no bias."""
     changed = type(model).FromString(model.SerializeToString())

@@ -12,6 +12,8 @@ from tests.vocabulary import steps
 from tests.vocabulary.writer import CLASSES, Maps, Writer
 
 NAMES = tuple(step.__name__ for step in steps.STEPS)
+SIDES = (8, 12, 16)
+OPSETS = (13, 9, 11, 12, 15, 17)
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,9 @@ def random_plan(seed: int) -> Plan:
         planned,
         head=str(random.choice(list(HEADS))),
         softmax=bool(random.integers(2)),
-        side=int(random.choice([8, 12, 16])),
+        side=int(random.choice(SIDES)),
         batch=("N", 1, 2)[random.choice([0, 0, 1, 2])],
-        opset=int(random.choice([9, 11, 12, 13, 13, 15, 17, 17])),
+        opset=int(random.choice(OPSETS)),
     )
 
 

@@ -12,16 +12,10 @@ import onnx
 from onnx import ModelProto
 
 from quantize.data.batches import Batch
-from quantize.engines.native.builder.builder import op_types_of
-from quantize.engines.native.builder.layers import layers
-from quantize.engines.native.builder.qdq import FLOAT_OUTPUTS
-from quantize.engines.native.search.op_graph import head_ops, op_graph
-from quantize.engines.native.search.source_graph import rebuild
 from quantize.engines.task import CalibrationSet
 from quantize.graph.opsets.raising import raise_opset
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.prepare import prepare
-from quantize.recipe import Recipe
 from quantize.rewrites import REWRITES, rewrite
 from quantize.rewrites.runner import scores
 from quantize.run.export import finished
@@ -30,42 +24,63 @@ from tests.vocabulary.writer import pictures
 
 Floats = npt.NDArray[np.float32]
 Built = Callable[[ModelArtifact, CalibrationSet, Path], ModelArtifact]
+"""Makes the candidate of a prepared model from calibration images, in a folder."""
 
 IMAGES = 16
-NATIVE = Recipe(engine="native", corrections=("rounding", "bias", "scores"), details=((FLOAT_OUTPUTS, "true"),))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A prepared model, images as it takes them, and its scores (N, classes), as they are and rounded by hand."""
+
+    prepared: ModelArtifact
+    images: list[Floats]
+    fp32_scores: Floats
+    rounded_scores: Floats
+
+    @property
+    def calibration(self) -> CalibrationSet:
+        """Return the same images, by which no value leaves its range: what remains is rounding."""
+        batches = [Batch(tuple(map(str, range(len(images)))), images, None) for images in self.images]
+        return CalibrationSet(batches, IMAGES, "drawn")
 
 
 @dataclass(frozen=True)
 class Quantized:
-    """A model's two formats and the scores (N, classes) of all on the same images.
+    """The two formats of a sample's model, and their scores (N, classes) on its images."""
 
-    ``rounded_scores`` are those of the fp32 model with each tensor and weight rounded to 8 bits.
-    """
-
-    prepared: ModelArtifact
+    sample: Sample
     qlinear: ModelProto
     qdq: ModelProto
-    fp32_scores: Floats
     qlinear_scores: Floats
     qdq_scores: Floats
-    rounded_scores: Floats
 
     @property
-    def agree(self) -> bool:
-        """Return whether both formats differ by no more than a twentieth of the error that both have."""
-        apart = error(self.qlinear_scores, self.qdq_scores)
-        return apart <= max(0.05 * error(self.fp32_scores, self.rounded_scores), 1e-6)
+    def error_of_rounding(self) -> float:
+        """Return the error of rounding by hand, a root mean square of scores; one rounding of the scores at the least.
+
+        Where scores are the same for all images, rounding by hand may hit them.
+        """
+        expected = self.sample.fp32_scores
+        step = (max(float(expected.max()), 0) - min(float(expected.min()), 0)) / 255
+        return max(error(expected, self.sample.rounded_scores), step / 2, 1e-9)
 
     @property
     def times_rounding(self) -> float:
-        """Return the larger error of both forms over that of rounding alone, each a root mean square."""
-        ours = max(error(self.fp32_scores, scores) for scores in (self.qlinear_scores, self.qdq_scores))
-        return ours / max(error(self.fp32_scores, self.rounded_scores), 1e-9)
+        """Return the larger error of both forms over that of rounding alone."""
+        expected = self.sample.fp32_scores
+        ours = max(error(expected, scores) for scores in (self.qlinear_scores, self.qdq_scores))
+        return ours / self.error_of_rounding
+
+    @property
+    def agree(self) -> bool:
+        """Return whether both formats differ by no more than a twentieth of the error of rounding."""
+        return error(self.qlinear_scores, self.qdq_scores) <= 0.05 * self.error_of_rounding
 
     @property
     def sqnr(self) -> tuple[float, float]:
         """Return the signal-to-noise ratio of the QLinear and the QDQ form's scores, in dB."""
-        return decibel(self.fp32_scores, self.qlinear_scores), decibel(self.fp32_scores, self.qdq_scores)
+        return decibel(self.sample.fp32_scores, self.qlinear_scores), decibel(self.sample.fp32_scores, self.qdq_scores)
 
 
 def error(expected: Floats, scores: Floats) -> float:
@@ -80,30 +95,12 @@ def decibel(expected: Floats, scores: Floats) -> float:
     return float(10 * np.log10(max(signal, 1e-30) / max(noise, 1e-30)))
 
 
-def natively(recipe: Recipe = NATIVE) -> Built:
-    """Return what makes the native engine's candidate of a recipe: every layer in int8 that the recipe says.
-
-    What stands behind the last layer stays in float, as in a search.
-    """
-
-    def built(model: ModelArtifact, calibration: CalibrationSet, folder: Path) -> ModelArtifact:
-        proto = model.proto()
-        head = head_ops(op_graph(proto, op_types_of(recipe)), {layer.node for layer in layers(proto)})
-        with_head = recipe.but(float_nodes=tuple(sorted({*recipe.float_nodes, *head})))
-        return rebuild(model, with_head, calibration, folder, threads=1)
-
-    return built
-
-
-def quantized(source: ModelProto, folder: Path, build: Built | None = None, *, seed: int = 0) -> Quantized:
-    """Prepare a model, quantize it, apply every rewrite that keeps its declaration, and score all.
-
-    It is scored on the images that it is calibrated on: no value leaves its range, and what remains is rounding.
+def sample(source: ModelProto, folder: Path, *, seed: int = 0) -> Sample:
+    """Prepare a model as a user has it, draw images, and score them.
 
     Args:
-        source: The model as a user has it.
+        source: The model.
         folder: An empty folder to work in.
-        build: Makes the candidate; by default, the native engine.
         seed: Of the images.
     """
     onnx.save(source, folder / "source.onnx")
@@ -112,12 +109,16 @@ def quantized(source: ModelProto, folder: Path, build: Built | None = None, *, s
     pixels = pictures((IMAGES, *sizes[1:]), seed)
     size = prepared.contract.fixed_batch or IMAGES
     images = [pixels[at : at + size] for at in range(0, IMAGES, size)]
-    calibration = CalibrationSet([Batch(tuple(map(str, range(size))), each, None) for each in images], IMAGES, "drawn")
-    candidate = (build or natively())(prepared, calibration, folder)
-    written = finished(rewrite(candidate.proto(), REWRITES, images=images), "vnni")
-    for number, form in enumerate((written.qlinear, written.qdq)):
+    rounded = rounded_scores(raise_opset(prepared.proto(), 13), images, images)
+    return Sample(prepared, images, scores(prepared.proto(), images), rounded)
+
+
+def written(given: Sample, build: Built, folder: Path) -> Quantized:
+    """Return both formats as a run writes them, with every rewrite that keeps its declaration, and their scores."""
+    candidate = build(given.prepared, given.calibration, folder)
+    forms = finished(rewrite(candidate.proto(), REWRITES, images=given.images), "vnni")
+    for number, form in enumerate((forms.qlinear, forms.qdq)):
         onnx.checker.check_model(form, full_check=True)
         save_model(form, folder / f"{number}.onnx")
-    expected, first, second = (scores(form, images) for form in (prepared.proto(), written.qlinear, written.qdq))
-    by_hand = rounded_scores(raise_opset(prepared.proto(), 13), images, images)
-    return Quantized(prepared, written.qlinear, written.qdq, expected, first, second, by_hand)
+    own = (scores(form, given.images) for form in (forms.qlinear, forms.qdq))
+    return Quantized(given, forms.qlinear, forms.qdq, *own)

@@ -10,7 +10,8 @@ from onnx import ModelProto
 
 from quantize.engines.native.builder.weights import EQUALIZATION
 from tests.vocabulary import activations, convs, joins, products, spreads
-from tests.vocabulary.quantized import NATIVE, natively, quantized
+from tests.vocabulary.engines import NATIVE, natively
+from tests.vocabulary.quantized import Quantized, sample, written
 
 LEAST_SQNR = 24.0
 MOST_TIMES_ROUNDING = 1.5
@@ -59,6 +60,10 @@ def _marked(kind: Callable[[], ModelProto]) -> object:
     return pytest.param(kind, id=kind.__name__, marks=[pytest.mark.xfail(reason=fault)] if fault else [])
 
 
+def quantized(source: ModelProto, folder: Path) -> Quantized:
+    return written(sample(source, folder), natively(), folder)
+
+
 @pytest.mark.parametrize("kind", map(_marked, KINDS))
 def test_a_kind_keeps_its_scores(kind: Callable[[], ModelProto], tmp_path: Path) -> None:
     made = quantized(kind(), tmp_path)
@@ -88,7 +93,7 @@ def test_a_mask_of_minus_infinity_is_no_fault(tmp_path: Path) -> None:
 
 def test_equalized_dead_and_outlying_channels_cost_nothing(tmp_path: Path) -> None:
     recipe = NATIVE.but(corrections=(EQUALIZATION, *NATIVE.corrections))
-    made = quantized(spreads.dead_and_outlying_channels(), tmp_path, natively(recipe))
+    made = written(sample(spreads.dead_and_outlying_channels(), tmp_path), natively(recipe), tmp_path)
     assert min(made.sqnr) > 28
     # Rounding by hand, which is what plain quantizers do, loses the narrow channels.
     assert made.times_rounding < 0.1

@@ -66,6 +66,16 @@ def test_inputs_that_never_vary_do_no_harm():
     ).all()
 
 
+def test_moments_that_float32_left_of_inputs_that_hardly_vary_are_no_obstacle():
+    rows, _ = problem(0, 1, 6, 12)
+    samples = 3 + 1e-5 * np.random.default_rng(0).normal(0, 1, (400, 12))
+    products, means = (samples.T @ samples / 400).astype(np.float32), samples.mean(axis=0).astype(np.float32)
+    central = products.astype(np.float64) - np.outer(means, means)
+    assert np.linalg.eigvalsh(central).min() < -0.01 * np.trace(central) / 12
+    levels = least_squares_levels(rows, scales_by_maximum(rows, 127), RoundingProblem.of(central[None]), 127)
+    assert np.abs(levels * scales_by_maximum(rows, 127)[:, None] - rows).max() < 0.1 * np.abs(rows).max()
+
+
 @given(st.integers(0, 1000))
 @settings(max_examples=20, deadline=None)
 def test_scales_by_squared_error_are_never_worse_than_those_by_the_maximum(seed):

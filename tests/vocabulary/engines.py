@@ -1,0 +1,86 @@
+"""How each engine makes a small model's candidate, all of it in int8, without a search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from unittest import mock
+
+from onnx import ModelProto
+
+from quantize.criterion import Criterion
+from quantize.engines.inc.settings import IncSettings
+from quantize.engines.inc.tuner import IncTuner
+from quantize.engines.native.builder.builder import op_types_of
+from quantize.engines.native.builder.layers import layers
+from quantize.engines.native.builder.qdq import FLOAT_OUTPUTS
+from quantize.engines.native.search.op_graph import head_ops, op_graph
+from quantize.engines.native.search.source_graph import rebuild
+from quantize.engines.ort import quantizer
+from quantize.engines.ort.engine import ENGINE as ORT
+from quantize.engines.ort.quantizer import excluding
+from quantize.engines.ort.worker import serve
+from quantize.engines.task import CalibrationSet
+from quantize.models.artifact import ModelArtifact
+from quantize.processes.parent import Message
+from quantize.recipe import Recipe
+from tests.vocabulary.quantized import IMAGES, Built
+
+NATIVE = Recipe(engine="native", corrections=("rounding", "bias", "scores"), details=((FLOAT_OUTPUTS, "true"),))
+PLAIN = Recipe(engine="ort")
+
+
+def natively(recipe: Recipe = NATIVE) -> Built:
+    """Return what makes the native engine's candidate of a recipe. What stands behind the last layer stays in float."""
+
+    def built(model: ModelArtifact, calibration: CalibrationSet, folder: Path) -> ModelArtifact:
+        head = _head(model.proto(), recipe)
+        return rebuild(model, recipe.but(float_nodes=tuple(sorted(head))), calibration, folder, threads=1)
+
+    return built
+
+
+def by_onnxruntime(model: ModelArtifact, calibration: CalibrationSet, folder: Path) -> ModelArtifact:
+    """Return the candidate of onnxruntime's quantizer, which runs in this process: to start one takes longer."""
+    recipe = excluding(PLAIN, sorted(_head(model.proto(), PLAIN)))
+    with mock.patch.object(quantizer, "ChildProcess", _here):
+        return ORT.build(model, recipe, calibration, folder)
+
+
+def by_neural_compressor(model: ModelArtifact, calibration: CalibrationSet, folder: Path) -> ModelArtifact:
+    """Return the first candidate of Neural Compressor."""
+    settings = IncSettings(strategy="basic", sampling_size=IMAGES, max_trials=1)
+    trials = IncTuner(settings, folder).tune(model, Criterion("none"), lambda _: 1.0, calibration.batches)
+    artifact = next(trials).artifact
+    assert artifact is not None
+    return artifact
+
+
+def _head(model: ModelProto, recipe: Recipe) -> frozenset[str]:
+    return head_ops(op_graph(model, op_types_of(recipe)), {layer.node for layer in layers(model)})
+
+
+class _Here:
+    """Both ends of the conversation with the child process of onnxruntime's quantizer, in one process."""
+
+    pid = 0
+
+    def __init__(self) -> None:
+        self._job: Message = {}
+        self._answer: Message = {}
+
+    def send(self, job: Message) -> None:
+        self._job = job
+
+    def receive(self, _deadline: float | None = None) -> Message:
+        serve(mock.Mock(receive=lambda: self._job, send=self._take))
+        return self._answer
+
+    def _take(self, answer: Message) -> None:
+        self._answer = answer
+
+
+@contextmanager
+def _here(*_: object, **__: object) -> Iterator[_Here]:
+    yield _Here()

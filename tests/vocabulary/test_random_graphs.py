@@ -1,0 +1,50 @@
+"""Random networks over what users' networks are made of: both formats of every engine stay near fp32.
+
+``benchmarks/random_graphs.py`` is the long run, over as many as one has time for.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.vocabulary.engines import by_onnxruntime, natively
+from tests.vocabulary.growth import HEADS, NAMES, OPSETS, SIDES, Plan, Planned
+from tests.vocabulary.verdict import problem_of
+
+PLANS = st.builds(
+    Plan,
+    steps=st.lists(
+        st.builds(Planned, st.sampled_from(NAMES), st.sampled_from([0, 0, 0, 1, 2]), st.integers(0, 2**16 - 1)),
+        max_size=8,
+    ).map(tuple),
+    head=st.sampled_from(sorted(HEADS)),
+    softmax=st.booleans(),
+    side=st.sampled_from(SIDES),
+    batch=st.sampled_from(["N", 1, 2]),
+    opset=st.sampled_from(OPSETS),
+)
+
+
+@given(PLANS)
+# What fails is made smaller by the long run, which takes its time: this one has to tell soon.
+@settings(max_examples=200, derandomize=True, database=None, phases=[Phase.generate])
+def test_any_network_keeps_its_scores_with_the_engines_of_this_process(plan: Plan) -> None:
+    with TemporaryDirectory() as folder:
+        for build in (natively(), by_onnxruntime):
+            assert problem_of(plan, build, Path(folder)) is None
+
+
+@pytest.mark.inc
+def test_twenty_networks_keep_their_scores_with_neural_compressor() -> None:
+    command = [sys.executable, "-m", "benchmarks.random_graphs", "--engine", "inc", "--count", "20", "--json"]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout) == {"networks": 20, "failed": {}}
