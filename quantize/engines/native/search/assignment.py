@@ -78,7 +78,7 @@ class Costs:
         """Return the summed sensitivity of an assignment: of all int8 ops' weights and all quantized tensors."""
         total = sum(value for name, value in self.weights.items() if name not in float_ops)
         for tensor, value in self.tensors.items():
-            if self.graph.is_made_in_int8(tensor, float_ops) or self.graph.is_taken_in_int8(tensor, float_ops):
+            if any(op.name not in float_ops for op in self.graph.rounding(tensor)):
                 total += value
         return total
 
@@ -107,16 +107,14 @@ def canonical(costs: Costs, float_ops: frozenset[str]) -> frozenset[str]:
 
 
 def _is_idle(graph: OpGraph, op: FusedOp, float_ops: frozenset[str]) -> bool:
-    if op.op_type not in TENSORS_ONLY or op.has_constants or len(op.nodes) > 1:
+    if not op.function and (op.op_type not in TENSORS_ONLY or op.has_constants or len(op.nodes) > 1):
         return False
     return all(_is_quantized(graph, tensor, float_ops) for tensor in (*op.inputs, op.output))
 
 
 def _is_quantized(graph: OpGraph, tensor: str, float_ops: frozenset[str]) -> bool:
     """Return whether an int8 op makes or takes a tensor; one that only moves values asks for no grid by itself."""
-    producer = graph.producers.get(tensor)
-    touching = (*([producer] if producer is not None else []), *graph.consumers.get(tensor, ()))
-    return any(op.name not in float_ops and not op.moving for op in touching)
+    return any(op.name not in float_ops and not op.moving for op in graph.rounding(tensor))
 
 
 def best_assignment(costs: Costs, price: float) -> frozenset[str]:
@@ -139,7 +137,7 @@ def best_assignment(costs: Costs, price: float) -> frozenset[str]:
         cost = price * costs.tensors.get(tensor, 0.0)
         on_grid = cut.vertex(f"on grid:{tensor}")
         cut.edge(on_grid, cut.sink, cost)
-        for op in (*([producer] if producer is not None else []), *consumers):
+        for op in graph.rounding(tensor):
             cut.edge(cut.vertex(op.name), on_grid, _NEVER)
         made = cut.vertex(producer.name) if producer is not None else cut.sink
         quantized = cut.vertex(f"quantized:{tensor}")

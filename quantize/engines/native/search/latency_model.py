@@ -81,12 +81,19 @@ def latency_model(times: ProfiledTimes, graph: OpGraph) -> LatencyModel:
     """Return the latency model that a profile gives.
 
     Each node's time goes to the op that it computes; an op that did not run in one of the two (folded into its
-    neighbour) took no time there. Conversions in the all-int8 profile give the time for one value.
+    neighbour) took no time there. Conversions in the all-int8 profile give the time for one value; those around a
+    function that computes in float although its neighbours are int8 (SiLU, for example) are part of its time.
     """
     op_of_node = {name: op.name for op in graph.ops for name in op.node_names}
     float_ns, _ = _by_op(times.baseline, op_of_node)
     int8_ns, int8_rest = _by_op(times.candidate, op_of_node)
     nothing = frozenset[str]()
+    computed_in_float = {op_of_node.get(timed.origin or "") for timed in times.candidate if timed.kind == "fp32"}
+    around = {
+        op.name: sum(graph.dequantized_elements(name) for name in op.inputs) + graph.elements[op.output]
+        for op in graph.ops
+        if op.function and op.name in computed_in_float
+    }
     quantized = sum(
         graph.elements[tensor]
         for tensor in graph.tensors
@@ -98,10 +105,11 @@ def latency_model(times: ProfiledTimes, graph: OpGraph) -> LatencyModel:
         if graph.is_made_in_int8(tensor, nothing) and graph.is_taken_in_fp32(tensor, nothing)
     )
     converting = sum(op.time_ns for op in times.candidate if op.kind == "conversion" and op.origin is None)
+    conversion_ns = converting / max(quantized + dequantized + sum(around.values()), 1)
     return LatencyModel(
         float_ns={op.name: float_ns.get(op.name, 0.0) for op in graph.ops},
-        int8_ns={op.name: int8_ns.get(op.name, 0.0) for op in graph.ops},
-        conversion_ns=converting / max(quantized + dequantized, 1),
+        int8_ns={op.name: int8_ns.get(op.name, 0.0) + conversion_ns * around.get(op.name, 0) for op in graph.ops},
+        conversion_ns=conversion_ns,
         rest_ns=int8_rest,
     )
 

@@ -12,8 +12,10 @@ import onnx
 from onnx import TensorProto
 
 from quantize.formats.float_reasons import float_reasons
-from quantize.graph.nodes import ACTIVATIONS, MATRIX_PRODUCTS, reads
+from quantize.graph.nodes import ACTIVATIONS, MATRIX_PRODUCTS, NORMALIZING, WEIGHTED, reads
+from quantize.graph.regions import regions
 from quantize.graph.shapes import inferred_types
+from quantize.graph.view import Graph
 
 MOVING = frozenset(
     {"MaxPool", "Concat", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Slice"}
@@ -34,6 +36,8 @@ class FusedOp:
         output: The tensor behind the activation.
         moving: The op only moves values.
         has_constants: The op takes constants, such as weights.
+        function: The op is a function of one tensor, such as SiLU: in int8, what it takes and gives is on grids, but
+            nothing inside it.
     """
 
     name: str
@@ -44,6 +48,7 @@ class FusedOp:
     output: str
     moving: bool
     has_constants: bool = False
+    function: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,8 @@ class OpGraph:
         scores: The model's output tensor.
         elements: Values of every float tensor for one image, where shapes tell; dynamic dimensions count as 1.
         float_tensors: Tensors with a consumer that is never quantized; the caller consumes the scores.
-        free: Tensors that need no DequantizeLinear: scores that an integer Gemm gives in float32.
+        free: Tensors that need no DequantizeLinear: what an integer Gemm or MatMul gives in float32.
+        float_made: Tensors that are made by what is never quantized, and taken by ops.
     """
 
     ops: tuple[FusedOp, ...]
@@ -67,6 +73,7 @@ class OpGraph:
     elements: dict[str, int]
     float_tensors: frozenset[str] = frozenset()
     free: frozenset[str] = frozenset()
+    float_made: tuple[str, ...] = ()
 
     @cached_property
     def producers(self) -> dict[str, FusedOp]:
@@ -84,8 +91,18 @@ class OpGraph:
 
     @property
     def tensors(self) -> tuple[str, ...]:
-        """The image and every op's output: the tensors that may pass between fp32 and int8."""
-        return (self.image, *(op.output for op in self.ops))
+        """The image, every op's output and what else ops take: the tensors that may pass between fp32 and int8."""
+        return (self.image, *(op.output for op in self.ops), *self.float_made)
+
+    def rounding(self, tensor: str) -> tuple[FusedOp, ...]:
+        """Return the ops that put a tensor on its grid if they are in int8.
+
+        A product can give its sums in float: then only another product asks for a grid.
+        """
+        producer, consumers = self.producers.get(tensor), self.consumers.get(tensor, ())
+        if tensor in self.free:
+            return tuple(op for op in consumers if not op.function)
+        return (*([producer] if producer is not None else []), *consumers)
 
     def is_made_in_int8(self, tensor: str, float_ops: frozenset[str]) -> bool:
         """Return whether an int8 op makes a tensor."""
@@ -106,51 +123,91 @@ class OpGraph:
 
 
 def op_graph(model: onnx.ModelProto, op_types: Sequence[str]) -> OpGraph:
-    """Return the ops of ``model`` whose type is one of ``op_types``, and which onnxruntime computes on integers."""
+    """Return the ops of ``model`` whose type is one of ``op_types``, and which onnxruntime computes on integers.
+
+    A function of one tensor that is written as several nodes is one op, and so are a MatMul and the Add of its bias.
+    """
     constants = {tensor.name for tensor in model.graph.initializer}
     image = next(value.name for value in model.graph.input if value.name not in constants)
     elements = _float_elements(model)
     stay = float_reasons(model, op_types)
-    uses = Counter(name for node in model.graph.node for name in reads(node))
-    uses.update(value.name for value in model.graph.output)
-    position_of = {name: index for index, node in enumerate(model.graph.node) for name in node.input[:1]}
-    fused: set[int] = set()
-    ops = []
-    for index, node in enumerate(model.graph.node):
-        if index in fused or node.op_type not in op_types or node.name in stay or node.output[0] not in elements:
+    ops: list[FusedOp] = []
+    groups = _groups(model, op_types, stay)
+    for index in range(len(model.graph.node)):
+        group = groups.get(index, _Group((index,)))
+        first, last = (model.graph.node[group.nodes[at]] for at in (0, -1))
+        own = last if group.function else first
+        is_op = group.function or (own.op_type in op_types and own.name not in stay)
+        if group.skipped or index != group.nodes[0] or not is_op or own.output[0] not in elements:
             continue
-        positions, output = [index], node.output[0]
-        following = position_of.get(output)
-        if (
-            node.op_type not in ACTIVATIONS
-            and uses[output] == 1
-            and following is not None
-            and model.graph.node[following].op_type in ACTIVATIONS
-        ):
-            positions.append(following)
-            fused.add(following)
-            output = model.graph.node[following].output[0]
         ops.append(
             FusedOp(
-                name=node.name,
-                op_type=node.op_type,
-                nodes=tuple(positions),
-                node_names=tuple(model.graph.node[position].name for position in positions),
-                inputs=tuple(name for name in node.input if name in elements and name not in constants),
-                output=output,
-                moving=node.op_type in MOVING,
-                has_constants=any(name in constants for name in node.input),
+                name=own.name,
+                op_type=own.op_type,
+                nodes=group.nodes,
+                node_names=tuple(model.graph.node[position].name for position in group.nodes),
+                inputs=tuple(name for name in first.input if name in elements and name not in constants),
+                output=last.output[0],
+                moving=own.op_type in MOVING,
+                has_constants=any(name in constants for name in own.input),
+                function=group.function,
             )
         )
     scores = model.graph.output[0].name
     placed = {position for op in ops for position in op.nodes}
-    taken = {name for index, node in enumerate(model.graph.node) if index not in placed for name in reads(node)}
-    free = {op.output for op in ops if op.op_type in MATRIX_PRODUCTS and op.output == scores}
-    return OpGraph(tuple(ops), image, scores, elements, frozenset(taken | {scores}), frozenset(free))
+    rest = [node for index, node in enumerate(model.graph.node) if index not in placed]
+    taken = {name for node in rest for name in reads(node)}
+    made = {name for node in rest for name in node.output if name in elements}
+    return OpGraph(
+        tuple(ops),
+        image,
+        scores,
+        elements,
+        float_tensors=frozenset(taken | {scores}),
+        free=frozenset(op.output for op in ops if op.op_type in MATRIX_PRODUCTS and not _is_confined(model, op)),
+        float_made=tuple(dict.fromkeys(name for op in ops for name in op.inputs if name in made)),
+    )
+
+
+def _is_confined(model: onnx.ModelProto, op: FusedOp) -> bool:
+    return model.graph.node[op.nodes[-1]].op_type in ACTIVATIONS
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Nodes that are placed together, by position; ``skipped``: never in int8."""
+
+    nodes: tuple[int, ...]
+    function: bool = False
+    skipped: bool = False
+
+
+def _groups(model: onnx.ModelProto, op_types: Sequence[str], stay: Collection[str]) -> dict[int, _Group]:
+    """Return the group of every node that is not alone: regions, and ops with the Relu or Clip behind them."""
+    groups: dict[int, _Group] = {}
+    positions = {node.name: index for index, node in enumerate(model.graph.node)}
+    for region in regions(Graph.of(model)):
+        nodes = tuple(sorted(positions[node.name] for node in region.nodes))
+        group = _Group(nodes, region.kind == "function", region.kind == "normalization")
+        groups.update(dict.fromkeys(nodes, group))
+    uses = Counter(name for node in model.graph.node for name in reads(node))
+    uses.update(value.name for value in model.graph.output)
+    position_of = {name: index for index, node in enumerate(model.graph.node) for name in node.input[:1]}
+    for index, node in enumerate(model.graph.node):
+        following = position_of.get(node.output[0])
+        if index in groups or following is None or following in groups or uses[node.output[0]] != 1:
+            continue
+        is_op = node.op_type in op_types and node.name not in stay
+        if is_op and node.op_type not in ACTIVATIONS and model.graph.node[following].op_type in ACTIVATIONS:
+            groups.update(dict.fromkeys((index, following), _Group((index, following))))
+    return groups
 
 
 def head_ops(graph: OpGraph, weighted: Collection[str]) -> frozenset[str]:
-    """Return the names of the ops behind the last layer with weights: cheap, and in int8 they make scores equal.
+    """Return the names of the ops that lead to no product: cheap, and in int8 they make scores equal.
+
+    They are those behind the last layer with weights, every Softmax (of attention, too: eight bits are few for
+    exponentials), what scales its input, and the sums that only a normalization in fp32 takes.
 
     Args:
         graph: The model.
@@ -158,7 +215,9 @@ def head_ops(graph: OpGraph, weighted: Collection[str]) -> frozenset[str]:
     """
     head: set[str] = set()
     for op in reversed(graph.ops):
-        if op.name not in weighted and all(consumer.name in head for consumer in graph.consumers.get(op.output, ())):
+        if op.name in weighted or op.op_type in WEIGHTED:
+            continue
+        if op.op_type in NORMALIZING or all(taker.name in head for taker in graph.consumers.get(op.output, ())):
             head.add(op.name)
     return frozenset(head)
 

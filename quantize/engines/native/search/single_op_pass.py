@@ -65,9 +65,12 @@ class SingleOpPass:
         least = micro_batch if only_whole else 0
         starts = range(0, len(images), micro_batch)
         self._live: Tensors = {graph.image: [filled(images[start : start + micro_batch], least) for start in starts]}
-        self._last_use = {name: index for index, node in enumerate(model.graph.node) for name in reads(node)} | {
-            graph.scores: len(model.graph.node)
-        }
+        # What a node inside an op takes is needed when the op as a whole runs.
+        runs_at = {index: op.nodes[-1] for op in graph.ops for index in op.nodes}
+        self._last_use = {graph.scores: len(model.graph.node)}
+        for index, node in enumerate(model.graph.node):
+            for name in reads(node):
+                self._last_use[name] = max(self._last_use.get(name, 0), runs_at.get(index, index))
 
     def divergences(self, progress: Progress) -> Iterator[Divergences]:
         """Yield the divergences with the weights of each op, and with each tensor, quantized alone."""
@@ -88,6 +91,9 @@ class SingleOpPass:
             before = self._live
             session = self._scorer.open(self._subgraphs.extract(nodes, outputs))
             self._live = before | self._run(session, nodes, outputs, before)
+            for tensor in outputs if op is None else ():
+                if tensor in self._graph.float_made and tensor in self._grids:
+                    yield ("tensor", tensor), self._divergences_with(index, tensor, self._rounded(tensor))
             if op is not None:
                 yield from self._quantized_alone(op, before)
                 done += 1

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 from quantize.engines.native.builder.builder import op_types_of
+from quantize.engines.native.builder.layers import layers
 from quantize.engines.native.search.op_graph import head_inputs, head_ops, op_graph
 from quantize.recipe import Recipe
+from tests.small_blocks import activated, convnext, transformer
 
 OP_TYPES = op_types_of(Recipe(engine="native"))
 
@@ -57,3 +59,47 @@ def test_what_ops_that_are_never_quantized_take_is_taken_in_fp32(model):
     assert not graph.is_taken_in_int8("r0", frozenset({"left", "right"}))
     assert graph.is_made_in_int8("r0", frozenset({"left", "right"}))
     assert not graph.is_made_in_int8("x", nothing)
+
+
+def test_a_function_of_several_nodes_is_one_op_between_its_tensors():
+    proto = activated("gelu")
+    graph = op_graph(proto, OP_TYPES)
+    functions = [op for op in graph.ops if op.function]
+    convs = [op for op in graph.ops if op.op_type == "Conv"]
+    assert [op.inputs for op in functions] == [(convs[0].output,), (convs[1].output,)]
+    assert [op.output for op in functions] == [convs[1].inputs[0], convs[2].inputs[0]]
+    assert all(len(op.nodes) == 5 for op in functions)
+
+
+def test_a_matmul_has_its_bias_and_gives_floats_for_nothing():
+    graph = op_graph(transformer(), OP_TYPES)
+    layers = [op for op in graph.ops if op.op_type == "MatMul" and op.has_constants]
+    assert all(len(op.nodes) == 2 for op in layers)
+    assert len(layers) == 12
+    assert all(graph.dequantized_elements(op.output) == 0 for op in layers)
+
+
+def test_what_a_normalization_gives_may_be_quantized_and_what_it_takes_stays_in_fp32():
+    for opset in (13, 17):
+        graph = op_graph(transformer(opset), OP_TYPES)
+        assert len(graph.float_made) == 5
+        assert all(graph.is_taken_in_int8(name, frozenset()) for name in graph.float_made)
+        assert not any(graph.is_made_in_int8(name, frozenset()) for name in graph.float_made)
+
+
+def test_attention_stays_in_fp32_between_its_products():
+    proto = transformer()
+    graph = op_graph(proto, OP_TYPES)
+    head = head_ops(graph, {layer.node for layer in layers(proto)})
+    assert {op.name for op in graph.ops if op.op_type == "Softmax"} <= head
+    assert not {op.name for op in graph.ops if op.op_type in ("MatMul", "Gemm", "Conv")} & head
+    sums = [op for op in graph.ops if op.op_type == "Add"]
+    assert len(sums) == 5
+    assert {op.name for op in sums} <= head
+
+
+def test_a_sum_that_a_conv_takes_may_be_int8():
+    proto = convnext()
+    graph = op_graph(proto, OP_TYPES)
+    first = next(op for op in graph.ops if op.op_type == "Add")
+    assert first.name not in head_ops(graph, {layer.node for layer in layers(proto)})
