@@ -50,7 +50,6 @@ KINDS: tuple[Callable[[], ModelProto], ...] = (
     spreads.tiny_weights_beside_a_bias,
 )
 FAULTS = {
-    "chosen_by_a_condition": "an output of If has no statistics",
     "names_used_twice": "onnxruntime loads no model with two nodes of one name",
 }
 
