@@ -10,6 +10,7 @@ from quantize.doctor.findings import Examination, Finding, right, wrong
 from quantize.formats import quantized_format
 from quantize.graph.view import Graph
 from quantize.models.contract import ModelContract
+from quantize.models.float32 import other_floats
 
 _SOFTMAX = frozenset({"Softmax", "LogSoftmax"})
 _MOVING = frozenset({"Cast", "Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
@@ -19,7 +20,8 @@ def examine_format(model: ModelProto) -> Examination:
     """Return whether the model is fp32."""
     name, kind = "format", quantized_format(model)
     if kind == "float":
-        return right(name, "fp32")
+        others = other_floats(model)
+        return right(name, f"{', '.join(others)}, converted to fp32" if others else "fp32")
     counts = Counter(node.op_type for node in model.graph.node)
     quantized = {op: n for op, n in counts.items() if "QLinear" in op or "QuantizeLinear" in op or "Integer" in op}
     return wrong(

@@ -35,6 +35,7 @@ from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.contract import model_contract
 from quantize.models.ending import Ending, cut, exposed
 from quantize.models.equivalence import RUN_ERRORS, Reference
+from quantize.models.float32 import in_float32, other_floats
 from quantize.models.folding import fold_constants
 from quantize.models.given_form import GivenForm
 from quantize.models.reading import read_model
@@ -60,6 +61,7 @@ class PreparedModel:
         model: The model, whose first output is its scores; nothing in it is computed from them.
         ending: What its file gives beyond that; None: nothing.
         form: The layout and the types that its file takes and gives.
+        floats: The floating-point types other than float32 that the file is in.
         whole: The model with its ending and in its form: the baseline of the written files, which have both.
     """
 
@@ -67,6 +69,7 @@ class PreparedModel:
     ending: Ending | None
     form: GivenForm
     whole: ModelArtifact
+    floats: tuple[str, ...] = ()
 
 
 def prepare(
@@ -81,7 +84,7 @@ def prepare_whole(
 ) -> PreparedModel:
     """Write the clean form of an fp32 image classifier, after proving that it computes the same.
 
-    It takes float32 with the channels first, whatever the source takes.
+    It is in float32 and takes its image with the channels first, whatever the source does.
     Weights that are graph inputs are freed, and what the graph computes from constants is stored. Dropout, Identity,
     dead nodes, unread inputs, unused operator sets and stored shapes go. Sum of two becomes Add. Padding with zeros and
     BatchNormalization become part of the neighbouring Conv; the factors of a Gemm become part of its weight and bias.
@@ -105,8 +108,9 @@ def prepare_whole(
     """
     where = str(source)
     model = _readable(read_model(source))
-    given = model
     refuse_unsuitable(model, where, score_output=score_output)
+    given, floats = model, other_floats(model)
+    model = in_float32(model)
     outputs = tuple(value.name for value in model.graph.output)
     contract = model_contract(model, where=where, score_output=score_output)
     if outputs != (contract.output.name,):
@@ -122,9 +126,9 @@ def prepare_whole(
     written = save_model(core, destination)
     form = GivenForm.of(given, contract)
     if ending is None and form.is_plain:
-        return PreparedModel(written, None, form, written)
+        return PreparedModel(written, None, form, written, floats)
     whole = form.applied(core if ending is None else ending.attached(core))
-    return PreparedModel(written, ending, form, save_model(whole, _whole_path(destination)))
+    return PreparedModel(written, ending, form, save_model(whole, _whole_path(destination)), floats)
 
 
 def _whole_path(destination: Path) -> Path:

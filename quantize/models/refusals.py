@@ -5,9 +5,9 @@ from __future__ import annotations
 from onnx import ModelProto, NodeProto, TensorProto
 
 from quantize.errors import ModelError
-from quantize.graph.nodes import all_nodes, all_tensors, attribute, is_op
+from quantize.graph.nodes import all_nodes, attribute, is_op
 from quantize.graph.view import Graph
-from quantize.models.contract import model_contract, real_inputs
+from quantize.models.contract import ModelContract, model_contract, real_inputs
 from quantize.models.score_tensor import describe
 
 _QUANTIZED = frozenset(
@@ -24,7 +24,7 @@ _QUANTIZED = frozenset(
 )
 _TRAINING_DOMAINS = ("ai.onnx.training", "ai.onnx.preview.training")
 _SEQUENCES = frozenset({"sequence_type", "optional_type", "map_type"})
-_HALF = {TensorProto.FLOAT16: "fp16", TensorProto.BFLOAT16: "bfloat16"}
+_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 
 
 def refuse_unsuitable(model: ModelProto, where: str, *, score_output: str | None = None) -> None:
@@ -36,12 +36,11 @@ def refuse_unsuitable(model: ModelProto, where: str, *, score_output: str | None
         score_output: The output that holds the scores, where several could.
 
     Raises:
-        ModelError: It is quantized already, in half precision or in training mode, gives sequences, does not take one
-            float32 image, or does not give class scores in float32.
+        ModelError: It is quantized already or in training mode, gives sequences, or does not take one image, or give
+            class scores, in float32, float16 or float64.
     """
     nodes = list(all_nodes(model.graph))
     _refuse_quantized(nodes, where)
-    _refuse_half(model, where)
     _refuse_training(model, nodes, where)
     _refuse_sequences(model, where)
     contract = model_contract(model, where=where, score_output=score_output)
@@ -53,13 +52,24 @@ def refuse_unsuitable(model: ModelProto, where: str, *, score_output: str | None
             expected="an image of float32",
             advice="give the fp32 model that it was made from; --input_contract makes int8 models that take pixels",
         )
-    for kind, tensor in (("input", contract.input), ("output", contract.output)):
-        if tensor.dtype != "float32":
+    _refuse_types(model, contract, where)
+
+
+def _refuse_types(model: ModelProto, contract: ModelContract, where: str) -> None:
+    values = [(value, "input") for value in real_inputs(model)]
+    values += [(value, "output") for value in model.graph.output if value.name == contract.output.name]
+    for value, kind in values:
+        element = value.type.tensor_type.elem_type
+        if element not in _FLOATS:
+            of = "an image" if kind == "input" else "class scores"
             raise ModelError(
-                f"the model's {kind} is not of type float32",
+                f"the model's {kind} is not of a floating-point type that onnxruntime takes from Python",
                 where=where,
-                found=f"{tensor.name}: {tensor.dtype}{list(tensor.shape)}",
-                expected="an image of float32" if kind == "input" else "class scores of float32",
+                found=describe(value),
+                expected=f"{of} of float32, float16 or float64",
+                advice="export the model with inputs and outputs in float32; its weights may stay in bfloat16"
+                if element == TensorProto.BFLOAT16
+                else None,
             )
 
 
@@ -72,20 +82,6 @@ def _refuse_quantized(nodes: list[NodeProto], where: str) -> None:
             found=f"operators {', '.join(op_types)}",
             expected="the fp32 model",
             advice="give the model that it was made from; 'quantize benchmark' measures quantized models",
-        )
-
-
-def _refuse_half(model: ModelProto, where: str) -> None:
-    types = [value.type.tensor_type.elem_type for value in (*real_inputs(model), *model.graph.output)]
-    weights = [tensor for tensor in all_tensors(model.graph) if tensor.data_type in _HALF]
-    half = next((_HALF[kind] for kind in (*types, *(tensor.data_type for tensor in weights)) if kind in _HALF), None)
-    if half:
-        raise ModelError(
-            f"the model is in half precision ({half})",
-            where=where,
-            found=f"{len(weights)} {half} weights" if weights else f"an input or output of {half}",
-            expected="the fp32 model",
-            advice="export the model in float32: rounding its weights twice costs accuracy",
         )
 
 

@@ -129,6 +129,7 @@ class Prepared:
         stages: Timed stages so far.
         progress: Receives the progress of everything that takes long.
         machine: This CPU, and what int8 is expected to gain on it; None: not estimated.
+        notes: What a reader should know of how the model was taken.
     """
 
     request: RunRequest
@@ -143,6 +144,7 @@ class Prepared:
     stages: Stages
     progress: Progress
     machine: MachineSection | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def config(self) -> RunConfig:

@@ -150,6 +150,16 @@ def prepare_run(
         stages=stages,
         progress=progress,
         machine=machine,
+        notes=_notes(clean.floats),
+    )
+
+
+def _notes(floats: tuple[str, ...]) -> tuple[str, ...]:
+    if not floats:
+        return ()
+    return (
+        f"The model is in {' and '.join(floats)}. It is converted to float32, and that is what everything is compared "
+        "with; the files take and give the types that the model does.",
     )
 
 

@@ -94,7 +94,7 @@ def run_report(settled: Settled, others: Mapping[str, ModelArtifact] = _NO_OTHER
         stages=stages.sections(),
         provenance=provenance(request, images),
         config=config.model_dump(mode="json"),
-        notes=config.notes,
+        notes=(*context.notes, *config.notes),
     )
 
 

@@ -37,15 +37,11 @@ def bare(node: NodeProto, image: list[int], scores: list[int], types: tuple[int,
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
 
 
-def test_half_precision_is_refused(classifier: Classifier, saved: Saved) -> None:
-    weights = {"half": np.ones(4, np.float16)}
-    body = [
-        helper.make_node("Cast", ["half"], ["full"], to=1),
-        helper.make_node("ReduceMean", ["full"], ["one"], axes=[0]),
-        node("Mul", ["features", "one"]),
-    ]
+def test_an_image_in_bfloat16_is_refused_with_what_to_do(classifier: Classifier, saved: Saved) -> None:
+    model = classifier()
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.BFLOAT16
 
-    assert "fp16" in refusal(classifier(body, weights), saved)
+    assert "bfloat16" in refusal(model, saved)
 
 
 @pytest.mark.parametrize("operator", ["DynamicQuantizeLinear", "QLinearConv", "ConvInteger", "QLinearAdd"])

@@ -24,6 +24,7 @@ from quantize.models.artifact import ModelArtifact
 from quantize.prediction.preprocessing import model_preprocessing
 from quantize.run.request import TuneRequest, TuneResult
 from quantize.run.tune import tune
+from tests.models.test_float32 import in_type
 from tests.run.colours import SIDE, colours
 from tests.run.conftest import Configured
 
@@ -118,7 +119,7 @@ def signal_to_noise(source: ModelArtifact, file: ModelArtifact, config: RunConfi
         scores = [scores_of(session, model.contract, batch.images) for batch in Batches(crops, preprocessing, 8)]
         logs = log_probabilities(np.concatenate(scores), model.contract.scores)
         both.append(logs - logs.mean(axis=1, keepdims=True))
-    noise = np.square(both[0] - both[1]).sum(axis=1)
+    noise = np.maximum(np.square(both[0] - both[1]).sum(axis=1), 1e-12)  # in half precision there may be none
     return float(np.median(10 * np.log10(np.square(both[0]).sum(axis=1) / noise)))
 
 
@@ -163,3 +164,15 @@ def test_a_model_of_any_size_keeps_it_and_the_settings_give_the_crop(
     file = ModelArtifact.load(result.run / result.report.model("qdq").file)
     assert file.contract.input.shape[2:] == ("height", "width")
     assert result.report.preprocessing.resize == SIDE
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_half_precision_is_compared_with_its_float32_form_and_the_types_stay(
+    tuned: Tuned, configured: Configured, inside: bool
+) -> None:
+    config = native(configured)
+    result = tuned(in_type(channels_last(), onnx.TensorProto.FLOAT16, inside=inside), config)
+
+    check_files(result, config)
+    assert "float16" in result.report.notes[0]
+    assert result.report.source.input_dtype == ("float32" if inside else "float16")
