@@ -68,7 +68,7 @@ class GivenForm:
             _take_type(graph, self.input)
         for value in graph.proto.output:
             element = self.outputs.get(value.name)
-            if element in _CONVERTED and value.type.tensor_type.elem_type == TensorProto.FLOAT:
+            if element is not None and element in _CONVERTED and value.type.tensor_type.elem_type == TensorProto.FLOAT:
                 _give_type(graph, value, element)
         return graph.model()
 
