@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     "quantization.calibration",
     "quantization.target",
     "quantization.reduce_range",
+    "tuning.engine",
     "tuning.random_seed",
 )
 def doctor(

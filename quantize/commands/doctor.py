@@ -11,22 +11,31 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
+from quantize.config.quantization import QuantizationBlock
 from quantize.config.run_config import RunConfig
+from quantize.data.batches import Batch
 from quantize.data.cache_folder import user_cache
 from quantize.data.containers.registry import open_images
 from quantize.data.crops.crops import crop_images
 from quantize.data.image_set import ImageSet
 from quantize.data.preprocessing import Preprocessing
 from quantize.data.split import Split, read_calibration_list, split
+from quantize.doctor.answers import examine_answers
 from quantize.doctor.calibration import examine_calibration
 from quantize.doctor.cpu import examine_cpu, examine_saturation, with_rounded_weights
 from quantize.doctor.findings import DoctorReport, Examination, not_checked
-from quantize.doctor.graph import examine_batch, examine_format, examine_operators, examine_scores, examine_weights
+from quantize.doctor.graph import examine_batch, examine_format, examine_scores
 from quantize.doctor.labels import examine_labels, label_orders
+from quantize.doctor.operators import examine_building, examine_operators
 from quantize.doctor.preprocessing import examine_preprocessing, variants
 from quantize.doctor.published import examine_published
 from quantize.doctor.saturation import saturation
 from quantize.doctor.trials import Comparison, Predictions, Trials
+from quantize.doctor.weights import examine_weights, is_damaged
+from quantize.engines.foreseen import foreseen
+from quantize.engines.native.builder.qdq import FLOAT_OUTPUTS
+from quantize.engines.native.constraints import constrained_recipe
+from quantize.engines.task import CalibrationSet
 from quantize.errors import ConfigError
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.catalog.catalog import catalog_entry_for
@@ -35,6 +44,8 @@ from quantize.models.reading import read_model
 from quantize.prediction.preprocessing import model_preprocessing
 from quantize.processes.pool import available_cpus
 from quantize.progress import Progress, silent
+from quantize.recipe import Recipe
+from quantize.rewrites import select_rewrites
 from quantize.run.measuring import machine_section
 from quantize.run.resolve import with_target
 
@@ -72,14 +83,16 @@ def doctor(
             "no images are named", where="--data_path", expected="a folder or archive of images", advice="name it"
         )
     proto = read_model(model)
-    examinations = [examine_weights(proto), examine_format(proto)]
-    if any(examination.findings for examination in examinations):
+    examinations = [examine_weights(proto), examine_format(proto, str(model), score_output=config.model.score_output)]
+    if is_damaged(examinations[0]) or examinations[1].findings:
         # Neither can be run as it is; everything else would follow from that.
         return _report(model, data.path, 0, examinations)
     with tempfile.TemporaryDirectory(prefix="quantize-doctor-") as scratch:
-        prepared = prepare(model, Path(scratch) / "fp32.onnx", score_output=config.model.score_output)
+        prepared = prepare(model, Path(scratch) / "fp32.onnx", opset=13, score_output=config.model.score_output)
         clean, contract = prepared.proto(), prepared.contract
-        examinations += [examine_scores(clean, contract), examine_batch(contract), examine_operators(clean)]
+        recipe = _first_recipe(clean, config)
+        examinations += [examine_scores(clean, contract), examine_batch(contract)]
+        examinations.append(examine_operators(foreseen(clean, recipe)))
         cores = config.evaluation.performance.configs.cores_per_instance
         examinations.append(examine_cpu(machine_section(model.stem, prepared, cores, config.quantization.cpus)))
         images = open_images(data.path, data.labels, classes=None, progress=progress)
@@ -106,11 +119,30 @@ def doctor(
         )
         examinations += _examine_answers(proto, prepared, images, rows, asked, trials)
         few = images.subset(parts.calibration[:_CALIBRATION_IMAGES])
-        layers = saturation(clean, _inputs(few, asked, trials.cache))
+        inputs = _inputs(few, asked, trials.cache)
+        ids = tuple(record.id for record in few.records)
+        calibration = CalibrationSet([Batch(ids, inputs, None)], len(inputs), "doctor")
+        examinations.append(
+            examine_building(prepared, recipe, calibration, Path(scratch), threads=threads or available_cpus())
+        )
+        layers = saturation(clean, inputs)
         examinations.append(
             examine_saturation(layers, config.quantization, partial(_agreement, clean, asked, trials, Path(scratch)))
         )
     return _report(model, data.path, len(rows), examinations)
+
+
+def _first_recipe(model: ModelProto, config: RunConfig) -> Recipe:
+    """Return what a search begins with under the settings.
+
+    Raises:
+        ConfigError: A setting names no node, or what the native engine does not do, and that engine is asked for.
+    """
+    names = tuple(rewrite.name for rewrite in select_rewrites(config.rewrites))
+    given = config.quantization
+    own = config.tuning.engine == "native"
+    settings = given if own else QuantizationBlock(reduce_range=given.reduce_range, target=given.target)
+    return constrained_recipe(model, settings, names).but(details=((FLOAT_OUTPUTS, "true"),))
 
 
 def _inputs(images: ImageSet, preprocessing: Preprocessing, cache: Path) -> NDArray[np.float32]:
@@ -129,8 +161,10 @@ def _agreement(clean: ModelProto, asked: Preprocessing, trials: Trials, scratch:
 def _examine_answers(
     proto: ModelProto, model: ModelArtifact, images: ImageSet, rows: range, asked: Preprocessing, trials: Trials
 ) -> list[Examination]:
-    if not images.labelled:
-        return [not_checked(name, "the images have no labels") for name in ("labels", "preprocessing")]
+    answers = examine_answers(trials.under(asked))
+    why = "see above" if answers.findings else None if images.labelled else "the images have no labels"
+    if why is not None:
+        return [answers, *(not_checked(name, why) for name in ("labels", "preprocessing"))]
     labels = np.array([record.label for record in images.records], dtype=np.int64)
     comparison = Comparison(
         asked=asked,
@@ -144,7 +178,8 @@ def _examine_answers(
     )
     checks = [examine_labels(comparison), examine_preprocessing(comparison)]
     explained = any(check.findings for check in checks)
-    return [*checks, not_checked("published accuracy", "see above") if explained else examine_published(comparison)]
+    published = not_checked("published accuracy", "see above") if explained else examine_published(comparison)
+    return [answers, *checks, published]
 
 
 def _split(config: RunConfig, images: ImageSet) -> Split:

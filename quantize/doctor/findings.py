@@ -91,6 +91,11 @@ def not_checked(name: str, why: str) -> Examination:
     return Examination(check=Check(name=name, outcome="not checked", text=why))
 
 
+def sentence(text: str) -> str:
+    """Return a text, such as an error's advice, as a sentence."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
 _WIDTH = 80
 _SIGNS = {"right": "ok", "wrong": "WRONG", "not checked": "-"}
 

@@ -6,35 +6,50 @@ from collections import Counter
 
 from onnx import ModelProto
 
-from quantize.doctor.findings import Examination, Finding, right, wrong
+from quantize.doctor.findings import Examination, Finding, right, sentence, wrong
+from quantize.errors import ModelError
 from quantize.formats import quantized_format
+from quantize.graph.nodes import all_nodes
 from quantize.graph.view import Graph
 from quantize.models.contract import ModelContract
 from quantize.models.float32 import other_floats
+from quantize.models.refusals import refuse_unsuitable
 
 _SOFTMAX = frozenset({"Softmax", "LogSoftmax"})
 _MOVING = frozenset({"Cast", "Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
 
 
-def examine_format(model: ModelProto) -> Examination:
-    """Return whether the model is fp32."""
+def examine_format(model: ModelProto, where: str, *, score_output: str | None = None) -> Examination:
+    """Return whether the model is one that tuning takes: if not, the error is that of tuning.
+
+    Args:
+        model: As read from its file.
+        where: The model's name in errors.
+        score_output: The output that holds the scores, where several could.
+    """
     name, kind = "format", quantized_format(model)
-    if kind == "float":
-        others = other_floats(model)
-        return right(name, f"{', '.join(others)}, converted to fp32" if others else "fp32")
-    counts = Counter(node.op_type for node in model.graph.node)
-    quantized = {op: n for op, n in counts.items() if "QLinear" in op or "QuantizeLinear" in op or "Integer" in op}
-    return wrong(
-        name,
-        f"quantized ({kind})",
-        Finding(
-            check=name,
-            what="The model is quantized already.",
-            sure="certain",
-            evidence=", ".join(f"{count} {op}" for op, count in sorted(quantized.items())),
-            advice="Give the fp32 model that it was made from; `quantize benchmark` measures quantized models.",
-        ),
-    )
+    try:
+        refuse_unsuitable(model, where, score_output=score_output)
+    except ModelError as error:
+        counts = Counter(node.op_type for node in all_nodes(model.graph))
+        quantized = {op: n for op, n in counts.items() if "QLinear" in op or "QuantizeLinear" in op or "Integer" in op}
+        return wrong(
+            name,
+            f"quantized ({kind})" if quantized else "not one that is tuned",
+            Finding(
+                check=name,
+                what=f"Tuning refuses this: {error.problem}.",
+                sure="certain",
+                evidence=", ".join(f"{count} {op}" for op, count in sorted(quantized.items()))
+                or "; ".join(filter(None, (error.found, f"expected: {error.expected}" if error.expected else None)))
+                or where,
+                advice=sentence(error.advice or "Export it in a form that is taken."),
+            ),
+        )
+    if kind != "float":
+        return right(name, f"fp32 in parts, quantized in others ({kind})")
+    others = other_floats(model)
+    return right(name, f"{', '.join(others)}, converted to fp32" if others else "fp32")
 
 
 def examine_scores(model: ModelProto, contract: ModelContract) -> Examination:

@@ -62,11 +62,15 @@ def saturation(model: ModelProto, images: NDArray[np.float32], *, seed: int = 0)
     layers = [node for node in model.graph.node if _is_layer(node, constants)]
     values = _inputs_of(layers, model, images)
     draw = np.random.default_rng(seed)
-    return tuple(_layer(node, constants, values[node.input[0]], draw) for node in layers)
+    return tuple(
+        _layer(node, constants, values[node.input[0]], draw)
+        for node in layers
+        if np.isfinite(values[node.input[0]]).all()
+    )
 
 
 def _is_layer(node: NodeProto, constants: dict[str, NDArray[np.float32]]) -> bool:
-    if node.op_type not in INTEGER_WEIGHTED or node.input[1] not in constants:
+    if node.op_type not in INTEGER_WEIGHTED or node.input[1] not in constants or attribute(node, "transA", 0):
         return False
     weights = constants[node.input[1]]
     if node.op_type == "Conv":

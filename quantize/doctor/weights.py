@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
 from quantize.doctor.findings import Examination, Finding, right, wrong
@@ -22,7 +24,7 @@ class _Stored:
     """A constant of floats that some node reads: its values, and whether a layer takes it as weights."""
 
     name: str
-    values: np.ndarray
+    values: NDArray[Any]
     is_weight: bool
 
     @property
@@ -64,8 +66,8 @@ def examine_weights(model: ModelProto) -> Examination:
                 else "Constants of the model are NaN.",
                 sure="certain" if of_layers else "likely",
                 evidence="not finite: " + "; ".join(str(stored.damage) for stored in damaged[:5]) + _more(damaged),
-                advice="Fetch the file again, or export the model again. Where they are so in what it was exported from, "
-                "they are not to be mended here.",
+                advice="Fetch the file again, or export the model again. Where what it was exported from has them "
+                "too, they are not to be mended here.",
             ),
         )
     huge = [stored for stored in constants if stored.is_huge]
@@ -79,7 +81,8 @@ def examine_weights(model: ModelProto) -> Examination:
                 what="Some weights are larger than training leaves them.",
                 sure="likely",
                 evidence="; ".join(sizes) + _more(huge),
-                advice="Compare the file with what it was exported from; int8 leaves nothing of the weights beside them.",
+                advice="Compare the file with what it was exported from: int8 leaves nothing of the smaller ones "
+                "beside them.",
             )
         )
     masks = [stored.name for stored in constants if stored.is_mask]

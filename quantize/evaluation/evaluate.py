@@ -104,7 +104,7 @@ def _require_finite(model: ModelArtifact, ids: Sequence[str], scores: NDArray[np
             where=str(model.path),
             found=", ".join(ids[i] for i in broken[:10]),
             expected="finite scores",
-            advice="look at what the model gives for these images where it was exported, or at its scales if it is quantized",
+            advice="look at what the model gives for them where it was exported; at its scales, if it is quantized",
         )
 
 

@@ -5,8 +5,11 @@ import pytest
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from quantize.doctor.findings import Examination
-from quantize.doctor.graph import examine_batch, examine_format, examine_operators, examine_scores, examine_weights
+from quantize.doctor.graph import examine_batch, examine_format, examine_scores
+from quantize.errors import ModelError
 from quantize.models.contract import ModelContract, TensorContract
+from quantize.models.refusals import refuse_unsuitable
+from tests.engines.native.search.conftest import classifier_graph
 
 
 def _model(*nodes: NodeProto, weights: np.ndarray | None = None) -> ModelProto:
@@ -31,26 +34,22 @@ def _finding(examination: Examination) -> str:
     return f"{finding.severity}: {finding.what} {finding.evidence}"
 
 
-def test_finite_weights_are_right() -> None:
-    assert examine_weights(_model(weights=np.ones(4, np.float32))).check.outcome == "right"
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_weights_that_are_not_finite_are_counted_by_tensor(value: float) -> None:
-    examination = examine_weights(_model(weights=np.array([1, value, value], np.float32)))
-    assert examination.check.outcome == "wrong"
-    assert "w (2)" in _finding(examination)
-
-
-def test_a_quantized_model_is_not_to_be_quantized_again() -> None:
+def test_a_model_that_tuning_refuses_is_told_with_the_same_error() -> None:
     nodes = [
         helper.make_node("QuantizeLinear", ["image", "w"], ["q"]),
         helper.make_node("DequantizeLinear", ["q", "w"], ["scores"]),
     ]
-    examination = examine_format(_model(*nodes, weights=np.array(1, np.float32)))
+    model = _model(*nodes, weights=np.array(1, np.float32))
+    with pytest.raises(ModelError) as refused:
+        refuse_unsuitable(model, "m.onnx")
+    examination = examine_format(model, "m.onnx")
     assert examination.check.outcome == "wrong"
+    assert refused.value.problem in _finding(examination)
     assert "1 QuantizeLinear" in _finding(examination)
-    assert examine_format(_model()).check.text == "fp32"
+
+
+def test_an_fp32_classifier_is_right() -> None:
+    assert examine_format(classifier_graph(), "m.onnx").check.text == "fp32"
 
 
 @pytest.mark.parametrize("between", [[], ["Identity"], ["Flatten", "Cast"]])
@@ -73,18 +72,6 @@ def test_a_softmax_before_other_arithmetic_does_not_make_the_scores() -> None:
         helper.make_node("Softmax", ["r"], ["scores"]),
     ]
     assert examine_scores(_model(*nodes), _contract(scores="softmax")).check.outcome == "right"
-
-
-def test_operators_without_an_int8_form_are_a_note() -> None:
-    nodes = [
-        helper.make_node("Erf", ["image"], ["e"]),
-        helper.make_node("Gelu", ["e"], ["scores"], domain="com.microsoft"),
-    ]
-    examination = examine_operators(_model(*nodes))
-    assert examination.check.outcome == "right"
-    assert _finding(examination).startswith("note: ")
-    assert "Erf (1), com.microsoft:Gelu (1)" in _finding(examination)
-    assert examine_operators(_model()).findings == ()
 
 
 def test_only_a_batch_of_several_images_is_worth_a_note() -> None:

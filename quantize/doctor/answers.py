@@ -1,0 +1,29 @@
+"""Are the model's answers numbers?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quantize.doctor.findings import Examination, Finding, right, wrong
+from quantize.doctor.trials import Predictions
+
+_NAME = "answers"
+
+
+def examine_answers(predictions: Predictions) -> Examination:
+    """Return whether the model gives numbers for the images, under the preprocessing of the settings."""
+    broken = int(np.isnan(predictions.logs).any(axis=1).sum())
+    images = len(predictions.logs)
+    if not broken:
+        return right(_NAME, f"numbers on all {images:,} images")
+    return wrong(
+        _NAME,
+        f"not numbers on {broken:,} of {images:,} images",
+        Finding(
+            check=_NAME,
+            what="The fp32 model gives NaN or infinities.",
+            sure="certain",
+            evidence=f"on {broken:,} of {images:,} images, before anything is quantized",
+            advice="Look at what it gives for the same images where it was exported. Tuning refuses it.",
+        ),
+    )
