@@ -3,7 +3,7 @@
 Run: python -m benchmarks.random_graphs [--engine native] [--first 0] [--count 1000] [--json]
 
 Networks grow from seeds over what users' networks are made of (``tests/vocabulary``), and are quantized with every
-layer in int8. What ends in an error, is more than twice as far from fp32 as rounding every tensor by hand is, or
+layer in int8. What ends in an error, is more than four times as far from fp32 as rounding every tensor by hand is, or
 differs between the formats is made as small as it fails by the same, and printed as the plan that it grows from. The
 exit code is 1 then. ``tests/vocabulary/test_random_graphs.py`` is the short one.
 """

@@ -15,6 +15,7 @@ from quantize.engines.inc.tuner import IncTuner
 from quantize.engines.native.builder.builder import op_types_of
 from quantize.engines.native.builder.layers import layers
 from quantize.engines.native.builder.qdq import FLOAT_OUTPUTS
+from quantize.engines.native.builder.scores import corrected_scores, logits, logits_tensor
 from quantize.engines.native.search.op_graph import head_ops, op_graph
 from quantize.engines.native.search.source_graph import rebuild
 from quantize.engines.ort import quantizer
@@ -22,7 +23,9 @@ from quantize.engines.ort.engine import ENGINE as ORT
 from quantize.engines.ort.quantizer import excluding
 from quantize.engines.ort.worker import serve
 from quantize.engines.task import CalibrationSet
-from quantize.models.artifact import ModelArtifact
+from quantize.formats import canonical
+from quantize.graph.nodes import LINEAR
+from quantize.models.artifact import ModelArtifact, save_model
 from quantize.processes.parent import Message
 from quantize.recipe import Recipe
 from tests.vocabulary.quantized import IMAGES, Built
@@ -45,7 +48,7 @@ def by_onnxruntime(model: ModelArtifact, calibration: CalibrationSet, folder: Pa
     """Return the candidate of onnxruntime's quantizer, which runs in this process: to start one takes longer."""
     recipe = excluding(PLAIN, sorted(_head(model.proto(), PLAIN)))
     with mock.patch.object(quantizer, "ChildProcess", _here):
-        return ORT.build(model, recipe, calibration, folder)
+        return _corrected(ORT.build(model, recipe, calibration, folder), model, calibration)
 
 
 def by_neural_compressor(model: ModelArtifact, calibration: CalibrationSet, folder: Path) -> ModelArtifact:
@@ -54,7 +57,18 @@ def by_neural_compressor(model: ModelArtifact, calibration: CalibrationSet, fold
     trials = IncTuner(settings, folder).tune(model, Criterion("none"), lambda _: 1.0, calibration.batches)
     artifact = next(trials).artifact
     assert artifact is not None
-    return artifact
+    return _corrected(artifact, model, calibration)
+
+
+def _corrected(candidate: ModelArtifact, model: ModelArtifact, calibration: CalibrationSet) -> ModelArtifact:
+    """Return a candidate with the mean error of its scores taken away, as a run does where an engine has not."""
+    proto, images = canonical(candidate.proto()), [batch.images for batch in calibration.batches]
+    scores = logits_tensor(proto)
+    rounded = any(node.op_type in LINEAR and scores in (*node.input, *node.output) for node in proto.graph.node)
+    if rounded or model.contract.fixed_batch is not None:
+        return candidate
+    corrected = corrected_scores(proto, logits(model.proto(), images), logits(proto, images))
+    return save_model(corrected, candidate.path)
 
 
 def _head(model: ModelProto, recipe: Recipe) -> frozenset[str]:

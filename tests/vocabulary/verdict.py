@@ -7,8 +7,9 @@ from pathlib import Path
 from tests.vocabulary.growth import Plan
 from tests.vocabulary.quantized import Built, Quantized, sample, written
 
-MOST_TIMES_ROUNDING = 2.0
-"""Every tensor rounded on its way, once more than in an integer graph: what is twice as far from fp32 has a fault."""
+MOST_TIMES_ROUNDING = 4.0
+"""What is so much further from fp32 has a fault. Most are nearer than rounding by hand, which rounds more tensors; but
+its errors may happen to cancel out."""
 
 
 def problem_of(plan: Plan, build: Built, folder: Path) -> str | None:
