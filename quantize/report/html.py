@@ -22,6 +22,7 @@ from quantize.report.charts import (
 )
 from quantize.report.criterion import VerdictSection
 from quantize.report.data import FlipSection
+from quantize.report.layer_words import check_words
 from quantize.report.markdown import provenance_facts
 from quantize.report.provenance import replay_sentences
 from quantize.report.schema import RunReport
@@ -125,6 +126,8 @@ def charts(report: RunReport) -> list[Chart]:
         drawings.append(("Time by operator type", operator_types_chart(report.profile), note))
         drawings.append(("The dearest nodes", operator_nodes_chart(report.profile), note))
     note = "Each layer's result against the same layer in fp32."
+    if report.layer_check is not None:
+        note = f"{note} {check_words(report.layer_check)}"
     drawings.append(("Error by layer", layers_chart(report.layers), note))
     return [Chart(title, drawn, note) for title, drawn, note in drawings if drawn is not None]
 

@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 from quantize.report.data import preprocessing_name
+from quantize.report.layer_words import check_words
 from quantize.report.provenance import replay_sentences
 from quantize.report.schema import RunReport
 from quantize.report.table import NAMES, Table
@@ -48,9 +49,13 @@ def markdown_table(table: Table) -> list[str]:
 
 
 def _formats(report: RunReport) -> list[str]:
-    if report.formats is None:
-        return []
-    return [f"The two formats name the same top-1 on {percent(report.formats.agreement)} of the evaluation images.", ""]
+    lines = []
+    if report.formats is not None:
+        agreement = percent(report.formats.agreement)
+        lines += [f"The two formats name the same top-1 on {agreement} of the evaluation images.", ""]
+    if report.layer_check is not None:
+        lines += [escaped(check_words(report.layer_check)), ""]
+    return lines
 
 
 def _skipped(report: RunReport) -> list[str]:

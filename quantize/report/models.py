@@ -125,6 +125,44 @@ class FormatsSection(Section):
     largest_difference: float
 
 
+class LayerFindingSection(Section):
+    """What one layer of a written file does, fed fp32's inputs, beside what its grids predict.
+
+    Attributes:
+        layer: Name of the fp32 model's node.
+        op_type: Its operator.
+        file: ``int8`` or ``qdq``.
+        error: Root mean square of the difference from fp32, in units of the layer's result.
+        predicted: The same as the steps of its grids, and what they clip, predict it.
+        ratio: The first over the second.
+    """
+
+    layer: str
+    op_type: str
+    file: Role
+    error: float
+    predicted: float
+    ratio: float
+
+
+class LayerCheckSection(Section):
+    """Every quantized layer of the written files against what its grids predict.
+
+    Attributes:
+        images: Calibration images that the layers were fed.
+        checked: The layers of both files, by the fp32 model's names.
+        allowed: The ratio above which a layer is wrong.
+        worst: The layer of the largest ratio in the files; None if there is no quantized layer.
+        to_float: What layers did that were wrong and compute in float in the files.
+    """
+
+    images: int
+    checked: tuple[str, ...]
+    allowed: float
+    worst: LayerFindingSection | None
+    to_float: tuple[LayerFindingSection, ...] = ()
+
+
 class LayerErrorSection(Section):
     """One layer.
 

@@ -13,7 +13,7 @@ from quantize.measurement.timing.measurement import Measurement
 from quantize.recipe import EngineName
 from quantize.report.criterion import CriterionSection, Status, VerdictSection
 from quantize.report.data import DataSection, FlipsSection, InputContractSection, PreprocessingSection
-from quantize.report.models import FormatsSection, LayerErrorSection, ModelSection, SourceSection
+from quantize.report.models import FormatsSection, LayerCheckSection, LayerErrorSection, ModelSection, SourceSection
 from quantize.report.provenance import MachineSection, Provenance, ReplaySection, StageSection
 from quantize.report.renamed_keys import with_new_names
 from quantize.report.scores import ScoresSection
@@ -87,6 +87,7 @@ class RunReport(Section):
         placement: Where the layers compute; None if the engine's search itself decided that.
         lost: Trials that met the criterion, and whose written files do not.
         layers: Error of each layer; empty where it was not measured.
+        layer_check: The layers of the files against what their grids predict; None in reports of earlier versions.
         scores: What is judged, where the files give more than that; None: their one output is.
         machine: The CPU and what int8 was expected to gain there; None in reports of earlier versions.
         replay: What this run repeats, and whether it gave the same models; None for a run of its own.
@@ -117,6 +118,7 @@ class RunReport(Section):
     placement: PlacementSection | None = None
     lost: tuple[LostSection, ...] = ()
     layers: tuple[LayerErrorSection, ...] = ()
+    layer_check: LayerCheckSection | None = None
     scores: ScoresSection | None = None
     machine: MachineSection | None = None
     replay: ReplaySection | None = None

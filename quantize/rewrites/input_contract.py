@@ -18,10 +18,13 @@ from onnx import ModelProto, NodeProto, TensorProto, helper
 from quantize.data.preprocessing import Preprocessing
 from quantize.errors import ModelError
 from quantize.formats import canonical, quantized_format
+from quantize.graph.nodes import is_op
 from quantize.graph.view import Graph
 from quantize.rewrites.channel_affine import ChannelAffine, InputContract
 from quantize.rewrites.convs import conv_bias, conv_pads, conv_weight, first_conv, replace_conv
-from quantize.rewrites.input_contract_quantized import fold_quantized
+from quantize.rewrites.input_contract_quantized import common_padding, fold_quantized
+
+PADDING = 2
 
 
 def fold_input_contract(
@@ -74,6 +77,20 @@ def fold_input_contract(
         graph.remove([quantize])
     else:
         _fold_float(graph, conv, pixels, contract, affine, pads)
+    return graph.model()
+
+
+def padded_as_quantized(folded: ModelProto, contract: InputContract) -> ModelProto:
+    """Return a folded fp32 model whose first Conv pads as the quantized one does: all channels with one value."""
+    graph = Graph(folded)
+    pads = [node for node in graph.nodes if is_op(node, "Pad") and len(node.input) > PADDING]
+    own = [node for node in pads if node.input[PADDING] == node.name.replace("_Pad_", "_padding_")]
+    values = [value for node in own if (value := graph.constant(node.input[PADDING])) is not None]
+    if not values:
+        return folded
+    common = np.array(common_padding(contract, np.array(values)), np.float32)
+    for node in own:
+        graph.set_constant(node.input[PADDING], common)
     return graph.model()
 
 

@@ -79,6 +79,11 @@ def _saturates(integers: NDArray[Any]) -> bool:
     return integers.dtype == np.int8 and can_saturate(integers.reshape(len(integers), -1))
 
 
+def common_padding(contract: InputContract, padding: NDArray[Any]) -> float:
+    """Return what a quantized first Conv pads all channels with, where a float one pads each with its own value."""
+    return 0.0 if contract == "imagenet" else float(np.clip(np.rint(padding.mean()), 0, 255))
+
+
 def _input_parameters(
     graph: Graph, contract: InputContract, pixels: str, affine: ChannelAffine
 ) -> tuple[Parameters, float]:
@@ -87,7 +92,7 @@ def _input_parameters(
     Raw pixels: a pixel a step, around the pixel that is nearest to a native zero. The preset: all that it can give.
     """
     if contract != "imagenet":
-        middle = float(np.clip(np.rint(affine.padding.mean()), 0, 255))
+        middle = common_padding(contract, affine.padding)
         return new_parameters(graph, pixels, 1.0, np.array(middle, np.uint8), None), middle
     ends = PRESETS["imagenet"].normalize(np.array([0, 255], np.uint8).reshape(1, 1, 2, 1).repeat(3, axis=3))
     low, high = float(ends.min()), float(ends.max())

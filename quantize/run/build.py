@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 from onnx import ModelProto
 
@@ -12,18 +13,20 @@ from quantize.engines.trial import Trial
 from quantize.evaluation.layer_error import layer_errors
 from quantize.formats import to_qlinear
 from quantize.formats.saturation import saturating_layers
+from quantize.graph.nodes import INTEGER_WEIGHTED
 from quantize.journal import Journal
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.recipe import Recipe
 from quantize.report.data import InputContractSection
-from quantize.report.models import LayerErrorSection
+from quantize.report.models import LayerCheckSection, LayerErrorSection
 from quantize.report.trials import ChosenSection
 from quantize.rewrites import Rewritten
 from quantize.run.context import Context
 from quantize.run.evaluator import metric_of
-from quantize.run.export import Pair, finished, finished_model, write_pair
+from quantize.run.export import Pair, finished_model, write_pair
 from quantize.run.folder import RunFolder
 from quantize.run.input_contract import contracted
+from quantize.run.layer_check import Checked, check_every_layer
 from quantize.run.rewriting import KEPT_REWRITES, rewrite_candidate
 from quantize.run.score_correction import CORRECTION, with_corrected_scores
 from quantize.run.search import Findings
@@ -46,6 +49,7 @@ class Built:
         steps: The models on the way to them, in order.
         contract: Their input, where it is another than the given model's.
         layers: Error of each layer of the candidate.
+        layer_check: The files' layers against what their grids predict.
     """
 
     context: Context
@@ -56,6 +60,7 @@ class Built:
     steps: tuple[Step, ...] = ()
     contract: InputContractSection | None = None
     layers: tuple[LayerErrorSection, ...] = ()
+    layer_check: LayerCheckSection | None = None
 
 
 @dataclass(frozen=True)
@@ -105,19 +110,25 @@ def remember_decisions(journal: Journal, recipe: Recipe) -> None:
 
 
 def write_files(context: Context, candidate: ModelArtifact, findings: Findings) -> Built:
-    """Rewrite a candidate, correct its scores and write both formats into the run's folder.
+    """Rewrite a candidate, correct its scores, check every layer and write both formats into the run's folder.
 
     Args:
         context: The run; its model and preprocessing are those of the written files' input.
         candidate: The quantized model, before rewrites.
         findings: The search that chose it.
+
+    Raises:
+        WrongLayerError: A layer is wrong in float too; nothing is written.
     """
     with context.stages.stage("rewrite, and write both formats"):
         bare = to_qlinear(candidate.proto(), opset=context.qlinear_opset)
         plain = rewrite_candidate(context, candidate)
-        corrected, corrections = _corrected(context, findings, plain)
+    with context.stages.stage("correct the scores, and check every layer"):
+        correct = partial(_corrected, context, findings.chosen.recipe)
+        checked = check_every_layer(context, plain, findings.chosen.recipe, correct)
+    with context.stages.stage("rewrite, and write both formats"):
         pair = write_pair(
-            finished(corrected, context.target),
+            checked.files,
             context.folder,
             context.ending,
             context.form,
@@ -128,11 +139,12 @@ def write_files(context: Context, candidate: ModelArtifact, findings: Findings) 
             for name, model in (
                 ("the candidate in its final input and format", bare),
                 ("the rewrites", plain.qlinear),
-                ("the correction of the scores", corrected.qlinear),
+                ("what is wrong in int8 in float", checked.plain.qlinear),
+                ("the correction of the scores", checked.corrected.qlinear),
             )
         )
-        chosen = _chosen(context, findings, corrected, corrections, pair)
-        return Built(context, findings, corrected, chosen, pair, steps)
+        chosen = _chosen(context, findings, checked, pair)
+        return Built(context, findings, checked.corrected, chosen, pair, steps, layer_check=checked.section)
 
 
 def _layers(context: Context, trial: Trial) -> tuple[LayerErrorSection, ...]:
@@ -147,17 +159,22 @@ def _layers(context: Context, trial: Trial) -> tuple[LayerErrorSection, ...]:
     return tuple(LayerErrorSection.model_validate(error, from_attributes=True) for error in errors)
 
 
-def _corrected(context: Context, findings: Findings, plain: Rewritten) -> tuple[Rewritten, tuple[str, ...]]:
+def _corrected(context: Context, recipe: Recipe, plain: Rewritten, freed: int) -> tuple[Rewritten, tuple[str, ...]]:
     """Correct the scores of a model if it pays off, unless its engine has done so in its search.
+
+    Args:
+        context: The run.
+        recipe: What the model was built from.
+        plain: The model in both formats.
+        freed: How many layers went to float since the engine corrected its scores, which are off by that.
 
     Returns:
         Both formats, and the corrections of their recipe.
     """
-    recipe = findings.chosen.recipe
     decided: bool | None = context.ratios.journal.value(_CORRECTED)
     before = tuple(name for name in recipe.corrections if name != CORRECTION)
     own = engine_named(recipe.engine).corrects_own_scores
-    if own or decided is False:
+    if decided is False or (own and not (freed and CORRECTION in recipe.corrections)):
         return plain, recipe.corrections
 
     def good_enough(model: ModelProto) -> bool:
@@ -171,17 +188,18 @@ def _corrected(context: Context, findings: Findings, plain: Rewritten) -> tuple[
         context.model,
         context.batches(context.images.calibration),
         # Where the criterion is missed anyway, no correction can be blamed for it.
-        good_enough=good_enough if decided is None and good_enough(plain.qlinear) else None,
+        good_enough=good_enough if decided is None and not own and good_enough(plain.qlinear) else None,
     )
+    if own:
+        return corrected or plain, recipe.corrections
     return (plain, before) if corrected is None else (corrected, (*before, CORRECTION))
 
 
-def _chosen(
-    context: Context, findings: Findings, rewritten: Rewritten, corrections: tuple[str, ...], pair: Pair
-) -> ChosenSection:
-    kept = tuple(record.name for record in rewritten.records if record.kept)
-    recipe = findings.chosen.recipe.but(rewrites=kept, corrections=corrections)
+def _chosen(context: Context, findings: Findings, checked: Checked, pair: Pair) -> ChosenSection:
+    kept = tuple(record.name for record in checked.corrected.records if record.kept)
+    recipe = findings.chosen.recipe.but(rewrites=kept, corrections=checked.corrections)
     int8, layers = engine_named(recipe.engine).int8_layers(recipe, context.model.proto())
+    int8 -= len({finding.layer for finding in checked.section.to_float if finding.op_type in INTEGER_WEIGHTED})
     return ChosenSection(
         trial=findings.chosen.index,
         recipe_id=recipe.id,

@@ -75,6 +75,7 @@ def run_report(settled: Settled, others: Mapping[str, ModelArtifact] = _NO_OTHER
         placement=settled.placement,
         lost=settled.lost,
         layers=built.layers,
+        layer_check=built.layer_check,
         input_contract=built.contract,
         scores=judged.scores,
         rewrites=tuple(rewrite_section(record) for record in built.rewritten.records),

@@ -9,6 +9,7 @@ from quantize.errors import ExitCode
 from quantize.measurement.machine.cpu_class import this_cpu_class
 from quantize.measurement.timing.measurement import Measurement, measured_noise_floor, speedups
 from quantize.report.criterion import FileSpeed, SpeedStatus, SpeedVerdict, Status, VerdictSection
+from quantize.report.layer_words import check_sentences
 from quantize.report.models import FormatsSection, ModelSection, Role
 from quantize.report.provenance import ReplaySection
 from quantize.report.schema import RunReport
@@ -178,6 +179,7 @@ def _speed_status(files: Sequence[FileSpeed], expected: int, *, judged: bool, fo
 def with_losses(report: RunReport) -> RunReport:
     """Return a report whose verdict says what written files lost, and where layers compute."""
     reasons = [lost_sentence(lost, report.chosen) for lost in report.lost]
+    reasons += check_sentences(report.layer_check)
     if report.placement is not None and report.placement.options:
         reasons.append(placement_sentence(report.placement, report.chosen.recipe.engine))
     verdict = report.verdict

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,6 +16,7 @@ from quantize.run.request import TuneResult
 
 COLOURS = ((220, 30, 30), (30, 220, 30), (30, 30, 220), (220, 220, 30), (30, 220, 220), (220, 30, 220))
 SIDE = 32
+_COARSE = 34.0
 
 SETTINGS: dict[str, object] = {
     "preprocessing.resize": SIDE,
@@ -73,16 +76,37 @@ def chosen_candidate(run: TuneResult) -> onnx.ModelProto:
 
 
 def forgetful(model: onnx.ModelProto, colours_lost: int) -> onnx.ModelProto:
-    """Return a quantized classifier that never names its last ``colours_lost`` colours."""
-    damaged = onnx.ModelProto()
-    damaged.CopyFrom(model)
-    for weight in damaged.graph.initializer:
-        array = numpy_helper.to_array(weight).copy()
-        is_bias = array.dtype == np.int32 and not weight.name.endswith("zero_point")
-        if array.shape == (len(COLOURS),) and is_bias:
-            array[-colours_lost:] = -(2**24)
-            weight.CopyFrom(numpy_helper.from_array(array, weight.name))
-    return damaged
+    """Return a quantized classifier that never names its last ``colours_lost`` colours.
+
+    Their weights are on so coarse a grid that they are zeros, and their biases the first negative value of theirs: bad
+    grids, but no layer does anything else than its grids say.
+    """
+    return _changed(
+        model,
+        colours_lost,
+        {
+            "w2_quantized": lambda _: 0,
+            "w2_scale": lambda _: _COARSE,
+            "b2_quantized": lambda _: -1,
+            "b2_quantized_scale": lambda fine: fine * (_COARSE / fine.max()),
+        },
+    )
+
+
+def overflowing(model: onnx.ModelProto, colours_lost: int) -> onnx.ModelProto:
+    """Return a quantized classifier whose last biases, as many as ``colours_lost``, are none of fp32's."""
+    return _changed(model, colours_lost, {"b2_quantized": lambda _: -(2**24)})
+
+
+def _changed(model: onnx.ModelProto, count: int, changes: Mapping[str, Callable[[Any], Any]]) -> onnx.ModelProto:
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    for tensor in result.graph.initializer:
+        if tensor.name in changes:
+            array = numpy_helper.to_array(tensor).copy()
+            array[-count:] = changes[tensor.name](array[-count:])
+            tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+    return result
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:

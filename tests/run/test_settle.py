@@ -15,7 +15,7 @@ from quantize.engines.trial import SearchOutcome, Trial
 from quantize.errors import ExitCode
 from quantize.report.markdown import markdown
 from quantize.rewrites import Rewritten
-from quantize.run import build as built
+from quantize.run import layer_check
 from quantize.run.request import TuneRequest, TuneResult
 from quantize.run.tune import tune
 from quantize.target import CpuClass
@@ -28,7 +28,7 @@ Spoil = Callable[[int], None]
 @pytest.fixture
 def spoiled(monkeypatch: pytest.MonkeyPatch) -> Spoil:
     """Return a function that makes the files of the first candidates forget a colour when they are written."""
-    write = built.finished
+    write = layer_check.finished
 
     def spoil(count: int) -> None:
         left = iter(range(count))
@@ -39,7 +39,7 @@ def spoiled(monkeypatch: pytest.MonkeyPatch) -> Spoil:
                 return whole
             return replace(whole, qlinear=forgetful(whole.qlinear, 1), qdq=forgetful(whole.qdq, 1))
 
-        monkeypatch.setattr(built, "finished", damaged)
+        monkeypatch.setattr(layer_check, "finished", damaged)
 
     return spoil
 

@@ -22,6 +22,7 @@ from quantize.formats.float_layers import (
     take_to_float,
 )
 from quantize.formats.float_weights import StoredWeights, with_weights
+from quantize.formats.qdq_pattern import constant_values
 from quantize.formats.twins import twins
 from quantize.graph.nodes import INTEGER_WEIGHTED, WEIGHTED
 from quantize.graph.view import Graph
@@ -109,6 +110,37 @@ def int8_nodes(candidate: ModelProto, fp32: ModelProto) -> frozenset[str]:
     origins = twins(Graph(fp32), graph.nodes)
     return frozenset(
         origins[node.name] for node in graph.nodes if node.name in origins and computes_on_integers(graph, node)
+    )
+
+
+def with_float_layers(quantized: ModelProto, fp32: ModelProto, nodes: Collection[str]) -> ModelProto:
+    """Return a quantized model some of whose layers compute in float as fp32 does: with its weights and activation.
+
+    A layer whose weights a rewrite put into another shape computes on its own, dequantized.
+
+    Args:
+        quantized: In any format.
+        fp32: The model that it was made of.
+        nodes: Names of nodes of the fp32 model.
+    """
+    graph, reference = canonical(quantized), Graph(fp32)
+    view, own = Graph(graph), {layer.node: layer for layer in layers(fp32)}
+    taken = {}
+    for name, origin in twins(reference, view.sorted_nodes()).items():
+        if origin not in nodes:
+            continue
+        layer = _float_layer(reference, origin, view, name, own.get(origin), None)
+        taken[name] = layer if _fits(view, name, layer) else FloatLayer(bounds=layer.bounds)
+    return take_to_float(graph, taken)
+
+
+def _fits(graph: Graph, name: str, layer: FloatLayer) -> bool:
+    node = graph.node(name)
+    given = (None, layer.weights, layer.bias)
+    pairs = [(constant_values(graph, own), new) for own, new in zip(node.input if node else (), given, strict=False)]
+    return all(
+        new is None or isinstance(new, StoredWeights) or (own is not None and own.shape == new.shape)
+        for own, new in pairs
     )
 
 

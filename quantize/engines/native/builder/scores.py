@@ -47,10 +47,13 @@ def corrected_scores(candidate: onnx.ModelProto, reference: Floats, own: Floats)
     if not makers:
         return result
     maker = makers[0]
-    maker.output[list(maker.output).index(tensor)] = tensor + _SHIFTED
-    constant = f"{tensor}:shift"
+    taken = {name for node in result.graph.node for name in node.output}
+    before, constant = tensor + _SHIFTED, f"{tensor}:shift"
+    while before in taken:  # a candidate may have been corrected before, when some of its layers were others
+        before, constant = before + _SHIFTED, f"{constant}:shift"
+    maker.output[list(maker.output).index(tensor)] = before
     result.graph.initializer.append(numpy_helper.from_array(shift.astype(np.float32), constant))
-    added = helper.make_node("Add", [tensor + _SHIFTED, constant], [tensor], f"{maker.name}:shift")
+    added = helper.make_node("Add", [before, constant], [tensor], f"{maker.name}:shift")
     nodes = list(result.graph.node)
     nodes.insert(nodes.index(maker) + 1, added)
     replace_all(result.graph.node, nodes)

@@ -1,0 +1,71 @@
+"""The fp32 model with its weights on the grids of a quantized one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from onnx import ModelProto, NodeProto, numpy_helper
+
+from quantize.formats.qdq_pattern import constant_integers
+from quantize.graph.nodes import WEIGHTED, attribute, is_op
+from quantize.graph.view import Graph
+from quantize.grid.grid import Grid
+
+
+def with_grid_weights(reference: ModelProto, graph: Graph, origins: Mapping[str, str]) -> ModelProto:
+    """Return the fp32 model with each layer's weights rounded to the nearest values of its twin's grid.
+
+    Args:
+        reference: The fp32 model.
+        graph: The quantized model, in canonical form.
+        origins: The fp32 model's node that each of its nodes computes, by name.
+    """
+    result = ModelProto()
+    result.CopyFrom(reference)
+    own = {node.name: node for node in result.graph.node}
+    view = Graph.of(reference)
+    for node in graph.nodes:
+        twin = own.get(origins.get(node.name, ""))
+        if twin is None or not is_op(node, *WEIGHTED) or not is_op(twin, *WEIGHTED):
+            continue
+        values = view.constant(twin.input[1])
+        grid = _grid(graph, node, values.shape, _channel_axis(twin, values.ndim)) if values is not None else None
+        if values is None or grid is None:
+            continue
+        name = f"{twin.input[1]}:{twin.name}:on_grid"
+        result.graph.initializer.append(numpy_helper.from_array(grid.placed(values.astype(np.float32)), name))
+        twin.input[1] = name
+    return result
+
+
+def bias_steps(graph: Graph, nodes: Iterator[NodeProto]) -> Iterator[float]:
+    """Yield the root mean square, over the channels, of the steps of integer layers' biases."""
+    for node in nodes:
+        source = constant_integers(graph, node.input[2]) if is_op(node, *WEIGHTED) and len(node.input) > 2 else None
+        if source is not None:
+            yield float(np.sqrt(np.mean(np.square(source[0].by.scale.astype(np.float64)))))
+
+
+def _grid(graph: Graph, node: NodeProto, shape: tuple[int, ...], axis: int) -> Grid | None:
+    quantized = constant_integers(graph, node.input[1])
+    if quantized is not None:
+        scale, zero_point = quantized[0].by.scale.ravel(), quantized[0].by.zero_point.ravel()
+    else:
+        stored = graph.stored_weights(node.input[1])
+        if stored is None:
+            return None
+        scale = numpy_helper.to_array(stored[1]).ravel()
+        zero_point = np.zeros(scale.shape, np.int8)
+    channels = shape[axis]
+    if scale.size == 1 or scale.size < channels:
+        return Grid(np.asarray(scale.max(), np.float32), np.asarray(zero_point.ravel()[0]))
+    return Grid(scale[:channels], np.broadcast_to(zero_point, scale.shape)[:channels], axis)
+
+
+def _channel_axis(node: NodeProto, rank: int) -> int:
+    if node.op_type == "Gemm":
+        return 0 if attribute(node, "transB", 0) else 1
+    if node.op_type == "MatMul":
+        return rank - 1
+    return 1 if node.op_type == "ConvTranspose" else 0

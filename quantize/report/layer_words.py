@@ -1,0 +1,37 @@
+"""What the layers of a run's files do beside what their grids predict, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from quantize.report.models import LayerCheckSection, LayerFindingSection
+
+_FORMATS: Mapping[str, str] = {"int8": "QLinear", "qdq": "QDQ"}
+
+
+def check_sentences(check: LayerCheckSection | None) -> list[str]:
+    """Return which layers of the files compute in float because something is wrong with them in int8."""
+    if check is None:
+        return []
+    worst = {finding.layer: finding for finding in sorted(check.to_float, key=lambda finding: finding.ratio)}
+    return [f"{wrong_layer(finding)}: it computes in float." for finding in worst.values()]
+
+
+def check_words(check: LayerCheckSection) -> str:
+    """Return how near every layer of the files is to what its grids predict, in one sentence."""
+    if check.worst is None:
+        return "No layer of the files computes in int8."
+    images = "one calibration image" if check.images == 1 else f"{check.images} calibration images"
+    return (
+        f"Each layer alone, fed what fp32 gives it on {images}, has at most {check.worst.ratio:.2f} times the error "
+        f"that its grids predict (layer {check.worst.layer}, {_FORMATS[check.worst.file]}); with more than "
+        f"{check.allowed:g} times, it would compute in float."
+    )
+
+
+def wrong_layer(finding: LayerFindingSection) -> str:
+    """Return what a layer did, in a sentence without its end."""
+    return (
+        f"Layer {finding.layer} ({finding.op_type}) has an error of {finding.error:.3g} in int8, where its grids "
+        f"predict {finding.predicted:.3g} ({finding.ratio:,.0f} times that)"
+    )
