@@ -114,6 +114,8 @@ class Rewrite:
         broken: Given the graph after and the names that ``apply`` returned, says what does not hold that must hold;
             nothing where all is well.
         pays: Decides from the comparison whether it is worth keeping.
+        only_measured: It pays on some CPUs only: the candidates of a search do without it, and it is tried at the end,
+            where both forms are timed.
     """
 
     name: str
@@ -121,6 +123,7 @@ class Rewrite:
     apply: Callable[[Graph], Sequence[str]]
     broken: Callable[[Graph, Sequence[str]], Sequence[str]]
     pays: Callable[[Comparison], bool]
+    only_measured: bool = False
 
 
 def not_shown_slower(comparison: Comparison) -> bool:
@@ -131,3 +134,8 @@ def not_shown_slower(comparison: Comparison) -> bool:
 def shown_not_slower(comparison: Comparison) -> bool:
     """Keep what moves scores only if the paired benchmark shows that it is not slower, in both formats."""
     return all(ratio.low >= 1.0 for ratio in comparison.speed.values())
+
+
+def shown_faster(comparison: Comparison) -> bool:
+    """Keep what is one of two ways only if the paired benchmark shows that it is the faster one, in both formats."""
+    return all(ratio.low > 1.0 for ratio in comparison.speed.values())

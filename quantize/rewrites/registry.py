@@ -17,11 +17,15 @@ from quantize.graph.view import Graph
 from quantize.rewrites.channel_padding import CHANNEL_PADDING
 from quantize.rewrites.common_scales import COMMON_SCALES
 from quantize.rewrites.float_head import FLOAT_HEAD
+from quantize.rewrites.function_table import FUNCTION_TABLE
+from quantize.rewrites.hard_swish import HARD_SWISH
 from quantize.rewrites.mean_as_product import MEAN_AS_PRODUCT
+from quantize.rewrites.one_node_functions import ONE_NODE_FUNCTIONS
 from quantize.rewrites.output_padding import OUTPUT_PADDING
 from quantize.rewrites.pool_before_activation import POOL_BEFORE_ACTIVATION
 from quantize.rewrites.protocol import Rewrite
 from quantize.rewrites.redundant import REDUNDANT
+from quantize.rewrites.sigmoid_product import SIGMOID_PRODUCT
 from quantize.rewrites.space_to_depth import SPACE_TO_DEPTH
 from quantize.rewrites.stem_by_rows import STEM_BY_ROWS
 
@@ -33,6 +37,10 @@ REWRITES: tuple[Rewrite, ...] = (
     OUTPUT_PADDING,
     CHANNEL_PADDING,
     COMMON_SCALES,
+    HARD_SWISH,
+    ONE_NODE_FUNCTIONS,
+    SIGMOID_PRODUCT,
+    FUNCTION_TABLE,
     FLOAT_HEAD,
     MEAN_AS_PRODUCT,
 )

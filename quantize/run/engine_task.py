@@ -51,7 +51,7 @@ def search_task(context: Context, recorded: LatencyTable | None) -> SearchTask:
         tuning=config.tuning,
         speed=config.tuning.speed,
         times_count=context.target == this_cpu_class(),
-        rewrites=tuple(rewrite.name for rewrite in select_rewrites(config.rewrites)),
+        rewrites=tuple(rewrite.name for rewrite in select_rewrites(config.rewrites) if not rewrite.only_measured),
         evaluation_fingerprint=context.images.evaluation.fingerprint,
         folder=context.folder.work,
         threads=available_cpus(),

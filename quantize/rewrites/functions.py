@@ -1,0 +1,138 @@
+"""Functions of one quantized tensor, such as SiLU, as rewrites see them: which function it is, and its values.
+
+Exporters write the same function in many ways. It is told by its values, not by its nodes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import NodeProto, TensorProto, helper
+
+from quantize.formats.parameters import Parameters
+from quantize.formats.qdq_pattern import output_quantization, quantized_input
+from quantize.graph.nodes import MICROSOFT, is_op
+from quantize.graph.regions import CURVED, regions
+from quantize.graph.view import Graph
+from quantize.models.session import open_session
+
+Floats = NDArray[np.float32]
+
+ONE_NODE = {"QuickGelu": MICROSOFT, "Gelu": MICROSOFT, "FastGelu": MICROSOFT}
+"""Functions that onnxruntime computes as one node of its own, and the domain."""
+
+_CLOSE = 1e-5
+_TRIED = np.linspace(-12, 12, 97, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class QuantizedFunction:
+    """Float nodes between one DequantizeLinear and one QuantizeLinear that compute value by value.
+
+    Attributes:
+        nodes: In an order in which they can run.
+        value: The dequantized tensor that they read.
+        integers: The integers behind it.
+        source: Their grid, per tensor.
+        quantize: The QuantizeLinear of the result.
+        result: Its grid, per tensor.
+    """
+
+    nodes: tuple[NodeProto, ...]
+    value: str
+    integers: str
+    source: Parameters
+    quantize: NodeProto
+    result: Parameters
+
+    @property
+    def name(self) -> str:
+        """Return the name of the last node."""
+        return str(self.nodes[-1].name)
+
+    def of(self, graph: Graph, values: Floats) -> Floats:
+        """Return the function of values, float32 of the same shape, as onnxruntime computes it."""
+        read = {name for node in self.nodes for name in node.input}
+        constants = [tensor for name in sorted(read) if (tensor := graph.tensor(name)) is not None]
+        output = self.nodes[-1].output[0]
+        given = helper.make_tensor_value_info(self.value, TensorProto.FLOAT, list(values.shape))
+        made = helper.make_empty_tensor_value_info(output)
+        part = helper.make_graph(self.nodes, "function", [given], [made], constants)
+        opsets = [helper.make_opsetid("", graph.opset), helper.make_opsetid(MICROSOFT, 1)]
+        model = helper.make_model(part, opset_imports=opsets, ir_version=8)
+        session = open_session(model.SerializeToString(), optimization="none")
+        result: Floats = np.asarray(session.run([output], {self.value: values})[0])
+        return result
+
+    def table(self, graph: Graph) -> NDArray[Any]:
+        """Return the integers of the result by the bits of the input's integer, of shape (256,)."""
+        kind = self.source.zero_point.dtype
+        integers = np.arange(256, dtype=np.uint8).view(kind)
+        return self.result.quantize(self.of(graph, self.source.dequantize(integers)))
+
+    def tried(self, graph: Graph) -> Floats:
+        """Return the function of a sample of numbers, by which ``is_same`` tells it."""
+        return self.of(graph, _TRIED)
+
+
+def is_same(tried: Floats, function: Callable[[NDArray[np.float64]], NDArray[Any]]) -> bool:
+    """Return whether what ``QuantizedFunction.tried`` returned is what a function gives, to float32's rounding."""
+    return bool(np.allclose(tried, function(_TRIED.astype(np.float64)), rtol=_CLOSE, atol=_CLOSE))
+
+
+def quantized_functions(graph: Graph) -> Iterator[QuantizedFunction]:
+    """Yield the functions of quantized tensors in a graph in canonical form, in its order."""
+    groups = {id(node): region for region in regions(graph) for node in region.nodes}
+    for node in graph.sorted_nodes():
+        region = groups.get(id(node))
+        if region is not None:
+            if region.kind != "function" or region.nodes[-1] is not node:
+                continue
+            nodes, value = region.nodes, region.source
+        elif _is_function(node):
+            nodes, value = (node,), node.input[0]
+        else:
+            continue
+        source, result = quantized_input(graph, value), output_quantization(graph, node.output[0])
+        if source is not None and source.by.axis is None and result is not None and _same_type(source.by, result[1]):
+            yield QuantizedFunction(nodes, value, source.integers, source.by, *result)
+
+
+def sigmoid_product(slope: float) -> Callable[[NDArray[np.float64]], NDArray[Any]]:
+    """Return ``x * sigmoid(slope * x)``: SiLU for a slope of 1."""
+    return lambda x: x / (1 + np.exp(-slope * x))
+
+
+def gelu(x: NDArray[np.float64]) -> NDArray[Any]:
+    """Return ``x`` times the normal distribution's probability of less than ``x``."""
+    errors: NDArray[Any] = np.vectorize(math.erf)(x / math.sqrt(2))
+    return np.asarray(x * 0.5 * (1 + errors))
+
+
+def gelu_by_tanh(x: NDArray[np.float64]) -> NDArray[Any]:
+    """Return the approximation of ``gelu`` by a hyperbolic tangent."""
+    return np.asarray(x * 0.5 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))))
+
+
+def hard_swish(x: NDArray[np.float64]) -> NDArray[Any]:
+    """Return ``x * min(max(x + 3, 0), 6) / 6``."""
+    return x * np.clip(x + 3, 0, 6) / 6
+
+
+def broken_names(graph: Graph, names: Sequence[str], left: str) -> list[str]:
+    """Return a sentence for each function of these names that is still there."""
+    return [f"{function.name} {left}" for function in quantized_functions(graph) if function.name in names]
+
+
+def _is_function(node: NodeProto) -> bool:
+    one = is_op(node, *CURVED) and len(node.input) == 1
+    return one or (ONE_NODE.get(node.op_type) == node.domain and len(node.input) == 1)
+
+
+def _same_type(one: Parameters, other: Parameters) -> bool:
+    return one.zero_point.dtype == other.zero_point.dtype and one.zero_point.dtype.itemsize == 1
