@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 
 from tests.vocabulary.engines import by_onnxruntime, natively
 from tests.vocabulary.growth import HEADS, NAMES, OPSETS, SIDES, Plan, Planned
-from tests.vocabulary.verdict import problem_of
+from tests.vocabulary.quantized import sample, written
+from tests.vocabulary.verdict import judged
 
 PLANS = st.builds(
     Plan,
     steps=st.lists(
         st.builds(Planned, st.sampled_from(NAMES), st.sampled_from([0, 0, 0, 1, 2]), st.integers(0, 2**16 - 1)),
-        max_size=8,
+        max_size=7,
     ).map(tuple),
     head=st.sampled_from(sorted(HEADS)),
     softmax=st.booleans(),
@@ -37,9 +38,11 @@ PLANS = st.builds(
 # What fails is made smaller by the long run, which takes its time: this one has to tell soon.
 @settings(max_examples=200, derandomize=True, database=None, phases=[Phase.generate])
 def test_any_network_keeps_its_scores_with_the_engines_of_this_process(plan: Plan) -> None:
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        drawn = sample(plan.model(), folder)
         for build in (natively(), by_onnxruntime):
-            assert problem_of(plan, build, Path(folder)) is None
+            assert judged(written(drawn, build, folder)) is None
 
 
 @pytest.mark.inc
