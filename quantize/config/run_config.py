@@ -20,6 +20,7 @@ from quantize.config.values import (
     Place,
     PositiveTriple,
     Seconds,
+    Switch,
     Text,
     Triple,
 )
@@ -49,6 +50,10 @@ class ModelBlock(Block):
     score_output: Text | None = Field(
         default=None,
         description="The output that holds the scores, where several could. The others stay as they are.",
+    )
+    requantize: Switch = Field(
+        default=False,
+        description="Take the quantization off a model that has some, and tune it anew; else its pairs are kept.",
     )
 
 

@@ -73,14 +73,24 @@ class PreparedModel:
 
 
 def prepare(
-    source: Path, destination: Path, *, opset: int | None = None, score_output: str | None = None
+    source: Path,
+    destination: Path,
+    *,
+    opset: int | None = None,
+    score_output: str | None = None,
+    model: ModelProto | None = None,
 ) -> ModelArtifact:
     """Write the clean form of an fp32 image classifier without its ending, see ``prepare_whole``."""
-    return prepare_whole(source, destination, opset=opset, score_output=score_output).model
+    return prepare_whole(source, destination, opset=opset, score_output=score_output, model=model).model
 
 
 def prepare_whole(
-    source: Path, destination: Path, *, opset: int | None = None, score_output: str | None = None
+    source: Path,
+    destination: Path,
+    *,
+    opset: int | None = None,
+    score_output: str | None = None,
+    model: ModelProto | None = None,
 ) -> PreparedModel:
     """Write the clean form of an fp32 image classifier, after proving that it computes the same.
 
@@ -97,6 +107,7 @@ def prepare_whole(
         opset: Lowest opset of the result, by default 12. A newer one of the source stays, unless it is too new for the
             installed onnx: then the newest that this onnx knows is declared.
         score_output: The output that holds the scores, where several could.
+        model: What to prepare instead of what the file holds, such as its model without quantization.
 
     Returns:
         The written model. The same source gives the same bytes. Where its file gives more than scores, or has another
@@ -107,7 +118,7 @@ def prepare_whole(
         RuntimeError: The clean model does not give the source's scores to 1e-5 (a bug).
     """
     where = str(source)
-    model = _readable(read_model(source))
+    model = _readable(read_model(source) if model is None else model)
     refuse_unsuitable(model, where, score_output=score_output)
     given, floats = model, other_floats(model)
     model = in_float32(model)

@@ -40,7 +40,7 @@ def refuse_unsuitable(model: ModelProto, where: str, *, score_output: str | None
             class scores, in float32, float16 or float64.
     """
     nodes = list(all_nodes(model.graph))
-    _refuse_quantized(nodes, where)
+    _refuse_quantized(model, where)
     _refuse_training(model, nodes, where)
     _refuse_sequences(model, where)
     contract = model_contract(model, where=where, score_output=score_output)
@@ -73,8 +73,14 @@ def _refuse_types(model: ModelProto, contract: ModelContract, where: str) -> Non
             )
 
 
-def _refuse_quantized(nodes: list[NodeProto], where: str) -> None:
-    op_types = sorted({n.op_type for n in nodes if n.op_type in _QUANTIZED or n.op_type.startswith("QLinear")})
+def quantized_operators(model: ModelProto) -> list[str]:
+    """Return the types of a model's operators that compute with, or make, integers for real numbers, sorted."""
+    op_types = {node.op_type for node in all_nodes(model.graph)}
+    return sorted(name for name in op_types if name in _QUANTIZED or name.startswith("QLinear"))
+
+
+def _refuse_quantized(model: ModelProto, where: str) -> None:
+    op_types = quantized_operators(model)
     if op_types:
         raise ModelError(
             "the model is quantized already",

@@ -30,6 +30,7 @@ from quantize.run.evaluator import Evaluator
 from quantize.run.folder import RunFolder, plan_run, refuse_to_write_over
 from quantize.run.measuring import machine_section
 from quantize.run.request import RunRequest
+from quantize.run.taken import TakenModel, taken_model
 
 _LOG = logging.getLogger("quantize")
 
@@ -46,6 +47,7 @@ class Inputs:
         entry: The catalog's entry, where the weights are known.
         listed: The images.
         preprocessing: How images become the model's input.
+        taken: The model that the run works on.
     """
 
     folder: RunFolder
@@ -53,6 +55,7 @@ class Inputs:
     entry: CatalogEntry | None
     listed: ImageSet
     preprocessing: Preprocessing
+    taken: TakenModel
 
 
 def read_inputs(request: RunRequest, stages: Stages) -> Inputs:
@@ -80,12 +83,14 @@ def read_inputs(request: RunRequest, stages: Stages) -> Inputs:
         )
         refuse_held(folder.work)
         refuse_to_write_over(folder, request.model, overwrite=request.overwrite or request.resume)
+        taken = taken_model(source.proto(), where=where, requantize=config.model.requantize, engines=engines)
         refuse_unsuitable(
-            source.proto(), where, score_output=config.model.score_output
+            taken.model, where, score_output=config.model.score_output
         )  # before what only a suitable model could be asked
         listed = open_images(request.data, request.labels, classes=source.contract.classes)
         entry = catalog_entry_for(source.proto())
-        return Inputs(folder, source, entry, listed, preprocessing_for(source, config.preprocessing, entry))
+        preprocessing = preprocessing_for(source, config.preprocessing, entry)
+        return Inputs(folder, source, entry, listed, preprocessing, taken)
 
 
 def prepare_run(
@@ -113,7 +118,11 @@ def prepare_run(
     config, folder = request.config, inputs.folder
     with stages.stage(_READ):
         clean = prepare_whole(
-            request.model, folder.work / "fp32.onnx", opset=13, score_output=config.model.score_output
+            request.model,
+            folder.work / "fp32.onnx",
+            opset=13,
+            score_output=config.model.score_output,
+            model=inputs.taken.model,
         )
     machine = None
     if expectation:
@@ -150,7 +159,7 @@ def prepare_run(
         stages=stages,
         progress=progress,
         machine=machine,
-        notes=_notes(clean.floats),
+        notes=(*inputs.taken.notes, *_notes(clean.floats)),
     )
 
 

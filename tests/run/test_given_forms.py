@@ -18,8 +18,11 @@ from quantize.config.run_config import PreprocessingBlock, RunConfig
 from quantize.data.batches import Batches
 from quantize.data.containers.registry import open_images
 from quantize.data.crops.crops import crop_images
+from quantize.errors import ConfigError, ModelError
 from quantize.evaluation.inference import log_probabilities, scores_of
 from quantize.formats.exact import open_exact_session
+from quantize.formats.parameters import add_dequantize, add_quantize, new_parameters
+from quantize.graph.view import Graph
 from quantize.models.artifact import ModelArtifact
 from quantize.prediction.preprocessing import model_preprocessing
 from quantize.run.request import TuneRequest, TuneResult
@@ -27,6 +30,8 @@ from quantize.run.tune import tune
 from tests.models.test_float32 import in_type
 from tests.run.colours import SIDE, colours
 from tests.run.conftest import Configured
+
+GIVEN_SCALE = 1.25
 
 Tuned = Callable[[ModelProto, RunConfig], TuneResult]
 
@@ -57,6 +62,17 @@ def of_any_size(*, channels: int | str = 3) -> ModelProto:
     shape = ["N", channels, "height", "width"]
     model.graph.input[0].CopyFrom(helper.make_tensor_value_info("pixels", onnx.TensorProto.FLOAT, shape))
     return model
+
+
+def quantized_in_one_place() -> ModelProto:
+    """Return the classifier with a pair of QuantizeLinear and DequantizeLinear behind its Relu."""
+    graph = Graph(colours())
+    second = graph.node("second")
+    assert second is not None
+    by = new_parameters(graph, "given", GIVEN_SCALE, np.array(0, np.uint8), None)
+    add_quantize(graph, "r1", by, "integers")
+    graph.set_input(second, 0, add_dequantize(graph, "integers", by))
+    return graph.model()
 
 
 @pytest.fixture
@@ -176,3 +192,63 @@ def test_half_precision_is_compared_with_its_float32_form_and_the_types_stay(
     check_files(result, config)
     assert "float16" in result.report.notes[0]
     assert result.report.source.input_dtype == ("float32" if inside else "float16")
+
+
+def test_a_grid_that_is_given_is_kept_and_the_rest_is_quantized_around_it(tuned: Tuned, configured: Configured) -> None:
+    config = native(configured)
+    result = tuned(quantized_in_one_place(), config)
+
+    check_files(result, config)
+    graph = Graph(onnx.load(result.run / result.report.model("int8").file))
+    scales = [graph.constant(node.input[6]) for node in graph.nodes if node.op_type == "QLinearConv"]
+    assert any(scale is not None and scale == np.float32(GIVEN_SCALE) for scale in scales)
+    assert "1 activation are as given" in result.report.notes[0]
+
+
+def test_given_grids_are_chosen_anew_on_request(tuned: Tuned, configured: Configured) -> None:
+    config = configured({"tuning.engine": "ort", "model.requantize": True})
+    result = tuned(quantized_in_one_place(), config)
+
+    check_files(result, config)
+    assert all(
+        np.float32(GIVEN_SCALE) not in onnx.numpy_helper.to_array(tensor)
+        for tensor in onnx.load(result.run / result.report.model("int8").file).graph.initializer
+        if tensor.name.endswith("scale")
+    )
+
+
+@pytest.mark.parametrize("role", ["int8", "qdq"])
+def test_a_model_that_is_quantized_as_a_whole_is_tuned_anew_on_request_only(
+    tuned: Tuned, configured: Configured, ort_run: TuneResult, role: str
+) -> None:
+    given = onnx.load(ort_run.run / ort_run.report.model("int8" if role == "int8" else "qdq").file)
+    with pytest.raises(ModelError, match="quantized already") as caught:
+        tuned(given, native(configured))
+    assert "--requantize" in str(caught.value.advice)
+
+    config = native(configured, {"model.requantize": True})
+    result = tuned(given, config)
+
+    check_files(result, config)
+    assert result.report.baseline.ops.get("QuantizeLinear") is None
+    assert "taken back to float" in result.report.notes[0]
+
+
+def test_an_engine_that_cannot_keep_grids_says_which_can(tuned: Tuned, configured: Configured) -> None:
+    with pytest.raises(ConfigError, match="cannot keep the grids") as caught:
+        tuned(quantized_in_one_place(), configured({"tuning.engine": "ort"}))
+    assert "--engine native" in str(caught.value.advice)
+
+
+def test_quantization_that_cannot_be_undone_is_refused(tuned: Tuned, configured: Configured) -> None:
+    model = colours()
+    node = next(node for node in model.graph.node if node.name == "relu")
+    node.input[0] = "dynamic"
+    model.graph.node.extend(
+        [
+            helper.make_node("DynamicQuantizeLinear", ["c1"], ["i", "s", "z"], "measure"),
+            helper.make_node("DequantizeLinear", ["i", "s", "z"], ["dynamic"], "numbers"),
+        ]
+    )
+    with pytest.raises(ModelError, match="cannot be undone"):
+        tuned(model, native(configured, {"model.requantize": True}))

@@ -8,6 +8,7 @@ from functools import partial
 import onnx
 
 from quantize.calibration.statistics import CalibrationStatistics, TensorStatistics
+from quantize.formats.given_grids import as_type, grids_of
 from quantize.graph.nodes import ACTIVATIONS, reads
 from quantize.grid.grid import Grid
 from quantize.grid.histogram import Histogram
@@ -36,7 +37,8 @@ def activation_grids(
     """Return the grid of every tensor that the calibration pass saw.
 
     With the rewrite ``common-scales`` or the detail ``common_grids``, a Concat's output and inputs get one grid, that
-    of the output: its values are theirs side by side, so its histogram is the sum of theirs.
+    of the output: its values are theirs side by side, so its histogram is the sum of theirs. A grid that the model was
+    given with is kept.
 
     Args:
         model: The fp32 graph that the statistics are of.
@@ -64,6 +66,8 @@ def activation_grids(
         for group, pooled in _concat_groups(model, statistics):
             rule = next((own_rules[name] for name in group if name in own_rules), recipe.range_rule)
             grids.update(dict.fromkeys(group, grid(group, pooled, rule)))
+    given = {name: as_type(grid, recipe.activation_type) for name, grid in grids_of(model).items() if grid.axis is None}
+    grids.update({name: grid for name, grid in given.items() if name in grids})
     for name in absorbed:
         last = name
         while last in absorbed:  # of several activations in a row

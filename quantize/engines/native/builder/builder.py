@@ -27,6 +27,7 @@ from quantize.errors import EngineError
 from quantize.formats.exact import with_unsigned_weights
 from quantize.formats.float_reasons import float_reasons
 from quantize.formats.float_weights import guard_float_layers, with_weights
+from quantize.formats.given_grids import grids_of
 from quantize.formats.kept_activations import with_activations
 from quantize.graph.nodes import default_opset
 from quantize.graph.opsets.raising import raise_opset
@@ -159,6 +160,8 @@ def source_graph(model: onnx.ModelProto, recipe: Recipe) -> onnx.ModelProto:
     """
     if default_opset(model) < _QDQ_OPSET:
         model = raise_opset(model, _QDQ_OPSET)
+    if grids_of(model):  # equalizing would rescale tensors whose grids are given
+        return model
     return equalized(model) if EQUALIZATION in recipe.corrections else model
 
 

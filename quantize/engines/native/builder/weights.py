@@ -24,6 +24,7 @@ from quantize.engines.native.builder.weight_scales import (
     with_room_for_bias,
 )
 from quantize.formats.float_weights import StoredWeights, stored
+from quantize.formats.given_grids import grids_of
 from quantize.grid.grid import Grid
 from quantize.recipe import Recipe
 
@@ -94,6 +95,7 @@ class WeightQuantizer:
         result = onnx.ModelProto()
         result.CopyFrom(model)
         values = arrays(result)
+        given = grids_of(model)
         grids: dict[str, Grid] = {}
         stored_weights: dict[str, StoredWeights] = {}
         added: dict[str, str] = {}
@@ -103,6 +105,10 @@ class WeightQuantizer:
             if not is_stored and not is_int8:
                 continue
             weights = values[layer.weight]
+            kept = given.get(layer.weight)
+            if kept is not None and not is_stored and _is_on(kept, layer, weights):
+                grids[layer.weight] = kept
+                continue
             rows = layer.rows(weights)
             bias = values[layer.bias] if layer.bias is not None else None
             level = greatest_level(reduce_range=not is_stored and is_narrow(layer, rows, recipe))
@@ -143,6 +149,16 @@ class WeightQuantizer:
             of_node = moments[node]
             self._problems[node, central] = RoundingProblem.of(of_node.central() if central else of_node.raw())
         return self._problems[node, central]
+
+
+def _is_on(grid: Grid, layer: Layer, weights: Floats) -> bool:
+    """Return whether weights lie on a grid that integer layers can have: int8 around zero, one scale or one a channel.
+
+    They do as long as nothing was folded into them.
+    """
+    if grid.zero_point.dtype != np.int8 or grid.zero_point.any() or grid.axis not in (None, layer.channel_axis):
+        return False
+    return bool(np.allclose(grid.placed(weights), weights, rtol=1e-5, atol=0.0))
 
 
 def _bias_shift(layer: Layer, error: Floats, means: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
