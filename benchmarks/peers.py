@@ -1,269 +1,120 @@
-"""This tool's int8 model next to those of its peers: accuracy on the same images, latency in one paired measurement.
+"""This tool's int8 models next to those of its peers, over real and made networks.
 
     pip install '.[inc,peers]'
-    python benchmarks/peers.py --data_path VAL --label_path VAL.txt \
-        [--network efficientnet_lite0.onnx efficientnet_lite …] [--seconds 60] [--folder runs/peers] [--output PEERS.md]
+    python benchmarks/peers.py --data_path VAL --label_path VAL.txt [--models FOLDER] [NETWORK …] \
+        [--contenders NAME …] [--untimed] [--seconds 90] [--folder runs/peers]
+    python benchmarks/peers.py --write
 
-SqueezeNet 1.0 (preset caffe) is always there, other networks are named with their preset. All calibrate on the same
-100 images and are judged on the others. The contenders:
+The networks are in ``contest/subjects.py``: table A has real weights (fetched, or in the folder of models), B made
+ones.
+The contenders are in ``contest/contenders.py``: Neural Compressor, onnxruntime's ``quantize_static``, NNCF on the
+OpenVINO runtime, AMD Quark, ours. All calibrate on the same 100 images, each makes its model in a process of its own
+within ten minutes, and 200 other images judge it. Then all models of a network are timed in alternating blocks in one
+process, one image at a time: on one thread, then on all cores.
 
-- fp32 on onnxruntime, the baseline of every ratio;
-- Neural Compressor's model, tuned under 1 % relative by this tool (float head, scores corrected), without rewrites;
-- onnxruntime's ``quantize_static``: min-max, per channel, uint8 activations and int8 weights, QDQ;
-- the same with its settings tuned under 1 % relative by this tool (``--engine ort``), without rewrites, QDQ;
-- NNCF's model (mixed preset) on the OpenVINO runtime, at its hint for latency;
-- ours: the native engine under 1 % relative with the default rewrites, both formats.
+Every cell is a JSON file in ``benchmarks/results/peers``, by CPU, network and contender. What is there is not made or
+measured again; remove a file to have it anew. ``--untimed`` makes and judges only, which other work on the machine does
+not disturb. ``--write`` draws ``docs/networks.md`` from the cells.
 
-One process, every contender in alternating blocks, one image at a time; one thread, then all cores.
+AMD Quark needs torch and newer packages than Neural Compressor bears, so it has an environment of its own: install
+``amd-quark`` and ``onnxruntime`` there, and name its Python by the variable QUARK_PYTHON.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import logging
 import os
-import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from functools import partial
-from importlib.metadata import version
 from pathlib import Path
-from typing import cast
 
-import numpy as np
-from numpy.typing import NDArray
+from contest.bench import Bench
+from contest.cells import Cells
+from contest.contenders import CONTENDERS, Made, make
+from contest.judging import judge
+from contest.page import page
+from contest.subjects import SUBJECTS, Places
+from contest.timing import sitting
 
-from quantize.data.containers.registry import open_images
-from quantize.data.crops.crops import Crops, crop_images
-from quantize.data.preprocessing import PRESETS, Preprocessing
-from quantize.data.split import split
-from quantize.evaluation.evaluation import Evaluation
-from quantize.evaluation.fidelity import fidelity_of
-from quantize.evaluation.outcomes import outcomes_of
-from quantize.measurement.machine.environment import read_environment
-from quantize.measurement.timing.blocks import paired_log_ratios, round_levels
-from quantize.measurement.timing.interleave import OpenSession, Run, interleave
-from quantize.measurement.timing.measure import precise_enough
-from quantize.measurement.timing.plan import Plan
-from quantize.measurement.timing.speedup import Speedup, speedup
-from quantize.models.artifact import ModelArtifact
-from quantize.models.contract import score_kind
-from quantize.models.download.fetch import fetch
-from quantize.models.prepare import prepare
-from quantize.models.session import open_session
-
-Floats = NDArray[np.float32]
-Scores = Callable[[Floats], Floats]
-CALIBRATION, TIMED, BATCH, SEED = 100, 64, 8, 1978
+_ROOT = Path(__file__).parents[1]
+RESULTS = _ROOT / "benchmarks" / "results" / "peers"
+PAGE = _ROOT / "docs" / "networks.md"
 
 
-class Network:
-    """One network: its images, and the contenders' files in a folder of its own."""
-
-    def __init__(self, source: Path, preset: str, given: argparse.Namespace) -> None:
-        self.given, self.preset = given, preset
-        self.folder: Path = given.folder / source.stem
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.source, self.fp32 = source, prepare(source, self.folder / "fp32.onnx", opset=13)
-        height, width = self.fp32.contract.image_size or (None, None)
-        self.preprocessing: Preprocessing = PRESETS[preset].for_input_size(height, width)
-        images = open_images(given.data_path, given.label_path, classes=self.fp32.contract.classes)
-        crops = crop_images(images, self.preprocessing, given.folder / "crops")
-        parts = split(crops.ids, calibration_size=CALIBRATION, in_evaluation=False, certification_share=0.0, seed=SEED)
-        self.calibration, self.evaluation = crops.subset(parts.calibration), crops.subset(parts.evaluation)
-        self.list = self.folder / "calibration.txt"
-        self.list.write_text("".join(f"{name}\n" for name in self.calibration.ids), encoding="utf-8")
-
-    def images(self, crops: Crops, start: int, count: int) -> Floats:
-        """Return float32 (count, 3, H, W)."""
-        return self.preprocessing.normalize(np.stack([crops.array[at] for at in range(start, start + count)]))
-
-    def tuned(self, name: str, *further: str) -> dict[str, Path]:
-        """Return this tool's files by role; a finished run in the folder is taken as it is."""
-        place = self.folder / name
-        if not (place / "report.json").is_file():
-            self.tune(place, further)
-        models = json.loads((place / "report.json").read_text(encoding="utf-8"))["models"]
-        return {model["role"]: place / model["file"] for model in models}
-
-    def tune(self, place: Path, further: Sequence[str]) -> None:
-        """Run this tool on the network."""
-        command = [sys.executable, "-m", "quantize", "tune", "--input_model", self.source, "--preset", self.preset]
-        command += ["--data_path", self.given.data_path, "--label_path", self.given.label_path]
-        command += ["--calibration_list", self.list, "--output_model", place, "--overwrite", *further]
-        done = subprocess.run([str(part) for part in command], check=False)
-        if done.returncode not in (0, 1):
-            raise SystemExit(f"{place}: quantize tune ended with exit code {done.returncode}")
-
-    def static(self) -> Path:
-        """Return what onnxruntime's own quantizer makes."""
-        from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-
-        network, path = self, self.folder / "static.onnx"
-
-        class Reader(CalibrationDataReader):  # type: ignore[misc]
-            def __init__(self) -> None:
-                self.at = iter(range(len(network.calibration)))
-
-            def get_next(self) -> dict[str, Floats] | None:
-                at = next(self.at, None)
-                images = None if at is None else network.images(network.calibration, at, 1)
-                return None if images is None else {network.fp32.contract.input.name: images}
-
-        quantize_static(
-            self.fp32.path,
-            path,
-            Reader(),
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-        )
-        return path
-
-    def nncf(self) -> Path:
-        """Return what NNCF makes of the network for the OpenVINO runtime."""
-        import nncf
-        import openvino
-
-        model = openvino.Core().read_model(self.fp32.path)
-        model.reshape([1, *self.images(self.calibration, 0, 1).shape[1:]])
-        images = [self.images(self.calibration, at, 1) for at in range(len(self.calibration))]
-        made = nncf.quantize(model, nncf.Dataset(images), preset=nncf.QuantizationPreset.MIXED, subset_size=len(images))
-        openvino.save_model(made, self.folder / "nncf.xml", compress_to_fp16=False)
-        return self.folder / "nncf.xml"
+def drawn() -> str:
+    """Return the page that the committed cells give."""
+    return page([Cells(RESULTS, path.name) for path in sorted(RESULTS.glob("*")) if path.is_dir()])
 
 
 def main() -> int:
-    """Make every contender, judge it, time them all."""
+    """Fill the cells that are missing, or draw the page."""
     given = _arguments()
-    networks = [(fetch("squeezenet1.0-12", given.folder / "squeezenet1.0-12.onnx").path, "caffe")]
-    networks += [(Path(path), preset) for path, preset in given.network]
-    logging.getLogger("nncf").setLevel(logging.ERROR)
-    text = "\n\n".join([_machine(), *(_table(Network(path, preset, given), given) for path, preset in networks)])
-    print(text)
-    if given.output is not None:
-        given.output.write_text(text + "\n", encoding="utf-8")
+    if given.write:
+        PAGE.write_text(drawn(), encoding="utf-8")
+        return 0
+    places = Places(given.data_path.resolve(), given.label_path.resolve(), given.models, given.folder.resolve())
+    cells = Cells(given.results)
+    for name in given.networks or SUBJECTS:
+        try:
+            _filled(name, places, cells, given)
+        except FileNotFoundError as error:
+            print(f"{name}: left out: {error}", file=sys.stderr)
     return 0
 
 
-def _table(network: Network, given: argparse.Namespace) -> str:
-    peer = network.tuned("neural-compressor", "--engine", "inc", "--rewrites", "none")
-    tuned_static = network.tuned("ort", "--engine", "ort", "--rewrites", "none")
-    own = network.tuned("ours", "--engine", "native")
-    files = {
-        "fp32": network.fp32.path,
-        "Neural Compressor, QLinear": peer["int8"],
-        "onnxruntime quantize_static, QDQ": network.static(),
-        "onnxruntime quantize_static, tuned, QDQ": tuned_static["qdq"],
-        "NNCF on OpenVINO": network.nncf(),
-        "ours, QLinear": own["int8"],
-        "ours, QDQ": own["qdq"],
-    }
-    rows = {name: _judged(network, path, files["fp32"]) for name, path in files.items()}
-    headings = ["top-1", "agreement", "ties", "KL"]
-    for threads in dict.fromkeys([1, os.cpu_count() or 1]):
-        headings.append(f"speed-up, {threads} thread{'s' * (threads > 1)}")
-        for name, cell in _timed(network, files, threads, given.seconds).items():
-            rows[name].append(cell)
-    lines = [f"| {network.source.stem} | {' | '.join(headings)} |", "|---" * (len(headings) + 1) + "|"]
-    lines += [f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items()]
-    return "\n".join(lines)
+def _filled(name: str, places: Places, cells: Cells, given: argparse.Namespace) -> None:
+    contenders = [each for each in CONTENDERS if each in given.contenders]
+    threads = [] if given.untimed else list(dict.fromkeys([1, os.cpu_count() or 1]))
+    all_near = all(cells.near(name, each) for each in ("fp32", *contenders))
+    untimed = [count for count in threads if not _complete(name, contenders, count, cells)]
+    if all_near and not untimed:
+        return
+    bench = Bench.of(name, SUBJECTS[name], places)
+    files = {"fp32": bench.fp32.path}
+    if cells.near(name, "fp32") is None:
+        cells.write(judge("fp32", Made(bench.fp32.path, 0.0), bench))
+    for each in contenders:
+        near = cells.near(name, each)
+        if near is not None and (near.file_sha256 is None or not untimed):
+            continue
+        print(f"{name}: {each}", flush=True)
+        made = make(each, bench)
+        near = near or judge(each, made, bench)
+        cells.write(near)
+        print(f"  {near.reason or ''} {near.decibel} dB, {near.agreement}, {near.seconds} s", flush=True)
+        if made.file is not None:
+            files[each] = made.file
+    for count in untimed:
+        for cell in sitting(files, bench, count, given.seconds):
+            cells.write(cell)
 
 
-def _judged(network: Network, path: Path, fp32: Path) -> list[str]:
-    crops = network.evaluation
-    starts = range(0, len(crops), BATCH)
-    batches = [network.images(crops, start, min(BATCH, len(crops) - start)) for start in starts]
-    reference = np.concatenate([_opened(fp32, 1)(batch) for batch in batches]) if path != fp32 else None
-    run = _opened(path, 1)
-    scores = np.concatenate([run(batch) for batch in batches])
-    evaluation = Evaluation(
-        path.name, scores.shape[1], outcomes_of(crops.ids, scores, crops.labels), (), None, constant_output=False
-    )
-    if reference is None:
-        return [f"{evaluation.top_k(1).expected:.2%}", "", f"{evaluation.tied_share:.2%}", ""]
-    kind = score_kind(ModelArtifact.load(fp32).proto())
-    near = fidelity_of(reference, scores, kind)
-    return [
-        f"{evaluation.top_k(1).expected:.2%}",
-        f"{near.agreement:.2%}",
-        f"{evaluation.tied_share:.2%}",
-        f"{near.mean_kl:.4f}",
-    ]
-
-
-def _timed(network: Network, files: dict[str, Path], threads: int, seconds: float) -> dict[str, str]:
-    images = [network.images(network.evaluation, at, 1) for at in range(TIMED)]
-
-    def opening(path: Path) -> OpenSession:
-        def opened() -> Run:
-            run = _opened(path, threads)
-            return lambda number: run(images[number % TIMED])
-
-        return opened
-
-    limits = {"iteration": 200, "precision": 0.01, "max_seconds": seconds, "control": False}
-    plan = Plan.model_validate({"models": files, "baseline": "fp32", "threads": threads, **limits})
-    enough = partial(precise_enough, contestants=plan.contestants(), plan=plan)
-    blocks, _ = interleave({name: opening(path) for name, path in files.items()}, plan, enough=enough)
-    cells = {}
-    for name in files:
-        milliseconds = float(np.exp(np.median(list(round_levels(blocks, name).values())))) / 1e6
-        gain = speedup(paired_log_ratios(blocks, "fp32", name), baseline="fp32", candidate=name)
-        cells[name] = f"{_ratio(gain) if gain is not None and name != 'fp32' else ''}{milliseconds:.2f} ms"
-    return cells
-
-
-def _ratio(gain: Speedup) -> str:
-    interval = "" if gain.low is None or gain.high is None else f" [{gain.low:.2f}, {gain.high:.2f}]"
-    return f"{gain.ratio:.2f}x{interval}, "
-
-
-def _opened(path: Path, threads: int) -> Scores:
-    """Return what runs a model's file on float32 (N, 3, H, W) and gives float32 (N, classes)."""
-    if path.suffix == ".onnx":
-        session = open_session(path, threads=threads)
-        name = session.get_inputs()[0].name
-        return lambda images: session.run(None, {name: images})[0].reshape(len(images), -1)
-    import openvino
-
-    settings = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY"}
-    request = openvino.Core().compile_model(path, "CPU", settings).create_infer_request()
-
-    def one_by_one(images: Floats) -> Floats:
-        if len(images) == 1:  # timed: nothing is copied
-            outputs = request.infer([images], share_inputs=True, share_outputs=True)
-            return cast(Floats, outputs[0].reshape(1, -1))
-        scores = [request.infer([images[at : at + 1]])[0].reshape(1, -1) for at in range(len(images))]
-        return np.asarray(np.concatenate(scores), np.float32)
-
-    return one_by_one
-
-
-def _machine() -> str:
-    plan = Plan.model_validate({"models": {"none": Path("none")}})
-    machine = read_environment(plan)
-    instructions = ", ".join(machine.isa_flags or ()) or "no int8 instructions"
-    names = ("onnxruntime", "neural-compressor", "openvino", "nncf")
-    return (
-        f"{machine.cpu_model}, {machine.usable_cores} cores, {instructions}; "
-        + ", ".join(f"{name} {version(name)}" for name in names)
-        + f". {CALIBRATION} images calibrate, the others judge; the median of paired ratios to fp32 with its 95 % "
-        "interval, one image at a time."
-    )
+def _complete(name: str, contenders: list[str], threads: int, cells: Cells) -> bool:
+    """Return whether all models that there are have been timed."""
+    known = {each: cells.near(name, each) for each in contenders}
+    there = [each for each, near in known.items() if near is None or near.file_sha256 is not None]
+    return all(cells.timed(name, each, threads) is not None for each in ("fp32", *there))
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data_path", type=Path, required=True)
-    parser.add_argument("--label_path", type=Path, required=True)
-    parser.add_argument("--network", nargs=2, action="append", default=[], metavar=("FILE", "PRESET"))
-    parser.add_argument("--seconds", type=float, default=60, help="longest time of one measurement")
+    parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"of {', '.join(SUBJECTS)} (default: all)")
+    parser.add_argument("--data_path", type=Path)
+    parser.add_argument("--label_path", type=Path)
+    parser.add_argument(
+        "--models", type=Path, default=Path("../shared/models"), help="real models that are not fetched"
+    )
+    parser.add_argument("--contenders", nargs="+", choices=tuple(CONTENDERS), default=tuple(CONTENDERS))
+    parser.add_argument("--untimed", action="store_true")
+    parser.add_argument("--seconds", type=float, default=90, help="longest time of one measurement")
     parser.add_argument("--folder", type=Path, default=Path("runs/peers"))
-    parser.add_argument("--output", type=Path)
-    return parser.parse_args()
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--write", action="store_true", help="draw docs/networks.md from the cells")
+    given = parser.parse_args()
+    if unknown := set(given.networks) - set(SUBJECTS):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(SUBJECTS)}")
+    if not given.write and (given.data_path is None or given.label_path is None):
+        parser.error("--data_path and --label_path are needed")
+    return given
 
 
 if __name__ == "__main__":
