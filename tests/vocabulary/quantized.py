@@ -19,7 +19,7 @@ from quantize.models.prepare import prepare
 from quantize.rewrites import REWRITES, rewrite
 from quantize.rewrites.runner import scores
 from quantize.run.export import finished
-from tests.vocabulary.rounding import rounded_scores
+from tests.vocabulary.rounding import WEIGHTED, rounded_scores
 from tests.vocabulary.writer import pictures
 
 Floats = npt.NDArray[np.float32]
@@ -27,6 +27,7 @@ Built = Callable[[ModelArtifact, CalibrationSet, Path], ModelArtifact]
 """Makes the candidate of a prepared model from calibration images, in a folder."""
 
 IMAGES = 16
+INTEGER_LAYERS = ("QLinearConv", "QGemm", "QLinearMatMul", "MatMulIntegerToFloat", "ConvInteger", "MatMulInteger")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,12 @@ class Quantized:
     qdq: ModelProto
     qlinear_scores: Floats
     qdq_scores: Floats
+
+    @property
+    def layers(self) -> tuple[int, list[str]]:
+        """Return how many layers with weights the QLinear form has in integers, and the operators of the others."""
+        types = [node.op_type for node in self.qlinear.graph.node]
+        return sum(name in INTEGER_LAYERS for name in types), [name for name in types if name in WEIGHTED]
 
     @property
     def error_of_rounding(self) -> float:

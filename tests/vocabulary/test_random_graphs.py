@@ -16,8 +16,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.vocabulary.engines import by_onnxruntime, natively
-from tests.vocabulary.growth import HEADS, NAMES, OPSETS, SIDES, Plan, Planned
-from tests.vocabulary.quantized import sample, written
+from tests.vocabulary.growth import HEADS, NAMES, OPSETS, SIDES, Plan, Planned, random_plan
+from tests.vocabulary.quantized import Built, sample, written
 from tests.vocabulary.verdict import judged
 
 PLANS = st.builds(
@@ -43,6 +43,14 @@ def test_any_network_keeps_its_scores_with_the_engines_of_this_process(plan: Pla
         drawn = sample(plan.model(), folder)
         for build in (natively(), by_onnxruntime):
             assert judged(written(drawn, build, folder)) is None
+
+
+@pytest.mark.parametrize("build", [natively(), by_onnxruntime], ids=["native", "ort"])
+def test_nearly_every_layer_computes_on_integers(build: Built, tmp_path: Path) -> None:
+    made = [written(sample(random_plan(seed).model(), tmp_path), build, tmp_path).layers for seed in range(8)]
+    in_integers, in_float = sum(count for count, _ in made), sum(len(types) for _, types in made)
+    assert in_integers > 20
+    assert in_float < 0.1 * in_integers
 
 
 @pytest.mark.inc
