@@ -8,7 +8,7 @@ module ``engine`` has an ``ENGINE``, and its name in ``quantize.recipe.EngineNam
 from __future__ import annotations
 
 import importlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
@@ -20,6 +20,7 @@ from quantize.recipe import EngineName, Recipe
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+    from quantize.formats.float_reasons import FloatReason
     from quantize.models.artifact import ModelArtifact
 
 
@@ -122,6 +123,19 @@ class Engine(Protocol):
 
     def reference(self, model: ModelProto, recipe: Recipe, /) -> ModelProto:
         """Return the fp32 graph whose tensors a recipe's candidate approximates: an engine may scale weights first."""
+        ...
+
+    def stays_in_float(
+        self, model: ModelArtifact, recipe: Recipe, calibration: CalibrationSet, folder: Path
+    ) -> Mapping[str, FloatReason]:
+        """Return the nodes of the fp32 model that no recipe of these types can compute on integers, and why, by name.
+
+        Args:
+            model: The prepared fp32 model.
+            recipe: Of a model that was built in ``folder``.
+            calibration: The same images in the same order.
+            folder: Where it was built.
+        """
         ...
 
     def int8_layers(self, recipe: Recipe, model: ModelProto) -> tuple[int, int]:

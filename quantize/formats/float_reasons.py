@@ -22,11 +22,11 @@ from quantize.graph.view import Graph
 Kind = Literal["body", "operator", "kernel", "form", "statistics"]
 
 _IN_WORDS: Mapping[Kind, str] = {
-    "body": "what is inside an If, Loop or Scan is not quantized",
-    "operator": "it has no integer form",
+    "body": "quantizers do not look into nodes with graphs of their own",
+    "operator": "no integer form of the operator",
     "kernel": "this onnxruntime has no integer kernel for it",
-    "form": "it has no integer form with these inputs and attributes",
-    "statistics": "there are no statistics of its inputs or outputs",
+    "form": "no integer form for these inputs and attributes",
+    "statistics": "no statistics of one of its tensors",
 }
 
 
@@ -92,7 +92,7 @@ def float_reasons(
 
 
 def sentences(reasons: Mapping[str, FloatReason]) -> list[str]:
-    """Return a sentence for the nodes of each type and reason: ``2 Erf stay in float: it has no integer form``."""
+    """Return a sentence for the nodes of each type and reason, such as ``1 Erf stays in float: no integer form``."""
     groups = Counter((reason.op_type, reason.in_words) for reason in reasons.values())
     return [
         f"{count} {op_type} {'stay' if count > 1 else 'stays'} in float: {words}"

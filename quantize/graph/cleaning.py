@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from onnx import NodeProto
+from onnx import GraphProto, NodeProto
 
-from quantize.graph.nodes import is_op, reads, replace_all
+from quantize.graph.nodes import is_op, reads, replace_all, subgraphs
 from quantize.graph.view import Graph
 
 
@@ -66,6 +66,34 @@ def name_nodes(nodes: Iterable[NodeProto]) -> None:
         node.name = name
         taken.add(name)
         seen.add(name)
+
+
+def rename_namesakes(graph: GraphProto) -> list[str]:
+    """Give nodes that share a name with an earlier one names of their own, in the graphs inside nodes too; in place.
+
+    onnxruntime opens no model with two nodes of one name in a graph.
+
+    Returns:
+        A sentence for each such name: how many had it, and what the others are called now.
+    """
+    groups: dict[str, list[NodeProto]] = {}
+    for node in graph.node:
+        if node.name:
+            groups.setdefault(node.name, []).append(node)
+    sentences = []
+    for name, nodes in groups.items():
+        number = 1
+        for node in nodes[1:]:
+            while node.name in groups:
+                number += 1
+                node.name = f"{name}_{number}"
+        if len(nodes) > 1:
+            now = ", ".join(f"'{node.name}'" for node in nodes[1:])
+            sentences.append(f"{len(nodes)} nodes are named '{name}': all but the first are called {now} here.")
+    for node in graph.node:
+        for inner in subgraphs(node):
+            sentences += rename_namesakes(inner)
+    return sentences
 
 
 def _is_unread_dropout(graph: Graph, node: NodeProto) -> bool:

@@ -21,11 +21,12 @@ from quantize.graph.cleaning import (
     name_nodes,
     remove_dead_code,
     remove_pass_through,
+    rename_namesakes,
     rename_sums,
 )
 from quantize.graph.fixed_shapes import declare_output_shape, fix_reshapes
 from quantize.graph.folding import fold_affine, merge_padding
-from quantize.graph.nodes import default_opset, is_op
+from quantize.graph.nodes import DEFAULT_DOMAIN, all_nodes, default_opset, is_op
 from quantize.graph.opsets.raising import raise_graph, raise_opset
 from quantize.graph.plain_forms import drop_empty_pieces, merge_activations
 from quantize.graph.plain_gemms import plain_gemms
@@ -40,6 +41,7 @@ from quantize.models.folding import fold_constants
 from quantize.models.given_form import GivenForm
 from quantize.models.reading import read_model
 from quantize.models.refusals import refuse_unsuitable
+from quantize.models.versions import known_opset, with_read_versions
 
 LOWEST_PREPARED_OPSET = 12
 """QLinear models are of this opset or the input's, whichever is newer (QDQ: 13, which ``raise_opset`` gives)."""
@@ -63,6 +65,7 @@ class PreparedModel:
         form: The layout and the types that its file takes and gives.
         floats: The floating-point types other than float32 that the file is in.
         whole: The model with its ending and in its form: the baseline of the written files, which have both.
+        notes: What was changed that its user should know, in sentences.
     """
 
     model: ModelArtifact
@@ -70,6 +73,7 @@ class PreparedModel:
     form: GivenForm
     whole: ModelArtifact
     floats: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def prepare(
@@ -118,7 +122,9 @@ def prepare_whole(
         RuntimeError: The clean model does not give the source's scores to 1e-5 (a bug).
     """
     where = str(source)
-    model = _readable(read_model(source) if model is None else model)
+    model, notes = with_read_versions(read_model(source) if model is None else model, where)
+    notes += tuple(rename_namesakes(model.graph))
+    model = _readable(model)
     refuse_unsuitable(model, where, score_output=score_output)
     given, floats = model, other_floats(model)
     model = in_float32(model)
@@ -137,9 +143,9 @@ def prepare_whole(
     written = save_model(core, destination)
     form = GivenForm.of(given, contract)
     if ending is None and form.is_plain:
-        return PreparedModel(written, None, form, written, floats)
+        return PreparedModel(written, None, form, written, floats, notes)
     whole = form.applied(core if ending is None else ending.attached(core))
-    return PreparedModel(written, ending, form, save_model(whole, _whole_path(destination)), floats)
+    return PreparedModel(written, ending, form, save_model(whole, _whole_path(destination)), floats, notes)
 
 
 def _whole_path(destination: Path) -> Path:
@@ -163,7 +169,8 @@ def _view(model: ModelProto) -> Graph:
 
 def _simplified(model: ModelProto, opset: int, where: str) -> ModelProto:
     graph = _view(model)
-    graph.opset = min(graph.opset, onnx.defs.onnx_opset_version())
+    _refuse_unknown(graph, where)
+    graph.opset = known_opset(graph.opset)
     raise_graph(graph, opset, where=where)
     rename_sums(graph)
     fold_constants(graph)
@@ -261,6 +268,21 @@ def set_batch(graph: GraphProto, batch: int | str) -> None:
             dimension.dim_value = batch
         else:
             dimension.dim_param = batch
+
+
+def _refuse_unknown(graph: Graph, where: str) -> None:
+    """Refuse operators of an opset that is newer than the installed onnx knows, where it knows no earlier form."""
+    if graph.opset <= known_opset(graph.opset):
+        return
+    for node in all_nodes(graph.model().graph):
+        if is_op(node, node.op_type) and not onnx.defs.has(node.op_type, DEFAULT_DOMAIN):
+            raise ModelError(
+                "the model has an operator that is newer than the installed onnx knows",
+                where=where,
+                found=f"{node.op_type} of opset {graph.opset}",
+                expected=f"operators up to opset {known_opset(graph.opset)}",
+                advice="export the model with a lower opset, such as 17",
+            )
 
 
 def _refuse_invalid(model: ModelProto, where: str) -> None:

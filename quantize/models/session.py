@@ -14,7 +14,11 @@ from onnxruntime.capi import onnxruntime_pybind11_state
 from quantize.errors import ModelError
 
 
-class MissingKernelError(ModelError):
+class UnopenedModelError(ModelError):
+    """onnxruntime does not open a model."""
+
+
+class MissingKernelError(UnopenedModelError):
     """onnxruntime knows an operator of the model, but this version has no CPU kernel for its types."""
 
 
@@ -25,6 +29,9 @@ RUNTIME_ERRORS: tuple[type[Exception], ...] = tuple(
     getattr(onnxruntime_pybind11_state, name) for name in (*_ERRORS, "NotImplemented", "RuntimeException")
 )
 """What onnxruntime raises where it cannot load or run a model; they have no common base."""
+
+NOT_RUN: tuple[type[Exception], ...] = (ModelError, *RUNTIME_ERRORS)
+"""What a candidate raises that onnxruntime does not open or run: a fact about it, and a failed trial."""
 
 _LEVELS = {
     "all": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
@@ -58,7 +65,7 @@ def open_session(
 
     Raises:
         MissingKernelError: onnxruntime has no CPU kernel for one of the model's operators.
-        ModelError: onnxruntime cannot read the model.
+        UnopenedModelError: onnxruntime cannot read the model.
         ValueError: ``threads`` is not positive.
     """
     if threads < 1:
@@ -82,7 +89,7 @@ def open_session(
         )
     except RUNTIME_ERRORS as error:
         missing = isinstance(error, onnxruntime_pybind11_state.NotImplemented)
-        raise (MissingKernelError if missing else ModelError)(
+        raise (MissingKernelError if missing else UnopenedModelError)(
             "onnxruntime cannot load the model",
             where=where or (str(model) if isinstance(model, Path) else None),
             found=str(error).strip(),

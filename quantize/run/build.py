@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,6 +13,7 @@ from quantize.engines.engine import engine_named
 from quantize.engines.trial import Trial
 from quantize.evaluation.layer_error import layer_errors
 from quantize.formats import to_qlinear
+from quantize.formats.float_reasons import sentences
 from quantize.formats.saturation import saturating_layers
 from quantize.graph.nodes import INTEGER_WEIGHTED
 from quantize.journal import Journal
@@ -22,6 +24,7 @@ from quantize.report.models import LayerCheckSection, LayerErrorSection
 from quantize.report.trials import ChosenSection
 from quantize.rewrites import Rewritten
 from quantize.run.context import Context
+from quantize.run.engine_task import calibration_set
 from quantize.run.evaluator import metric_of
 from quantize.run.export import Pair, finished_model, write_pair
 from quantize.run.folder import RunFolder
@@ -32,6 +35,7 @@ from quantize.run.score_correction import CORRECTION, with_corrected_scores
 from quantize.run.search import Findings
 from quantize.target import must_not_saturate
 
+_LOG = logging.getLogger("quantize")
 _LAYER_IMAGES = 16
 _CORRECTED = "scores corrected"
 
@@ -50,6 +54,7 @@ class Built:
         contract: Their input, where it is another than the given model's.
         layers: Error of each layer of the candidate.
         layer_check: The files' layers against what their grids predict.
+        in_float: What cannot compute on integers, and why, in sentences.
     """
 
     context: Context
@@ -61,6 +66,7 @@ class Built:
     contract: InputContractSection | None = None
     layers: tuple[LayerErrorSection, ...] = ()
     layer_check: LayerCheckSection | None = None
+    in_float: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,7 @@ def build(context: Context, findings: Findings, folder: RunFolder | None = None)
     assert findings.chosen.artifact is not None
     with context.stages.stage("error by layer"):
         layers = _layers(context, findings.chosen)
+    in_float = _in_float(context, findings.chosen.recipe)
     folded = contracted(context, findings.chosen.artifact, findings.chosen.recipe)
     own = folded.context
     if folded.section is not None:
@@ -95,7 +102,8 @@ def build(context: Context, findings: Findings, folder: RunFolder | None = None)
         own = replace(own, selection=selection)
     if folder is not None:
         own = replace(own, folder=folder)
-    return replace(write_files(own, folded.candidate, findings), contract=folded.section, layers=layers)
+    built = write_files(own, folded.candidate, findings)
+    return replace(built, contract=folded.section, layers=layers, in_float=in_float)
 
 
 def remember_decisions(journal: Journal, recipe: Recipe) -> None:
@@ -145,6 +153,16 @@ def write_files(context: Context, candidate: ModelArtifact, findings: Findings) 
         )
         chosen = _chosen(context, findings, checked, pair)
         return Built(context, findings, checked.corrected, chosen, pair, steps, layer_check=checked.section)
+
+
+def _in_float(context: Context, recipe: Recipe) -> tuple[str, ...]:
+    """Return a sentence for each type of node that cannot be quantized here and each reason."""
+    engine = engine_named(recipe.engine)
+    reasons = engine.stays_in_float(context.model, recipe, calibration_set(context), context.folder.work)
+    notes = tuple(sentences(reasons))
+    for note in notes:
+        _LOG.info("note: %s", note)
+    return notes
 
 
 def _layers(context: Context, trial: Trial) -> tuple[LayerErrorSection, ...]:

@@ -21,6 +21,7 @@ from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog.catalog import CatalogEntry
 from quantize.models.ending import Ending
 from quantize.models.given_form import GivenForm
+from quantize.models.versions import known_opset
 from quantize.processes.pool import available_cpus
 from quantize.progress import Progress
 from quantize.recipe import Recipe
@@ -169,7 +170,7 @@ class Prepared:
     @property
     def qlinear_opset(self) -> int:
         """Return the opset of the QLinear file."""
-        return max(12, self.source.opset)
+        return max(12, known_opset(self.source.opset))
 
     def pair_seconds(self, seconds: float) -> float:
         """Return how long two models are measured against each other where ``seconds`` are allowed."""

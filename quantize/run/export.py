@@ -18,6 +18,7 @@ from quantize.graph.nodes import all_nodes
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.ending import Ending
 from quantize.models.given_form import GivenForm
+from quantize.models.session import open_session
 from quantize.report.metadata import facts, stamped
 from quantize.report.models import FormatsSection, ModelSection
 from quantize.report.schema import RunReport
@@ -68,7 +69,7 @@ def write_pair(
     *,
     own_input: bool = False,
 ) -> Pair:
-    """Write the QLinear and the QDQ file, both checked by onnx.
+    """Write the QLinear and the QDQ file, both checked by onnx and opened by onnxruntime.
 
     Args:
         rewritten: Both formats, with the input and the scores of a prepared model.
@@ -76,11 +77,16 @@ def write_pair(
         ending: What the given file gives beyond scores; the files end the same.
         form: The layout and the types that it takes and gives, as the files do.
         own_input: Whether their input is that of an input contract, and stays.
+
+    Raises:
+        UnopenedModelError: onnxruntime does not open one of them; neither is written.
     """
     models = [model if ending is None else ending.attached(model) for model in (rewritten.qlinear, rewritten.qdq)]
     models = [model if form is None else form.applied(model, own_input=own_input) for model in models]
     for model in models:
         onnx.checker.check_model(model, full_check=True)
+    for model in models:
+        open_session(model.SerializeToString())
     return Pair(int8=save_model(models[0], run.int8), qdq=save_model(models[1], run.qdq))
 
 

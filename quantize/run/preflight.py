@@ -21,6 +21,7 @@ from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog.catalog import CatalogEntry, catalog_entry_for
 from quantize.models.prepare import prepare_whole
 from quantize.models.refusals import refuse_unsuitable
+from quantize.models.versions import known_opset
 from quantize.processes.pool import available_cpus
 from quantize.progress import Progress
 from quantize.report.schema import RunReport
@@ -76,7 +77,7 @@ def read_inputs(request: RunRequest, stages: Stages) -> Inputs:
         folder = plan_run(
             request.output,
             stem=request.model.stem,
-            opset=source.opset,
+            opset=known_opset(source.opset),
             first_format="qdq" if config.model.framework == "onnxrt_qdq" else "qlinear",
             input_contract=config.input_contract,
             engines=engines if len(engines) > 1 and request.recorded is None else (),
@@ -124,6 +125,8 @@ def prepare_run(
             score_output=config.model.score_output,
             model=inputs.taken.model,
         )
+    for note in clean.notes:
+        _LOG.info("note: %s", note)
     machine = None
     if expectation:
         with stages.stage(_MEASURE):
@@ -159,7 +162,7 @@ def prepare_run(
         stages=stages,
         progress=progress,
         machine=machine,
-        notes=(*inputs.taken.notes, *_notes(clean.floats)),
+        notes=(*inputs.taken.notes, *_notes(clean.floats), *clean.notes),
     )
 
 

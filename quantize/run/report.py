@@ -95,7 +95,7 @@ def run_report(settled: Settled, others: Mapping[str, ModelArtifact] = _NO_OTHER
         stages=stages.sections(),
         provenance=provenance(request, images),
         config=config.model_dump(mode="json"),
-        notes=(*context.notes, *config.notes),
+        notes=(*context.notes, *built.in_float, *config.notes),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from quantize.criterion import is_slower
 from quantize.engines.trial import PlacedTrial, Trial
+from quantize.models.session import UnopenedModelError
 from quantize.report.search import LostSection, PlacementSection
 from quantize.run.build import Built, build
 from quantize.run.context import Context
@@ -48,6 +49,10 @@ class _Attempt:
     """The lower metric of both files, where they lost something."""
 
 
+class UnopenedFilesError(RuntimeError):
+    """onnxruntime opens no candidate's files."""
+
+
 def settle(context: Context, findings: Findings, search: Search | None, folder: RunFolder | None = None) -> Settled:
     """Return the files of the first candidate, in the engine's order of preference, that hold what its trial promised.
 
@@ -60,23 +65,37 @@ def settle(context: Context, findings: Findings, search: Search | None, folder: 
         search: What found it, places its trials and continues if every candidate's files missed; None: a recorded
             recipe was built again.
         folder: Where the files go; None: where the run's go.
+
+    Raises:
+        UnopenedFilesError: onnxruntime opens no candidate's files, which is a bug.
     """
     if search is None:
         return _written(context, findings, folder)
     missed: dict[str, _Attempt] = {}
+    unopened: dict[str, LostSection] = {}
+    last: UnopenedModelError | None = None
     while True:
         for trial in (findings.chosen, *findings.others):
-            if trial.recipe.id in missed or (missed and not context.criterion.met(trial.metric)):
+            tried = {*missed, *unopened}
+            if trial.recipe.id in tried or (tried and not context.criterion.met(trial.metric)):
                 continue
-            attempt = _attempt(context, findings, trial, search, folder)
+            try:
+                attempt = _attempt(context, findings, trial, search, folder)
+            except UnopenedModelError as error:
+                _LOG.warning("trial %d: onnxruntime does not open its files: %s", trial.index + 1, error)
+                unopened[trial.recipe.id], last = _unopened(trial), error
+                continue
             if attempt.lost is None:
-                return replace(attempt.files, lost=_losses(findings, missed))
+                return replace(attempt.files, lost=_losses(findings, missed, unopened))
             missed[trial.recipe.id] = attempt
-        more = search.go_on(findings, frozenset(missed))
+        more = search.go_on(findings, frozenset({*missed, *unopened}))
         if more is None:
             break
         findings = more
-    return replace(_after_all(context, findings, list(missed.values()), search, folder), lost=_losses(findings, missed))
+    if last is not None and not missed:
+        raise UnopenedFilesError(str(last)) from last
+    settled = _after_all(context, findings, list(missed.values()), search, folder)
+    return replace(settled, lost=_losses(findings, missed, unopened))
 
 
 def _attempt(context: Context, findings: Findings, trial: Trial, search: Search, folder: RunFolder | None) -> _Attempt:
@@ -138,11 +157,24 @@ def _written(
     return Settled(built, judge(built), placement)
 
 
-def _losses(findings: Findings, missed: Mapping[str, _Attempt]) -> tuple[LostSection, ...]:
+def _losses(
+    findings: Findings, missed: Mapping[str, _Attempt], unopened: Mapping[str, LostSection]
+) -> tuple[LostSection, ...]:
+    lost = {**{recipe_id: attempt.lost for recipe_id, attempt in missed.items()}, **unopened}
     return tuple(
-        attempt.lost.model_copy(update={"trial": _index(findings, recipe_id, attempt.lost.trial)})
-        for recipe_id, attempt in missed.items()
-        if attempt.lost is not None
+        section.model_copy(update={"trial": _index(findings, recipe_id, section.trial)})
+        for recipe_id, section in lost.items()
+        if section is not None
+    )
+
+
+def _unopened(trial: Trial) -> LostSection:
+    return LostSection(
+        trial=trial.index,
+        recipe_id=trial.recipe.id,
+        trial_metric=trial.metric,
+        metric=None,
+        by="a file that onnxruntime does not open",
     )
 
 

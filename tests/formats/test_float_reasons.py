@@ -124,6 +124,6 @@ def test_the_sentences_count_nodes_of_a_type_and_a_reason() -> None:
         helper.make_node("ReduceMean", ["b"], ["y"], "mean", axes=[2, 3]),
     ]
     assert sentences(float_reasons(_model(nodes), _TYPES)) == [
-        "2 Erf stay in float: it has no integer form",
+        "2 Erf stay in float: no integer form of the operator",
         "1 ReduceMean stays in float: this onnxruntime has no integer kernel for it (QLinearReduceMean)",
     ]

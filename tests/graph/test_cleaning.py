@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto, helper
 
-from quantize.graph.cleaning import name_nodes, remove_pass_through
+from quantize.graph.cleaning import name_nodes, remove_pass_through, rename_namesakes
 from tests.graph.small_models import WEIGHTS, after, conv, model_of, operators, run
 
 
@@ -78,3 +78,25 @@ def test_nodes_get_names_that_are_theirs_alone() -> None:
     name_nodes(nodes)
 
     assert [node.name for node in nodes] == ["Relu_a_2", "Relu_a", "Relu_a_3", "Relu_y"]
+
+
+def test_namesakes_get_names_of_their_own_inside_nodes_too_and_that_is_told() -> None:
+    inner = helper.make_graph(
+        [helper.make_node("Neg", ["t"], ["n"], "same"), helper.make_node("Neg", ["n"], ["r"], "same")],
+        "inner",
+        [],
+        [helper.make_tensor_value_info("r", TensorProto.FLOAT, None)],
+    )
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"], "relu"),
+        helper.make_node("Relu", ["a"], ["b"], "relu_2"),
+        helper.make_node("Relu", ["b"], ["c"], "relu"),
+        helper.make_node("Relu", ["c"], ["t"], "relu"),
+        helper.make_node("If", ["yes"], ["y"], then_branch=inner, else_branch=inner),
+    ]
+    model = model_of(nodes, {"yes": np.array(True)})
+    told = rename_namesakes(model.graph)
+    assert [node.name for node in model.graph.node] == ["relu", "relu_2", "relu_3", "relu_4", ""]
+    assert told[0] == "3 nodes are named 'relu': all but the first are called 'relu_3', 'relu_4' here."
+    assert len(told) == 3
+    run(model)

@@ -14,7 +14,7 @@ from PIL import Image
 from quantize.errors import ModelError
 from quantize.graph.opsets.raising import raise_opset
 from quantize.models.artifact import ModelArtifact
-from quantize.models.prepare import prepare
+from quantize.models.prepare import prepare, prepare_whole
 from quantize.models.session import open_session
 
 Classifier = Callable[..., ModelProto]
@@ -86,6 +86,63 @@ def test_an_opset_newer_than_the_installed_onnx_is_declared_as_its_newest(
 
     assert artifact.opset == newest
     np.testing.assert_allclose(run(artifact.proto(), images), run(model, images), rtol=1e-5)
+
+
+def test_two_nodes_of_one_name_are_taken_and_told(
+    classifier: Classifier, tmp_path: Path, run: Scores, images: Images
+) -> None:
+    model = classifier()
+    expected = run(model, images)
+    for node in model.graph.node[:2]:
+        node.name = "same"
+    source = tmp_path / "source.onnx"
+    source.write_bytes(model.SerializeToString())
+    whole = prepare_whole(source, tmp_path / "prepared.onnx")
+
+    np.testing.assert_array_equal(run(whole.model.proto(), images), expected)
+    assert whole.notes == ("2 nodes are named 'same': all but the first are called 'same_2' here.",)
+    assert [node.name for node in whole.model.proto().graph.node][:2] == ["same", "same_2"]
+
+
+def test_an_operator_that_is_newer_than_the_installed_onnx_is_named(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch, prepared: Prepared
+) -> None:
+    monkeypatch.setattr("quantize.models.prepare.known_opset", lambda opset: min(opset, 12))
+    monkeypatch.setattr("onnx.defs.has", lambda op_type, domain: op_type != "Softmax")
+    with pytest.raises(ModelError, match="newer than the installed onnx knows") as refused:
+        prepared(classifier(opset=13))
+    assert refused.value.found == "Softmax of opset 13"
+
+
+def test_a_branch_that_is_known_and_forms_that_quantizers_do_not_know_are_gone(
+    classifier: Classifier, prepared: Prepared, run: Scores, images: Images
+) -> None:
+    def branch(op_type: str) -> onnx.GraphProto:
+        node = helper.make_node(op_type, ["features"], [op_type])
+        return helper.make_graph([node], op_type, [], [helper.make_tensor_value_info(op_type, 1, None)])
+
+    body = [
+        helper.make_node("Shape", ["features"], ["sizes"]),
+        helper.make_node("Gather", ["sizes", "one"], ["channels"]),
+        helper.make_node("Equal", ["channels", "four"], ["yes"]),
+        helper.make_node("If", ["yes"], ["h1"], then_branch=branch("Relu"), else_branch=branch("Neg")),
+        helper.make_node("Relu", ["h1"], ["h2"]),
+        helper.make_node("Concat", ["h2", "empty"], ["h3"], axis=1),
+        helper.make_node("GlobalAveragePool", ["h3"], ["h4"]),
+        helper.make_node("Flatten", ["h4"], ["h5"]),
+        helper.make_node("MatMul", ["h5", "d"], ["scores"]),
+    ]
+    constants = {
+        "one": np.array(1),
+        "four": np.array(4),
+        "empty": np.zeros((1, 0, 6, 6), np.float32),
+        "d": np.random.default_rng(3).standard_normal((4, 5)).astype(np.float32),
+    }
+    model = classifier(body=body, constants=constants, head=False, image=[1, 3, 8, 8], scores=[1, 5])
+    artifact = prepared(model)
+
+    assert operators(artifact) == ["Conv", "Relu", "GlobalAveragePool", "Flatten", "MatMul"]
+    np.testing.assert_allclose(run(artifact.proto(), images[:1]), run(model, images[:1]), rtol=1e-5)
 
 
 def test_weights_are_freed_folded_and_named(classifier: Classifier, prepared: Prepared) -> None:

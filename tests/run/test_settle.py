@@ -17,6 +17,7 @@ from quantize.report.markdown import markdown
 from quantize.rewrites import Rewritten
 from quantize.run import layer_check
 from quantize.run.request import TuneRequest, TuneResult
+from quantize.run.settle import UnopenedFilesError
 from quantize.run.tune import tune
 from quantize.target import CpuClass
 from tests.run.colours import chosen_candidate, forgetful
@@ -38,6 +39,30 @@ def spoiled(monkeypatch: pytest.MonkeyPatch) -> Spoil:
             if next(left, None) is None:
                 return whole
             return replace(whole, qlinear=forgetful(whole.qlinear, 1), qdq=forgetful(whole.qdq, 1))
+
+        monkeypatch.setattr(layer_check, "finished", damaged)
+
+    return spoil
+
+
+@pytest.fixture
+def unopened(monkeypatch: pytest.MonkeyPatch) -> Spoil:
+    """Return a function that gives the files of the first candidates an operator that onnxruntime does not have."""
+    write = layer_check.finished
+
+    def spoil(count: int) -> None:
+        left = iter(range(count))
+
+        def damaged(rewritten: Rewritten, target: CpuClass) -> Rewritten:
+            whole = write(rewritten, target)
+            if next(left, None) is None:
+                return whole
+            broken = onnx.ModelProto()
+            broken.CopyFrom(whole.qlinear)
+            broken.graph.node[-1].op_type, broken.graph.node[-1].domain = "NoSuchOperator", "com.microsoft"
+            if not any(entry.domain == "com.microsoft" for entry in broken.opset_import):
+                broken.opset_import.add(domain="com.microsoft", version=1)
+            return replace(whole, qlinear=broken)
 
         monkeypatch.setattr(layer_check, "finished", damaged)
 
@@ -144,3 +169,35 @@ def renamed(model: onnx.ModelProto, number: int = 1) -> onnx.ModelProto:
         node.doc_string = f"candidate {number}"
     copy.graph.name = f"candidate {number}"
     return copy
+
+
+def test_where_onnxruntime_does_not_open_the_files_the_next_candidate_is_tried(
+    colour_run: TuneResult,
+    colour_model: Path,
+    configured: Configured,
+    tmp_path: Path,
+    ended_search: EndedSearch,
+    unopened: Spoil,
+) -> None:
+    good = chosen_candidate(colour_run)
+    ended_search(good, renamed(good))
+    unopened(1)
+    result = tuned(configured, colour_model, tmp_path / "run")
+    assert result.exit_code == 0
+    (lost,) = result.report.lost
+    assert (lost.trial, lost.by) == (0, "a file that onnxruntime does not open")
+
+
+def test_where_onnxruntime_opens_no_candidates_files_that_is_a_bug_and_nothing_is_written(
+    colour_run: TuneResult,
+    colour_model: Path,
+    configured: Configured,
+    tmp_path: Path,
+    ended_search: EndedSearch,
+    unopened: Spoil,
+) -> None:
+    ended_search(chosen_candidate(colour_run))
+    unopened(9)
+    with pytest.raises(UnopenedFilesError, match="NoSuchOperator"):
+        tuned(configured, colour_model, tmp_path / "run")
+    assert not list((tmp_path / "run").glob("*.onnx"))

@@ -6,11 +6,12 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from onnx import GraphProto
+from onnx import GraphProto, ModelProto
 
 from quantize.engines.inc.decision import OpDecision
 from quantize.engines.inc.settings import IncSettings, OpConstraint
 from quantize.errors import EngineError
+from quantize.formats.float_reasons import float_reasons
 from quantize.graph.nodes import SCORE_KEEPING
 from quantize.graph.view import Graph
 
@@ -30,8 +31,11 @@ def op_type_dict(settings: IncSettings) -> OpDictionary:
     return types
 
 
-def op_name_dict(settings: IncSettings, graph: GraphProto) -> OpDictionary:
-    """Return Neural Compressor's ``op_name_dict``: each op that is named, then the head in fp32.
+def op_name_dict(settings: IncSettings, model: ModelProto) -> OpDictionary:
+    """Return Neural Compressor's ``op_name_dict``: each op that is named, then what stays in fp32.
+
+    That is each op that this onnxruntime cannot compute on integers, though Neural Compressor may think so, and the
+    head.
 
     A constraint by name makes Neural Compressor forget what was said by type, so that a pattern about, say,
     granularity would quantize the head again; hence the head is named too. It is quantized only where a constraint
@@ -39,9 +43,12 @@ def op_name_dict(settings: IncSettings, graph: GraphProto) -> OpDictionary:
 
     Args:
         settings: The constraints.
-        graph: The fp32 graph.
+        model: The fp32 model.
     """
-    names = {name: _lists(constraint) for name, constraint in settings.op_wise.items()}
+    graph = model.graph
+    reasons = float_reasons(model, {node.op_type for node in graph.node})
+    names = {re.escape(name): _lists(_FLOAT) for name, reason in reasons.items() if reason.kind != "body"}
+    names.update((name, _lists(constraint)) for name, constraint in settings.op_wise.items())
     head = [(node.name, node.op_type) for node in graph.node if node.op_type in _FLOAT_HEAD_TYPES]
     head += [(name, "Add") for name in _score_bias_names(graph)]
     for name, op_type in head:

@@ -15,10 +15,12 @@ from quantize.engines.inc.job import require_neural_compressor
 from quantize.engines.inc.search import Measured
 from quantize.engines.inc.settings import IncSettings
 from quantize.engines.inc.tuner import IncBuilder, IncTuner
+from quantize.engines.native.builder.builder import op_types_of
 from quantize.engines.placement.bench import choose_placement, place_in_float
 from quantize.engines.placement.placed_model import int8_layers, placed_nodes
 from quantize.engines.task import CalibrationSet, SearchTask
 from quantize.engines.trial import PlacedTrial, SearchOutcome, Trial, trial_of
+from quantize.formats.float_reasons import FloatReason, float_reasons
 from quantize.models.artifact import ModelArtifact
 from quantize.processes.memory import peak_resident_bytes
 from quantize.recipe import EngineName, Recipe
@@ -113,6 +115,17 @@ class IncEngine:
     def reference(self, model: ModelProto, _recipe: Recipe, /) -> ModelProto:
         """Return the fp32 model itself: Neural Compressor quantizes its weights as they are."""
         return model
+
+    def stays_in_float(
+        self, model: ModelArtifact, recipe: Recipe, _calibration: CalibrationSet, _folder: Path, /
+    ) -> Mapping[str, FloatReason]:
+        """Return the nodes that stay in float whatever is asked."""
+        return float_reasons(
+            model.proto(),
+            op_types_of(recipe),
+            activation_type=recipe.activation_type,
+            weight_type=recipe.weight_type,
+        )
 
     def int8_layers(self, recipe: Recipe, model: ModelProto) -> tuple[int, int]:
         """Return how many layers a recipe computes in int8, of how many."""

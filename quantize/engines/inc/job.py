@@ -41,7 +41,7 @@ def tuning_job(settings: IncSettings, model: ModelArtifact, images: ImageFile) -
         **_job(model, images, container_for(settings, model), batch_size=settings.batch_size),
         "tune": True,
         "op_types": op_type_dict(settings),
-        "op_names": op_name_dict(settings, model.proto().graph),
+        "op_names": op_name_dict(settings, model.proto()),
         "reduce_range": settings.reduce_range,
         "strategy": settings.strategy,
         "quant_level": STRATEGIES[settings.strategy],

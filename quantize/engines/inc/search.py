@@ -21,6 +21,7 @@ from quantize.engines.task import EvaluateCallback
 from quantize.engines.trial import Failure, Trial
 from quantize.errors import EngineError, ModelError
 from quantize.models.artifact import ModelArtifact
+from quantize.models.session import NOT_RUN, open_session
 from quantize.processes.parent import Message
 from quantize.recipe import Recipe
 
@@ -188,8 +189,11 @@ class Search:
 
     def _measured(self, recipe: Recipe, artifact: ModelArtifact) -> Measured:
         try:
-            metric = None if self._criterion.metric == "none" else self._evaluate(artifact)
-        except ModelError as error:
+            if self._criterion.metric == "none":
+                open_session(artifact.path)
+                return Measured(recipe.id, None)
+            metric = self._evaluate(artifact)
+        except NOT_RUN as error:
             return Measured(recipe.id, None, Failure("evaluate", str(error)))
         return Measured(recipe.id, metric)
 

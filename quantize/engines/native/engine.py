@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -18,10 +18,11 @@ from quantize.engines.native.search.race import RaceJudge, accept
 from quantize.engines.native.search.result import SearchResult
 from quantize.engines.native.search.search import Search
 from quantize.engines.native.search.settings import SearchSettings
-from quantize.engines.native.search.source_graph import rebuild
+from quantize.engines.native.search.source_graph import rebuild, stays_in_float
 from quantize.engines.placement.placed_model import int8_layers
 from quantize.engines.task import CalibrationSet, SearchTask
 from quantize.engines.trial import CandidateRecord, PlacedTrial, SearchOutcome, SearchRecord, Trial, trial_of
+from quantize.formats.float_reasons import FloatReason
 from quantize.measurement.operators.operator_times import Profile
 from quantize.measurement.timing.measurement import latency, speedups
 from quantize.models.artifact import ModelArtifact
@@ -151,6 +152,12 @@ class NativeEngine:
     def reference(self, model: ModelProto, recipe: Recipe) -> ModelProto:
         """Return the fp32 graph as a recipe's candidates are built from: its weights may be equalized."""
         return source_graph(model, recipe)
+
+    def stays_in_float(
+        self, model: ModelArtifact, recipe: Recipe, calibration: CalibrationSet, folder: Path
+    ) -> Mapping[str, FloatReason]:
+        """Return the nodes that stay in float whatever is asked, those without statistics too."""
+        return stays_in_float(model, recipe, calibration, folder, threads=available_cpus())
 
     def int8_layers(self, recipe: Recipe, model: ModelProto) -> tuple[int, int]:
         """Return how many layers a recipe computes in int8, of how many."""

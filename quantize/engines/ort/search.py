@@ -14,14 +14,16 @@ from quantize.engines.placement.bench import choose_placement, place_in_float
 from quantize.engines.placement.placed_model import int8_layers
 from quantize.engines.task import SearchTask
 from quantize.engines.trial import Failure, PlacedTrial, SearchOutcome, Trial, trial_of
-from quantize.errors import EngineError, ModelError
+from quantize.errors import EngineError
 from quantize.formats import to_qlinear
 from quantize.models.artifact import ModelArtifact
+from quantize.models.session import NOT_RUN, open_session
 from quantize.processes.memory import peak_resident_bytes
 from quantize.recipe import Recipe
 
 _LOG = logging.getLogger("quantize")
 TITLE = "onnxruntime"
+_FAILED: tuple[type[Exception], ...] = (EngineError, *NOT_RUN)
 _FEWEST_LEFT_IN_FLOAT = 1
 
 StopReason = Literal["met", "timeout", "time_budget", "max_trials", "exhausted", "abandoned"]
@@ -153,12 +155,14 @@ class OrtSearch:
             stage = "evaluate"
             same = self._same_graph(artifact)
             repeats = None if same is None else same.recipe.id
-            if task.criterion.metric != "none":
+            if task.criterion.metric == "none":
+                open_session(artifact.path)
+            else:
                 metric = task.callbacks.evaluate(artifact) if same is None else same.metric
         except TimeIsUpError:
             self._check_time()
             raise
-        except (EngineError, ModelError) as error:  # a failed trial is data
+        except _FAILED as error:  # a failed trial is data
             artifact, metric, failure = None, None, Failure(stage, str(error))
         trial = Trial(len(self._tried), recipe, artifact, metric, time.monotonic() - began, failure, repeats)
         measured = "failed" if failure else "not measured" if metric is None else f"{metric:.4f}"

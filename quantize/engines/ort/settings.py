@@ -13,6 +13,7 @@ from quantize.engines.native.search.op_graph import head_ops, op_graph
 from quantize.engines.ort.quantizer import excluding
 from quantize.engines.task import SearchTask
 from quantize.errors import ConfigError
+from quantize.formats.float_reasons import float_reasons
 from quantize.grid.ranges.registry import rule_of_setting
 from quantize.recipe import Recipe
 
@@ -47,7 +48,9 @@ def settings_to_try(task: SearchTask) -> tuple[list[Recipe], list[dict[str, Any]
         **forms[0],
     )
     head = head_ops(op_graph(model, op_types_of(base)), {layer.node for layer in layers(model)})
-    base = excluding(base, [*nodes, *head])
+    stay = float_reasons(model, op_types_of(base), activation_type=base.activation_type, weight_type=base.weight_type)
+    own = [name for name, reason in stay.items() if reason.kind != "operator" or reason.op_type in op_types_of(base)]
+    base = excluding(base, [*nodes, *head, *own])
     changes: list[dict[str, Any]] = [*forms[1:]]
     changes += [{"activation_type": name} for name in activations[1:]]
     changes += [{"symmetric_activations": name == "sym"} for name in schemes[1:]]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import onnx
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper
 
 from quantize.engines.inc.constraints import check_heeded, op_name_dict, op_type_dict
 from quantize.engines.inc.decision import OpDecision
@@ -16,12 +16,13 @@ CONV = OpDecision(
 POOL = OpDecision("pool", "GlobalAveragePool", (("dtype", "fp32"),))
 
 
-def graph(*ops: tuple[str, str]) -> onnx.GraphProto:
+def graph(*ops: tuple[str, str]) -> onnx.ModelProto:
     """Return a chain of ops, which need not be able to run."""
     nodes = [
         helper.make_node(op_type, [str(index)], [str(index + 1)], name) for index, (name, op_type) in enumerate(ops)
     ]
-    return helper.make_graph(nodes, "chain", [], [helper.make_empty_tensor_value_info(str(len(ops)))])
+    chain = helper.make_graph(nodes, "chain", [], [helper.make_empty_tensor_value_info(str(len(ops)))])
+    return helper.make_model(chain, opset_imports=[helper.make_opsetid("", 13)])
 
 
 def test_the_head_stays_float_by_default():
@@ -124,3 +125,14 @@ def test_additions_that_were_asked_for_are_left_alone():
 def test_a_float_convolution_does_not_quantize_the_bias_of_the_scores():
     settings = IncSettings(op_wise={"conv": FLOAT})
     assert op_name_dict(settings, graph(("conv", "Conv"), ("fc", "Gemm"))) == {"conv": FLOAT, "fc_Add": FLOAT}
+
+
+def test_an_op_that_onnxruntime_cannot_compute_on_integers_stays_in_float_unless_it_is_asked_for():
+    image, result = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, 4, 4]) for name in ("0", "1"))
+    node = helper.make_node("ReduceMean", ["0"], ["1"], "a.mean", axes=[2, 3])
+    model = helper.make_model(
+        helper.make_graph([node], "mean", [image], [result]), opset_imports=[helper.make_opsetid("", 13)]
+    )
+    assert op_name_dict(IncSettings(), model) == {r"a\.mean": FLOAT}
+    asked = {"activation": {"dtype": ["uint8"]}}
+    assert op_name_dict(IncSettings(op_wise={r"a\.mean": asked}), model) == {r"a\.mean": asked}

@@ -14,9 +14,9 @@ from quantize.engines.native.search.result import AS_FAST, Candidate, Judgement,
 from quantize.engines.native.search.search_journal import SearchJournal
 from quantize.engines.native.search.settings import SearchSettings
 from quantize.engines.trial import CandidateRecord, Failure, Trial
-from quantize.errors import ModelError
 from quantize.graph.nodes import LINEAR
 from quantize.models.artifact import ModelArtifact
+from quantize.models.session import NOT_RUN
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
 
@@ -101,7 +101,7 @@ class Candidates:
             judgement = self._judged(artifact)
             is_timed = judgement.met or judgement.complete
             timed = self._timed(artifact, recipe) if is_timed else None
-        except ModelError as error:  # onnxruntime does not open it: a fact about this candidate, not about the run
+        except NOT_RUN as error:  # not opened or not run: a fact about it, not about the run
             return self.add_failed(recipe, str(error), stage, predicted_ns, during="evaluate")
         trial = Trial(len(self.evaluated), recipe, artifact, judgement.metric, self.spent - before)
         candidate = Candidate(

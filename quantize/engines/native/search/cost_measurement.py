@@ -18,7 +18,7 @@ from quantize.engines.native.search.search_journal import SearchJournal
 from quantize.engines.native.search.sensitivity import Sensitivity, measure_sensitivity
 from quantize.engines.native.search.settings import SearchSettings
 from quantize.engines.native.search.source_graph import images_of
-from quantize.errors import ModelError
+from quantize.models.session import NOT_RUN
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
 
@@ -121,6 +121,6 @@ class CostMeasurement:
             return None
         try:
             return self._timer.profile(recipe, artifact)
-        except ModelError as error:  # onnxruntime does not open it
+        except NOT_RUN as error:  # onnxruntime does not open or run it
             self._candidates.add_failed(recipe, str(error), "ladder", during="profile")
             return None

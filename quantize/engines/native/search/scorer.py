@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -22,10 +23,13 @@ from quantize.evaluation.inference import scores_of
 from quantize.formats.exact import with_unsigned_weights
 from quantize.models.artifact import ModelArtifact
 from quantize.models.contract import score_kind
-from quantize.models.session import open_session
+from quantize.models.session import NOT_RUN, open_session
 from quantize.provenance import fingerprint
 from quantize.recipe import Recipe
 
+_LOG = logging.getLogger("quantize")
+_NOT_RUN = 1e6
+"""Divergence in nats of a candidate that onnxruntime does not open or run: further than any that it does."""
 _MICRO_BATCH = 8
 
 Given = TypeVar("Given")
@@ -123,7 +127,12 @@ class CrossValidation:
         if key not in self._divergences:
             source = self._builder.source(recipe)
             candidate = source.builder(seen).graph(self._builder.proto, recipe, source.statistics(seen))
-            self._divergences[key] = self._scorer(scored).fidelity(candidate).divergences.tolist()
+            scorer = self._scorer(scored)
+            try:
+                self._divergences[key] = scorer.fidelity(candidate).divergences.tolist()
+            except NOT_RUN as error:  # a fact about this recipe, not about the run
+                _LOG.warning("onnxruntime does not run the candidate of recipe %s: %s", recipe.id, error)
+                self._divergences[key] = [_NOT_RUN] * len(scorer.images)
         return self._divergences[key]
 
     def _scorer(self, part: Part) -> Scorer:

@@ -17,9 +17,10 @@ from quantize.calibration.second_moments import MergedMoments, SecondMoments, st
 from quantize.calibration.statistics import CalibrationStatistics
 from quantize.calibration.store import stored_statistics
 from quantize.data.batches import Batch
-from quantize.engines.native.builder.builder import NativeBuilder, source_graph
+from quantize.engines.native.builder.builder import NativeBuilder, op_types_of, source_graph
 from quantize.engines.native.builder.layers import windows
 from quantize.engines.task import CalibrationSet
+from quantize.formats.float_reasons import FloatReason, float_reasons
 from quantize.graph.identity import graph_sha256
 from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent
@@ -174,7 +175,29 @@ def rebuild(
         folder: Where statistics are kept and ``candidates/`` is written.
         threads: Cores that may be used.
     """
+    return _source_of(model, recipe, calibration, folder, threads=threads).build(model, recipe)
+
+
+def stays_in_float(
+    model: ModelArtifact, recipe: Recipe, calibration: CalibrationSet, folder: Path, *, threads: int
+) -> dict[str, FloatReason]:
+    """Return the nodes that every candidate of a recipe's types leaves in float, and why; arguments as for ``rebuild``.
+
+    The statistics of a recipe that was built in the folder are there already.
+    """
+    source = _source_of(model, recipe, calibration, folder, threads=threads)
+    return float_reasons(
+        source.graph,
+        op_types_of(recipe),
+        activation_type=recipe.activation_type,
+        weight_type=recipe.weight_type,
+        known=source.statistics("all").tensors,
+    )
+
+
+def _source_of(
+    model: ModelArtifact, recipe: Recipe, calibration: CalibrationSet, folder: Path, *, threads: int
+) -> SourceGraph:
     moment_images = int(dict(recipe.details).get(MOMENT_IMAGES, "64"))
     graph = source_graph(model.proto(), recipe)
-    source = SourceGraph(graph, calibration, folder, moment_images=moment_images, threads=threads)
-    return source.build(model, recipe)
+    return SourceGraph(graph, calibration, folder, moment_images=moment_images, threads=threads)
