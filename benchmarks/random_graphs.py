@@ -19,20 +19,19 @@ from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import get_args
 
-from tests.vocabulary.engines import by_neural_compressor, by_onnxruntime, natively
+from quantize.recipe import EngineName
 from tests.vocabulary.forks import neural_compressor_in_forks
 from tests.vocabulary.growth import Plan, random_plan, simplest
 from tests.vocabulary.verdict import problem_of
 
-ENGINES = {"native": natively(), "ort": by_onnxruntime, "inc": by_neural_compressor}
 
-
-def problem(plan: Plan, engine: str) -> str | None:
+def problem(plan: Plan, engine: EngineName) -> str | None:
     """Return what an engine does wrong with a network, errors included; None where it does nothing wrong."""
     with TemporaryDirectory() as folder:
         try:
-            return problem_of(plan, ENGINES[engine], Path(folder))
+            return problem_of(plan, engine, Path(folder))
         except Exception as error:  # noqa: BLE001 - it is what the run looks for
             return f"{type(error).__name__}: {error}"
 
@@ -42,7 +41,7 @@ def kind(problem: str | None) -> str:
     return " ".join(word for word in (problem or "").split()[:8] if word.isalpha() or word.endswith(":"))
 
 
-def fails_alike(found: str, engine: str, plan: Plan) -> bool:
+def fails_alike(found: str, engine: EngineName, plan: Plan) -> bool:
     """Return whether a network has a problem of the same kind as one that was found."""
     return kind(problem(plan, engine)) == kind(found)
 
@@ -50,7 +49,7 @@ def fails_alike(found: str, engine: str, plan: Plan) -> bool:
 def main() -> int:
     """Run, print what fails, and return 1 if anything does."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--engine", choices=ENGINES, default="native")
+    parser.add_argument("--engine", choices=get_args(EngineName), default="native")
     parser.add_argument("--first", type=int, default=0, help="seed of the first network")
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--json", action="store_true", help="print one JSON object, and make nothing smaller")

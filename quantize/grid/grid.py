@@ -87,7 +87,8 @@ class Grid:
     def quantize(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return integers, rounded half to even and saturated, as QuantizeLinear does (ONNX operator text)."""
         scale, zero_point = self._aligned(values.ndim)
-        integers = np.rint(values.astype(np.float32) / scale) + zero_point.astype(np.float32)
+        with np.errstate(over="ignore"):  # a bound that is no bound, float32's largest, saturates as well
+            integers = np.rint(values.astype(np.float32) / scale) + zero_point.astype(np.float32)
         saturated: npt.NDArray[Any] = np.clip(integers, self.lowest, self.highest).astype(self.zero_point.dtype)
         return saturated
 

@@ -54,6 +54,11 @@ def test_grids_are_the_same_by_value_unless_their_integers_differ():
     assert not grid.same_as(Grid(grid.scale.reshape(1), grid.zero_point.reshape(1), 0))
 
 
+def test_what_is_beyond_float32_in_steps_of_the_grid_saturates():
+    grid = Grid.covering(0.0, 0.1)
+    assert grid.quantize(np.array([3.4e38, -3.4e38], np.float32)).tolist() == [255, 0]
+
+
 def test_a_symmetric_grid_has_its_zero_in_the_middle():
     assert Grid.covering(-1.0, 0.5, activation_type="int8", symmetric=True).zero_point == 0
     assert Grid.covering(-1.0, 0.5, activation_type="uint8", symmetric=True).zero_point == 128

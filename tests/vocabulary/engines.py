@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
@@ -34,12 +35,13 @@ NATIVE = Recipe(engine="native", corrections=("rounding", "bias", "scores"), det
 PLAIN = Recipe(engine="ort")
 
 
-def natively(recipe: Recipe = NATIVE) -> Built:
+def natively(recipe: Callable[[ModelProto], Recipe] | Recipe = NATIVE) -> Built:
     """Return what makes the native engine's candidate of a recipe. What stands behind the last layer stays in float."""
 
     def built(model: ModelArtifact, calibration: CalibrationSet, folder: Path) -> ModelArtifact:
-        head = _head(model.proto(), recipe)
-        return rebuild(model, recipe.but(float_nodes=tuple(sorted(head))), calibration, folder, threads=1)
+        of_model = recipe if isinstance(recipe, Recipe) else recipe(model.proto())
+        nodes = {*_head(model.proto(), of_model), *of_model.float_nodes}
+        return rebuild(model, of_model.but(float_nodes=tuple(sorted(nodes))), calibration, folder, threads=1)
 
     return built
 
@@ -88,7 +90,9 @@ class _Here:
         self._job = job
 
     def receive(self, _deadline: float | None = None) -> Message:
-        serve(mock.Mock(receive=lambda: self._job, send=self._take))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # in a process of its own, they go to its log
+            serve(mock.Mock(receive=lambda: self._job, send=self._take))
         return self._answer
 
     def _take(self, answer: Message) -> None:

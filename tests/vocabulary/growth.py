@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from onnx import ModelProto
 
-from tests.vocabulary import steps
+from tests.vocabulary.recipes import RECIPES
+from tests.vocabulary.steps.registry import STEPS
 from tests.vocabulary.writer import CLASSES, Maps, Writer
 
-NAMES = tuple(step.__name__ for step in steps.STEPS)
+NAMES = tuple(STEPS)
 SIDES = (8, 12, 16)
 OPSETS = (13, 9, 11, 12, 15, 17)
 
@@ -21,7 +22,7 @@ class Planned:
     """One step.
 
     Attributes:
-        name: In ``steps``.
+        name: In ``STEPS``.
         back: How many tensors before the last one it begins at.
         seed: Of its weights and choices.
     """
@@ -42,6 +43,7 @@ class Plan:
         side: Height and width of images.
         batch: What the input declares.
         opset: Of the model.
+        recipe: Name of a recipe of the native engine.
     """
 
     steps: tuple[Planned, ...]
@@ -50,6 +52,7 @@ class Plan:
     side: int = 8
     batch: int | str = "N"
     opset: int = 13
+    recipe: str = "plain"
 
     def model(self) -> ModelProto:
         """Return the network."""
@@ -58,7 +61,7 @@ class Plan:
         for planned in self.steps:
             write.random = np.random.default_rng(planned.seed)
             start = made[max(len(made) - 1 - planned.back, 0)]
-            grown = getattr(steps, planned.name)(write, start, made)
+            grown = STEPS[planned.name](write, start, made)
             if grown not in made:
                 made.append(grown)
         scores = HEADS[self.head](write, made[-1])
@@ -76,7 +79,7 @@ class Plan:
             for at, step in enumerate(self.steps)
             if step.back
         ]
-        plain = {"head": "gemm", "softmax": False, "side": 8, "batch": "N", "opset": 13}
+        plain = {"head": "gemm", "softmax": False, "side": 8, "batch": "N", "opset": 13, "recipe": "plain"}
         fields = [replace(self, **{name: value}) for name, value in plain.items() if getattr(self, name) != value]
         return [replace(self, steps=part) for part in parts] + fields
 
@@ -95,6 +98,7 @@ def random_plan(seed: int) -> Plan:
         side=int(random.choice(SIDES)),
         batch=("N", 1, 2)[random.choice([0, 0, 1, 2])],
         opset=int(random.choice(OPSETS)),
+        recipe="plain" if random.integers(2) else str(random.choice(list(RECIPES))),
     )
 
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from tests.vocabulary.engines import by_onnxruntime, natively
 from tests.vocabulary.growth import HEADS, NAMES, OPSETS, SIDES, Plan, Planned, random_plan
 from tests.vocabulary.quantized import Built, sample, written
+from tests.vocabulary.recipes import RECIPES
 from tests.vocabulary.verdict import judged
 
 PLANS = st.builds(
@@ -31,6 +32,7 @@ PLANS = st.builds(
     side=st.sampled_from(SIDES),
     batch=st.sampled_from(["N", 1, 2]),
     opset=st.sampled_from(OPSETS),
+    recipe=st.sampled_from(["plain"] * len(RECIPES) + sorted(RECIPES)),
 )
 
 
@@ -41,8 +43,8 @@ def test_any_network_keeps_its_scores_with_the_engines_of_this_process(plan: Pla
     with TemporaryDirectory() as name:
         folder = Path(name)
         drawn = sample(plan.model(), folder)
-        for build in (natively(), by_onnxruntime):
-            assert judged(written(drawn, build, folder)) is None
+        for engine in ("native", "ort"):
+            assert judged(plan, engine, drawn, folder) is None
 
 
 @pytest.mark.parametrize("build", [natively(), by_onnxruntime], ids=["native", "ort"])
