@@ -56,11 +56,10 @@ def _page(generator: random.Random) -> Image.Image:
     while top < _SIDE[1] - 3 * size:
         if generator.random() < 0.12:
             top += size
-        words = generator.randint(2, max(3, (_SIDE[0] - 2 * left) // (4 * size)))
+        fitting = max(4, (_SIDE[0] - 2 * left) // (3 * size))
+        words = fitting if generator.random() < 0.8 else generator.randint(2, fitting)
         draw.text((left, top), _line(generator, words), ink, font=font)
         top += int(1.4 * size)
-        if generator.random() < 0.03:
-            break
     return page
 
 

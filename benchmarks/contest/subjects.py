@@ -119,6 +119,8 @@ SUBJECTS: Mapping[str, Subject] = {
     "pplcnet": Subject(
         "PP-LCNet, orientation of pages", "A", partial(_fetched, "pplcnet_x1_0_doc_orientation"), pages=True, truth=True
     ),
+    "nsfwjs_mobilenet_v2": Subject("MobileNetV2 of nsfwjs", "A", partial(_fetched, "nsfwjs-mobilenet_v2")),
+    "nsfwjs_inception_v3": Subject("Inception-v3 of nsfwjs", "A", partial(_fetched, "nsfwjs-inception_v3")),
     "open_nsfw": Subject("open_nsfw, thin ResNet-50", "A", partial(_fetched, "open_nsfw")),
     "vit_s": Subject("ViT-S, features", "A", _vit_features, preset="imagenet", transformer=True, answers=False),
     **{

