@@ -16,7 +16,7 @@ from quantize.formats.activation_bounds import clip_bounds
 from quantize.formats.parameters import Parameters, is_dequantize, is_quantize, node_parameters
 from quantize.formats.twins import twins
 from quantize.graph.nodes import ACTIVATIONS, WEIGHTED, is_op, moves_values
-from quantize.graph.shapes import fixed_sizes, inferred_shapes
+from quantize.graph.shapes import inferred_shapes
 from quantize.graph.view import Graph
 
 
@@ -164,8 +164,14 @@ class HeldTensors:
     def _missing(self, tensor: str, own: str) -> int | None:
         """Return how many channels a tensor has beyond those of fp32; None if they cannot be the same tensor."""
         shape, other = self._shapes.get(tensor), self._own_shapes.get(own)
-        sizes, others = (fixed_sizes(known[1:]) if known else None for known in (shape, other))
-        if sizes is None or others is None or sizes == others:
+        if not shape or not other:
             return 0
-        same = len(sizes) == len(others) and sizes[1:] == others[1:]
-        return others[0] - sizes[0] if same and others[0] > sizes[0] else None
+        if len(shape) != len(other):
+            return None
+        sizes = [pair for pair in zip(shape[1:], other[1:], strict=True) if all(isinstance(size, int) for size in pair)]
+        apart = [(size, wider) for size, wider in sizes if size != wider]
+        if not apart:
+            return 0
+        (size, wider), *further = apart
+        widened = not further and apart[0] == (shape[1], other[1])
+        return wider - size if widened and isinstance(size, int) and isinstance(wider, int) and wider > size else None
