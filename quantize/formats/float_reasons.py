@@ -29,6 +29,9 @@ _IN_WORDS: Mapping[Kind, str] = {
     "statistics": "no statistics of one of its tensors",
 }
 
+_BOUNDED = ("Softmax", "Sigmoid", "HardSigmoid", "Tanh", "Clip", "Erf", "Shape", "IsInf", "IsNaN", "ArgMax")
+"""What gives finite numbers for infinite ones, or none that are computed with."""
+
 
 @dataclass(frozen=True)
 class FloatReason:
@@ -72,6 +75,7 @@ def float_reasons(
         known: The tensors that there are statistics of; None where that is not asked.
     """
     graph, types = Graph.of(model), inferred_types(model)
+    infinite = _infinite(graph) if known is None else frozenset()
     reasons: dict[str, FloatReason] = {}
     for node in graph.nodes:
         name = node.op_type if not node.domain or is_op(node, node.op_type) else f"{node.domain}:{node.op_type}"
@@ -86,6 +90,8 @@ def float_reasons(
         if found is None and known is not None:
             missing = [name for name in (*floats, *results) if graph.constant(name) is None and name not in known]
             found = ("statistics", missing[0]) if missing else None
+        if found is None and (reached := [name for name in node.input if name in infinite]):
+            found = ("form", f"{reached[0]} may be infinite")
         if found is not None:
             reasons[node.name] = FloatReason(node.name, name, *found)
     return reasons
@@ -115,6 +121,20 @@ def _reason(
     operands = tuple(_operand(graph, types, name) for name in node.input)
     results = tuple(bool(name) and _is_float(graph, types, name) for name in node.output)
     return integer_form(node, operands, results, graph.opset, activation_type, weight_type)
+
+
+def _infinite(graph: Graph) -> frozenset[str]:
+    """Return the tensors that a constant which is not finite, such as a mask's, may reach: no grid holds them.
+
+    It ends at what is bounded whatever it takes, such as a Softmax.
+    """
+    reached: set[str] = set()
+    for node in graph.sorted_nodes():
+        if is_op(node, *WEIGHTED, *_BOUNDED):
+            continue
+        if any(name in reached or not _is_finite(graph, name) for name in node.input):
+            reached.update(node.output)
+    return frozenset(reached)
 
 
 def _operand(graph: Graph, types: Mapping[str, TypeProto], name: str) -> Operand | None:

@@ -53,6 +53,26 @@ def test_a_node_stays_in_float_where_onnxruntime_has_no_kernel_for_what_it_would
     assert "onnxruntime has no integer kernel" in reason.in_words
 
 
+def test_what_a_mask_of_minus_infinity_reaches_stays_in_float_up_to_what_is_bounded() -> None:
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"], "relu"),
+        helper.make_node("Add", ["a", "mask"], ["b"], "masked"),
+        helper.make_node("Reshape", ["b", "rows"], ["c"], "flat"),
+        helper.make_node("Softmax", ["c"], ["d"], "softmax", axis=-1),
+        helper.make_node("Gemm", ["d", "matrix"], ["y"], "gemm"),
+    ]
+    mask = np.zeros((1, 4, 6, 6), np.float32)
+    mask[..., 3:] = -np.inf
+    constants = {"mask": mask, "rows": np.array([0, -1]), "matrix": np.zeros((144, 10), np.float32)}
+    reasons = float_reasons(_model(nodes, constants), (*_TYPES, "Softmax"))
+    assert {name: reason.kind for name, reason in reasons.items()} == {
+        "masked": "form",
+        "flat": "form",
+        "softmax": "form",
+    }
+    assert reasons["softmax"].detail == "c may be infinite"
+
+
 def test_a_type_that_no_engine_quantizes_stays_in_float() -> None:
     model = _model([helper.make_node("Erf", ["x"], ["y"], "erf")])
     assert _kinds(model) == {"erf": "operator"}

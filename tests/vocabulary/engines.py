@@ -25,6 +25,7 @@ from quantize.engines.ort.quantizer import excluding
 from quantize.engines.ort.worker import serve
 from quantize.engines.task import CalibrationSet
 from quantize.formats import canonical
+from quantize.formats.float_reasons import float_reasons
 from quantize.graph.nodes import LINEAR
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.processes.parent import Message
@@ -48,7 +49,8 @@ def natively(recipe: Callable[[ModelProto], Recipe] | Recipe = NATIVE) -> Built:
 
 def by_onnxruntime(model: ModelArtifact, calibration: CalibrationSet, folder: Path) -> ModelArtifact:
     """Return the candidate of onnxruntime's quantizer, which runs in this process: to start one takes longer."""
-    recipe = excluding(PLAIN, sorted(_head(model.proto(), PLAIN)))
+    proto = model.proto()
+    recipe = excluding(PLAIN, [*_head(proto, PLAIN), *float_reasons(proto, op_types_of(PLAIN))])
     with mock.patch.object(quantizer, "ChildProcess", _here):
         return _corrected(ORT.build(model, recipe, calibration, folder), model, calibration)
 
