@@ -114,18 +114,20 @@ class _Check:
 
     def add(self, images: Array, values: Mapping[str, Array]) -> None:
         on_grid: dict[str, Array] = {}
-        integers: dict[str, Array] = {}
+        given: dict[str, Array] = {}
         for held in self._held:
             if held.by is None:
+                if not held.is_output:
+                    given[held.name] = on_grid[held.tensor] = values[held.tensor]
                 continue
-            integers[held.name] = _widened(held.by.quantize(values[held.tensor]), held)
+            given[held.name] = _widened(held.by.quantize(values[held.tensor]), held)
             on_grid.setdefault(held.tensor, held.by.placed(values[held.tensor]))
-        reference, own, free = self._models or self._open(integers, on_grid)
+        reference, own, free = self._models or self._open(given, on_grid)
         expected = reference.run(images, on_grid)
-        given = own.run(images, integers)
+        made = own.run(images, given)
         unfed = free.run(images, {}) if free is not None else {}
         for held in self._held:
-            y, result = values[held.tensor].astype(np.float64), given[held.name]
+            y, result = values[held.tensor].astype(np.float64), made[held.name]
             if held.by is not None:
                 result = _narrowed(held.by.dequantize(result), held)
             sums, finite = self._sums[held.name], np.isfinite(y)
@@ -140,13 +142,13 @@ class _Check:
                 sums.drifts.append(np.asarray(unfed[held.name] - result, np.float64))
 
     def _open(
-        self, integers: Mapping[str, Array], on_grid: Mapping[str, Array]
+        self, given: Mapping[str, Array], on_grid: Mapping[str, Array]
     ) -> tuple[FedModel, FedModel, FedModel | None]:
         inputs = {value.name for value in self._on_grid.graph.input}
         reference = FedModel(
             self._on_grid, on_grid, [name for name in dict.fromkeys(self.tensors) if name not in inputs]
         )
-        own = FedModel(self._written, integers, [held.name for held in self._held])
+        own = FedModel(self._written, given, [held.name for held in self._held])
         outputs = [held.name for held in self._held if held.by is None]
         free = FedModel(self._written, {}, outputs) if self._corrected and outputs else None
         self._models = (reference, own, free)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from onnx import ModelProto, helper
 
 from quantize.formats.exact import open_exact_session
-from quantize.graph.nodes import rename_reads
+from quantize.graph.nodes import reads, rename_reads
 
 _GIVEN = ":given"
 
@@ -23,8 +23,7 @@ class FedModel:
     Args:
         model: In any format.
         given: One array for each tensor to be replaced: its type, and its shape but for the first axis.
-        read: The tensors to return, those that are replaced as they are made.
-        types: Element types, by name, of tensors to return that are not float32.
+        read: The tensors to return, those that are replaced as they are made; others are float32.
     """
 
     def __init__(self, model: ModelProto, given: Arrays, read: Iterable[str]) -> None:
@@ -32,12 +31,12 @@ class FedModel:
         fed.CopyFrom(model)
         names = {name: f"{name}{_GIVEN}" for name in given}
         for node in fed.graph.node:
-            for name in {name for name in node.input if name in names}:
+            for name in sorted({name for name in reads(node) if name in names}):
                 rename_reads(node, name, names[name])
         for name, values in given.items():
             kind = helper.np_dtype_to_tensor_dtype(values.dtype)
             fed.graph.input.append(helper.make_tensor_value_info(names[name], kind, ["N", *values.shape[1:]]))
-        own = {value.name: value for value in (*model.graph.output,)}
+        own = {value.name: value for value in model.graph.output}
         self.read = tuple(read)
         del fed.graph.output[:], fed.graph.value_info[:]
         for name in self.read:

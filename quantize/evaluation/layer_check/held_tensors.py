@@ -15,7 +15,7 @@ from onnx import ModelProto, NodeProto
 from quantize.formats.activation_bounds import clip_bounds
 from quantize.formats.parameters import Parameters, is_dequantize, is_quantize, node_parameters
 from quantize.formats.twins import twins
-from quantize.graph.nodes import ACTIVATIONS, WEIGHTED, is_op, moves_values
+from quantize.graph.nodes import ACTIVATIONS, NORMALIZING, RESHAPING, WEIGHTED, is_op, moves_values
 from quantize.graph.shapes import inferred_shapes
 from quantize.graph.view import Graph
 
@@ -33,6 +33,7 @@ class HeldTensor:
         origins: The fp32 model's nodes that these compute, by name.
         inner: Steps of grids on the way that fp32 has not, of tensors that are only added, joined or moved afterwards.
         missing: Channels of zeros that it has beyond those of fp32.
+        is_output: Whether it is a declared output, which nothing is fed by.
     """
 
     tensor: str
@@ -43,6 +44,7 @@ class HeldTensor:
     origins: tuple[str, ...]
     inner: tuple[float, ...] = ()
     missing: int = 0
+    is_output: bool = False
 
 
 class HeldTensors:
@@ -70,12 +72,25 @@ class HeldTensors:
         for node in quantizers:
             if node.output[0] in held:
                 tensor, by, missing = held[node.output[0]]
-                found.append(self._held(tensor, node.output[0], node.input[0], by, held, missing))
-        declared = set(self._reference.outputs) & set(self._graph.outputs)
-        for name in (name for name in self._graph.outputs if name in declared):
+                found.append(self._held(tensor, node.output[0], node.input[0], by, set(held), missing))
+        outputs = [name for name in self._graph.outputs if name in self._reference.outputs]
+        logits = [name for name in map(self._before_normalized, outputs) if name is not None]
+        for name in (*logits, *outputs):
             if self._missing(name, name) == 0:
-                found.append(self._held(name, name, name, None, held, 0))
+                stops = {*held, *logits} - {name}
+                found.append(self._held(name, name, name, None, stops, 0))
         return tuple(found)
+
+    def _before_normalized(self, output: str) -> str | None:
+        """Return the scores that an output's probabilities are made of: errors of probabilities near 1 say little."""
+        maker = self._reference.producer(output)
+        while maker is not None and is_op(maker, *RESHAPING):
+            maker = self._reference.producer(maker.input[0])
+        if maker is None or not is_op(maker, *NORMALIZING, "Sigmoid"):
+            return None
+        own, name = self._graph.producer(maker.input[0]), maker.input[0]
+        inner = own is not None and not is_dequantize(own) and name not in self._graph.outputs
+        return name if inner and name in self._made else None
 
     def _held(
         self,
@@ -83,11 +98,11 @@ class HeldTensors:
         name: str,
         values: str,
         by: Parameters | None,
-        held: dict[str, tuple[str, Parameters, int]],
+        held: set[str],
         missing: int,
     ) -> HeldTensor:
         nodes, steps = [], []
-        for node, adds_only in self._way(values, set(held) - {name}):
+        for node, adds_only in self._way(values, held - {name}):
             own = node_parameters(self._graph, node) if is_quantize(node) else None
             if own is not None and adds_only and own.axis is None and node.output[0] != name:
                 steps.append(float(own.scale))
@@ -104,6 +119,7 @@ class HeldTensors:
             tuple(dict.fromkeys(named)),
             tuple(steps),
             missing,
+            is_output=name in self._graph.outputs,
         )
 
     def _way(self, values: str, held: set[str]) -> Iterator[tuple[NodeProto, bool]]:
@@ -112,7 +128,7 @@ class HeldTensors:
         while waiting:
             name, adds_only = waiting.pop(0)
             node = self._graph.producer(name)
-            if node is None or id(node) in seen or (is_quantize(node) and node.output[0] in held):
+            if node is None or id(node) in seen or name in held:
                 continue
             seen.add(id(node))
             yield node, adds_only
@@ -128,8 +144,8 @@ class HeldTensors:
             if is_dequantize(dequantize)
             for reader in self._graph.consumers(dequantize.output[0])
         ]
-        if readers and all(clip_bounds(self._graph, reader) is not None for reader in readers):
-            return None  # its values are confined on the integers first
+        if readers and all(is_quantize(reader) or clip_bounds(self._graph, reader) is not None for reader in readers):
+            return None  # its values are confined, or put on another grid, before anything computes with them
         values = quantize.input[0]
         if values in self._graph.inputs:
             return values if values in self._reference.inputs else None
@@ -137,8 +153,9 @@ class HeldTensors:
         return None if tensor is None else self._past_removed(tensor)
 
     def _made_by(self, values: str) -> str | None:
-        maker = self._graph.producer(values)
+        maker, confined = self._graph.producer(values), False
         while maker is not None and self._is_added(maker):
+            confined = confined or is_op(maker, *ACTIVATIONS)
             values = maker.input[0]
             maker = self._graph.producer(values)
         origin = self.origins.get(maker.name) if maker is not None else None
@@ -146,7 +163,14 @@ class HeldTensors:
             return None
         node = self._reference.node(origin)
         position = list(maker.output).index(values)
-        return node.output[position] if node is not None and position < len(node.output) else None
+        tensor = node.output[position] if node is not None and position < len(node.output) else None
+        return self._confined(tensor) if tensor is not None and confined else tensor
+
+    def _confined(self, tensor: str) -> str | None:
+        """Return what the activation of a tensor gives that the quantized model has by another name, if it is one."""
+        readers = self._reference.consumers(tensor)
+        activations = [node for node in readers if is_op(node, *ACTIVATIONS) and node.name not in self._computed]
+        return activations[0].output[0] if len(activations) == 1 else None
 
     def _is_added(self, node: NodeProto) -> bool:
         """Return whether a node is an activation on integers that the fp32 model has by another name, or its pair."""
