@@ -58,7 +58,12 @@ class Ending:
                 **attributes(node),
             )
         replace_all(graph.proto.output, list(self.outputs))
-        return graph.model()
+        result = graph.model()
+        scores = model.graph.output[0]
+        if all(value.name != scores.name for value in self.outputs):
+            # Shapes cannot be inferred through every operator of onnxruntime's own.
+            result.graph.value_info.append(scores)
+        return result
 
 
 def exposed(model: ModelProto, contract: ModelContract) -> ModelProto:

@@ -70,7 +70,9 @@ class GivenForm:
             element = self.outputs.get(value.name)
             if element is not None and element in _CONVERTED and value.type.tensor_type.elem_type == TensorProto.FLOAT:
                 _give_type(graph, value, element)
-        return graph.model()
+        result = graph.model()
+        result.graph.value_info.extend(model.graph.value_info)  # an ending declares the scores there
+        return result
 
 
 def _take_channels_last(graph: Graph) -> None:
