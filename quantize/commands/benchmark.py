@@ -85,8 +85,8 @@ def _accuracy(
     first, *others = measured.models
     baseline = evaluator.evaluate_baseline(measured.models[first])
     sections = {first: baseline_accuracy(baseline)}
-    expected = baseline.top_k(1).expected if baseline.labelled else None
-    criterion = request.config.tuning.accuracy_criterion.criterion(expected)
+    expected = baseline.accuracy if baseline.labelled else None
+    criterion = request.config.tuning.accuracy_criterion.criterion(expected, metric=baseline.metric)
     for name in others:
         sections[name] = candidate_accuracy(
             baseline,

@@ -201,8 +201,8 @@ def checked_criterion(context: Prepared, selection: Evaluator) -> Criterion:
             progress=context.progress,
         )
         refuse_chance(baseline, asked_for=context.images.preprocessing.preset, fits=fits)
-    expected = baseline.top_k(1).expected if baseline.labelled else None
-    return context.config.tuning.accuracy_criterion.criterion(expected, asked=asks)
+    expected = baseline.accuracy if baseline.labelled else None
+    return context.config.tuning.accuracy_criterion.criterion(expected, asked=asks, metric=baseline.metric)
 
 
 def _require_same_inputs(report: RunReport, source: ModelArtifact, calibration_fingerprint: str) -> None:
