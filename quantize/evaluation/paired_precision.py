@@ -18,10 +18,10 @@ from quantize.evaluation.outcomes import Floats
 _MOST, _LEAST = 2_000, 200
 _VALUES = 1_000_000_000  # weights that are looked up in all, which take some ten seconds
 _AT_ONCE = 10_000_000
-# What the loss of half an image changes: on average an image is worth 1 / n of the mean average precision. Without it
-# two models that rank a few hundred images alike would give an interval of no width, as if there were no others.
-_HALF_AN_IMAGE = 0.5
-_FEW_IMAGES = 1e-9
+# Half an image that is lost and half a gained one are drawn with the others, as in ``bootstrap``: without them two
+# models that rank a few hundred images alike would give an interval of no width. On average an image is worth 1 / n.
+_PSEUDO_COUNT = 0.5
+_NO_MARGIN = 1e-9
 
 
 class PrecisionComparison(BaseModel):
@@ -34,8 +34,7 @@ class PrecisionComparison(BaseModel):
         candidate_expected: The candidate's, a fraction.
         drop: Their difference.
         relative_drop: ``drop`` / ``baseline_expected``; None if that is 0.
-        drop_interval: Percentile interval of ``drop`` by a bootstrap over images, both models on the same ones, half an
-            image wider on both sides.
+        drop_interval: Percentile interval of ``drop`` by a bootstrap over images, both models on the same ones.
         relative_drop_interval: The same of ``relative_drop``.
         deviation: Standard deviation of the bootstrap's drops.
         relative_deviation: The same of the relative ones.
@@ -66,15 +65,14 @@ class PrecisionComparison(BaseModel):
         deviation = self.relative_deviation if relative else self.deviation
         if own is None or estimate is None or deviation is None or math.isclose(confidence, self.confidence):
             return own
-        half = _HALF_AN_IMAGE / self.n / (self.baseline_expected if relative else 1.0)
-        reach = float(stats.norm.isf((1 - confidence) / 2)) * deviation + half
+        reach = float(stats.norm.isf((1 - confidence) / 2)) * deviation
         return Interval(low=estimate - reach, high=estimate + reach, confidence=confidence)
 
     def images_needed(self, bound: float, confidence: float, *, relative: bool, power: float = POWER) -> int | None:
         """Return how many images would tell the drop from ``bound``, one-sided; None where no number would."""
         estimate = self.relative_drop if relative else self.drop
         deviation = self.relative_deviation if relative else self.deviation
-        if estimate is None or deviation is None or abs(bound - estimate) < _FEW_IMAGES:
+        if estimate is None or deviation is None or abs(bound - estimate) < _NO_MARGIN:
             return None
         quantiles = float(stats.norm.isf(1 - confidence) + stats.norm.isf(1 - power))
         return max(self.n + 1, math.ceil(self.n * (quantiles * deviation / (bound - estimate)) ** 2))
@@ -107,10 +105,8 @@ def compare_precision(
     before, after = (float(mean_precision(ranked, ones)[0]) for ranked in both)
     count = replicates or int(np.clip(_VALUES / max(2 * n * labels, 1), _LEAST, _MOST))
     first, second = _replicates(both, n, count, seed)
-    half = _HALF_AN_IMAGE / n
-    drops = first - second
-    ratios = 1 - second / first if (first > 0).all() else None
-    relative_half = half / before if before > 0 else None
+    drops = first - second + _pseudo_losses(n, count, seed)
+    ratios = drops / first if before > 0 and (first > 0).all() else None
     return PrecisionComparison(
         n=n,
         labels=labels,
@@ -118,23 +114,26 @@ def compare_precision(
         candidate_expected=after,
         drop=before - after,
         relative_drop=1 - after / before if before > 0 else None,
-        drop_interval=_percentiles(drops, confidence, half),
-        relative_drop_interval=None
-        if ratios is None or relative_half is None
-        else _percentiles(ratios, confidence, relative_half),
+        drop_interval=_percentiles(drops, confidence),
+        relative_drop_interval=None if ratios is None else _percentiles(ratios, confidence),
         deviation=float(drops.std()),
-        relative_deviation=None if ratios is None or relative_half is None else float(ratios.std()),
+        relative_deviation=None if ratios is None else float(ratios.std()),
         confidence=confidence,
     )
 
 
 def precision_interval(outcomes: LabelOutcomes, confidence: float, seed: int = 0) -> Interval:
     """Return the bootstrap's percentile interval of one model's mean average precision."""
-    ranked = rankings(outcomes)
-    n = len(outcomes)
+    ranked, n = rankings(outcomes), len(outcomes)
     count = int(np.clip(_VALUES / max(2 * n * len(ranked), 1), _LEAST, _MOST))
     (values,) = _replicates([ranked], n, count, seed)
-    return _percentiles(values, confidence, _HALF_AN_IMAGE / n, least=0.0, most=1.0)
+    return _percentiles(np.clip(values - _pseudo_losses(n, count, seed), 0.0, 1.0), confidence)
+
+
+def _pseudo_losses(n: int, count: int, seed: int) -> Floats:
+    """Return float64 (count,), what half an image lost and half a gained one, as often as drawn, take off."""
+    lost, gained = np.random.default_rng([seed, n]).poisson(_PSEUDO_COUNT, (2, count))
+    return np.asarray((lost - gained) / n)
 
 
 def _replicates(models: list[tuple[Ranking, ...]], n: int, count: int, seed: int) -> list[Floats]:
@@ -149,9 +148,7 @@ def _replicates(models: list[tuple[Ranking, ...]], n: int, count: int, seed: int
     return [np.concatenate(values) for values in parts]
 
 
-def _percentiles(
-    values: Floats, confidence: float, wider: float, *, least: float = -np.inf, most: float = np.inf
-) -> Interval:
+def _percentiles(values: Floats, confidence: float) -> Interval:
     tail = (1 - confidence) / 2
     low, high = np.quantile(values, [tail, 1 - tail])
-    return Interval(low=max(least, float(low) - wider), high=min(most, float(high) + wider), confidence=confidence)
+    return Interval(low=float(low), high=float(high), confidence=confidence)

@@ -11,7 +11,7 @@ from quantize.errors import ModelError
 from quantize.graph.nodes import attribute, is_op
 from quantize.graph.shapes import Shape, declared_shape
 from quantize.graph.view import Graph
-from quantize.models.score_tensor import describe, score_tensor
+from quantize.models.score_tensor import describe, said, score_tensor
 
 ScoreKind = Literal["softmax", "sigmoid", "logits"]
 Task = Literal["one class", "yes or no", "labels"]
@@ -60,6 +60,9 @@ def score_kind(model: ModelProto, scores: str | None = None) -> ScoreKind:
             return "softmax"
     return "logits"
 
+
+SCORE_TASK = "score_task"
+"""Key of ``metadata_props`` by which a model without a Sigmoid says that it gives labels."""
 
 Layout = Literal["NCHW", "NHWC"]
 CHANNELS = (3, 1)
@@ -112,6 +115,23 @@ class ModelContract:
         return 1 if self.task == "yes or no" else self.classes
 
     @property
+    def scores_in_words(self) -> str:
+        """Return what the scores are and how an answer is read from them."""
+        if self.task == "yes or no":
+            return "one probability (sigmoid), yes above 0.5" if self.scores == "softmax" else "one logit, yes above 0"
+        if self.task == "labels":
+            kind = "a probability (sigmoid), given above 0.5" if self.scores == "sigmoid" else "a logit, given above 0"
+            return f"{self.classes:,} labels, each {kind}"
+        return f"{'probabilities (softmax)' if self.scores == 'softmax' else 'logits'} of {self.classes:,} classes"
+
+    @property
+    def may_have_several_labels(self) -> bool | None:
+        """Return whether images have several labels; None where their label file has to show it: the scores do not."""
+        if self.task == "labels":
+            return True
+        return None if self.task == "one class" and self.scores == "logits" else False
+
+    @property
     def answer(self) -> str:
         """Return the output by which the file answers: its scores, or the first that it gives in their stead."""
         return self.output.name if self.gives_scores else self.others[0]
@@ -155,6 +175,8 @@ def model_contract(model: ModelProto, *, where: str | None = None, score_output:
     scores = score_tensor(model, where=where, asked_for=score_output)
     kind = score_kind(model, scores.name)
     task: Task = "yes or no" if scores.classes == 1 else "one class"
+    if scores.classes > 1 and (kind == "sigmoid" or said(model, SCORE_TASK) == "labels"):
+        task = "labels"
     return ModelContract(
         input=image,
         output=TensorContract(scores.name, scores.shape, scores.dtype),

@@ -124,7 +124,7 @@ def _precision_drops(pairs: Sequence[tuple[str, PrecisionComparison]]) -> Table:
         rows,
         (
             f"mAP is the mean over {pairs[0][1].labels:,} labels. Intervals: a bootstrap over images, both models on "
-            "the same ones, half an image wider on both sides.",
+            "the same ones.",
         ),
     )
 
