@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-Metric = Literal["top1", "top5", "agreement", "none"]
+Metric = Literal["top1", "top5", "map", "agreement", "none"]
 Measure = Literal["relative", "points", "agreement"]
 Outcome = Literal["met", "not met", "inconclusive"]
 
@@ -33,8 +33,9 @@ class Criterion:
     """The requested accuracy: one bound, or none with the metric ``none``.
 
     Attributes:
-        metric: ``top1`` or ``top5`` (expected accuracy), ``agreement`` (share of images with the fp32 model's top-1),
-            or ``none`` for graphs whose scores mean nothing: every candidate is accepted and none is evaluated.
+        metric: ``top1`` or ``top5`` (expected accuracy), ``map`` (mean average precision of labels), ``agreement``
+            (share of images with the fp32 model's answer), or ``none`` for graphs whose scores mean nothing: every
+            candidate is accepted and none is evaluated.
         baseline: The fp32 model's value of the metric, a fraction; needed by ``relative`` and ``absolute``.
         relative: Tolerated drop as a fraction of the baseline.
         absolute: Tolerated drop as a fraction of 1 (0.01 is one point).
@@ -59,7 +60,7 @@ class Criterion:
         if len(bounds) != (self.metric != "none"):
             raise ValueError(f"{len(bounds)} bounds for the metric {self.metric}")
         if (self.minimum is not None) != (self.metric == "agreement"):
-            raise ValueError(f"a minimum is for agreement, a drop for top-1 and top-5, not for {self.metric}")
+            raise ValueError(f"a minimum is for agreement, a drop for accuracy, not for {self.metric}")
         if self.baseline is None and (self.relative is not None or self.absolute is not None):
             raise ValueError("a relative or absolute drop needs the baseline that it is taken from")
 

@@ -30,7 +30,7 @@ def predict(
     json: Annotated[bool, Option("Print JSON.", panel=RUN)] = False,
     skip_unreadable: Annotated[bool, Option("Leave unreadable images out, and list them.", panel=RUN)] = False,
 ) -> ExitCode:
-    """Say what a model sees in images: the five likeliest classes of each.
+    """Say what a model sees in images: the five likeliest classes of each, or its labels.
 
     The preprocessing is the one in the model's metadata, or the catalog's for known weights; flags win over both.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -45,7 +46,12 @@ def benchmark(request: BenchmarkRequest, *, progress: Progress = silent) -> Benc
         QuantizeError: Something that the user can fix.
     """
     measured = subjects(request)
-    listed = open_images(measured.data, measured.labels, classes=next(iter(measured.models.values())).contract.classes)
+    contract = next(iter(measured.models.values())).contract
+    listed = open_images(
+        measured.data, measured.labels, classes=contract.classes, several=contract.may_have_several_labels
+    )
+    if listed.label_count is not None:
+        measured = replace(measured, models={name: model.of_labels() for name, model in measured.models.items()})
     if not request.asks_accuracy:
         listed = listed.subset(range(0, len(listed), max(1, len(listed) // ROTATED_IMAGES)))
     with tempfile.TemporaryDirectory(prefix="quantize-benchmark-") as scratch:
@@ -85,8 +91,8 @@ def _accuracy(
     first, *others = measured.models
     baseline = evaluator.evaluate_baseline(measured.models[first])
     sections = {first: baseline_accuracy(baseline)}
-    expected = baseline.top_k(1).expected if baseline.labelled else None
-    criterion = request.config.tuning.accuracy_criterion.criterion(expected)
+    expected = baseline.accuracy if baseline.labelled else None
+    criterion = request.config.tuning.accuracy_criterion.criterion(expected, metric=baseline.metric)
     for name in others:
         sections[name] = candidate_accuracy(
             baseline,

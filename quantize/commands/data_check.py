@@ -42,7 +42,7 @@ def check_images(
     Raises:
         DataError: Data or labels are missing or contradict each other.
     """
-    images = open_images(data_path, label_path, classes=classes, progress=progress)
+    images = open_images(data_path, label_path, classes=classes, several=None, progress=progress)
     ids = [record.id for record in images.records]
     checked = check_data(
         images,

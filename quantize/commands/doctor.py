@@ -95,7 +95,14 @@ def doctor(
         examinations.append(examine_operators(foreseen(clean, recipe)))
         cores = config.evaluation.performance.configs.cores_per_instance
         examinations.append(examine_cpu(machine_section(model.stem, prepared, cores, config.quantization.cpus)))
-        images = open_images(data.path, data.labels, classes=None, progress=progress)
+        of_labels = contract.task == "labels"
+        images = open_images(
+            data.path,
+            data.labels,
+            classes=contract.classes if of_labels else None,
+            several=contract.may_have_several_labels,
+            progress=progress,
+        )
         parts = _split(config, images)
         examinations.append(
             examine_calibration(
@@ -163,6 +170,8 @@ def _examine_answers(
 ) -> list[Examination]:
     answers = examine_answers(trials.under(asked))
     why = "see above" if answers.findings else None if images.labelled else "the images have no labels"
+    if why is None and (images.label_count is not None or model.contract.task == "labels"):
+        why = "an image may have several labels"
     if why is not None:
         return [answers, *(not_checked(name, why) for name in ("labels", "preprocessing"))]
     labels = np.array([record.label for record in images.records], dtype=np.int64)

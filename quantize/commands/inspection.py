@@ -20,7 +20,7 @@ from quantize.models.catalog.catalog import catalog_entry_for
 from quantize.models.contract import ModelContract, model_contract, real_inputs, tensor_contract
 from quantize.models.reading import read_model
 from quantize.models.refusals import refuse_unsuitable
-from quantize.models.score_tensor import describe
+from quantize.models.score_tensor import describe, score_tensors
 from quantize.provenance import sha256_bytes
 from quantize.report.integer_share import Arithmetic, arithmetic_of
 from quantize.report.metadata import PREFIX, read_facts
@@ -93,6 +93,8 @@ def inspect_model(path: Path) -> Inspection:
             refuse_unsuitable(proto, str(path))
     except ModelError as error:
         refusal = error.problem
+        if contract is None and len(several := score_tensors(proto)) > 1:
+            refusal += f"; name one: --score_output {' or '.join(tensor.output for tensor in several)}"
     return Inspection(
         path=path,
         bytes=len(content),
@@ -144,6 +146,7 @@ def inspection_text(inspection: Inspection) -> str:
         ("catalog", inspection.catalog or NOTHING),
         *(("input", text if contract is None else f"{text} {contract.input_layout}") for text in inspection.inputs),
         *(("output", text) for text in inspection.outputs),
+        *([("scores", _scores(contract))] if contract is not None else []),
         ("multiply-adds", _counted(arithmetic)),
         *(("", sentence) for sentence in arithmetic.choices),
     ]
@@ -159,6 +162,12 @@ def inspection_text(inspection: Inspection) -> str:
         return "\n".join([*lines, "", "It carries no facts of a run: it was not written by this tool."])
     lines += ["", "What it says of itself", *(_fact(name, text) for name, text in inspection.facts.items())]
     return "\n".join(lines)
+
+
+def _scores(contract: ModelContract) -> str:
+    """Return which tensor is judged, and what it says."""
+    where = contract.output.name if contract.gives_scores else f"{contract.output.name}, from which the file chooses"
+    return f"{where}: {contract.scores_in_words}"
 
 
 def _fact(name: str, text: str) -> str:

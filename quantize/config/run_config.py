@@ -32,7 +32,9 @@ class DataBlock(Block):
 
     path: Annotated[Place | None, Flag("data_path")] = Field(default=None, description="Folder of images.")
     labels: Annotated[Place | None, Flag("label_path")] = Field(
-        default=None, description="File with a line `name label` for each image; class folders need none."
+        default=None,
+        description="File with a line `name label` for each image (`name label label ...` where it may have several); "
+        "class folders need none.",
     )
     calibration_list: Place | None = Field(
         default=None, description="File that names the calibration images, one a line, in place of a drawn sample."

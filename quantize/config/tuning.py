@@ -58,18 +58,21 @@ class CriterionBlock(Block):
             raise ValueError("`relative` and `absolute` exclude each other")
         return given if losses else {**given, "relative": _DEFAULT_RELATIVE}
 
-    def criterion(self, baseline: float | None, *, asked: bool = True) -> Criterion:
-        """Return what a candidate has to reach: with labels by its drop of top-1, without by its agreement with fp32.
+    def criterion(
+        self, baseline: float | None, *, asked: bool = True, metric: Literal["top1", "map"] = "top1"
+    ) -> Criterion:
+        """Return what a candidate has to reach: with labels by its drop of accuracy, without by agreement with fp32.
 
         Args:
-            baseline: The fp32 model's expected top-1 on the evaluation images, a fraction; None: they have no labels.
+            baseline: The fp32 model's accuracy on the evaluation images, a fraction; None: they have no labels.
             asked: False where ``--criterion none`` says that scores mean nothing.
+            metric: What accuracy is.
         """
         if not asked:
             return Criterion("none", confidence=self.confidence)
         if baseline is None:
             return Criterion("agreement", minimum=self.agreement, confidence=self.confidence)
-        return Criterion("top1", baseline, self.relative, self.absolute, confidence=self.confidence)
+        return Criterion(metric, baseline, self.relative, self.absolute, confidence=self.confidence)
 
 
 class SpeedCriterionBlock(Block):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,12 +24,12 @@ class Batch:
     Attributes:
         ids: The images' names; every prediction leads back to a file.
         images: (N, C, H, W) float32, normalized, contiguous.
-        labels: (N,) int64, or None if the data has no labels.
+        labels: As in ``Crops``, or None if the data has no labels.
     """
 
     ids: tuple[str, ...]
     images: npt.NDArray[np.float32]
-    labels: npt.NDArray[np.int64] | None
+    labels: npt.NDArray[Any] | None
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -75,7 +76,7 @@ class Batches:
 
 
 Images = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.int64]
+Labels = npt.NDArray[Any]
 
 
 class CalibrationDataLoader:

@@ -13,7 +13,7 @@ from PIL import Image
 from quantize.data.chunks import map_chunks
 from quantize.data.crops.crops import Skipped
 from quantize.data.decoding import UnreadableImageError, decode_image
-from quantize.data.image_set import ImageSet, ImageSource, Locator
+from quantize.data.image_set import ImageSet, ImageSource, Label, Locator
 from quantize.progress import Progress, silent
 from quantize.provenance import sha256_bytes
 
@@ -91,7 +91,7 @@ class Duplicate:
     """
 
     ids: tuple[str, ...]
-    labels: tuple[int, ...]
+    labels: tuple[Label, ...]
 
 
 @dataclass(frozen=True)
@@ -171,9 +171,7 @@ def check_data(
     return DataCheck(
         place=images.place,
         images=total,
-        class_counts=tuple(
-            sorted(Counter(record.label for record in images.records if record.label is not None).items())
-        ),
+        class_counts=tuple(sorted(Counter(label for record in images.records for label in record.labels).items())),
         notes=images.notes,
         unreadable=tuple(Skipped(ids[image.row], image.reason) for image in inspections if image.reason is not None),
         formats=tuple(Counter(image.format for image in readable).most_common()),
@@ -195,11 +193,15 @@ def _duplicates(images: ImageSet, inspections: list[Inspection]) -> tuple[Duplic
     return tuple(
         Duplicate(
             ids=tuple(images.records[row].id for row in group),
-            labels=tuple(sorted({label for row in group if (label := images.records[row].label) is not None})),
+            labels=tuple(sorted({own for row in group if (own := images.records[row].label) is not None}, key=_order)),
         )
         for group in rows.values()
         if len(group) > 1
     )
+
+
+def _order(label: Label) -> tuple[int, ...]:
+    return label if isinstance(label, tuple) else (label,)
 
 
 def _leaks(

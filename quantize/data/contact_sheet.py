@@ -32,7 +32,7 @@ def contact_sheet(
     Returns:
         The ids of the pictures, row by row.
     """
-    by_label = sorted(range(len(images)), key=lambda row: (images.records[row].label or 0, row))
+    by_label = sorted(range(len(images)), key=lambda row: (images.records[row].labels, row))
     shown = min(count, len(by_label))
     chosen = [by_label[number * len(by_label) // shown] for number in range(shown)]
     width, height = _PICTURE + _GAP, _PICTURE + _CAPTION + _GAP
@@ -65,8 +65,8 @@ def _caption(record: ImageRecord, class_names: Sequence[str]) -> str:
     name = record.id.rsplit("/", 1)[-1]
     if record.label is None:
         return _short(name)
-    class_name = class_names[record.label] if record.label < len(class_names) else ""
-    return f"{_short(f'{record.label} {class_name}'.strip())}\n{_short(name)}"
+    named = (f"{label} {class_names[label] if label < len(class_names) else ''}".strip() for label in record.labels)
+    return f"{_short(', '.join(named))}\n{_short(name)}"
 
 
 def _short(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,9 @@ from quantize.progress import Progress, silent
 from quantize.provenance import fingerprint, sha256_bytes
 
 _IMAGE_NAME = re.compile(r".*\.(avif|bmp|gif|jfif|jp2|jpe|jpeg|jpg|pbm|pgm|png|pnm|ppm|tif|tiff|webp)", re.I | re.S)
+
+Label = int | tuple[int, ...]
+"""An image's class, or the labels that it has."""
 
 # Where an image lies in its container: a path, an offset and a length, a row group and a row. Sorted locators are in
 # storage order. Only the source that made a locator reads it.
@@ -51,13 +54,13 @@ class ImageRecord:
 
     Attributes:
         id: Its name within the data: a path relative to the folder, an archive member, a row.
-        label: Its class, or None if the data has no labels.
+        label: Its class, or its labels; None if the data has no labels.
         locator: Where the source finds its bytes.
         place: File and line that name it, such as ``val.txt:17``, where a file does.
     """
 
     id: str
-    label: int | None
+    label: Label | None
     locator: Locator = field(repr=False)
     place: str | None = None
 
@@ -65,6 +68,13 @@ class ImageRecord:
     def where(self) -> str:
         """The name that an error gives: the line that lists the image, and the image."""
         return self.id if self.place is None else f"{self.place}: {self.id}"
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """The image's labels, or its one class; none without labels."""
+        if self.label is None:
+            return ()
+        return self.label if isinstance(self.label, tuple) else (self.label,)
 
 
 @dataclass(frozen=True)
@@ -76,12 +86,14 @@ class ImageSet:
         records: The images, sorted by id.
         source: What reads their bytes.
         notes: What was left out or decided while listing, in sentences for the report.
+        label_count: How many labels there are, of which an image may have several; None: an image has one class.
     """
 
     place: str
     records: tuple[ImageRecord, ...]
     source: ImageSource
     notes: tuple[str, ...] = ()
+    label_count: int | None = None
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -122,12 +134,14 @@ class NamedData:
         place: The images, as the user named them.
         label_path: A label file or the devkit, which then decides; None: the container's own labels count.
         classes: The model's number of classes; None if it is not known.
+        several: Whether an image may have several labels; None: its label file shows it.
         progress: Called with the number of archive members listed.
     """
 
     place: str
     label_path: Path | None
     classes: int | None
+    several: bool | None = False
     progress: Progress = silent
 
 
@@ -164,7 +178,9 @@ class Listing:
     locators: dict[str, Locator]
     notes: tuple[str, ...] = ()
 
-    def image_set(self, labels: dict[str, int] | None, *notes: str, places: dict[str, str] | None = None) -> ImageSet:
+    def image_set(
+        self, labels: Mapping[str, Label] | None, *notes: str, places: dict[str, str] | None = None
+    ) -> ImageSet:
         """Return the named images with their labels, sorted by name; all images, without labels, for None."""
         names = sorted(self.locators if labels is None else labels)
         records = tuple(

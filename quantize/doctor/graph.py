@@ -63,7 +63,7 @@ def examine_scores(model: ModelProto, contract: ModelContract) -> Examination:
             softmaxes.append(node.name or node.output[0])
         node = graph.producer(node.input[0])
     if len(softmaxes) < 2:
-        return right(name, "probabilities (softmax)" if contract.scores == "softmax" else "logits")
+        return right(name, contract.scores_in_words)
     return wrong(
         name,
         f"{len(softmaxes)} softmaxes",

@@ -15,9 +15,10 @@ from quantize.errors import DataError, ModelError
 from quantize.evaluation.evaluation import Evaluation
 from quantize.evaluation.fidelity import Fidelity, fidelity_of
 from quantize.evaluation.inference import open_scores, scores_of
+from quantize.evaluation.label_outcomes import LabelOutcomes, label_outcomes_of
 from quantize.evaluation.outcomes import Outcomes, concatenate, outcomes_of
 from quantize.evaluation.scores import ScoreStore, writing
-from quantize.models.artifact import ModelArtifact
+from quantize.models.artifact import ModelArtifact, ModelContract
 from quantize.progress import Progress, silent
 
 
@@ -51,19 +52,23 @@ def evaluate(
     """
     session = open_scores(model, threads=threads, exact=exact)
     total = len(batches) if isinstance(batches, Sized) else None
-    outcomes: list[Outcomes] = []
+    outcomes: list[Outcomes | LabelOutcomes] = []
     fidelity: list[Fidelity] = []
-    constant = _Constancy()
-    with nullcontext() if store is None else writing(store, model.graph_sha256, model.contract.scores) as writer:
+    constant, contract = _Constancy(), model.contract
+    with (
+        nullcontext() if store is None else writing(store, model.graph_sha256, contract.scores, contract.task) as writer
+    ):
         for batch in batches:
             scores = scores_of(session, model.contract, batch.images)
             _require_finite(model, batch.ids, scores)
-            outcomes.append(outcomes_of(batch.ids, scores, batch.labels))
+            outcomes.append(_outcomes(model.contract, batch, scores))
             constant.see(scores)
             if writer is not None:
                 writer.append(batch.ids, scores)
             if baseline is not None:
-                fidelity.append(fidelity_of(_reference(baseline, model, batch.ids), scores, baseline.kind))
+                fidelity.append(
+                    fidelity_of(_reference(baseline, model, batch.ids), scores, baseline.kind, model.contract.task)
+                )
             progress("evaluate", len(outcomes), total)
         if not outcomes:
             raise DataError("there is no image to evaluate on", expected="at least one image")
@@ -74,7 +79,14 @@ def evaluate(
         skipped=tuple(skipped),
         fidelity=concatenate(fidelity) if fidelity else None,
         constant_output=constant.holds,
+        task=model.contract.task,
     )
+
+
+def _outcomes(contract: ModelContract, batch: Batch, scores: NDArray[np.float32]) -> Outcomes | LabelOutcomes:
+    if contract.task == "labels":
+        return label_outcomes_of(batch.ids, scores, batch.labels, contract.scores)
+    return outcomes_of(batch.ids, scores, batch.labels)
 
 
 class _Constancy:

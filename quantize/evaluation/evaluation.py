@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,12 @@ from scipy import stats
 
 from quantize.data.crops.crops import Skipped
 from quantize.errors import DataError
+from quantize.evaluation.average_precision import is_near_chance, mean_average_precision
 from quantize.evaluation.fidelity import Fidelity
+from quantize.evaluation.label_outcomes import LabelOutcomes
 from quantize.evaluation.outcomes import Outcomes, take
 from quantize.evaluation.topk import TopK, top_k
+from quantize.models.contract import Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,14 +32,16 @@ class Evaluation:
         skipped: Images left out because they could not be read, with the reasons.
         fidelity: Nearness to the fp32 model's scores, per image; None for the fp32 model itself.
         constant_output: Every image got exactly the same scores: the model does not look at its input.
+        task: What the model says of an image.
     """
 
     graph_sha256: str
     classes: int
-    outcomes: Outcomes
+    outcomes: Outcomes | LabelOutcomes
     skipped: tuple[Skipped, ...]
     fidelity: Fidelity | None
     constant_output: bool
+    task: Task = "one class"
 
     def __post_init__(self) -> None:
         if self.fidelity is not None and len(self.fidelity) != len(self.outcomes):
@@ -62,16 +68,43 @@ class Evaluation:
         Raises:
             DataError: There are no labels.
         """
-        return top_k(self.outcomes, k)
+        return top_k(self.by_class, k)
+
+    @property
+    def by_class(self) -> Outcomes:
+        """Return the outcomes of a model that gives an image one class, yes and no among them.
+
+        Raises:
+            TypeError: It gives several labels.
+        """
+        if not isinstance(self.outcomes, Outcomes):
+            raise TypeError("a model of several labels has no class that is right")
+        return self.outcomes
+
+    @property
+    def accuracy(self) -> float:
+        """Return the figure that a drop is taken of: top-1 in expectation, or the mean average precision of labels.
+
+        Raises:
+            DataError: There are no labels.
+        """
+        if isinstance(self.outcomes, LabelOutcomes):
+            return mean_average_precision(self.outcomes)
+        return self.top_k(1).expected
+
+    @property
+    def metric(self) -> Literal["top1", "map"]:
+        """Return what ``accuracy`` is called in a criterion."""
+        return "map" if isinstance(self.outcomes, LabelOutcomes) else "top1"
 
     @property
     def tied_count(self) -> int:
-        """Return the number of images on which two or more classes share the highest score."""
-        return int((self.outcomes.tied_top > 1).sum())
+        """Return the number of images with a tie: two highest scores, or a label at exactly the threshold."""
+        return int(self.outcomes.tied.sum())
 
     @property
     def tied_share(self) -> float:
-        """Return the share of images on which two or more classes share the highest score."""
+        """Return the share of images with a tie."""
         return self.tied_count / self.n
 
     def take(self, indices: Sequence[int] | NDArray[np.int64]) -> Evaluation:
@@ -108,7 +141,7 @@ def aligned(baseline: Evaluation, candidate: Evaluation) -> Evaluation:
     return candidate
 
 
-def _labels_or_empty(evaluation: Evaluation) -> NDArray[np.int64]:
+def _labels_or_empty(evaluation: Evaluation) -> NDArray[np.generic]:
     labels = evaluation.outcomes.labels
     return np.empty(0, np.int64) if labels is None else labels
 
@@ -122,7 +155,7 @@ _LEVEL = 0.05  # one-sided
 
 
 def near_chance(evaluation: Evaluation, classes: int | None = None) -> bool:
-    """Return whether top-1 accuracy is not significantly above what guessing on 95 % of the images gives.
+    """Return whether accuracy is not significantly above what guessing on 95 % of the images gives.
 
     An exact binomial test of the tie-expected count, rounded down, at 5 % one-sided; so with 20 images of 1,000
     classes four right answers are enough to be believed.
@@ -134,6 +167,8 @@ def near_chance(evaluation: Evaluation, classes: int | None = None) -> bool:
     Raises:
         DataError: There are no labels.
     """
+    if isinstance(evaluation.outcomes, LabelOutcomes):
+        return is_near_chance(evaluation.outcomes)
     counts = evaluation.top_k(1)
     p_value = stats.binomtest(
         math.floor(counts.expected_count), counts.n, believable_rate(classes or evaluation.classes), "greater"

@@ -18,6 +18,8 @@ from quantize.evaluation.paired import mcnemar_exact_drop
 from quantize.evaluation.topk import certain
 from quantize.files import write_text
 
+Answer = int | tuple[int, ...]
+"""A class, or the labels of an image."""
 Change = Literal["lost", "gained", "still wrong", "still right", "unknown"]
 
 
@@ -38,9 +40,9 @@ class Flip:
     """
 
     id: str
-    label: int | None
-    baseline_prediction: int
-    candidate_prediction: int
+    label: Answer | None
+    baseline_prediction: Answer
+    candidate_prediction: Answer
     baseline_margin: float
     candidate_margin: float
     baseline_tied: int
@@ -55,7 +57,7 @@ def flips(baseline: Evaluation, candidate: Evaluation) -> tuple[Flip, ...]:
         DataError: The images or labels differ.
     """
     candidate = aligned(baseline, candidate)
-    before, after = baseline.outcomes, candidate.outcomes
+    before, after = baseline.by_class, candidate.by_class
     labels = before.labels
     right = (certain(before, 1), certain(after, 1)) if labels is not None else None
     changed = (before.prediction != after.prediction) | (before.tied_top != after.tied_top)
@@ -85,9 +87,11 @@ def write_flips(path: Path, flipped: Sequence[Flip], names: Sequence[str] | None
         names: Names of the classes in label order, added to every label and prediction.
     """
 
-    def named(label: int | None) -> str:
+    def named(label: Answer | None) -> str:
         if label is None:
             return ""
+        if isinstance(label, tuple):
+            return "; ".join(named(one) for one in label)
         return f"{label} {names[label]}" if names is not None else str(label)
 
     text = io.StringIO()
@@ -153,19 +157,28 @@ def class_drops(baseline: Evaluation, candidate: Evaluation, *, k: int = 1) -> t
         DataError: The images or labels differ, or there are no labels.
     """
     candidate = aligned(baseline, candidate)
-    labels, _, _ = baseline.outcomes.require_labels()
-    before, after = certain(baseline.outcomes, k), certain(candidate.outcomes, k)
+    labels, _, _ = baseline.by_class.require_labels()
+    before, after = certain(baseline.by_class, k), certain(candidate.by_class, k)
     present, of_class = np.unique(labels, return_inverse=True)
 
     def per_class(images: NDArray[np.bool_]) -> list[int]:
         return [int(count) for count in np.bincount(of_class[images], minlength=len(present))]
 
     n, lost, gained = (per_class(images) for images in (np.ones_like(before), before & ~after, after & ~before))
+    return class_drops_of([int(label) for label in present], n, lost, gained)
+
+
+def class_drops_of(
+    present: Sequence[int], n: Sequence[int], lost: Sequence[int], gained: Sequence[int]
+) -> tuple[ClassDrop, ...]:
+    """Return the drops of some classes, the surest first, from each one's images and those lost and gained."""
+    if not present:
+        return ()
     p_values = [mcnemar_exact_drop(b, c) for b, c in zip(lost, gained, strict=True)]
     adjusted = stats.false_discovery_control(p_values, method="bh")
     drops = [
         ClassDrop(
-            label=int(label),
+            label=label,
             n=n[i],
             lost=lost[i],
             gained=gained[i],

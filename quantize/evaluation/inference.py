@@ -54,14 +54,26 @@ def scores_of(session: Any, contract: ModelContract, images: NDArray[np.float32]
 def _run(session: Any, contract: ModelContract, given: NDArray[Any], size: int) -> NDArray[np.float32]:
     (output,) = session.run([contract.output.name], {contract.input.name: filled(given, size)})
     scores = np.asarray(output, dtype=np.float32)
-    if _without_ones(scores.shape) != _without_ones((size, contract.classes)):
+    if _without_ones(scores.shape) != _without_ones((size, contract.columns)):
         raise ModelError(
             "the output is not one score a class",
             where=contract.output.name,
             found=f"shape {scores.shape}",
-            expected=f"a shape that squeezes to ({size}, {contract.classes})",
+            expected=f"a shape that squeezes to ({size}, {contract.columns})",
         )
-    return scores.reshape(size, contract.classes)[: len(given)]
+    return by_class(scores.reshape(size, contract.columns)[: len(given)], contract)
+
+
+def by_class(scores: NDArray[np.float32], contract: ModelContract) -> NDArray[np.float32]:
+    """Return scores (N, classes) from a model's own (N, columns).
+
+    One score alone becomes two, no and yes: behind a Sigmoid 1 - p and p, else 0 and the logit. Then yes wins above
+    0.5 (a logit above 0), exactly there is a tie, and the softmax of the two logits is the sigmoid of the one.
+    """
+    if contract.task != "yes or no":
+        return scores
+    no = 1 - scores if contract.scores == "softmax" else np.zeros_like(scores)
+    return np.concatenate([no, scores], axis=1)
 
 
 def _without_ones(shape: tuple[int, ...]) -> list[int]:
@@ -90,3 +102,16 @@ def log_probabilities(scores: Scores, kind: ScoreKind) -> Floats:
     logs -= logs.max(axis=1, keepdims=True)
     normalized: Floats = logs - np.log(np.exp(logs).sum(axis=1, keepdims=True))
     return normalized
+
+
+def label_logits(scores: Scores, kind: ScoreKind) -> Floats:
+    """Return float64 (N, labels), the logits of scores of which each is by itself.
+
+    A probability is kept at least 1e-12 from 0 and from 1: what a Sigmoid in float32 rounds to 1 is no certainty.
+    """
+    values = scores.astype(np.float64)
+    if kind == "logits":
+        return values
+    chances = np.clip(values, _LOWEST_PROBABILITY, 1 - _LOWEST_PROBABILITY)
+    logits: Floats = np.log(chances) - np.log1p(-chances)
+    return logits

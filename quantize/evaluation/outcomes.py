@@ -115,6 +115,12 @@ class Outcomes:
         return len(self.ids)
 
     @property
+    def tied(self) -> NDArray[np.bool_]:
+        """Return bool (N,), the images on which two or more classes share the highest score."""
+        shared: NDArray[np.bool_] = self.tied_top > 1
+        return shared
+
+    @property
     def labelled(self) -> bool:
         """Return whether the true classes are known."""
         return self.labels is not None

@@ -104,8 +104,8 @@ def compare(
         DataError: The images or labels differ, or there are no labels.
     """
     candidate = aligned(baseline, candidate)
-    before, after = chances(baseline.outcomes, k), chances(candidate.outcomes, k)
-    right_before, right_after = certain(baseline.outcomes, k), certain(candidate.outcomes, k)
+    before, after = chances(baseline.by_class, k), chances(candidate.by_class, k)
+    right_before, right_after = certain(baseline.by_class, k), certain(candidate.by_class, k)
     n = baseline.n
     both = int((right_before & right_after).sum())
     lost = int((right_before & ~right_after).sum())

@@ -15,9 +15,11 @@ from quantize.errors import ConfigError, DataError
 from quantize.evaluation.evaluate import evaluate
 from quantize.evaluation.evaluation import Evaluation, near_chance
 from quantize.models.artifact import ModelArtifact
+from quantize.models.contract import Task
 from quantize.progress import Progress, silent
 
 _PROBE_IMAGES = 300
+_NAMES: dict[Task, str] = {"one class": "top-1", "yes or no": "accuracy", "labels": "mean average precision"}
 
 
 @dataclass(frozen=True)
@@ -26,13 +28,13 @@ class PresetFit:
 
     Attributes:
         preset: Its name.
-        top1: Expected top-1, a fraction.
+        accuracy: Expected top-1, or the mean average precision of labels, a fraction.
         images: Images it was measured on.
         believable: Whether that is more than chance.
     """
 
     preset: str
-    top1: float
+    accuracy: float
     images: int
     believable: bool
 
@@ -62,8 +64,8 @@ def probe_presets(
         evaluation = evaluate(
             model, Batches(crops, preprocessing, 16), threads=threads, skipped=crops.skipped, progress=progress
         )
-        fits.append(PresetFit(name, evaluation.top_k(1).expected, evaluation.n, not near_chance(evaluation)))
-    return tuple(sorted(fits, key=lambda fit: fit.top1, reverse=True))
+        fits.append(PresetFit(name, evaluation.accuracy, evaluation.n, not near_chance(evaluation)))
+    return tuple(sorted(fits, key=lambda fit: fit.accuracy, reverse=True))
 
 
 def refuse_chance(evaluation: Evaluation, *, asked_for: str | None, fits: Sequence[PresetFit]) -> NoReturn:
@@ -77,10 +79,11 @@ def refuse_chance(evaluation: Evaluation, *, asked_for: str | None, fits: Sequen
     Raises:
         DataError: Always; call it where ``near_chance`` holds.
     """
-    accuracy = f"top-1 {evaluation.top_k(1).expected:.1%} on {evaluation.n} images with " + (
+    name = _NAMES[evaluation.task]
+    accuracy = f"{name} {evaluation.accuracy:.1%} on {evaluation.n} images with " + (
         f"the preset '{asked_for}'" if asked_for else "the preprocessing of the configuration"
     )
-    tried = "; ".join(f"with '{fit.preset}': {fit.top1:.1%} on {fit.images} images" for fit in fits)
+    tried = "; ".join(f"with '{fit.preset}': {fit.accuracy:.1%} on {fit.images} images" for fit in fits)
     best = fits[0] if fits else None
     if best is not None and best.believable and best.preset != asked_for:
         advice = f"use --preset {best.preset} (tried: {tried})"
@@ -89,6 +92,7 @@ def refuse_chance(evaluation: Evaluation, *, asked_for: str | None, fits: Sequen
     raise DataError(
         "the fp32 model is right no more often than chance: the preprocessing or the labels are wrong",
         found=accuracy,
-        expected=f"far more than chance (1 of {evaluation.classes} classes)",
+        expected="far more than chance"
+        + (f" (1 of {evaluation.classes} classes)" if evaluation.metric == "top1" else ""),
         advice=advice,
     )

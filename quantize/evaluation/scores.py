@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from quantize.errors import DataError, RunError
 from quantize.evaluation.inference import are_probabilities
 from quantize.files import replaced, write_text
-from quantize.models.contract import ScoreKind
+from quantize.models.contract import ScoreKind, Task
 
 _VERSION = 1
 
@@ -116,15 +116,15 @@ class ScoreWriter:
         with self._temporary.open("ab") as stream:
             stream.write(np.ascontiguousarray(scores, dtype="<f4").tobytes())
 
-    def about(self, graph_sha256: str, declared: ScoreKind) -> str:
-        """Return the JSON that says what the rows are; rows that sum to 1 are probabilities, whatever is declared."""
+    def about(self, graph_sha256: str, declared: ScoreKind, task: Task) -> str:
+        """Return the JSON that says what the rows are; those of classes that sum to 1 are their probabilities."""
         if self._classes is None:
             raise ValueError("no scores were written")
         return json.dumps(
             {
                 "version": _VERSION,
                 "graph_sha256": graph_sha256,
-                "kind": "softmax" if self._probabilities else declared,
+                "kind": "softmax" if self._probabilities and task != "labels" else declared,
                 "classes": self._classes,
                 "ids": self._ids,
             },
@@ -133,18 +133,19 @@ class ScoreWriter:
 
 
 @contextmanager
-def writing(path: Path, graph_sha256: str, declared: ScoreKind) -> Iterator[ScoreWriter]:
+def writing(path: Path, graph_sha256: str, declared: ScoreKind, task: Task = "one class") -> Iterator[ScoreWriter]:
     """Yield a writer; on success the store appears at ``path`` as a whole, on failure nothing does.
 
     Args:
         path: Where the array goes; the ids go to ``path`` + ``.json``.
         graph_sha256: The model whose scores they are.
         declared: What its graph says that the scores are.
+        task: What they say of an image.
     """
     with replaced(path) as temporary:
         writer = ScoreWriter(temporary)
         yield writer
-        about = writer.about(graph_sha256, declared)
+        about = writer.about(graph_sha256, declared, task)
         _about(path).unlink(missing_ok=True)  # the old ids must never belong to the new rows
     write_text(_about(path), about)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict
@@ -11,6 +12,7 @@ from quantize.errors import DataError, ExitCode
 from quantize.evaluation.fidelity import Fidelity
 from quantize.evaluation.intervals import Interval, images_needed, images_needed_for_rate, wilson
 from quantize.evaluation.paired import PairedComparison
+from quantize.evaluation.paired_precision import PrecisionComparison
 from quantize.evaluation.score_intervals import paired_difference, relative_drop_interval
 
 _EXIT_CODES: dict[Outcome, ExitCode] = {
@@ -82,17 +84,18 @@ class Judgement(_Frozen):
     at_95: Verdict
 
 
+Measured = PairedComparison | PrecisionComparison | Fidelity
 ALWAYS_STATED = 0.95  # the verdict that a report prints whatever confidence was asked for
 
 
-def judge(measured: PairedComparison | Fidelity, criterion: Criterion) -> Judgement:
+def judge(measured: Measured, criterion: Criterion) -> Judgement:
     """Return the deciding verdict (without a confidence, the point estimate decides) and the one at 95 %."""
     return Judgement(
         deciding=verdict(measured, criterion), at_95=verdict(measured, replace(criterion, confidence=ALWAYS_STATED))
     )
 
 
-def verdict(measured: PairedComparison | Fidelity, criterion: Criterion) -> Verdict:
+def verdict(measured: Measured, criterion: Criterion) -> Verdict:
     """Return whether a criterion is met.
 
     Without a confidence the point estimate decides, in expectation over ties, as in Neural Compressor. With one it is
@@ -101,7 +104,7 @@ def verdict(measured: PairedComparison | Fidelity, criterion: Criterion) -> Verd
     take ties as wrong.
 
     Args:
-        measured: A paired comparison for a drop, fidelity for agreement.
+        measured: A paired comparison for a drop (of labels, of mean average precision), fidelity for agreement.
         criterion: What is asked; a drop is taken from the baseline in ``measured``, on the same images. A confidence
             is one-sided and above 0.5.
 
@@ -118,7 +121,7 @@ def verdict(measured: PairedComparison | Fidelity, criterion: Criterion) -> Verd
     return _drop(measured, replace(criterion, baseline=measured.baseline_expected))
 
 
-def _drop(measured: PairedComparison, criterion: Criterion) -> Verdict:
+def _drop(measured: PairedComparison | PrecisionComparison, criterion: Criterion) -> Verdict:
     relative = criterion.measure == "relative"
     estimate = measured.relative_drop if relative else measured.drop
     if estimate is None:
@@ -126,14 +129,18 @@ def _drop(measured: PairedComparison, criterion: Criterion) -> Verdict:
     if criterion.confidence is None:
         return _by_estimate(criterion, measured.baseline_expected - measured.drop, estimate)
     both_sides = _two_sided(criterion.confidence)
-    interval = (
-        relative_drop_interval(measured.both, measured.lost, measured.gained, measured.n, both_sides)
-        if relative
-        else paired_difference(measured.lost, measured.gained, measured.n, both_sides)
-    )
+    if isinstance(measured, PrecisionComparison):
+        interval = measured.bounds(both_sides, relative=relative)
+        needed = measured.images_needed(criterion.bound, criterion.confidence, relative=relative)
+    else:
+        interval = (
+            relative_drop_interval(measured.both, measured.lost, measured.gained, measured.n, both_sides)
+            if relative
+            else paired_difference(measured.lost, measured.gained, measured.n, both_sides)
+        )
+        needed = _images_for_drop(measured, criterion, criterion.confidence)
     if interval is None:
         raise _nothing_right()
-    needed = _images_for_drop(measured, criterion, criterion.confidence)
     met, missed = interval.high < criterion.bound, interval.low > criterion.bound
     return _confident(criterion, estimate, interval, needed, met=met, missed=missed)
 
@@ -142,7 +149,7 @@ def _agreement(measured: Fidelity, criterion: Criterion) -> Verdict:
     if criterion.confidence is None:
         return _by_estimate(criterion, measured.agreement, measured.agreement)
     n = len(measured)
-    interval = wilson(int(measured.certain_agreements.sum()), n, _two_sided(criterion.confidence))
+    interval = wilson(math.floor(math.fsum(measured.certain_agreements)), n, _two_sided(criterion.confidence))
     needed = images_needed_for_rate(
         rate=measured.pessimistic_agreement, threshold=criterion.bound, confidence=criterion.confidence
     )

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from quantize.evaluation.intervals import Interval, wilson
 from quantize.gate.baseline import Baseline
 from quantize.gate.document import ROLES, ReportDocument
-from quantize.gate.figures import ACCURACY, DROPS, FIGURES, Figure, not_applicable, title_of, unbound
+from quantize.gate.figures import ACCURACY, DROPS, FIGURES, Figure, is_of_task, not_applicable, title_of, unbound
 from quantize.gate.machine import machine_of, not_for_target, target_of, unlikeness
 from quantize.gate.result import Line, Verdict
 from quantize.gate.tolerances import Change, Limit, Tolerances
 from quantize.target import saturates
 
 _ROUNDING = 1e-5  # a baseline's values have six digits
-_FRACTIONS = ("top1", "top5", "top1_drop", "top5_drop", "agreement", "tie_share", "integer_share")
+_FRACTIONS = ("top1", "top5", "top1_drop", "top5_drop", "map", "map_drop", "agreement", "tie_share", "integer_share")
 
 
 def change_lines(document: ReportDocument, baseline: Baseline, tolerances: Tolerances) -> Iterator[Line]:
@@ -23,6 +23,8 @@ def change_lines(document: ReportDocument, baseline: Baseline, tolerances: Toler
     unlike = unlikeness(baseline.machine, machine_of(document))
     for name, change in tolerances.against_baseline.items():
         figure = FIGURES[name.removeprefix("fp32_")]
+        if not is_of_task(document, figure):
+            continue
         roles = ("fp32",) if name.startswith("fp32_") else ("run",) if figure.of_run else ROLES
         for role in roles:
             yield _line(document, baseline, figure, change, role, unlike)
@@ -36,7 +38,7 @@ def _line(
     def line(verdict: Verdict, note: str | None = None) -> Line:
         return Line(
             name=f"{role}.{figure.name}.baseline",
-            title=f"{title_of(role, figure)} since the baseline",
+            title=f"{title_of(role, figure, document)} since the baseline",
             baseline=figure.shown(before) if before is not None else None,
             found=figure.shown(now) if now is not None else None,
             allowed=_allowed(figure, change),

@@ -155,15 +155,16 @@ def _model(document: ReportDocument, role: str, accepted: AcceptedModel) -> Iter
         yield from _texts(f"{name}: {op_type} nodes", str(accepted.ops.get(op_type, 0)), str(ops.get(op_type, 0)))
     for figure in FIGURES.values():
         if not figure.of_run and (role != "fp32" or figure.name in accepted.figures):
-            yield from _figure(figure, role, accepted.figures.get(figure.name), document.figure(role, figure.name))
+            title = title_of(role, figure, document)
+            yield from _figure(figure, title, accepted.figures.get(figure.name), document.figure(role, figure.name))
 
 
-def _figure(figure: Figure, role: str, before: float | None, now: float | None) -> Iterator[Difference]:
+def _figure(figure: Figure, title: str, before: float | None, now: float | None) -> Iterator[Difference]:
     if before is None and now is None:
         return
     if before is None or now is None or abs(before - now) > _SAME * max(abs(before), abs(now)):
         shown = (NOTHING if value is None else figure.shown(value) for value in (before, now))
-        yield Difference(what=title_of(role, figure), baseline=next(shown), found=next(shown))
+        yield Difference(what=title, baseline=next(shown), found=next(shown))
 
 
 def _texts(what: str, before: str | None, now: str | None) -> Iterator[Difference]:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from quantize.errors import RunError
 from quantize.evaluation.paired import PairedComparison
+from quantize.evaluation.paired_precision import PrecisionComparison
 from quantize.measurement.machine.resources import Resources
 from quantize.measurement.timing.measurement import Measurement, measured_noise_floor, percentile_ns, speedups
 from quantize.measurement.timing.speedup import Speedup
@@ -27,6 +28,8 @@ _OF_ACCURACY = {
     "top5": ("evaluation", "top5", "expected"),
     "top1_drop": ("top1", "drop"),
     "top5_drop": ("top5", "drop"),
+    "map": ("evaluation", "mean_average_precision", "expected"),
+    "map_drop": ("mean_average_precision", "drop"),
     "agreement": ("evaluation", "fidelity", "agreement"),
     "kl": ("evaluation", "fidelity", "mean_kl"),
     "tie_share": ("evaluation", "tied_share"),
@@ -74,9 +77,11 @@ class ReportDocument:
                 return ReportDocument(section)
         return ReportDocument({})
 
-    def paired(self, role: str, name: str) -> PairedComparison | None:
-        """Return a model's comparison ``top1`` or ``top5`` with fp32, or None if it is incomplete."""
+    def paired(self, role: str, name: str) -> PairedComparison | PrecisionComparison | None:
+        """Return a model's comparison ``top1``, ``top5`` or ``map`` with fp32, or None if it is incomplete."""
         try:
+            if name == "map":
+                return PrecisionComparison.model_validate(self.deciding(role).at("mean_average_precision"))
             return PairedComparison.model_validate(self.deciding(role).at(name))
         except ValidationError:
             return None

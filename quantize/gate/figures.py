@@ -48,6 +48,8 @@ _FIGURES = (
     Figure("top5", "top-5", "higher", percent, needs_labels=True),
     Figure("top1_drop", "top-1 drop", "lower", points, needs_labels=True),
     Figure("top5_drop", "top-5 drop", "lower", points, needs_labels=True),
+    Figure("map", "mAP", "higher", percent, needs_labels=True),
+    Figure("map_drop", "mAP drop", "lower", points, needs_labels=True),
     Figure("agreement", "agreement with fp32", "higher", percent),
     Figure("kl", "KL(fp32 || model)", "lower", number),
     Figure("tie_share", "images with tied top scores", "lower", percent),
@@ -63,10 +65,10 @@ _FIGURES = (
 FIGURES: Mapping[str, Figure] = MappingProxyType({figure.name: figure for figure in _FIGURES})
 """Every figure by name, in the order in which a check lists them."""
 
-ACCURACY = ("top1", "top5", "top1_drop", "top5_drop", "agreement", "kl", "tie_share")
+ACCURACY = ("top1", "top5", "top1_drop", "top5_drop", "map", "map_drop", "agreement", "kl", "tie_share")
 """Figures of a model's answers: sums that saturate change them."""
 
-DROPS = ("top1_drop", "top5_drop")
+DROPS = ("top1_drop", "top5_drop", "map_drop")
 """Figures that are differences from fp32 already."""
 
 
@@ -75,9 +77,21 @@ def not_applicable(document: ReportDocument, role: str, figure: Figure) -> str |
     if figure.needs_labels and document.at("data", "labelled") is False:
         return "the images have no labels"
     classes = document.deciding(role).at("evaluation", "classes")
+    if figure.name.startswith("top") and task_of(document) == "labels":
+        return "the model gives several labels: map and map_drop say how well"
     if figure.name.startswith("top5") and isinstance(classes, int) and classes <= 5:
         return "the model has five classes or fewer"
     return None
+
+
+def task_of(document: ReportDocument) -> str:
+    """Return what the models of a run say of an image; reports of earlier versions know classes only."""
+    return document.deciding("fp32").text("evaluation", "task") or "one class"
+
+
+def is_of_task(document: ReportDocument, figure: Figure) -> bool:
+    """Return whether a run can have a figure at all: mean average precision is of labels only."""
+    return not figure.name.startswith("map") or task_of(document) == "labels"
 
 
 def unbound(document: ReportDocument, classes: Sequence[CpuClass] | None) -> str | None:
@@ -88,6 +102,8 @@ def unbound(document: ReportDocument, classes: Sequence[CpuClass] | None) -> str
     return f"binds for {', '.join(classes)} only: this run's models are for {target}"
 
 
-def title_of(role: str, figure: Figure) -> str:
-    """Return a figure of a model as a person calls it."""
+def title_of(role: str, figure: Figure, document: ReportDocument) -> str:
+    """Return a figure of a model as a person calls it: of a model of one score, top-1 is its accuracy."""
+    if figure.name.startswith("top1") and task_of(document) == "yes or no":
+        return f"{NAMES.get(role, role)}: {figure.title.replace('top-1', 'accuracy')}"
     return figure.title if figure.of_run else f"{NAMES.get(role, role)}: {figure.title}"

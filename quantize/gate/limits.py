@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from quantize.criterion import Criterion, SpeedCriterion, reaches, stays_within
+from quantize.criterion import Criterion, Metric, SpeedCriterion, reaches, stays_within
 from quantize.errors import DataError
 from quantize.evaluation.intervals import Interval, wilson
 from quantize.evaluation.verdict import verdict as judged
 from quantize.gate.baseline import Baseline
 from quantize.gate.changes import missed_before
 from quantize.gate.document import ROLES, ReportDocument
-from quantize.gate.figures import DROPS, FIGURES, Figure, not_applicable, title_of, unbound
+from quantize.gate.figures import DROPS, FIGURES, Figure, is_of_task, not_applicable, title_of, unbound
 from quantize.gate.machine import not_for_target
 from quantize.gate.result import Line, Verdict
 from quantize.gate.tolerances import Limit, Tolerances
@@ -30,7 +30,7 @@ def limit_lines(document: ReportDocument, tolerances: Tolerances, baseline: Base
     """
     for figure in FIGURES.values():
         limit = tolerances.against_fp32.get(figure.name)
-        if limit is None:
+        if limit is None or not is_of_task(document, figure):
             continue
         for role in ("run",) if figure.of_run else ROLES:
             line = _line(document, figure, limit, role)
@@ -45,7 +45,7 @@ def _line(document: ReportDocument, figure: Figure, limit: Limit, role: str) -> 
     def line(verdict: Verdict, found: str | None, note: str | None = None) -> Line:
         return Line(
             name=f"{role}.{figure.name}.fp32",
-            title=title_of(role, figure) + (" against fp32" if figure.name in (*DROPS, "size") else ""),
+            title=title_of(role, figure, document) + (" against fp32" if figure.name in (*DROPS, "size") else ""),
             baseline=_reference(document, figure, limit),
             found=found,
             allowed=_allowed(figure, limit),
@@ -95,12 +95,15 @@ def _speed(
     return line(_VERDICTS[outcome], shown)
 
 
+_METRICS: dict[str, Metric] = {"top1_drop": "top1", "top5_drop": "top5", "map_drop": "map"}
+
+
 def _drop(document: ReportDocument, figure: Figure, limit: Limit, role: str, line: Callable[..., Line]) -> Line:
     paired = document.paired(role, figure.name.removesuffix("_drop"))
     if paired is None:
         return line("missing", None, "the report does not have it")
     criterion = Criterion(
-        "top5" if figure.name == "top5_drop" else "top1",
+        _METRICS[figure.name],
         baseline=paired.baseline_expected,
         relative=limit.relative,
         absolute=limit.points,

@@ -102,7 +102,8 @@ class Tolerances(_Block):
         criterion: Where no baseline says what was accepted, ``met``: the run must meet its own criterion; ``any``: its
             verdict is only reported.
         against_fp32: Figure to limit.
-        against_baseline: Figure to change; the figures of fp32 itself are called ``fp32_top1`` and ``fp32_top5``.
+        against_baseline: Figure to change; the figures of fp32 itself are called ``fp32_top1``,
+            ``fp32_top5`` and ``fp32_map``.
     """
 
     version: Literal[1] = 1
@@ -137,7 +138,7 @@ def limitable() -> tuple[str, ...]:
 
 def changeable() -> tuple[str, ...]:
     """Return the figures that can be compared with a baseline."""
-    return ("fp32_top1", "fp32_top5", *FIGURES)
+    return ("fp32_top1", "fp32_top5", "fp32_map", *FIGURES)
 
 
 def read_tolerances(path: Path) -> Tolerances:

@@ -29,7 +29,7 @@ NORMALIZING = ("Softmax", "LogSoftmax", "Hardmax")
 RESHAPING = ("Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
 """Operators that keep every value, and the order of the values."""
 
-SCORE_KEEPING = ("Softmax", "LogSoftmax", *RESHAPING)
+SCORE_KEEPING = ("Softmax", "LogSoftmax", "Sigmoid", *RESHAPING)
 """Operators after which the scores still rank the classes as before."""
 
 LINEAR = ("QuantizeLinear", "DequantizeLinear")

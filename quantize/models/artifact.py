@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from onnx import ModelProto
@@ -50,6 +50,10 @@ class ModelArtifact:
         """
         model = read_model(path)
         return _artifact(model, path, path.read_bytes(), score_output)
+
+    def of_labels(self) -> ModelArtifact:
+        """Return the artifact of a model whose scores are those of labels, which only its images' labels show."""
+        return replace(self, contract=replace(self.contract, task="labels"))
 
     def proto(self) -> ModelProto:
         """Return the model itself, read again.

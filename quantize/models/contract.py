@@ -11,9 +11,10 @@ from quantize.errors import ModelError
 from quantize.graph.nodes import attribute, is_op
 from quantize.graph.shapes import Shape, declared_shape
 from quantize.graph.view import Graph
-from quantize.models.score_tensor import describe, score_tensor
+from quantize.models.score_tensor import describe, said, score_tensor
 
-ScoreKind = Literal["softmax", "logits"]
+ScoreKind = Literal["softmax", "sigmoid", "logits"]
+Task = Literal["one class", "yes or no", "labels"]
 
 _CARRIERS = frozenset(
     {
@@ -30,11 +31,12 @@ _CARRIERS = frozenset(
     }
 )
 _SOFTMAX = frozenset({"Softmax", "QLinearSoftmax"})
+_SIGMOID = frozenset({"Sigmoid", "QLinearSigmoid"})
 _SUMS = frozenset({"ReduceSum"})
 
 
 def score_kind(model: ModelProto, scores: str | None = None) -> ScoreKind:
-    """Return ``softmax`` where the scores come from a Softmax (one operator or Exp/ReduceSum/Div), else ``logits``.
+    """Return what the scores come from: a ``softmax`` (one operator or Exp/ReduceSum/Div), a ``sigmoid``, or neither.
 
     Operators that only move or store the values may stand between.
 
@@ -50,12 +52,17 @@ def score_kind(model: ModelProto, scores: str | None = None) -> ScoreKind:
         return "logits"
     if node.op_type in _SOFTMAX:
         return "softmax"
+    if node.op_type in _SIGMOID:
+        return "sigmoid"
     if node.op_type == "Div":
         divisor = graph.producer(node.input[1])
         if divisor is not None and divisor.op_type in _SUMS and divisor.input[0] == node.input[0]:
             return "softmax"
     return "logits"
 
+
+SCORE_TASK = "score_task"
+"""Key of ``metadata_props`` by which a model without a Sigmoid says that it gives labels."""
 
 Layout = Literal["NCHW", "NHWC"]
 CHANNELS = (3, 1)
@@ -83,10 +90,12 @@ class ModelContract:
 
     Attributes:
         input: The one image input.
-        output: The class scores; the tensor squeezes to (N, classes).
-        classes: Number of classes.
+        output: The scores; the tensor squeezes to (N, columns).
+        classes: Number of classes; two for a model of one score.
         input_layout: Where the input's channels stand.
-        scores: Whether the scores are probabilities (``softmax``) or not (``logits``).
+        scores: Whether the scores of the classes are probabilities that sum to 1 (``softmax``; the two of a score
+            behind a Sigmoid do), one of each class (``sigmoid``), or not (``logits``).
+        task: What a model says of an image: its class, yes or no (one score), or each label that it has.
         gives_scores: Whether the scores are an output; else the file gives what its ArgMax chooses from them.
         others: The file's other outputs.
     """
@@ -96,8 +105,31 @@ class ModelContract:
     classes: int
     input_layout: Layout = "NCHW"
     scores: ScoreKind = "logits"
+    task: Task = "one class"
     gives_scores: bool = True
     others: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> int:
+        """Return how many scores an image has."""
+        return 1 if self.task == "yes or no" else self.classes
+
+    @property
+    def scores_in_words(self) -> str:
+        """Return what the scores are and how an answer is read from them."""
+        if self.task == "yes or no":
+            return "one probability (sigmoid), yes above 0.5" if self.scores == "softmax" else "one logit, yes above 0"
+        if self.task == "labels":
+            kind = "a probability (sigmoid), given above 0.5" if self.scores == "sigmoid" else "a logit, given above 0"
+            return f"{self.classes:,} labels, each {kind}"
+        return f"{'probabilities (softmax)' if self.scores == 'softmax' else 'logits'} of {self.classes:,} classes"
+
+    @property
+    def may_have_several_labels(self) -> bool | None:
+        """Return whether images have several labels; None where their label file has to show it: the scores do not."""
+        if self.task == "labels":
+            return True
+        return None if self.task == "one class" and self.scores == "logits" else False
 
     @property
     def answer(self) -> str:
@@ -141,14 +173,17 @@ def model_contract(model: ModelProto, *, where: str | None = None, score_output:
     """
     image, layout = _image_input(model, where)
     scores = score_tensor(model, where=where, asked_for=score_output)
-    if scores.classes < 2:
-        raise ModelError("the model has only one class", where=where, found=f"shape {list(scores.shape)}")
+    kind = score_kind(model, scores.name)
+    task: Task = "yes or no" if scores.classes == 1 else "one class"
+    if scores.classes > 1 and (kind == "sigmoid" or said(model, SCORE_TASK) == "labels"):
+        task = "labels"
     return ModelContract(
         input=image,
         output=TensorContract(scores.name, scores.shape, scores.dtype),
-        classes=scores.classes,
+        classes=max(scores.classes, 2),
         input_layout=layout,
-        scores=score_kind(model, scores.name),
+        scores="softmax" if task == "yes or no" and kind == "sigmoid" else kind,
+        task=task,
         gives_scores=scores.given,
         others=tuple(value.name for value in model.graph.output if value.name != scores.name),
     )

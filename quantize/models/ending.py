@@ -16,7 +16,7 @@ from quantize.graph.opsets.lowering import lower_to_12
 from quantize.graph.shapes import inferred_types
 from quantize.graph.view import Graph
 from quantize.models.contract import ModelContract
-from quantize.models.score_tensor import SCORE_OUTPUT
+from quantize.models.score_tensor import SCORE_OUTPUT, say
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ def exposed(model: ModelProto, contract: ModelContract) -> ModelProto:
         scores = helper.make_tensor_value_info(name, element, contract.output.shape)
     replace_all(copy.graph.output, [scores, *(value for value in model.graph.output if value.name != name)])
     if len(copy.graph.output) > 1:
-        _say_scores(copy, name)
+        say(copy, SCORE_OUTPUT, name)
     return copy
 
 
@@ -143,9 +143,3 @@ def _part(graph: Graph, nodes: list[NodeProto]) -> ModelProto:
     model = graph.model()
     part = helper.make_graph(nodes, "ending", inputs, outputs, constants)
     return helper.make_model(part, opset_imports=model.opset_import, ir_version=model.ir_version)
-
-
-def _say_scores(model: ModelProto, name: str) -> None:
-    others = [entry for entry in model.metadata_props if entry.key != SCORE_OUTPUT]
-    replace_all(model.metadata_props, others)
-    model.metadata_props.add(key=SCORE_OUTPUT, value=name)

@@ -39,7 +39,7 @@ class Scorer:
         return cls(session, model_contract(model, where=where))
 
     def scores(self, images: NDArray[np.float32], batch_size: int) -> NDArray[np.float32]:
-        """Return the scores, float32 (N, classes), of images, float32 (N, C, H, W).
+        """Return the scores, float32 (N, columns), of images, float32 (N, C, H, W).
 
         The last batch is filled up with its last image where the model insists on a size.
 
@@ -53,9 +53,9 @@ class Scorer:
             missing = size - len(part) if self.contract.fixed_batch else 0
             fed = in_form(self.contract, np.concatenate([part, np.repeat(part[-1:], missing, axis=0)]))
             (scores,) = self.session.run([self.contract.output.name], {self.contract.input.name: fed})
-            if len(scores) != len(fed) or scores.size != len(fed) * self.contract.classes:
+            if len(scores) != len(fed) or scores.size != len(fed) * self.contract.columns:
                 raise ValueError(f"scores of shape {scores.shape} for {len(fed)} images")
-            rows.append(scores.reshape(len(fed), self.contract.classes)[: len(part)])
+            rows.append(scores.reshape(len(fed), self.contract.columns)[: len(part)])
         every: NDArray[np.float32] = np.concatenate(rows)
         return every
 
@@ -67,7 +67,7 @@ class Reference:
     Attributes:
         contract: The model's.
         images: float32 (2, C, H, W).
-        scores: float32 (2, classes).
+        scores: float32 (2, columns).
     """
 
     contract: ModelContract

@@ -33,7 +33,7 @@ from quantize.graph.plain_gemms import plain_gemms
 from quantize.graph.shapes import inferred_shapes, inferred_types
 from quantize.graph.view import Graph
 from quantize.models.artifact import ModelArtifact, save_model
-from quantize.models.contract import model_contract
+from quantize.models.contract import SCORE_TASK, model_contract
 from quantize.models.ending import Ending, cut, exposed
 from quantize.models.equivalence import RUN_ERRORS, Reference
 from quantize.models.float32 import in_float32, other_floats
@@ -41,6 +41,7 @@ from quantize.models.folding import fold_constants
 from quantize.models.given_form import GivenForm
 from quantize.models.reading import read_model
 from quantize.models.refusals import refuse_unsuitable
+from quantize.models.score_tensor import say
 from quantize.models.versions import known_opset, with_read_versions
 
 LOWEST_PREPARED_OPSET = 12
@@ -95,6 +96,7 @@ def prepare_whole(
     opset: int | None = None,
     score_output: str | None = None,
     model: ModelProto | None = None,
+    of_labels: bool = False,
 ) -> PreparedModel:
     """Write the clean form of an fp32 image classifier, after proving that it computes the same.
 
@@ -112,6 +114,7 @@ def prepare_whole(
             installed onnx: then the newest that this onnx knows is declared.
         score_output: The output that holds the scores, where several could.
         model: What to prepare instead of what the file holds, such as its model without quantization.
+        of_labels: Whether the scores are those of labels, of which an image may have several.
 
     Returns:
         The written model. The same source gives the same bytes. Where its file gives more than scores, or has another
@@ -132,6 +135,8 @@ def prepare_whole(
     contract = model_contract(model, where=where, score_output=score_output)
     if outputs != (contract.output.name,):
         model = exposed(model, contract)
+    if of_labels and contract.task == "one class":
+        say(model, SCORE_TASK, "labels")
     declare_output_shape(model.graph, inferred_shapes(model))
     if default_opset(model) < OLDEST_RUN_OPSET:
         model = raise_opset(model, OLDEST_RUN_OPSET, where=where)

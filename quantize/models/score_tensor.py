@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 from quantize.errors import ModelError
-from quantize.graph.nodes import attribute, is_op
+from quantize.graph.nodes import attribute, is_op, replace_all
 from quantize.graph.shapes import Shape, declared_shape, inferred_shapes, inferred_types
 from quantize.graph.view import Graph
 
@@ -70,7 +70,7 @@ def score_tensor(model: ModelProto, *, where: str | None = None, asked_for: str 
     """
     found = score_tensors(model)
     outputs = model.graph.output
-    name = asked_for or _said(model)
+    name = asked_for or said(model, SCORE_OUTPUT)
     if name is not None:
         chosen = [tensor for tensor in found if name in (tensor.name, tensor.output)]
         if chosen:
@@ -191,8 +191,15 @@ def _is_batch(model: ModelProto, size: int | str | None) -> bool:
     return any(shape is not None and shape[:1] == (size,) for shape in images)
 
 
-def _said(model: ModelProto) -> str | None:
-    return next((entry.value for entry in model.metadata_props if entry.key == SCORE_OUTPUT), None)
+def said(model: ModelProto, key: str) -> str | None:
+    """Return what a model's metadata say under a key, or None."""
+    return next((entry.value for entry in model.metadata_props if entry.key == key), None)
+
+
+def say(model: ModelProto, key: str, value: str) -> None:
+    """Write a text into a model's metadata under a key. In place."""
+    replace_all(model.metadata_props, [entry for entry in model.metadata_props if entry.key != key])
+    model.metadata_props.add(key=key, value=value)
 
 
 def _numpy_name(element: int) -> str:

@@ -7,21 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 from quantize.measurement.timing.measurement import speedups
+from quantize.models.contract import Task
 from quantize.report.markdown import escaped
 from quantize.report.models import ModelSection
 from quantize.report.schema import RunReport
 from quantize.report.speed_tables import stored_sentence
+from quantize.report.task_words import words
 from quantize.report.wording import percent, times
 
-_COLUMNS = (
-    "Model",
-    "Download",
-    "Download (with sample test data)",
-    "ONNX version",
-    "Opset version",
-    "Top-1 accuracy (%)",
-    "Top-5 accuracy (%)",
-)
+_COLUMNS = ("Model", "Download", "Download (with sample test data)", "ONNX version", "Opset version")
+_ACCURACY: dict[Task, tuple[str, ...]] = {
+    "one class": ("Top-1 accuracy (%)", "Top-5 accuracy (%)"),
+    "yes or no": ("Accuracy (%)",),
+    "labels": ("mAP (%)",),
+}
 _PIXEL_LAYOUTS = {"uint8-nhwc": "NHWC", "uint8-nchw": "NCHW"}
 _KINDS = {"fp32": "", "int8": "-int8", "qdq": "-qdq"}
 
@@ -63,13 +62,14 @@ def _sample(report: RunReport) -> list[str]:
 
 
 def _table(report: RunReport, title: str) -> list[str]:
-    lines = ["|" + "|".join(_COLUMNS) + "|", "|" + "|".join(["---"] + [":---"] * (len(_COLUMNS) - 1)) + "|"]
+    columns = (*_COLUMNS, *_ACCURACY[report.task])
+    lines = ["|" + "|".join(columns) + "|", "|" + "|".join(["---"] + [":---"] * (len(columns) - 1)) + "|"]
     version = ".".join(report.provenance.versions.get("onnx", "–").split(".")[:2])
     for model in (report.baseline, *report.models):
         evaluation, size = model.deciding.evaluation, f"{model.bytes / 1e6:.2f} MB"
         name = PurePath(model.file).name
         links = [size, "–"] if model.role == "fp32" else [f"[{size}]({name})", f"[{size}]({Path(name).stem}.tar.gz)"]
-        tops = (evaluation.top1, evaluation.top5)
+        tops = (evaluation.accuracy, evaluation.top5)[: len(_ACCURACY[report.task])]
         accuracy = [f"{top.expected * 100:.2f}" if top is not None else "–" for top in tops]
         opset = report.source.opset if model.role == "fp32" else model.opset
         row = [f"{title}{_KINDS[model.role]}", *links, version, str(opset), *accuracy]
@@ -80,11 +80,13 @@ def _table(report: RunReport, title: str) -> list[str]:
 def _sentences(report: RunReport, title: str) -> list[str]:
     gains = {} if report.measurement is None else {gain.candidate: gain for gain in speedups(report.measurement)}
     speed, lines = report.verdict.speed, []
+    accuracy = words(report.task).accuracy
     for model in report.models:
         figures = []
-        for name, paired in (("Top-1", model.deciding.top1), ("Top-5", model.deciding.top5)):
+        first = accuracy[0].upper() + accuracy[1:]
+        for name, paired in ((first, model.deciding.paired), ("Top-5", model.deciding.top5)):
             if paired is not None and paired.relative_drop is not None:
-                figures.append(f"{name} accuracy drop ratio is {percent(paired.relative_drop)}")
+                figures.append(f"{_accuracy_of(name)} drop ratio is {percent(paired.relative_drop)}")
         if (gain := gains.get(model.role)) is not None and (speed is None or speed.for_target):
             slower = speed is not None and bool(speed.slower)
             figures.append(f"{'speed' if slower else 'performance improvement'} is {times(gain.ratio)}")
@@ -92,6 +94,11 @@ def _sentences(report: RunReport, title: str) -> list[str]:
             listed = " and ".join([", ".join(figures[:-1]), figures[-1]] if len(figures) > 1 else figures)
             lines.append(f"Compared with the fp32 {escaped(title)}, {escaped(title)}{_KINDS[model.role]}'s {listed}.")
     return lines
+
+
+def _accuracy_of(name: str) -> str:
+    """Return the name of a figure as a card says it: "Top-1 accuracy", but "mAP"."""
+    return f"{name} accuracy" if name.startswith("Top") else name
 
 
 def _notes(report: RunReport) -> list[str]:
@@ -113,11 +120,11 @@ def _notes(report: RunReport) -> list[str]:
 def _accuracy(report: RunReport) -> list[str]:
     lines = [f"- {escaped(reason)}" for reason in report.verdict.reasons]
     for model in (report.baseline, *report.models):
-        top1 = model.deciding.evaluation.top1
-        if top1 is not None:
-            low, high = top1.expected_interval.low, top1.expected_interval.high
+        figure, name = model.deciding.evaluation.accuracy, words(model.deciding.evaluation.task).accuracy
+        if figure is not None:
+            low, high = figure.expected_interval.low, figure.expected_interval.high
             lines.append(
-                f"- {model.role}: top-1 {percent(top1.expected)} on {model.deciding.evaluation.n:,} images, "
+                f"- {model.role}: {name} {percent(figure.expected)} on {model.deciding.evaluation.n:,} images, "
                 f"95 % interval {percent(low)} to {percent(high)}."
             )
     lines += [f"- {_fidelity(model)}" for model in report.models if model.deciding.evaluation.fidelity is not None]
@@ -128,7 +135,8 @@ def _fidelity(model: ModelSection) -> str:
     fidelity = model.deciding.evaluation.fidelity
     assert fidelity is not None
     return (
-        f"{model.role}: the fp32 model's top-1 on {percent(fidelity.agreement)} of the images; "
+        f"{model.role}: {words(model.deciding.evaluation.task).same.replace('fp32', 'the fp32 model')} on "
+        f"{percent(fidelity.agreement)} of the images; "
         f"ties on {percent(model.deciding.evaluation.tied_share)}."
     )
 

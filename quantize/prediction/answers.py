@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+import itertools
 
+from quantize.models.contract import Task
 from quantize.report.section import Section
 
 
@@ -26,25 +27,31 @@ class Prediction(Section):
 
     Attributes:
         image: The image, as it was named.
-        answers: The likeliest classes, the likeliest first; of equal scores, the lower label first.
-        tied: How many classes share the highest score; above 1, the first answer is a matter of chance.
+        answers: The likeliest classes, the likeliest first; of equal scores, the lower label first. Of a model of
+            several labels, those that the image has.
+        tied: How many classes share the highest score; above 1, the first answer is a matter of chance. Of labels, 1
+            more than there are at exactly the threshold.
         compared: What the other model says, where two are compared.
     """
 
     image: str
-    answers: tuple[Answer, ...] = Field(min_length=1)
+    answers: tuple[Answer, ...]
     tied: int
     compared: tuple[Answer, ...] | None = None
+    task: Task = "one class"
 
     @property
-    def label(self) -> int:
-        """Return the likeliest class."""
-        return self.answers[0].label
+    def label(self) -> int | None:
+        """Return the likeliest class, or label; None where a model of several labels gives none."""
+        return self.answers[0].label if self.answers else None
 
     @property
     def agrees(self) -> bool | None:
-        """Return whether both models name the same class first, or None with a single model."""
-        return None if self.compared is None else self.compared[0].label == self.label
+        """Return whether both models name the same class first, or the same labels; None with a single model."""
+        if self.compared is None:
+            return None
+        ours, theirs = ([answer.label for answer in answers] for answers in (self.answers, self.compared))
+        return set(ours) == set(theirs) if self.task == "labels" else ours[:1] == theirs[:1]
 
 
 class LeftOut(Section):
@@ -77,6 +84,7 @@ class PredictReport(Section):
 
 
 _BAR = 20
+_SAME: dict[Task, str] = {"one class": "same top-1", "yes or no": "same answer", "labels": "same labels"}
 
 
 def predict_text(report: PredictReport) -> str:
@@ -87,7 +95,8 @@ def predict_text(report: PredictReport) -> str:
         parts.append("\n".join(f"left out: {image.image}: {image.reason}" for image in report.left_out))
     if report.agreement is not None:
         agreeing = sum(prediction.agrees is True for prediction in report.predictions)
-        parts.append(f"same top-1 as {report.compared}: {agreeing:,} of {len(report.predictions):,} images")
+        same = _SAME[report.predictions[0].task] if report.predictions else "same answer"
+        parts.append(f"{same} as {report.compared}: {agreeing:,} of {len(report.predictions):,} images")
     return "\n\n".join(parts)
 
 
@@ -96,12 +105,19 @@ def _lines(prediction: Prediction) -> list[str]:
     if prediction.compared is None:
         lines += [f"  {_row(answer)}" for answer in prediction.answers]
     else:
-        verdict = "the same top-1" if prediction.agrees else "ANOTHER top-1"
-        lines[0] += f": {verdict}"
+        same = _SAME[prediction.task]
+        lines[0] += f": the {same}" if prediction.agrees else f": {same.replace('same', 'ANOTHER', 1)}"
+        if prediction.task == "labels" and not prediction.agrees:
+            lines[0] = lines[0].replace("ANOTHER labels", "OTHER labels")
         rows = [[_row(answer) for answer in answers] for answers in (prediction.answers, prediction.compared)]
-        width = max(map(len, rows[0]))
-        lines += [f"  {ours:<{width}}   | {theirs}" for ours, theirs in zip(*rows, strict=True)]
-    if prediction.tied > 1:
+        width = max(map(len, rows[0]), default=0)
+        pairs = itertools.zip_longest(*rows, fillvalue="")
+        lines += [f"  {ours:<{width}}   | {theirs}".rstrip() for ours, theirs in pairs]
+    if prediction.task == "labels" and not prediction.answers and not prediction.compared:
+        lines.append("  no label above 50 %")
+    if prediction.task == "labels" and prediction.tied > 1:
+        lines.append(f"  labels at exactly 50 %, undecided: {prediction.tied - 1}")
+    elif prediction.tied > 1:
         lines.append(f"  {prediction.tied} classes share the highest score: which comes first is chance")
     return lines
 

@@ -16,8 +16,11 @@ from quantize.data.decoding import UnreadableImageError, decode_image
 from quantize.data.image_set import images_only
 from quantize.data.preprocessing import Preprocessing
 from quantize.errors import DataError
-from quantize.evaluation.inference import log_probabilities, open_scores, scores_of
+from quantize.evaluation.inference import label_logits, log_probabilities, open_scores, scores_of
+from quantize.evaluation.label_outcomes import threshold
+from quantize.evaluation.outcomes import Floats, Scores
 from quantize.models.artifact import ModelArtifact, ModelContract
+from quantize.models.contract import Task
 from quantize.prediction.answers import Answer, LeftOut, Prediction
 from quantize.progress import Progress, silent
 
@@ -100,24 +103,45 @@ class Predictor:
         self._top = min(top, model.contract.classes)
         self._session = open_scores(model, threads=threads)
 
+    @property
+    def task(self) -> Task:
+        """Return what the model says of an image."""
+        return self._contract.task
+
     def answers(self, images: Sequence[Image.Image]) -> list[tuple[tuple[Answer, ...], int]]:
-        """Return the likeliest classes of each decoded image, and how many classes share its highest score."""
+        """Return the likeliest classes of each decoded image, and how many classes share its highest score.
+
+        A model of labels gives all that it decides for, which may be none.
+        """
         crops = np.stack([self._preprocessing.crop_image(image) for image in images])
         scores = scores_of(self._session, self._contract, self._preprocessing.normalize(crops))
         chances = probabilities(scores, self._contract)
         order = np.argsort(-scores, axis=1, kind="stable")[:, : self._top]
+        if self._contract.task == "labels":
+            return [self._labels(row, own) for row, own in zip(scores, chances, strict=True)]
         tied = (scores == scores.max(axis=1, keepdims=True)).sum(axis=1)
         return [
             (tuple(self._answer(int(label), float(row[label])) for label in labels), int(count))
             for row, labels, count in zip(chances, order, tied, strict=True)
         ]
 
+    def _labels(self, scores: Scores, chances: Floats) -> tuple[tuple[Answer, ...], int]:
+        """Return the labels of one image, the likeliest first, and 1 more than there are at exactly the threshold."""
+        middle = threshold(self._contract.scores)
+        given = [int(label) for label in np.argsort(-scores, kind="stable") if scores[label] > middle]
+        return tuple(self._answer(label, float(chances[label])) for label in given), 1 + int((scores == middle).sum())
+
     def _answer(self, label: int, probability: float) -> Answer:
         return Answer(label=label, name=self._names[label] if self._names else None, probability=probability)
 
 
 def probabilities(scores: NDArray[np.float32], contract: ModelContract) -> NDArray[np.float64]:
-    """Return float64 (N, classes): the scores of a model that ends in a softmax, else their softmax."""
+    """Return float64 (N, classes): the scores of a model that ends in a softmax, else their softmax.
+
+    Each label's chance is by itself: the score of a Sigmoid, or that of the logit.
+    """
+    if contract.task == "labels":
+        return np.asarray(1 / (1 + np.exp(-label_logits(scores, contract.scores))))
     if contract.scores == "softmax":
         return scores.astype(np.float64)
     return np.exp(log_probabilities(scores, "logits"))
@@ -167,6 +191,7 @@ def predictions(
                     answers=answers[row][0],
                     tied=answers[row][1],
                     compared=None if compared is None else compared[row][0],
+                    task=model.task,
                 )
                 for row, position in enumerate(images)
             ]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from quantize.evaluation.paired import PairedComparison
+from quantize.evaluation.paired_precision import PrecisionComparison
 from quantize.evaluation.summary import EvaluationSummary
+from quantize.models.contract import Task
 from quantize.report.data import FlipsSection
 from quantize.report.models import AccuracySection
 from quantize.report.schema import RunReport
 from quantize.report.table import NAMES, Table
+from quantize.report.task_words import words
 from quantize.report.wording import (
     NOTHING,
     bounds,
@@ -19,6 +22,8 @@ from quantize.report.wording import (
     percent,
     points,
 )
+
+_EFFECT: Mapping[Task, str] = {"one class": "top-1", "yes or no": "the answer", "labels": "having all labels right"}
 
 
 def accuracy_table(report: RunReport) -> Table:
@@ -36,7 +41,8 @@ def accuracy_table(report: RunReport) -> Table:
     if report.criterion.metric == "none":
         notes.append("Scores of this graph mean nothing here (--criterion none): agreement may be chance.")
     elif not data.labelled:
-        notes.append("The images have no labels: agreement with fp32's top-1 decides.")
+        same = words(report.task).same
+        notes.append(f"The images have no labels: agreement with {same} decides.")
     if data.certification:
         notes.append(f"unseen: the {data.certification:,} images that no trial saw; the verdict rests on them.")
     else:
@@ -46,6 +52,8 @@ def accuracy_table(report: RunReport) -> Table:
     if report.input_contract is not None:
         notes.append(report.input_contract.sentence)
     table = accuracy_rows(rows, notes)
+    if not words(report.task).has_top5:
+        return table
     published = tuple(
         (f"{NAMES[figures.role]}, published", percent(figures.top1), percent(figures.top5), NOTHING, NOTHING, NOTHING)
         for figures in report.source.published
@@ -59,35 +67,64 @@ def accuracy_table(report: RunReport) -> Table:
 
 def accuracy_rows(sections: Iterable[tuple[str, AccuracySection]], notes: Iterable[str] = ()) -> Table:
     """Return a row of accuracy and fidelity for each named section."""
+    sections = list(sections)
+    task = words(sections[0][1].evaluation.task)
     return Table(
         "Accuracy",
-        ("model", "top-1", "top-5", "agreement", "ties", "KL"),
+        ("model", task.accuracy, *(("top-5",) if task.has_top5 else ()), "agreement", "ties", "KL"),
         tuple(_accuracy_row(name, section.evaluation) for name, section in sections),
-        (
-            *notes,
-            "Top-1 and top-5: the expectation if ties fall at random. Ties: images whose highest score is shared. "
-            "Agreement: the same top-1 as fp32. KL: mean KL(fp32 || model).",
-        ),
+        (*notes, f"{task.explained} Agreement: {task.agreement}. KL: mean KL(fp32 || model)."),
     )
 
 
 def drop_table(report: RunReport) -> Table | None:
-    """Return each int8 model's paired drop of top-1 with its intervals, or None without labels."""
-    return drop_rows((NAMES[model.role], model.deciding.top1) for model in report.models)
+    """Return each int8 model's paired drop of accuracy with its intervals, or None without labels."""
+    return drop_rows((NAMES[model.role], model.deciding) for model in report.models)
 
 
-def drop_rows(pairs: Iterable[tuple[str, PairedComparison | None]]) -> Table | None:
+def drop_rows(sections: Iterable[tuple[str, AccuracySection]]) -> Table | None:
     """Return a table with a row for each comparison that was made, or None if none was."""
-    rows = tuple(_drop_row(name, paired) for name, paired in pairs if paired is not None)
-    if not rows:
+    sections = list(sections)
+    paired = [(name, section.top1) for name, section in sections if section.top1 is not None]
+    precise = [(name, own) for name, section in sections if (own := section.mean_average_precision) is not None]
+    if precise:
+        return _precision_drops(precise)
+    if not paired:
         return None
+    rows = tuple(_drop_row(name, own) for name, own in paired)
+    accuracy = words(sections[0][1].evaluation.task).accuracy
     return Table(
-        "Top-1 drop against fp32 (positive is worse)",
+        f"{accuracy[0].upper()}{accuracy[1:]} drop against fp32 (positive is worse)",
         ("model", "points", "95 %", "relative", "95 %", "lost/won", "p"),
         rows,
         (
             "Intervals: Tango's and Nam and Blackwelder's score intervals, ties counted as wrong. lost/won: images "
             "that only fp32, or only int8, gets right. p: exact McNemar test.",
+        ),
+    )
+
+
+def _precision_drops(pairs: Sequence[tuple[str, PrecisionComparison]]) -> Table:
+    rows = tuple(
+        (
+            name,
+            percent(paired.candidate_expected),
+            points(paired.drop),
+            bounds(paired.drop_interval.low, paired.drop_interval.high, factor=100),
+            percent(paired.relative_drop),
+            bounds(relative.low, relative.high, factor=100)
+            if (relative := paired.relative_drop_interval) is not None
+            else NOTHING,
+        )
+        for name, paired in pairs
+    )
+    return Table(
+        "mAP drop against fp32 (positive is worse)",
+        ("model", "mAP", "points", "95 %", "relative", "95 %"),
+        rows,
+        (
+            f"mAP is the mean over {pairs[0][1].labels:,} labels. Intervals: a bootstrap over images, both models on "
+            "the same ones.",
         ),
     )
 
@@ -99,7 +136,7 @@ def flips_table(report: RunReport) -> Table | None:
         return None
     return Table(
         "Images that int8 answers differently",
-        ("effect on top-1", "images"),
+        (f"effect on {_EFFECT[report.task]}", "images"),
         tuple((effect, f"{count:,}") for effect, count in flips.effects.items()),
         (
             f"{flips.count:,} of {flips.images:,} images" + (f"; all in {flips.file}." if flips.file else "."),
@@ -125,8 +162,8 @@ def _accuracy_row(name: str, evaluation: EvaluationSummary) -> tuple[str, ...]:
     fidelity = evaluation.fidelity
     return (
         name,
-        percent(evaluation.top1.expected if evaluation.top1 else None),
-        percent(evaluation.top5.expected if evaluation.top5 else None),
+        percent(evaluation.accuracy.expected if evaluation.accuracy else None),
+        *((percent(evaluation.top5.expected if evaluation.top5 else None),) if words(evaluation.task).has_top5 else ()),
         percent(fidelity.agreement if fidelity else None),
         percent(evaluation.tied_share),
         number(fidelity.mean_kl if fidelity else None),

@@ -37,7 +37,7 @@ def benchmark_text(report: BenchmarkReport) -> str:
             if model.preprocessing is not None
         ]
         parts.append(drawn(accuracy_rows(sections, [note, *others])))
-        dropped = drop_rows((name, section.top1) for name, section in sections)
+        dropped = drop_rows(sections)
         parts += [drawn(dropped)] if dropped is not None else []
     if report.latency is not None:
         parts.append("Latency, batch 1\n" + summary(report.latency))

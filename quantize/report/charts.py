@@ -14,6 +14,7 @@ from quantize.report.canvas import COLOURS, DASHES, FAINT, FP32, INK, INT8, LIMI
 from quantize.report.models import LayerErrorSection
 from quantize.report.schema import RunReport
 from quantize.report.table import NAMES
+from quantize.report.task_words import words
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ def accuracy_latency_chart(report: RunReport) -> str | None:
     models = {model.role: _metric(report, model.role) for model in (report.baseline, *report.models)}
     if measurement is None or all(value is None for value in models.values()):
         return None
-    name = "top-1" if metric == "top1" else "agreement with fp32"
+    accuracy = words(report.task).accuracy
+    name = accuracy if metric in ("top1", "map") else "agreement with fp32"
     quiet = {role: latency(measurement, role).quiet_ns / 1e6 for role in models}
     timed = [
         Point(quiet["fp32"] / trial.speedup, trial.metric * 100)
@@ -88,7 +90,7 @@ def pareto(points: Sequence[Point]) -> list[Point]:
 
 
 def _metric(report: RunReport, role: str) -> float | None:
-    if role == "fp32" and report.criterion.metric != "top1":
+    if role == "fp32" and report.criterion.metric not in ("top1", "map"):
         return 1.0
     return report.model(role).selection.metric(report.criterion.metric)
 

@@ -84,8 +84,9 @@ class CriterionSection(Section):
     """The requested accuracy and speed.
 
     Attributes:
-        metric: ``top1`` (expected), ``agreement`` with fp32's top-1 (without labels), or ``none``.
-        relative: Tolerated drop as a fraction of the baseline's top-1.
+        metric: ``top1`` (expected; of a model of one score, the share of right answers), ``map`` (mean average
+            precision of labels), ``agreement`` with fp32 (without labels), or ``none``.
+        relative: Tolerated drop as a fraction of the baseline's accuracy.
         absolute: Tolerated drop as a fraction of 1.
         minimum: Least agreement.
         confidence: The requested confidence; None: the point estimate decides.
@@ -93,7 +94,7 @@ class CriterionSection(Section):
         min_speedup: Least speed-up over fp32; None in earlier reports: none was asked for.
     """
 
-    metric: Literal["top1", "agreement", "none"]
+    metric: Literal["top1", "map", "agreement", "none"]
     relative: float | None
     absolute: float | None
     minimum: float | None

@@ -134,7 +134,7 @@ class FlipSection(Section):
 
     Attributes:
         id: The image.
-        label: Its true class; None without labels.
+        label: Its true class, or its labels; None without labels.
         label_name: That class's name, where names are known.
         baseline: fp32's prediction.
         baseline_name: Its name.
@@ -143,16 +143,17 @@ class FlipSection(Section):
         baseline_margin: fp32's highest score minus the next class's, in the model's unit.
         candidate_margin: The int8 model's.
         candidate_tied: How many classes share the int8 model's highest score (1: no tie).
-        effect: What it does to top-1, ties as wrong; ``unknown`` without labels.
+        effect: What it does to the answer (of labels: to having them all right), ties as wrong; ``unknown`` without
+            labels.
         thumbnail: The picture as the model sees it, a small JPEG in base 64; None beyond the first few.
     """
 
     id: str
-    label: int | None
+    label: int | tuple[int, ...] | None
     label_name: str | None
-    baseline: int
+    baseline: int | tuple[int, ...]
     baseline_name: str | None
-    candidate: int
+    candidate: int | tuple[int, ...]
     candidate_name: str | None
     baseline_margin: float
     candidate_margin: float

@@ -16,7 +16,8 @@ from PIL import Image
 from quantize.data.crops.crops import Crops
 from quantize.data.labels.classes import class_names
 from quantize.evaluation.evaluation import Evaluation
-from quantize.evaluation.flips import Flip, class_drops, flips, significant_drops, write_flips
+from quantize.evaluation.flips import Answer, Flip, class_drops, flips, significant_drops, write_flips
+from quantize.evaluation.label_flips import label_drops, label_flips
 from quantize.report.data import SHOWN_FLIPS, ClassDropSection, FlipSection, FlipsSection
 
 _THUMBNAILS = 48
@@ -39,7 +40,8 @@ def flips_section(
     Raises:
         DataError: The two were not evaluated on the same images.
     """
-    changed = flips(baseline, candidate)
+    of_labels = baseline.task == "labels"
+    changed = label_flips(baseline, candidate) if of_labels else flips(baseline, candidate)
     names = names_of(candidate.classes)
     write_flips(file, changed, names)
     rows = {name: row for row, name in enumerate(crops.ids)}
@@ -49,7 +51,8 @@ def flips_section(
         for flip in changed[:SHOWN_FLIPS]
     )
     effects = dict(sorted(Counter(flip.effect for flip in changed).items()))
-    drops = class_drops(baseline, candidate) if baseline.labelled else ()
+    tested = label_drops if of_labels else class_drops
+    drops = tested(baseline, candidate) if baseline.labelled else ()
     return FlipsSection(
         role=role,
         images=candidate.n,
@@ -87,7 +90,9 @@ def thumbnail(crop: npt.NDArray[np.uint8]) -> str:
 
 
 def _section(flip: Flip, names: Sequence[str] | None, picture: str | None) -> FlipSection:
-    def named(label: int | None) -> str | None:
+    def named(label: Answer | None) -> str | None:
+        if isinstance(label, tuple):
+            return ", ".join(names[one] if names is not None else str(one) for one in label) or "none"
         return names[label] if names is not None and label is not None else None
 
     return FlipSection(

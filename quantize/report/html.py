@@ -27,6 +27,7 @@ from quantize.report.markdown import provenance_facts
 from quantize.report.provenance import replay_sentences
 from quantize.report.schema import RunReport
 from quantize.report.tables import report_tables
+from quantize.report.task_words import words
 from quantize.report.wording import bounded
 
 
@@ -92,6 +93,7 @@ def html(report: RunReport) -> str:
         replay=replay_sentences(report.replay) if report.replay is not None else (),
         tables=report_tables(report),
         charts=charts(report),
+        alike=words(report.task).alike,
         pictured=[flip for flip in (flips.shown if flips is not None else ()) if thumbnail(flip) is not None],
         listed=[flip for flip in (flips.shown if flips is not None else ()) if thumbnail(flip) is None],
         thumbnail=thumbnail,

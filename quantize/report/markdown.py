@@ -11,6 +11,7 @@ from quantize.report.provenance import replay_sentences
 from quantize.report.schema import RunReport
 from quantize.report.table import NAMES, Table
 from quantize.report.tables import report_tables
+from quantize.report.task_words import words
 from quantize.report.wording import megabytes, one_line, percent
 
 _LONGEST = 1000
@@ -51,8 +52,8 @@ def markdown_table(table: Table) -> list[str]:
 def _formats(report: RunReport) -> list[str]:
     lines = []
     if report.formats is not None:
-        agreement = percent(report.formats.agreement)
-        lines += [f"The two formats name the same top-1 on {agreement} of the evaluation images.", ""]
+        alike, agreement = words(report.task).alike, percent(report.formats.agreement)
+        lines += [f"The two formats {alike} on {agreement} of the evaluation images.", ""]
     if report.layer_check is not None:
         lines += [escaped(check_words(report.layer_check)), ""]
     return lines

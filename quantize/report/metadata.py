@@ -38,6 +38,8 @@ def facts(report: RunReport, role: str) -> dict[str, str]:
         "preprocessing": report.preprocessing.model_dump_json(),
         "input_contract": report.input_contract.contract if report.input_contract is not None else None,
         "images": evaluation.n,
+        "task": evaluation.task if evaluation.task != "one class" else None,
+        "mean_average_precision": precision.expected if (precision := evaluation.mean_average_precision) else None,
         "top1": evaluation.top1.expected if evaluation.top1 else None,
         "top5": evaluation.top5.expected if evaluation.top5 else None,
         "agreement": evaluation.fidelity.agreement if evaluation.fidelity else None,

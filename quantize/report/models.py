@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from quantize.evaluation.paired import PairedComparison
+from quantize.evaluation.paired_precision import PrecisionComparison
 from quantize.evaluation.summary import EvaluationSummary
 from quantize.evaluation.verdict import Judgement
 from quantize.report.section import Section
@@ -20,17 +21,24 @@ class AccuracySection(Section):
         top1: Paired with the baseline; None for the baseline itself and without labels.
         top5: The same for top-5; None also where five answers say nothing.
         judgement: Against the criterion; None for the baseline, and where nothing was asked.
+        mean_average_precision: Paired with the baseline, for a model of several labels.
     """
 
     evaluation: EvaluationSummary
     top1: PairedComparison | None = None
     top5: PairedComparison | None = None
     judgement: Judgement | None = None
+    mean_average_precision: PrecisionComparison | None = None
 
-    def metric(self, name: Literal["top1", "agreement", "none"]) -> float | None:
-        """Return top-1 or the agreement with fp32, a fraction; None if it was not measured."""
-        if name == "top1":
-            return self.evaluation.top1.expected if self.evaluation.top1 else None
+    @property
+    def paired(self) -> PairedComparison | PrecisionComparison | None:
+        """Return the comparison of accuracy with the baseline; None for the baseline itself and without labels."""
+        return self.top1 or self.mean_average_precision
+
+    def metric(self, name: Literal["top1", "map", "agreement", "none"]) -> float | None:
+        """Return accuracy or the agreement with fp32, a fraction; None if it was not measured."""
+        if name in ("top1", "map"):
+            return self.evaluation.accuracy.expected if self.evaluation.accuracy else None
         return self.evaluation.fidelity.agreement if self.evaluation.fidelity else None
 
 

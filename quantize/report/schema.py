@@ -10,6 +10,7 @@ from pydantic import model_validator
 from quantize.measurement.machine.resources import Resources
 from quantize.measurement.operators.operator_times import Profile
 from quantize.measurement.timing.measurement import Measurement
+from quantize.models.contract import Task
 from quantize.recipe import EngineName
 from quantize.report.criterion import CriterionSection, Status, VerdictSection
 from quantize.report.data import DataSection, FlipsSection, InputContractSection, PreprocessingSection
@@ -133,6 +134,11 @@ class RunReport(Section):
     @classmethod
     def _under_new_names(cls, values: Any) -> Any:
         return with_new_names(values) if isinstance(values, Mapping) else values
+
+    @property
+    def task(self) -> Task:
+        """Return what the models say of an image."""
+        return self.baseline.selection.evaluation.task
 
     @property
     def measured_on_target(self) -> bool:

@@ -10,6 +10,7 @@ from quantize.report.models import ModelSection
 from quantize.report.schema import EngineSection, RunReport
 from quantize.report.search import CandidateSection, PlacementOptionSection, SearchSection
 from quantize.report.table import Table
+from quantize.report.task_words import words
 from quantize.report.trials import RewriteSection, TrialSection
 from quantize.report.wording import (
     NOTHING,
@@ -46,7 +47,7 @@ def engines_table(report: RunReport) -> Table | None:
     if len(report.engines) > 2:
         others = "The other engines' are in folders named after them."
     searches = "; ".join(_search(engine) for engine in report.engines)
-    metric = "top-1" if report.criterion.metric == "top1" else "agreement"
+    metric, accuracy = _metric(report), words(report.task).accuracy
     return Table(
         "Engines side by side",
         ("model", "criterion", metric, "drop, 95 %", "speed-up, 95 %"),
@@ -55,8 +56,8 @@ def engines_table(report: RunReport) -> Table | None:
             f"Search: {searches}.",
             "* the models of this run: met goes before inconclusive, inconclusive before not met. Among equals the "
             "faster ones, or the nearer to fp32 (KL) where neither are measurably faster; where both miss the "
-            f"criterion, the more accurate ones. {others} Drop: points of top-1 against fp32. All were timed in one "
-            "paired measurement.",
+            f"criterion, the more accurate ones. {others} Drop: points of {accuracy} against fp32. All were timed in "
+            "one paired measurement.",
             _memory(report),
         ),
     )
@@ -81,8 +82,14 @@ def _search(engine: EngineSection) -> str:
     return f"{engine_named(engine.engine).title} took {seconds(engine.seconds)} for {trials}, peak memory {memory}"
 
 
+def _metric(report: RunReport) -> str:
+    """Return what the criterion's metric is called."""
+    accuracy = words(report.task).accuracy
+    return {"top1": accuracy, "map": accuracy, "agreement": "agreement", "none": "metric"}[report.criterion.metric]
+
+
 def _drop(model: ModelSection) -> str:
-    paired = model.deciding.top1
+    paired = model.deciding.paired
     if paired is None:
         return NOTHING
     return f"{points(paired.drop)} {bounds(paired.drop_interval.low, paired.drop_interval.high, factor=100)}"
@@ -103,7 +110,7 @@ def trials_table(report: RunReport) -> Table:
         )
         for trial in report.trials
     )
-    metric = {"top1": "top-1", "agreement": "agreement", "none": "metric"}[report.criterion.metric]
+    metric = _metric(report)
     return Table(
         "Trials",
         ("trial", "recipe", metric, "agreement", "ops in int8", "time", "criterion"),

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from quantize.measurement.timing.measurement import speedups
+from quantize.models.contract import Task
 from quantize.report.canvas import COLOURS, DASHES, INK, MARKERS, drawing, label
 from quantize.report.html import page
 from quantize.report.schema import RunReport
 from quantize.report.table import NAMES, Table
+from quantize.report.task_words import words
 from quantize.report.wording import megabytes, percent, points, times
 
 _ROLES = ("int8", "qdq")
@@ -23,8 +25,9 @@ class TrendEntry:
         run: As the user named it.
         created: When it was made, UTC, ISO 8601.
         commit: The tool's commit, or None.
-        drop: Top-1 drop, a fraction; None without labels.
-        agreement: With fp32's top-1, a fraction.
+        drop: Drop of accuracy, a fraction; None without labels.
+        agreement: With fp32, a fraction.
+        task: What the model says of an image.
         speedup: Over fp32; None if nothing was measured.
         size: In bytes.
         cpu: The processor; None if nothing was measured.
@@ -40,6 +43,7 @@ class TrendEntry:
     size: dict[str, int]
     cpu: str | None
     verdict: str
+    task: Task = "one class"
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ def trend_table(trend: Trend) -> Table:
                     entry.verdict,
                 )
             )
-    columns = ("run", "date", "commit", "top-1 drop", "agreement", "speed-up", "size", "verdict")
+    columns = ("run", "date", "commit", f"{_accuracy(trend)} drop", "agreement", "speed-up", "size", "verdict")
     notes = ("Drop: percentage points lost against fp32 in the same run.", *trend.notes)
     return Table("Trend", columns, tuple(rows), notes)
 
@@ -88,7 +92,7 @@ def trend_chart(trend: Trend) -> str:
     """Return three charts above each other as SVG: drop (or agreement), speed-up, size, by run."""
     entries = trend.entries
     labelled = any(value is not None for entry in entries for value in entry.drop.values())
-    first = "top-1 drop\n[points]" if labelled else "agreement\n[%]"
+    first = f"{_accuracy(trend)} drop\n[points]" if labelled else "agreement\n[%]"
     with drawing("Accuracy, speed-up and size over the runs", width=5.2, height=5.4) as chart:
         charts = chart.figure.subplots(3, 1, sharex=True)
         for axes, name in zip(charts, (first, "speed-up\n[times fp32]", "size\n[MB]"), strict=True):
@@ -114,6 +118,12 @@ def trend_chart(trend: Trend) -> str:
     return chart.svg
 
 
+def _accuracy(trend: Trend) -> str:
+    """Return what accuracy is called where all runs are of one task."""
+    tasks = {entry.task for entry in trend.entries}
+    return words(tasks.pop()).accuracy if len(tasks) == 1 else "accuracy"
+
+
 def trend_html(trend: Trend) -> str:
     """Return the trend as one self-contained page."""
     return page("trend.html.jinja", title="Trend", table=trend_table(trend), chart=trend_chart(trend))
@@ -126,7 +136,7 @@ def _entry(name: str, report: RunReport) -> TrendEntry:
         run=name,
         created=report.provenance.created,
         commit=report.provenance.tool.git_commit,
-        drop={role: model.deciding.top1.drop if model.deciding.top1 else None for role, model in roles.items()},
+        drop={role: model.deciding.paired.drop if model.deciding.paired else None for role, model in roles.items()},
         agreement={
             role: fidelity.agreement if (fidelity := model.deciding.evaluation.fidelity) else None
             for role, model in roles.items()
@@ -135,4 +145,5 @@ def _entry(name: str, report: RunReport) -> TrendEntry:
         size={role: model.bytes for role, model in roles.items()},
         cpu=report.measurement.environment.cpu_model if report.measurement else None,
         verdict=report.verdict.brief,
+        task=report.task,
     )

@@ -11,6 +11,7 @@ from quantize.recipe import EngineName
 from quantize.report.criterion import SpeedVerdict, Status
 from quantize.report.models import ModelSection
 from quantize.report.search import LostSection, PlacementSection
+from quantize.report.task_words import TaskWords, words
 from quantize.report.trials import ChosenSection
 from quantize.report.wording import bounds, percent, times
 
@@ -107,7 +108,8 @@ def accuracy_sentence(model: ModelSection) -> str | None:
     deciding = judgement.deciding
     name, images = _NAMES[model.role], model.deciding.evaluation.n
     unseen = " that no trial saw" if model.certification is not None else ""
-    sentence = f"{name} {_measured(deciding)} on {images:,} images{unseen}: {deciding.outcome}"
+    task = words(model.deciding.evaluation.task)
+    sentence = f"{name} {_measured(deciding, task)} on {images:,} images{unseen}: {deciding.outcome}"
     if deciding.confidence is not None:
         sentence += f" at {percent(deciding.confidence, 0)} confidence"
     else:
@@ -116,13 +118,15 @@ def accuracy_sentence(model: ModelSection) -> str | None:
     return sentence + (f" (about {needed:,} images would settle it)." if needed else ".")
 
 
-def _measured(verdict: Verdict) -> str:
+def _measured(verdict: Verdict, task: TaskWords) -> str:
     tolerance, change = verdict.tolerance, "loses" if verdict.estimate >= 0 else "gains"
     if tolerance.measure == "agreement":
-        return f"has fp32's top-1 on {percent(verdict.estimate)} (at least {percent(tolerance.value, 1)} asked)"
+        return f"has {task.same} on {percent(verdict.estimate)} (at least {percent(tolerance.value, 1)} asked)"
     if tolerance.measure == "relative":
-        return f"{change} {percent(abs(verdict.estimate))} of fp32's top-1 (may lose {percent(tolerance.value)})"
-    return f"{change} {abs(verdict.estimate) * 100:.2f} points of top-1 (may lose {tolerance.value * 100:.2f} points)"
+        lost, allowed = percent(abs(verdict.estimate)), percent(tolerance.value)
+        return f"{change} {lost} of fp32's {task.accuracy} (may lose {allowed})"
+    lost, allowed = f"{abs(verdict.estimate) * 100:.2f} points", f"{tolerance.value * 100:.2f} points"
+    return f"{change} {lost} of {task.accuracy} (may lose {allowed})"
 
 
 def tolerance_sentence(worth: float, model: ModelSection) -> str:

@@ -128,8 +128,8 @@ def _role(context: Context) -> Role:
 
 def _accuracy(side: _Side) -> float:
     evaluation = side.settled.judged.models[0].deciding.evaluation
-    if evaluation.top1 is not None:
-        return evaluation.top1.expected
+    if evaluation.accuracy is not None:
+        return evaluation.accuracy.expected
     return evaluation.fidelity.agreement if evaluation.fidelity is not None else 0.0
 
 

@@ -13,6 +13,7 @@ from quantize.data.preprocessing import Preprocessing
 from quantize.evaluation.evaluate import evaluate
 from quantize.evaluation.evaluation import Evaluation
 from quantize.evaluation.paired import compare
+from quantize.evaluation.paired_precision import compare_precision
 from quantize.evaluation.scores import ScoreStore
 from quantize.evaluation.summary import summarize
 from quantize.evaluation.verdict import Judgement, judge
@@ -105,13 +106,13 @@ class Evaluator:
 
 
 def metric_of(evaluation: Evaluation, criterion: Criterion) -> float:
-    """Return the criterion's metric, a fraction: expected top-1, or agreement with fp32's top-1.
+    """Return the criterion's metric, a fraction: accuracy, or agreement with fp32.
 
     Raises:
         ValueError: Agreement of the baseline with itself was asked for, or the criterion measures nothing.
     """
-    if criterion.metric == "top1":
-        return evaluation.top_k(1).expected
+    if criterion.metric == evaluation.metric:
+        return evaluation.accuracy
     if criterion.metric == "agreement" and evaluation.fidelity is not None:
         return evaluation.fidelity.agreement
     raise ValueError(f"no metric '{criterion.metric}' in this evaluation")
@@ -127,6 +128,14 @@ def candidate_accuracy(
 ) -> AccuracySection:
     """Return a candidate's figures, paired with the baseline's on the same images."""
     labelled = baseline.labelled
+    if labelled and baseline.metric == "map":
+        paired = compare_precision(baseline, candidate, seed=seed)
+        judged = candidate.fidelity if criterion.metric == "agreement" else paired
+        return AccuracySection(
+            evaluation=summarize(candidate),
+            mean_average_precision=paired,
+            judgement=None if criterion.metric == "none" or judged is None else judge(judged, criterion),
+        )
     return AccuracySection(
         evaluation=summarize(candidate),
         top1=compare(baseline, candidate, k=1, seed=seed) if labelled else None,

@@ -10,12 +10,15 @@ import numpy as np
 import onnx
 
 from quantize.data.batches import Batches
+from quantize.evaluation.fidelity import fidelity_of
 from quantize.evaluation.inference import open_scores, scores_of
+from quantize.evaluation.label_outcomes import threshold
+from quantize.evaluation.outcomes import Floats, Scores
 from quantize.formats.exact import with_unsigned_weights
 from quantize.formats.float_weights import guard_float_layers
 from quantize.formats.saturation import saturating_layers
 from quantize.graph.nodes import all_nodes
-from quantize.models.artifact import ModelArtifact, save_model
+from quantize.models.artifact import ModelArtifact, ModelContract, save_model
 from quantize.models.ending import Ending
 from quantize.models.given_form import GivenForm
 from quantize.models.session import open_session
@@ -91,7 +94,7 @@ def write_pair(
 
 
 def compare_formats(pair: Pair, batches: Batches, *, threads: int) -> FormatsSection:
-    """Run both files on the same images and return how far they agree: 99.5 % of the images' top-1 is required.
+    """Run both files on the same images and return how far they agree: the same answer on 99.5 % is required.
 
     What is compared is the graphs: neither saturates, whatever this CPU would make of them.
     """
@@ -99,14 +102,21 @@ def compare_formats(pair: Pair, batches: Batches, *, threads: int) -> FormatsSec
     agreed, seen, largest = 0.0, 0, 0.0
     for batch in batches:
         first, second = (scores_of(session, contract, batch.images) for session, contract in sessions)
-        top_first, top_second = (scores == scores.max(axis=1, keepdims=True) for scores in (first, second))
-        both = (top_first & top_second).sum(axis=1)
-        # Where ties fall the same way, identical scores agree for certain, whatever their ties.
-        chance = both / (top_first.sum(axis=1) * top_second.sum(axis=1))
-        agreed += float(np.where((top_first == top_second).all(axis=1), 1.0, chance).sum())
+        agreed += float(_alike(first, second, pair.int8.contract).sum())
         seen += len(first)
         largest = max(largest, float(np.abs(first - second).max()))
     return FormatsSection(agreement=agreed / seen, required=REQUIRED_AGREEMENT, largest_difference=largest)
+
+
+def _alike(first: Scores, second: Scores, contract: ModelContract) -> Floats:
+    """Return float64 (N,), the chance that two models say the same; scores that tie the same way do for certain."""
+    agreements = fidelity_of(first, second, contract.scores, contract.task).agreements
+    if contract.task == "labels":
+        middle = threshold(contract.scores)
+        same = np.sign(first - middle) == np.sign(second - middle)
+    else:
+        same = (first == first.max(axis=1, keepdims=True)) == (second == second.max(axis=1, keepdims=True))
+    return np.where(same.all(axis=1), 1.0, agreements)
 
 
 def op_counts(path: Path) -> dict[str, int]:

@@ -88,7 +88,10 @@ def read_inputs(request: RunRequest, stages: Stages) -> Inputs:
         refuse_unsuitable(
             taken.model, where, score_output=config.model.score_output
         )  # before what only a suitable model could be asked
-        listed = open_images(request.data, request.labels, classes=source.contract.classes)
+        contract = source.contract
+        listed = open_images(
+            request.data, request.labels, classes=contract.classes, several=contract.may_have_several_labels
+        )
         entry = catalog_entry_for(source.proto())
         preprocessing = preprocessing_for(source, config.preprocessing, entry)
         return Inputs(folder, source, entry, listed, preprocessing, taken)
@@ -124,6 +127,7 @@ def prepare_run(
             opset=13,
             score_output=config.model.score_output,
             model=inputs.taken.model,
+            of_labels=inputs.listed.label_count is not None,
         )
     for note in clean.notes:
         _LOG.info("note: %s", note)
@@ -201,8 +205,8 @@ def checked_criterion(context: Prepared, selection: Evaluator) -> Criterion:
             progress=context.progress,
         )
         refuse_chance(baseline, asked_for=context.images.preprocessing.preset, fits=fits)
-    expected = baseline.top_k(1).expected if baseline.labelled else None
-    return context.config.tuning.accuracy_criterion.criterion(expected, asked=asks)
+    expected = baseline.accuracy if baseline.labelled else None
+    return context.config.tuning.accuracy_criterion.criterion(expected, asked=asks, metric=baseline.metric)
 
 
 def _require_same_inputs(report: RunReport, source: ModelArtifact, calibration_fingerprint: str) -> None:

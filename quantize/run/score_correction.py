@@ -13,9 +13,10 @@ from onnx import ModelProto
 from quantize.data.batches import Batches
 from quantize.engines.native.builder.scores import corrected_scores, logits, logits_tensor, mean_shift
 from quantize.evaluation.fidelity import fidelity_of
+from quantize.evaluation.inference import by_class
 from quantize.formats import canonical, to_qdq, to_qlinear
 from quantize.graph.nodes import LINEAR, default_opset
-from quantize.models.artifact import ModelArtifact
+from quantize.models.artifact import ModelArtifact, ModelContract
 from quantize.models.input_form import in_form
 from quantize.rewrites import Rewritten
 
@@ -56,7 +57,7 @@ def with_corrected_scores(
         return (in_form(fp32.contract, batch.images) for batch in calibration)
 
     reference, own = logits(fp32.proto(), images()), logits(model, images())
-    if good_enough is not None and not _pays(reference, own):
+    if good_enough is not None and not _pays(reference, own, fp32.contract):
         return None
     corrected = corrected_scores(model, reference, own)
     qlinear = to_qlinear(corrected, opset=default_opset(rewritten.qlinear))
@@ -65,16 +66,17 @@ def with_corrected_scores(
     return replace(rewritten, qlinear=qlinear, qdq=to_qdq(corrected, opset=default_opset(rewritten.qdq)))
 
 
-def _pays(reference: Floats, own: Floats) -> bool:
+def _pays(reference: Floats, own: Floats, contract: ModelContract) -> bool:
     """Return whether each half's mean error brings the other half closer to fp32, by mean KL."""
     before, after = 0.0, 0.0
     for made, judged in ((slice(0, None, 2), slice(1, None, 2)), (slice(1, None, 2), slice(0, None, 2))):
-        shift = mean_shift(reference[made], own[made])
-        before += _divergence(reference[judged], own[judged])
-        after += _divergence(reference[judged], (own[judged] + shift).astype(np.float32))
+        shift = mean_shift(reference[made], own[made], by_class=contract.task != "one class")
+        before += _divergence(reference[judged], own[judged], contract)
+        after += _divergence(reference[judged], (own[judged] + shift).astype(np.float32), contract)
     return after < before
 
 
-def _divergence(reference: Floats, own: Floats) -> float:
-    count = len(reference)
-    return float(fidelity_of(reference.reshape(count, -1), own.reshape(count, -1), "logits").divergences.sum())
+def _divergence(reference: Floats, own: Floats, contract: ModelContract) -> float:
+    before = replace(contract, scores="logits")
+    first, second = (by_class(scores.reshape(len(scores), -1), before) for scores in (reference, own))
+    return float(fidelity_of(first, second, before.scores, before.task).divergences.sum())

@@ -14,6 +14,7 @@ from quantize.report.models import FormatsSection, ModelSection, Role
 from quantize.report.provenance import ReplaySection
 from quantize.report.schema import RunReport
 from quantize.report.scores import ScoresSection
+from quantize.report.task_words import words
 from quantize.report.trials import ChosenSection
 from quantize.report.verdict_words import (
     Facts,
@@ -67,7 +68,8 @@ def verdict_section(
     agree = formats is None or formats.agreement >= formats.required
     if formats is not None and not agree:
         reasons.append(
-            f"The two formats disagree: the same top-1 on {percent(formats.agreement)} of the images, "
+            f"The two formats disagree: they {words(models[0].deciding.evaluation.task).alike} on "
+            f"{percent(formats.agreement)} of the images, "
             f"{percent(formats.required, 1)} are required."
         )
     if scores is not None:
@@ -202,4 +204,4 @@ def _tolerance_images(models: Sequence[ModelSection]) -> float | None:
         return (1 - tolerance.value) * images
     if tolerance.measure == "points":
         return tolerance.value * images
-    return None if section.top1 is None else tolerance.value * section.top1.baseline_expected * images
+    return None if section.paired is None else tolerance.value * section.paired.baseline_expected * images

@@ -25,7 +25,7 @@ def test_every_preset_is_tried_and_the_best_comes_first(colour_images: tuple[Pat
     assert {other.preset for other in others} == set(PRESETS) - {"caffe"}
     for other in others:
         assert (other.images, other.believable) == (96, False)
-        assert best.top1 > 0.95 > other.top1
+        assert best.accuracy > 0.95 > other.accuracy
 
 
 def refusal(made: Making, asked_for: str | None, *fits: PresetFit) -> str:

@@ -88,7 +88,7 @@ def _with_label_file(name: str, locators: Mapping[str, Locator], listing: Listin
     content = listing.source.read(locators[name])
     _, notes = images_only(other for other in locators if other != name)
     listing = replace(listing, notes=(*notes, f"labels come from {name} in the archive"))
-    lines = read_label_file(path, data.classes, problems, content=content)
+    lines = read_label_file(path, data.classes, problems, content=content, several=data.several)
     return join_labels(listing, lines, path, data.classes, problems)
 
 

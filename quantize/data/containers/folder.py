@@ -91,7 +91,7 @@ def open_folder(folder: Path, data: NamedData) -> ImageSet:
     if find_devkit(data.label_path) is not None:
         return label_images(folder_listing(folder, images_only(list_files(folder, below=True))[0]), data)
     problems = Problems()
-    lines = read_label_file(data.label_path, data.classes, problems)
+    lines = read_label_file(data.label_path, data.classes, problems, several=data.several)
     wanted = {line.name for line in lines}
     names = set(list_files(folder, sorted({"", *map(posixpath.dirname, wanted)})))
     if not wanted <= names:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -32,7 +33,12 @@ _NUMBER = re.compile(r"[-_.]?[0-9]+(-of-[0-9]+)?(-[0-9a-f]{16})?$")
 
 
 def open_images(
-    data_path: Path, label_path: Path | None, *, classes: int | None, progress: Progress = silent
+    data_path: Path,
+    label_path: Path | None,
+    *,
+    classes: int | None,
+    several: bool | None = False,
+    progress: Progress = silent,
 ) -> ImageSet:
     """Return the images of a data set and their labels; nothing is unpacked, and nothing decoded yet.
 
@@ -43,15 +49,20 @@ def open_images(
         label_path: A label file with a line ``name label`` for each image, or ILSVRC2012's devkit (folder, archive or
             ground truth file). None: the labels are those of the container, where it has any.
         classes: The model's number of classes, which labels must be below; None if it is not known.
+        several: Whether an image may have several labels, ``name label label ...``; None: the label file shows it.
         progress: Called with the number of archive members listed; the total is not known.
 
     Raises:
         DataError: A path, an image or a label is missing or wrong: file, line, the first ten and the count.
     """
-    data = NamedData(str(data_path), label_path, classes, progress)
+    data = NamedData(str(data_path), label_path, classes, several, progress)
     flat = data_path.is_dir() and bool(images_only(list_files(data_path))[0])
     files = () if flat else _container_files(data_path)
-    return CONTAINERS[files[0].suffix](files, data) if files else open_folder(data_path, data)
+    images = CONTAINERS[files[0].suffix](files, data) if files else open_folder(data_path, data)
+    if not images.labelled or not (several or any(isinstance(record.label, tuple) for record in images.records)):
+        return images
+    highest = max((label for record in images.records for label in record.labels), default=0)
+    return replace(images, label_count=classes or highest + 1)
 
 
 def _container_files(data_path: Path) -> tuple[Path, ...]:

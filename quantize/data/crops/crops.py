@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +36,8 @@ class Crops:
 
     Attributes:
         ids: The images' names.
-        labels: (N,) int64, or None if the data has no labels.
+        labels: (N,) int64; where images may have several, (N, labels) uint8, 1 for those that they have; None if the
+            data has no labels.
         array: (N, H, W, C) uint8, RGB or grey; indexing reads only the requested rows of a memory-mapped file.
         digests: SHA-256 of each crop's bytes.
         crop_fingerprint: Of the preprocessing that made them.
@@ -43,7 +45,7 @@ class Crops:
     """
 
     ids: tuple[str, ...]
-    labels: npt.NDArray[np.int64] | None
+    labels: npt.NDArray[Any] | None
     array: CropRows
     digests: tuple[str, ...]
     crop_fingerprint: str
@@ -130,12 +132,21 @@ def crop_images(
     good = [row for row, digest in enumerate(digests) if digest is not None]
     return Crops(
         ids=tuple(images.records[row].id for row in good),
-        labels=np.array([images.records[row].label for row in good], dtype=np.int64) if images.labelled else None,
+        labels=_labels(images, good) if images.labelled else None,
         array=CropRows(crops, np.array(good, dtype=np.int64)),
         digests=tuple(digest for digest in digests if digest is not None),
         crop_fingerprint=preprocessing.crop_fingerprint,
         skipped=tuple(Skipped(images.records[row].id, reason) for row, reason in sorted(reasons.items())),
     )
+
+
+def _labels(images: ImageSet, rows: Sequence[int]) -> npt.NDArray[Any]:
+    if images.label_count is None:
+        return np.array([images.records[row].label for row in rows], dtype=np.int64)
+    given = np.zeros((len(rows), images.label_count), np.uint8)
+    for place, row in enumerate(rows):
+        given[place, list(images.records[row].labels)] = 1
+    return given
 
 
 def _refuse_unreadable(images: ImageSet, reasons: Mapping[int, str], *, skip_unreadable: bool) -> None:

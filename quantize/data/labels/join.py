@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
-from quantize.data.image_set import ImageSet, Listing, NamedData, is_image_name
+from quantize.data.image_set import ImageSet, Label, Listing, NamedData, is_image_name
 from quantize.data.labels.devkit import find_devkit
 from quantize.data.labels.label_file import LabelLine, read_label_file
 from quantize.data.problems import Problems
@@ -23,7 +23,10 @@ def label_images(listing: Listing, data: NamedData) -> ImageSet:
     problems = Problems()
     devkit = find_devkit(data.label_path)
     if devkit is None:
-        lines, label_path = read_label_file(data.label_path, data.classes, problems), data.label_path
+        lines, label_path = (
+            read_label_file(data.label_path, data.classes, problems, several=data.several),
+            data.label_path,
+        )
     else:
         lines, label_path = devkit.label_lines(list(listing.locators), problems), devkit.place
     return join_labels(listing, lines, label_path, data.classes, problems)
@@ -50,7 +53,7 @@ def join_labels(
     by_last_part: dict[str, list[str]] = defaultdict(list)
     for name in listing.locators:
         by_last_part[posixpath.basename(name)].append(name)
-    labels: dict[str, int] = {}
+    labels: dict[str, Label] = {}
     first_lines: dict[str, int] = {}
     moved = 0
     for line in lines:
@@ -100,7 +103,7 @@ def _range(classes: int | None) -> str:
 
 
 def _advice(lines: Sequence[LabelLine], classes: int | None) -> str | None:
-    labels = {line.label for line in lines}
+    labels = {label for line in lines for label in (line.label if isinstance(line.label, tuple) else (line.label,))}
     if classes is not None and labels and min(labels) == 1 and max(labels) == classes:
         return (
             "the labels count from 1; subtract 1 (the devkit's own order needs its meta.mat: name the devkit's folder)"

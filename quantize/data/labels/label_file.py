@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from quantize.data.image_set import Label, is_image_name
 from quantize.data.problems import Problems
 from quantize.errors import DataError
 
@@ -48,31 +50,73 @@ _LARGEST = 2**31 - 1
 
 @dataclass(frozen=True)
 class LabelLine:
-    """One image's label, and the line that gives it."""
+    """One image's class or labels, and the line that gives it."""
 
     name: str
-    label: int
+    label: Label
     line: int
 
 
 def read_label_file(
-    path: Path, classes: int | None, problems: Problems, *, content: bytes | None = None
+    path: Path,
+    classes: int | None,
+    problems: Problems,
+    *,
+    content: bytes | None = None,
+    several: bool | None = False,
 ) -> list[LabelLine]:
     """Return the lines of a label file; the last word of a line is the label, the rest is the name.
 
-    Names may hold spaces; words are parted by any white space; blank lines are passed over.
+    Names may hold spaces; words are parted by any white space; blank lines are passed over. Where an image may have
+    several labels, all integers at the end are its labels: none of them behind a name alone.
 
     Args:
         path: The file, UTF-8.
         classes: The model's number of classes: labels are 0 to ``classes`` - 1. None: any label from 0.
         problems: Takes a line without a label, a label that is no integer or out of range.
         content: Its bytes where it lies in an archive; None: they are read.
+        several: Whether an image may have several labels; None: it may where a line has several behind the name of an
+            image.
 
     Raises:
         DataError: The file cannot be read, is no text, or has no lines.
     """
     what = "label file"
     texts = read_lines(path, what) if content is None else decoded_lines(content, what, path)
+    if several is None:
+        several = any(len(labels) > 1 and is_image_name(name) for name, labels in map(_name_and_labels, texts))
+    lines = _lines_of_sets(path, texts, classes, problems) if several else _lines(path, texts, classes, problems)
+    if not lines and not problems:
+        raise DataError("the label file is empty", where=str(path), expected="a line `name label` for each image")
+    return lines
+
+
+def _name_and_labels(text: str) -> tuple[str, tuple[str, ...]]:
+    """Return what stands before the integers at the end of a line, and those."""
+    name, labels = text.strip(), []
+    while len(words := name.rsplit(None, 1)) == 2 and _INTEGER.fullmatch(words[1]):
+        name = words[0].strip()
+        labels.append(words[1])
+    return name, tuple(reversed(labels))
+
+
+def _lines_of_sets(path: Path, texts: Sequence[str], classes: int | None, problems: Problems) -> list[LabelLine]:
+    lines = []
+    last = _LARGEST if classes is None else classes - 1
+    for number, text in enumerate(texts, start=1):
+        name, labels = _name_and_labels(text)
+        if not name:
+            continue
+        values = tuple(dict.fromkeys(int(label) for label in labels))
+        wrong = [value for value in values if not 0 <= value <= last]
+        if wrong:
+            listed = ", ".join(map(str, wrong))
+            problems.add(number, f"{path}:{number}", f"labels of {name!r} that are not in 0 to {last}: {listed}")
+        lines.append(LabelLine(posixpath.normpath(name), values, number))
+    return lines
+
+
+def _lines(path: Path, texts: Sequence[str], classes: int | None, problems: Problems) -> list[LabelLine]:
     lines: list[LabelLine] = []
     for number, text in enumerate(texts, start=1):
         words = text.rsplit(None, 1)
@@ -91,6 +135,4 @@ def read_label_file(
         if not 0 <= value <= last:
             problems.add(number, where, f"the label {value} of {name!r} is not in 0 to {last}")
         lines.append(LabelLine(posixpath.normpath(name), value, number))
-    if not lines and not problems:
-        raise DataError("the label file is empty", where=str(path), expected="a line `name label` for each image")
     return lines

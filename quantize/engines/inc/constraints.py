@@ -51,9 +51,21 @@ def op_name_dict(settings: IncSettings, model: ModelProto) -> OpDictionary:
     names.update((name, _lists(constraint)) for name, constraint in settings.op_wise.items())
     head = [(node.name, node.op_type) for node in graph.node if node.op_type in _FLOAT_HEAD_TYPES]
     head += [(name, "Add") for name in _score_bias_names(graph)]
+    head += [(name, "Sigmoid") for name in _score_sigmoids(graph)]
     for name, op_type in head:
         if not _gives_dtype(settings.op_wise, name) and not _gives_dtype(settings.optype_wise, op_type):
             names[re.escape(name)] = _lists(_FLOAT)
+    return names
+
+
+def _score_sigmoids(graph: GraphProto) -> list[str]:
+    """Return the Sigmoid that gives the scores: in int8 it has 256 levels. One inside the network may be quantized."""
+    view = Graph.of(graph)
+    names, node = [], view.producer(view.outputs[0])
+    while node is not None and node.op_type in SCORE_KEEPING:
+        if node.op_type == "Sigmoid":
+            names.append(node.name)
+        node = view.producer(node.input[0])
     return names
 
 

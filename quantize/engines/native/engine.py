@@ -13,8 +13,9 @@ from onnx import ModelProto
 from quantize.engines.engine import EngineSearch
 from quantize.engines.native.builder.builder import source_graph
 from quantize.engines.native.constraints import constrained_recipe, range_rule
+from quantize.engines.native.search.candidates import Judge
 from quantize.engines.native.search.latency_table import PairedLatency
-from quantize.engines.native.search.race import RaceJudge, accept
+from quantize.engines.native.search.race import RaceJudge, WholeJudge, accept
 from quantize.engines.native.search.result import SearchResult
 from quantize.engines.native.search.search import Search
 from quantize.engines.native.search.settings import SearchSettings
@@ -99,7 +100,7 @@ class NativeSearch:
             task.model,
             self._settings,
             task.calibration,
-            judge=accept if criterion.metric == "none" else self._race(seed),
+            judge=self._judge(seed),
             measure=self._measure,
             profile=self._profile,
             journal=task.journal,
@@ -109,8 +110,12 @@ class NativeSearch:
             progress=task.progress,
         )
 
-    def _race(self, seed: int) -> RaceJudge:
-        callbacks = self._task.callbacks
+    def _judge(self, seed: int) -> Judge:
+        callbacks, criterion = self._task.callbacks, self._task.criterion
+        if criterion.metric == "none":
+            return accept
+        if criterion.metric == "map":
+            return WholeJudge(criterion, callbacks.evaluate, callbacks.baseline().n)
         return RaceJudge(self._task.criterion, callbacks.baseline(), callbacks.evaluate_some, seed=seed)
 
     def _measure(self, candidate: ModelArtifact, baseline: ModelArtifact, beside: float | None) -> PairedLatency:

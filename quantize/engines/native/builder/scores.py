@@ -23,6 +23,7 @@ from quantize.calibration.exposure import with_outputs
 from quantize.formats.exact import open_exact_session
 from quantize.graph.nodes import RESHAPING, replace_all
 from quantize.graph.view import Graph
+from quantize.models.contract import model_contract
 from quantize.models.input_form import filled
 
 Floats = npt.NDArray[np.float32]
@@ -39,7 +40,7 @@ def corrected_scores(candidate: onnx.ModelProto, reference: Floats, own: Floats)
         reference: float32 (N, ...), the fp32 model's logits on N images, see ``logits``.
         own: float32 (N, ...), the candidate's on the same images.
     """
-    shift = mean_shift(reference, own)
+    shift = mean_shift(reference, own, by_class=model_contract(candidate).task != "one class")
     result = onnx.ModelProto()
     result.CopyFrom(candidate)
     tensor = logits_tensor(result)
@@ -60,26 +61,29 @@ def corrected_scores(candidate: onnx.ModelProto, reference: Floats, own: Floats)
     return result
 
 
-def mean_shift(reference: Floats, own: Floats) -> npt.NDArray[np.float64]:
+def mean_shift(reference: Floats, own: Floats, *, by_class: bool = False) -> npt.NDArray[np.float64]:
     """Return what to add to each class' logit, float64 (1, ...): the mean difference, shrunk by its uncertainty.
 
     Args:
         reference: float32 (N, ...), logits of the fp32 model.
         own: float32 (N, ...), logits of the candidate.
+        by_class: Whether each logit says something by itself, as behind a Sigmoid, or only beside the others.
     """
     differences = reference.astype(np.float64) - own
     shift: npt.NDArray[np.float64] = differences.mean(axis=0, keepdims=True)
     if len(differences) < 2:
         return shift
     # The same number added to all logits changes no probability; only what differs between classes counts.
-    contrasts = differences - differences.mean(axis=tuple(range(1, differences.ndim)), keepdims=True)
+    contrasts = differences
+    if not by_class:
+        contrasts = differences - differences.mean(axis=tuple(range(1, differences.ndim)), keepdims=True)
     size = float(np.square(contrasts.mean(axis=0)).sum())
     chance = float(contrasts.var(axis=0, ddof=1).sum()) / len(contrasts)
     return shift * max(0.0, 1.0 - chance / size) if size > 0.0 else shift
 
 
 def logits(model: onnx.ModelProto, images: Iterable[Floats], threads: int = 1) -> Floats:
-    """Return float32 (N, ...), what the model's Softmax takes, or its scores if it has no Softmax.
+    """Return float32 (N, ...), what the model's Softmax or Sigmoid takes, or its scores if it has none.
 
     Args:
         model: The fp32 model or a candidate.
@@ -112,12 +116,12 @@ def _of_size(size: int, batches: Iterable[Floats]) -> Iterator[Floats]:
 
 
 def logits_tensor(model: onnx.ModelProto) -> str:
-    """Return the tensor that the last Softmax takes, or the model's output without one."""
+    """Return the tensor that the last Softmax or Sigmoid takes, or the model's output without one."""
     graph = Graph.of(model)
     output = graph.outputs[0]
     tensor = output
     while (node := graph.producer(tensor)) is not None:
-        if node.op_type == "Softmax":
+        if node.op_type in ("Softmax", "Sigmoid"):
             return str(node.input[0])
         if node.op_type not in RESHAPING:
             break

@@ -22,6 +22,25 @@ def accept(_: ModelArtifact) -> Judgement:
     return Judgement(metric=None, met=True, images=0, total=0)
 
 
+class WholeJudge:
+    """Evaluates candidates on all images: a mean average precision is no mean over images, which a race needs."""
+
+    def __init__(self, criterion: Criterion, evaluate: Callable[[ModelArtifact], float], images: int) -> None:
+        """Set up.
+
+        Args:
+            criterion: What passes.
+            evaluate: Returns a candidate's metric on all images.
+            images: How many these are.
+        """
+        self._criterion, self._evaluate, self._images = criterion, evaluate, images
+
+    def __call__(self, candidate: ModelArtifact) -> Judgement:
+        """Return how a candidate does."""
+        metric = self._evaluate(candidate)
+        return Judgement(metric=metric, met=self._criterion.met(metric), images=self._images, total=self._images)
+
+
 class RaceJudge:
     """Evaluates candidates until their verdict is certain, or the images are used up."""
 
@@ -78,7 +97,7 @@ class RaceJudge:
 
 def _chances(evaluation: Evaluation) -> npt.NDArray[np.float64]:
     """Return every image's chance of a right top-1 answer if ties fall at random."""
-    rank, ties = evaluation.outcomes.rank, evaluation.outcomes.ties
+    rank, ties = evaluation.by_class.rank, evaluation.by_class.ties
     if rank is None or ties is None:
         raise ValueError("top-1 needs labels")
     return np.where(rank == 0, 1.0 / (1.0 + ties), 0.0)

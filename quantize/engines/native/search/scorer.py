@@ -19,10 +19,9 @@ from quantize.engines.native.search.recipe_choice import IsHopeless
 from quantize.engines.native.search.search_journal import SearchJournal
 from quantize.engines.native.search.source_graph import Part, images_of
 from quantize.evaluation.fidelity import Fidelity, fidelity_of
-from quantize.evaluation.inference import scores_of
+from quantize.evaluation.inference import by_class, scores_of
 from quantize.formats.exact import with_unsigned_weights
 from quantize.models.artifact import ModelArtifact
-from quantize.models.contract import score_kind
 from quantize.models.session import NOT_RUN, open_session
 from quantize.provenance import fingerprint
 from quantize.recipe import Recipe
@@ -54,7 +53,7 @@ class Scorer:
         fixed = model.contract.fixed_batch or 1
         self._micro_batch = -(-_MICRO_BATCH // fixed) * fixed
         proto = model.proto()
-        self._kind = score_kind(proto)
+        self._kind = model.contract.scores
         self.reference = self._scores(proto.SerializeToString())
 
     def open(self, content: bytes) -> onnxruntime.InferenceSession:
@@ -75,11 +74,13 @@ class Scorer:
     def fidelity(self, candidate: onnx.ModelProto) -> Fidelity:
         """Return the fidelity of a candidate with the fp32 model's contract, computed without saturation."""
         scores = self._scores(with_unsigned_weights(candidate).SerializeToString())
-        return fidelity_of(self.reference, scores, self._kind)
+        return fidelity_of(self.reference, scores, self._kind, self._contract.task)
 
     def divergences(self, scores: npt.NDArray[np.float32], part: slice) -> list[float]:
         """Return KL(fp32 || changed) in nats of each image of a part, from scores (N, classes)."""
-        of_images: list[float] = fidelity_of(self.reference[part], scores, self._kind).divergences.tolist()
+        of_images: list[float] = fidelity_of(
+            self.reference[part], by_class(scores, self._contract), self._kind, self._contract.task
+        ).divergences.tolist()
         return of_images
 
     def _scores(self, content: bytes) -> npt.NDArray[np.float32]:
