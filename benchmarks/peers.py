@@ -13,8 +13,8 @@ within ten minutes, and 200 other images judge it. Then all models of a network 
 process, one image at a time: on one thread, then on all cores.
 
 Every cell is a JSON file in ``benchmarks/results/peers``, by CPU, network and contender. What is there is not made or
-measured again, unless ``--anew`` names its contender. ``--untimed`` makes and judges only, which other work on the machine does
-not disturb. ``--write`` draws ``docs/networks.md`` from the cells.
+measured again, unless ``--anew`` names its contender. ``--untimed`` makes and judges only, which other work on the
+machine does not disturb. ``--write`` draws ``docs/networks.md`` from the cells.
 
 AMD Quark needs torch and newer packages than Neural Compressor bears, so it has an environment of its own: install
 ``amd-quark`` and ``onnxruntime`` there, and name its Python by the variable QUARK_PYTHON.
