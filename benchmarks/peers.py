@@ -13,8 +13,8 @@ within ten minutes, and 200 other images judge it. Then all models of a network 
 process, one image at a time: on one thread, then on all cores.
 
 Every cell is a JSON file in ``benchmarks/results/peers``, by CPU, network and contender. What is there is not made or
-measured again; remove a file to have it anew. ``--untimed`` makes and judges only, which other work on the machine does
-not disturb. ``--write`` draws ``docs/networks.md`` from the cells.
+measured again, unless ``--anew`` names its contender. ``--untimed`` makes and judges only, which other work on the
+machine does not disturb. ``--write`` draws ``docs/networks.md`` from the cells.
 
 AMD Quark needs torch and newer packages than Neural Compressor bears, so it has an environment of its own: install
 ``amd-quark`` and ``onnxruntime`` there, and name its Python by the variable QUARK_PYTHON.
@@ -29,11 +29,13 @@ from pathlib import Path
 
 from contest.bench import Bench
 from contest.cells import Cells
-from contest.contenders import CONTENDERS, Made, make
+from contest.contenders import CONTENDERS, Made, forget, make
 from contest.judging import judge
 from contest.page import page
 from contest.subjects import SUBJECTS, Places
 from contest.timing import sitting
+
+from quantize.provenance import sha256_file
 
 _ROOT = Path(__file__).parents[1]
 RESULTS = _ROOT / "benchmarks" / "results" / "peers"
@@ -63,12 +65,16 @@ def main() -> int:
 
 def _filled(name: str, places: Places, cells: Cells, given: argparse.Namespace) -> None:
     contenders = [each for each in CONTENDERS if each in given.contenders]
+    for each in given.anew:
+        cells.forget(name, each)
     threads = [] if given.untimed else list(dict.fromkeys([1, os.cpu_count() or 1]))
     all_near = all(cells.near(name, each) for each in ("fp32", *contenders))
     untimed = [count for count in threads if not _complete(name, contenders, count, cells)]
     if all_near and not untimed:
         return
     bench = Bench.of(name, SUBJECTS[name], places)
+    for each in given.anew:
+        forget(each, bench)
     files = {"fp32": bench.fp32.path}
     if cells.near(name, "fp32") is None:
         cells.write(judge("fp32", Made(bench.fp32.path, 0.0), bench))
@@ -78,8 +84,9 @@ def _filled(name: str, places: Places, cells: Cells, given: argparse.Namespace) 
             continue
         print(f"{name}: {each}", flush=True)
         made = make(each, bench)
-        near = near or judge(each, made, bench)
-        cells.write(near)
+        if near is None or made.file is None or near.file_sha256 != sha256_file(made.file):
+            near = judge(each, made, bench)
+            cells.write(near)
         print(f"  {near.reason or ''} {near.decibel} dB, {near.agreement}, {near.seconds} s", flush=True)
         if made.file is not None:
             files[each] = made.file
@@ -104,6 +111,7 @@ def _arguments() -> argparse.Namespace:
         "--models", type=Path, default=Path("../shared/models"), help="real models that are not fetched"
     )
     parser.add_argument("--contenders", nargs="+", choices=tuple(CONTENDERS), default=tuple(CONTENDERS))
+    parser.add_argument("--anew", nargs="+", choices=tuple(CONTENDERS), default=(), help="make these once more")
     parser.add_argument("--untimed", action="store_true")
     parser.add_argument("--seconds", type=float, default=90, help="longest time of one measurement")
     parser.add_argument("--folder", type=Path, default=Path("runs/peers"))

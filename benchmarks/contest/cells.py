@@ -107,13 +107,21 @@ class Cells:
             text = json.dumps(json.loads(cell.model_dump_json(exclude_none=True)), indent=1)
             temporary.write_text(text + "\n", encoding="utf-8")
 
+    def forget(self, network: str, contender: str) -> None:
+        """Remove all cells of a contender's model of a network."""
+        for path in [*(self.folder / network).glob(f"{contender}.json"), *self._timed(network, contender)]:
+            path.unlink()
+
+    def _timed(self, network: str, contender: str) -> list[Path]:
+        return sorted((self.folder / network).glob(f"{contender}-[0-9]*.json"))
+
     def networks(self) -> Iterator[str]:
         """Yield the networks of which there is a cell."""
         yield from sorted(path.name for path in self.folder.iterdir() if path.is_dir()) if self.folder.is_dir() else ()
 
     def threads(self, network: str) -> list[int]:
         """Return the numbers of threads that a network was timed with."""
-        return sorted(int(path.stem.rpartition("-")[2]) for path in (self.folder / network).glob("fp32-*.json"))
+        return sorted(int(path.stem.rpartition("-")[2]) for path in self._timed(network, "fp32"))
 
 
 def this_cpu() -> str:

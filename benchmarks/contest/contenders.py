@@ -62,17 +62,31 @@ class Made:
 def make(name: str, bench: Bench) -> Made:
     """Return a contender's model of a network; what was made before, or could not be, is not tried again."""
     contender = CONTENDERS[name]
-    stem = name if contender.role is None else "ours"
-    note = bench.folder / f"{stem}.made.json"
+    stem, note = _stem(name), _note(name, bench)
     if not note.is_file():
         begun = time.monotonic()
-        reason = _ours(bench) if contender.role is not None else _theirs(contender, bench, bench.folder / name)
+        ours = contender.role is not None
+        reason = tuned(bench, bench.folder / stem) if ours else _theirs(contender, bench, bench.folder / name)
         note.write_text(json.dumps({"seconds": time.monotonic() - begun, "reason": reason}), encoding="utf-8")
     known = json.loads(note.read_text(encoding="utf-8"))
-    file = _our_file(bench, contender.role) if contender.role else bench.folder / f"{name}{contender.suffix}"
+    theirs = bench.folder / f"{name}{contender.suffix}"
+    file = theirs if contender.role is None else tuned_file(bench.folder / stem, contender.role)
     if file is None or not file.is_file():
         return Made(None, known["seconds"], known["reason"] or "no file was written")
     return Made(file, known["seconds"], known["reason"])
+
+
+def forget(name: str, bench: Bench) -> None:
+    """Have a contender's model made anew the next time."""
+    _note(name, bench).unlink(missing_ok=True)
+
+
+def _stem(name: str) -> str:
+    return name if CONTENDERS[name].role is None else "ours"
+
+
+def _note(name: str, bench: Bench) -> Path:
+    return bench.folder / f"{_stem(name)}.made.json"
 
 
 def _theirs(contender: Contender, bench: Bench, stem: Path) -> str | None:
@@ -83,15 +97,15 @@ def _theirs(contender: Contender, bench: Bench, stem: Path) -> str | None:
     return _ended([python, str(_MAKERS / str(contender.maker)), str(job)], stem)
 
 
-def _ours(bench: Bench) -> str | None:
-    place = bench.folder / "ours"
+def tuned(bench: Bench, place: Path, *further: str) -> str | None:
+    """Run our own tool with these flags into a folder, and return what went wrong."""
     command = [sys.executable, "-m", "quantize", "tune", "--engine", "native", "--input_model", bench.source]
     command += ["--data_path", bench.data, "--calibration_list", bench.calibration_list, "--output_model", place]
     command += ["--label_path", bench.labels] if bench.labels is not None else []
     command += ["--preset", bench.subject.preset] if bench.subject.preset is not None else []
     if not bench.subject.answers:
         command += ["--criterion", "none"]
-    command += ["--time_budget", "5min", "--max_seconds", "60", "--overwrite"]
+    command += ["--time_budget", "5min", "--max_seconds", "60", "--overwrite", *further]
     return _ended([str(part) for part in command], place, _CORRECT_CODES)
 
 
@@ -111,8 +125,9 @@ def _ended(command: list[str], stem: Path, correct: tuple[int, ...] = (0,)) -> s
     return f"ended with exit code {done.returncode}: {said[-1][:200] if said else 'no word'}"
 
 
-def _our_file(bench: Bench, role: str) -> Path | None:
-    report = bench.folder / "ours" / "report.json"
+def tuned_file(place: Path, role: str) -> Path | None:
+    """Return the file of a run, ``int8`` or ``qdq``, or None where the run has none."""
+    report = place / "report.json"
     if not report.is_file():
         return None
     models = json.loads(report.read_text(encoding="utf-8"))["models"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import fleet
 import pytest
 from contest.cells import Cells, Near, Timed
 from contest.page import page
@@ -58,3 +59,9 @@ def test_pages_are_turned_as_their_labels_say(tmp_path: Path) -> None:
     assert [line.split()[1] for line in labels.read_text(encoding="utf-8").splitlines()] == ["0", "1", "2", "3"]
     sizes = [Image.open(tmp_path / "pages" / f"page-{number:03}.png").size for number in range(4)]
     assert [width < height for width, height in sizes] == [True, False, True, False]
+
+
+def test_what_target_any_costs_stands_in_the_readme_as_measured() -> None:
+    readme = (PAGE.parents[1] / "README.md").read_text(encoding="utf-8")
+    for folder in fleet.RESULTS.glob("*"):
+        assert fleet.table(Cells(fleet.RESULTS, folder.name)) in readme
