@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,16 +22,29 @@ def fix_reshapes(graph: Graph) -> None:
 
     Exporters compute the shape (Shape, Gather, Concat) or leave the batch to be found out (-1) so that it can be of any
     size; a 0, "as it is", says that too, and shapes behind it can be inferred. What computed the shape is then dead.
+    So it goes on, Reshape behind Reshape, until no further one becomes known.
     """
+    reshapes = [node for node in graph.nodes if is_op(node, "Reshape")]
+    while _fix(graph, reshapes):
+        reshapes = [node for node in reshapes if graph.constant(node.input[1]) is None]
+
+
+def _fix(graph: Graph, reshapes: Sequence[NodeProto]) -> bool:
+    """Fix those of the Reshapes whose shapes can be known now; return whether there were."""
+    if not reshapes:
+        return False
     shapes = graph.shapes()
     values = shape_values(graph, shapes)
-    for node in list(graph.nodes):
-        if not is_op(node, "Reshape"):
+    alive, found = {id(node) for node in graph.nodes}, False
+    for node in reshapes:
+        if id(node) not in alive:
             continue
         target = values.get(node.input[1], _constant(graph, node.input[1]))
         fixed = _keeping_batch(shapes.get(node.input[0]), target)
         if fixed is not None:
             graph.set_input(node, 1, graph.add_constant(f"{node.output[0]}_shape", np.array(fixed, dtype=np.int64)))
+            found = True
+    return found
 
 
 def declare_output_shape(graph: GraphProto, shapes: Mapping[str, Shape]) -> None:

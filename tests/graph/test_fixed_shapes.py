@@ -86,3 +86,30 @@ def test_a_batch_that_a_reshape_infers_is_copied_instead_if_that_is_the_same(
     shape = graph.constant(graph.nodes[0].input[1])
     assert shape is not None
     assert shape.tolist() == fixed
+
+
+def test_channel_shuffles_one_behind_the_other_all_become_constant() -> None:
+    """As ShuffleNet is exported: each unit takes the batch from the shape of what the unit before it made."""
+    nodes, source = [], "x"
+    for unit in range(3):
+        name = "y" if unit == 2 else f"h{unit}"
+        nodes += [
+            helper.make_node("Shape", [source], [f"s{unit}"]),
+            helper.make_node("Slice", [f"s{unit}", "zeros", "one"], [f"n{unit}"]),
+            helper.make_node("Concat", [f"n{unit}", "groups"], [f"t{unit}"], axis=0),
+            helper.make_node("Reshape", [source, f"t{unit}"], [f"a{unit}"]),
+            helper.make_node("Transpose", [f"a{unit}"], [f"b{unit}"], perm=[0, 2, 1, 3, 4]),
+            helper.make_node("Concat", [f"n{unit}", "whole"], [f"u{unit}"], axis=0),
+            helper.make_node("Reshape", [f"b{unit}", f"u{unit}"], [name]),
+        ]
+        source = name
+    model = model_of(nodes)
+    for name, sizes in (("groups", [3, 2, 2, 5]), ("whole", [6, 2, 5])):
+        model.graph.initializer.append(numpy_helper.from_array(np.array(sizes), name))
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 6
+    model.graph.input[0].type.tensor_type.shape.dim[2].dim_value = 2
+
+    graph = Graph(model)
+    fix_reshapes(graph)
+
+    assert [node.op_type for node in graph.model().graph.node] == ["Reshape", "Transpose", "Reshape"] * 3

@@ -18,7 +18,7 @@ from quantize.graph.shapes import inferred_types
 from quantize.graph.view import Graph
 
 MOVING = frozenset(
-    {"MaxPool", "Concat", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Slice"}
+    {"MaxPool", "Concat", "Reshape", "Flatten", "Transpose", "Split", "Squeeze", "Unsqueeze", "Identity", "Slice"}
 )
 """Ops that only move values: their output needs no rounding of its own where it shares the inputs' grid."""
 
@@ -33,7 +33,7 @@ class FusedOp:
         nodes: Positions in the graph of the op and of its activation, if any.
         node_names: Their names.
         inputs: The float tensors that other ops compute, or the image.
-        output: The tensor behind the activation.
+        output: The tensor behind the activation; of several outputs the first, which stands for all of them.
         moving: The op only moves values.
         has_constants: The op takes constants, such as weights.
         function: The op is a function of one tensor, such as SiLU: in int8, what it takes and gives is on grids, but
@@ -131,6 +131,7 @@ def op_graph(model: onnx.ModelProto, op_types: Sequence[str]) -> OpGraph:
     image = next(value.name for value in model.graph.input if value.name not in constants)
     elements = _float_elements(model)
     stay = float_reasons(model, op_types)
+    whole = _whole(model, elements)
     ops: list[FusedOp] = []
     groups = _groups(model, op_types, stay)
     for index in range(len(model.graph.node)):
@@ -146,7 +147,9 @@ def op_graph(model: onnx.ModelProto, op_types: Sequence[str]) -> OpGraph:
                 op_type=own.op_type,
                 nodes=group.nodes,
                 node_names=tuple(model.graph.node[position].name for position in group.nodes),
-                inputs=tuple(name for name in first.input if name in elements and name not in constants),
+                inputs=tuple(
+                    whole.get(name, name) for name in first.input if name in elements and name not in constants
+                ),
                 output=last.output[0],
                 moving=own.op_type in MOVING,
                 has_constants=any(name in constants for name in own.input),
@@ -156,7 +159,7 @@ def op_graph(model: onnx.ModelProto, op_types: Sequence[str]) -> OpGraph:
     scores = model.graph.output[0].name
     placed = {position for op in ops for position in op.nodes}
     rest = [node for index, node in enumerate(model.graph.node) if index not in placed]
-    taken = {name for node in rest for name in reads(node)}
+    taken = {whole.get(name, name) for node in rest for name in reads(node)}
     made = {name for node in rest for name in node.output if name in elements}
     return OpGraph(
         tuple(ops),
@@ -167,6 +170,17 @@ def op_graph(model: onnx.ModelProto, op_types: Sequence[str]) -> OpGraph:
         free=frozenset(op.output for op in ops if op.op_type in MATRIX_PRODUCTS and not _is_confined(model, op)),
         float_made=tuple(dict.fromkeys(name for op in ops for name in op.inputs if name in made)),
     )
+
+
+def _whole(model: onnx.ModelProto, elements: Collection[str]) -> dict[str, str]:
+    """Return what further outputs of a node, such as those of a Split, count as: its first one, which is the op's."""
+    return {
+        name: node.output[0]
+        for node in model.graph.node
+        if node.output and node.output[0] in elements
+        for name in node.output[1:]
+        if name in elements
+    }
 
 
 def _is_confined(model: onnx.ModelProto, op: FusedOp) -> bool:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
+
 from quantize.engines.native.builder.builder import op_types_of
 from quantize.engines.native.builder.layers import layers
 from quantize.engines.native.search.op_graph import head_inputs, head_ops, op_graph
@@ -103,3 +106,24 @@ def test_a_sum_that_a_conv_takes_may_be_int8():
     graph = op_graph(proto, OP_TYPES)
     first = next(op for op in graph.ops if op.op_type == "Add")
     assert first.name not in head_ops(graph, {layer.node for layer in layers(proto)})
+
+
+def test_a_consumer_through_any_output_of_a_split_counts():
+    """A ShuffleNet unit: one half goes on as it is, the other through a Conv."""
+    nodes = [
+        helper.make_node("Conv", ["x", "w0"], ["a"], "stem"),
+        helper.make_node("Split", ["a"], ["left", "right"], "split", axis=1),
+        helper.make_node("Conv", ["right", "w1"], ["b"], "conv"),
+        helper.make_node("Concat", ["left", "b"], ["c"], "concat", axis=1),
+        helper.make_node("GlobalAveragePool", ["c"], ["scores"], "gap"),
+    ]
+    constants = {"w0": np.zeros((8, 3, 1, 1), np.float32), "w1": np.zeros((4, 4, 1, 1), np.float32)}
+    image, result = (helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("x", "scores"))
+    image.type.CopyFrom(helper.make_tensor_type_proto(TensorProto.FLOAT, ["N", 3, 6, 6]))
+    stored = [numpy_helper.from_array(values, name) for name, values in constants.items()]
+    model = helper.make_model(
+        helper.make_graph(nodes, "unit", [image], [result], stored), opset_imports=[helper.make_opsetid("", 13)]
+    )
+    graph = op_graph(model, OP_TYPES)
+    assert [op.name for op in graph.consumers["left"]] == ["conv", "concat"]
+    assert head_ops(graph, {"stem", "conv"}) == {"concat", "gap"}
