@@ -11,6 +11,7 @@ import onnx
 
 from quantize.data.batches import Batch
 from quantize.errors import EngineError
+from quantize.formats.bias_room import with_room_for_biases
 from quantize.formats.kept_activations import with_activations
 from quantize.models.artifact import ModelArtifact, save_model
 
@@ -76,7 +77,7 @@ def cleaned(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def keep_candidate(captured: Path, folder: Path, name: str, fp32: onnx.ModelProto) -> ModelArtifact:
-    """Move a model that the child process wrote to ``folder/name.onnx``, cleaned and with the activations that it lost.
+    """Move a model that the child process wrote to ``folder/name.onnx``, cleaned, with what was lost put right.
 
     Args:
         captured: The file as the child process made it; removed.
@@ -87,7 +88,8 @@ def keep_candidate(captured: Path, folder: Path, name: str, fp32: onnx.ModelProt
     Raises:
         ModelError: The file is no model that this package takes.
     """
-    artifact = save_model(with_activations(cleaned(onnx.load(captured)), fp32), folder / f"{name}.onnx")
+    model = with_room_for_biases(with_activations(cleaned(onnx.load(captured)), fp32), fp32)
+    artifact = save_model(model, folder / f"{name}.onnx")
     captured.unlink()
     return artifact
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
@@ -22,7 +22,15 @@ from quantize.rewrites import apply_rewrites
 from quantize.rewrites.registry import REWRITES
 
 RECIPE = Recipe(engine="native")
-BOUNDS = {"none": None, "Relu": (0.0, np.inf), "Relu6": (0.0, 6.0), "unit": (0.0, 1.0), "tanh": (-1.0, 1.0)}
+BOUNDS = {
+    "none": None,
+    "Relu": (0.0, np.inf),
+    "Relu6": (0.0, 6.0),
+    "unit": (0.0, 1.0),
+    "tanh": (-1.0, 1.0),
+    "above": (0.5, 3.0),
+    "below": (-2.0, -0.25),
+}
 CHANNELS = 4
 IMAGES = np.random.default_rng(3).normal(0, 2, (4, 3, 8, 8)).astype(np.float32)
 
@@ -74,6 +82,7 @@ def quantized_branches(draw: st.DrawFn) -> tuple[list[str], ModelProto, ModelPro
     fp32 = branches(kinds, pooled=draw(st.booleans()))
     shared = draw(st.booleans())
     common = Grid.covering(draw(st.sampled_from([-9.0, -0.5, 0.0])), draw(st.sampled_from([0.7, 5.0, 6.0, 12.0])))
+    assume(common.low < -2 or "below" not in kinds)  # a grid that begins at 0 has no other number for them
     grids: dict[str, Grid] = {"x": Grid.covering(float(IMAGES.min()), float(IMAGES.max())), "y": common}
     for at, kind in enumerate(kinds):
         low, high = BOUNDS[kind] or (-9.0, 9.0)

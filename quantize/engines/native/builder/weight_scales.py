@@ -9,6 +9,7 @@ import numpy.typing as npt
 import onnx
 
 from quantize.engines.native.builder.layers import Layer, arrays, layers
+from quantize.formats.bias_room import least_weight_scale
 from quantize.formats.saturation import can_saturate
 from quantize.grid.grid import usable_scale
 from quantize.recipe import Recipe
@@ -21,7 +22,6 @@ WEIGHT_MSE = "weight_mse"
 
 Floats = npt.NDArray[np.float32]
 
-_INT32 = float(2**31 - 1)
 # Coarse steps find what is worth clipping; the fine ones around 1 find the grid that the weights happen to lie on.
 _SHARES = np.concatenate([np.linspace(1.0, 1.02, 21), np.linspace(0.999, 0.98, 20), np.linspace(0.97, 0.6, 38)])
 
@@ -44,7 +44,7 @@ def with_room_for_bias(scales: Floats, bias: Floats, input_scale: Floats, recipe
 
     It is stored as int32 in units of ``input_scale * scale``.
     """
-    least = np.abs(bias).astype(np.float64) * 4 / _INT32 / input_scale
+    least = least_weight_scale(bias, input_scale)
     return np.maximum(scales, least if recipe.per_channel else least.max()).astype(np.float32)
 
 
