@@ -18,10 +18,12 @@ from onnx import (
     shape_inference,
 )
 
-from quantize.graph.nodes import DEFAULT_DOMAINS
+from quantize.graph.nodes import DEFAULT_DOMAINS, MICROSOFT
 
 Shape = tuple[int | str | None, ...]
 """One entry per dimension: its size, its symbol, or None where nothing is known."""
+
+_KEEPS_SHAPE = frozenset({"QuickGelu", "Gelu", "FastGelu", "QLinearSigmoid", "QLinearLeakyRelu", "QLinearSoftmax"})
 
 _SMALL = 1024
 """Constants of up to so many elements may be shapes themselves; larger ones are declared by type and shape alone."""
@@ -108,13 +110,20 @@ def fixed_sizes(shape: Shape | None) -> tuple[int, ...] | None:
     return sizes if shape is not None and len(sizes) == len(shape) else None
 
 
+def _stand_in(node: NodeProto) -> NodeProto:
+    """Return a node of the same shapes that the inference knows, for one of onnxruntime's own that keeps its input's."""
+    if node.domain != MICROSOFT or node.op_type not in _KEEPS_SHAPE:
+        return node
+    return helper.make_node("Identity", node.input[:1], node.output[:1], name=node.name)
+
+
 def _without_weights(shell: ModelProto, nodes: Iterable[NodeProto], weights: list[TensorProto]) -> ModelProto:
     bare = ModelProto(ir_version=shell.ir_version)
     bare.opset_import.extend(shell.opset_import)
     bare.functions.extend(shell.functions)
     source, graph = shell.graph, bare.graph
     graph.name = source.name
-    graph.node.extend(nodes)
+    graph.node.extend(_stand_in(node) for node in nodes)
     # A graph that is being changed declares the domains of its new operators when it is finished.
     declared = {entry.domain for entry in shell.opset_import}
     missing = sorted({node.domain for node in graph.node} - declared - {*DEFAULT_DOMAINS})

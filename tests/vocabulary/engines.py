@@ -16,7 +16,6 @@ from quantize.engines.inc.tuner import IncTuner
 from quantize.engines.native.builder.builder import op_types_of
 from quantize.engines.native.builder.layers import layers
 from quantize.engines.native.builder.qdq import FLOAT_OUTPUTS
-from quantize.engines.native.builder.scores import corrected_scores, logits, logits_tensor
 from quantize.engines.native.search.op_graph import head_ops, op_graph
 from quantize.engines.native.search.source_graph import rebuild
 from quantize.engines.ort import quantizer
@@ -24,13 +23,11 @@ from quantize.engines.ort.engine import ENGINE as ORT
 from quantize.engines.ort.quantizer import excluding
 from quantize.engines.ort.worker import serve
 from quantize.engines.task import CalibrationSet
-from quantize.formats import canonical
 from quantize.formats.float_reasons import float_reasons
-from quantize.graph.nodes import LINEAR
-from quantize.models.artifact import ModelArtifact, save_model
+from quantize.models.artifact import ModelArtifact
 from quantize.processes.parent import Message
 from quantize.recipe import Recipe
-from tests.vocabulary.quantized import IMAGES, Built
+from tests.vocabulary.quantized import IMAGES, Built, Candidate
 
 NATIVE = Recipe(engine="native", corrections=("rounding", "bias", "scores"), details=((FLOAT_OUTPUTS, "true"),))
 PLAIN = Recipe(engine="ort")
@@ -39,40 +36,30 @@ PLAIN = Recipe(engine="ort")
 def natively(recipe: Callable[[ModelProto], Recipe] | Recipe = NATIVE) -> Built:
     """Return what makes the native engine's candidate of a recipe. What stands behind the last layer stays in float."""
 
-    def built(model: ModelArtifact, calibration: CalibrationSet, folder: Path) -> ModelArtifact:
+    def built(model: ModelArtifact, calibration: CalibrationSet, folder: Path) -> Candidate:
         of_model = recipe if isinstance(recipe, Recipe) else recipe(model.proto())
         nodes = {*_head(model.proto(), of_model), *of_model.float_nodes}
-        return rebuild(model, of_model.but(float_nodes=tuple(sorted(nodes))), calibration, folder, threads=1)
+        whole = of_model.but(float_nodes=tuple(sorted(nodes)))
+        return Candidate(rebuild(model, whole, calibration, folder, threads=1), whole)
 
     return built
 
 
-def by_onnxruntime(model: ModelArtifact, calibration: CalibrationSet, folder: Path) -> ModelArtifact:
+def by_onnxruntime(model: ModelArtifact, calibration: CalibrationSet, folder: Path) -> Candidate:
     """Return the candidate of onnxruntime's quantizer, which runs in this process: to start one takes longer."""
     proto = model.proto()
     recipe = excluding(PLAIN, [*_head(proto, PLAIN), *float_reasons(proto, op_types_of(PLAIN))])
     with mock.patch.object(quantizer, "ChildProcess", _here):
-        return _corrected(ORT.build(model, recipe, calibration, folder), model, calibration)
+        return Candidate(ORT.build(model, recipe, calibration, folder), recipe)
 
 
-def by_neural_compressor(model: ModelArtifact, calibration: CalibrationSet, folder: Path) -> ModelArtifact:
+def by_neural_compressor(model: ModelArtifact, calibration: CalibrationSet, folder: Path) -> Candidate:
     """Return the first candidate of Neural Compressor."""
     settings = IncSettings(strategy="basic", sampling_size=IMAGES, max_trials=1)
     trials = IncTuner(settings, folder).tune(model, Criterion("none"), lambda _: 1.0, calibration.batches)
-    artifact = next(trials).artifact
-    assert artifact is not None
-    return _corrected(artifact, model, calibration)
-
-
-def _corrected(candidate: ModelArtifact, model: ModelArtifact, calibration: CalibrationSet) -> ModelArtifact:
-    """Return a candidate with the mean error of its scores taken away, as a run does where an engine has not."""
-    proto, images = canonical(candidate.proto()), [batch.images for batch in calibration.batches]
-    scores = logits_tensor(proto)
-    rounded = any(node.op_type in LINEAR and scores in (*node.input, *node.output) for node in proto.graph.node)
-    if rounded or model.contract.fixed_batch is not None:
-        return candidate
-    corrected = corrected_scores(proto, logits(model.proto(), images), logits(proto, images))
-    return save_model(corrected, candidate.path)
+    trial = next(trials)
+    assert trial.artifact is not None, trial.failure
+    return Candidate(trial.artifact, trial.recipe)
 
 
 def _head(model: ModelProto, recipe: Recipe) -> frozenset[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import traceback
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
@@ -61,6 +62,7 @@ def _work(target: str, folder: Path, stderr: Path, read: int, write: int, *, clo
         os.dup2(read, 0)
         os.dup2(write, 1)
         os.chdir(folder)
+        warnings.simplefilter("ignore")
         module, _, function = target.partition(":")
         getattr(import_module(module), function)(Parent())
     except BaseException:  # noqa: BLE001 - a fork must never come back into its parent's code

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import numpy.typing as npt
@@ -12,18 +14,31 @@ import onnx
 from onnx import ModelProto
 
 from quantize.data.batches import Batch
+from quantize.engines.engine import engine_named
 from quantize.engines.task import CalibrationSet
 from quantize.graph.opsets.raising import raise_opset
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.prepare import prepare
-from quantize.rewrites import REWRITES, rewrite
+from quantize.recipe import Recipe
+from quantize.rewrites import REWRITES, Rewritten, rewrite
 from quantize.rewrites.runner import scores
-from quantize.run.export import finished
+from quantize.run import layer_check
+from quantize.run.score_correction import CORRECTION, with_corrected_scores
 from tests.vocabulary.rounding import WEIGHTED, rounded_scores
 from tests.vocabulary.writer import pictures
 
 Floats = npt.NDArray[np.float32]
-Built = Callable[[ModelArtifact, CalibrationSet, Path], ModelArtifact]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A quantized model before rewrites, and its recipe."""
+
+    model: ModelArtifact
+    recipe: Recipe
+
+
+Built = Callable[[ModelArtifact, CalibrationSet, Path], Candidate]
 """Makes the candidate of a prepared model from calibration images, in a folder."""
 
 IMAGES = 16
@@ -121,11 +136,33 @@ def sample(source: ModelProto, folder: Path, *, seed: int = 0) -> Sample:
 
 
 def written(given: Sample, build: Built, folder: Path) -> Quantized:
-    """Return both formats as a run writes them, with every rewrite that keeps its declaration, and their scores."""
+    """Return both formats as a run writes them, and their scores.
+
+    They have every rewrite that keeps its declaration, scores without their mean error, and layers of which the check
+    of every layer found none wrong.
+    """
     candidate = build(given.prepared, given.calibration, folder)
-    forms = finished(rewrite(candidate.proto(), REWRITES, images=given.images), "vnni")
+    own = engine_named(candidate.recipe.engine).corrects_own_scores
+
+    def correct(plain: Rewritten, _in_float: int) -> tuple[Rewritten, tuple[str, ...]]:
+        if own:
+            return plain, candidate.recipe.corrections
+        corrected = with_corrected_scores(plain, given.prepared, _Drawn(given.calibration.batches), good_enough=None)
+        return (plain, ()) if corrected is None else (corrected, (CORRECTION,))
+
+    plain = rewrite(candidate.model.proto(), REWRITES, images=given.images)
+    context = SimpleNamespace(model=given.prepared, target="vnni", config=SimpleNamespace(input_contract="as-is"))
+    with mock.patch.object(layer_check, "_images", return_value=list(given.calibration.batches)):
+        forms = layer_check.check_every_layer(context, plain, candidate.recipe, correct).files
     for number, form in enumerate((forms.qlinear, forms.qdq)):
         onnx.checker.check_model(form, full_check=True)
         save_model(form, folder / f"{number}.onnx")
-    own = (scores(form, given.images) for form in (forms.qlinear, forms.qdq))
-    return Quantized(given, forms.qlinear, forms.qdq, *own)
+    return Quantized(
+        given, forms.qlinear, forms.qdq, *(scores(form, given.images) for form in (forms.qlinear, forms.qdq))
+    )
+
+
+class _Drawn(list[Batch]):
+    """Batches with a number of images, as those of a run have."""
+
+    crops = range(IMAGES)
