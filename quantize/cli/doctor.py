@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 @takes_settings(
     "data",
     "model.score_output",
+    "model.requantize",
     "preprocessing",
     "quantization.calibration",
     "quantization.target",

@@ -32,6 +32,7 @@ from quantize.doctor.published import examine_published
 from quantize.doctor.saturation import saturation
 from quantize.doctor.trials import Comparison, Predictions, Trials
 from quantize.doctor.weights import examine_weights, is_damaged
+from quantize.engines.engine import engines_for
 from quantize.engines.foreseen import foreseen
 from quantize.engines.native.builder.qdq import FLOAT_OUTPUTS
 from quantize.engines.native.constraints import constrained_recipe
@@ -48,6 +49,7 @@ from quantize.recipe import Recipe
 from quantize.rewrites import select_rewrites
 from quantize.run.measuring import machine_section
 from quantize.run.resolve import with_target
+from quantize.run.taken import taken_model
 
 _CALIBRATION_IMAGES = 8
 
@@ -83,12 +85,25 @@ def doctor(
             "no images are named", where="--data_path", expected="a folder or archive of images", advice="name it"
         )
     proto = read_model(model)
-    examinations = [examine_weights(proto), examine_format(proto, str(model), score_output=config.model.score_output)]
+    engines, asked_for = engines_for(config.tuning.engine), config.model
+    examinations = [
+        examine_weights(proto),
+        examine_format(
+            proto,
+            str(model),
+            score_output=asked_for.score_output,
+            requantize=asked_for.requantize,
+            engines=engines,
+        ),
+    ]
     if is_damaged(examinations[0]) or examinations[1].findings:
         # Neither can be run as it is; everything else would follow from that.
         return _report(model, data.path, 0, examinations)
+    taken = taken_model(proto, where=str(model), requantize=asked_for.requantize, engines=engines)
     with tempfile.TemporaryDirectory(prefix="quantize-doctor-") as scratch:
-        prepared = prepare(model, Path(scratch) / "fp32.onnx", opset=13, score_output=config.model.score_output)
+        prepared = prepare(
+            model, Path(scratch) / "fp32.onnx", opset=13, score_output=asked_for.score_output, model=taken.model
+        )
         clean, contract = prepared.proto(), prepared.contract
         recipe = _first_recipe(clean, config)
         examinations += [examine_scores(clean, contract), examine_batch(contract)]

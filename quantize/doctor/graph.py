@@ -7,30 +7,41 @@ from collections import Counter
 from onnx import ModelProto
 
 from quantize.doctor.findings import Examination, Finding, right, sentence, wrong
-from quantize.errors import ModelError
+from quantize.errors import ConfigError, ModelError
 from quantize.formats import quantized_format
 from quantize.graph.nodes import all_nodes
 from quantize.graph.view import Graph
 from quantize.models.contract import ModelContract
 from quantize.models.float32 import other_floats
 from quantize.models.refusals import refuse_unsuitable
+from quantize.run.taken import taken_model
 
 _SOFTMAX = frozenset({"Softmax", "LogSoftmax"})
 _MOVING = frozenset({"Cast", "Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
 
 
-def examine_format(model: ModelProto, where: str, *, score_output: str | None = None) -> Examination:
+def examine_format(
+    model: ModelProto,
+    where: str,
+    *,
+    score_output: str | None = None,
+    requantize: bool = False,
+    engines: tuple[str, ...] = (),
+) -> Examination:
     """Return whether the model is one that tuning takes: if not, the error is that of tuning.
 
     Args:
         model: As read from its file.
         where: The model's name in errors.
         score_output: The output that holds the scores, where several could.
+        requantize: Whether quantization is to be taken off it.
+        engines: Those that are to tune it.
     """
     name, kind = "format", quantized_format(model)
     try:
-        refuse_unsuitable(model, where, score_output=score_output)
-    except ModelError as error:
+        taken = taken_model(model, where=where, requantize=requantize, engines=engines)
+        refuse_unsuitable(taken.model, where, score_output=score_output)
+    except (ConfigError, ModelError) as error:
         counts = Counter(node.op_type for node in all_nodes(model.graph))
         quantized = {op: n for op, n in counts.items() if "QLinear" in op or "QuantizeLinear" in op or "Integer" in op}
         return wrong(
@@ -47,7 +58,7 @@ def examine_format(model: ModelProto, where: str, *, score_output: str | None = 
             ),
         )
     if kind != "float":
-        return right(name, f"fp32 in parts, quantized in others ({kind})")
+        return right(name, f"quantized ({kind}), {'taken back to float' if requantize else 'in places: kept'}")
     others = other_floats(model)
     return right(name, f"{', '.join(others)}, converted to fp32" if others else "fp32")
 

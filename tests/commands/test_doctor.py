@@ -205,7 +205,8 @@ def test_a_quantized_input_is_found(examine: Examine, planted: Callable[[Callabl
         model.graph.output[0].name = "dq"
 
     finding = _only(examine(model=planted(quantize_scores)), "format")
-    assert "quantized already" in finding
+    assert "cannot keep the grids" in finding
+    assert "--requantize" in finding
 
 
 def test_weights_that_are_no_numbers_are_found(

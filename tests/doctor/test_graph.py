@@ -9,7 +9,9 @@ from quantize.doctor.graph import examine_batch, examine_format, examine_scores
 from quantize.errors import ModelError
 from quantize.models.contract import ModelContract, TensorContract
 from quantize.models.refusals import refuse_unsuitable
+from quantize.run.taken import taken_model
 from tests.engines.native.search.conftest import classifier_graph
+from tests.run.test_given_forms import quantized_in_one_place
 
 
 def _model(*nodes: NodeProto, weights: np.ndarray | None = None) -> ModelProto:
@@ -41,7 +43,7 @@ def test_a_model_that_tuning_refuses_is_told_with_the_same_error() -> None:
     ]
     model = _model(*nodes, weights=np.array(1, np.float32))
     with pytest.raises(ModelError) as refused:
-        refuse_unsuitable(model, "m.onnx")
+        refuse_unsuitable(taken_model(model, where="m.onnx", requantize=False).model, "m.onnx")
     examination = examine_format(model, "m.onnx")
     assert examination.check.outcome == "wrong"
     assert refused.value.problem in _finding(examination)
@@ -77,3 +79,12 @@ def test_a_softmax_before_other_arithmetic_does_not_make_the_scores() -> None:
 def test_only_a_batch_of_several_images_is_worth_a_note() -> None:
     assert examine_batch(_contract()).findings == examine_batch(_contract(batch=1)).findings == ()
     assert "exactly 4 images" in _finding(examine_batch(_contract(batch=4)))
+
+
+def test_a_model_quantized_in_places_is_right_for_engines_that_keep_it_or_where_it_is_requantized() -> None:
+    model = quantized_in_one_place()
+    assert examine_format(model, "m.onnx", engines=("native",)).check.text == "quantized (qdq), in places: kept"
+    refused = examine_format(model, "m.onnx", engines=("ort",))
+    assert "cannot keep the grids" in refused.findings[0].what
+    again = examine_format(model, "m.onnx", requantize=True, engines=("ort",))
+    assert again.check.text == "quantized (qdq), taken back to float"
