@@ -111,7 +111,7 @@ def fixed_sizes(shape: Shape | None) -> tuple[int, ...] | None:
 
 
 def _stand_in(node: NodeProto) -> NodeProto:
-    """Return a node of the same shapes that the inference knows, for one of onnxruntime's own that keeps its input's."""
+    """Return what the inference knows, of the same shapes, for an operator of onnxruntime's that keeps its input's."""
     if node.domain != MICROSOFT or node.op_type not in _KEEPS_SHAPE:
         return node
     return helper.make_node("Identity", node.input[:1], node.output[:1], name=node.name)

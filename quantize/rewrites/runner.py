@@ -12,6 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto
 
+from quantize.errors import ModelError
 from quantize.formats import canonical, to_qdq, to_qlinear
 from quantize.formats.exact import open_exact_session
 from quantize.graph.view import Graph
@@ -125,6 +126,9 @@ def rewrite(
         except MissingKernelError:
             missing = f"onnxruntime {onnxruntime.__version__} has no kernel for what it makes"
             records.append(_record(candidate, nodes, reason=missing))
+            continue
+        except ModelError as error:  # such as a shape that is no longer known, which an older opset needs
+            records.append(_record(candidate, nodes, reason=f"what it makes cannot be written: {error.problem}"))
             continue
         moved = movement(now.scores, after.scores)
         problem = _problem(candidate, Graph(after.graph), nodes, now, after)

@@ -46,7 +46,8 @@ def lower_to_12(graph: Graph) -> None:
         elif is_op(node, "Resize"):
             _without_gaps(graph, node)
     for node in normalizing:
-        _trailing_axes(graph, node, shapes.get(node.input[0]))
+        # It keeps the shape, and scores declare theirs where nothing before tells it.
+        _trailing_axes(graph, node, shapes.get(node.input[0]) or shapes.get(node.output[0]))
 
 
 def _replace(graph: Graph, node: NodeProto, inputs: Sequence[str], kept: dict[str, Any]) -> None:
