@@ -16,7 +16,7 @@ from quantize.graph.opsets.lowering import lower_to_12
 from quantize.graph.shapes import inferred_types
 from quantize.graph.view import Graph
 from quantize.models.contract import ModelContract
-from quantize.models.score_tensor import SCORE_COLUMNS, SCORE_OUTPUT, say
+from quantize.models.score_tensor import SCORE_OUTPUT, say
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,6 @@ def exposed(model: ModelProto, contract: ModelContract) -> ModelProto:
     replace_all(copy.graph.output, [scores, *(value for value in model.graph.output if value.name != name)])
     if len(copy.graph.output) > 1:
         say(copy, SCORE_OUTPUT, name)
-        say(copy, SCORE_COLUMNS, str(contract.columns))
     return copy
 
 

@@ -16,10 +16,6 @@ from quantize.graph.view import Graph
 SCORE_OUTPUT = "score_output"
 """Key of ``metadata_props`` by which a model says which of several tensors holds its scores."""
 
-SCORE_COLUMNS = "score_columns"
-"""Key by which it says how many scores an image has, where the file does not give them: behind operators of
-onnxruntime's own, which onnx knows no shapes of, nothing else tells."""
-
 EXPECTED = "one tensor of scores that squeezes to [N, classes]"
 
 _CHOICES = frozenset({"ArgMax", "TopK"})
@@ -152,9 +148,6 @@ def _hidden(model: ModelProto, output: str, choice: NodeProto, shape: Shape | No
     source = str(choice.input[0])
     kind = inferred_types(model).get(source)
     element = TensorProto.FLOAT if kind is None else kind.tensor_type.elem_type
-    columns = said(model, SCORE_COLUMNS)
-    if shape is None and columns is not None and columns.isdecimal() and said(model, SCORE_OUTPUT) == source:
-        shape = (None, int(columns))
     if shape is None or element not in _FLOATS or not _is_scores(model, shape):
         return
     given = any(value.name == source for value in model.graph.output)

@@ -7,7 +7,7 @@ import pytest
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from quantize.errors import ModelError
-from quantize.models.score_tensor import SCORE_COLUMNS, SCORE_OUTPUT, score_tensor, score_tensors
+from quantize.models.score_tensor import SCORE_OUTPUT, score_tensor, score_tensors
 
 Classifier = Callable[..., ModelProto]
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
@@ -105,13 +105,3 @@ def test_a_choice_among_images_is_none_among_classes() -> None:
     model = head(helper.make_node("ArgMax", ["y"], ["best"], axis=0), outputs={"best": (INT64, [1, 4])})
 
     assert not [tensor for tensor in score_tensors(model) if not tensor.given]
-
-
-def test_behind_operators_that_onnx_does_not_know_the_metadata_say_how_many_scores_there_are() -> None:
-    unknown = helper.make_node("QLinearSoftmax", ["y"], ["own"], domain="com.microsoft")
-    model = head(unknown, helper.make_node("ArgMax", ["own"], ["best"], axis=1), outputs={"best": (INT64, ["N", 1])})
-    assert not score_tensors(model)
-    for key, value in ((SCORE_OUTPUT, "own"), (SCORE_COLUMNS, "4")):
-        model.metadata_props.add(key=key, value=value)
-
-    assert (score_tensor(model).name, score_tensor(model).classes) == ("own", 4)
