@@ -117,7 +117,7 @@ SUBJECTS: Mapping[str, Subject] = {
     "efficientnet_lite0": Subject("EfficientNet-Lite0", "A", partial(_at_hand, "efficientnet_lite0.onnx"), truth=True),
     "efficientnet_lite2": Subject("EfficientNet-Lite2", "A", partial(_at_hand, "efficientnet_lite2.onnx"), truth=True),
     "pplcnet": Subject(
-        "PP-LCNet, orientation of pages", "A", partial(_fetched, "pplcnet_x1_0_doc_orientation"), pages=True, truth=True
+        "PP-LCNet, orientation of pages", "A", partial(_fetched, "pplcnet-pages"), pages=True, truth=True
     ),
     "nsfwjs_mobilenet_v2": Subject("MobileNetV2 of nsfwjs", "A", partial(_fetched, "nsfwjs-mobilenet_v2")),
     "nsfwjs_inception_v3": Subject("Inception-v3 of nsfwjs", "A", partial(_fetched, "nsfwjs-inception_v3")),

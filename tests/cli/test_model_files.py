@@ -27,7 +27,9 @@ def test_the_zoo_lists_all_nine_files_of_the_squeezenet_page(capsys: pytest.Capt
     assert set(_NINE) <= set(rows)
     assert rows["squeezenet1.0-12"][1:] == ["12", "4.95", "caffe", "56.85/79.87", "either"]
     assert rows["efficientnet_lite0"][3] == "efficientnet_lite"
-    assert "Licences: Apache-2.0 for all." in out
+    said = " ".join(out.split())
+    assert "BSD-2-Clause for open_nsfw; Apache-2.0 for the others." in said
+    assert (rows["open_nsfw"][-1], rows["nsfwjs-inception_v3"][-1]) == ("wheel", "rebuild")
     assert rows["squeezenet1.0-12-int8"][-1] == "download"
     assert "cannot be rebuilt" in out
 
@@ -46,7 +48,9 @@ def test_entries_of_the_users_own_are_listed_first(
     assert main(["zoo"]) is ExitCode.DONE
     out = capsys.readouterr().out
     assert out.splitlines()[3].startswith("mine-1")
-    assert "Licences: not said for mine-1; Apache-2.0 for the others." in out
+    said = " ".join(out.split())
+    assert "not said for mine-1;" in said
+    assert "Apache-2.0 for the others." in said
 
 
 def test_an_entry_of_the_users_own_is_fetched_from_the_mirror_that_is_named(

