@@ -37,7 +37,7 @@ def fold_affine(graph: Graph) -> None:
         channels = _channels(graph, node)
         while channels is not None:
             follower = graph.sole_consumer(node.output[0])
-            affine = None if follower is None else _affine(graph, follower, node.output[0], channels)
+            affine = None if follower is None else affine_step(graph, follower, node.output[0], channels)
             if follower is None or affine is None:
                 break
             (_fold_into_conv if is_op(node, "Conv") else _fold_into_norm)(graph, node, affine)
@@ -74,14 +74,25 @@ def _channels(graph: Graph, node: NodeProto) -> int | None:
     return int(parameters[0].shape[0])
 
 
-def _affine(graph: Graph, node: NodeProto, source: str, channels: int) -> Affine | None:
+def affine_step(graph: Graph, node: NodeProto, source: str, channels: int, *, last: bool = False) -> Affine | None:
+    """Return what a node does to each channel of ``source``, where that is a product and a sum of constants.
+
+    Args:
+        graph: The graph.
+        node: A node that reads ``source``.
+        source: The tensor.
+        channels: How many channels it has.
+        last: They are the last axis, not the second one.
+    """
     if is_op(node, "BatchNormalization"):
-        return _normalization(graph, node) if node.input[0] == source and not any(node.output[1:]) else None
+        if last or node.input[0] != source or any(node.output[1:]):
+            return None
+        return _normalization(graph, node)
     if not is_op(node, "Mul", "Add", "Sub", "Div"):
         return None
     first = node.input[0] == source
     values = graph.constant(node.input[1 if first else 0])
-    per_channel = None if values is None else _per_channel(values, channels)
+    per_channel = None if values is None else _per_channel(values, channels, last=last)
     if per_channel is None:
         return None
     unscaled, unshifted = np.ones(channels), np.zeros(channels)
@@ -103,12 +114,16 @@ def _normalization(graph: Graph, node: NodeProto) -> Affine | None:
     return Affine(factor, shift - mean * factor)
 
 
-def _per_channel(values: NDArray[np.generic], channels: int) -> Channels | None:
-    """Return a constant that broadcasts over (N, C, H, W) along C only as one number per channel, else None."""
+def _per_channel(values: NDArray[np.generic], channels: int, *, last: bool) -> Channels | None:
+    """Return a constant as one number per channel, float64; None where it is more, or of another axis.
+
+    Channels are the second of the four axes (N, C, H, W), or the last of any.
+    """
     if values.dtype != np.float32 or values.ndim > 4:
         return None
     shape = (1,) * (4 - values.ndim) + values.shape
-    if shape[1] not in (1, channels) or any(size != 1 for size in (shape[0], *shape[2:])):
+    own, others = (shape[-1], shape[:-1]) if last else (shape[1], (shape[0], *shape[2:]))
+    if own not in (1, channels) or any(size != 1 for size in others):
         return None
     return np.broadcast_to(values.reshape(-1).astype(np.float64), (channels,)).copy()
 

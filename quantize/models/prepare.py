@@ -30,6 +30,7 @@ from quantize.graph.nodes import DEFAULT_DOMAIN, all_nodes, default_opset, is_op
 from quantize.graph.opsets.raising import raise_graph, raise_opset
 from quantize.graph.plain_forms import drop_empty_pieces, merge_activations
 from quantize.graph.plain_gemms import plain_gemms
+from quantize.graph.product_folding import fold_into_products
 from quantize.graph.shapes import inferred_shapes, inferred_types
 from quantize.graph.view import Graph
 from quantize.models.artifact import ModelArtifact, save_model
@@ -103,7 +104,8 @@ def prepare_whole(
     It is in float32 and takes its image with the channels first, whatever the source does.
     Weights that are graph inputs are freed, and what the graph computes from constants is stored. Dropout, Identity,
     dead nodes, unread inputs, unused operator sets and stored shapes go. Sum of two becomes Add. Padding with zeros and
-    BatchNormalization become part of the neighbouring Conv; the factors of a Gemm become part of its weight and bias.
+    BatchNormalization become part of the neighbouring Conv, or of the Gemm or MatMul before it; the factors of a Gemm
+    become part of its weight and bias.
     Every node has a name. The opset is raised. The batch is symbolic where the graph allows it; else
     ``contract.fixed_batch`` says its size.
 
@@ -195,6 +197,7 @@ def _simplified(model: ModelProto, opset: int, where: str) -> ModelProto:
     merge_padding(graph)
     fold_affine(graph)
     plain_gemms(graph)
+    fold_into_products(graph)
     model = _finished(graph)
     graph = _view(model)
     read_through_identity(graph, inferred_types(model))

@@ -29,8 +29,11 @@ from quantize.formats.float_reasons import float_reasons
 from quantize.formats.float_weights import guard_float_layers, with_weights
 from quantize.formats.given_grids import grids_of
 from quantize.formats.kept_activations import with_activations
+from quantize.graph.lone_norms import has_lone_norms, norms_as_convs
+from quantize.graph.means import has_means, means_as_pools
 from quantize.graph.nodes import default_opset
 from quantize.graph.opsets.raising import raise_opset
+from quantize.graph.view import Graph
 from quantize.grid.grid import Grid
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.recipe import Recipe
@@ -155,13 +158,20 @@ class NativeBuilder:
 def source_graph(model: onnx.ModelProto, recipe: Recipe) -> onnx.ModelProto:
     """Return the fp32 graph that a recipe's candidates are built from; calibration statistics are of this graph.
 
-    It is ``model``, at opset 13 at least, the first whose QuantizeLinear knows channels, and equalized where the
-    recipe says so.
+    It is ``model``, at opset 13 at least, the first whose QuantizeLinear knows channels, with a Conv for every
+    BatchNormalization that is left and a pool for every mean over height and width, and equalized where the recipe says
+    so.
     """
     if default_opset(model) < _QDQ_OPSET:
         model = raise_opset(model, _QDQ_OPSET)
     if grids_of(model):  # equalizing would rescale tensors whose grids are given
         return model
+    view = Graph.of(model)
+    if has_lone_norms(view) or has_means(view):
+        graph = Graph(model)
+        norms_as_convs(graph)
+        means_as_pools(graph)
+        model = graph.model()
     return equalized(model) if EQUALIZATION in recipe.corrections else model
 
 

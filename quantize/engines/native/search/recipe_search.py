@@ -7,7 +7,7 @@ import math
 from functools import cached_property
 
 from quantize.engines.native.builder.activation_grids import COMMON_GRIDS, COMMON_SCALES
-from quantize.engines.native.builder.builder import op_types_of
+from quantize.engines.native.builder.builder import op_types_of, source_graph
 from quantize.engines.native.builder.equalization import equalizable
 from quantize.engines.native.builder.layers import layers
 from quantize.engines.native.builder.qdq import FLOAT_OUTPUTS
@@ -59,7 +59,8 @@ class RecipeSearch:
     @cached_property
     def first(self) -> Recipe:
         """The recipe to beat: the first rule, no correction, the head in fp32."""
-        settings, proto = self._settings, self._builder.proto
+        settings = self._settings
+        proto = source_graph(self._builder.proto, settings.recipe)
         graph = op_graph(proto, op_types_of(settings.recipe))
         head = head_ops(graph, {layer.node for layer in layers(proto)})
         details = {
