@@ -12,7 +12,7 @@ from quantize.engines.inc.decision import OpDecision
 from quantize.engines.inc.settings import IncSettings, OpConstraint
 from quantize.errors import EngineError
 from quantize.formats.float_reasons import float_reasons
-from quantize.graph.nodes import SCORE_KEEPING
+from quantize.graph.nodes import ACTIVATIONS, SCORE_KEEPING
 from quantize.graph.view import Graph
 
 OpDictionary = dict[str, dict[str, dict[str, list[str]]]]
@@ -34,8 +34,8 @@ def op_type_dict(settings: IncSettings) -> OpDictionary:
 def op_name_dict(settings: IncSettings, model: ModelProto) -> OpDictionary:
     """Return Neural Compressor's ``op_name_dict``: each op that is named, then what stays in fp32.
 
-    That is each op that this onnxruntime cannot compute on integers, though Neural Compressor may think so, and the
-    head.
+    That is each op that this onnxruntime cannot compute on integers, though Neural Compressor may think so, Pads that
+    it gets wrong, and the head.
 
     A constraint by name makes Neural Compressor forget what was said by type, so that a pattern about, say,
     granularity would quantize the head again; hence the head is named too. It is quantized only where a constraint
@@ -48,6 +48,7 @@ def op_name_dict(settings: IncSettings, model: ModelProto) -> OpDictionary:
     graph = model.graph
     reasons = float_reasons(model, {node.op_type for node in graph.node})
     names = {re.escape(name): _lists(_FLOAT) for name, reason in reasons.items() if reason.kind != "body"}
+    names.update({re.escape(name): _lists(_FLOAT) for name in _activated_pads(graph)})
     names.update((name, _lists(constraint)) for name, constraint in settings.op_wise.items())
     head = [(node.name, node.op_type) for node in graph.node if node.op_type in _FLOAT_HEAD_TYPES]
     head += [(name, "Add") for name in _score_bias_names(graph)]
@@ -56,6 +57,17 @@ def op_name_dict(settings: IncSettings, model: ModelProto) -> OpDictionary:
         if not _gives_dtype(settings.op_wise, name) and not _gives_dtype(settings.optype_wise, op_type):
             names[re.escape(name)] = _lists(_FLOAT)
     return names
+
+
+def _activated_pads(graph: GraphProto) -> list[str]:
+    """Return the names of Pads that an activation alone reads.
+
+    Neural Compressor removes the activation, gives the Pad's result the activation's grid, and pads the integers that
+    the Pad takes, which are on another one: the values that come out are others.
+    """
+    view = Graph.of(graph)
+    readers = [(node, view.sole_consumer(node.output[0])) for node in graph.node if node.op_type == "Pad"]
+    return [pad.name for pad, reader in readers if reader is not None and reader.op_type in ACTIVATIONS]
 
 
 def _score_sigmoids(graph: GraphProto) -> list[str]:

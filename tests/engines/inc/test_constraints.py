@@ -40,6 +40,12 @@ def test_a_constraint_on_an_op_type_replaces_the_float_head():
     assert op_type_dict(IncSettings(optype_wise={"Softmax": constraint}))["Softmax"] == constraint
 
 
+def test_a_pad_that_an_activation_reads_stays_in_float():
+    model = graph(("pad", "Pad"), ("relu", "Relu"), ("other", "Pad"), ("conv", "Conv"))
+    assert op_name_dict(IncSettings(), model).get("pad") == FLOAT
+    assert op_name_dict(IncSettings(), graph(("pad", "Pad"), ("conv", "Conv"))).get("pad") is None
+
+
 def test_an_op_of_the_head_can_be_asked_to_be_quantized():
     settings = IncSettings(op_wise={"pool": {"activation": {"dtype": "uint8"}}})
     assert op_name_dict(settings, graph(("pool", "GlobalAveragePool"))) == {
