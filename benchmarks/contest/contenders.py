@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -113,16 +114,17 @@ def _ended(command: list[str], stem: Path, correct: tuple[int, ...] = (0,)) -> s
     """Run a command with the limit, and return what went wrong."""
     log = stem.with_name(f"{stem.name}.log")
     with log.open("w", encoding="utf-8") as lines:
+        child = subprocess.Popen(command, stdout=lines, stderr=lines, cwd=stem.parent, start_new_session=True)
         try:
-            done = subprocess.run(
-                command, stdout=lines, stderr=lines, timeout=LIMIT_SECONDS, check=False, cwd=stem.parent
-            )
+            code = child.wait(LIMIT_SECONDS)
         except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)  # what it started, too
+            child.wait()
             return f"not ready after {LIMIT_SECONDS // 60} minutes"
-    if done.returncode in correct:
+    if code in correct:
         return None
     said = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return f"ended with exit code {done.returncode}: {said[-1][:200] if said else 'no word'}"
+    return f"ended with exit code {code}: {said[-1][:200] if said else 'no word'}"
 
 
 def tuned_file(place: Path, role: str) -> Path | None:
