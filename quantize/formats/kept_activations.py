@@ -28,12 +28,13 @@ def with_activations(model: ModelProto, fp32: ModelProto) -> ModelProto:
         fp32: The model that it was made of.
 
     Returns:
-        The model itself where nothing is missing, else one in the QDQ format.
+        The model itself where nothing is missing and every tensor is read as it is written, else one in the QDQ format.
     """
     if not any(is_op(node, *ACTIVATIONS) for node in fp32.graph.node):
         return model
     graph = Graph(model if quantized_format(model) == "qdq" else canonical(model))
-    return to_qdq(graph.model()) if _put_back(graph, Graph.of(fp32)) else model
+    back = _put_back(graph, Graph.of(fp32))
+    return to_qdq(graph.model()) if [*back, *_read_as_written(graph)] else model
 
 
 def _put_back(graph: Graph, reference: Graph) -> list[str]:
@@ -59,6 +60,24 @@ def _put_back(graph: Graph, reference: Graph) -> list[str]:
         if done:
             back.append(node.name)
     return back
+
+
+def _read_as_written(graph: Graph) -> list[str]:
+    """Let every tensor be quantized to the grid that it is read with, and return the names of those that were not.
+
+    Neural Compressor moves integers by Pad on the grid before it, and reads them with that of the activation behind it.
+    """
+    other = []
+    for quantize in [node for node in graph.nodes if is_quantize(node)]:
+        by = node_parameters(graph, quantize)
+        readers = [reader for reader in graph.consumers(quantize.output[0]) if is_dequantize(reader)]
+        grids = [grid for reader in readers if (grid := node_parameters(graph, reader)) is not None]
+        if by is None or not grids or by.same_as(grids[0]) or not all(grid.same_as(grids[0]) for grid in grids):
+            continue
+        for position, name in ((1, grids[0].scale_name), (2, grids[0].zero_point_name)):
+            graph.set_input(quantize, position, name)
+        other.append(quantize.name)
+    return other
 
 
 def _removed_before(reference: Graph, node: NodeProto, computing: dict[str, list[NodeProto]]) -> Iterator[NodeProto]:
