@@ -87,6 +87,8 @@ class RunReport(Section):
         input_contract: What the models' input was changed to; None if it is as it was.
         placement: Where the layers compute; None if the engine's search itself decided that.
         lost: Trials that met the criterion, and whose written files do not.
+        no_integers: Why no layer of the models computes on integers, in sentences; empty where one does, and in reports
+            of earlier versions.
         layers: Error of each layer; empty where it was not measured.
         layer_check: The layers of the files against what their grids predict; None in reports of earlier versions.
         scores: What is judged, where the files give more than that; None: their one output is.
@@ -118,6 +120,7 @@ class RunReport(Section):
     input_contract: InputContractSection | None = None
     placement: PlacementSection | None = None
     lost: tuple[LostSection, ...] = ()
+    no_integers: tuple[str, ...] = ()
     layers: tuple[LayerErrorSection, ...] = ()
     layer_check: LayerCheckSection | None = None
     scores: ScoresSection | None = None

@@ -87,8 +87,9 @@ def apply_rewrites(model: ModelProto, names: Sequence[str]) -> ModelProto:
     if not names:
         return model
     current = canonical(model)
+    graph = Graph(current)
     for rewrite in select_rewrites(names):
-        graph = Graph(current)
-        if rewrite.apply(graph):
+        if rewrite.apply(graph):  # what matches nothing leaves the graph as it is
             current = graph.model()
+            graph = Graph(current)
     return to_qdq(current)

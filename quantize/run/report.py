@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -26,10 +27,13 @@ from quantize.report.schema import RunReport
 from quantize.run.build import Built
 from quantize.run.judging import final_verdict
 from quantize.run.measuring import latency_plan, measure_anatomy, measure_models
+from quantize.run.no_integers import reasons_for_no_integers
 from quantize.run.repeat import replay_section
 from quantize.run.request import RunRequest
 from quantize.run.rewriting import rewrite_section
 from quantize.run.settle import Settled
+
+_LOG = logging.getLogger("quantize")
 
 _PACKAGE = Path(__file__).resolve().parent
 _NO_OTHERS: Mapping[str, ModelArtifact] = MappingProxyType({})
@@ -60,8 +64,12 @@ def run_report(settled: Settled, others: Mapping[str, ModelArtifact] = _NO_OTHER
             recipe=chosen.recipe,
             progress=context.progress,
         )
+    verdict = final_verdict(built, judged, measurement, {"int8": "int8", "qdq": "qdq"})
+    no_integers = reasons_for_no_integers(settled)
+    for sentence in no_integers:
+        _LOG.warning("%s", sentence)
     return RunReport(
-        verdict=final_verdict(built, judged, measurement, {"int8": "int8", "qdq": "qdq"}),
+        verdict=verdict.model_copy(update={"reasons": (*verdict.reasons, *no_integers)}),
         criterion=CriterionSection.of(context.criterion, config.tuning.speed),
         engine=config.tuning.engine,
         source=source_section(request.model, context.source, context.entry),
@@ -74,6 +82,7 @@ def run_report(settled: Settled, others: Mapping[str, ModelArtifact] = _NO_OTHER
         chosen=chosen,
         placement=settled.placement,
         lost=settled.lost,
+        no_integers=no_integers,
         layers=built.layers,
         layer_check=built.layer_check,
         input_contract=built.contract,

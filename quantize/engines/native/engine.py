@@ -31,7 +31,7 @@ from quantize.processes.memory import forget_peak, peak_resident_bytes
 from quantize.processes.pool import available_cpus
 from quantize.recipe import EngineName, Recipe
 
-_LATENCY_SECONDS = 4.0
+_LATENCY_SECONDS = 2.0
 _LATENCY_RUNS = 100
 _PROFILED_RUNS = 30
 

@@ -101,8 +101,9 @@ class Comparisons:
         """
         pair = recipe.id, other.id
         if pair not in self._nearer and compare:
-            far, near = self._measure(other), self._measure(recipe)
-            is_worth_it = _mean_root(near) <= _WORTH * _mean_root(far)
+            far = self._measure(other)
+            near = self._measure(recipe, _hopeless_beside(far, CHANCE))
+            is_worth_it = len(near) == len(far) and _mean_root(near) <= _WORTH * _mean_root(far)
             self._nearer[pair] = is_worth_it and improves(far, near, CHANCE)
         return self._nearer.get(pair, False)
 
@@ -172,11 +173,17 @@ def choose_tensor_rules(
 
 
 def _better(best: ComparedRecipe, candidate: Recipe, measure: Measure, errors: float) -> ComparedRecipe:
-    def is_hopeless(first: Sequence[float]) -> bool:
-        mean, error = _gain(best.divergences[: len(first)], first)
-        return len(first) >= _FEW and mean < (errors - _HOPELESS) * error
-
-    divergences = tuple(measure(candidate, is_hopeless))
+    divergences = tuple(measure(candidate, _hopeless_beside(best.divergences, errors)))
     if len(divergences) < len(best.divergences):
         return best
     return ComparedRecipe(candidate, divergences) if improves(best.divergences, divergences, errors) else best
+
+
+def _hopeless_beside(divergences: Sequence[float], errors: float) -> IsHopeless:
+    """Return what says that the first images miss those of others by more than the rest can make up for."""
+
+    def is_hopeless(first: Sequence[float]) -> bool:
+        mean, error = _gain(divergences[: len(first)], first)
+        return len(first) >= _FEW and mean < (errors - _HOPELESS) * error
+
+    return is_hopeless

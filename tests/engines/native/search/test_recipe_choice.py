@@ -123,7 +123,7 @@ def test_a_tensor_gets_a_rule_of_its_own_only_if_that_helps():
 def test_a_candidate_is_nearer_to_fp32_by_more_than_chance_and_by_ten_percent(near, is_nearer):
     other = RECIPE.but(range_rule="b")
     divergences = {RECIPE.id: (0.01, 0.01, 0.01, 0.01), other.id: near}
-    comparisons = Comparisons(lambda recipe: divergences[recipe.id])
+    comparisons = Comparisons(lambda recipe, is_hopeless=None: divergences[recipe.id])
     assert not comparisons.is_nearer(other, RECIPE, compare=False)
     assert comparisons.is_nearer(other, RECIPE) is is_nearer
     assert comparisons.is_nearer(other, RECIPE, compare=False) is is_nearer
