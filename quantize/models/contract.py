@@ -174,9 +174,7 @@ def model_contract(model: ModelProto, *, where: str | None = None, score_output:
     image, layout = _image_input(model, where)
     scores = score_tensor(model, where=where, asked_for=score_output)
     kind = score_kind(model, scores.name)
-    task: Task = "yes or no" if scores.classes == 1 else "one class"
-    if scores.classes > 1 and (kind == "sigmoid" or said(model, SCORE_TASK) == "labels"):
-        task = "labels"
+    task = score_task(model, scores.classes, kind)
     return ModelContract(
         input=image,
         output=TensorContract(scores.name, scores.shape, scores.dtype),
@@ -187,6 +185,13 @@ def model_contract(model: ModelProto, *, where: str | None = None, score_output:
         gives_scores=scores.given,
         others=tuple(value.name for value in model.graph.output if value.name != scores.name),
     )
+
+
+def score_task(model: ModelProto, columns: int, kind: ScoreKind) -> Task:
+    """Return what a model's scores say of an image, from how many there are, what they come from, and its metadata."""
+    if columns == 1:
+        return "yes or no"
+    return "labels" if kind == "sigmoid" or said(model, SCORE_TASK) == "labels" else "one class"
 
 
 def real_inputs(model: ModelProto) -> list[ValueInfoProto]:

@@ -23,7 +23,7 @@ from quantize.calibration.exposure import with_outputs
 from quantize.formats.exact import open_exact_session
 from quantize.graph.nodes import RESHAPING, replace_all
 from quantize.graph.view import Graph
-from quantize.models.contract import model_contract
+from quantize.models.contract import score_kind, score_task
 from quantize.models.input_form import filled
 
 Floats = npt.NDArray[np.float32]
@@ -40,7 +40,7 @@ def corrected_scores(candidate: onnx.ModelProto, reference: Floats, own: Floats)
         reference: float32 (N, ...), the fp32 model's logits on N images, see ``logits``.
         own: float32 (N, ...), the candidate's on the same images.
     """
-    shift = mean_shift(reference, own, by_class=model_contract(candidate).task != "one class")
+    shift = mean_shift(reference, own, by_class=_each_by_itself(candidate, reference[0].size))
     result = onnx.ModelProto()
     result.CopyFrom(candidate)
     tensor = logits_tensor(result)
@@ -80,6 +80,11 @@ def mean_shift(reference: Floats, own: Floats, *, by_class: bool = False) -> npt
     size = float(np.square(contrasts.mean(axis=0)).sum())
     chance = float(contrasts.var(axis=0, ddof=1).sum()) / len(contrasts)
     return shift * max(0.0, 1.0 - chance / size) if size > 0.0 else shift
+
+
+def _each_by_itself(model: onnx.ModelProto, columns: int) -> bool:
+    """Return whether each score of a model whose first output is its scores says something without the others."""
+    return score_task(model, columns, score_kind(model)) != "one class"
 
 
 def logits(model: onnx.ModelProto, images: Iterable[Floats], threads: int = 1) -> Floats:
