@@ -19,13 +19,14 @@ from quantize.graph.nodes import WEIGHTED, is_op, subgraphs
 from quantize.graph.shapes import inferred_types
 from quantize.graph.view import Graph
 
-Kind = Literal["body", "operator", "kernel", "form", "statistics"]
+Kind = Literal["body", "operator", "kernel", "form", "engine", "statistics"]
 
 _IN_WORDS: Mapping[Kind, str] = {
     "body": "quantizers do not look into nodes with graphs of their own",
     "operator": "no integer form of the operator",
     "kernel": "this onnxruntime has no integer kernel for it",
     "form": "no integer form for these inputs and attributes",
+    "engine": "no quantizer takes the operator",
     "statistics": "no statistics of one of its tensors",
 }
 
@@ -40,9 +41,9 @@ class FloatReason:
     Attributes:
         node: The node's name.
         op_type: Its type, with the domain before it outside of the default one.
-        kind: ``body``: it holds a graph; ``operator``: no engine quantizes the type; ``kernel``: onnxruntime has no
-            integer kernel; ``form``: none for these inputs and attributes; ``statistics``: no calibration pass saw
-            a tensor of it.
+        kind: ``body``: it holds a graph; ``operator``: there is no integer operator; ``kernel``: onnxruntime has no
+            kernel for that; ``form``: none for these inputs and attributes; ``engine``: it could, but is not of the
+            types that are quantized; ``statistics``: no calibration pass saw a tensor of it.
         detail: What is missing, such as the tensor or the integer operator; "" where the kind says it all.
     """
 
@@ -114,13 +115,14 @@ def _reason(
     activation_type: str,
     weight_type: str,
 ) -> tuple[Kind, str] | None:
-    if node.op_type not in op_types or not is_op(node, node.op_type):
+    if not is_op(node, node.op_type):
         return "operator", ""
     if not is_op(node, *WEIGHTED) and not all(_is_finite(graph, name) for name in node.input):
         return "form", "a constant is not finite"
     operands = tuple(_operand(graph, types, name) for name in node.input)
     results = tuple(bool(name) and _is_float(graph, types, name) for name in node.output)
-    return integer_form(node, operands, results, graph.opset, activation_type, weight_type)
+    found = integer_form(node, operands, results, graph.opset, activation_type, weight_type)
+    return ("engine", "") if found is None and node.op_type not in op_types else found
 
 
 def _infinite(graph: Graph) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -13,7 +14,7 @@ from quantize.engines.engine import engine_named
 from quantize.engines.trial import Trial
 from quantize.evaluation.layer_error import layer_errors
 from quantize.formats import to_qlinear
-from quantize.formats.float_reasons import sentences
+from quantize.formats.float_reasons import FloatReason, sentences
 from quantize.formats.saturation import saturating_layers
 from quantize.graph.nodes import INTEGER_WEIGHTED
 from quantize.journal import Journal
@@ -93,7 +94,7 @@ def build(context: Context, findings: Findings, folder: RunFolder | None = None)
     assert findings.chosen.artifact is not None
     with context.stages.stage("error by layer"):
         layers = _layers(context, findings.chosen)
-    in_float = _in_float(context, findings.chosen.recipe)
+    stay = _stay(context, findings.chosen.recipe)
     folded = contracted(context, findings.chosen.artifact, findings.chosen.recipe)
     own = folded.context
     if folded.section is not None:
@@ -103,7 +104,7 @@ def build(context: Context, findings: Findings, folder: RunFolder | None = None)
     if folder is not None:
         own = replace(own, folder=folder)
     built = write_files(own, folded.candidate, findings)
-    return replace(built, contract=folded.section, layers=layers, in_float=in_float)
+    return replace(built, contract=folded.section, layers=layers, in_float=_in_float(stay, built.pair))
 
 
 def remember_decisions(journal: Journal, recipe: Recipe) -> None:
@@ -155,11 +156,17 @@ def write_files(context: Context, candidate: ModelArtifact, findings: Findings) 
         return Built(context, findings, checked.corrected, chosen, pair, steps, layer_check=checked.section)
 
 
-def _in_float(context: Context, recipe: Recipe) -> tuple[str, ...]:
-    """Return a sentence for each type of node that cannot be quantized here and each reason."""
+def _stay(context: Context, recipe: Recipe) -> Mapping[str, FloatReason]:
+    """Return the nodes that cannot be quantized here, and why, by name."""
     engine = engine_named(recipe.engine)
-    reasons = engine.stays_in_float(context.model, recipe, calibration_set(context), context.folder.work)
-    notes = tuple(sentences(reasons))
+    return engine.stays_in_float(context.model, recipe, calibration_set(context), context.folder.work)
+
+
+def _in_float(stay: Mapping[str, FloatReason], pair: Pair) -> tuple[str, ...]:
+    """Return a sentence for each type of node and reason, of the types that are left in the QLinear file."""
+    left = {node.op_type for node in pair.int8.proto().graph.node}
+    told = {name: reason for name, reason in stay.items() if reason.op_type.rpartition(":")[2] in left}
+    notes = tuple(f"{sentence}." for sentence in sentences(told))
     for note in notes:
         _LOG.info("note: %s", note)
     return notes

@@ -37,7 +37,7 @@ def test_an_operator_without_an_integer_form_is_a_note_that_says_why() -> None:
     relu = next(node for node in graph.graph.node if node.op_type == "Relu")
     relu.op_type = "Erf"
     text = _text(foreseen(graph, RECIPE))
-    assert "1 Erf: it has no integer form" in text
+    assert "1 Erf: no integer form of the operator" in text
     assert "cannot compute on integers here" in text
 
 

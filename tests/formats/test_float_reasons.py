@@ -78,6 +78,14 @@ def test_a_type_that_no_engine_quantizes_stays_in_float() -> None:
     assert _kinds(model) == {"erf": "operator"}
 
 
+def test_a_type_that_no_engine_quantizes_though_it_could_is_told_apart() -> None:
+    model = _model([helper.make_node("GlobalMaxPool", ["x"], ["y"], "most")])
+    assert _kinds(model) == {"most": "engine"}
+    assert float_reasons(model, ["GlobalMaxPool"]) == {}
+    mean = _model([helper.make_node("ReduceMean", ["x"], ["y"], "mean", axes=[2, 3])])
+    assert float_reasons(mean, [])["mean"].kind == "kernel"
+
+
 def test_a_type_that_an_engine_would_quantize_but_nothing_computes_on_integers_stays_in_float() -> None:
     model = _model(
         [helper.make_node("LayerNormalization", ["x", "s"], ["y"], "norm")], {"s": np.ones(6, np.float32)}, 17
