@@ -13,6 +13,7 @@ import numpy as np
 from onnx import TensorProto
 
 from quantize.graph.nodes import is_op
+from quantize.graph.shapes import Shape, fixed_sizes
 from quantize.graph.view import Graph
 from quantize.rewrites.functions import QuantizedFunction, broken_names, quantized_functions
 from quantize.rewrites.protocol import Declaration, Rewrite, shown_faster
@@ -22,30 +23,34 @@ _HAS_INTEGER_FORM = ("LeakyRelu", "Sigmoid")
 
 def _apply(graph: Graph) -> Sequence[str]:
     found = [function for function in quantized_functions(graph) if not is_op(function.nodes[-1], *_HAS_INTEGER_FORM)]
-    for function in found:
-        _rewrite(graph, function)
-    return [function.name for function in found]
+    shapes = graph.shapes() if found else {}
+    return [function.name for function in found if _rewrite(graph, function, shapes.get(function.value))]
 
 
 def _broken(graph: Graph, names: Sequence[str]) -> Sequence[str]:
     return broken_names(graph, names, "is still computed in float")
 
 
-def _rewrite(graph: Graph, function: QuantizedFunction) -> None:
+def _rewrite(graph: Graph, function: QuantizedFunction, shape: Shape | None) -> bool:
+    sizes = fixed_sizes(shape[1:]) if shape is not None and len(shape) > 1 else None
+    if sizes is None:
+        return False
     name = function.name
+    # Of any batch, and in a form from which shapes can be inferred.
+    whole = graph.add_constant(f"{name}_shape", np.array([-1, *sizes], np.int64))
     # An index below 0 counts from the end: so signed integers find their values by their bits, too.
     table = graph.add_constant(f"{name}_table", function.table(graph).reshape(1, -1))
     row = graph.add_constant(f"{name}_row", np.array([1, -1], np.int64))
-    flat, indices, looked_up, shape = (graph.fresh(f"{name}_{part}") for part in ("flat", "at", "looked_up", "shape"))
+    flat, indices, looked_up = (graph.fresh(f"{name}_{part}") for part in ("flat", "at", "looked_up"))
     graph.remove([*function.nodes, function.quantize])
-    graph.add("Shape", [function.integers], [shape], name=f"{name}_Shape")
     graph.add("Cast", [function.integers], [indices], name=f"{name}_Cast", to=TensorProto.INT32)
     graph.add("Reshape", [indices, row], [flat], name=f"{name}_flat")
     graph.add("GatherElements", [table, flat], [looked_up], name=name, axis=1)
-    graph.add("Reshape", [looked_up, shape], [function.quantize.output[0]], name=f"{name}_Reshape")
+    graph.add("Reshape", [looked_up, whole], [function.quantize.output[0]], name=f"{name}_Reshape")
+    return True
 
 
 FUNCTION_TABLE = Rewrite(
     "function-table", Declaration("rounding", 0.05), _apply, _broken, shown_faster, only_measured=True
 )
-"""Every function of one tensor between quantized tensors that has no integer operator. Float32 may round otherwise."""
+"""Every function of one tensor of known sizes that has no integer operator. Float32 may round otherwise."""

@@ -8,6 +8,7 @@ from onnx import ModelProto
 
 from quantize.formats import canonical, to_qdq, to_qlinear
 from quantize.formats.exact import open_exact_session
+from quantize.graph.shapes import inferred_shapes
 from quantize.graph.view import Graph
 from quantize.recipe import Recipe
 from quantize.rewrites.function_table import FUNCTION_TABLE
@@ -97,6 +98,15 @@ def test_a_table_holds_the_integer_of_every_integer() -> None:
     table = function.table(graph)
     assert np.abs(table[integers].astype(int) - expected).max() <= 1  # a value near a half rounds either way
     assert table.shape == (256,)
+
+
+@pytest.mark.parametrize("rewrite", [HARD_SWISH, ONE_NODE_FUNCTIONS, SIGMOID_PRODUCT, FUNCTION_TABLE])
+def test_shapes_can_still_be_inferred_behind_it(rewrite: Rewrite) -> None:
+    kind = "hard swish" if rewrite is HARD_SWISH else "silu"
+    names, after = apply(rewrite, quantized(kind))
+    assert names
+    pool = next(node for node in after.graph.node if node.op_type == "GlobalAveragePool")
+    assert inferred_shapes(after)[pool.input[0]][1:] == (24, 8, 8)
 
 
 def test_one_of_two_ways_is_kept_only_if_it_is_the_faster_one() -> None:
