@@ -62,7 +62,7 @@ class OrtEngine:
         """Return the nodes that stay in float whatever is asked."""
         return float_reasons(
             model.proto(),
-            op_types_of(recipe),
+            op_types_of(recipe.but(float_op_types=())),
             activation_type=recipe.activation_type,
             weight_type=recipe.weight_type,
         )

@@ -188,7 +188,7 @@ def stays_in_float(
     source = _source_of(model, recipe, calibration, folder, threads=threads)
     return float_reasons(
         source.graph,
-        op_types_of(recipe),
+        op_types_of(recipe.but(float_op_types=())),
         activation_type=recipe.activation_type,
         weight_type=recipe.weight_type,
         known=source.statistics("all").tensors,
