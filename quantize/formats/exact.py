@@ -23,7 +23,7 @@ from quantize.formats.unsigned import Unsigned, integer_type
 from quantize.graph.nodes import DEFAULT_DOMAIN, INTEGER_WEIGHTED, MICROSOFT, attribute, is_op, moves_values
 from quantize.graph.view import Graph
 from quantize.models.reading import read_model
-from quantize.models.session import open_session, sums_saturate
+from quantize.models.session import Optimization, open_session, sums_saturate
 
 _PLACES = {
     (DEFAULT_DOMAIN, "QLinearConv"): (0, 2, 3, 5),
@@ -67,7 +67,7 @@ def with_unsigned_weights(
 
 
 def open_exact_session(
-    model: ModelProto | Path, *, threads: int = 1, where: str | None = None
+    model: ModelProto | Path, *, threads: int = 1, optimization: Optimization = "all", where: str | None = None
 ) -> onnxruntime.InferenceSession:
     """Return a session that computes what the graph says, without saturation, whatever the CPU.
 
@@ -77,6 +77,7 @@ def open_exact_session(
     Args:
         model: A model in any format, or its file.
         threads: Intra-op threads.
+        optimization: How far onnxruntime may rewrite the graph.
         where: The model's name in errors; by default its path.
 
     Raises:
@@ -89,7 +90,7 @@ def open_exact_session(
     # Where nothing saturates, the model itself gives the same bits, and int8 weights have the faster kernels.
     exact.CopyFrom(with_unsigned_weights(model) if sums_saturate() else model)
     guard_float_layers(exact)
-    return open_session(exact.SerializeToString(), threads=threads, where=where)
+    return open_session(exact.SerializeToString(), threads=threads, optimization=optimization, where=where)
 
 
 def _integer_operator(graph: Graph, unsigned: Unsigned, node: NodeProto, *, only_saturating: bool) -> None:

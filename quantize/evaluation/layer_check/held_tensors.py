@@ -188,8 +188,8 @@ class HeldTensors:
     def _missing(self, tensor: str, own: str) -> int | None:
         """Return how many channels a tensor has beyond those of fp32; None if they cannot be the same tensor."""
         shape, other = self._shapes.get(tensor), self._own_shapes.get(own)
-        if not shape or not other:
-            return 0
+        if shape is None or other is None:  # what is fed has to be of the very shape
+            return None
         if len(shape) != len(other):
             return None
         sizes = [pair for pair in zip(shape[1:], other[1:], strict=True) if all(isinstance(size, int) for size in pair)]

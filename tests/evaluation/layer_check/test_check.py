@@ -103,3 +103,9 @@ def test_every_quantized_layer_is_checked_in_both_formats(engine: str, tmp_path:
     weighted = {node.name for node in whole.sample.prepared.proto().graph.node if node.op_type in ("Conv", "Gemm")}
     for model in (whole.qlinear, whole.qdq):
         assert weighted <= {one.layer for one in found(whole, model, engine=engine)}
+
+
+def test_squeezed_blocks_in_a_row_can_be_fed(tmp_path: Path) -> None:
+    """With all of its optimizations, onnxruntime 1.32 reads what is fed here in another layout than it is in."""
+    plan = Plan((Planned("squeezed", 0, 312), Planned("squeezed", 0, 312)), side=16)
+    assert max(one.ratio for one in found(made(plan, "native", str(tmp_path)), engine="native")) < 2
