@@ -51,8 +51,8 @@ def _of_search(search: SearchSection) -> str:
     failed = sum(candidate.met is None and candidate.speedup is None for candidate in tried)
     inaccurate = sum(candidate.met is False for candidate in tried)
     speeds = [candidate.speedup for candidate in tried if candidate.speedup is not None]
-    parts = [
-        f"{count} {words}"
+    became = [
+        (count, words)
         for count, words in (
             (failed, "could not be built or run"),
             (inaccurate, "missed the accuracy criterion"),
@@ -60,4 +60,6 @@ def _of_search(search: SearchSection) -> str:
         )
         if count
     ]
-    return f"of {len(tried)} candidates that do, " + ", ".join(parts)
+    if len(tried) == 1:
+        return "the one candidate that does " + " and ".join(words for _, words in became)
+    return f"of {len(tried)} candidates that do, " + ", ".join(f"{count} {words}" for count, words in became)

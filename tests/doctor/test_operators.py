@@ -9,7 +9,9 @@ import pytest
 import quantize.doctor.operators as examined
 from quantize.doctor.operators import examine_building, examine_operators
 from quantize.engines.foreseen import Foreseen, foreseen
+from quantize.engines.native.builder.builder import op_types_of
 from quantize.errors import ModelError
+from quantize.formats.float_reasons import float_reasons
 from quantize.models.artifact import ModelArtifact
 from quantize.recipe import Recipe
 from tests.engines.native.search.conftest import batches, calibration_set, classifier_graph, images, model
@@ -37,7 +39,8 @@ def test_an_operator_without_an_integer_form_is_a_note_that_says_why() -> None:
     relu = next(node for node in graph.graph.node if node.op_type == "Relu")
     relu.op_type = "Erf"
     text = _text(foreseen(graph, RECIPE))
-    assert "1 Erf: no integer form of the operator" in text
+    why = float_reasons(graph, op_types_of(RECIPE))[relu.name].in_words
+    assert f"1 Erf: {why}" in text
     assert "cannot compute on integers here" in text
 
 

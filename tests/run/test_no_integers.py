@@ -71,5 +71,10 @@ def test_what_became_of_candidates_on_integers_is_counted(search: Callable[..., 
     assert words.endswith("2 measured at most 0.90x as fast as fp32")
 
 
+def test_a_single_candidate_is_told_as_one(search: Callable[..., SearchSection]) -> None:
+    words = _of_search(search(_candidate(met=True, speedup=0.9), _candidate(step="stored")))
+    assert words == "the one candidate that does measured at most 0.90x as fast as fp32"
+
+
 def test_a_search_that_tried_none_says_so(search: Callable[..., SearchSection]) -> None:
     assert _of_search(search(_candidate(step="stored"))).startswith("the search tried none")
