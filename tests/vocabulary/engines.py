@@ -54,11 +54,15 @@ def by_onnxruntime(model: ModelArtifact, calibration: CalibrationSet, folder: Pa
 
 
 def by_neural_compressor(model: ModelArtifact, calibration: CalibrationSet, folder: Path) -> Candidate:
-    """Return the first candidate of Neural Compressor."""
-    settings = IncSettings(strategy="basic", sampling_size=IMAGES, max_trials=1)
+    """Return the first candidate of Neural Compressor that onnxruntime runs: others are failed trials."""
+    settings = IncSettings(strategy="basic", sampling_size=IMAGES, max_trials=12)
     trials = IncTuner(settings, folder).tune(model, Criterion("none"), lambda _: 1.0, calibration.batches)
-    trial = next(trials)
-    assert trial.artifact is not None, trial.failure
+    failures = []
+    for trial in trials:
+        if trial.artifact is not None:
+            break
+        failures.append(trial.failure)
+    assert trial.artifact is not None, failures
     return Candidate(trial.artifact, trial.recipe)
 
 
