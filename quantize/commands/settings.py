@@ -37,6 +37,8 @@ class Settings(PreprocessingSettings, total=False):
 
     name: str
     framework: str
+    score_output: str
+    requantize: bool
     data_path: PathLike
     label_path: PathLike
     calibration_list: PathLike
