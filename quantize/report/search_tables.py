@@ -47,7 +47,8 @@ def engines_table(report: RunReport) -> Table | None:
     if len(report.engines) > 2:
         others = "The other engines' are in folders named after them."
     searches = "; ".join(_search(engine) for engine in report.engines)
-    metric, accuracy = _metric(report), words(report.task).accuracy
+    accuracy = words(report.task).accuracy
+    metric = "agreement" if report.criterion.metric == "none" else _metric(report)  # as in `AccuracySection.metric`
     return Table(
         "Engines side by side",
         ("model", "criterion", metric, "drop, 95 %", "speed-up, 95 %"),

@@ -231,7 +231,7 @@ def test_where_one_engine_gives_no_model_the_run_is_the_others_and_says_so(
 
 
 def _side(engine: str, status: str, *, kl: float, top1: float) -> Any:
-    evaluation = Stand(fidelity=Stand(mean_kl=kl), top1=Stand(expected=top1))
+    evaluation = Stand(fidelity=Stand(mean_kl=kl), accuracy=Stand(expected=top1))
     judged = Stand(verdict=Stand(status=status, accuracy=status), models=[Stand(deciding=Stand(evaluation=evaluation))])
     built = Stand(context=None, pair=Stand(int8=engine, qdq=engine))
     return both_engines._Side(engine, Stand(built=built, judged=judged))  # type: ignore[arg-type]
@@ -284,7 +284,7 @@ def test_an_engine_whose_models_are_slower_than_fp32_misses_the_criterion(
     monkeypatch.setattr(both_engines, "rewrite_ratio", lambda *_: ratio)
     tuning = Stand(speed=SpeedCriterion(min_speedup=least))
     config = Stand(tuning=tuning, model=Stand(framework="onnxrt_qlinearops"))
-    context: Any = Stand(config=config, model="fp32", criterion=Criterion("top1", baseline=0.8, relative=0.01))
+    context: Any = Stand(config=config, whole="fp32", criterion=Criterion("top1", baseline=0.8, relative=0.01))
     verdict = VerdictSection.model_validate({"status": status, "text": "", "reasons": (), "stopped_because": ""})
     nothing: Any = None
     built: Any = Stand(context=context, chosen=Stand(target="vnni"), pair=Stand(int8="int8", qdq="qdq"))
