@@ -30,8 +30,6 @@ def with_activations(model: ModelProto, fp32: ModelProto) -> ModelProto:
     Returns:
         The model itself where nothing is missing and every tensor is read as it is written, else one in the QDQ format.
     """
-    if not any(is_op(node, *ACTIVATIONS) for node in fp32.graph.node):
-        return model
     graph = Graph(model if quantized_format(model) == "qdq" else canonical(model))
     back = _put_back(graph, Graph.of(fp32))
     return to_qdq(graph.model()) if [*back, *_read_as_written(graph)] else model
@@ -65,7 +63,8 @@ def _put_back(graph: Graph, reference: Graph) -> list[str]:
 def _read_as_written(graph: Graph) -> list[str]:
     """Let every tensor be quantized to the grid that it is read with, and return the names of those that were not.
 
-    Neural Compressor moves integers by Pad on the grid before it, and reads them with that of the activation behind it.
+    Neural Compressor moves integers by Pad on the grid before it, and reads them with that of the activation behind it;
+    and by Gather on the grid of a whole tensor, and reads them with that of the part.
     """
     other = []
     for quantize in [node for node in graph.nodes if is_quantize(node)]:

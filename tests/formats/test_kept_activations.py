@@ -198,13 +198,16 @@ def test_scores_that_an_activation_confines_stay_confined_where_they_are_freed()
     assert kept.max() > 1
 
 
-def test_a_tensor_that_is_read_with_another_grid_than_it_is_written_with_gets_the_one_it_is_read_with() -> None:
-    """So Neural Compressor writes a Pad before a Relu."""
-    fp32 = branches(["Relu"], pooled=False)
+@pytest.mark.parametrize(("kind", "tensor"), [("Relu", "a0"), ("none", "c0")])
+def test_a_tensor_that_is_read_with_another_grid_than_it_is_written_with_gets_the_one_it_is_read_with(
+    kind: str, tensor: str
+) -> None:
+    """So Neural Compressor writes a Pad before a Relu, and a Gather, where there need be no activation at all."""
+    fp32 = branches([kind], pooled=False)
     grids = {"x": Grid.covering(-8, 8), "c0": Grid.covering(0, 9), "a0": Grid.covering(0, 9), "y": Grid.covering(0, 9)}
     quantized = insert_qdq(fp32, RECIPE, ("Conv", "Relu", "Concat"), grids, {})
     graph = Graph(quantized)
-    quantize = next(node for node in graph.nodes if node.op_type == "QuantizeLinear" and "a0" in node.name)
+    quantize = next(node for node in graph.nodes if node.op_type == "QuantizeLinear" and tensor in node.name)
     graph.set_input(quantize, 1, graph.add_constant("other", np.array(0.001, np.float32)))
     np.testing.assert_array_equal(scores(with_activations(graph.model(), fp32)), scores(quantized))
     assert np.abs(scores(graph.model()) - scores(quantized)).max() > 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from quantize.commands.benchmark import benchmark
 from quantize.commands.benchmark_subjects import BenchmarkRequest
 from quantize.config import load_config
 from quantize.evaluation import evaluate
+from quantize.evaluation.inference import open_scores
 from quantize.formats.saturation import saturating_layers
 from quantize.journal import recorded_request
 from quantize.measurement.machine.cpu_class import CPU_CLASS
@@ -86,15 +86,11 @@ def test_a_run_for_other_cpus_evaluates_everything_in_exact_sessions_and_one_for
 ) -> None:
     opened: list[bool] = []
 
-    def spied(open_one: Callable[..., Any], *, exact: bool) -> Callable[..., Any]:
-        def opening(*given: Any, **named: Any) -> Any:
-            opened.append(exact)
-            return open_one(*given, **named)
+    def spied(model: ModelArtifact, *, threads: int, exact: bool) -> Any:
+        opened.append(exact)
+        return open_scores(model, threads=threads, exact=exact)
 
-        return opening
-
-    monkeypatch.setattr(evaluate, "open_session", spied(evaluate.open_session, exact=False))
-    monkeypatch.setattr(evaluate, "open_exact_session", spied(evaluate.open_exact_session, exact=True))
+    monkeypatch.setattr(evaluate, "open_scores", spied)
     monkeypatch.setenv(CPU_CLASS, "avx2")
     for target, exact in (("vnni", True), ("avx2", False)):
         config = configured({"quantization.target": target, "tuning.engine": engine})
