@@ -15,7 +15,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from quantize.data.preprocessing import PRESETS, Preprocessing
 from quantize.errors import ModelError
 from quantize.formats import to_qdq, to_qlinear
-from quantize.models.prepare import set_batch
+from quantize.models.batch_size import set_batch
 from quantize.rewrites import rewrite, select_rewrites
 from quantize.rewrites.channel_affine import CONTRACTS, ChannelAffine, InputContract, contract_input
 from quantize.rewrites.contract_check import check_input_contract, compare_contract, fold_nearest

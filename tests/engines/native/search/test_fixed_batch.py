@@ -8,7 +8,7 @@ from quantize.criterion import Criterion
 from quantize.data.batches import Batch
 from quantize.engines.native.search.settings import SearchSettings
 from quantize.models.artifact import save_model
-from quantize.models.prepare import set_batch
+from quantize.models.batch_size import set_batch
 from tests.engines.native.search.conftest import classifier_graph
 
 CORRECTIONS = SearchSettings.model_fields["corrections"].default

@@ -1,0 +1,90 @@
+"""The batch of a prepared model: any where several images at once prove it, else the source's own."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx.shape_inference
+from onnx import GraphProto, ModelProto
+
+from quantize.errors import ModelError
+from quantize.graph.fixed_shapes import declare_output_shape, fix_reshapes
+from quantize.graph.nodes import is_op
+from quantize.graph.view import Graph
+from quantize.models.equivalence import RUN_ERRORS, Reference
+from quantize.models.simplification import finished, view
+
+TOLERANCE = 1e-5
+"""Largest difference of the prepared model's scores, relative to the image's largest score where that exceeds 1."""
+
+ANY_BATCH = "N"
+
+
+def with_any_batch(model: ModelProto, reference: Reference) -> ModelProto | None:
+    """Return the model with a symbolic batch if it is proven to take one image and several, else None."""
+    for edit_reshapes in (True, False):
+        graph = view(model)
+        if edit_reshapes and not _keep_batch_in_reshapes(graph):
+            continue
+        set_batch(graph.proto, ANY_BATCH)
+        try:
+            fix_reshapes(graph)
+            declare_output_shape(graph.proto, graph.shapes())
+            set_batch(graph.proto, ANY_BATCH)
+            candidate = finished(graph)
+            difference = reference.largest_difference(candidate, 1, len(reference.images))
+        except (*RUN_ERRORS, ModelError, onnx.shape_inference.InferenceError):
+            continue
+        if difference <= TOLERANCE:
+            return candidate
+    return None
+
+
+def with_fixed_batch(model: ModelProto, reference: Reference) -> ModelProto:
+    """Return the model with the batch that its source was proven to take.
+
+    Raises:
+        RuntimeError: It does not compute what the source does (a bug).
+    """
+    set_batch(model.graph, reference.contract.fixed_batch or 1)
+    difference = reference.largest_difference(model, 1)
+    if difference > TOLERANCE:
+        raise RuntimeError(f"the prepared model's scores differ from the source's by {difference:.2g}")
+    return model
+
+
+def _keep_batch_in_reshapes(graph: Graph) -> bool:
+    """Make every Reshape to a constant shape that begins with the batch begin with 0, "as it is".
+
+    The batch is the one that the input declares, or 1, which exporters write into shapes. Whether the model then
+    computes the same for every batch is not decided here: several images have to be run at once.
+
+    Returns:
+        Whether there was such a Reshape.
+    """
+    dimension = graph.proto.input[0].type.tensor_type.shape.dim[0]
+    batch = int(dimension.dim_value) or 1
+    changed = False
+    for node in list(graph.nodes):
+        shape = graph.constant(node.input[1]) if is_op(node, "Reshape") else None
+        if shape is not None and shape.ndim == 1 and shape.size and shape[0] == batch:
+            name = graph.add_constant(f"{node.output[0]}_shape", np.array([0, *shape[1:]], dtype=np.int64))
+            graph.set_input(node, 1, name)
+            changed = True
+    return changed
+
+
+def set_batch(graph: GraphProto, batch: int | str) -> None:
+    """Declare the first dimension of the image, the scores and what else is by image: a size or a symbol. In place."""
+    image, scores, others = graph.input[0], graph.output[0], list(graph.output)[1:]
+    batch_before = image.type.tensor_type.shape.dim[0].SerializeToString()
+    by_image = [
+        value
+        for value in others
+        if (sizes := value.type.tensor_type.shape.dim) and sizes[0].SerializeToString() == batch_before
+    ]
+    for value in (image, scores, *by_image):
+        dimension = value.type.tensor_type.shape.dim[0]
+        if isinstance(batch, int):
+            dimension.dim_value = batch
+        else:
+            dimension.dim_param = batch
