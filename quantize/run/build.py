@@ -175,10 +175,8 @@ def _in_float(stay: Mapping[str, FloatReason], pair: Pair) -> tuple[str, ...]:
 def _layers(context: Context, trial: Trial) -> tuple[LayerErrorSection, ...]:
     """Return the error of every layer of a trial's model on up to 16 evaluation images."""
     assert trial.artifact is not None
-    crops, size = context.images.evaluation, context.model.contract.fixed_batch or 1
-    # A large batch takes more images than the others, or too few of them over and over.
-    count = max(min(_LAYER_IMAGES, len(crops)) // size, 1) * size
-    whole = Batches(crops.subset([at % len(crops) for at in range(count)]), context.images.preprocessing, size)
+    images, size = context.images, context.model.contract.fixed_batch or 1
+    whole = Batches.few(images.evaluation, images.preprocessing, size, most=_LAYER_IMAGES)
     reference = engine_named(trial.recipe.engine).reference(context.model.proto(), trial.recipe)
     errors = layer_errors(reference, trial.artifact.proto(), whole)
     return tuple(LayerErrorSection.model_validate(error, from_attributes=True) for error in errors)

@@ -102,9 +102,8 @@ def check_every_layer(context: Context, plain: Rewritten, recipe: Recipe, correc
 
 def _images(context: Context) -> list[Batch]:
     """Return a few calibration images as the model takes them; a fixed batch is filled with what there is."""
-    crops, size = context.images.calibration, context.model.contract.fixed_batch or 1
-    count = max(min(_IMAGES, len(crops)) // size, 1) * size
-    few = Batches(crops.subset([at % len(crops) for at in range(count)]), context.images.preprocessing, size)
+    images, size = context.images, context.model.contract.fixed_batch or 1
+    few = Batches.few(images.calibration, images.preprocessing, size, most=_IMAGES)
     return [replace(batch, images=in_form(context.model.contract, batch.images)) for batch in few]
 
 

@@ -33,6 +33,15 @@ def test_batches_hold_every_image_once_whatever_their_size(count: int, batch_siz
     assert np.array_equal(np.concatenate([batch.images for batch in made]), SMALL.normalize(source.array[:]))
 
 
+@given(count=st.integers(1, 12), batch_size=st.integers(1, 15), most=st.integers(1, 15))
+def test_a_few_images_fill_whole_batches(count: int, batch_size: int, most: int) -> None:
+    made = list(Batches.few(crops(count), SMALL, batch_size, most=most))
+    ids = [image_id for batch in made for image_id in batch.ids]
+    assert all(len(batch) == batch_size for batch in made)
+    assert batch_size <= len(ids) <= max(most, batch_size)
+    assert ids == [f"picture {at % count}" for at in range(len(ids))]
+
+
 def test_every_iteration_starts_over() -> None:
     made = Batches(crops(5), SMALL, 2)
     assert [batch.ids for batch in made] == [batch.ids for batch in made]
