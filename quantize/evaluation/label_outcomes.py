@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantize.errors import DataError
-from quantize.evaluation.outcomes import Floats, Scores
+from quantize.evaluation.outcomes import Floats, Scores, check_ids
 from quantize.models.contract import ScoreKind
 
 Bools = NDArray[np.bool_]
@@ -40,11 +40,7 @@ class LabelOutcomes:
     threshold: float
 
     def __post_init__(self) -> None:
-        n = len(self.ids)
-        if n == 0:
-            raise ValueError("outcomes of no image")
-        if len(set(self.ids)) != n:
-            raise ValueError("an image id occurs twice")
+        n = check_ids(self.ids)
         if len(self.scores) != n or (self.labels is not None and self.labels.shape != self.scores.shape):
             raise ValueError(f"scores of shape {self.scores.shape} for {n} images")
         for array in (self.labels, self.scores):

@@ -57,6 +57,19 @@ def freeze(array: NDArray[Any], n: int) -> None:
     array.flags.writeable = False
 
 
+def check_ids(ids: Sequence[str]) -> int:
+    """Return how many images there are.
+
+    Raises:
+        ValueError: There is none, or one twice.
+    """
+    if not ids:
+        raise ValueError("outcomes of no image")
+    if len(set(ids)) != len(ids):
+        raise ValueError("an image id occurs twice")
+    return len(ids)
+
+
 def _picked(value: Any, at: Integers) -> Any:
     if isinstance(value, tuple):
         return tuple(value[index] for index in at)
@@ -99,11 +112,7 @@ class Outcomes:
     margin: Floats
 
     def __post_init__(self) -> None:
-        n = len(self.ids)
-        if n == 0:
-            raise ValueError("outcomes of no image")
-        if len(set(self.ids)) != n:
-            raise ValueError("an image id occurs twice")
+        n = check_ids(self.ids)
         if (self.labels is None) != (self.rank is None) or (self.labels is None) != (self.ties is None):
             raise ValueError("labels, rank and ties are there together or not at all")
         for array in (self.labels, self.rank, self.ties, self.prediction, self.tied_top, self.margin):
