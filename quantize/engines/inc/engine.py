@@ -10,17 +10,17 @@ from onnx import ModelProto
 from quantize.config.quantization import OpConstraint
 from quantize.criterion import Criterion
 from quantize.engines.engine import EngineSearch
+from quantize.engines.float_nodes import nodes_in_float
 from quantize.engines.inc.decision import kept_int8
 from quantize.engines.inc.job import require_neural_compressor
 from quantize.engines.inc.search import Measured
 from quantize.engines.inc.settings import IncSettings
 from quantize.engines.inc.tuner import IncBuilder, IncTuner
-from quantize.engines.native.builder.builder import op_types_of
 from quantize.engines.placement.bench import choose_placement, place_in_float
 from quantize.engines.placement.placed_model import int8_layers, placed_nodes
 from quantize.engines.task import CalibrationSet, SearchTask
 from quantize.engines.trial import PlacedTrial, SearchOutcome, Trial, trial_of
-from quantize.formats.float_reasons import FloatReason, float_reasons
+from quantize.formats.float_reasons import FloatReason
 from quantize.models.artifact import ModelArtifact
 from quantize.processes.memory import peak_resident_bytes
 from quantize.recipe import EngineName, Recipe
@@ -120,12 +120,7 @@ class IncEngine:
         self, model: ModelArtifact, recipe: Recipe, _calibration: CalibrationSet, _folder: Path, /
     ) -> Mapping[str, FloatReason]:
         """Return the nodes that stay in float whatever is asked."""
-        return float_reasons(
-            model.proto(),
-            op_types_of(recipe.but(float_op_types=())),
-            activation_type=recipe.activation_type,
-            weight_type=recipe.weight_type,
-        )
+        return nodes_in_float(model.proto(), recipe)
 
     def int8_layers(self, recipe: Recipe, model: ModelProto) -> tuple[int, int]:
         """Return how many layers a recipe computes in int8, of how many."""

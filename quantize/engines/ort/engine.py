@@ -9,13 +9,13 @@ from pathlib import Path
 from onnx import ModelProto
 
 from quantize.engines.engine import EngineSearch
-from quantize.engines.native.builder.builder import op_types_of
+from quantize.engines.float_nodes import nodes_in_float
 from quantize.engines.ort.quantizer import Quantizer
 from quantize.engines.ort.search import TITLE, OrtSearch
 from quantize.engines.placement.placed_model import int8_layers, placed, placed_nodes
 from quantize.engines.task import CalibrationSet, SearchTask
 from quantize.errors import EngineError
-from quantize.formats.float_reasons import FloatReason, float_reasons
+from quantize.formats.float_reasons import FloatReason
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.recipe import EngineName, Recipe
 
@@ -60,12 +60,7 @@ class OrtEngine:
         self, model: ModelArtifact, recipe: Recipe, _calibration: CalibrationSet, _folder: Path, /
     ) -> Mapping[str, FloatReason]:
         """Return the nodes that stay in float whatever is asked."""
-        return float_reasons(
-            model.proto(),
-            op_types_of(recipe.but(float_op_types=())),
-            activation_type=recipe.activation_type,
-            weight_type=recipe.weight_type,
-        )
+        return nodes_in_float(model.proto(), recipe)
 
     def int8_layers(self, recipe: Recipe, model: ModelProto) -> tuple[int, int]:
         """Return how many layers a recipe computes in int8, of how many."""

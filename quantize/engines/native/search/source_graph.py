@@ -17,10 +17,11 @@ from quantize.calibration.second_moments import MergedMoments, SecondMoments, st
 from quantize.calibration.statistics import CalibrationStatistics
 from quantize.calibration.store import stored_statistics
 from quantize.data.batches import Batch
-from quantize.engines.native.builder.builder import NativeBuilder, op_types_of, source_graph
+from quantize.engines.float_nodes import nodes_in_float
+from quantize.engines.native.builder.builder import NativeBuilder, source_graph
 from quantize.engines.native.builder.layers import windows
 from quantize.engines.task import CalibrationSet
-from quantize.formats.float_reasons import FloatReason, float_reasons
+from quantize.formats.float_reasons import FloatReason
 from quantize.graph.identity import graph_sha256
 from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent
@@ -186,13 +187,7 @@ def stays_in_float(
     The statistics of a recipe that was built in the folder are there already.
     """
     source = _source_of(model, recipe, calibration, folder, threads=threads)
-    return float_reasons(
-        source.graph,
-        op_types_of(recipe.but(float_op_types=())),
-        activation_type=recipe.activation_type,
-        weight_type=recipe.weight_type,
-        known=source.statistics("all").tensors,
-    )
+    return nodes_in_float(source.graph, recipe, known=source.statistics("all").tensors)
 
 
 def _source_of(
