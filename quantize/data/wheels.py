@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
-import tempfile
+from functools import partial
 from pathlib import Path
 
-from filelock import FileLock
-
+from quantize.data.downloads import kept_download
 from quantize.errors import DataError
-from quantize.files import replaced
 from quantize.progress import Progress, silent
 from quantize.provenance import sha256_file
 
@@ -42,17 +39,8 @@ def pip_wheel(name: str, version: str, sha256: str, cache: Path, *, progress: Pr
         DataError: pip is missing, the download failed, or the file is not the expected one.
     """
     place = wheel_place(name, version, cache)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{place}.lock"):
-        if place.is_file() and sha256_file(place) == sha256:
-            return place
-        progress(f"download {name} {version}", 0, None)
-        with tempfile.TemporaryDirectory(prefix="quantize-wheel-") as folder:
-            downloaded = _download(name, version, sha256, place, Path(folder))
-            with replaced(place) as temporary:
-                shutil.copyfile(downloaded, temporary)
-        progress(f"download {name} {version}", 1, 1)
-    return place
+    download = partial(_download, name, version, sha256, place)
+    return kept_download(place, sha256, f"{name} {version}", download, progress)
 
 
 def _download(name: str, version: str, sha256: str, place: Path, folder: Path) -> Path:
