@@ -15,7 +15,7 @@ from onnx import TensorProto
 from quantize.graph.nodes import is_op
 from quantize.graph.shapes import Shape, fixed_sizes
 from quantize.graph.view import Graph
-from quantize.rewrites.functions import QuantizedFunction, broken_names, quantized_functions
+from quantize.rewrites.functions import QuantizedFunction, quantized_functions, still_in_float
 from quantize.rewrites.protocol import Declaration, Rewrite, shown_faster
 
 _HAS_INTEGER_FORM = ("LeakyRelu", "Sigmoid")
@@ -25,10 +25,6 @@ def _apply(graph: Graph) -> Sequence[str]:
     found = [function for function in quantized_functions(graph) if not is_op(function.nodes[-1], *_HAS_INTEGER_FORM)]
     shapes = graph.shapes() if found else {}
     return [function.name for function in found if _rewrite(graph, function, shapes.get(function.value))]
-
-
-def _broken(graph: Graph, names: Sequence[str]) -> Sequence[str]:
-    return broken_names(graph, names, "is still computed in float")
 
 
 def _rewrite(graph: Graph, function: QuantizedFunction, shape: Shape | None) -> bool:
@@ -51,6 +47,6 @@ def _rewrite(graph: Graph, function: QuantizedFunction, shape: Shape | None) -> 
 
 
 FUNCTION_TABLE = Rewrite(
-    "function-table", Declaration("rounding", 0.05), _apply, _broken, shown_faster, only_measured=True
+    "function-table", Declaration("rounding", 0.05), _apply, still_in_float, shown_faster, only_measured=True
 )
 """Every function of one tensor of known sizes that has no integer operator. Float32 may round otherwise."""

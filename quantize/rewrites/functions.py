@@ -129,6 +129,25 @@ def broken_names(graph: Graph, names: Sequence[str], left: str) -> list[str]:
     return [f"{function.name} {left}" for function in quantized_functions(graph) if function.name in names]
 
 
+def on_every(
+    known: Callable[[NDArray[np.float64]], NDArray[Any]], rewrite: Callable[[Graph, QuantizedFunction], None]
+) -> Callable[[Graph], list[str]]:
+    """Return an ``apply`` of a ``Rewrite`` that rewrites every quantized tensor's function that is the known one."""
+
+    def apply(graph: Graph) -> list[str]:
+        found = [function for function in quantized_functions(graph) if is_same(function.tried(graph), known)]
+        for function in found:
+            rewrite(graph, function)
+        return [function.name for function in found]
+
+    return apply
+
+
+def still_in_float(graph: Graph, names: Sequence[str]) -> list[str]:
+    """Return a sentence for each rewritten function that is there all the same."""
+    return broken_names(graph, names, "is still computed in float")
+
+
 def _is_function(node: NodeProto) -> bool:
     one = is_op(node, *CURVED) and len(node.input) == 1
     return one or (ONE_NODE.get(node.op_type) == node.domain and len(node.input) == 1)

@@ -6,28 +6,15 @@ scale of a sixth it is the other factor. onnxruntime has vector instructions for
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from quantize.formats.parameters import add_dequantize, add_quantize, new_parameters
 from quantize.graph.view import Graph
 from quantize.grid.grid import Grid
-from quantize.rewrites.functions import QuantizedFunction, broken_names, hard_swish, is_same, quantized_functions
+from quantize.rewrites.functions import QuantizedFunction, hard_swish, on_every, still_in_float
 from quantize.rewrites.protocol import Declaration, Rewrite, shown_not_slower
 
 _SHIFT, _WIDTH = 3.0, 6.0
-
-
-def _apply(graph: Graph) -> Sequence[str]:
-    found = [function for function in quantized_functions(graph) if is_same(function.tried(graph), hard_swish)]
-    for function in found:
-        _rewrite(graph, function)
-    return [function.name for function in found]
-
-
-def _broken(graph: Graph, names: Sequence[str]) -> Sequence[str]:
-    return broken_names(graph, names, "is still computed in float")
 
 
 def _rewrite(graph: Graph, function: QuantizedFunction) -> None:
@@ -45,5 +32,11 @@ def _rewrite(graph: Graph, function: QuantizedFunction) -> None:
     add_quantize(graph, product, function.result, function.quantize.output[0])
 
 
-HARD_SWISH = Rewrite("hard-swish", Declaration("rounding", 0.1), _apply, _broken, shown_not_slower)
+HARD_SWISH = Rewrite(
+    "hard-swish",
+    Declaration("rounding", 0.1),
+    on_every(hard_swish, _rewrite),
+    still_in_float,
+    shown_not_slower,
+)
 """Every HardSwish between quantized tensors, however it is written. The factor is rounded to 255 steps from 0 to 1."""

@@ -6,27 +6,13 @@ not (0.28 and 0.43). So it is tried where it is timed, and only there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from quantize.formats.parameters import add_dequantize, add_quantize, new_parameters
 from quantize.graph.view import Graph
 from quantize.grid.grid import Grid
-from quantize.rewrites.functions import QuantizedFunction, broken_names, is_same, quantized_functions, sigmoid_product
+from quantize.rewrites.functions import QuantizedFunction, on_every, sigmoid_product, still_in_float
 from quantize.rewrites.protocol import Declaration, Rewrite, shown_faster
-
-
-def _apply(graph: Graph) -> Sequence[str]:
-    silu = sigmoid_product(1.0)
-    found = [function for function in quantized_functions(graph) if is_same(function.tried(graph), silu)]
-    for function in found:
-        _rewrite(graph, function)
-    return [function.name for function in found]
-
-
-def _broken(graph: Graph, names: Sequence[str]) -> Sequence[str]:
-    return broken_names(graph, names, "is still computed in float")
 
 
 def _rewrite(graph: Graph, function: QuantizedFunction) -> None:
@@ -42,6 +28,11 @@ def _rewrite(graph: Graph, function: QuantizedFunction) -> None:
 
 
 SIGMOID_PRODUCT = Rewrite(
-    "sigmoid-product", Declaration("rounding", 0.1), _apply, _broken, shown_faster, only_measured=True
+    "sigmoid-product",
+    Declaration("rounding", 0.1),
+    on_every(sigmoid_product(1.0), _rewrite),
+    still_in_float,
+    shown_faster,
+    only_measured=True,
 )
 """Every SiLU between quantized tensors. The Sigmoid is rounded to 255 steps from 0 to 1."""
