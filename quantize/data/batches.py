@@ -153,15 +153,6 @@ class CalibrationDataLoader:
         crops = crop_images(images.subset(drawn.calibration), sized, cache)
         return cls(Batches(crops, sized, batch_size), input_name=input_name)
 
-    @classmethod
-    def few(cls, crops: Crops, preprocessing: Preprocessing, batch_size: int, *, most: int) -> Batches:
-        """Return the first images in whole batches, at most ``most`` or one batch.
-
-        A batch that is larger than the images there are is filled with them over and over.
-        """
-        count = max(min(most, len(crops)) // batch_size, 1) * batch_size
-        return cls(crops.subset([at % len(crops) for at in range(count)]), preprocessing, batch_size)
-
     def __len__(self) -> int:
         """Return the number of batches."""
         return len(self._batches)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import onnx
@@ -29,44 +30,36 @@ Spoil = Callable[[int], None]
 @pytest.fixture
 def spoiled(monkeypatch: pytest.MonkeyPatch) -> Spoil:
     """Return a function that makes the files of the first candidates forget a colour when they are written."""
-    write = layer_check.finished
 
-    def spoil(count: int) -> None:
-        left = iter(range(count))
+    def spoil(whole: Rewritten) -> Rewritten:
+        return replace(whole, qlinear=forgetful(whole.qlinear, 1), qdq=forgetful(whole.qdq, 1))
 
-        def damaged(rewritten: Rewritten, target: CpuClass) -> Rewritten:
-            whole = write(rewritten, target)
-            if next(left, None) is None:
-                return whole
-            return replace(whole, qlinear=forgetful(whole.qlinear, 1), qdq=forgetful(whole.qdq, 1))
-
-        monkeypatch.setattr(layer_check, "finished", damaged)
-
-    return spoil
+    return partial(_damage_the_first, monkeypatch, spoil)
 
 
 @pytest.fixture
 def unopened(monkeypatch: pytest.MonkeyPatch) -> Spoil:
     """Return a function that gives the files of the first candidates an operator that onnxruntime does not have."""
-    write = layer_check.finished
 
-    def spoil(count: int) -> None:
-        left = iter(range(count))
+    def spoil(whole: Rewritten) -> Rewritten:
+        broken = onnx.ModelProto()
+        broken.CopyFrom(whole.qlinear)
+        broken.graph.node[-1].op_type, broken.graph.node[-1].domain = "NoSuchOperator", "com.microsoft"
+        if not any(entry.domain == "com.microsoft" for entry in broken.opset_import):
+            broken.opset_import.add(domain="com.microsoft", version=1)
+        return replace(whole, qlinear=broken)
 
-        def damaged(rewritten: Rewritten, target: CpuClass) -> Rewritten:
-            whole = write(rewritten, target)
-            if next(left, None) is None:
-                return whole
-            broken = onnx.ModelProto()
-            broken.CopyFrom(whole.qlinear)
-            broken.graph.node[-1].op_type, broken.graph.node[-1].domain = "NoSuchOperator", "com.microsoft"
-            if not any(entry.domain == "com.microsoft" for entry in broken.opset_import):
-                broken.opset_import.add(domain="com.microsoft", version=1)
-            return replace(whole, qlinear=broken)
+    return partial(_damage_the_first, monkeypatch, spoil)
 
-        monkeypatch.setattr(layer_check, "finished", damaged)
 
-    return spoil
+def _damage_the_first(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Rewritten], Rewritten], count: int) -> None:
+    write, left = layer_check.finished, iter(range(count))
+
+    def damaged(rewritten: Rewritten, target: CpuClass) -> Rewritten:
+        whole = write(rewritten, target)
+        return whole if next(left, None) is None else spoil(whole)
+
+    monkeypatch.setattr(layer_check, "finished", damaged)
 
 
 def tuned(config: Configured, model: Path, run: Path) -> TuneResult:
