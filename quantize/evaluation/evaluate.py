@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence, Sized
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from quantize.data.batches import Batch
+from quantize.data.batches import Batch, Batches
 from quantize.data.crops.crops import Skipped
 from quantize.errors import DataError, ModelError
 from quantize.evaluation.evaluation import Evaluation
@@ -20,6 +21,26 @@ from quantize.evaluation.outcomes import Outcomes, concatenate, outcomes_of
 from quantize.evaluation.scores import ScoreStore, writing
 from quantize.models.artifact import ModelArtifact, ModelContract
 from quantize.progress import Progress, silent
+
+
+class EvaluationPass(Protocol):
+    """A pass over the evaluation images, as ``evaluate`` makes it: here, or in parts elsewhere."""
+
+    def __call__(
+        self,
+        model: ModelArtifact,
+        batches: Batches,
+        /,
+        *,
+        threads: int = 1,
+        baseline: ScoreStore | None = None,
+        store: Path | None = None,
+        skipped: Sequence[Skipped] = (),
+        exact: bool = False,
+        progress: Progress = silent,
+    ) -> Evaluation:
+        """Return what the model answers on the images."""
+        ...
 
 
 def evaluate(

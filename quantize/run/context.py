@@ -16,6 +16,7 @@ from quantize.data.crops.crops import Crops
 from quantize.data.image_parts import Images
 from quantize.engines.native.search.latency_model import ProfiledTimes
 from quantize.engines.native.search.latency_table import LatencyTable
+from quantize.evaluation.evaluate import EvaluationPass, evaluate
 from quantize.journal import Journal
 from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog.catalog import CatalogEntry
@@ -131,6 +132,7 @@ class Prepared:
         progress: Receives the progress of everything that takes long.
         machine: This CPU, and what int8 is expected to gain on it; None: not estimated.
         notes: What a reader should know of how the model was taken.
+        all_images: Makes a pass over all evaluation images.
     """
 
     request: RunRequest
@@ -146,6 +148,7 @@ class Prepared:
     progress: Progress
     machine: MachineSection | None = None
     notes: tuple[str, ...] = ()
+    all_images: EvaluationPass = evaluate
 
     @property
     def config(self) -> RunConfig:
@@ -187,6 +190,7 @@ class Prepared:
             batch_size=_BATCH,
             exact=self.exact,
             progress=self.progress,
+            all_images=self.all_images,
         )
 
     def batches(self, crops: Crops) -> Batches:

@@ -10,7 +10,7 @@ from quantize.criterion import Criterion
 from quantize.data.batches import Batches
 from quantize.data.crops.crops import Crops
 from quantize.data.preprocessing import Preprocessing
-from quantize.evaluation.evaluate import evaluate
+from quantize.evaluation.evaluate import EvaluationPass, evaluate
 from quantize.evaluation.evaluation import Evaluation
 from quantize.evaluation.paired import compare
 from quantize.evaluation.paired_precision import compare_precision
@@ -34,6 +34,7 @@ class Evaluator:
         batch_size: Images a call.
         exact: Whether models compute without saturation, see ``evaluate``.
         progress: Receives the images done after each batch.
+        all_images: Makes a pass over all images; another one may share it out.
     """
 
     crops: Crops
@@ -43,6 +44,7 @@ class Evaluator:
     batch_size: int = 16
     exact: bool = False
     progress: Progress = silent
+    all_images: EvaluationPass = evaluate
     _store: ScoreStore | None = field(default=None, init=False)
     _known: dict[str, Evaluation] = field(default_factory=dict, init=False)
 
@@ -51,7 +53,7 @@ class Evaluator:
         known = self._known.get(model.graph_sha256)
         if known is not None and self._store is not None:
             return known
-        evaluation = evaluate(
+        evaluation = self.all_images(
             model,
             self._batches(),
             threads=self.threads,
@@ -74,7 +76,7 @@ class Evaluator:
         if self._store is None:
             raise ValueError("the baseline has to be evaluated first")
         if model.graph_sha256 not in self._known:
-            self._known[model.graph_sha256] = evaluate(
+            self._known[model.graph_sha256] = self.all_images(
                 model,
                 self._batches(preprocessing),
                 threads=self.threads,

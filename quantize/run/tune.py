@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from quantize.data.crops.cache import remove_crops
 from quantize.engines.engine import engine_named, engines_for, missing_engines
 from quantize.engines.native.search.latency_table import LatencyTable
 from quantize.errors import EngineError
+from quantize.evaluation.evaluate import EvaluationPass, evaluate
 from quantize.files import write_text
 from quantize.lock import run_lock
 from quantize.progress import Progress, silent
@@ -39,12 +41,17 @@ __all__ = ["TuneRequest", "TuneResult", "tune"]
 _LOG = logging.getLogger("quantize")
 
 
-def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
+def tune(request: TuneRequest, *, progress: Progress = silent, all_images: EvaluationPass = evaluate) -> TuneResult:
     """Quantize a model so that it meets the accuracy criterion, and report what that gave.
 
     Everything that the user could have got wrong is checked before anything of an earlier run is replaced.
 
     With ``resume``, an interrupted run resumes after its last finished step, and a finished one is read again.
+
+    Args:
+        request: What to do.
+        progress: Receives the progress of everything that takes long.
+        all_images: Makes a pass over all evaluation images: here, or shared out.
 
     Raises:
         QuantizeError: Something that the user can fix; its children say what.
@@ -60,7 +67,7 @@ def tune(request: TuneRequest, *, progress: Progress = silent) -> TuneResult:
     with run_lock(folder.work):
         # Another run may have ended in the same place since it was looked at.
         refuse_to_write_over(folder, asked.model, overwrite=asked.overwrite or asked.resume)
-        prepared = prepare_run(asked, inputs, stages, progress)
+        prepared = replace(prepare_run(asked, inputs, stages, progress), all_images=all_images)
         times = _recorded_times(prepared)
         context = _judged(prepared, times)
         report, latencies = _searched(context, times)
