@@ -42,7 +42,7 @@ def doctor(
     from quantize.cli.progress import drawn_progress
     from quantize.commands.doctor import doctor as examine
     from quantize.config import load_config
-    from quantize.doctor.findings import doctor_text
+    from quantize.examination.findings import doctor_text
 
     settings = load_config(config, overrides)
     print_notes(settings.notes)

@@ -38,7 +38,7 @@ def package(
 
 
 def _checked(package: Path) -> ExitCode:
-    from quantize.package.verify import verify_package
+    from quantize.packages.verify import verify_package
 
     verified = verify_package(package)
     kernels = "on a CPU with the int8 instructions it was made with"

@@ -20,24 +20,24 @@ from quantize.data.crops.crops import crop_images
 from quantize.data.image_set import ImageSet
 from quantize.data.preprocessing import Preprocessing
 from quantize.data.split import Split, read_calibration_list, split
-from quantize.doctor.answers import examine_answers
-from quantize.doctor.calibration import examine_calibration
-from quantize.doctor.cpu import examine_cpu, examine_saturation, with_rounded_weights
-from quantize.doctor.findings import DoctorReport, Examination, not_checked
-from quantize.doctor.graph import examine_batch, examine_format, examine_scores
-from quantize.doctor.labels import examine_labels, label_orders
-from quantize.doctor.operators import examine_building, examine_operators
-from quantize.doctor.preprocessing import examine_preprocessing, variants
-from quantize.doctor.published import examine_published
-from quantize.doctor.saturation import saturation
-from quantize.doctor.trials import Comparison, Predictions, Trials
-from quantize.doctor.weights import examine_weights, is_damaged
 from quantize.engines.engine import engines_for
 from quantize.engines.foreseen import foreseen
 from quantize.engines.native.builder.qdq import FLOAT_OUTPUTS
 from quantize.engines.native.constraints import constrained_recipe
 from quantize.engines.task import CalibrationSet
 from quantize.errors import ConfigError
+from quantize.examination.answers import examine_answers
+from quantize.examination.calibration import examine_calibration
+from quantize.examination.cpu import examine_cpu, examine_saturation, with_rounded_weights
+from quantize.examination.findings import DoctorReport, Examination, not_checked
+from quantize.examination.graph import examine_batch, examine_format, examine_scores
+from quantize.examination.labels import examine_labels, label_orders
+from quantize.examination.operators import examine_building, examine_operators
+from quantize.examination.preprocessing import examine_preprocessing, variants
+from quantize.examination.published import examine_published
+from quantize.examination.saturation import saturation
+from quantize.examination.trials import Comparison, Predictions, Trials
+from quantize.examination.weights import examine_weights, is_damaged
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.catalog.catalog import catalog_entry_for
 from quantize.models.prepare import prepare

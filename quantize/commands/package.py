@@ -6,7 +6,7 @@ from pathlib import Path
 
 from quantize.errors import ModelError, RunError
 from quantize.models.catalog.catalog import CatalogEntry, load_catalog
-from quantize.package.build import Licence, build_package, licence_of
+from quantize.packages.build import Licence, build_package, licence_of
 from quantize.report.storage import read_report
 from quantize.run.folder import find_run
 

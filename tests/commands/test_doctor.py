@@ -14,9 +14,9 @@ from onnx import ModelProto, helper, numpy_helper
 
 from quantize.commands.doctor import doctor
 from quantize.config import load_config
-from quantize.doctor.findings import DoctorReport, doctor_text
-from quantize.doctor.labels import devkit_order
-from quantize.doctor.trials import Predictions
+from quantize.examination.findings import DoctorReport, doctor_text
+from quantize.examination.labels import devkit_order
+from quantize.examination.trials import Predictions
 
 pytestmark = pytest.mark.real
 

@@ -8,7 +8,7 @@ import pytest
 
 from quantize.commands.package import package
 from quantize.errors import RunError
-from quantize.package.verify import verify_package
+from quantize.packages.verify import verify_package
 
 
 def test_each_model_of_a_run_is_packed_and_answers_its_sample(run: Path) -> None:

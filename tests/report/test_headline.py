@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from quantize.package.card import model_card
+from quantize.packages.card import model_card
 from quantize.report.criterion import FileSpeed, SpeedVerdict
 from quantize.report.html import html
 from quantize.report.markdown import markdown

@@ -27,7 +27,7 @@ from quantize.data.split import split
 from quantize.errors import ConfigError, ExitCode, ModelError
 from quantize.models.artifact import ModelArtifact
 from quantize.models.session import open_session
-from quantize.package.verify import verify_package
+from quantize.packages.verify import verify_package
 from quantize.report.markdown import markdown
 from quantize.rewrites.channel_affine import InputContract
 from quantize.run.request import TuneRequest, TuneResult

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-import quantize.doctor.operators as examined
-from quantize.doctor.operators import examine_building, examine_operators
+import quantize.examination.operators as examined
 from quantize.engines.foreseen import Foreseen, foreseen
 from quantize.engines.native.builder.builder import op_types_of
 from quantize.errors import ModelError
+from quantize.examination.operators import examine_building, examine_operators
 from quantize.formats.float_reasons import float_reasons
 from quantize.models.artifact import ModelArtifact
 from quantize.recipe import Recipe

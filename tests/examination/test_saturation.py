@@ -5,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from quantize.doctor.cpu import with_rounded_weights
-from quantize.doctor.saturation import saturation
+from quantize.examination.cpu import with_rounded_weights
+from quantize.examination.saturation import saturation
 
 
 def _conv(weights: NDArray[np.float32], **attributes: object) -> ModelProto:

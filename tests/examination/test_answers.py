@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from quantize.doctor.answers import examine_answers
-from quantize.doctor.trials import Predictions
+from quantize.examination.answers import examine_answers
+from quantize.examination.trials import Predictions
 
 
 def _predictions(logs: list[list[float]]) -> Predictions:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
-from quantize.doctor.findings import Examination, Finding, right, wrong
+from quantize.examination.findings import Examination, Finding, right, wrong
 from quantize.graph.nodes import WEIGHTED, constant_value, is_op, subgraphs
 
 _NAME = "weights"

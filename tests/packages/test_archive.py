@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from quantize.errors import DataError
-from quantize.package.archive import read_archive, write_archive
+from quantize.packages.archive import read_archive, write_archive
 
 _FILES = {"model.onnx": b"model", "test_data_set_0/input_0.pb": b"x" * 700, "README.md": b""}
 

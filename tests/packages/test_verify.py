@@ -11,9 +11,9 @@ from onnx import ModelProto, TensorProto, numpy_helper
 
 from quantize.cli.main import main
 from quantize.errors import DataError, ExitCode
-from quantize.package.archive import read_archive, write_archive
-from quantize.package.build import allowed_difference
-from quantize.package.verify import verify_package
+from quantize.packages.archive import read_archive, write_archive
+from quantize.packages.build import allowed_difference
+from quantize.packages.verify import verify_package
 from quantize.provenance import sha256_bytes
 
 pytestmark = pytest.mark.inc

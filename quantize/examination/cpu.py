@@ -8,8 +8,8 @@ import numpy as np
 from onnx import ModelProto, numpy_helper
 
 from quantize.config.quantization import QuantizationBlock
-from quantize.doctor.findings import Examination, Finding, not_checked, right
-from quantize.doctor.saturation import LayerSaturation
+from quantize.examination.findings import Examination, Finding, not_checked, right
+from quantize.examination.saturation import LayerSaturation
 from quantize.graph.nodes import INTEGER_WEIGHTED
 from quantize.measurement.machine.text import busy_words, saturation_words
 from quantize.report.provenance import MachineSection

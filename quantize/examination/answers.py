@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from quantize.doctor.findings import Examination, Finding, right, wrong
-from quantize.doctor.trials import Predictions
+from quantize.examination.findings import Examination, Finding, right, wrong
+from quantize.examination.trials import Predictions
 
 _NAME = "answers"
 

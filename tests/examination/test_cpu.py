@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from quantize.doctor.cpu import examine_cpu, examine_saturation
-from quantize.doctor.saturation import LayerSaturation
+from quantize.examination.cpu import examine_cpu, examine_saturation
+from quantize.examination.saturation import LayerSaturation
 from quantize.measurement.machine.expectation import expected
 from quantize.measurement.machine.model_layers import ModelLayer
 from quantize.report.provenance import MachineSection

@@ -19,8 +19,8 @@ from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import ModelArtifact
 from quantize.models.input_form import in_form
 from quantize.models.session import open_session
-from quantize.package.archive import write_archive
-from quantize.package.card import model_card
+from quantize.packages.archive import write_archive
+from quantize.packages.card import model_card
 from quantize.provenance import sha256_bytes, sha256_file
 from quantize.report.models import ModelSection
 from quantize.report.schema import RunReport
@@ -131,7 +131,7 @@ def licence_of(name: str | None, file: Path | None) -> Licence:
         except (OSError, UnicodeDecodeError) as error:
             raise RunError(f"the licence cannot be read: {error}", where=str(file)) from error
     if name == _APACHE:
-        text = resources.files("quantize.package").joinpath(f"{_APACHE}.txt").read_text(encoding="utf-8")
+        text = resources.files("quantize.packages").joinpath(f"{_APACHE}.txt").read_text(encoding="utf-8")
         return Licence(name, text)
     return Licence(name)
 

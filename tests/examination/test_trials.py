@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from quantize.data.preprocessing import PRESETS
-from quantize.doctor.labels import examine_labels, label_orders
-from quantize.doctor.preprocessing import examine_preprocessing
-from quantize.doctor.published import examine_published
-from quantize.doctor.trials import AS_GIVEN, Comparison, Labels, Predictions, Variant
+from quantize.examination.labels import examine_labels, label_orders
+from quantize.examination.preprocessing import examine_preprocessing
+from quantize.examination.published import examine_published
+from quantize.examination.trials import AS_GIVEN, Comparison, Labels, Predictions, Variant
 from quantize.models.catalog.catalog import load_catalog
 
 CLASSES, IMAGES = 10, 200

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from quantize.data.preprocessing import PRESETS
-from quantize.doctor.preprocessing import differences, flags, variants
+from quantize.examination.preprocessing import differences, flags, variants
 
 
 def test_variants_differ_from_what_is_asked_and_from_each_other() -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from quantize.doctor.findings import Examination, Finding, right, sentence, wrong
 from quantize.engines.foreseen import Foreseen, counted, float_sentences, why_no_integers
 from quantize.engines.native.search.source_graph import rebuild
 from quantize.engines.task import CalibrationSet
 from quantize.errors import QuantizeError
+from quantize.examination.findings import Examination, Finding, right, sentence, wrong
 from quantize.formats import to_qlinear
 from quantize.models.artifact import ModelArtifact
 from quantize.models.session import open_session

@@ -9,9 +9,9 @@ import numpy as np
 from scipy import stats
 
 from quantize.data.preprocessing import PRESETS, Preprocessing
-from quantize.doctor.findings import Examination, Finding, not_checked, right, wrong
-from quantize.doctor.trials import CHANCE, Comparison, Labels, Predictions, Variant
 from quantize.errors import ConfigError
+from quantize.examination.findings import Examination, Finding, not_checked, right, wrong
+from quantize.examination.trials import CHANCE, Comparison, Labels, Predictions, Variant
 from quantize.report.wording import percent
 
 _NORMALIZATIONS: tuple[tuple[str, dict[str, Any]], ...] = (

@@ -6,7 +6,7 @@ import pytest
 
 from quantize.data.containers.registry import open_images
 from quantize.data.image_set import ImageSet
-from quantize.doctor.calibration import examine_calibration
+from quantize.examination.calibration import examine_calibration
 
 
 @pytest.fixture

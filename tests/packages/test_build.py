@@ -13,8 +13,8 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from quantize.cli.main import main
 from quantize.commands.package import package
 from quantize.errors import ExitCode, RunError
-from quantize.package.archive import read_archive
-from quantize.package.build import allowed_difference, licence_of
+from quantize.packages.archive import read_archive
+from quantize.packages.build import allowed_difference, licence_of
 
 if TYPE_CHECKING:
     from tests.conftest import ExactSession

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from scipy import stats
 
-from quantize.doctor.findings import Examination, Finding, not_checked, right, wrong
-from quantize.doctor.trials import Comparison
+from quantize.examination.findings import Examination, Finding, not_checked, right, wrong
+from quantize.examination.trials import Comparison
 from quantize.report.wording import percent
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from quantize.package.card import model_card
+from quantize.packages.card import model_card
 from quantize.report.storage import read_report
 
 pytestmark = pytest.mark.inc

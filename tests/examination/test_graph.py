@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from quantize.doctor.findings import Examination
-from quantize.doctor.graph import examine_batch, examine_format, examine_scores
 from quantize.errors import ModelError
+from quantize.examination.findings import Examination
+from quantize.examination.graph import examine_batch, examine_format, examine_scores
 from quantize.models.contract import ModelContract, TensorContract
 from quantize.models.refusals import refuse_unsuitable
 from quantize.run.taken import taken_model

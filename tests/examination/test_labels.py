@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from quantize.data.labels.classes import wordnet_ids
-from quantize.doctor.labels import AS_GIVEN, alphabetical_order, devkit_order, label_orders
+from quantize.examination.labels import AS_GIVEN, alphabetical_order, devkit_order, label_orders
 
 
 @pytest.mark.parametrize("order", [devkit_order, alphabetical_order])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from quantize.doctor.weights import examine_weights, is_damaged
+from quantize.examination.weights import examine_weights, is_damaged
 
 
 def _model(weights: np.ndarray, mask: np.ndarray, op_type: str = "Add") -> ModelProto:

@@ -19,8 +19,8 @@ from quantize.errors import DataError
 from quantize.measurement.machine.cpu import isa_flags
 from quantize.models.artifact import ModelArtifact
 from quantize.models.session import RUNTIME_ERRORS
-from quantize.package.archive import read_archive
-from quantize.package.build import CARD, INPUT, MODEL, OUTPUT, PROVENANCE, allowed_difference, answer
+from quantize.packages.archive import read_archive
+from quantize.packages.build import CARD, INPUT, MODEL, OUTPUT, PROVENANCE, allowed_difference, answer
 from quantize.provenance import sha256_bytes
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from quantize.doctor.findings import DoctorReport, Finding, doctor_text, not_checked, right, wrong
+from quantize.examination.findings import DoctorReport, Finding, doctor_text, not_checked, right, wrong
 
 
 def _finding(severity: str) -> Finding:

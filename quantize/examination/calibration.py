@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from quantize.data.image_set import ImageSet
-from quantize.doctor.findings import Examination, Finding, right, wrong
+from quantize.examination.findings import Examination, Finding, right, wrong
 from quantize.provenance import sha256_bytes
 
 _NAME = "calibration images"

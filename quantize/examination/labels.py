@@ -10,8 +10,8 @@ from importlib import resources
 import numpy as np
 
 from quantize.data.labels.classes import class_names, labels_by_wordnet_id
-from quantize.doctor.findings import Examination, Finding, right, wrong
-from quantize.doctor.trials import AS_GIVEN, Comparison, Labels
+from quantize.examination.findings import Examination, Finding, right, wrong
+from quantize.examination.trials import AS_GIVEN, Comparison, Labels
 from quantize.report.wording import percent
 
 _CONFIDENT = 0.25
@@ -114,7 +114,7 @@ def devkit_order() -> tuple[int, ...]:
 
     Source: ``map_clsloc.txt`` of the challenge's development kit.
     """
-    text = resources.files("quantize.doctor").joinpath("devkit_order.txt").read_text(encoding="utf-8")
+    text = resources.files("quantize.examination").joinpath("devkit_order.txt").read_text(encoding="utf-8")
     labels = labels_by_wordnet_id()
     return tuple(labels[wordnet_id] for wordnet_id in text.split())
 

@@ -6,8 +6,8 @@ from collections import Counter
 
 from onnx import ModelProto
 
-from quantize.doctor.findings import Examination, Finding, right, sentence, wrong
 from quantize.errors import ConfigError, ModelError
+from quantize.examination.findings import Examination, Finding, right, sentence, wrong
 from quantize.formats import quantized_format
 from quantize.graph.nodes import all_nodes
 from quantize.graph.view import Graph
