@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
+
+from quantize.quoting import quoted, sentence
 
 
 class ExitCode(IntEnum):
@@ -32,7 +35,15 @@ class ExitCode(IntEnum):
 class QuantizeError(Exception):
     """Something the user can fix: where it is, what was found, what was expected, what to do.
 
-    Anything that is not a QuantizeError is a bug in this tool and keeps its traceback.
+    Anything that is not a QuantizeError is a bug in this tool and keeps its traceback. The attributes hold what was
+    given; the message shows values from others on one line each, and cut where they are long (``quantize.quoting``).
+
+    Attributes:
+        problem: What is wrong, in a sentence.
+        where: File and line, or flag.
+        found: What is there; of several facts, the sentences one after another.
+        expected: What should be.
+        advice: What to do.
     """
 
     exit_code = ExitCode.USER
@@ -42,23 +53,42 @@ class QuantizeError(Exception):
         problem: str,
         *,
         where: str | None = None,
-        found: str | None = None,
+        found: str | Sequence[str] | None = None,
         expected: str | None = None,
         advice: str | None = None,
+        parts: Sequence[QuantizeError] = (),
     ) -> None:
+        """Keep the facts.
+
+        Args:
+            problem: See the attributes.
+            where: See the attributes.
+            found: A sequence shows one fact a line.
+            expected: See the attributes.
+            advice: See the attributes.
+            parts: Errors that this one sums up: their messages stand below the problem.
+        """
         super().__init__(problem)
         self.problem = problem
         self.where = where
-        self.found = found
+        self.found = found if found is None or isinstance(found, str) else "; ".join(found)
         self.expected = expected
         self.advice = advice
+        self._lines = () if found is None or isinstance(found, str) else tuple(found)
+        self._parts = tuple(parts)
 
     def __str__(self) -> str:
         """Return the message as the terminal shows it, one fact a line."""
-        lines = [f"{self.where}: {self.problem}" if self.where else self.problem]
+        problem = sentence(self.problem)
+        lines = [f"{quoted(self.where)}: {problem}" if self.where else problem]
+        lines += ["  " + line for part in self._parts for line in str(part).splitlines()]
+        if self._lines:
+            lines += ["  found:", *(f"    {sentence(line)}" for line in self._lines)]
+        elif self.found:
+            lines.append(f"  {'found:':<9} {sentence(self.found)}")
         lines += [
-            f"  {name:<9} {text}"
-            for name, text in (("found:", self.found), ("expected:", self.expected), ("to do:", self.advice))
+            f"  {name:<9} {sentence(text)}"
+            for name, text in (("expected:", self.expected), ("to do:", self.advice))
             if text
         ]
         return "\n".join(lines)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from quantize.cli.command_line import Commands
 from quantize.cli.options import Argument, Option
-from quantize.cli.terminal import print_result
+from quantize.cli.terminal import print_command, print_result
 from quantize.errors import ExitCode
+from quantize.quoting import quoted, sentence
 
 if TYPE_CHECKING:
     from quantize.config.values import Names, Place
@@ -55,7 +56,7 @@ def check(
     print_result(check_text(result))
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for command in workflow_commands(result):
-            print_result(command)
+            print_command(command)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         append_summary(result, Path(summary))
     return result.exit_code
@@ -69,9 +70,10 @@ def accept(
     from quantize.commands.check import accept_run
 
     accepted = accept_run(run, output)
-    print_result(f"{output}: recipe {accepted.recipe_id}, {accepted.images:,} images, of {accepted.created}")
+    origin = f"{accepted.images:,} images, of {quoted(accepted.created)}"
+    print_result(f"{quoted(output)}: recipe {quoted(accepted.recipe_id)}, {origin}")
     if accepted.verdict is not None and accepted.verdict.warning is not None:
-        print_result(accepted.verdict.warning)
+        print_result(sentence(accepted.verdict.warning))
     return ExitCode.DONE
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from quantize.cli.command_line import Commands
 from quantize.cli.options import Argument, Option
-from quantize.cli.terminal import print_result
+from quantize.cli.terminal import print_json, print_result
 from quantize.errors import ExitCode, RunError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def check(
             workers=workers,
             progress=progress,
         )
-    print_result(data_check_json(checked) if json else data_check_text(checked, contact_sheet))
+    print_json(data_check_json(checked)) if json else print_result(data_check_text(checked, contact_sheet))
     return ExitCode.DONE if checked.sound else ExitCode.NOT_MET
 
 

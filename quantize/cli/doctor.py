@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 from quantize.cli.options import FILES, RUN, Argument, Option, takes_settings
-from quantize.cli.terminal import print_notes, print_result
+from quantize.cli.terminal import print_json, print_notes, print_result
 from quantize.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -48,5 +48,5 @@ def doctor(
     print_notes(settings.notes)
     with drawn_progress() as progress:
         report = examine(model, settings, tried=images, workers=workers, progress=progress)
-    print_result(report.model_dump_json(indent=1) if json else doctor_text(report))
+    print_json(report.model_dump_json(indent=1)) if json else print_result(doctor_text(report))
     return ExitCode.NOT_MET if report.problems else ExitCode.DONE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from quantize.cli.options import Argument, Option
-from quantize.cli.terminal import print_result
+from quantize.cli.terminal import print_json, print_result
 from quantize.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -29,5 +29,5 @@ def machine(
 
     report, place = examine_machine(model, cores_per_instance, again=measure_again)
     text = machine_text(report.machine, place, report.expectation, report.layers)
-    print_result(report.model_dump_json(indent=1) if json else text)
+    print_json(report.model_dump_json(indent=1)) if json else print_result(text)
     return ExitCode.DONE

@@ -27,9 +27,11 @@ from quantize.cli.terminal import (
     print_error,
     print_line,
     print_result,
+    print_traceback,
 )
 from quantize.cli.tune import tune
 from quantize.errors import ConfigError, ExitCode, QuantizeError
+from quantize.quoting import is_text
 
 # What the person at the keyboard can put right: no space, no permission, a read-only or full place, a name too long.
 _USER_ERRNOS = (
@@ -132,6 +134,7 @@ def parse(arguments: Sequence[str]) -> Callable[[], ExitCode]:
     Raises:
         ConfigError: The command line is wrong.
     """
+    _refuse_what_is_no_text(arguments)
     command = typer.main.get_command(app)
     try:
         parsed = command.main(args=list(arguments), prog_name="quantize", standalone_mode=False)
@@ -146,13 +149,18 @@ def parse(arguments: Sequence[str]) -> Callable[[], ExitCode]:
     return parsed if callable(parsed) else lambda: ExitCode(parsed or 0)
 
 
-def _failed(error: Exception) -> ExitCode:
-    import traceback
+def _refuse_what_is_no_text(arguments: Sequence[str]) -> None:
+    """Refuse words that no report can hold: JSON is UTF-8, and what is not comes as halves of surrogate pairs."""
+    for word in arguments:
+        if not is_text(word):
+            raise ConfigError("not UTF-8 text", where=word, expected="UTF-8", advice="rename the file or folder")
 
+
+def _failed(error: Exception) -> ExitCode:
     if isinstance(error, OSError) and error.errno in _USER_ERRNOS:
         print_error(QuantizeError(error.strerror or str(error), where=error.filename and str(error.filename)))
         return ExitCode.USER
-    traceback.print_exception(error)
+    print_traceback(error)
     print_line(f"this is a bug in quantize {_version()}: please report it with the lines above")
     return ExitCode.BUG
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from quantize.cli.options import Argument, Option
-from quantize.cli.terminal import print_result
+from quantize.cli.terminal import print_json, print_result
 from quantize.errors import ExitCode, RunError
+from quantize.quoting import sentence
 
 if TYPE_CHECKING:
     from quantize.config.values import Place
@@ -72,7 +73,7 @@ def fetch(
         )
     with drawn_progress() as progress:
         fetched = fetch_model(name, destination, mirror=mirror, progress=progress)
-    print_result(f"{fetched.path} ({fetched.path.stat().st_size:,} bytes, source: {fetched.source})")
+    print_result(sentence(f"{fetched.path} ({fetched.path.stat().st_size:,} bytes, source: {fetched.source})"))
     return ExitCode.DONE
 
 
@@ -85,5 +86,5 @@ def zoo(json: Annotated[bool, Option("Print JSON, with hashes and addresses.")] 
     from quantize.models.catalog.catalog import load_catalog
 
     catalog = load_catalog()
-    print_result(zoo_json(catalog) if json else zoo_text(catalog))
+    print_json(zoo_json(catalog)) if json else print_result(zoo_text(catalog))
     return ExitCode.DONE

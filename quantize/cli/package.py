@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from quantize.cli.options import Argument, Option
 from quantize.cli.terminal import print_result
 from quantize.errors import ConfigError, ExitCode
+from quantize.quoting import quoted
 
 if TYPE_CHECKING:
     from quantize.config.values import Place
@@ -33,7 +34,7 @@ def package(
     from quantize.commands.package import package as package_run
 
     written = package_run(run, output, licence_file, overwrite=overwrite)
-    print_result("\n".join(f"{path} ({path.stat().st_size:,} bytes)" for path in written))
+    print_result("\n".join(f"{quoted(path)} ({path.stat().st_size:,} bytes)" for path in written))
     return ExitCode.DONE
 
 
@@ -46,8 +47,8 @@ def _checked(package: Path) -> ExitCode:
         kernels = "where no sum saturates"
     elif not verified.same_isa:
         kernels = "on a CPU with other int8 instructions"
-    lines = [f"{verified.name}: {'whole' if verified.answers else 'ANOTHER ANSWER'}"]
-    lines += [f"  {name} ({size:,} bytes)" for name, size in verified.files.items()]
+    lines = [f"{quoted(verified.name)}: {'whole' if verified.answers else 'ANOTHER ANSWER'}"]
+    lines += [f"  {quoted(name)} ({size:,} bytes)" for name, size in verified.files.items()]
     lines.append(
         f"  largest difference on the sample: {verified.largest_difference:.2g} "
         f"(up to {verified.tolerance:g} {kernels})"

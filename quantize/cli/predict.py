@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 from quantize.cli.options import FILES, RUN, Argument, Option, takes_settings
-from quantize.cli.terminal import print_result
+from quantize.cli.terminal import print_json, print_result
 from quantize.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -53,5 +53,5 @@ def predict(
             skip_unreadable=skip_unreadable,
             progress=progress,
         )
-    print_result(report.model_dump_json(indent=1) if json else predict_text(report))
+    print_json(report.model_dump_json(indent=1)) if json else print_result(predict_text(report))
     return ExitCode.DONE

@@ -12,8 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, T
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from quantize.cli.terminal import STDERR, harmless, print_line
+from quantize.cli.terminal import STDERR, print_line
 from quantize.progress import Progress
+from quantize.quoting import quoted
 
 _SHORT = 2.0
 _BETWEEN_LINES = 5.0
@@ -64,7 +65,7 @@ class ProgressBars:
                 self.bars.remove_task(task)
                 task, start = None, self.clock()
             if task is None:
-                task = self.bars.add_task(harmless(stage), total=total)
+                task = self.bars.add_task(quoted(stage), total=total)
             self._tasks[stage] = (task, start, done)
             self.bars.update(task, completed=done, total=total)
             if total is not None and done >= total:
@@ -105,14 +106,14 @@ class ProgressLines:
 
 
 def _finished(stage: str, total: int, seconds: float) -> str:
-    return f"{harmless(stage)}: {total} done in {_duration(seconds)}"
+    return f"{quoted(stage)}: {total} done in {_duration(seconds)}"
 
 
 def _under_way(stage: str, done: int, total: int | None, seconds: float) -> str:
     if not total:
-        return f"{harmless(stage)}: {done} done after {_duration(seconds)}"
+        return f"{quoted(stage)}: {done} done after {_duration(seconds)}"
     left = f", about {_duration(seconds * (total - done) / done)} left" if done else ""
-    return f"{harmless(stage)}: {done} of {total} ({100 * done / total:.0f} %){left}"
+    return f"{quoted(stage)}: {done} of {total} ({100 * done / total:.0f} %){left}"
 
 
 def _duration(seconds: float) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from quantize.cli.options import Argument, Option
-from quantize.cli.terminal import print_result
+from quantize.cli.terminal import print_json, print_result
 from quantize.errors import ExitCode
+from quantize.quoting import quoted
 
 if TYPE_CHECKING:
     from quantize.config.values import Place
@@ -26,7 +27,7 @@ def report(
 
     drawn = draw_reports(runs, output)
     print_result(summary(drawn.reports[0]) if drawn.trend is None else table_text(trend_table(drawn.trend)))
-    print_result("\n".join(["", "drawn", *(f"  {file}" for file in drawn.files)]))
+    print_result("\n".join(["", "drawn", *(f"  {quoted(file)}" for file in drawn.files)]))
     return ExitCode.DONE
 
 
@@ -45,5 +46,5 @@ def schema(
     from quantize.report.storage import SCHEMAS, json_schema
 
     others: dict[str, type[BaseModel]] = {"baseline": Baseline, "check": GateResult, "machine": MachineReport}
-    print_result(json_schema({**SCHEMAS, **others}[kind or "report"]))
+    print_json(json_schema({**SCHEMAS, **others}[kind or "report"]))
     return ExitCode.DONE

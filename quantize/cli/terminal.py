@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import re
 import sys
 import textwrap
+import traceback
 from collections.abc import Iterable
 from typing import TextIO
 
@@ -15,11 +17,13 @@ from rich.console import Console
 from rich.text import Text
 
 from quantize.errors import QuantizeError
+from quantize.quoting import UNSEEN, sentence, visible
 
 _WIDEST = 100
 _PREFIX = len("error: ")
-# Everything that moves the cursor, changes colours or writes backwards; names of files and classes can hold it.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# What makes a CI take a line for a command: GitHub at a line's beginning and, in the older form, anywhere; Azure and
+# TeamCity anywhere.
+_COMMAND = re.compile(r"^([^\S\n]*):(?=:)|#(?=#(?:\w+)?\[)", re.MULTILINE)
 _LABEL = re.compile(r"^( *)(found:|expected:|to do:)( +)")
 
 
@@ -48,17 +52,28 @@ def prepare_streams() -> None:
 
 
 def harmless(text: str) -> str:
-    """Return text without what a terminal would obey: control characters become visible escapes."""
-    return _CONTROL.sub(lambda match: f"\\x{ord(match.group()):02x}", text)
+    """Return lines of text without what a terminal or a CI would obey: it becomes visible escapes.
+
+    Line breaks and tabs stay: what makes the lines shows those within a value as escapes (``quantize.quoting``).
+    """
+    shown = "\n".join("\t".join(visible(part) for part in line.split("\t")) for line in text.split("\n"))
+    return _COMMAND.sub(lambda match: f"{match[1] or ''}\\x{ord(match.group()[-1]):02x}", shown)
 
 
 def print_result(text: str) -> None:
     """Write a result to stdout; a reader that has gone away does not change what the command found."""
-    try:
-        sys.stdout.write(harmless(text).rstrip("\n") + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        forget(sys.stdout)
+    _to_stdout(harmless(text))
+
+
+def print_json(text: str) -> None:
+    r"""Write JSON to stdout: the same values, with ``\u`` for what a terminal or a CI would obey."""
+    safe = "\n".join(UNSEEN.sub(lambda match: json.dumps(match.group())[1:-1], line) for line in text.split("\n"))
+    _to_stdout(_COMMAND.sub(r"\\u0023", safe))
+
+
+def print_command(command: str) -> None:
+    """Write a command for the CI to stdout, which was made of harmless parts."""
+    _to_stdout(command)
 
 
 def print_error(error: QuantizeError) -> None:
@@ -69,12 +84,17 @@ def print_error(error: QuantizeError) -> None:
 def print_notes(notes: Iterable[str]) -> None:
     """Write remarks that the user should know of to stderr."""
     for note in notes:
-        _write(_wrapped(harmless(note), indent=2), first="note: ", style="yellow")
+        _write(_wrapped(harmless(sentence(note)), indent=2), first="note: ", style="yellow")
 
 
 def print_line(text: str) -> None:
     """Write a line of the log to stderr."""
-    _write(harmless(text))
+    _write(harmless(sentence(text)))
+
+
+def print_traceback(error: BaseException) -> None:
+    """Write an error's traceback to stderr."""
+    _write(harmless("".join(traceback.format_exception(error)).rstrip("\n")))
 
 
 def forget(stream: TextIO) -> None:
@@ -97,6 +117,14 @@ class _LineHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
         print_line(message if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {message}")
+
+
+def _to_stdout(text: str) -> None:
+    try:
+        sys.stdout.write(text.rstrip("\n") + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        forget(sys.stdout)
 
 
 def _write(text: str, *, first: str = "", style: str = "") -> None:

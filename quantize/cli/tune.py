@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from quantize.cli.options import FILES, RUN, Option, takes_settings
 from quantize.cli.terminal import print_notes, print_result
 from quantize.errors import ExitCode
+from quantize.quoting import quoted
 
 if TYPE_CHECKING:
     from quantize.config.values import Count, Place
@@ -73,5 +74,5 @@ def tune(
     )
     with drawn_progress() as progress:
         result = tune_model(request, progress=progress)
-    print_result(f"{summary(result.report)}\n\nall of it in {result.run}")
+    print_result(f"{summary(result.report)}\n\nall of it in {quoted(result.run)}")
     return result.exit_code

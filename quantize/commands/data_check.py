@@ -13,6 +13,7 @@ from quantize.data.containers.registry import open_images
 from quantize.data.split import read_calibration_list
 from quantize.prediction.class_names import class_names
 from quantize.progress import Progress, silent
+from quantize.quoting import quoted, sentence
 
 _SHOWN = 5
 _LARGEST_IMAGENET_LABEL = 999
@@ -67,7 +68,7 @@ def data_check_text(checked: DataCheck, sheet: Path | None = None) -> str:
     rows = [
         ("images", f"{checked.images:,}"),
         ("classes", _classes(checked)),
-        *(("note", note) for note in checked.notes),
+        *(("note", sentence(note)) for note in checked.notes),
     ]
     rows += [("formats", _counts(checked.formats)), ("modes", _counts(checked.modes))]
     if checked.shortest_side is not None:
@@ -92,10 +93,10 @@ def data_check_text(checked: DataCheck, sheet: Path | None = None) -> str:
         leaks = checked.calibration_in_evaluation
         rows.append(("CALIBRATION", f"{len(leaks):,} of these images, or copies, evaluate too: {_some(leaks)}"))
     if sheet is not None:
-        rows.append(("contact sheet", str(sheet)))
+        rows.append(("contact sheet", quoted(sheet)))
     width = max(len(name) for name, _ in rows)
     verdict = "Sound." if checked.sound else "Not sound: see the lines in capitals."
-    return "\n".join([checked.place, *(f"  {name:<{width}}  {text}" for name, text in rows), verdict])
+    return "\n".join([quoted(checked.place), *(f"  {name:<{width}}  {text}" for name, text in rows), verdict])
 
 
 def _is_imagenet(checked: DataCheck, classes: int | None) -> bool:
@@ -118,4 +119,4 @@ def _counts(counts: Sequence[tuple[str, int]]) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+    return ", ".join(map(sentence, names[:_SHOWN])) + (", …" if len(names) > _SHOWN else "")

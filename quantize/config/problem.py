@@ -38,9 +38,9 @@ def error_of(problems: Sequence[Problem]) -> ConfigError:
     """Return one error for one problem or many: the first ten, and the count."""
     if len(problems) == 1:
         return problems[0].error()
-    shown = [_indented(str(problem.error())) for problem in problems[:_SHOWN]]
     rest = f"; the first {_SHOWN}" if len(problems) > _SHOWN else ""
-    return ConfigError("\n".join([f"{len(problems)} settings are wrong{rest}:", *shown]))
+    parts = [problem.error() for problem in problems[:_SHOWN]]
+    return ConfigError(f"{len(problems)} settings are wrong{rest}:", parts=parts)
 
 
 def in_file_order(problems: Sequence[Problem]) -> list[Problem]:
@@ -70,7 +70,3 @@ def shown(value: object) -> str:
 def _line_and_column(problem: Problem) -> tuple[bool, int, int]:
     numbers = re.search(r":(\d+):(\d+)$", problem.where)
     return (False, int(numbers[1]), int(numbers[2])) if numbers else (True, 0, 0)
-
-
-def _indented(text: str) -> str:
-    return "\n".join("  " + line for line in text.splitlines())

@@ -39,7 +39,7 @@ def map_chunks(
     except ChildError as error:
         raise DataError(
             "a worker process ended in the middle of its work",
-            found="\n".join(filter(None, [error.how, error.stderr])),
+            found=[error.how, *error.stderr.splitlines()],
             advice="if memory ran out, use fewer workers or free some memory",
         ) from error
 

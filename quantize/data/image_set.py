@@ -9,8 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
+from quantize.errors import DataError
 from quantize.progress import Progress, silent
 from quantize.provenance import fingerprint, sha256_bytes
+from quantize.quoting import is_text, quoted
 
 _IMAGE_NAME = re.compile(r".*\.(avif|bmp|gif|jfif|jp2|jpe|jpeg|jpg|pbm|pgm|png|pnm|ppm|tif|tiff|webp)", re.I | re.S)
 
@@ -151,14 +153,26 @@ def is_image_name(name: str) -> bool:
 
 
 def images_only(names: Iterable[str]) -> tuple[list[str], tuple[str, ...]]:
-    """Return the names that end as an image's does, and a note on the others, if any."""
+    """Return the names that end as an image's does, and a note on the others, if any.
+
+    Raises:
+        DataError: The name of an image is not UTF-8: no report could hold it.
+    """
     images: list[str] = []
     others: list[str] = []
     for name in names:
         (images if is_image_name(name) else others).append(name)
+    strange = [name for name in images if not is_text(name)]
+    if strange:
+        raise DataError(
+            "the name of an image is not UTF-8 text",
+            found=f"{len(strange):,}, such as {quoted(strange[0])}",
+            expected="names in UTF-8",
+            advice="rename it",
+        )
     if not others:
         return images, ()
-    named = ", ".join(sorted(others)[:3]) + (", …" if len(others) > 3 else "")
+    named = ", ".join(map(quoted, sorted(others)[:3])) + (", …" if len(others) > 3 else "")
     return images, (f"passed over, no images by their names: {len(others):,} ({named})",)
 
 

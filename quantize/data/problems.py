@@ -51,7 +51,7 @@ class Problems:
             lines.append(f"and {len(problems) - _SHOWN:,} more")
         raise DataError(
             f"{len(problems):,} problems in {what}",
-            found="".join(f"\n    {line}" for line in lines),
+            found=lines,
             expected=expected,
             advice=advice,
         )

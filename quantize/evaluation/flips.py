@@ -17,6 +17,7 @@ from quantize.evaluation.evaluation import Evaluation, aligned
 from quantize.evaluation.paired import mcnemar_exact_drop
 from quantize.evaluation.topk import certain
 from quantize.files import write_text
+from quantize.quoting import csv_cell
 
 Answer = int | tuple[int, ...]
 """A class, or the labels of an image."""
@@ -85,6 +86,8 @@ def write_flips(path: Path, flipped: Sequence[Flip], names: Sequence[str] | None
         path: The file, written in one step.
         flipped: The images, see ``flips``.
         names: Names of the classes in label order, added to every label and prediction.
+
+    No cell is a formula: see ``csv_cell``.
     """
 
     def named(label: Answer | None) -> str:
@@ -101,10 +104,10 @@ def write_flips(path: Path, flipped: Sequence[Flip], names: Sequence[str] | None
     for flip in flipped:
         writer.writerow(
             [
-                flip.id,
-                named(flip.label),
-                named(flip.baseline_prediction),
-                named(flip.candidate_prediction),
+                csv_cell(flip.id),
+                csv_cell(named(flip.label)),
+                csv_cell(named(flip.baseline_prediction)),
+                csv_cell(named(flip.candidate_prediction)),
                 f"{flip.baseline_margin:.6g}",
                 f"{flip.candidate_margin:.6g}",
                 flip.baseline_tied,

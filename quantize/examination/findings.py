@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import Literal
 
+from quantize.quoting import sentence as shown
 from quantize.report.section import Section
 
 Certainty = Literal["certain", "very likely", "likely"]
@@ -106,7 +107,7 @@ def doctor_text(report: DoctorReport) -> str:
     lines = []
     for check in report.checks:
         start = f"{_SIGNS[check.outcome]:<6} {check.name:<{name}}  "
-        lines.append(textwrap.fill(check.text, _WIDTH, initial_indent=start, subsequent_indent=" " * len(start)))
+        lines.append(textwrap.fill(shown(check.text), _WIDTH, initial_indent=start, subsequent_indent=" " * len(start)))
     parts = ["\n".join(lines), *(_finding(finding) for finding in report.findings)]
     problems = len(report.problems)
     every = all(check.outcome != "not checked" for check in report.checks)
@@ -120,10 +121,14 @@ def _finding(finding: Finding) -> str:
     title = finding.what if finding.severity == "problem" else f"Note: {finding.what}"
     return "\n".join(
         [
-            textwrap.fill(title, _WIDTH, break_on_hyphens=False),
+            textwrap.fill(shown(title), _WIDTH, break_on_hyphens=False),
             *(
                 textwrap.fill(
-                    text, _WIDTH, initial_indent=f"  {label:<6} ", subsequent_indent=" " * 9, break_on_hyphens=False
+                    shown(text),
+                    _WIDTH,
+                    initial_indent=f"  {label:<6} ",
+                    subsequent_indent=" " * 9,
+                    break_on_hyphens=False,
                 )
                 for label, text in rows
                 if text

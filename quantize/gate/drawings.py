@@ -10,7 +10,7 @@ from quantize.gate.result import NEUTRAL, GateResult, Line
 from quantize.report.markdown import escaped, markdown_table
 from quantize.report.table import Table
 from quantize.report.text import wrapped
-from quantize.report.wording import NOTHING, bounded
+from quantize.report.wording import NOTHING, one_line
 
 
 def lines_table(result: GateResult) -> Table:
@@ -120,7 +120,7 @@ def _told(line: Line) -> str:
 
 
 def _data(text: str) -> str:
-    return bounded(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return one_line(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
@@ -137,17 +137,17 @@ def junit(result: GateResult) -> str:
     skipped = sum(_skip(result, line) is not None for line in result.lines)
     counts = {"tests": str(len(result.lines)), "failures": str(failures), "errors": "0", "skipped": str(skipped)}
     suites = ElementTree.Element("testsuites", {"name": "quantize", **counts})
-    suite = ElementTree.SubElement(suites, "testsuite", {"name": bounded(result.run), **counts})
+    suite = ElementTree.SubElement(suites, "testsuite", {"name": one_line(result.run), **counts})
     for line in result.lines:
         role, _, rest = line.name.partition(".")
         case = ElementTree.SubElement(
-            suite, "testcase", {"classname": f"quantize.{bounded(role)}", "name": bounded(rest), "time": "0"}
+            suite, "testcase", {"classname": f"quantize.{one_line(role)}", "name": one_line(rest), "time": "0"}
         )
-        message = bounded(f"{line.title}: {line.verdict}; {_told(line)}")
+        message = one_line(f"{line.title}: {line.verdict}; {_told(line)}")
         if result.failing(line) or _is_open(result, line):
             ElementTree.SubElement(case, "failure", {"type": line.verdict, "message": message}).text = message
         elif (why := _skip(result, line)) is not None:
-            ElementTree.SubElement(case, "skipped", {"message": bounded(why)})
+            ElementTree.SubElement(case, "skipped", {"message": one_line(why)})
         ElementTree.SubElement(case, "system-out").text = message
     ElementTree.indent(suites, " ")
     return ElementTree.tostring(suites, encoding="unicode", xml_declaration=False).join(

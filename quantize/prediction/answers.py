@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 from quantize.models.contract import Task
+from quantize.quoting import quoted, sentence
 from quantize.report.section import Section
 
 
@@ -89,19 +90,21 @@ _SAME: dict[Task, str] = {"one class": "same top-1", "yes or no": "same answer",
 
 def predict_text(report: PredictReport) -> str:
     """Return every prediction, the likeliest class first, and how often two models agree."""
-    parts = [f"{report.model}: preprocessing {report.preprocessing}"]
+    parts = [f"{quoted(report.model)}: preprocessing {sentence(report.preprocessing)}"]
     parts += ["\n".join(_lines(prediction)) for prediction in report.predictions]
     if report.left_out:
-        parts.append("\n".join(f"left out: {image.image}: {image.reason}" for image in report.left_out))
+        parts.append(
+            "\n".join(f"left out: {quoted(image.image)}: {sentence(image.reason)}" for image in report.left_out)
+        )
     if report.agreement is not None:
         agreeing = sum(prediction.agrees is True for prediction in report.predictions)
         same = _SAME[report.predictions[0].task] if report.predictions else "same answer"
-        parts.append(f"{same} as {report.compared}: {agreeing:,} of {len(report.predictions):,} images")
+        parts.append(f"{same} as {quoted(report.compared)}: {agreeing:,} of {len(report.predictions):,} images")
     return "\n\n".join(parts)
 
 
 def _lines(prediction: Prediction) -> list[str]:
-    lines = [prediction.image]
+    lines = [quoted(prediction.image)]
     if prediction.compared is None:
         lines += [f"  {_row(answer)}" for answer in prediction.answers]
     else:
@@ -123,4 +126,4 @@ def _lines(prediction: Prediction) -> list[str]:
 
 
 def _row(answer: Answer) -> str:
-    return f"{answer.probability:7.2%}  {answer.label:>4}  {answer.name or ''}".rstrip()
+    return f"{answer.probability:7.2%}  {answer.label:>4}  {quoted(answer.name or '')}".rstrip()

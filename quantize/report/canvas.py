@@ -13,7 +13,7 @@ import matplotlib
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from quantize.report.wording import visible
+from quantize.quoting import visible
 
 # Colours that stand for the page's CSS variables until the SVG is written: matplotlib itself takes no variable.
 INK, FAINT, GRID = "#010101", "#020202", "#030303"

@@ -28,7 +28,7 @@ from quantize.report.provenance import replay_sentences
 from quantize.report.schema import RunReport
 from quantize.report.tables import report_tables
 from quantize.report.task_words import words
-from quantize.report.wording import bounded
+from quantize.report.wording import one_line
 
 
 def page(template: str, **values: Any) -> str:
@@ -56,7 +56,7 @@ def _templates() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: value if isinstance(value, Markup) else bounded(str(value)),
+        finalize=lambda value: value if isinstance(value, Markup) else one_line(str(value)),
     )
     environment.filters["svg"] = svg
     environment.filters["whole"] = escape  # escaped, but not cut

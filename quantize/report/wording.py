@@ -1,10 +1,9 @@
-"""Numbers and names for readers: percent, points, milliseconds; names from others, shortened."""
+"""Numbers for readers: percent, points, milliseconds; names and sentences of a drawing."""
 
 from __future__ import annotations
 
-import re
-
 from quantize.criterion import SpeedRatio
+from quantize.quoting import sentence
 
 NOTHING = "–"
 
@@ -68,26 +67,9 @@ def _no_minus_zero(value: float, digits: int) -> float:
     return round(value, digits) + 0.0
 
 
-LONGEST = 400
-"""Characters of one name or sentence that a drawing shows."""
-
-# What moves a terminal's cursor, writes backwards, or is no character of XML 1.0 (https://www.w3.org/TR/xml/#charsets).
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
-)
+_LONGEST = 400
 
 
-def visible(text: str) -> str:
-    """Return text whose control characters, direction marks and non-characters show as the replacement character."""
-    return _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
-def bounded(text: str, longest: int = LONGEST) -> str:
-    """Return visible text of at most ``longest`` characters and a remark on how long it really is."""
-    clean = visible(text)
-    return clean if len(clean) <= longest else f"{clean[:longest]}… ({len(clean):,} characters)"
-
-
-def one_line(text: str, longest: int = LONGEST) -> str:
-    """Return bounded, visible text on one line."""
-    return bounded(" ".join(text.split()), longest)
+def one_line(text: str, longest: int = _LONGEST) -> str:
+    """Return a name or a sentence on one line, of at most ``longest`` characters, as ``quantize.quoting`` shows it."""
+    return sentence(text, longest)

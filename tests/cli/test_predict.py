@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -69,3 +70,31 @@ def test_predict_reads_standard_input(model: Path, red: Path) -> None:
 def test_predict_without_images_is_refused(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", str(model)]) is ExitCode.USER
     assert "IMAGE" in capsys.readouterr().err.upper()
+
+
+def test_a_hostile_name_is_one_line_of_text_and_faithful_in_json(
+    model: Path, red: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    names = ["a\n::error title=x::y.png", "##[error]z.png", "\x1b[2J\u202egnp.png"]
+    for name in names:
+        (folder / name).write_bytes(red.read_bytes())
+    words = ["predict", str(model), str(folder), "--preset=imagenet", "--class_names", str(tmp_path / "names.txt")]
+    (tmp_path / "names.txt").write_text("::error::first\n##[error]second\nthird\n")
+    assert main(words) is ExitCode.DONE
+    out, _ = capsys.readouterr()
+    assert not any(line.strip().startswith("::") for line in out.splitlines())
+    assert "##[" not in out
+    assert "a\\n::error title=x::y.png" in out
+    assert main([*words, "--json"]) is ExitCode.DONE
+    images = [prediction["image"] for prediction in json.loads(capsys.readouterr().out)["predictions"]]
+    assert sorted(images) == sorted(str(folder / name) for name in names)
+
+
+def test_a_name_that_is_no_text_is_told(model: Path, red: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = os.fsencode(red.parent) + b"/\xff.png"
+    Path(os.fsdecode(place)).write_bytes(red.read_bytes())
+    for words in (["predict", str(model), str(red.parent)], ["predict", str(model), os.fsdecode(place)]):
+        assert main([*words, "--preset=imagenet"]) is ExitCode.USER
+        assert "\\udcff.png" in capsys.readouterr().err

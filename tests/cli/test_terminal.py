@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,15 @@ from rich.console import Console
 from rich.text import Text
 
 from quantize.cli import terminal
-from quantize.cli.terminal import harmless, print_error, print_line, print_notes, print_result
+from quantize.cli.terminal import (
+    harmless,
+    print_command,
+    print_error,
+    print_json,
+    print_line,
+    print_notes,
+    print_result,
+)
 from quantize.errors import ConfigError
 
 
@@ -77,7 +86,7 @@ def test_control_characters_are_shown_not_obeyed(capsys: pytest.CaptureFixture[s
     print_error(ConfigError("no such file", where="\x1b[2Ja\u202egpj.\x07"))
     print_result("a\x1b]0;title\x07b")
     out, err = capsys.readouterr()
-    assert err == "error: \\x1b[2Ja\\x202egpj.\\x07: no such file\n"
+    assert err == "error: \\x1b[2Ja\\u202egpj.\\x07: no such file\n"
     assert out == "a\\x1b]0;title\\x07b\n"
 
 
@@ -91,3 +100,27 @@ def test_results_go_to_stdout_and_nothing_else_does(capsys: pytest.CaptureFixtur
     print_line(str(tmp_path))
     out, err = capsys.readouterr()
     assert (out, err) == ("result\n", f"{tmp_path}\n")
+
+
+@pytest.mark.parametrize(
+    "line", ["::error::x", "  ::add-mask::x", "a ##[error]x", "##vso[task.setvariable]x", "##teamcity[x]"]
+)
+def test_no_text_is_a_command_of_a_ci(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    print_result(f"first\n{line}")
+    print_line(line)
+    out, err = capsys.readouterr()
+    for text in (out, err):
+        assert not any(part.lstrip().startswith("::") for part in text.splitlines())
+        assert "##" not in text
+    print_command("::error title=quantize::x")
+    assert capsys.readouterr().out == "::error title=quantize::x\n"
+
+
+def test_json_stays_faithful_and_holds_nothing_that_is_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {"a": "\n::error::x ##[error]y \x9b\u202e\x7f\x1b", "b": "Füße"}
+    print_json(json.dumps(value, indent=1, ensure_ascii=False))
+    out = capsys.readouterr().out
+    assert json.loads(out) == value
+    assert "Füße" in out
+    assert "##[" not in out
+    assert not set("\x9b\u202e\x7f\x1b") & set(out)

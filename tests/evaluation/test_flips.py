@@ -9,7 +9,7 @@ import pytest
 
 from quantize.errors import DataError
 from quantize.evaluation.evaluation import Evaluation
-from quantize.evaluation.flips import class_drops, flips, significant_drops, write_flips
+from quantize.evaluation.flips import Flip, class_drops, flips, significant_drops, write_flips
 from quantize.evaluation.outcomes import Scores, outcomes_of
 
 _IDS = ["a.jpg", "b, or not b.jpg", "c.jpg", "d.jpg", "é.jpg"]
@@ -75,6 +75,17 @@ def test_a_csv_without_labels_leaves_the_label_empty(tmp_path: Path) -> None:
         rows = list(csv.DictReader(stream))
     assert {row["label"] for row in rows} == {""}
     assert rows[0]["candidate"] == "2"
+
+
+def test_no_cell_of_the_csv_is_a_formula_or_a_second_line(tmp_path: Path) -> None:
+    names = ['=HYPERLINK("http://x")', "+1", "-1", "@x", "\t=1", "a\n::error::b\r\x1b[2J"]
+    flipped = [Flip(name, 0, 0, 1, 1.0, 1.0, 1, 1, "lost") for name in names]
+    write_flips(tmp_path / "flips.csv", flipped, ["=class 0", "class 1"])
+    text = (tmp_path / "flips.csv").read_text("utf-8")
+    assert len(text.splitlines()) == 1 + len(names)
+    rows = list(csv.reader(text.splitlines()[1:]))
+    assert all(not cell.startswith(("=", "+", "-", "@", "\t")) for row in rows for cell in row)
+    assert rows[-1][:2] == ["a\\n::error::b\\r\\x1b[2J", "0 =class 0"]
 
 
 def test_flips_between_different_images_are_refused() -> None:

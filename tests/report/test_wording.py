@@ -32,9 +32,3 @@ def test_absence_is_a_dash() -> None:
     words = [wording.percent(None), wording.points(None), wording.bounds(None, 1.0), wording.p_value(None)]
     words += [wording.milliseconds(None), wording.megabytes(None), wording.times(None), wording.times_with_bounds(none)]
     assert set(words) == {wording.NOTHING}
-
-
-def test_control_characters_and_directions_show_as_replaced() -> None:
-    assert wording.visible("a\x1b[31m\u202eb") == "a�[31m�b"
-    assert wording.one_line("two\nlines") == "two lines"
-    assert wording.bounded("x" * 500, 10) == "xxxxxxxxxx… (500 characters)"

@@ -96,7 +96,7 @@ class Conversation:
         )
         return EngineError(
             f"the process of Neural Compressor died in the stage '{self.stage}'",
-            found="\n".join(filter(None, [error.how, error.stderr])),
+            found=[error.how, *error.stderr.splitlines()],
             advice=memory if error.out_of_memory else "see what it printed last",
         )
 

@@ -98,7 +98,7 @@ class Quantizer:
                 raise TimeIsUpError from None
             raise EngineError(
                 "the process of onnxruntime's quantizer died",
-                found="\n".join(filter(None, [error.how, error.stderr])),
+                found=[error.how, *error.stderr.splitlines()],
                 advice="lower sampling_size: it may have run out of memory"
                 if error.out_of_memory
                 else "see what it printed last",

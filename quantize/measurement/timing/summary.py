@@ -9,6 +9,7 @@ from quantize.measurement.machine.environment import steal_share
 from quantize.measurement.timing.doubts import Doubt, doubts
 from quantize.measurement.timing.measurement import Latency, Measurement, latency, measured_noise_floor, speedups
 from quantize.measurement.timing.speedup import Speedup, difference
+from quantize.quoting import visible
 
 WIDTH = 80
 
@@ -101,7 +102,8 @@ def milliseconds(nanoseconds: float | None) -> str:
 
 def shortened(name: str, width: int) -> str:
     """Return a name of at most ``width`` characters, with an ellipsis for what is cut from its middle."""
-    if len(name) <= width:
-        return name
+    shown = visible(name)
+    if len(shown) <= width:
+        return shown
     tail = (width - 1) // 2
-    return f"{name[: width - 1 - tail]}…{name[-tail:]}"
+    return f"{shown[: width - 1 - tail]}…{shown[-tail:]}"
