@@ -6,24 +6,86 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from quantize.commands.inspection import Inspection
+    from quantize.commands.verify import Verification
     from quantize.data.batches import CalibrationDataLoader
-    from quantize.errors import QuantizeError
-    from quantize.public import benchmark, check, evaluate, predict, tune
+    from quantize.errors import ExitCode, QuantizeError
+    from quantize.examination.findings import DoctorReport
+    from quantize.gate.result import GateResult
+    from quantize.prediction.answers import PredictReport
+    from quantize.public.checking import check, verify
+    from quantize.public.looking import doctor, inspect, package
+    from quantize.public.measuring import benchmark, evaluate
+    from quantize.public.predicting import predict
+    from quantize.public.result import ModelFigures, TuneResult
+    from quantize.public.tuning import tune
+    from quantize.report.benchmark import BenchmarkReport
+    from quantize.report.models import AccuracySection
+    from quantize.report.schema import RunReport
 
-__all__ = ["CalibrationDataLoader", "QuantizeError", "benchmark", "check", "evaluate", "predict", "tune"]
+    __version__: str
+
+__all__ = [
+    "AccuracySection",
+    "BenchmarkReport",
+    "CalibrationDataLoader",
+    "DoctorReport",
+    "ExitCode",
+    "GateResult",
+    "Inspection",
+    "ModelFigures",
+    "PredictReport",
+    "QuantizeError",
+    "RunReport",
+    "TuneResult",
+    "Verification",
+    "__version__",
+    "benchmark",
+    "check",
+    "doctor",
+    "evaluate",
+    "inspect",
+    "package",
+    "predict",
+    "tune",
+    "verify",
+]
 
 _HOMES = {
-    "CalibrationDataLoader": "quantize.data.batches",
-    "QuantizeError": "quantize.errors",
-    **dict.fromkeys(("benchmark", "check", "evaluate", "predict", "tune"), "quantize.public"),
+    "AccuracySection": "report.models",
+    "BenchmarkReport": "report.benchmark",
+    "CalibrationDataLoader": "data.batches",
+    "DoctorReport": "examination.findings",
+    "ExitCode": "errors",
+    "GateResult": "gate.result",
+    "Inspection": "commands.inspection",
+    "ModelFigures": "public.result",
+    "PredictReport": "prediction.answers",
+    "QuantizeError": "errors",
+    "RunReport": "report.schema",
+    "TuneResult": "public.result",
+    "Verification": "commands.verify",
+    "benchmark": "public.measuring",
+    "check": "public.checking",
+    "doctor": "public.looking",
+    "evaluate": "public.measuring",
+    "inspect": "public.looking",
+    "package": "public.looking",
+    "predict": "public.predicting",
+    "tune": "public.tuning",
+    "verify": "public.checking",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used: importing the package alone costs nothing."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("quantize")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(f"quantize.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -1,46 +1,13 @@
 from __future__ import annotations
 
-import doctest
 import pkgutil
 import subprocess
 import sys
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 import quantize
-from quantize import public as calls
-from tests.three_colours import write_colours
-
-
-@pytest.fixture
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a model that classifies colours, thirty pictures and their labels, as the working directory."""
-    write_colours(tmp_path)
-    (tmp_path / "tolerances.yaml").write_text("version: 1\nagainst_fp32:\n  agreement: { at_least: 0.9 }\n")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path
-
-
-@pytest.mark.inc
-@pytest.mark.usefixtures("workplace")
-def test_the_examples_in_the_documentation_run() -> None:
-    finder = doctest.DocTestFinder(recurse=False)
-    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
-    for function in (
-        calls.tune,
-        calls.evaluate,
-        calls.predict,
-        calls.check,
-        calls.benchmark,
-    ):  # in the order that they build on
-        (example,) = finder.find(function, globs={"quantize": quantize})
-        assert example.examples
-        report: list[str] = []
-        runner.run(example, out=report.append)
-        assert not report, "".join(report)
 
 
 def test_no_public_name_is_also_a_module_of_the_package() -> None:

@@ -153,6 +153,11 @@ class CalibrationDataLoader:
         crops = crop_images(images.subset(drawn.calibration), sized, cache)
         return cls(Batches(crops, sized, batch_size), input_name=input_name)
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Return the images' names, in their order."""
+        return tuple(self._batches.crops.ids)
+
     def __len__(self) -> int:
         """Return the number of batches."""
         return len(self._batches)
