@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tries the core install, as someone without Neural Compressor has it: `pip install .` alone in a new environment of
+# Tries the core install, as someone without Neural Compressor has it: the built wheel alone in a new environment of
 # its own, with the newest onnx and numpy that there are, and there one small run of the native engine from end to end.
 # Uses the real images of QUANTIZE_SHARED (default ../shared); where they are absent, the demonstration's photographs.
 set -euo pipefail
@@ -11,11 +11,12 @@ python="$(environment_python "")"
 place="$(mktemp -d)"
 trap 'rm -rf "$place"' EXIT
 
-echo "core install: making an environment with $("$python" --version) and nothing but 'pip install .' …"
+echo "core install: making an environment with $("$python" --version) and nothing but the built wheel …"
 "$python" -m venv "$place/core"
 rm -rf "$root"/build/lib "$root"/build/bdist.* # else modules that are gone would be installed too
-"$place/core/bin/python" -m pip install --quiet --disable-pip-version-check --no-input "$root" >"$place/pip.log" 2>&1 ||
-  { tail -n 20 "$place/pip.log" >&2; exit 2; }
+pip=("$place/core/bin/python" -m pip --quiet --disable-pip-version-check --no-input)
+{ "${pip[@]}" wheel --no-deps --wheel-dir "$place/dist" "$root" && "${pip[@]}" install "$place"/dist/quantize-*.whl; } \
+  >"$place/pip.log" 2>&1 || { tail -n 20 "$place/pip.log" >&2; exit 2; }
 export PATH="$place/core/bin:$PATH"
 cd "$place" # away from the checkout: what is imported is what was installed
 python - <<'PYTHON'
