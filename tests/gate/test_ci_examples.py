@@ -59,7 +59,7 @@ def _break(place: Path) -> None:
 
 
 def _github_script() -> str:
-    workflow = yaml.safe_load(next(block for block in _blocks("yaml") if "runs-on" in block))
+    workflow = yaml.safe_load(next(block for block in _blocks("yaml") if "runs-on" in block and "run:" in block))
     (job,) = workflow["jobs"].values()
     return "\n".join(step["run"] for step in job["steps"] if "run" in step)
 

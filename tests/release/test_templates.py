@@ -109,3 +109,11 @@ def test_the_container_is_told_of_nothing_that_is_not_there() -> None:
     assert words == ["FROM", "ARG", "COPY", "RUN", "WORKDIR", "ENTRYPOINT", "CMD"]
     extras = next(re.findall(r"EXTRAS=(\w+)", line) for line in lines if line.startswith("ARG"))
     assert all(f"\n{extra} = [" in (_ROOT / "pyproject.toml").read_text() for extra in extras)
+
+
+def test_the_example_of_the_action_gives_inputs_that_it_takes() -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", (_ROOT / "docs" / "ci.md").read_text(), re.DOTALL)
+    workflow = yaml.safe_load(next(block for block in blocks if "quantize@" in block))
+    (used,) = (each for each in workflow["jobs"]["quantize"]["steps"] if "quantize@" in each.get("uses", ""))
+    required = {name for name, known in action()["inputs"].items() if known.get("required")}
+    assert required <= set(used["with"]) <= set(action()["inputs"])
