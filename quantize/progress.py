@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+WHOLE_RUN = "the whole run"
+"""The stage that all others are part of: seconds that have passed, of those that the run is expected to take."""
+
 
 class Progress(Protocol):
     """Called with a stage's name, the steps done and the steps in all (None when not known)."""

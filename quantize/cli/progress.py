@@ -6,25 +6,29 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Lock
+from threading import Event, Lock, Thread
 
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TaskID, TextColumn
 from rich.progress import Progress as Bars
 from rich.text import Text
 
 from quantize.cli.terminal import STDERR, print_line
-from quantize.progress import Progress
+from quantize.progress import WHOLE_RUN, Progress
 from quantize.quoting import quoted
 
 _SHORT = 2.0
 _BETWEEN_LINES = 5.0
+_SILENCE = 8.0
+"""A line is due when none was written for so long, whatever goes on."""
 
 
 @contextmanager
 def drawn_progress() -> Iterator[Progress]:
     """Yield a progress callback that draws on stderr: bars on a terminal, a line every few seconds elsewhere."""
     if not STDERR.is_terminal or STDERR.is_dumb_terminal:
-        yield ProgressLines(print_line, time.monotonic)
+        lines = ProgressLines(print_line, time.monotonic)
+        with _heartbeat(lines):
+            yield lines
         return
     bars = Bars(
         TextColumn("{task.description}", markup=False),
@@ -37,6 +41,24 @@ def drawn_progress() -> Iterator[Progress]:
     )
     with bars:
         yield ProgressBars(bars, time.monotonic)
+
+
+@contextmanager
+def _heartbeat(lines: ProgressLines) -> Iterator[None]:
+    """Let lines tell that a run is alive while nothing that it does reports progress."""
+    ended = Event()
+
+    def beat() -> None:
+        while not ended.wait(1.0):
+            lines.break_silence()
+
+    thread = Thread(target=beat, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 class _Times(ProgressColumn):
@@ -78,18 +100,27 @@ class ProgressBars:
 
 @dataclass
 class ProgressLines:
-    """A line every few seconds, and one at the end of a stage that took long."""
+    """A line every few seconds, and one at the end of a stage that took long; each says what is left of the run."""
 
     write: Callable[[str], None]
     clock: Callable[[], float]
     _started: dict[str, tuple[float, int]] = field(default_factory=dict)
     _told: dict[str, float] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
+    _line: float | None = None
+    _latest: str | None = None
+    _end: float | None = None
 
     def __call__(self, stage: str, done: int, total: int | None) -> None:
         """Tell that ``done`` of ``total`` steps of ``stage`` are finished, unless the last line is fresh."""
         with self._lock:
             now = self.clock()
+            if stage == WHOLE_RUN:
+                self._end = None if total is None else now + total - done
+                return
+            if self._line is None:
+                self._line = now
+            self._latest = stage
             start, last = self._started.get(stage, (now, 0))
             if done < last:  # the same kind of work again, and nobody knew when the first ended
                 start = now
@@ -99,10 +130,22 @@ class ProgressLines:
                 del self._started[stage]
                 self._told.pop(stage, None)
                 if now - start >= _SHORT:
-                    self.write(_finished(stage, total, now - start))
+                    self._write(_finished(stage, total, now - start), now)
             elif now - self._told.setdefault(stage, start) >= _BETWEEN_LINES:
                 self._told[stage] = now
-                self.write(_under_way(stage, done, total, now - start))
+                self._write(_under_way(stage, done, total, now - start), now)
+
+    def break_silence(self) -> None:
+        """Tell that the work goes on, where nothing was told for long; any thread may call it."""
+        with self._lock:
+            now = self.clock()
+            if self._line is not None and now - self._line >= _SILENCE:
+                self._write(f"{quoted(self._latest or '')}: at work", now)
+
+    def _write(self, text: str, now: float) -> None:
+        left = None if self._end is None else self._end - now
+        self._line = now
+        self.write(text if left is None or left <= 0 else f"{text}; about {_roughly(left)} of the whole run left")
 
 
 def _finished(stage: str, total: int, seconds: float) -> str:
@@ -114,6 +157,10 @@ def _under_way(stage: str, done: int, total: int | None, seconds: float) -> str:
         return f"{quoted(stage)}: {done} done after {_duration(seconds)}"
     left = f", about {_duration(seconds * (total - done) / done)} left" if done else ""
     return f"{quoted(stage)}: {done} of {total} ({100 * done / total:.0f} %){left}"
+
+
+def _roughly(seconds: float) -> str:
+    return _duration(seconds) if seconds >= 60 else f"{round(seconds, -1) or 10:.0f} s"
 
 
 def _duration(seconds: float) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from quantize.config.quantization import QuantizationBlock
     from quantize.config.tuning import TuningBlock
     from quantize.data.batches import Batch
+    from quantize.engines.image_budget import ImageBudget
     from quantize.engines.native.search.latency_model import ProfiledTimes
     from quantize.engines.native.search.latency_table import LatencyTable
     from quantize.evaluation.evaluation import Evaluation
@@ -77,7 +78,8 @@ class Callbacks:
     """What the run does for an engine: evaluating, timing and remembering.
 
     Attributes:
-        evaluate: Returns the criterion's metric of a candidate on the images that trials may see, a fraction.
+        evaluate: Returns the criterion's metric of a candidate on the images that trials may see, a fraction: by an
+            estimate from a share of them where there is a budget.
         evaluate_some: Returns the evaluation of a candidate on the images at some positions, in that order.
         baseline: Returns the fp32 model's evaluation on all of them.
         measure: Times two models against each other.
@@ -136,6 +138,7 @@ class SearchTask:
         recorded: Times to decide by instead of measuring; None: measure.
         earlier: Finished trials of this engine in the resumed or continued run, which are not tried again.
         rejected: Ids of recipes that do not count as met: what was written from them missed the criterion.
+        budget: How many evaluation images candidates may take; None: all of them.
         progress: Called as long work proceeds.
     """
 
@@ -156,4 +159,5 @@ class SearchTask:
     recorded: LatencyTable | None = None
     earlier: tuple[Trial, ...] = ()
     rejected: frozenset[str] = frozenset()
+    budget: ImageBudget | None = None
     progress: Progress = silent

@@ -31,6 +31,7 @@ class TrialSection(Section):
         graph_sha256: The candidate's identity.
         failure: What went wrong, or None.
         repeats: Index of the trial with the same graph, which was not run again; None for a graph of its own.
+        images: Evaluation images that were looked at; None if that was not recorded.
     """
 
     index: int
@@ -45,6 +46,7 @@ class TrialSection(Section):
     graph_sha256: str | None
     failure: FailureSection | None
     repeats: int | None = None
+    images: int | None = None
 
 
 class ChosenSection(Section):

@@ -26,7 +26,6 @@ from quantize.report.trials import ChosenSection
 from quantize.rewrites import Rewritten
 from quantize.run.context import Context
 from quantize.run.engine_task import calibration_set
-from quantize.run.evaluator import metric_of
 from quantize.run.export import Pair, finished_model, write_pair
 from quantize.run.folder import RunFolder
 from quantize.run.input_contract import contracted
@@ -100,7 +99,7 @@ def build(context: Context, findings: Findings, folder: RunFolder | None = None)
     if folded.section is not None:
         selection = own.evaluator(own.images.evaluation, "evaluation-contract")
         selection.evaluate_baseline(own.model)
-        own = replace(own, selection=selection)
+        own = replace(own, selection=selection, judging=own.judging_of(selection))
     if folder is not None:
         own = replace(own, folder=folder)
     built = write_files(own, folded.candidate, findings)
@@ -204,7 +203,7 @@ def _corrected(context: Context, recipe: Recipe, plain: Rewritten, freed: int) -
         if context.criterion.metric == "none":
             return True
         saved = save_model(model, context.folder.work / "corrected.onnx")
-        return context.criterion.met(metric_of(context.selection.evaluate(saved), context.criterion))
+        return context.criterion.met(context.judging.metric(saved, context.criterion))
 
     corrected = with_corrected_scores(
         plain,

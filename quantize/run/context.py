@@ -23,6 +23,7 @@ from quantize.models.catalog.catalog import CatalogEntry
 from quantize.models.ending import Ending
 from quantize.models.given_form import GivenForm
 from quantize.models.versions import known_opset
+from quantize.processes.memory import give_back_unused
 from quantize.processes.pool import available_cpus
 from quantize.progress import Progress
 from quantize.recipe import Recipe
@@ -33,6 +34,7 @@ from quantize.run.evaluator import Evaluator
 from quantize.run.folder import RunFolder
 from quantize.run.request import RunRequest
 from quantize.run.resolve import is_exact
+from quantize.run.sample import Selection, selection_of
 from quantize.target import CpuClass
 
 _LOG = logging.getLogger("quantize")
@@ -46,8 +48,13 @@ Triple = tuple[float, float, float]
 
 @dataclass
 class Stages:
-    """How long each stage of a run took, in order; each is logged when it begins."""
+    """How long each stage of a run took, in order; each is logged when it begins.
 
+    Attributes:
+        begin: Told the name of every stage that begins.
+    """
+
+    begin: Callable[[str], None] = lambda _: None
     _seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -55,11 +62,13 @@ class Stages:
         """Time what happens inside; a name used again adds up."""
         if name not in self._seconds:
             _LOG.info("%s", name)
+        self.begin(name)
         start = time.monotonic()
         try:
             yield
         finally:
             self._seconds[name] = self._seconds.get(name, 0.0) + time.monotonic() - start
+            give_back_unused()
 
     def sections(self) -> tuple[StageSection, ...]:
         """Return every stage with its seconds, in the order of their beginning."""
@@ -199,7 +208,17 @@ class Prepared:
 
     def judged_by(self, criterion: Criterion, selection: Evaluator, ratios: Ratios) -> Context:
         """Return the run with what its candidates are judged by."""
-        return Context(**vars(self), criterion=criterion, selection=selection, ratios=ratios)
+        judging = self.judging_of(selection)
+        return Context(**vars(self), criterion=criterion, selection=selection, judging=judging, ratios=ratios)
+
+    def judging_of(self, selection: Evaluator) -> Selection:
+        """Return what candidates are judged on: all images that trials may see, or a share of them.
+
+        Args:
+            selection: Evaluates on all of them.
+        """
+        certified, seed = self.images.certification is not None, self.config.tuning.random_seed
+        return selection_of(selection, self.model, certified=certified, seed=seed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,10 +227,17 @@ class Context(Prepared):
 
     Attributes:
         criterion: What a candidate has to reach.
-        selection: Evaluates models on the images that trials may see.
+        selection: Evaluates models on the images that trials may see: the chosen files, and fp32.
+        judging: Judges candidates and the steps to their files on these, or on a share of them.
         ratios: The run's journal, and the times that decide.
     """
 
     criterion: Criterion
     selection: Evaluator
+    judging: Selection
     ratios: Ratios
+
+    @property
+    def is_sampled(self) -> bool:
+        """Return whether candidates are judged on a share of the images."""
+        return self.judging is not self.selection

@@ -7,11 +7,14 @@ from functools import partial
 from onnx import ModelProto
 
 from quantize.engines.engine import Engine
+from quantize.engines.image_budget import ImageBudget
 from quantize.engines.native.search.latency_model import ProfiledTimes
 from quantize.engines.native.search.latency_table import LatencyTable
+from quantize.engines.native.search.race import race_judge
 from quantize.engines.placement.placement import Option
 from quantize.engines.task import CalibrationSet, Callbacks, SearchTask
 from quantize.engines.trial import CandidateRecord, PlacedTrial, SearchOutcome
+from quantize.evaluation.evaluation import Evaluation
 from quantize.measurement.machine.cpu_class import this_cpu_class
 from quantize.models.artifact import ModelArtifact
 from quantize.processes.pool import available_cpus
@@ -27,7 +30,6 @@ from quantize.report.search import (
 )
 from quantize.rewrites import RatioInterval, select_rewrites
 from quantize.run.context import UNBOUNDED, Context, Prepared
-from quantize.run.evaluator import metric_of
 from quantize.run.export import finished_model
 from quantize.run.measuring import measured_pair, measured_ratio, profiled_pair
 
@@ -42,6 +44,7 @@ def search_task(context: Context, recorded: LatencyTable | None) -> SearchTask:
         recorded: Times to decide by instead of measuring; None: measure.
     """
     config = context.config
+    budget = ImageBudget(context.ratios.journal) if context.is_sampled else None
     return SearchTask(
         model=context.model,
         criterion=context.criterion,
@@ -55,9 +58,10 @@ def search_task(context: Context, recorded: LatencyTable | None) -> SearchTask:
         evaluation_fingerprint=context.images.evaluation.fingerprint,
         folder=context.folder.work,
         threads=available_cpus(),
-        callbacks=_callbacks(context),
+        callbacks=_callbacks(context, budget),
         journal=context.ratios.journal,
         recorded=recorded,
+        budget=budget,
         progress=context.progress,
     )
 
@@ -68,14 +72,27 @@ def calibration_set(context: Prepared) -> CalibrationSet:
     return CalibrationSet(context.batches(crops), len(crops), crops.fingerprint)
 
 
-def _callbacks(context: Context) -> Callbacks:
+def _callbacks(context: Context, budget: ImageBudget | None) -> Callbacks:
+    criterion, judging = context.criterion, context.judging
+
+    def baseline() -> Evaluation:
+        return context.selection.evaluate_baseline(context.model)
+
+    def metric(model: ModelArtifact) -> float:
+        if budget is None or criterion.metric == "map":
+            return judging.metric(model, criterion)
+        seed = context.config.tuning.random_seed
+        judged = race_judge(criterion, baseline(), judging.evaluate_some, seed=seed, budget=budget)(model)
+        assert judged.metric is not None
+        return judged.metric
+
     def times(recipe: Recipe, candidate: ModelArtifact) -> ProfiledTimes:
         return context.ratios.profile(recipe, lambda: op_times(context, recipe, candidate))
 
     return Callbacks(
-        evaluate=lambda model: metric_of(context.selection.evaluate(model), context.criterion),
-        evaluate_some=context.selection.evaluate_some,
-        baseline=lambda: context.selection.evaluate_baseline(context.model),
+        evaluate=metric,
+        evaluate_some=judging.evaluate_some,
+        baseline=baseline,
         measure=partial(measured_pair, context),
         profile=partial(profiled_pair, context),
         ratio=partial(ratio_of, context),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from quantize.criterion import Criterion
@@ -97,7 +97,19 @@ class Evaluator:
             threads=self.threads,
             baseline=self._store,
             exact=self.exact,
+            progress=self.progress,
         )
+
+    def metric(self, model: ModelArtifact, criterion: Criterion) -> float:
+        """Return the criterion's metric of a candidate, a fraction; the same graph runs once."""
+        return metric_of(self.evaluate(model), criterion)
+
+    def part(self, positions: Sequence[int]) -> Evaluator:
+        """Return what evaluates models on the images at some positions; the baseline's evaluation is known there."""
+        part = replace(self, crops=self.crops.subset(list(positions)))
+        part._store = self._store
+        part._known = {key: known.take(list(positions)) for key, known in self._known.items() if not known.fidelity}
+        return part
 
     def known(self, graph_sha256: str) -> Evaluation | None:
         """Return the evaluation of a graph, or None if it was not evaluated."""

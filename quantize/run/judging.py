@@ -9,6 +9,8 @@ from pathlib import Path
 
 from onnx import ModelProto
 
+from quantize.engines.image_budget import SAMPLE
+from quantize.engines.native.search.sequential_test import race_order
 from quantize.evaluation.other_outputs import kept_outputs
 from quantize.measurement.timing.measurement import Measurement
 from quantize.models.artifact import ModelArtifact, save_model
@@ -19,11 +21,12 @@ from quantize.report.models import AccuracySection, FormatsSection, ModelSection
 from quantize.report.scores import OtherOutputSection, ScoresSection
 from quantize.run.build import Built
 from quantize.run.context import Context
-from quantize.run.evaluator import Evaluator, baseline_accuracy, candidate_accuracy, metric_of
+from quantize.run.evaluator import Evaluator, baseline_accuracy, candidate_accuracy
 from quantize.run.export import compare_formats, op_counts
 from quantize.run.verdict import speed_verdict, verdict_section
 
 _KEPT_IMAGES = 64
+_STAGE = "evaluate the written files"
 
 
 @dataclass(frozen=True)
@@ -45,15 +48,28 @@ class Judged:
     scores: ScoresSection | None = None
 
 
-def judge(built: Built) -> Judged:
+def formats_of(built: Built) -> FormatsSection:
+    """Return how far both files agree, on the images that candidates are judged on."""
+    context, crops = built.context, built.context.images.evaluation
+    if context.is_sampled:
+        # Both run once more here, in exact sessions: half of a sample tells 99.5 % apart from what is enough.
+        crops = crops.subset(race_order(len(crops), context.config.tuning.random_seed)[: SAMPLE // 2].tolist())
+    with context.stages.stage(_STAGE):
+        return compare_formats(built.pair, context.batches(crops), threads=available_cpus())
+
+
+def judge(built: Built, formats: FormatsSection) -> Judged:
     """Evaluate both files and hold them against the criterion.
 
-    They are evaluated on the images that trials saw and, where there are any, on those that were kept from them.
+    They are evaluated on all images that trials may see and, where there are any, on those that were kept from them.
+
+    Args:
+        built: The files.
+        formats: Whether they agree.
     """
     context, pair = built.context, built.pair
     kept = context.images.certification
-    with context.stages.stage("evaluate the written files"):
-        formats = compare_formats(pair, context.batches(context.images.evaluation), threads=available_cpus())
+    with context.stages.stage(_STAGE):
         certification = context.evaluator(kept, "certification") if kept is not None else None
         own = model_section(
             "fp32",
@@ -157,23 +173,23 @@ def model_section(
     )
 
 
-def lost_by(built: Built, judged: Judged) -> tuple[float | None, str] | None:
+def lost_by(built: Built, formats: FormatsSection) -> tuple[float | None, str] | None:
     """Return the metric of the file that misses the criterion and what lost it; None if both files meet it.
 
     Only images that trials saw are asked: what others say must not choose among candidates.
 
     Args:
         built: The files and the steps that led to them.
-        judged: What was found for them.
+        formats: Whether they agree.
     """
     context, criterion = built.context, built.context.criterion
     if criterion.metric == "none":
         return None
-    for name, model in _steps(built):
-        metric = metric_of(context.selection.evaluate(save_model(model, context.folder.work / "step.onnx")), criterion)
-        if not criterion.met(metric) and not all(criterion.met(metric) for metric in metrics_of(built)):
+    met = all(criterion.met(metric) for metric in metrics_of(built))
+    for name, model in () if met else _steps(built):
+        metric = context.judging.metric(save_model(model, context.folder.work / "step.onnx"), criterion)
+        if not criterion.met(metric):
             return metric, name
-    formats = judged.formats
     if formats.agreement < formats.required:
         return None, "the two formats, which disagree"
     return None
@@ -181,8 +197,8 @@ def lost_by(built: Built, judged: Judged) -> tuple[float | None, str] | None:
 
 def metrics_of(built: Built) -> tuple[float, float]:
     """Return the criterion's metric of both files on the images that trials saw."""
-    evaluate, criterion = built.context.selection.evaluate, built.context.criterion
-    return metric_of(evaluate(built.pair.int8), criterion), metric_of(evaluate(built.pair.qdq), criterion)
+    metric, criterion = built.context.judging.metric, built.context.criterion
+    return metric(built.pair.int8, criterion), metric(built.pair.qdq, criterion)
 
 
 def _accuracy(context: Context, evaluator: Evaluator, model: ModelArtifact) -> AccuracySection:

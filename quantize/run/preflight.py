@@ -30,6 +30,7 @@ from quantize.run.context import Prepared, Stages
 from quantize.run.evaluator import Evaluator
 from quantize.run.folder import RunFolder, plan_run, refuse_to_write_over
 from quantize.run.measuring import machine_section
+from quantize.run.outlook import Outlook
 from quantize.run.request import RunRequest
 from quantize.run.taken import TakenModel, taken_model
 
@@ -105,6 +106,7 @@ def prepare_run(
     *,
     crops: Path | None = None,
     expectation: bool = True,
+    outlook: Outlook | None = None,
 ) -> Prepared:
     """Prepare the fp32 model and decode the images; only the work folder is written to.
 
@@ -115,6 +117,7 @@ def prepare_run(
         progress: Receives the progress of everything that takes long.
         crops: Folder of decoded images; None: the run's own.
         expectation: Whether it is estimated what int8 gains on this machine.
+        outlook: Takes how long fp32 is expected to run; None: nobody asks.
 
     Raises:
         QuantizeError: The model or an image is unsuitable, or they are not those of the report that is repeated.
@@ -137,6 +140,8 @@ def prepare_run(
             threads = config.evaluation.performance.configs.cores_per_instance
             machine = machine_section(request.model.stem, clean.model, threads, config.quantization.cpus)
         _LOG.info("%s", machine.line)
+        if outlook is not None and machine.expectation is not None:
+            outlook.expect_fp32(sum(share.fp32_ns for share in machine.expectation.kinds))
     with stages.stage(_DECODE):
         images = load_images(
             inputs.listed,

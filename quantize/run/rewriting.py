@@ -20,7 +20,6 @@ from quantize.models.input_form import in_form
 from quantize.report.trials import RewriteSection, SpeedSection
 from quantize.rewrites import RatioInterval, RewriteRecord, Rewritten, rewrite, select_rewrites
 from quantize.run.context import UNBOUNDED, Context
-from quantize.run.evaluator import metric_of
 from quantize.run.measuring import prepared_inputs
 
 KEPT_REWRITES = "rewrites kept"
@@ -41,7 +40,7 @@ def rewrite_candidate(context: Context, model: ModelArtifact) -> Rewritten:
         context: The run.
         model: A quantized model in any format.
     """
-    criterion, selection = context.criterion, context.selection
+    criterion, judging = context.criterion, context.judging
     kept: list[str] | None = context.ratios.journal.value(KEPT_REWRITES)
     with tempfile.TemporaryDirectory(prefix="quantize-rewrites-") as folder:
 
@@ -52,8 +51,11 @@ def rewrite_candidate(context: Context, model: ModelArtifact) -> Rewritten:
             )
             return rewrite_ratio(context, first, second)
 
+        def saved(candidate: ModelProto) -> ModelArtifact:
+            return save_model(_as_written(candidate), Path(folder) / "candidate.onnx")
+
         def evaluated(candidate: ModelProto) -> Evaluation:
-            return selection.evaluate(save_model(_as_written(candidate), Path(folder) / "candidate.onnx"))
+            return judging.evaluate(saved(candidate))
 
         def agreement(candidate: ModelProto) -> float:
             fidelity = evaluated(candidate).fidelity
@@ -61,12 +63,12 @@ def rewrite_candidate(context: Context, model: ModelArtifact) -> Rewritten:
             return fidelity.agreement
 
         def met(candidate: ModelProto) -> bool:
-            return criterion.met(metric_of(evaluated(candidate), criterion))
+            return criterion.met(judging.metric(saved(candidate), criterion))
 
         judged = criterion.metric != "none"
         timed = kept is None
         # Where the criterion is missed before any rewrite, none can be blamed for missing it.
-        blames = judged and timed and criterion.met(metric_of(selection.evaluate(model), criterion))
+        blames = judged and timed and criterion.met(judging.metric(model, criterion))
         return rewrite(
             model.proto(),
             select_rewrites(context.config.rewrites if kept is None else kept),

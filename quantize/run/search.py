@@ -61,7 +61,7 @@ class Search:
             context: The run.
         """
         self.engine = engine
-        self._task, self._selection, self._journal = task, context.selection, task.journal
+        self._task, self._context, self._journal = task, context, task.journal
         self._trials = TrialJournal(task.journal, task.folder / "candidates")
         self._proto = task.model.proto()
         self._of_engine: EngineSearch | None = None
@@ -177,7 +177,7 @@ class Search:
             chosen=outcome.chosen,
             stopped_because=outcome.stopped_because,
             seconds=outcome.seconds,
-            search=search_section(outcome, len(self._selection.crops)),
+            search=search_section(outcome, len(self._context.selection.crops)),
             peak_bytes=outcome.peak_bytes,
             others=outcome.others,
             may_go_on=outcome.may_go_on,
@@ -186,7 +186,7 @@ class Search:
 
     def _section(self, trial: Trial, trials: list[Trial]) -> TrialSection:
         int8, layers = self.engine.int8_layers(trial.recipe, self._proto)
-        known = self._selection.known(trial.artifact.graph_sha256) if trial.artifact else None
+        known = self._context.judging.known(trial.artifact.graph_sha256) if trial.artifact else None
         return trial_section(trial, trials, self.criterion, known, int8 / layers if layers else None)
 
 

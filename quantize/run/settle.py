@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from quantize.criterion import is_slower
 from quantize.engines.trial import PlacedTrial, Trial
 from quantize.models.session import UnopenedModelError
+from quantize.report.models import FormatsSection
 from quantize.report.search import LostSection, PlacementSection
 from quantize.run.build import Built, build
 from quantize.run.context import Context
 from quantize.run.engine_task import placement_section, ratio_of
 from quantize.run.folder import RunFolder
-from quantize.run.judging import Judged, judge, lost_by, metrics_of
+from quantize.run.judging import Judged, formats_of, judge, lost_by, metrics_of
 from quantize.run.search import Findings, Search
 
 _LOG = logging.getLogger("quantize")
@@ -38,12 +39,28 @@ class Settled:
 
 
 @dataclass(frozen=True)
+class _Files:
+    """Written files, not yet evaluated on all images, and where the layers of their trial compute."""
+
+    built: Built
+    formats: FormatsSection
+    place: PlacedTrial | None = None
+    search: Search | None = None
+
+    def settled(self) -> Settled:
+        """Return the files evaluated on all images: those that a run ends with, and no others."""
+        placement = None
+        if self.place is not None and self.search is not None:
+            placement = placement_section(self.place, self.search.engine, self.built.context.model.proto())
+        return Settled(self.built, judge(self.built, self.formats), placement)
+
+
+@dataclass(frozen=True)
 class _Attempt:
     """A trial, where its layers compute, its files, and what they lost of what the trial met; None: nothing."""
 
     trial: Trial
-    place: PlacedTrial | None
-    files: Settled
+    files: _Files
     lost: LostSection | None
     metric: float = 0.0
     """The lower metric of both files, where they lost something."""
@@ -70,7 +87,7 @@ def settle(context: Context, findings: Findings, search: Search | None, folder: 
         UnopenedFilesError: onnxruntime opens no candidate's files, which is a bug.
     """
     if search is None:
-        return _written(context, findings, folder)
+        return _written(context, findings, folder).settled()
     missed: dict[str, _Attempt] = {}
     unopened: dict[str, LostSection] = {}
     last: UnopenedModelError | None = None
@@ -86,7 +103,7 @@ def settle(context: Context, findings: Findings, search: Search | None, folder: 
                 unopened[trial.recipe.id], last = _unopened(trial), error
                 continue
             if attempt.lost is None:
-                return replace(attempt.files, lost=_losses(findings, missed, unopened))
+                return replace(attempt.files.settled(), lost=_losses(findings, missed, unopened))
             missed[trial.recipe.id] = attempt
         more = search.go_on(findings, frozenset({*missed, *unopened}))
         if more is None:
@@ -94,8 +111,8 @@ def settle(context: Context, findings: Findings, search: Search | None, folder: 
         findings = more
     if last is not None and not missed:
         raise UnopenedFilesError(str(last)) from last
-    settled = _after_all(context, findings, list(missed.values()), search, folder)
-    return replace(settled, lost=_losses(findings, missed, unopened))
+    files = _after_all(context, findings, list(missed.values()), search, folder)
+    return replace(files.settled(), lost=_losses(findings, missed, unopened))
 
 
 def _attempt(context: Context, findings: Findings, trial: Trial, search: Search, folder: RunFolder | None) -> _Attempt:
@@ -105,11 +122,11 @@ def _attempt(context: Context, findings: Findings, trial: Trial, search: Search,
     files = _written(context, replace(findings, chosen=chosen), folder, place, search)
     met = context.criterion.met(trial.metric) if place is None else place.met
     if not met:
-        return _Attempt(trial, place, files, None)  # nothing was promised, so nothing was lost
-    lost = lost_by(files.built, files.judged)
+        return _Attempt(trial, files, None)  # nothing was promised, so nothing was lost
+    lost = lost_by(files.built, files.formats)
     speedup = _slower(context, files.built, place) if lost is None else None
     if lost is None and speedup is None:
-        return _Attempt(trial, place, files, None)
+        return _Attempt(trial, files, None)
     metric, by = lost or (None, "rewrites that had been timed and are not in the files")
     _LOG.warning("trial %d met the criterion, its written files do not: lost by %s", trial.index + 1, by)
     section = LostSection(
@@ -121,26 +138,27 @@ def _attempt(context: Context, findings: Findings, trial: Trial, search: Search,
         speedup=speedup,
     )
     lower = 0.0 if context.criterion.metric == "none" else min(metrics_of(files.built))
-    return _Attempt(trial, place, files, section, lower)
+    return _Attempt(trial, files, section, lower)
 
 
 def _after_all(
     context: Context, findings: Findings, missed: list[_Attempt], search: Search, folder: RunFolder | None
-) -> Settled:
+) -> _Files:
     """Return the files to write when those of every candidate missed."""
 
     def numbered(trial: Trial, own: Trial) -> Trial:
         return replace(trial, index=_index(findings, own.recipe.id, own.index))
 
-    measured = next((attempt for attempt in missed if _may_be_in_float(attempt.place)), None)
+    measured = next((attempt for attempt in missed if _may_be_in_float(attempt.files.place)), None)
     if measured is not None:
         place = search.in_float(numbered(measured.trial, measured.trial))
         return _written(context, replace(findings, chosen=place.trial), folder, place, search)
     best = max(missed, key=lambda attempt: attempt.metric)
     if best is missed[-1]:
         return best.files
-    chosen = numbered(best.trial if best.place is None else best.place.trial, best.trial)
-    return _written(context, replace(findings, chosen=chosen), folder, best.place, search)
+    before = best.files.place
+    chosen = numbered(best.trial if before is None else before.trial, best.trial)
+    return _written(context, replace(findings, chosen=chosen), folder, before, search)
 
 
 def _written(
@@ -149,12 +167,9 @@ def _written(
     folder: RunFolder | None,
     place: PlacedTrial | None = None,
     search: Search | None = None,
-) -> Settled:
+) -> _Files:
     built = build(context, findings, folder)
-    placement = None
-    if place is not None and search is not None:
-        placement = placement_section(place, search.engine, context.model.proto())
-    return Settled(built, judge(built), placement)
+    return _Files(built, formats_of(built), place, search)
 
 
 def _losses(

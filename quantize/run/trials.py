@@ -129,6 +129,7 @@ def trial_section(
         seconds=trial.seconds,
         graph_sha256=trial.artifact.graph_sha256 if trial.artifact else None,
         failure=FailureSection(stage=failure.stage, error=failure.error) if failure else None,
+        images=None if evaluation is None else evaluation.n,
         repeats=next((other.index for other in trials if other.recipe.id == trial.repeats), None),
     )
 
@@ -141,7 +142,7 @@ def with_verdicts(sections: Sequence[TrialSection], record: SearchRecord | None)
     if record is None:
         return tuple(sections)
     known = {
-        candidate.recipe_id: {"speedup": candidate.speedup, "met": candidate.met}
+        candidate.recipe_id: {"speedup": candidate.speedup, "met": candidate.met, "images": candidate.images or None}
         for candidate in record.candidates
         if candidate.trial is not None
     }

@@ -14,6 +14,7 @@ from quantize.errors import EngineError
 from quantize.evaluation.evaluate import EvaluationPass, evaluate
 from quantize.files import write_text
 from quantize.lock import run_lock
+from quantize.processes.pool import available_cpus
 from quantize.progress import Progress, silent
 from quantize.recipe import EngineName
 from quantize.report.html import html
@@ -27,6 +28,7 @@ from quantize.run.engine_task import search_task
 from quantize.run.export import stamp_all
 from quantize.run.folder import RunFolder, refuse_to_write_over
 from quantize.run.input_contract import require_foldable
+from quantize.run.outlook import Outlook
 from quantize.run.preflight import checked_criterion, prepare_run, read_inputs
 from quantize.run.report import run_report
 from quantize.run.request import TuneRequest, TuneResult
@@ -61,13 +63,22 @@ def tune(request: TuneRequest, *, progress: Progress = silent, all_images: Evalu
         return _result(request.resume, read_report(request.resume / "report.json"))
     asked = resolve(request, progress)
     _LOG.info("%s", target_in_words(asked.config))
-    stages = Stages()
+    outlook = Outlook(progress)
+    stages = Stages(outlook.begin)
     inputs = read_inputs(asked, stages)
+    config = asked.config
+    outlook.expect(
+        images=len(inputs.listed),
+        cores=available_cpus(),
+        most_search=config.tuning.time_budget,
+        benchmark=config.evaluation.performance.max_seconds,
+    )
     folder = inputs.folder
     with run_lock(folder.work):
         # Another run may have ended in the same place since it was looked at.
         refuse_to_write_over(folder, asked.model, overwrite=asked.overwrite or asked.resume)
-        prepared = replace(prepare_run(asked, inputs, stages, progress), all_images=all_images)
+        prepared = replace(prepare_run(asked, inputs, stages, outlook, outlook=outlook), all_images=all_images)
+        outlook.expect_unseen(len(prepared.images.split.certification))
         times = _recorded_times(prepared)
         context = _judged(prepared, times)
         report, latencies = _searched(context, times)

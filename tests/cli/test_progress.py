@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import Progress as Bars
 
 from quantize.cli.progress import ProgressBars, ProgressLines
+from quantize.progress import WHOLE_RUN
 
 
 class _Clock:
@@ -105,3 +106,27 @@ def test_a_bar_without_a_known_end_begins_again_with_its_stage() -> None:
     clock.now += 100
     progress("look", 1, None)
     assert [(task.completed, task.description) for task in progress.bars.tasks] == [(1, "look")]
+
+
+def test_every_line_says_what_is_left_of_the_whole_run() -> None:
+    lines = _lines((0, "decode", 0, 400), (0, WHOLE_RUN, 0, 600), (6.0, "decode", 100, 400), (30.0, "decode", 400, 400))
+    assert lines == [
+        "decode: 100 of 400 (25 %), about 18.0 s left; about 9 min 54 s of the whole run left",
+        "decode: 400 done in 36.0 s; about 9 min 24 s of the whole run left",
+    ]
+
+
+def test_silence_is_broken_while_nothing_reports_progress() -> None:
+    clock, written = _Clock(), list[str]()
+    progress = ProgressLines(written.append, clock)
+    progress.break_silence()
+    progress("search", 0, None)
+    for _ in range(30):
+        clock.now += 1
+        progress.break_silence()
+    assert written == ["search: at work"] * 3
+
+
+def test_a_run_that_takes_longer_than_expected_promises_nothing() -> None:
+    lines = _lines((0, "tune", 1, None), (0, WHOLE_RUN, 0, 10), (60, "tune", 2, None))
+    assert lines == ["tune: 2 done after 1 min 00 s"]

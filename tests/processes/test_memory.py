@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from quantize.processes.memory import peak_resident_bytes
+from quantize.processes.memory import give_back_unused, peak_resident_bytes, resident_bytes
 
 
 def test_the_peak_remembers_memory_that_is_gone_until_it_is_told_to_forget():
@@ -42,3 +43,14 @@ def test_the_peak_of_a_child_is_reported_while_it_lives():
     assert alive is not None
     assert alive > 1_000_000
     assert peak_resident_bytes(child.pid) is None
+
+
+def test_freed_memory_goes_back_to_the_system() -> None:
+    blocks = [bytes(1000) for _ in range(50_000)]
+    kept = blocks[::5000]  # what is freed lies around them
+    full = resident_bytes()
+    del blocks
+    give_back_unused()
+    assert len(kept) == 10
+    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
+        assert resident_bytes() < full - 30_000_000

@@ -15,7 +15,7 @@ from quantize.engines.native.builder.builder import source_graph
 from quantize.engines.native.constraints import constrained_recipe, range_rule
 from quantize.engines.native.search.candidates import Judge
 from quantize.engines.native.search.latency_table import PairedLatency
-from quantize.engines.native.search.race import RaceJudge, WholeJudge, accept
+from quantize.engines.native.search.race import WholeJudge, accept, race_judge
 from quantize.engines.native.search.result import SearchResult
 from quantize.engines.native.search.search import Search
 from quantize.engines.native.search.settings import SearchSettings
@@ -116,7 +116,9 @@ class NativeSearch:
             return accept
         if criterion.metric == "map":
             return WholeJudge(criterion, callbacks.evaluate, callbacks.baseline().n)
-        return RaceJudge(self._task.criterion, callbacks.baseline(), callbacks.evaluate_some, seed=seed)
+        return race_judge(
+            self._task.criterion, callbacks.baseline(), callbacks.evaluate_some, seed=seed, budget=self._task.budget
+        )
 
     def _measure(self, candidate: ModelArtifact, baseline: ModelArtifact, beside: float | None) -> PairedLatency:
         measurement = self._task.callbacks.measure(

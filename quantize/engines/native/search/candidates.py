@@ -145,7 +145,7 @@ class Candidates:
 
     def _add(self, candidate: Candidate) -> Candidate:
         self.evaluated.append(candidate)
-        self._progress("search", len(self.evaluated), self._settings.max_trials)
+        self._progress("search", len(self.evaluated), None)  # the trial budget says how many there may be, not will be
         return candidate
 
     def _judged(self, artifact: ModelArtifact) -> Judgement:

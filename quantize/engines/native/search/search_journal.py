@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from quantize.journal import Journal
+from quantize.processes.memory import give_back_unused
 
 
 class SearchJournal:
@@ -47,6 +48,7 @@ class SearchJournal:
         def timed() -> dict[str, Any]:
             began = self._clock()
             value = compute()
+            give_back_unused()
             return {"value": value, "seconds": self._clock() - began}
 
         entry = self._journal.step(name, timed)

@@ -8,8 +8,8 @@ over all images decides. Before that, a candidate leaves
 
 The test is the capital of a gambler against that hypothesis under sampling without replacement (Waudby-Smith and
 Ramdas 2020, arXiv:2010.09686, section 5; by Ville's inequality it ever reaches 1 / (1 - confidence) with probability
-at most 1 - confidence if the hypothesis is true). Nobody is passed by confidence: that is what the certification images
-are for.
+at most 1 - confidence if the hypothesis is true). A candidate is passed by the same test of "all images together will
+fail" only where that is asked for: where images that no trial sees certify what is chosen.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class RaceState:
     """The state of a candidate in a race.
 
     Attributes:
-        outcome: ``pass``: it meets the floor over all images, for certain. ``reject``: it does not, for certain or
-            with confidence. ``continue``: it needs more images.
+        outcome: ``pass``: it meets the floor over all images, for certain or, where asked, with confidence. ``reject``:
+            it does not, for certain or with confidence. ``continue``: it needs more images.
         certain: The remaining images cannot change the verdict.
         seen: Images evaluated so far.
         total: Images of the race.
@@ -56,7 +56,9 @@ class RaceState:
     log_capital: float | None
 
 
-def decide(baseline: Floats, candidate: Floats, floor: float, *, confidence: float = 0.95) -> RaceState:
+def decide(
+    baseline: Floats, candidate: Floats, floor: float, *, confidence: float = 0.95, may_pass: bool = False
+) -> RaceState:
     """Return the state of a candidate after the first images of a race.
 
     The answer depends on the images seen, not on the blocks they came in.
@@ -67,6 +69,7 @@ def decide(baseline: Floats, candidate: Floats, floor: float, *, confidence: flo
         candidate: float64 (t,), t <= N: the candidate's on the first t of them.
         floor: The lowest mean over all N images that passes.
         confidence: Of a rejection: a candidate that would pass is rejected at most with probability 1 - confidence.
+        may_pass: Whether a candidate is passed with that confidence too, rather than for certain only.
 
     Raises:
         ValueError: No image in the race, more seen than there are, or a confidence outside 0 … 1.
@@ -89,9 +92,12 @@ def decide(baseline: Floats, candidate: Floats, floor: float, *, confidence: flo
             log_capital=None,
         )
     allowed = math.fsum(baseline) - floor * total
-    reached = float(log_capital(baseline[:seen] - candidate, total, allowed))
+    drops, enough = baseline[:seen] - candidate, -math.log(1 - confidence)
+    reached = float(log_capital(drops, total, allowed))
+    # "It will fail" says that the drops sum to more than is allowed: their negatives to less than its negative.
+    passes = may_pass and reached < enough and float(log_capital(-drops, total, -allowed)) >= enough
     return RaceState(
-        outcome="reject" if reached >= -math.log(1 - confidence) else "continue",
+        outcome="reject" if reached >= enough else "pass" if passes else "continue",
         certain=False,
         seen=seen,
         total=total,

@@ -6,9 +6,11 @@ from onnx import numpy_helper
 
 from quantize.criterion import Criterion
 from quantize.data.batches import Batch
+from quantize.engines.image_budget import ImageBudget
 from quantize.engines.native.search.race import RaceJudge, accept
 from quantize.evaluation.evaluate import evaluate
 from quantize.evaluation.scores import ScoreStore
+from quantize.journal import Journal
 from quantize.models.artifact import save_model
 
 
@@ -33,9 +35,9 @@ def race(model, fp32_scores, tmp_path_factory):
         batch = Batch(tuple(str(at) for at in positions), images[positions], labels[positions])
         return evaluate(candidate, [batch], baseline=scores)
 
-    def judge(criterion):
+    def judge(criterion, budget=None):
         looked_at.clear()
-        return RaceJudge(criterion, baseline, evaluate_some, first_block=50)
+        return RaceJudge(criterion, baseline, evaluate_some, first_block=50, budget=budget)
 
     return judge, looked_at, float(baseline.top_k(1).expected) / 400 if baseline.top_k(1).expected > 1 else 0.8
 
@@ -80,3 +82,21 @@ def test_where_nothing_is_measured_every_candidate_is_accepted_without_a_race(ra
     with pytest.raises(ValueError, match="measures something"):
         judge(Criterion("none"))
     assert looked_at == []
+
+
+def test_with_a_budget_a_candidate_is_judged_by_its_drop_on_the_images_it_may_take(race, model, tmp_path):
+    judge, looked_at, accuracy = race
+    budget = ImageBudget(Journal(tmp_path / "trials.jsonl", {}, resume=False), 600)
+    judgement = judge(Criterion("top1", baseline=accuracy, relative=0.01), budget)(model)
+    assert judgement.met
+    assert judgement.images == sum(looked_at) == 256  # a third of 600 is less than every candidate may take
+    assert judgement.metric == pytest.approx(accuracy)  # the model loses nothing, whatever the images
+    assert budget.allowed("another") == 256
+
+
+def test_with_a_budget_a_broken_candidate_is_rejected_as_early_as_without(race, model, tmp_path):
+    judge, _, accuracy = race
+    budget = ImageBudget(Journal(tmp_path / "trials.jsonl", {}, resume=False), 600)
+    lost, criterion = broken(model, tmp_path / "broken.onnx"), Criterion("top1", baseline=accuracy, relative=0.01)
+    assert judge(criterion, budget)(lost).images == judge(criterion)(lost).images
+    assert not judge(criterion, budget)(lost).met

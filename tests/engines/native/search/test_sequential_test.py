@@ -218,3 +218,36 @@ def test_blocks_cover_every_image_once(n: int, first: int, growth: float) -> Non
 def test_more_images_seen_than_there_are_is_a_bug() -> None:
     with pytest.raises(ValueError, match="3 of 2"):
         decide(np.ones(2), np.ones(3), 0.5)
+
+
+@pytest.mark.parametrize("discordant", [0.02, 0.06])
+def test_a_candidate_just_not_good_enough_is_passed_at_most_as_often_as_the_confidence_allows(
+    discordant: float,
+) -> None:
+    n = 1000
+    lost = round((discordant * n + 0.01 * _ACCURACY * n) / 2) + 1
+    baseline, candidate = _images(n, lost, round(discordant * n) - lost, seed=0)
+    floor = float(candidate.mean()) + 1e-6  # it misses by less than an image
+    passed, order = 0, np.random.default_rng(7)
+    for _ in range(400):
+        images = order.permutation(n)
+        before, after = baseline[images], candidate[images]
+        ends = (decide(before, after[: block.stop], floor, may_pass=True) for block in race_blocks(n, growth=1.5))
+        passed += next(state.outcome == "pass" for state in ends if state.outcome != "continue")
+    assert passed / 400 <= 0.05
+
+
+def test_a_candidate_that_loses_nothing_passes_with_confidence_on_a_share_of_many_images() -> None:
+    baseline, candidate = _images(35_000, 350, 350, seed=1)
+    for block in race_blocks(35_000, growth=1.5):
+        state = decide(baseline, candidate[: block.stop], 0.99 * _ACCURACY, may_pass=True)
+        if state.outcome != "continue":
+            break
+    assert (state.outcome, state.certain) == ("pass", False)
+    assert state.seen < 35_000 / 3
+
+
+def test_nobody_is_passed_with_confidence_unless_that_is_asked_for() -> None:
+    baseline, candidate = _images(35_000, 350, 350, seed=1)
+    assert decide(baseline, candidate[:15_000], 0.99 * _ACCURACY).outcome == "continue"
+    assert decide(baseline, candidate[:15_000], 0.99 * _ACCURACY, may_pass=True).outcome == "pass"
