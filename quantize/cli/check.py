@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from quantize.cli import opening
 from quantize.cli.command_line import Commands
 from quantize.cli.options import Argument, Option
 from quantize.cli.terminal import print_command, print_result
@@ -13,7 +14,7 @@ from quantize.errors import ExitCode
 from quantize.quoting import quoted, sentence
 
 if TYPE_CHECKING:
-    from quantize.config.values import Names, Place
+    from quantize.config.values import Names, Place, Seconds, Size
 
 
 def check(
@@ -36,6 +37,8 @@ def check(
     on_inconclusive: Annotated[
         Literal["pass", "fail"] | None, Option("Where the images do not settle it. (default: exit code 3)")
     ] = None,
+    max_memory: Annotated[Size | None, Option(opening.MEMORY)] = None,
+    opening_seconds: Annotated[Seconds | None, Option(opening.TIME)] = None,
 ) -> ExitCode:
     """Hold a run against an accepted baseline: a line a tolerance, and check.md beside the report.
 
@@ -52,6 +55,7 @@ def check(
         on_inconclusive,
         require=require or (),
         limits_only=baseline == "none",
+        bounds=opening.bounds(max_memory, opening_seconds),
     )
     print_result(check_text(result))
     if os.environ.get("GITHUB_ACTIONS") == "true":

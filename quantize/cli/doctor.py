@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     "data",
     "model.score_output",
     "model.requantize",
+    "model.max_memory",
+    "model.opening_seconds",
     "preprocessing",
     "quantization.calibration",
     "quantization.target",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
+from quantize.cli import opening
 from quantize.cli.options import Argument, Option
 from quantize.cli.terminal import print_json, print_result
 from quantize.errors import ExitCode
 
 if TYPE_CHECKING:
-    from quantize.config.values import Count, Place
+    from quantize.config.values import Count, Place, Seconds, Size
 
 
 def machine(
@@ -19,6 +20,8 @@ def machine(
     ] = None,
     measure_again: Annotated[bool, Option("Measure this CPU whether that was done before or not.")] = False,
     json: Annotated[bool, Option("Print JSON.")] = False,
+    max_memory: Annotated[Size | None, Option(opening.MEMORY)] = None,
+    opening_seconds: Annotated[Seconds | None, Option(opening.TIME)] = None,
 ) -> ExitCode:
     """Show what this CPU's int8 and fp32 kernels do and reach, and what int8 is expected to gain.
 
@@ -27,7 +30,9 @@ def machine(
     from quantize.commands.machine import examine_machine
     from quantize.measurement.machine.text import machine_text
 
-    report, place = examine_machine(model, cores_per_instance, again=measure_again)
+    report, place = examine_machine(
+        model, cores_per_instance, again=measure_again, bounds=opening.bounds(max_memory, opening_seconds)
+    )
     text = machine_text(report.machine, place, report.expectation, report.layers)
     print_json(report.model_dump_json(indent=1)) if json else print_result(text)
     return ExitCode.DONE

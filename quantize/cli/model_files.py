@@ -5,22 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from quantize.cli import opening
 from quantize.cli.options import Argument, Option
 from quantize.cli.terminal import print_json, print_result
 from quantize.errors import ExitCode, RunError
 from quantize.quoting import sentence
 
 if TYPE_CHECKING:
-    from quantize.config.values import Place
+    from quantize.config.values import Place, Seconds, Size
 
 
 def inspect(
     model: Annotated[Place, Argument("An ONNX file, fp32 or int8.", "MODEL")],
+    max_memory: Annotated[Size | None, Option(opening.MEMORY)] = None,
+    opening_seconds: Annotated[Seconds | None, Option(opening.TIME)] = None,
 ) -> ExitCode:
     """Show what a model file is: format, operators, share of int8 arithmetic, and the run that it comes from."""
     from quantize.commands.inspection import inspect_model, inspection_text
 
-    print_result(inspection_text(inspect_model(model)))
+    print_result(inspection_text(inspect_model(model, opening.bounds(max_memory, opening_seconds))))
     return ExitCode.DONE
 
 
@@ -31,6 +34,8 @@ def verify(
     data_path: Annotated[Place | None, Option("The run's images, where they lie now.", "PLACE")] = None,
     label_path: Annotated[Place | None, Option("Their labels, where they lie now.", "FILE")] = None,
     file_only: Annotated[bool, Option("Do not repeat the run: check the file alone.")] = False,
+    max_memory: Annotated[Size | None, Option(opening.MEMORY)] = None,
+    opening_seconds: Annotated[Seconds | None, Option(opening.TIME)] = None,
 ) -> ExitCode:
     """Check a model file against its run's report, and that the run can be repeated bit for bit.
 
@@ -43,9 +48,12 @@ def verify(
     from quantize.gate.drawings import lines_text
     from quantize.run.repeat import Inputs
 
+    within = opening.bounds(max_memory, opening_seconds)
     inputs = Inputs(input_model, data_path, label_path)
     with drawn_progress() as progress:
-        verification = verify_model(model, report, repeat=not file_only, inputs=inputs, progress=progress)
+        verification = verify_model(
+            model, report, repeat=not file_only, inputs=inputs, bounds=within, progress=progress
+        )
     print_result(lines_text(verification.lines))
     return verification.exit_code
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from quantize.cli import opening
 from quantize.cli.options import Argument, Option
 from quantize.cli.terminal import print_result
 from quantize.errors import ConfigError, ExitCode
 from quantize.quoting import quoted
 
 if TYPE_CHECKING:
-    from quantize.config.values import Place
+    from quantize.config.values import Place, Seconds, Size
+    from quantize.opening.bounds import Bounds
 
 
 def package(
@@ -22,26 +24,29 @@ def package(
         Place | None, Option("Text of the fp32 model's licence. (default: the catalog's)", "FILE")
     ] = None,
     overwrite: Annotated[bool, Option("Replace packages there.")] = False,
+    max_memory: Annotated[Size | None, Option(opening.MEMORY)] = None,
+    opening_seconds: Annotated[Seconds | None, Option(opening.TIME)] = None,
 ) -> ExitCode:
     """Pack a run's models as the model zoo publishes them: model, sample test data, model card, licence.
 
     The same run gives the same bytes. Exit codes of --check: 0 right, 1 another answer, 2 refused.
     """
+    within = opening.bounds(max_memory, opening_seconds)
     if check is not None and run is None:
-        return _checked(check)
+        return _checked(check, within)
     if run is None or check is not None:
         raise ConfigError("name a run to pack, or a package to check", expected="RUN, or --check FILE")
     from quantize.commands.package import package as package_run
 
-    written = package_run(run, output, licence_file, overwrite=overwrite)
+    written = package_run(run, output, licence_file, overwrite=overwrite, bounds=within)
     print_result("\n".join(f"{quoted(path)} ({path.stat().st_size:,} bytes)" for path in written))
     return ExitCode.DONE
 
 
-def _checked(package: Path) -> ExitCode:
+def _checked(package: Path, within: Bounds) -> ExitCode:
     from quantize.packages.verify import verify_package
 
-    verified = verify_package(package)
+    verified = verify_package(package, within)
     kernels = "on a CPU with the int8 instructions it was made with"
     if verified.exact:
         kernels = "where no sum saturates"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from quantize.config.values import Count, Place
 
 
-@takes_settings("model.score_output", "preprocessing")
+@takes_settings("model.score_output", "model.max_memory", "model.opening_seconds", "preprocessing")
 def predict(
     *,
     overrides: Mapping[str, object],
@@ -37,6 +37,7 @@ def predict(
     from quantize.cli.progress import drawn_progress
     from quantize.commands.predict import predict as predict_images
     from quantize.config import load_config
+    from quantize.opening.bounds import Bounds
     from quantize.prediction.answers import predict_text
 
     settings = load_config(None, overrides)
@@ -51,6 +52,7 @@ def predict(
             class_names=class_names,
             batch_size=batch_size,
             skip_unreadable=skip_unreadable,
+            bounds=Bounds.of(settings.model),
             progress=progress,
         )
     print_json(report.model_dump_json(indent=1)) if json else print_result(predict_text(report))

@@ -10,6 +10,8 @@ from quantize.config.run_config import RunConfig
 from quantize.data.preprocessing import Preprocessing
 from quantize.errors import ConfigError, ModelError
 from quantize.models.artifact import ModelArtifact
+from quantize.opening.bounds import Bounds
+from quantize.opening.prove import prove
 from quantize.prediction.preprocessing import preprocessings_of
 from quantize.recipe import Recipe
 from quantize.report.schema import RunReport
@@ -102,14 +104,15 @@ def subjects(request: BenchmarkRequest) -> Subjects:
         RunError: No model is named and there is no run.
     """
     report: RunReport | None
+    bounds = Bounds.of(request.config.model)
     if request.input_model is None:
         folder = newest_run(request.runs_dir)
         report = read_report(folder / "report.json")
-        models = _models_of(folder, report, request.baseline_model, request.config.model.score_output)
+        models = _models_of(folder, report, request.baseline_model, request.config.model.score_output, bounds)
     else:
         scores, baseline = request.config.model.score_output, request.baseline_model
-        models = {} if baseline is None else {BASELINE: ModelArtifact.load(baseline, score_output=scores)}
-        own = ModelArtifact.load(request.input_model, score_output=scores)
+        models = {} if baseline is None else {BASELINE: _opened(baseline, scores, bounds)}
+        own = _opened(request.input_model, scores, bounds)
         models[own.path.stem if own.path.stem != BASELINE else "model"] = own
         report = _report_next_to(own)
     _require_same_kind(models)
@@ -133,15 +136,20 @@ def subjects(request: BenchmarkRequest) -> Subjects:
 
 
 def _models_of(
-    folder: Path, report: RunReport, baseline: Path | None, score_output: str | None
+    folder: Path, report: RunReport, baseline: Path | None, score_output: str | None, bounds: Bounds
 ) -> dict[str, ModelArtifact]:
     fp32 = baseline or folder / report.baseline.file
     if not fp32.is_file():  # the work folder may be removed
         fp32 = Path(report.source.path)
     if score_output is None and report.scores is not None and report.scores.given:
         score_output = report.scores.tensor
-    models = {BASELINE: ModelArtifact.load(fp32, score_output=score_output)}
-    return models | {model.role: ModelArtifact.load(folder / model.file) for model in report.models}
+    models = {BASELINE: _opened(fp32, score_output, bounds)}
+    return models | {model.role: _opened(folder / model.file, None, bounds) for model in report.models}
+
+
+def _opened(path: Path, score_output: str | None, bounds: Bounds) -> ModelArtifact:
+    prove(path, bounds, score_output=score_output)
+    return ModelArtifact.load(path, score_output=score_output)
 
 
 def _report_next_to(model: ModelArtifact) -> RunReport | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from quantize.errors import ConfigError, ModelError
 from quantize.files import write_text
@@ -16,6 +17,9 @@ from quantize.gate.result import GateResult, OnInconclusive
 from quantize.gate.tolerances import Tolerances, read_tolerances
 from quantize.graph.identity import graph_sha256
 from quantize.models.reading import read_model
+from quantize.opening.bounds import Bounds, open_within
+from quantize.opening.proof import blamed
+from quantize.processes.watch import Watch
 from quantize.provenance import sha256_file
 from quantize.report.integer_share import arithmetic_of
 from quantize.run.folder import find_run
@@ -31,6 +35,7 @@ def check_run(
     write: bool = True,
     require: tuple[str, ...] = (),
     limits_only: bool = False,
+    bounds: Bounds = Bounds(),
 ) -> GateResult:
     """Check a run, and write ``check.md`` next to its report.
 
@@ -43,6 +48,7 @@ def check_run(
         write: Whether ``check.md`` is written.
         require: Figures that have to be compared, by name.
         limits_only: Leave out what the tolerances say of a baseline.
+        bounds: Of opening the run's models.
 
     Raises:
         ConfigError: The tolerances are wrong, or need a baseline and there is none.
@@ -62,7 +68,7 @@ def check_run(
         document,
         read_baseline(baseline) if baseline is not None else None,
         limits,
-        files_of(document, folder),
+        files_of(document, folder, bounds),
         run=str(run),
         on_inconclusive=on_inconclusive,
         require=require,
@@ -80,21 +86,32 @@ def default_tolerances() -> Tolerances:
         return read_tolerances(path)
 
 
-def files_of(document: ReportDocument, folder: Path) -> Files:
-    """Return the model files that a report names, as they lie in its folder."""
-    return {role: _facts(document.model(role).text("file"), folder) for role in ROLES}
+def files_of(document: ReportDocument, folder: Path, bounds: Bounds = Bounds()) -> Files:
+    """Return the model files that a report names, as they lie in its folder; each is opened within the bounds."""
+    return {role: _facts(document.model(role).text("file"), folder, bounds) for role in ROLES}
 
 
-def _facts(name: str | None, folder: Path) -> FileFacts | None:
+def _facts(name: str | None, folder: Path, bounds: Bounds) -> FileFacts | None:
     if name is None or "\0" in name or not (folder / name).is_file():
         return None
     path = folder / name
     try:
-        model = read_model(path)
-        share = arithmetic_of(model).share
+        found = open_within(bounds, identified, (str(path), bounds), path)
     except ModelError:
         return FileFacts(sha256=sha256_file(path), graph_sha256=None, integer_share=None)
-    return FileFacts(sha256=sha256_file(path), graph_sha256=graph_sha256(model), integer_share=share)
+    return FileFacts(sha256=sha256_file(path), **found)
+
+
+def identified(place: tuple[str, Bounds], watch: Watch) -> dict[str, Any]:
+    """Return a model's graph hash and its share of int8 arithmetic; called in a child.
+
+    Raises:
+        ModelError: The file is no ONNX model, or damaged.
+    """
+    path, bounds = Path(place[0]), place[1]
+    model = read_model(path, before_data=lambda size: watch.allow(bounds.memory_for(size)))
+    with blamed(model, path):
+        return {"graph_sha256": graph_sha256(model), "integer_share": arithmetic_of(model).share}
 
 
 def accept_run(run: Path, output: Path) -> Baseline:

@@ -42,6 +42,8 @@ from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.catalog.catalog import catalog_entry_for
 from quantize.models.prepare import prepare
 from quantize.models.reading import read_model
+from quantize.opening.bounds import Bounds
+from quantize.opening.prove import prove
 from quantize.prediction.preprocessing import model_preprocessing
 from quantize.processes.pool import available_cpus
 from quantize.progress import Progress, silent
@@ -49,7 +51,7 @@ from quantize.recipe import Recipe
 from quantize.rewrites import select_rewrites
 from quantize.run.measuring import machine_section
 from quantize.run.resolve import with_target
-from quantize.run.taken import taken_model
+from quantize.run.taken import taken_form, taken_model
 
 _CALIBRATION_IMAGES = 8
 
@@ -84,8 +86,15 @@ def doctor(
         raise ConfigError(
             "no images are named", where="--data_path", expected="a folder or archive of images", advice="name it"
         )
-    proto = read_model(model)
     engines, asked_for = engines_for(config.tuning.engine), config.model
+    prove(
+        model,
+        Bounds.of(asked_for),
+        score_output=asked_for.score_output,
+        prepares=True,
+        form=partial(taken_form, where=str(model), requantize=asked_for.requantize, engines=engines),
+    )
+    proto = read_model(model)
     examinations = [
         examine_weights(proto),
         examine_format(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from onnx import ModelProto
+from pydantic import TypeAdapter
 
 from quantize.errors import MeasurementError, ModelError
 from quantize.formats import quantized_format
@@ -21,6 +23,10 @@ from quantize.models.contract import ModelContract, model_contract, real_inputs,
 from quantize.models.reading import read_model
 from quantize.models.refusals import refuse_unsuitable
 from quantize.models.score_tensor import describe, score_tensors
+from quantize.opening.bounds import Bounds, open_within
+from quantize.opening.proof import blamed
+from quantize.opening.prove import prove
+from quantize.processes.watch import Watch
 from quantize.provenance import sha256_bytes
 from quantize.report.integer_share import Arithmetic, arithmetic_of
 from quantize.report.metadata import PREFIX, read_facts
@@ -76,13 +82,43 @@ class Inspection:
     opening: Resources | None = None
 
 
-def inspect_model(path: Path) -> Inspection:
-    """Return what a model file is and says of itself.
+def inspect_model(path: Path, bounds: Bounds = Bounds()) -> Inspection:
+    """Return what a model file is and says of itself, all of it found out in a process of its own.
+
+    Args:
+        path: The file.
+        bounds: Of that process.
 
     Raises:
-        ModelError: It is no ONNX model, or damaged.
+        ModelError: It is no ONNX model, it is damaged, or it did not stay within the bounds.
     """
-    proto, content = read_model(path), path.read_bytes()
+    found = open_within(bounds, inspected, (str(path), bounds), path)
+    inspection: Inspection = TypeAdapter(Inspection).validate_python(found["inspection"])
+    if not inspection.stored or found["dtype"] is None:
+        return inspection
+    prove(path, bounds)
+    return replace(inspection, opening=_opened(path, inspection.arithmetic.sizes[0][1], found["dtype"]))
+
+
+def inspected(place: tuple[str, Bounds], watch: Watch) -> dict[str, Any]:
+    """Return an inspection as a JSON value, and the type of the only input, or None; called in a child.
+
+    Raises:
+        ModelError: The file is no ONNX model, or damaged.
+    """
+    path, bounds = Path(place[0]), place[1]
+    watch.stage("it was read")
+    proto = read_model(path, before_data=lambda size: watch.allow(bounds.memory_for(size)))
+    watch.stage("it was inspected")
+    with blamed(proto, path):
+        inspection = _inspection(proto, path)
+    given = [tensor_contract(value) for value in real_inputs(proto)]
+    dtype = given[0].dtype if len(given) == 1 and given[0] is not None else None
+    return {"inspection": TypeAdapter(Inspection).dump_python(inspection, mode="json"), "dtype": dtype}
+
+
+def _inspection(proto: ModelProto, path: Path) -> Inspection:
+    content = path.read_bytes()
     sha256, stored = sha256_bytes(content), stored_layers(proto)
     entry = catalog_entry_for(proto, sha256=sha256)
     contract: ModelContract | None = None
@@ -107,11 +143,10 @@ def inspect_model(path: Path) -> Inspection:
         refusal=refusal,
         format=kind,
         catalog=entry.name if entry is not None else None,
-        ops=op_counts(path),
-        arithmetic=(arithmetic := arithmetic_of(proto)),
+        ops=op_counts(proto),
+        arithmetic=arithmetic_of(proto),
         facts={key.removeprefix(PREFIX): value for key, value in read_facts(proto).items()},
         stored=stored,
-        opening=_opened(proto, path, arithmetic) if stored else None,
     )
 
 
@@ -120,16 +155,12 @@ def _opsets(model: ModelProto) -> str:
     return ", ".join([str(default_opset(model)), *others])
 
 
-def _opened(model: ModelProto, path: Path, arithmetic: Arithmetic) -> Resources | None:
-    """Return what opening a model costs, measured in a separate process; None if it takes more than one input."""
-    given = [tensor_contract(value) for value in real_inputs(model)]
-    if len(given) != 1 or given[0] is None:
-        return None
+def _opened(path: Path, sizes: tuple[int, ...], dtype: str) -> Resources | None:
+    """Return what opening a model costs, measured in a separate process; None if it does not run."""
     plan = Plan(models={"model": path}, baseline=None, control=False)
-    image = np.zeros(dict(arithmetic.sizes)[given[0].name], given[0].dtype)
     try:
-        (resources,) = measure_resources(plan, {"model": image}, repeats=1, runs=1)
-    except MeasurementError:  # it does not run: the rest can be told all the same
+        (resources,) = measure_resources(plan, {"model": np.zeros(sizes, dtype)}, repeats=1, runs=1)
+    except MeasurementError:  # the rest can be told all the same
         return None
     return resources
 

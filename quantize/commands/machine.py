@@ -18,6 +18,8 @@ from quantize.measurement.machine.probe_rates import probe_times
 from quantize.models.prepare import prepare
 from quantize.models.reading import read_model
 from quantize.models.score_tensor import score_tensors
+from quantize.opening.bounds import Bounds
+from quantize.opening.prove import prove
 from quantize.processes.pool import available_cpus
 from quantize.report.section import Section
 
@@ -42,7 +44,7 @@ class MachineReport(Section):
 
 
 def examine_machine(
-    model: Path | None = None, threads: int | None = None, *, again: bool = False
+    model: Path | None = None, threads: int | None = None, *, again: bool = False, bounds: Bounds = Bounds()
 ) -> tuple[MachineReport, Path | None]:
     """Return what this CPU reaches and int8 is expected to gain in a model, and the file with an earlier measurement.
 
@@ -50,6 +52,7 @@ def examine_machine(
         model: An fp32 model; None: the CPU alone.
         threads: Measured in addition to one thread; None: as many as there are cores.
         again: Measure whether that was done before or not.
+        bounds: Of opening the model.
 
     Raises:
         ConfigError: More threads than cores.
@@ -64,7 +67,7 @@ def examine_machine(
             expected=f"at most {cores}, which this process may run on",
             advice="ask for fewer, or let the process run on more (taskset, container limits)",
         )
-    layers = () if model is None else _layers(model)
+    layers = () if model is None else _layers(model, bounds)
     here = measure_cpu.this_machine(threads or cores, again=again)
     expectation = None
     gains: tuple[LayerGain, ...] = ()
@@ -79,7 +82,8 @@ def examine_machine(
     return report, here.from_cache
 
 
-def _layers(model: Path) -> tuple[ModelLayer, ...]:
+def _layers(model: Path, bounds: Bounds) -> tuple[ModelLayer, ...]:
+    prove(model, bounds, prepares=True)
     if quantized_format(read_model(model)) != "float":
         raise ModelError(
             "the expectation is that of an fp32 model",

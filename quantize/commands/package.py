@@ -6,13 +6,19 @@ from pathlib import Path
 
 from quantize.errors import ModelError, RunError
 from quantize.models.catalog.catalog import CatalogEntry, load_catalog
+from quantize.opening.bounds import Bounds
 from quantize.packages.build import Licence, build_package, licence_of
 from quantize.report.storage import read_report
 from quantize.run.folder import find_run
 
 
 def package(
-    run: Path, output: Path | None = None, licence_file: Path | None = None, *, overwrite: bool = False
+    run: Path,
+    output: Path | None = None,
+    licence_file: Path | None = None,
+    *,
+    overwrite: bool = False,
+    bounds: Bounds = Bounds(),
 ) -> tuple[Path, ...]:
     """Write a package for each model of a run, and return the files.
 
@@ -21,6 +27,7 @@ def package(
         output: Folder for the packages; None: ``package`` in the run's folder.
         licence_file: Text of the fp32 model's licence; None: what the catalog knows.
         overwrite: Replace packages in the same place.
+        bounds: Of opening the run's models.
 
     Raises:
         RunError: There is no run, its models have changed, or packages are in the way.
@@ -42,7 +49,7 @@ def package(
             advice="name another folder with --output, or say --overwrite",
         )
     for model, place in places:
-        build_package(report, model, run / model.file, place, title=title, licence=licence)
+        build_package(report, model, run / model.file, place, title=title, licence=licence, bounds=bounds)
     return tuple(place for _, place in places)
 
 

@@ -10,6 +10,8 @@ from quantize.config.run_config import PreprocessingBlock
 from quantize.data.preprocessing import Preprocessing
 from quantize.errors import ModelError
 from quantize.models.artifact import ModelArtifact
+from quantize.opening.bounds import Bounds
+from quantize.opening.prove import prove
 from quantize.prediction.answers import PredictReport
 from quantize.prediction.class_names import class_names as names_of_classes
 from quantize.prediction.predict import Predictor, pictures, predictions
@@ -30,6 +32,7 @@ def predict(
     batch_size: int = 16,
     threads: int | None = None,
     skip_unreadable: bool = False,
+    bounds: Bounds = Bounds(),
     standard_input: Callable[[], bytes] = lambda: sys.stdin.buffer.read(),
     progress: Progress = silent,
 ) -> PredictReport:
@@ -46,6 +49,7 @@ def predict(
         batch_size: Images run at once.
         threads: Threads of the session; None: as many as CPUs.
         skip_unreadable: Go on without images that cannot be read.
+        bounds: Of opening the models.
         standard_input: Reads standard input.
         progress: Called after every batch.
 
@@ -54,6 +58,8 @@ def predict(
     """
     asked = preprocessing or PreprocessingBlock()
     files = pictures(images, standard_input)
+    for given in (model, *([] if compare is None else [compare])):
+        prove(given, bounds, score_output=score_output)
     artifact = ModelArtifact.load(model, score_output=score_output)
     chosen, origin = model_preprocessing(artifact, asked)
     other = None if compare is None else ModelArtifact.load(compare, score_output=score_output)

@@ -39,6 +39,8 @@ class Settings(PreprocessingSettings, total=False):
     framework: str
     score_output: str
     requantize: bool
+    max_memory: int | str
+    opening_seconds: float
     data_path: PathLike
     label_path: PathLike
     calibration_list: PathLike

@@ -14,6 +14,8 @@ from quantize.engines.engine import ENGINES
 from quantize.errors import ExitCode, QuantizeError, RunError
 from quantize.gate.result import FAILING, Line, Verdict
 from quantize.models.artifact import ModelArtifact
+from quantize.opening.bounds import Bounds
+from quantize.opening.prove import prove
 from quantize.progress import Progress, silent
 from quantize.report.metadata import facts, read_facts
 from quantize.report.models import ModelSection
@@ -43,6 +45,7 @@ def verify(
     *,
     repeat: bool = True,
     inputs: Inputs = Inputs(),
+    bounds: Bounds = Bounds(),
     progress: Progress = silent,
 ) -> Verification:
     """Check a model file against its run's report, and that the run can be repeated bit for bit.
@@ -52,12 +55,14 @@ def verify(
         report: Its run, or the run's ``report.json``; None: looked for next to the file.
         repeat: Whether the run is repeated too.
         inputs: Where the fp32 model and the images lie now, where that is not as in the report.
+        bounds: Of opening the file.
         progress: Called while the run is repeated.
 
     Raises:
         ModelError: The file is no image classifier that can be read.
         RunError: There is no report, or it is of another schema.
     """
+    prove(model, bounds)
     artifact = ModelArtifact.load(model)
     place = find_run(report) / "report.json" if report is not None else report_of(model)
     view, section = _view_of(read_report(place), place, artifact, model)

@@ -20,6 +20,7 @@ from quantize.config.values import (
     Place,
     PositiveTriple,
     Seconds,
+    Size,
     Switch,
     Text,
     Triple,
@@ -57,6 +58,11 @@ class ModelBlock(Block):
         default=False,
         description="Take the quantization off a model that has some, and tune it anew; else its pairs are kept.",
     )
+    max_memory: Size | None = Field(
+        default=None,
+        description="Memory that opening a model may take; where it is left out, 2 GB plus 6 times the file's size.",
+    )
+    opening_seconds: Seconds = Field(default=60, description="How long opening a model may take.")
 
 
 class PreprocessingBlock(Block):

@@ -44,6 +44,8 @@ _PERCENT = re.compile(r"\s*([-+]?[0-9.]+)\s*%\s*")
 _QUOTIENT = re.compile(r"\s*([0-9.]+)\s*/\s*([0-9.]+)\s*")
 _DURATION = re.compile(r"\s*([0-9.]+)\s*(s|sec|seconds?|m|min|minutes?|h|hours?)\s*")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(i?)b\s*", re.IGNORECASE)
+_PREFIXES = " kmgt"
 _SEPARATOR = re.compile(r"[\s,]+")
 
 
@@ -74,6 +76,15 @@ def _duration(value: Any) -> Any:
     """Read ``90s``, ``30 min`` and ``1.5h`` as seconds."""
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     return value if match is None else float(match[1]) * _UNITS[match[2][0]]
+
+
+def _size(value: Any) -> Any:
+    """Read ``8GB``, ``500 MB`` and ``1.5GiB`` as bytes."""
+    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return value
+    base = 1024 if match[3] else 1000
+    return int(float(match[1]) * base ** _PREFIXES.index(match[2].lower() or " "))
 
 
 def _split(value: Any) -> Any:
@@ -138,6 +149,12 @@ Seconds = Annotated[
     BeforeValidator(_duration),
     Field(gt=0.0, le=10**9),
     Expected("seconds above 0, such as 90, or a time with its unit, such as 30min", "TIME"),
+]
+Size = Annotated[
+    _Whole,
+    BeforeValidator(_size),
+    Field(ge=10**6, le=10**15),
+    Expected("bytes, or a size with its unit, such as 8GB, from 1MB up", "SIZE"),
 ]
 Triple = Annotated[
     tuple[_Number, _Number, _Number],

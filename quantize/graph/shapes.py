@@ -18,6 +18,7 @@ from onnx import (
     shape_inference,
 )
 
+from quantize.errors import ModelError
 from quantize.graph.nodes import DEFAULT_DOMAINS, MICROSOFT
 
 Shape = tuple[int | str | None, ...]
@@ -34,6 +35,9 @@ def inferred_shapes(model: ModelProto) -> dict[str, Shape]:
 
     Of the constants, only small ones, which may themselves be shapes, are looked at. What is declared of the outputs
     counts where nothing can be inferred.
+
+    Raises:
+        ModelError: What the nodes say contradicts itself.
     """
     return shapes_of(model, model.graph.node, model.graph.initializer)
 
@@ -41,7 +45,7 @@ def inferred_shapes(model: ModelProto) -> dict[str, Shape]:
 def shapes_of(shell: ModelProto, nodes: Iterable[NodeProto], weights: Iterable[TensorProto]) -> dict[str, Shape]:
     """Return the same for nodes and initializers that are held apart from the model that declares all else."""
     weights = list(weights)
-    graph = shape_inference.infer_shapes(_without_weights(shell, nodes, weights), data_prop=True).graph
+    graph = _inferred(_without_weights(shell, nodes, weights), data_prop=True).graph
     shapes: dict[str, Shape] = {tensor.name: tuple(tensor.dims) for tensor in weights}
     for value in (*graph.input, *graph.value_info, *graph.output):
         shape = declared_shape(value)
@@ -73,8 +77,8 @@ def inferred_graph(model: ModelProto, inputs: Mapping[str, Sequence[int]]) -> Gr
         if value.name in inputs:
             value.type.tensor_type.shape.CopyFrom(_shape_of(inputs[value.name]))
     try:
-        return shape_inference.infer_shapes(bare, data_prop=True).graph
-    except (shape_inference.InferenceError, RuntimeError, ValueError):
+        return _inferred(bare, data_prop=True).graph
+    except ModelError:
         return bare.graph
 
 
@@ -84,7 +88,24 @@ def _shape_of(sizes: Sequence[int]) -> TensorShapeProto:
 
 def with_inferred_shapes(model: ModelProto) -> ModelProto:
     """Return a copy of a model that declares the types and shapes of its tensors, as far as they can be inferred."""
-    return shape_inference.infer_shapes(model)
+    return _inferred(model)
+
+
+def _inferred(model: ModelProto, *, data_prop: bool = False) -> ModelProto:
+    """Return a copy of a model with its shapes.
+
+    Raises:
+        ModelError: They contradict each other, or the model is too damaged to have any.
+    """
+    try:
+        return shape_inference.infer_shapes(model, data_prop=data_prop)
+    except (shape_inference.InferenceError, RuntimeError, ValueError) as error:
+        raise ModelError(
+            "no shapes can be inferred in the model",
+            found=str(error).strip(),
+            expected="a model that onnx finds valid",
+            advice="export the model again, or copy or download it again",
+        ) from error
 
 
 def inferred_types(model: ModelProto) -> dict[str, TypeProto]:

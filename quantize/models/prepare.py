@@ -74,6 +74,27 @@ def prepare(
     return prepare_whole(source, destination, opset=opset, score_output=score_output, model=model).model
 
 
+@dataclass(frozen=True)
+class CleanForm:
+    """The clean form of a classifier, not yet written; see ``PreparedModel``.
+
+    Attributes:
+        core: The model.
+        ending: What its file gives beyond that; None: nothing.
+        form: The layout and the types that its file takes and gives.
+        whole: The model with its ending and in its form; None where it has neither.
+        floats: The floating-point types other than float32 that the file is in.
+        notes: What was changed that its user should know.
+    """
+
+    core: ModelProto
+    ending: Ending | None
+    form: GivenForm
+    whole: ModelProto | None
+    floats: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
 def prepare_whole(
     source: Path,
     destination: Path,
@@ -110,6 +131,26 @@ def prepare_whole(
         ModelError: The file cannot be taken, for the reason that the error says.
         RuntimeError: The clean model does not give the source's scores to 1e-5 (a bug).
     """
+    clean = clean_form(source, opset=opset, score_output=score_output, model=model, of_labels=of_labels)
+    written = save_model(clean.core, destination)
+    whole = written if clean.whole is None else save_model(clean.whole, _whole_path(destination))
+    return PreparedModel(written, clean.ending, clean.form, whole, clean.floats, clean.notes)
+
+
+def clean_form(
+    source: Path,
+    *,
+    opset: int | None = None,
+    score_output: str | None = None,
+    model: ModelProto | None = None,
+    of_labels: bool = False,
+) -> CleanForm:
+    """Return what ``prepare_whole`` writes, from the same arguments; nothing is written.
+
+    Raises:
+        ModelError: The file cannot be taken, for the reason that the error says.
+        RuntimeError: The clean model does not give the source's scores to 1e-5 (a bug).
+    """
     where = str(source)
     model, notes = with_read_versions(read_model(source) if model is None else model, where)
     notes += tuple(rename_namesakes(model.graph))
@@ -131,12 +172,10 @@ def prepare_whole(
     prepared = with_any_batch(model, reference) or with_fixed_batch(model, reference)
     _refuse_invalid(prepared, where)
     core, ending = cut(prepared, outputs)
-    written = save_model(core, destination)
     form = GivenForm.of(given, contract)
-    if ending is None and form.is_plain:
-        return PreparedModel(written, None, form, written, floats, notes)
-    whole = form.applied(core if ending is None else ending.attached(core))
-    return PreparedModel(written, ending, form, save_model(whole, _whole_path(destination)), floats, notes)
+    plain = ending is None and form.is_plain
+    whole = None if plain else form.applied(core if ending is None else ending.attached(core))
+    return CleanForm(core, ending, form, whole, floats, notes)
 
 
 def _whole_path(destination: Path) -> Path:

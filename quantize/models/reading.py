@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import GraphProto, ModelProto, TensorProto
-from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+from onnx.external_data_helper import uses_external_data
 
 from quantize.errors import ModelError
 from quantize.graph.nodes import all_nodes, all_tensors
+from quantize.models.claims import refuse_false_claims
 
 
-def load_external_data(model: ModelProto, path: Path, room: int) -> None:
+def load_external_data(
+    model: ModelProto, path: Path, room: int, *, before_data: Callable[[int], None] = lambda _: None
+) -> None:
     """Load the tensors that lie in other files into the model.
 
     Args:
         model: Changed in place; nothing is done where it has no external data.
         path: The model's file.
         room: Bytes that the external data may have in all.
+        before_data: Called with the bytes of all of it, before any is loaded.
 
     Raises:
-        ModelError: A file is missing, too short or outside the model's folder, or there is too much data.
+        ModelError: A file is missing, too short or outside the model's folder, there is too much data, or a place in a
+            file is none.
     """
     tensors = [tensor for tensor in all_tensors(model.graph) if uses_external_data(tensor)]
-    places = [(tensor, ExternalDataInfo(tensor)) for tensor in tensors]
+    places = [(tensor, _place(tensor, path)) for tensor in tensors]
     files = {info.location: _inside(path, info.location) for _, info in places}
-    needed = sum(info.length or files[info.location].stat().st_size for _, info in places)
+    needed = 0
+    for _, info in places:
+        there = max(0, files[info.location].stat().st_size - info.offset)
+        needed += there if info.length is None else min(info.length, there)
     if needed > room:
         raise ModelError(
             "the model is too large to be quantized into one file",
@@ -34,14 +44,46 @@ def load_external_data(model: ModelProto, path: Path, room: int) -> None:
             found=f"{needed:,} bytes of external data",
             expected=f"at most {room:,} bytes: protocol buffers hold 2 GB",
         )
+    before_data(needed)
     for tensor, info in places:
         _load_tensor(tensor, info, files[info.location], path)
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where a tensor's data lie: a file's name, the first byte, and how many; None: all up to the file's end."""
+
+    location: str
+    offset: int
+    length: int | None
+
+
+def _place(tensor: TensorProto, path: Path) -> _Place:
+    said = {entry.key: entry.value for entry in tensor.external_data}
+    numbers: dict[str, int | None] = {}
+    for key in ("offset", "length"):
+        text = said.get(key)
+        if text is not None and not (text.isascii() and text.isdigit() and int(text) <= _LARGEST_PLACE):
+            raise ModelError(
+                "the model's external data has no place in its file",
+                where=str(path),
+                found=f"{key} {text!r} of {tensor.name!r}",
+                expected="a number of bytes from 0 up",
+                advice="save or export the model again",
+            )
+        numbers[key] = None if text is None else int(text)
+    return _Place(said.get("location", ""), numbers["offset"] or 0, numbers["length"] or None)
+
+
 def _inside(path: Path, location: str) -> Path:
     folder = path.parent.resolve()
-    target = (folder / location).resolve()
-    if not location or PurePosixPath(location).is_absolute() or not target.is_relative_to(folder):
+    leaves = not location or "\0" in location or PurePosixPath(location).is_absolute()
+    try:
+        target = folder if leaves else (folder / location).resolve()
+        is_file = target.is_file()
+    except (OSError, RuntimeError):  # a name that is too long, links in a circle
+        target, is_file = folder / "no such file", False
+    if leaves or not target.is_relative_to(folder):
         raise ModelError(
             "the model's external data leaves the model's folder",
             where=str(path),
@@ -49,7 +91,7 @@ def _inside(path: Path, location: str) -> Path:
             expected=f"a file in {folder}",
             advice="save the model again with its data beside it, or copy a linked file into the folder",
         )
-    if not target.is_file():
+    if not is_file:
         raise ModelError(
             "the model's external data is missing",
             where=str(path),
@@ -60,16 +102,16 @@ def _inside(path: Path, location: str) -> Path:
     return target
 
 
-def _load_tensor(tensor: TensorProto, info: ExternalDataInfo, file: Path, path: Path) -> None:
+def _load_tensor(tensor: TensorProto, info: _Place, file: Path, path: Path) -> None:
     with file.open("rb") as stream:
-        stream.seek(info.offset or 0)
-        content = stream.read(info.length) if info.length else stream.read()
-    if info.length and len(content) != info.length:
+        stream.seek(info.offset)
+        content = stream.read() if info.length is None else stream.read(info.length)
+    if info.length is not None and len(content) != info.length:
         raise ModelError(
             f"the external data of {tensor.name!r} is cut short",
             where=f"{path}, data file {info.location!r}",
             found=f"{len(content):,} bytes",
-            expected=f"{info.length:,} bytes from offset {info.offset or 0:,}",
+            expected=f"{info.length:,} bytes from offset {info.offset:,}",
             advice="copy or download the data file again",
         )
     tensor.raw_data = content
@@ -77,6 +119,7 @@ def _load_tensor(tensor: TensorProto, info: ExternalDataInfo, file: Path, path: 
     del tensor.external_data[:]
 
 
+_LARGEST_PLACE = 2**63 - 1
 LARGEST_BYTES = 2**31 - 1
 """A serialized protocol buffer holds at most 2 GiB less one byte."""
 
@@ -94,15 +137,17 @@ _MAGICS = (
 )
 
 
-def read_model(path: Path) -> ModelProto:
+def read_model(path: Path, *, before_data: Callable[[int], None] = lambda _: None) -> ModelProto:
     """Return the model in an ONNX file, weights in external files loaded into it.
 
     Args:
         path: The file; its external data has to lie in the same folder or below.
+        before_data: Called with the size of all of it in bytes, before external data is loaded.
 
     Raises:
-        ModelError: There is no such file, it is no ONNX model, it is damaged, it is larger than 2 GB with its external
-            data, or the external data is missing or leaves the model's folder.
+        ModelError: There is no such file, it is no ONNX model, it is damaged, what it claims of itself cannot be (see
+            ``refuse_false_claims``), it is larger than 2 GB with its external data, or the external data is missing or
+            leaves the model's folder.
     """
     if not path.is_file():
         there = "a folder" if path.is_dir() else "nothing"
@@ -123,7 +168,8 @@ def read_model(path: Path) -> ModelProto:
         or not _names_are_text(model.graph)
     ):
         raise _unreadable(content, path)
-    load_external_data(model, path, LARGEST_BYTES - size)
+    load_external_data(model, path, LARGEST_BYTES - size, before_data=lambda data: before_data(size + data))
+    refuse_false_claims(model, str(path))
     return model
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -10,19 +11,22 @@ from onnx import ModelProto, helper
 from quantize.errors import ModelError
 from quantize.models.session import RUNTIME_ERRORS, open_session
 
+_LARGEST = 1 << 28  # elements: a gigabyte of float32
 _NOT_RUN: tuple[type[Exception], ...] = (*RUNTIME_ERRORS, ModelError, KeyError, ValueError)
 
 
 def run_sizes(
     model: ModelProto, inputs: Mapping[str, Sequence[int]], tensors: Iterable[str]
 ) -> dict[str, tuple[int, ...]]:
-    """Return the sizes of tensors of the main graph in a run on zeros; nothing where the model cannot be run.
+    """Return the sizes of tensors of the main graph in a run on zeros; nothing where it cannot be run in a gigabyte.
 
     Args:
         model: Any model without functions.
         inputs: The sizes of its inputs.
         tensors: Outputs of its nodes.
     """
+    if sum(math.prod(sizes) for sizes in inputs.values()) > _LARGEST:
+        return {}
     names = list(dict.fromkeys(tensors))
     exposed = ModelProto()
     exposed.CopyFrom(model)

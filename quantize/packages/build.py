@@ -19,6 +19,8 @@ from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import ModelArtifact
 from quantize.models.input_form import in_form
 from quantize.models.session import open_session
+from quantize.opening.bounds import Bounds
+from quantize.opening.prove import prove
 from quantize.packages.archive import write_archive
 from quantize.packages.card import model_card
 from quantize.provenance import sha256_bytes, sha256_file
@@ -137,7 +139,14 @@ def licence_of(name: str | None, file: Path | None) -> Licence:
 
 
 def build_package(
-    report: RunReport, section: ModelSection, model: Path, path: Path, *, title: str, licence: Licence
+    report: RunReport,
+    section: ModelSection,
+    model: Path,
+    path: Path,
+    *,
+    title: str,
+    licence: Licence,
+    bounds: Bounds = Bounds(),
 ) -> None:
     """Write the package of one model of a run; the same run gives the same bytes.
 
@@ -148,8 +157,10 @@ def build_package(
         path: The .tar.gz file to write; its name without that is the folder in it.
         title: What people call the fp32 model.
         licence: Its licence.
+        bounds: Of opening the model.
 
     Raises:
+        ModelError: The model cannot be opened within them.
         RunError: The model's file is gone, or is not the one of the report.
     """
     sha256 = sha256_file(model) if model.is_file() else None
@@ -161,6 +172,7 @@ def build_package(
             expected=f"sha256 {section.sha256}",
             advice="run `quantize tune` again, and package what it wrote",
         )
+    prove(model, bounds)
     artifact = ModelArtifact.load(model)
     preprocessing = Preprocessing.model_validate(report.preprocessing.model_dump())
     sample = make_sample(artifact, preprocessing)

@@ -19,6 +19,8 @@ from quantize.errors import DataError
 from quantize.measurement.machine.cpu import isa_flags
 from quantize.models.artifact import ModelArtifact
 from quantize.models.session import RUNTIME_ERRORS
+from quantize.opening.bounds import Bounds
+from quantize.opening.prove import prove
 from quantize.packages.archive import read_archive
 from quantize.packages.build import CARD, INPUT, MODEL, OUTPUT, PROVENANCE, allowed_difference, answer
 from quantize.provenance import sha256_bytes
@@ -53,8 +55,12 @@ class PackageCheck:
         return self.largest_difference <= self.tolerance
 
 
-def verify_package(path: Path) -> PackageCheck:
+def verify_package(path: Path, bounds: Bounds = Bounds()) -> PackageCheck:
     """Check a package's files against its provenance, and run its model on the sample; nothing is unpacked in place.
+
+    Args:
+        path: The archive.
+        bounds: Of opening its model.
 
     Raises:
         DataError: The archive is refused (see ``read_archive``), or a file is missing, damaged or too much.
@@ -69,6 +75,7 @@ def verify_package(path: Path) -> PackageCheck:
     with tempfile.TemporaryDirectory(prefix="quantize-package-") as scratch:
         place = Path(scratch) / MODEL
         place.write_bytes(files[MODEL])
+        prove(place, bounds)
         model = ModelArtifact.load(place)
         if model.graph_sha256 != said["graph_sha256"]:
             raise _wrong(path, f"a model of graph sha256 {model.graph_sha256}", str(said["graph_sha256"]))

@@ -45,11 +45,7 @@ def call_in_child(
     with ChildProcess(_TARGET, name=name, memory_bytes=memory_bytes) as child:
         child.send({"function": to_text(function), "argument": to_text(argument)})
         answer = child.receive(deadline)
-    if "error" in answer:
-        raise getattr(errors, answer["error"])(**answer["facts"])
-    if "raised" in answer:
-        raise ChildError("raised", answer["raised"], answer["traceback"], child=name)
-    return answer["result"]
+    return result_of(answer, name)
 
 
 def serve_call(parent: Parent) -> None:
@@ -59,12 +55,31 @@ def serve_call(parent: Parent) -> None:
     answer: Message
     try:
         answer = {"result": function(argument)}
-    except QuantizeError as error:
-        kind = next(base.__name__ for base in type(error).__mro__ if base.__module__ == errors.__name__)
-        answer = {"error": kind, "facts": {name: getattr(error, name) for name in _FACTS}}
     except Exception as error:  # noqa: BLE001 - raised in the parent
-        answer = {"raised": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+        answer = raised(error)
     parent.send(answer)
+
+
+def raised(error: BaseException) -> Message:
+    """Return what a call raised, as a message: an error for the user with its facts, all else with its traceback."""
+    if isinstance(error, QuantizeError):
+        kind = next(base.__name__ for base in type(error).__mro__ if base.__module__ == errors.__name__)
+        return {"error": kind, "facts": {name: getattr(error, name) for name in _FACTS}}
+    return {"raised": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+
+
+def result_of(answer: Message, child: str) -> Any:
+    """Return the result in a call's answer.
+
+    Raises:
+        QuantizeError: The function raised it.
+        ChildError: The function raised something else.
+    """
+    if "error" in answer:
+        raise getattr(errors, answer["error"])(**answer["facts"])
+    if "raised" in answer:
+        raise ChildError("raised", answer["raised"], answer["traceback"], child=child, stage=answer.get("stage"))
+    return answer["result"]
 
 
 def to_text(value: object) -> str:

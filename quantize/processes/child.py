@@ -47,16 +47,25 @@ class ChildError(Exception):
         stderr: The last lines that it printed.
         exit_code: Its exit code; None when a signal ended it or its parent did.
         signal: The signal that ended it, unless its parent sent it.
+        stage: What it was at, if it said so.
     """
 
     def __init__(
-        self, reason: Reason, how: str, stderr: str = "", *, code: int | None = None, child: str = "a child process"
+        self,
+        reason: Reason,
+        how: str,
+        stderr: str = "",
+        *,
+        code: int | None = None,
+        child: str = "a child process",
+        stage: str | None = None,
     ) -> None:
         super().__init__(how)
         self.reason = reason
         self.how = how
         self.stderr = stderr
         self.child = child
+        self.stage = stage
         self.exit_code = code if code is not None and code >= 0 else None
         self.signal = signal.Signals(-code) if code is not None and code < 0 else None
 
@@ -125,6 +134,11 @@ class ChildProcess:
         self._listener.start()
 
     @property
+    def is_alive(self) -> bool:
+        """Return whether it still runs."""
+        return self._process.poll() is None
+
+    @property
     def pid(self) -> int:
         """Return its process id."""
         return self._process.pid
@@ -173,6 +187,10 @@ class ChildProcess:
         if isinstance(message, ValueError):
             raise self._killed("garbled", f"it said something that is not a message: {message}")
         return message
+
+    def allow(self, memory_bytes: int) -> None:
+        """Let it grow to another resident set size than it was started with."""
+        self._memory_bytes = memory_bytes
 
     def ended(self) -> ChildError:
         """Return how it ended; for when it said nothing more."""

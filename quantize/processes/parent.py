@@ -50,6 +50,12 @@ def read_message(stream: BinaryIO) -> Message | None:
     return message
 
 
+def end_with_parent() -> None:
+    """Have Linux kill this process when the thread that started it ends, even while it is stuck in native code."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, int(signal.SIGKILL))
+
+
 class Parent:
     """The process that started this one, at the other end of standard input and output.
 
@@ -59,8 +65,7 @@ class Parent:
     """
 
     def __init__(self) -> None:
-        if sys.platform == "linux":
-            ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, int(signal.SIGKILL))
+        end_with_parent()
         self._out: BinaryIO = os.fdopen(os.dup(1), "wb")
         os.dup2(2, 1)
         self._received: queue.SimpleQueue[Message] = queue.SimpleQueue()

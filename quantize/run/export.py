@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -119,12 +118,12 @@ def _alike(first: Scores, second: Scores, contract: ModelContract) -> Floats:
     return np.where(same.all(axis=1), 1.0, agreements)
 
 
-def op_counts(path: Path) -> dict[str, int]:
-    """Return op type (``domain:type`` outside of the default domain) to the number of nodes, sorted.
+def op_counts(model: onnx.ModelProto) -> dict[str, int]:
+    """Return a model's op type (``domain:type`` outside of the default domain) to the number of nodes, sorted.
 
     Nodes inside an If, Loop or Scan count too.
     """
-    nodes = all_nodes(onnx.load(path, load_external_data=False).graph)
+    nodes = all_nodes(model.graph)
     counts = Counter(f"{node.domain}:{node.op_type}" if node.domain else node.op_type for node in nodes)
     return dict(sorted(counts.items()))
 

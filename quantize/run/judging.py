@@ -165,7 +165,7 @@ def model_section(
         graph_sha256=artifact.graph_sha256,
         bytes=artifact.bytes,
         opset=artifact.opset,
-        ops=op_counts(artifact.path),
+        ops=op_counts(artifact.proto()),
         multiply_adds=arithmetic.total or None,
         integer_share=arithmetic.share,
         selection=selection,

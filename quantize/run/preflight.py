@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from quantize.config.run_config import PreprocessingBlock
@@ -22,6 +23,8 @@ from quantize.models.catalog.catalog import CatalogEntry, catalog_entry_for
 from quantize.models.prepare import prepare_whole
 from quantize.models.refusals import refuse_unsuitable
 from quantize.models.versions import known_opset
+from quantize.opening.bounds import Bounds
+from quantize.opening.prove import prove
 from quantize.processes.pool import available_cpus
 from quantize.progress import Progress
 from quantize.report.schema import RunReport
@@ -32,7 +35,7 @@ from quantize.run.folder import RunFolder, plan_run, refuse_to_write_over
 from quantize.run.measuring import machine_section
 from quantize.run.outlook import Outlook
 from quantize.run.request import RunRequest
-from quantize.run.taken import TakenModel, taken_model
+from quantize.run.taken import TakenModel, taken_form, taken_model
 
 _LOG = logging.getLogger("quantize")
 
@@ -74,6 +77,13 @@ def read_inputs(request: RunRequest, stages: Stages) -> Inputs:
         for name in engines:
             engine_named(name).require()
     with stages.stage(_READ):
+        prove(
+            request.model,
+            Bounds.of(config.model),
+            score_output=config.model.score_output,
+            prepares=True,
+            form=partial(taken_form, where=where, requantize=config.model.requantize, engines=engines),
+        )
         source = ModelArtifact.load(request.model, score_output=config.model.score_output)
         folder = plan_run(
             request.output,

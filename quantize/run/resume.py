@@ -146,7 +146,10 @@ def open_journal(context: Prepared) -> Journal:
 def _inputs(context: Prepared) -> Mapping[str, Any]:
     """Return what every step depends on: contents, and no paths, so that a run may be moved."""
     images = context.images
-    paths: Mapping[str, Any] = {"notes": True, "data": {"path", "labels", "calibration_list"}}
+    paths: Mapping[str, Any] = {
+        **{"notes": True, "data": {"path", "labels", "calibration_list"}},
+        "model": {"max_memory", "opening_seconds"},  # they decide nothing of what comes of a run
+    }
     return {
         "settings": fingerprint(context.config.model_dump(mode="json", exclude=dict(paths))),
         "criterion": context.request.criterion,

@@ -79,6 +79,11 @@ def taken_model(model: ModelProto, *, where: str, requantize: bool, engines: tup
     return TakenModel(with_grids(undone.model, undone.grids), (_kept(undone),))
 
 
+def taken_form(model: ModelProto, *, where: str, requantize: bool, engines: tuple[str, ...]) -> ModelProto:
+    """Return the float model alone, see ``taken_model``."""
+    return taken_model(model, where=where, requantize=requantize, engines=engines).model
+
+
 def _undone(undone: Unquantized) -> str:
     return (
         f"The model was quantized: {_counted(undone)} were taken back to float (--requantize), and all grids chosen "

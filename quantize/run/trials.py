@@ -12,6 +12,7 @@ from quantize.errors import ModelError
 from quantize.evaluation.evaluation import Evaluation
 from quantize.journal import Journal
 from quantize.models.artifact import ModelArtifact
+from quantize.opening.prove import prove
 from quantize.recipe import Recipe
 from quantize.report.trials import FailureSection, TrialSection
 
@@ -63,6 +64,7 @@ class TrialJournal:
             if recipe.engine != engine or section.failure is not None or not path.is_file():
                 continue
             try:
+                prove(path)
                 artifact = ModelArtifact.load(path)
             except ModelError:
                 continue

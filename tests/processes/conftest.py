@@ -63,6 +63,26 @@ MODULE = """
         os.write(parent._out.fileno(), b"[" * 200_000 + b"\\\\n")
         time.sleep(600)
 
+    def sleep(seconds, watch):
+        watch.stage("it slept")
+        time.sleep(seconds)
+        return os.getpid()
+
+    def in_fork(job, watch):
+        name, argument = job
+        watch.stage(f"it ran {name}")
+        return globals()[name](argument)
+
+    def write(path):
+        with open(path, "wb") as stream:
+            stream.write(bytes(100 << 20))
+
+    def grow(sizes, watch):
+        first, allowed, second = sizes
+        bytearray(b"x") * first
+        watch.allow(allowed)
+        return len(bytearray(b"x") * second)
+
     def refuse(path):
         raise ModelError("no model", where=path, found="3 bytes", expected="a graph", advice="look elsewhere")
 
@@ -78,7 +98,8 @@ def children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(__import__("sys").modules, "misbehaving", raising=False)
     yield import_module("misbehaving")
-    assert not [child for child in psutil.Process().children() if "quantize.processes" in " ".join(child.cmdline())]
+    commands = [" ".join(child.cmdline()) for child in psutil.Process().children()]
+    assert not [line for line in commands if "quantize.processes" in line and "serve_forks" not in line]
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from quantize.engines.native.search.source_graph import HALVES, Part, SourceGrap
 from quantize.engines.task import CalibrationSet
 from quantize.errors import ModelError, QuantizeError
 from quantize.models.artifact import ModelArtifact
+from quantize.opening.prove import prove
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
 
@@ -47,6 +48,7 @@ class CandidateBuilder:
         """
         self.model, self.proto, self.calibration = model, model.proto(), calibration
         self._settings, self._journal, self._folder, self._progress = settings, journal, folder, progress
+        self._built: set[str] = set()
         self._sources: dict[bool, SourceGraph] = {}
         self._last: SourceGraph | None = None
 
@@ -77,6 +79,7 @@ class CandidateBuilder:
         """Return a recipe's candidate, from its file if that is intact; the error if it cannot be built."""
 
         def compute() -> dict[str, str]:
+            self._built.add(recipe.id)
             try:
                 return {"graph_sha256": self.source(recipe).build(self.model, recipe).graph_sha256}
             except QuantizeError as error:
@@ -85,8 +88,11 @@ class CandidateBuilder:
         built = self._journal.remember("build", f"built:{recipe.id}", compute)
         if "error" in built:
             return str(built["error"])
+        path = self._folder / "candidates" / f"{recipe.id}.onnx"
         try:
-            artifact = ModelArtifact.load(self._folder / "candidates" / f"{recipe.id}.onnx")
+            if recipe.id not in self._built:  # the file lay in the run's folder, which may come from anywhere
+                prove(path)
+            artifact = ModelArtifact.load(path)
         except ModelError:  # there is none, or none that can be read
             artifact = None
         if artifact is None or artifact.graph_sha256 != built["graph_sha256"]:
