@@ -1,6 +1,6 @@
 """``python -m quantize``."""
 
-from quantize.cli.main import run
+from quantize.cli.start import run
 
 if __name__ == "__main__":
     run()

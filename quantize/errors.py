@@ -114,5 +114,13 @@ class RunError(QuantizeError):
     """A run's folder is in the way, missing, or of another configuration."""
 
 
+class StorageError(QuantizeError):
+    """The system does not let a file be written or read: a full disk, a quota, no permission, a folder that is gone."""
+
+
+class ResourceError(QuantizeError):
+    """The machine has not what the work needs, such as memory."""
+
+
 class MeasurementError(QuantizeError):
     """A measurement cannot be made or compared as asked."""

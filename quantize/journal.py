@@ -15,7 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from quantize.disk import refusals_told
 from quantize.errors import RunError
+from quantize.files import append_bytes
 from quantize.provenance import fingerprint, sha256_bytes
 
 _LOG = logging.getLogger("quantize")
@@ -45,18 +47,21 @@ class Journal:
 
         Raises:
             RunError: The file was computed from other inputs, has a damaged header, or is in the way.
+            StorageError: It cannot be written; so it is for every further step.
         """
         self._path = path
         self._prefix = ""
         self._inputs = fingerprint(dict(inputs))
         self._steps: dict[str, tuple[str, Any]] = {}
+        self._place = self._place_of_file()
         header = {"journal": _VERSION, "request": dict(request or {}), "inputs": dict(inputs)}
         if path.exists() and path.stat().st_size:
             if not resume:
                 raise RunError("a journal is there already", where=str(path), advice="resume the run, or overwrite it")
             self._read(header)
         else:
-            self._append(header)
+            self._append(header, begin=True)
+            self._place = self._place_of_file()
 
     def part(self, name: str, inputs: Any) -> Journal:
         """Return the same journal for a part of the run, whose steps depend on further inputs.
@@ -120,17 +125,27 @@ class Journal:
         if good < len(content):
             self._truncate(good)
 
+    def _place_of_file(self) -> tuple[int, int] | None:
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return (status.st_dev, status.st_ino)
+
     def _truncate(self, length: int) -> None:
-        with self._path.open("r+b") as stream:
+        with refusals_told(self._path), self._path.open("r+b") as stream:
             stream.truncate(length)
             os.fsync(stream.fileno())
 
-    def _append(self, entry: Mapping[str, Any]) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("ab") as stream:
-            stream.write(_line({**entry, "checksum": _checksum(entry)}))
-            stream.flush()
-            os.fsync(stream.fileno())
+    def _append(self, entry: Mapping[str, Any], *, begin: bool = False) -> None:
+        if not begin and self._place_of_file() != self._place:
+            raise RunError(
+                "the journal was removed or replaced while the run was at work",
+                where=str(self._path),
+                expected="the file that the run began",
+                advice="start the run again, and leave its folder alone until it has ended",
+            )
+        append_bytes(self._path, _line({**entry, "checksum": _checksum(entry)}), begin=begin)
 
 
 def recorded_request(path: Path) -> Mapping[str, Any]:

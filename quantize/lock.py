@@ -6,14 +6,15 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from quantize.disk import refusals_told
 from quantize.errors import RunError
-from quantize.files import write_text
+from quantize.files import make_folder, write_text
 
 _LOCK, _HOLDER = "run.lock", "run.holder.json"
 
@@ -27,21 +28,33 @@ def run_lock(folder: Path, *, patience: float = 1.0) -> Iterator[None]:
         patience: Seconds to wait for a process that is about to end.
 
     Raises:
-        RunError: Another run holds it; the error tells which.
+        RunError: Another run holds it, and the error tells which; or the folder went away while the block was at work.
+        StorageError: Nothing can be written there.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / _LOCK)
-    try:
-        lock.acquire(timeout=patience)
-    except Timeout:
-        raise _held(folder) from None
+    make_folder(folder)
+    with refusals_told(folder / _LOCK):
+        try:
+            lock.acquire(timeout=patience)
+        except Timeout:
+            raise _held(folder) from None
+    place = _identity(folder)
     try:
         since = datetime.now(timezone.utc).isoformat(timespec="seconds")
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
         write_text(folder / _HOLDER, json.dumps(holder) + "\n")
-        yield
+        try:
+            yield
+        except Exception as error:
+            if _identity(folder) != place:
+                raise _gone(folder) from error
+            raise
+        if _identity(folder) != place:
+            raise _gone(folder)
     finally:
-        (folder / _HOLDER).unlink(missing_ok=True)
+        if _identity(folder) == place:  # else it is another run's
+            with suppress(OSError):
+                (folder / _HOLDER).unlink(missing_ok=True)
         lock.release()
 
 
@@ -54,11 +67,30 @@ def refuse_held(folder: Path) -> None:
     if not (folder / _LOCK).is_file():
         return
     lock = FileLock(folder / _LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise _held(folder) from None
+    with refusals_told(folder / _LOCK):
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise _held(folder) from None
     lock.release()
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        status = (folder / _LOCK).stat()
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino)
+
+
+def _gone(folder: Path) -> RunError:
+    return RunError(
+        "the run's folder was removed or replaced while the run was at work",
+        where=str(folder.parent),
+        found="not the lock that this run holds",
+        expected="the folder that the run began in",
+        advice="start the run again, and leave its folder alone until it has ended",
+    )
 
 
 def _held(folder: Path) -> RunError:

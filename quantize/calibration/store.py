@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quantize.calibration.statistics import CalibrationStatistics, ChannelMeans, TensorStatistics
-from quantize.files import replaced
+from quantize.files import written
 from quantize.grid.histogram import Histogram
 from quantize.provenance import fingerprint
 
@@ -122,7 +122,7 @@ class _Cutter:
 
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     """Write named arrays to an ``.npz`` file in one step."""
-    with replaced(path) as temporary, temporary.open("wb") as stream:
+    with written(path) as stream:
         np.savez(stream, **arrays)
 
 

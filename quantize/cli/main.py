@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated
@@ -14,6 +13,7 @@ from quantize.cli.check import baseline, check
 from quantize.cli.command_line import Commands
 from quantize.cli.data import data
 from quantize.cli.doctor import doctor
+from quantize.cli.limits import refuse_narrow_limits
 from quantize.cli.machine import machine
 from quantize.cli.model_files import fetch, inspect, verify, zoo
 from quantize.cli.package import package
@@ -30,14 +30,9 @@ from quantize.cli.terminal import (
     print_traceback,
 )
 from quantize.cli.tune import tune
+from quantize.disk import refused_by_the_system
 from quantize.errors import ConfigError, ExitCode, QuantizeError
 from quantize.quoting import is_text
-
-# What the person at the keyboard can put right: no space, no permission, a read-only or full place, a name too long.
-_USER_ERRNOS = (
-    *(errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS),
-    *(errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP),
-)
 
 COMMANDS: dict[str, Callable[..., ExitCode] | Commands] = {
     "tune": tune,
@@ -111,6 +106,7 @@ def main(arguments: Sequence[str]) -> ExitCode:
     log_to_terminal()
     with interrupt_on_termination():
         try:
+            refuse_narrow_limits()
             return parse(arguments)()
         except QuantizeError as error:
             print_error(error)
@@ -157,9 +153,10 @@ def _refuse_what_is_no_text(arguments: Sequence[str]) -> None:
 
 
 def _failed(error: Exception) -> ExitCode:
-    if isinstance(error, OSError) and error.errno in _USER_ERRNOS:
-        print_error(QuantizeError(error.strerror or str(error), where=error.filename and str(error.filename)))
-        return ExitCode.USER
+    refused = refused_by_the_system(error)
+    if refused is not None:
+        print_error(refused)
+        return refused.exit_code
     print_traceback(error)
     print_line(f"this is a bug in quantize {_version()}: please report it with the lines above")
     return ExitCode.BUG

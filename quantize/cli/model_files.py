@@ -39,9 +39,10 @@ def verify(
 ) -> ExitCode:
     """Check a model file against its run's report, and that the run can be repeated bit for bit.
 
-    On other instruction sets or versions a different repetition is `not comparable`, and no failure.
+    A run that cannot be repeated here, or that gives another graph on other instruction sets or versions, is
+    `not comparable`: no failure, and no proof; `--file_only` asks for none.
 
-    Exit codes: 0 all as it should be, 1 something is not, 2 something to fix.
+    Exit codes: 0 all as it should be, 1 something is not, 2 something to fix, 3 not comparable.
     """
     from quantize.cli.progress import drawn_progress
     from quantize.commands.verify import verify as verify_model

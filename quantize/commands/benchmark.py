@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+from quantize.cache_folder import user_cache
 from quantize.commands.benchmark_subjects import BASELINE, BenchmarkRequest, Subjects, subjects
-from quantize.data.cache_folder import user_cache
 from quantize.data.containers.registry import open_images
 from quantize.data.crops.crops import Crops, crop_images
 from quantize.data.image_set import ImageSet
 from quantize.data.preprocessing import Preprocessing
 from quantize.errors import ConfigError, ExitCode
-from quantize.files import write_text
+from quantize.files import scratch_folder, write_text
 from quantize.measurement.instances.measure import measure_instances
 from quantize.measurement.machine.cpu_class import this_cpu_class
 from quantize.measurement.machine.resources import measure_resources
@@ -54,7 +53,7 @@ def benchmark(request: BenchmarkRequest, *, progress: Progress = silent) -> Benc
         measured = replace(measured, models={name: model.of_labels() for name, model in measured.models.items()})
     if not request.asks_accuracy:
         listed = listed.subset(range(0, len(listed), max(1, len(listed) // ROTATED_IMAGES)))
-    with tempfile.TemporaryDirectory(prefix="quantize-benchmark-") as scratch:
+    with scratch_folder("benchmark") as scratch:
         crops = crop_images(
             listed,
             measured.preprocessing,
@@ -63,7 +62,7 @@ def benchmark(request: BenchmarkRequest, *, progress: Progress = silent) -> Benc
             skip_unreadable=request.skip_unreadable,
             progress=progress,
         )
-        accuracy = _accuracy(request, measured, crops, Path(scratch), progress) if request.asks_accuracy else {}
+        accuracy = _accuracy(request, measured, crops, scratch, progress) if request.asks_accuracy else {}
         report = _report(request, measured, listed, crops, accuracy, progress)
     if request.output_dir is not None:
         write_text(request.output_dir / "benchmark.txt", benchmark_text(report) + "\n")

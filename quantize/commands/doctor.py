@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import MutableMapping
 from functools import partial
 from pathlib import Path
@@ -38,6 +37,7 @@ from quantize.examination.published import examine_published
 from quantize.examination.saturation import saturation
 from quantize.examination.trials import Comparison, Predictions, Trials
 from quantize.examination.weights import examine_weights, is_damaged
+from quantize.files import scratch_folder
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.catalog.catalog import catalog_entry_for
 from quantize.models.prepare import prepare
@@ -109,9 +109,9 @@ def doctor(
         # Neither can be run as it is; everything else would follow from that.
         return _report(model, data.path, 0, examinations)
     taken = taken_model(proto, where=str(model), requantize=asked_for.requantize, engines=engines)
-    with tempfile.TemporaryDirectory(prefix="quantize-doctor-") as scratch:
+    with scratch_folder("doctor") as scratch:
         prepared = prepare(
-            model, Path(scratch) / "fp32.onnx", opset=13, score_output=asked_for.score_output, model=taken.model
+            model, scratch / "fp32.onnx", opset=13, score_output=asked_for.score_output, model=taken.model
         )
         clean, contract = prepared.proto(), prepared.contract
         recipe = _first_recipe(clean, config)
@@ -154,11 +154,11 @@ def doctor(
         ids = tuple(record.id for record in few.records)
         calibration = CalibrationSet([Batch(ids, inputs, None)], len(inputs), "doctor")
         examinations.append(
-            examine_building(prepared, recipe, calibration, Path(scratch), threads=threads or available_cpus())
+            examine_building(prepared, recipe, calibration, scratch, threads=threads or available_cpus())
         )
         layers = saturation(clean, inputs)
         examinations.append(
-            examine_saturation(layers, config.quantization, partial(_agreement, clean, asked, trials, Path(scratch)))
+            examine_saturation(layers, config.quantization, partial(_agreement, clean, asked, trials, scratch))
         )
     return _report(model, data.path, len(rows), examinations)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from functools import partial
 from pathlib import Path
 
 from quantize.errors import ConfigError, ModelError
+from quantize.files import scratch_folder
 from quantize.formats import quantized_format
 from quantize.graph.cleaning import name_nodes
 from quantize.measurement.machine import measure_cpu
@@ -91,9 +91,9 @@ def _layers(model: Path, bounds: Bounds) -> tuple[ModelLayer, ...]:
             found="a quantized model",
             advice="name the fp32 model that it was made from",
         )
-    with tempfile.TemporaryDirectory(prefix="quantize-machine-") as folder:
+    with scratch_folder("machine") as folder:
         # Which output holds the scores changes no time.
         scores = next((tensor.name for tensor in score_tensors(read_model(model))), None)
-        proto = prepare(model, Path(folder) / "fp32.onnx", score_output=scores).proto()
+        proto = prepare(model, folder / "fp32.onnx", score_output=scores).proto()
     name_nodes(proto.graph.node)
     return model_layers(proto)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import onnx
 from quantize.config.run_config import RunConfig
 from quantize.engines.engine import ENGINES
 from quantize.errors import ExitCode, QuantizeError, RunError
+from quantize.files import scratch_folder
 from quantize.gate.result import FAILING, Line, Verdict
 from quantize.models.artifact import ModelArtifact
 from quantize.opening.bounds import Bounds
@@ -35,8 +35,10 @@ class Verification:
 
     @property
     def exit_code(self) -> ExitCode:
-        """Return 1 where a line fails or something is missing, else 0."""
-        return ExitCode.worst([ExitCode.NOT_MET for line in self.lines if line.verdict in FAILING])
+        """Return 1 where a line fails or something is missing, 3 where one could not be compared, else 0."""
+        codes = [ExitCode.NOT_MET for line in self.lines if line.verdict in FAILING]
+        codes += [ExitCode.INCONCLUSIVE for line in self.lines if line.verdict == "not comparable"]
+        return ExitCode.worst(codes)
 
 
 def verify(
@@ -160,10 +162,8 @@ def _repeat(report: RunReport, place: Path, role: str, inputs: Inputs, progress:
     if inputs.config is None:
         inputs = replace(inputs, config=RunConfig.model_validate(report.config))
     try:
-        with tempfile.TemporaryDirectory(prefix="quantize-verify-") as scratch:
-            hashes = repeated_hashes(
-                report, inputs, Path(scratch), cache=place.parent / "work" / "crops", progress=progress
-            )
+        with scratch_folder("verify") as scratch:
+            hashes = repeated_hashes(report, inputs, scratch, cache=place.parent / "work" / "crops", progress=progress)
     except QuantizeError as error:
         note = " ".join(str(error).split())
         return _line("repeat", title, expected, None, "not comparable", f"it cannot be repeated here: {note}")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from quantize.data.cache_folder import user_cache
+from quantize.cache_folder import user_cache
 from quantize.data.containers.registry import open_images
 from quantize.data.crops.crops import Crops, crop_images
 from quantize.data.preprocessing import Preprocessing, choose_preprocessing

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock
 
-from quantize.files import replaced
+from quantize.files import replaced, scratch_folder
 from quantize.progress import Progress
 from quantize.provenance import sha256_file
 
@@ -31,8 +30,8 @@ def kept_download(place: Path, sha256: str, title: str, download: Callable[[Path
         if place.is_file() and sha256_file(place) == sha256:
             return place
         progress(f"download {title}", 0, None)
-        with tempfile.TemporaryDirectory(prefix="quantize-download-") as folder:
-            downloaded = download(Path(folder))
+        with scratch_folder("download") as folder:
+            downloaded = download(folder)
             with replaced(place) as temporary:
                 shutil.copyfile(downloaded, temporary)
         progress(f"download {title}", 1, 1)

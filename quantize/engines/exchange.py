@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 
 from quantize.data.batches import Batch
+from quantize.disk import refusals_told
 from quantize.errors import EngineError
 from quantize.formats.bias_room import with_room_for_biases
 from quantize.formats.kept_activations import with_activations
@@ -44,7 +45,7 @@ def write_images(batches: Iterable[Batch], path: Path, limit: int) -> ImageFile:
     """
     count = 0
     each: tuple[int, ...] = ()
-    with path.open("wb") as stream:
+    with refusals_told(path), path.open("wb") as stream:
         for batch in batches:
             images = np.ascontiguousarray(batch.images[: limit - count], dtype=np.float32)
             stream.write(images.data)

@@ -5,7 +5,6 @@ A part is a number of whole batches: each batch holds the same images as in one 
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from quantize.evaluation.evaluation import Evaluation
 from quantize.evaluation.fidelity import Fidelity
 from quantize.evaluation.outcomes import concatenate
 from quantize.evaluation.scores import ScoreStore, writing
+from quantize.files import scratch_folder
 from quantize.models.artifact import ModelArtifact
 
 
@@ -69,8 +69,8 @@ def evaluate_shard(
         DataError: A label that is no class, or an image without fp32 scores.
         ModelError: NaN or infinite scores, or an output that is not one score a class.
     """
-    with tempfile.TemporaryDirectory(prefix="quantize-shard-") as scratch:
-        store = Path(scratch) / "scores"
+    with scratch_folder("shard") as scratch:
+        store = scratch / "scores"
         evaluation = evaluate(model, batches, baseline=baseline, store=store, exact=exact)
         scores = np.array(ScoreStore.open(store).scores)
     alike = bool((scores == scores[0]).all())

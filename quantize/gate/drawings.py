@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable
 from pathlib import Path
 
+from quantize.disk import refusals_told
 from quantize.gate.result import NEUTRAL, GateResult, Line
 from quantize.report.markdown import escaped, markdown_table
 from quantize.report.table import Table
@@ -103,7 +104,7 @@ def append_summary(result: GateResult, path: Path) -> None:
     text = check_markdown(result)
     if len(text.encode("utf-8")) > _LARGEST_SUMMARY:
         text = text.encode("utf-8")[:_LARGEST_SUMMARY].decode("utf-8", errors="ignore") + "\n\n(cut short)\n"
-    with path.open("a", encoding="utf-8") as stream:
+    with refusals_told(path), path.open("a", encoding="utf-8") as stream:
         stream.write(text + "\n")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from quantize.errors import DataError
-from quantize.files import replaced
+from quantize.files import written
 
 _LEVEL = 9
 
@@ -22,8 +22,7 @@ def write_archive(path: Path, folder: str, files: Mapping[str, bytes]) -> None:
     The same files give the same bytes with the same zlib.
     """
     with (
-        replaced(path) as temporary,
-        temporary.open("wb") as stream,
+        written(path) as stream,
         gzip.GzipFile("", "wb", _LEVEL, stream, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive,
     ):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
 from quantize.errors import DataError
+from quantize.files import scratch_folder
 from quantize.measurement.machine.cpu import isa_flags
 from quantize.models.artifact import ModelArtifact
 from quantize.models.session import RUNTIME_ERRORS
@@ -72,8 +72,8 @@ def verify_package(path: Path, bounds: Bounds = Bounds()) -> PackageCheck:
             raise _wrong(path, f"no {needed}", "what `quantize package` writes")
     said = _provenance(files[PROVENANCE], path)
     _check_hashes(said["files"], files, path)
-    with tempfile.TemporaryDirectory(prefix="quantize-package-") as scratch:
-        place = Path(scratch) / MODEL
+    with scratch_folder("package") as scratch:
+        place = scratch / MODEL
         place.write_bytes(files[MODEL])
         prove(place, bounds)
         model = ModelArtifact.load(place)

@@ -19,6 +19,7 @@ from typing import BinaryIO, Literal
 import psutil
 
 import quantize
+from quantize.disk import refusals_told
 from quantize.processes.parent import Message, read_message, write_message
 
 # The parent's own path: a file next to the user that is called onnx.py must not be imported instead of the package.
@@ -114,7 +115,8 @@ class ChildProcess:
         self._memory_bytes = memory_bytes
         self._inbox: Inbox = queue.SimpleQueue() if inbox is None else inbox
         # Opened for reading too: an error quotes the last lines.
-        self._stderr: BinaryIO = tempfile.TemporaryFile() if stderr is None else stderr.open("w+b")  # noqa: SIM115
+        with refusals_told(Path(os.environ.get("TMPDIR") or "TMPDIR") if stderr is None else stderr):
+            self._stderr: BinaryIO = tempfile.TemporaryFile() if stderr is None else stderr.open("w+b")  # noqa: SIM115
         root = str(Path(quantize.__file__).resolve().parent.parent)
         path = [str(Path(entry).absolute()) for entry in sys.path]
         self._process = subprocess.Popen(

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from quantize.cache_folder import user_cache
 from quantize.config.run_config import RunConfig
 from quantize.criterion import Criterion
-from quantize.data.cache_folder import user_cache
 from quantize.data.demonstration import demonstration_data
 from quantize.engines.engine import engine_named
 from quantize.engines.trial import Trial

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from quantize.cache_folder import user_cache
 from quantize.config.run_config import PreprocessingBlock, RunConfig
 from quantize.config.tuning import SpeedCriterionBlock
-from quantize.data.cache_folder import user_cache
 from quantize.data.demonstration import demonstration_data
 from quantize.errors import ConfigError
 from quantize.measurement.machine.cpu_class import this_cpu_class

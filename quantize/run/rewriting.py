@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +9,7 @@ import numpy.typing as npt
 from onnx import ModelProto
 
 from quantize.evaluation.evaluation import Evaluation
+from quantize.files import scratch_folder
 from quantize.formats.float_weights import guard_float_layers
 from quantize.measurement.timing.measure import measure
 from quantize.measurement.timing.measurement import speedups
@@ -42,17 +41,17 @@ def rewrite_candidate(context: Context, model: ModelArtifact) -> Rewritten:
     """
     criterion, judging = context.criterion, context.judging
     kept: list[str] | None = context.ratios.journal.value(KEPT_REWRITES)
-    with tempfile.TemporaryDirectory(prefix="quantize-rewrites-") as folder:
+    with scratch_folder("rewrites") as folder:
 
         def faster(before: ModelProto, after: ModelProto) -> RatioInterval:
             first, second = (
-                save_model(_as_written(proto), Path(folder) / f"{name}.onnx")
+                save_model(_as_written(proto), folder / f"{name}.onnx")
                 for name, proto in (("before", before), ("after", after))
             )
             return rewrite_ratio(context, first, second)
 
         def saved(candidate: ModelProto) -> ModelArtifact:
-            return save_model(_as_written(candidate), Path(folder) / "candidate.onnx")
+            return save_model(_as_written(candidate), folder / "candidate.onnx")
 
         def evaluated(candidate: ModelProto) -> Evaluation:
             return judging.evaluate(saved(candidate))

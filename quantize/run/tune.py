@@ -21,6 +21,7 @@ from quantize.report.html import html
 from quantize.report.markdown import markdown
 from quantize.report.schema import RunReport
 from quantize.report.storage import read_report, write_report
+from quantize.run.broken_off import told_how_to_go_on
 from quantize.run.build import remember_decisions
 from quantize.run.context import Context, Prepared, Ratios, Stages
 from quantize.run.engine_comparison import compare_engines
@@ -36,6 +37,7 @@ from quantize.run.resolve import resolve, target_in_words
 from quantize.run.resume import open_journal, resumed_request
 from quantize.run.search import Findings, Search
 from quantize.run.settle import settle
+from quantize.run.space import check_space
 from quantize.run.verdict import exit_code, with_losses
 
 __all__ = ["TuneRequest", "TuneResult", "tune"]
@@ -74,7 +76,8 @@ def tune(request: TuneRequest, *, progress: Progress = silent, all_images: Evalu
         benchmark=config.evaluation.performance.max_seconds,
     )
     folder = inputs.folder
-    with run_lock(folder.work):
+    check_space(asked, inputs)
+    with run_lock(folder.work), told_how_to_go_on(folder):
         # Another run may have ended in the same place since it was looked at.
         refuse_to_write_over(folder, asked.model, overwrite=asked.overwrite or asked.resume)
         prepared = replace(prepare_run(asked, inputs, stages, outlook, outlook=outlook), all_images=all_images)

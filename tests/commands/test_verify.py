@@ -25,10 +25,10 @@ def test_a_written_model_is_the_one_of_its_report_and_of_its_repetition(run: Pat
     assert verification.exit_code is ExitCode.DONE
 
 
-def test_a_repetition_without_the_inputs_is_not_comparable_and_no_failure(run: Path, tmp_path: Path) -> None:
+def test_a_repetition_without_the_inputs_is_inconclusive_and_no_failure(run: Path, tmp_path: Path) -> None:
     verification = verify(run / MODEL, inputs=Inputs(model=tmp_path / "gone.onnx"))
     assert verification.lines[-1].verdict == "not comparable"
-    assert verification.exit_code is ExitCode.DONE
+    assert verification.exit_code is ExitCode.INCONCLUSIVE
 
 
 def test_another_models_bytes_under_the_name_fail(run: Path) -> None:

@@ -17,7 +17,7 @@ from quantize.data.crops.rows import CropFile, CropRows
 from quantize.data.image_set import ImageSet
 from quantize.data.preprocessing import Preprocessing
 from quantize.data.problems import Problems
-from quantize.errors import DataError
+from quantize.disk import storage_error
 from quantize.progress import Progress, silent
 from quantize.provenance import fingerprint, sha256_bytes
 
@@ -115,7 +115,8 @@ def crop_images(
         progress: Called with the number of images decoded.
 
     Raises:
-        DataError: An image is unreadable (the first ten and the count), all are, or the disk is full.
+        DataError: An image is unreadable (the first ten and the count), all are, or the disk has not the space.
+        StorageError: The cache cannot be written.
     """
     shape = (len(images), preprocessing.side, preprocessing.side, preprocessing.channels)
     locators = [list(record.locator) for record in images.records]
@@ -127,7 +128,7 @@ def crop_images(
             digests, reasons = fill_crops(images, preprocessing, path, workers=workers, progress=progress)
             crops = CropFile(path, shape)
     except OSError as error:
-        raise DataError(f"the cache of crops cannot be written: {error.strerror or error}", where=str(cache)) from error
+        raise storage_error(error, cache) from error
     _refuse_unreadable(images, reasons, skip_unreadable=skip_unreadable)
     good = [row for row, digest in enumerate(digests) if digest is not None]
     return Crops(

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 from quantize.criterion import Criterion
@@ -24,6 +21,7 @@ from quantize.engines.inc.settings import IncSettings
 from quantize.engines.placement.placed_model import placed, placed_nodes
 from quantize.engines.task import EvaluateCallback
 from quantize.engines.trial import Trial
+from quantize.files import scratch_folder
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.processes.child import ChildProcess
 from quantize.recipe import Recipe
@@ -96,7 +94,7 @@ class IncTuner:
             self._rejected,
         )
         try:
-            with _scratch(self._work) as folder:
+            with scratch_folder("inc", inside=self._work) as folder:
                 images = write_images(batches, folder / "images.f32", self._settings.sampling_size)
                 job = tuning_job(self._settings, model, images)
                 with _neural_compressor(folder, self._work / _LOG) as worker:
@@ -129,7 +127,7 @@ class IncBuilder:
         """
         require_neural_compressor()
         container_of(recipe)
-        with _scratch(self._work) as folder:
+        with scratch_folder("inc", inside=self._work) as folder:
             images = write_images(batches, folder / "images.f32", calibration_images_of(recipe))
             job = building_job(model, recipe, images)
             with _neural_compressor(folder, self._work / _LOG) as worker:
@@ -143,14 +141,3 @@ class IncBuilder:
 def _neural_compressor(folder: Path, log: Path) -> ChildProcess:
     # The order of its sets of tensor names decides the order of nodes.
     return ChildProcess(_WORKER, folder=folder, stderr=log, environment={"PYTHONHASHSEED": "0"})
-
-
-@contextmanager
-def _scratch(work: Path) -> Iterator[Path]:
-    """Yield a new folder inside ``work`` and remove it afterwards: Neural Compressor writes to its cwd."""
-    work.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="inc-", dir=work))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +18,7 @@ from quantize.engines.exchange import cleaned, write_images
 from quantize.engines.native.builder.builder import op_types_of
 from quantize.engines.task import CalibrationSet
 from quantize.errors import EngineError
+from quantize.files import scratch_folder
 from quantize.formats.kept_activations import with_activations
 from quantize.graph.nodes import SCORE_KEEPING, reads, rename_reads
 from quantize.graph.view import Graph
@@ -56,8 +56,8 @@ class Quantizer:
         watch: Callable[[int], None] | None = None,
     ) -> None:
         self._model, self._folder, self._watch = model, folder, watch
-        folder.mkdir(parents=True, exist_ok=True)
-        self._scratch = Path(tempfile.mkdtemp(prefix="ort-", dir=folder))
+        self._open = ExitStack()
+        self._scratch = self._open.enter_context(scratch_folder("ort", inside=folder))
         batches = (replace(batch, images=in_form(model.contract, batch.images)) for batch in calibration.batches)
         self._images = write_images(batches, self._scratch / "images.f32", calibration.count)
 
@@ -69,7 +69,7 @@ class Quantizer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Remove the images and what the quantizer left."""
-        shutil.rmtree(self._scratch)
+        self._open.__exit__(kind, error, trace)
 
     def build(self, recipe: Recipe, deadline: float | None = None) -> ModelArtifact:
         """Return the model of a recipe, before any placement.

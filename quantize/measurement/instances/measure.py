@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from quantize.errors import MeasurementError
+from quantize.files import scratch_folder
 from quantize.measurement.instances.measurement import Instance, InstanceMeasurement, Placement
 from quantize.measurement.machine import cpu
 from quantize.measurement.machine.environment import read_conditions, read_environment
@@ -58,10 +58,10 @@ def measure_instances(
     low, high = _PHASE_SECONDS
     phase = min(high, max(low, plan.max_seconds / (2 * len(names) * _ROUNDS)))
     environment, before = read_environment(plan), read_conditions()
-    with tempfile.TemporaryDirectory(prefix="quantize-instances-") as folder, ExitStack() as stack:
+    with scratch_folder("instances") as folder, ExitStack() as stack:
         stack.enter_context(as_measurement_error())
         request = {
-            "contestants": _contestants(plan, contestants, inputs, Path(folder)),
+            "contestants": _contestants(plan, contestants, inputs, folder),
             "rounds": rounds,
             "phase_ns": int(phase * 1e9),
             "plan": plan.model_dump(mode="json"),

@@ -13,7 +13,8 @@ import numpy as np
 import onnxruntime
 from pydantic import ValidationError
 
-from quantize.data.cache_folder import user_cache
+from quantize.cache_folder import user_cache
+from quantize.errors import StorageError
 from quantize.files import write_text
 from quantize.measurement.machine import cpu
 from quantize.measurement.machine.cpu_class import instruction_sets, this_cpu_class
@@ -100,8 +101,7 @@ def this_machine(
         if kept is not None:
             return Known(kept, path)
     machine = measure(threads)
-    with suppress(OSError):  # a cache that cannot be written only makes the next run measure again
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(StorageError):  # a cache that cannot be written only makes the next run measure again
         write_text(path, machine.model_dump_json(indent=1) + "\n")
     return Known(machine, None)
 

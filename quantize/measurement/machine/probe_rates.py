@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import onnxruntime
 
+from quantize.files import scratch_folder
 from quantize.measurement.machine.cpu_measurement import KindPeakRates, PeakRates
 from quantize.measurement.machine.layer_shapes import KINDS, ConvShape, GemmShape, LayerKind, Shape
 from quantize.measurement.machine.probe import Arithmetic, Probe, Values, probe_graph
@@ -50,16 +50,16 @@ def probe_times(
     """
     graphs = [probe_graph(probe) for probe in probes]
     files = [(graph.SerializeToString(), data) for graph, data in graphs]
-    with tempfile.TemporaryDirectory(prefix="quantize-machine-") as folder:
+    with scratch_folder("machine") as folder:
         if threads > 1:
             times: list[list[int]] = [[] for _ in probes]
             for _ in _rounds(max(_LEAST_ROUNDS, rounds // 2), max_seconds, clock):
                 for index, (graph, data) in enumerate(files):
-                    session = _open(graph, threads, Path(folder))
+                    session = _open(graph, threads, folder)
                     _run(session, data, _LONE_RUNS)
                     times[index] += _counted(_trace(session), probes[index], _LONE_RUNS, _LONE_WARMUP)
             return tuple(map(tuple, times))
-        sessions = [(_open(graph, threads, Path(folder)), data) for graph, data in files]
+        sessions = [(_open(graph, threads, folder), data) for graph, data in files]
         for _ in _rounds(rounds, max_seconds, clock):
             for session, data in sessions:
                 _run(session, data, _RUNS_A_TURN)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import statistics
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from quantize.errors import MeasurementError
+from quantize.files import scratch_folder
 from quantize.measurement.machine.model_load import load_and_run
 from quantize.measurement.timing.plan import Plan
 from quantize.processes.calls import call_in_child
@@ -98,16 +97,16 @@ def measure_resources(
     """
     loads: dict[str, list[Load]] = {name: [] for name in plan.models}
     total = repeats * len(plan.models)
-    with tempfile.TemporaryDirectory(prefix="quantize-resources-") as folder:
+    with scratch_folder("resources") as folder:
         for name, path in plan.models.items():
-            np.save(Path(folder) / f"{list(plan.models).index(name)}.npy", images[name])
+            np.save(folder / f"{list(plan.models).index(name)}.npy", images[name])
             path.read_bytes()  # into the system's cache, for all loads alike
         for done in range(total):
             name = list(plan.models)[done % len(plan.models)]
             progress("memory and load time", done, total)
             request = {
                 "model": str(plan.models[name].resolve()),
-                "image": str(Path(folder) / f"{done % len(plan.models)}.npy"),
+                "image": str(folder / f"{done % len(plan.models)}.npy"),
                 "runs": runs,
                 "threads": plan.threads,
                 "spinning": plan.spinning,

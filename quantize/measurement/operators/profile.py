@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +11,7 @@ import onnx
 from onnx import ModelProto
 from scipy import stats
 
+from quantize.files import scratch_folder
 from quantize.graph.cleaning import name_nodes
 from quantize.graph.shapes import Shape
 from quantize.graph.view import Graph
@@ -59,9 +58,9 @@ def profile(
     names = (plan.baseline, candidate)
     reference = read_model(plan.models[plan.baseline])
     name_nodes(reference.graph.node)
-    with tempfile.TemporaryDirectory(prefix="quantize-profile-") as folder:
-        traces = run_profiled(plan, inputs, names, runs, Path(folder), progress)
-        graphs = [onnx.load(optimized_path(Path(folder), index)) for index in range(len(names))]
+    with scratch_folder("profile") as folder:
+        traces = run_profiled(plan, inputs, names, runs, folder, progress)
+        graphs = [onnx.load(optimized_path(folder, index)) for index in range(len(names))]
     counts = multiply_adds(reference, traces[0].nodes, find_origins(reference, traces[0].nodes))
     saved = read_model(plan.models[candidate])
     models = [

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from quantize.data.cache_folder import user_cache
+from quantize.cache_folder import user_cache
 from quantize.errors import ConfigError, DataError, ModelError
 from quantize.files import replaced
 from quantize.models.artifact import ModelArtifact, save_model

