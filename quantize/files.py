@@ -114,6 +114,8 @@ def append_bytes(path: Path, content: bytes, *, begin: bool = False) -> None:
             except OSError:
                 with suppress(OSError):
                     stream.truncate(before)
+                    if begin and before == 0:
+                        path.unlink()
                 raise
         if begin:
             with suppress(OSError):

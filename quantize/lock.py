@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
@@ -20,12 +20,15 @@ _LOCK, _HOLDER = "run.lock", "run.holder.json"
 
 
 @contextmanager
-def run_lock(folder: Path, *, patience: float = 1.0) -> Iterator[None]:
+def run_lock(folder: Path, *, patience: float = 1.0) -> Iterator[Callable[[], None]]:
     """Hold a run's folder for this process until the block ends; the lock goes with the process, however it ends.
 
     Args:
         folder: Where the lock lies; it is made where it is missing.
         patience: Seconds to wait for a process that is about to end.
+
+    Yields:
+        What raises ``RunError`` if the folder has gone away or been replaced since.
 
     Raises:
         RunError: Another run holds it, and the error tells which; or the folder went away while the block was at work.
@@ -43,14 +46,18 @@ def run_lock(folder: Path, *, patience: float = 1.0) -> Iterator[None]:
         since = datetime.now(timezone.utc).isoformat(timespec="seconds")
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
         write_text(folder / _HOLDER, json.dumps(holder) + "\n")
+
+        def still_held() -> None:
+            if _identity(folder) != place:
+                raise _gone(folder)
+
         try:
-            yield
+            yield still_held
         except Exception as error:
             if _identity(folder) != place:
                 raise _gone(folder) from error
             raise
-        if _identity(folder) != place:
-            raise _gone(folder)
+        still_held()
     finally:
         if _identity(folder) == place:  # else it is another run's
             with suppress(OSError):

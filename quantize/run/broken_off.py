@@ -38,7 +38,7 @@ def told_how_to_go_on(folder: RunFolder) -> Iterator[None]:
 
 
 def _tell(folder: RunFolder) -> None:
-    if folder.journal.is_file():
+    if folder.journal.is_file() and folder.journal.stat().st_size:
         _LOG.info(
             "what was finished is kept; this goes on with it: quantize tune --resume %s", shlex.quote(str(folder.path))
         )

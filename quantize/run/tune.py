@@ -77,7 +77,7 @@ def tune(request: TuneRequest, *, progress: Progress = silent, all_images: Evalu
     )
     folder = inputs.folder
     check_space(asked, inputs)
-    with run_lock(folder.work), told_how_to_go_on(folder):
+    with run_lock(folder.work) as still_held, told_how_to_go_on(folder):
         # Another run may have ended in the same place since it was looked at.
         refuse_to_write_over(folder, asked.model, overwrite=asked.overwrite or asked.resume)
         prepared = replace(prepare_run(asked, inputs, stages, outlook, outlook=outlook), all_images=all_images)
@@ -85,10 +85,12 @@ def tune(request: TuneRequest, *, progress: Progress = silent, all_images: Evalu
         times = _recorded_times(prepared)
         context = _judged(prepared, times)
         report, latencies = _searched(context, times)
+        still_held()
         report = stamp_all(report, folder)
         context.ratios.added_to(latencies).save(folder.latency_table)
         if asked.remove_crops:
             remove_crops(folder.work / "crops")
+        still_held()
         _write(report, folder)
     return _result(folder.path, report)
 

@@ -1,0 +1,138 @@
+"""Break small runs off in every way there is, and write the table of what came of it.
+
+    python benchmarks/break_runs.py [--engines native ort] [--random 200] [--kills 200] [--page docs/faults.md]
+
+Calls of the system are refused by a library that is compiled with ``cc`` and loaded into every process of a run: each
+place that opens, writes, syncs or renames at its first and its last call, and calls drawn at random; then runs are
+killed at random moments. Each run that was broken off is gone on with, and must end with the recipe, the graphs and
+the accuracy of an unbroken run, with every finished step kept. Exits with 1 if anything else came of any fault.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import itertools
+import os
+import pkgutil
+import random
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from faults.experiments import Table, at_random, at_sites, broken, kills, sites_of
+from faults.page import page
+from faults.places import place_experiments
+from faults.processes import Done, Experiment, drive, preloaded
+from faults.workload import MEMORY, Workload, make_inputs, outcome
+
+_SEED = 15
+_WITHOUT = ("quantize.engines.inc.worker", "quantize.pytest_plugin", "quantize.__main__")
+
+
+def main() -> int:
+    """Return 1 if a fault came to what it must not come to."""
+    given = _arguments()
+    sys.path.append(str(Path(__file__).parents[1]))  # the small classifier is that of the tests
+    if not preloaded():
+        print("a C compiler (cc) is needed")
+        return 2
+    _import_everything()
+    folder = given.folder.absolute()
+    shutil.rmtree(folder, ignore_errors=True)
+    make_inputs(folder / "inputs")
+    table = Table()
+    for engine in given.engines:
+        drive(_experiments(table, folder / engine, given), given.at_once)
+        if given.page is not None:
+            given.page.write_text(page(table, given.engines, given.random, given.kills), encoding="utf-8")
+    text = page(table, given.engines, given.random, given.kills)
+    print(text)
+    return 1 if table.wrong else 0
+
+
+def _experiments(table: Table, folder: Path, given: argparse.Namespace) -> Iterator[Experiment]:
+    """Yield every experiment on one engine, whose runs lie in a folder of its name."""
+    work, unbroken, calls = _unbroken(folder.parent, folder.name)
+    expected = outcome(folder / "unbroken" / "run")
+    assert expected is not None
+    sites = sites_of(folder / "unbroken" / "calls.txt", folder / "unbroken")
+    share, draw, numbers = len(given.engines), random.Random(_SEED), itertools.count(1)
+    print(f"{folder.name}: {unbroken.seconds:.1f} s, {calls:,} calls at {len(sites)} places", flush=True)
+
+    def place() -> Path:
+        return folder / f"broken-{next(numbers)}"
+
+    if given.places:
+        yield from place_experiments(table, work, place, expected)
+    for name, how, codes in kills(draw, unbroken.seconds, given.kills // share):
+        yield broken(table, f"{name} at a random moment", work, place(), expected, codes=codes, **how)
+    for refusal in at_random(draw, calls, given.random // share):
+        row = "calls at random refused, from there on" if refusal.stays else "a call at random refused"
+        yield broken(table, row, work, place(), expected, refusal=refusal)
+    for function, refusal in at_sites(sites):
+        memory = {MEMORY: "1"} if "resources" in str(refusal.pattern) else {}
+        fault = f"{function} refused, each place"
+        yield broken(table, fault, work, place(), expected, refusal=refusal, environment=memory)
+
+
+def _unbroken(folder: Path, engine: str) -> tuple[Workload, Done, int]:
+    """Return the run that nothing breaks, how it ended, and how many calls it made."""
+    ended: list[Done] = []
+    unbroken = folder / engine / "unbroken"
+
+    def runs() -> Experiment:
+        work = Workload(folder / "inputs", engine)
+        measured = folder / engine / "measured"
+        environment = {**work.environment(measured), "QUANTIZE_CACHE": str(folder / "inputs" / "cache")}
+        ended.append((yield replace(work.command(measured), environment=environment)))
+        shutil.copy(measured / "run" / "latency_table.json", folder / f"{engine}.json")
+        recorded = Workload(folder / "inputs", engine, folder / f"{engine}.json")
+        command = recorded.command(unbroken, log=unbroken / "calls.txt")
+        ended.append((yield replace(command, environment={**command.environment, MEMORY: "1"})))
+        # How long one takes without it.
+        again = folder / engine / "again"
+        ended.append((yield recorded.command(again)))
+
+    drive([runs()], 1)
+    for done in ended:
+        if done.code not in (0, 1, 3):
+            raise SystemExit(f"the unbroken run ended with {done.code}:\n{done.errors}")
+    calls = len((unbroken / "calls.txt").read_text(errors="replace").splitlines())
+    done = ended[-1]
+    return Workload(folder / "inputs", engine, folder / f"{engine}.json", unbroken, done.seconds), done, calls
+
+
+def _import_everything() -> None:
+    """Import the package before anything is forked, and measure memory only where that is asked for: it takes long."""
+    import quantize
+    from quantize.measurement.machine.resources import Resources, measure_resources
+    from quantize.run import measuring
+
+    for module in pkgutil.walk_packages(quantize.__path__, "quantize."):
+        if module.name not in _WITHOUT:
+            importlib.import_module(module.name)
+
+    def where_asked(*given: Any, **named: Any) -> tuple[Resources, ...]:
+        return measure_resources(*given, **named, repeats=1) if os.environ.get(MEMORY) else ()
+
+    vars(measuring)["measure_resources"] = where_asked
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=Path("runs/faults"))
+    parser.add_argument("--engines", nargs="+", default=["native", "ort"])
+    parser.add_argument("--random", type=int, default=200)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--at_once", type=int, default=2)
+    parser.add_argument("--no_places", dest="places", action="store_false")
+    parser.add_argument("--page", type=Path)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""What refuses calls of the system in `benchmarks/break_runs.py`, and how it judges what came of it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from faults.experiments import Table, at_sites, sites_of
+from faults.page import page
+
+_SOURCE = Path(__file__).parents[2] / "benchmarks" / "faults" / "refuse_calls.c"
+_WRITE = """
+import os, sys
+with open(sys.argv[1] + "/a", "w") as stream:
+    stream.write("x")
+    stream.flush()
+    os.fsync(stream)
+os.rename(stream.name, sys.argv[1] + "/b")
+"""
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the library that refuses calls."""
+    if shutil.which("cc") is None or sys.platform != "linux":
+        pytest.skip("no C compiler")
+    path = tmp_path_factory.mktemp("library") / "refuse_calls.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(path), str(_SOURCE), "-ldl"], check=True)
+    return path
+
+
+def written(folder: Path, library: Path, **refused: str) -> subprocess.CompletedProcess[str]:
+    """Run a small program that opens, writes, syncs and renames, some of which is refused."""
+    (folder / "out").mkdir(exist_ok=True)
+    (folder / "count").write_bytes(bytes(8))
+    (folder / "calls.txt").write_bytes(b"")
+    environment = {
+        **os.environ,
+        "LD_PRELOAD": str(library),
+        "FAULTS_WATCH": str(folder / "out"),
+        "FAULTS_COUNT": str(folder / "count"),
+        "FAULTS_LOG": str(folder / "calls.txt"),
+        **{f"FAULTS_{name.upper()}": value for name, value in refused.items()},
+    }
+    command = [sys.executable, "-c", _WRITE, str(folder / "out")]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_every_call_that_writes_is_seen_and_the_one_that_is_named_is_refused(tmp_path: Path, library: Path) -> None:
+    assert written(tmp_path, library).returncode == 0
+    sites = sites_of(tmp_path / "calls.txt", tmp_path)
+    assert [site.function for site in sites] == ["open", "write", "sync", "rename"]
+    for row, refusal in at_sites(sites):
+        assert refusal.function is not None
+        assert refusal.pattern is not None
+        done = written(
+            tmp_path, library, at="0", errno=str(refusal.error), function=refusal.function, pattern=refusal.pattern
+        )
+        assert os.strerror(errno.EIO if row == "sync" else errno.ENOSPC) in done.stderr
+
+
+def test_the_page_counts_outcomes_and_does_not_hide_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table()
+    for came_to in ("a clear error", "a clear error", "the result of an unbroken run"):
+        table.add("a disk that is full", came_to)
+    assert "| a disk that is full | 3 | 2 a clear error; 1 the result of an unbroken run |" in page(
+        table, ["ort"], 1, 1
+    )
+    assert "3 faults; all came to what they should" in page(table, ["ort"], 1, 1)
+    table.add("a disk that is full", "WRONG: exit code 70", "where")
+    assert "4 faults; 1 came to something else" in page(table, ["ort"], 1, 1)
+    assert "WRONG: exit code 70: where" in capsys.readouterr().out
