@@ -70,8 +70,7 @@ def test_a_place_that_cannot_be_written_is_no_bug(tmp_path: Path) -> None:
     name = "n" * 300
     done = _run("write", str(tmp_path / name))
     assert done.returncode == 2
-    assert done.stderr.startswith(f"error: {quoted(tmp_path / name)}: File name too long
-")
+    assert done.stderr.startswith(f"error: {quoted(tmp_path / name)}: File name too long\n")
 
 
 def test_the_exit_code_of_a_command_is_the_process_s() -> None:
