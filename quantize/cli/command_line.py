@@ -28,8 +28,14 @@ Context = Any
 class Command(TyperCommand):
     """A command whose words are checked in this package's terms before they are parsed."""
 
+    def get_params(self, ctx: Context) -> list[Any]:
+        """Return the parameters, such that the help shows no types of Python's."""
+        return [_without_type(parameter) for parameter in super().get_params(ctx)]
+
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Parse the words behind the command's name."""
+        if ctx.resilient_parsing:  # a shell completes words that are not all there yet
+            return list(super().parse_args(ctx, [_spelled(word) for word in args]))
         return list(super().parse_args(ctx, Words(self, ctx.command_path).normalized(args)))
 
 
@@ -42,9 +48,13 @@ class Commands(TyperGroup):
 
     functions: ClassVar[Mapping[str, Callable[..., ExitCode] | Commands]] = {}
 
+    def get_params(self, ctx: Context) -> list[Any]:
+        """Return the flags, such that the help shows no types of Python's."""
+        return [_without_type(parameter) for parameter in super().get_params(ctx)]
+
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Parse the words before a command's name: only flags of the group."""
-        if args and args[0].startswith("-"):
+        if args and args[0].startswith("-") and not ctx.resilient_parsing:
             args = Words(self, ctx.command_path).normalized(args)
         return list(super().parse_args(ctx, args))
 
@@ -64,6 +74,8 @@ class Commands(TyperGroup):
             ConfigError: There is none of this name.
         """
         name, *rest = args
+        if name not in self.functions and ctx.resilient_parsing:
+            return None, None, rest
         if name not in self.functions:
             from quantize.config.nearest import nearest, one_of
 
@@ -79,6 +91,15 @@ class Commands(TyperGroup):
         """Return the command of a name, with all its flags."""
         command = self.functions[name]
         return command if isinstance(command, Commands) else _built(name, command)
+
+
+def _without_type(parameter: Any) -> Any:
+    """Return an argument, or a flag that takes nothing, with no word for its type in the help."""
+    if parameter.param_type_name == "argument":
+        parameter.display_type_rich = lambda ctx: None  # noqa: ARG005 - Typer's signature
+    elif parameter.is_flag:
+        parameter.metavar = " "
+    return parameter
 
 
 @cache

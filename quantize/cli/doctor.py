@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def doctor(
     *,
     overrides: Mapping[str, object],
-    model: Annotated[Place, Argument("The fp32 model.", "MODEL", FILES)],
+    model: Annotated[Place, Argument("The fp32 model.", "MODEL")],
     config: Annotated[Place | None, Option("Settings in YAML; flags win over them.", "FILE", FILES)] = None,
     images: Annotated[Count, Option("How many to try.", panel=RUN)] = 300,
     json: Annotated[bool, Option("Print JSON.", panel=RUN)] = False,

@@ -62,7 +62,7 @@ app = typer.Typer(
     name="quantize",
     cls=_Quantize,
     help="Quantize ONNX image classifiers to int8 for onnxruntime on CPU: tune, measure, compare.",
-    add_completion=False,
+    add_completion=True,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["--help"]},
 )
@@ -140,7 +140,9 @@ def parse(arguments: Sequence[str]) -> Callable[[], ExitCode]:
     except Exception as error:
         # Typer's usage errors have another class, and another home, in each of its versions.
         if hasattr(error, "format_message") and getattr(error, "exit_code", None) == ExitCode.USER:
-            raise ConfigError(error.format_message(), advice="see `quantize --help`") from error
+            place = getattr(error, "ctx", None)
+            called = "quantize" if place is None else place.command_path
+            raise ConfigError(error.format_message(), advice=f"see `{called} --help`") from error
         raise
     return parsed if callable(parsed) else lambda: ExitCode(parsed or 0)
 

@@ -95,7 +95,7 @@ def parsed_command(command: Callable[..., ExitCode]) -> Callable[..., Callable[[
     parameters = list(_own_parameters(command))
     if chosen is not None:
         parameters = [*parameters, *map(_setting_parameter, chosen)]
-        parameters.sort(key=lambda parameter: _ORDER.index(parameter.annotation.__metadata__[0].rich_help_panel))
+        parameters.sort(key=_place_in_help)
 
     def parsed(**values: Any) -> Callable[[], ExitCode]:
         if chosen is not None:
@@ -105,6 +105,11 @@ def parsed_command(command: Callable[..., ExitCode]) -> Callable[..., Callable[[
     parsed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     parsed.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return parsed
+
+
+def _place_in_help(parameter: inspect.Parameter) -> int:
+    panel = parameter.annotation.__metadata__[0].rich_help_panel
+    return -1 if panel is None else _ORDER.index(panel)  # arguments come first
 
 
 def _own_parameters(command: Callable[..., ExitCode]) -> Iterator[inspect.Parameter]:
@@ -119,20 +124,22 @@ def _own_parameters(command: Callable[..., ExitCode]) -> Iterator[inspect.Parame
 
 
 def _parameter(parameter: inspect.Parameter, kind: Any, stated: Option | Argument) -> inspect.Parameter:
-    from quantize.config.schema import expected_of
+    from quantize.config.schema import choices_of, expected_of
 
     many = get_origin(kind) is list
     default = parameter.default if stated.default is None else stated.default
     where = stated.metavar if isinstance(stated, Argument) else f"--{parameter.name}"
     text = stated.help
-    if isinstance(default, int) and not isinstance(default, bool):
+    if isinstance(default, int | str) and not isinstance(default, bool):
         text = f"{text} (default: {default})"
     details: dict[str, Any] = {
         "help": text,
         "rich_help_panel": stated.panel,
-        "show_default": isinstance(default, str),
+        "show_default": False,
         "metavar": " " if kind is bool else stated.metavar or expected_of(kind).metavar,
     }
+    if choices := choices_of(kind):
+        details["autocompletion"] = _completion(choices)
     if kind is not bool:
         details["parser"] = _parser(where.removesuffix("..."), get_args(kind)[0] if many else kind)
     info: Any = typer.Argument(**details) if isinstance(stated, Argument) else typer.Option(where, **details)
@@ -177,11 +184,21 @@ def _setting_parameter(setting: Setting) -> inspect.Parameter:
         metavar=setting.expected.metavar,
         help=_setting_help(setting),
         show_default=False,
+        autocompletion=_completion(setting.choices) if setting.choices else None,
         rich_help_panel=_PANELS.get(block, _PANELS["model"]),
     )
     return inspect.Parameter(
         _setting_name(setting), inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, option]
     )
+
+
+def _completion(choices: tuple[str, ...]) -> Callable[[str], list[str]]:
+    """Return what completes the value of a flag in a shell."""
+
+    def starting(incomplete: str) -> list[str]:
+        return [choice for choice in choices if choice.startswith(incomplete)]
+
+    return starting
 
 
 def _setting_name(setting: Setting) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
-from quantize.cli.options import FILES, RUN, Argument, Option, takes_settings
+from quantize.cli.options import RUN, Argument, Option, takes_settings
 from quantize.cli.terminal import print_json, print_result
 from quantize.errors import ExitCode
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def predict(
     *,
     overrides: Mapping[str, object],
-    model: Annotated[Place, Argument("The model, fp32 or quantized.", "MODEL", FILES)],
+    model: Annotated[Place, Argument("The model, fp32 or quantized.", "MODEL")],
     images: Annotated[
-        list[str], Argument("Image files, folders of images, or - for one from standard input.", "IMAGE", FILES)
+        list[str], Argument("Image files, folders of images, or - for one from standard input.", "IMAGE")
     ],
     compare: Annotated[Place | None, Option("A model to compare with, on the same images.", "FP32", RUN)] = None,
     top: Annotated[Count, Option("Answers an image.", panel=RUN)] = 5,

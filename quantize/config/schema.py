@@ -27,6 +27,7 @@ class Setting:
         description: What it decides, for help texts.
         expected: What it takes.
         default: What it is when it is not given, as files have it; None if nothing is.
+        choices: The values that it is limited to; empty if it takes others.
     """
 
     key: str
@@ -34,6 +35,7 @@ class Setting:
     description: str
     expected: Expected
     default: object
+    choices: tuple[str, ...] = ()
 
     @property
     def path(self) -> KeyPath:
@@ -135,7 +137,8 @@ def _settings_of(block: type[Block], path: tuple[str, ...]) -> Iterator[Setting]
         elif not flags or flags[0].name is not None:
             flag = flags[0].name if flags and flags[0].name else name
             default = info.get_default(call_default_factory=True)
-            yield Setting(".".join(here), flag, info.description or "", expected_at(here), default)
+            choices = choices_of(info.annotation)
+            yield Setting(".".join(here), flag, info.description or "", expected_at(here), default, choices)
 
 
 def _paths_of(block: type[Block], path: KeyPath) -> Iterator[KeyPath]:

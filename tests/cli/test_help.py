@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import pytest
@@ -26,6 +27,17 @@ def test_help_fits_eighty_columns(words: list[str], capsys: pytest.CaptureFixtur
     assert max(map(len, out.splitlines())) <= 80
     assert "…" not in out
     assert err == ""
+
+
+@pytest.mark.parametrize("words", [["--help"], *([name, "--help"] for name in COMMANDS)])
+def test_help_names_no_types_of_python_and_no_panel_twice(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    main(words)
+    out = capsys.readouterr().out
+    assert not re.search(r"<\w+>", out)
+    assert "[default:" not in out
+    panels = re.findall(r"^[╭+][─-]+ ([A-Za-z ]+) [─-]", out, re.M)
+    assert panels
+    assert len(panels) == len(set(panels))
 
 
 def test_every_setting_has_a_flag_of_tune_and_shows_its_default(capsys: pytest.CaptureFixture[str]) -> None:
