@@ -37,9 +37,9 @@ from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog.catalog import Catalog, CatalogEntry, load_catalog
 from quantize.models.download.fetch import fetch
 from quantize.models.session import open_session
+from quantize.public.result import TuneResult
 from quantize.report.wording import percent, times
 from quantize.rewrites import REWRITES
-from quantize.run.request import TuneResult
 
 _COLUMNS = (
     "model",

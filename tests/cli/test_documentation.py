@@ -18,7 +18,7 @@ _PAGES = ("README.md", *sorted(str(page.relative_to(_ROOT)) for page in _DOCS.rg
 
 
 def _commands() -> Iterator[tuple[str, str]]:
-    """Yield (file, command line) for each line of code that begins with `quantize`; what stands for a word is put in."""
+    """Yield (file, command line) for each line of code that begins with `quantize`."""
     for page in _PAGES:
         text = (_ROOT / page).read_text(encoding="utf-8")
         fenced = [line for block in re.findall(r"```\w*\n(.*?)```", text, re.S) for line in _whole_lines(block)]
