@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
+from quantize.cache_folder import user_cache
 from quantize.config.quantization import QuantizationBlock
 from quantize.config.run_config import RunConfig
 from quantize.data.batches import Batch
-from quantize.data.cache_folder import user_cache
 from quantize.data.containers.registry import open_images
 from quantize.data.crops.crops import crop_images
 from quantize.data.image_set import ImageSet

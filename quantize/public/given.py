@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from quantize.data.cache_folder import user_cache
+from quantize.cache_folder import user_cache
 from quantize.errors import DataError, ModelError
 
 if TYPE_CHECKING:
