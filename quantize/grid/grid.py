@@ -117,11 +117,13 @@ class Grid:
 GridOf = Callable[[float, float], Grid]
 """Returns the grid that covers a range, from its lower to its upper end: it fixes the integers and the symmetry."""
 
+_TINY = np.finfo(np.float32).tiny
+
 
 def usable_scale(scale: npt.ArrayLike) -> npt.NDArray[np.float32]:
     """Return scales as float32, 1 where a tensor or channel is constantly zero."""
     rounded = np.asarray(scale, np.float32)
-    return np.where(rounded > np.finfo(np.float32).tiny, rounded, np.float32(1.0)).astype(np.float32)
+    return np.where(rounded > _TINY, rounded, np.float32(1.0)).astype(np.float32)
 
 
 def squared_error(histogram: Histogram, grid: Grid) -> float:

@@ -9,7 +9,7 @@ merging is the addition of integers, exactly associative and commutative, whatev
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -91,6 +91,10 @@ class Histogram:
 
     def edges(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Return float64 (B,) lower and upper edges of the bins; both are 0 for the bin of zero."""
+        return self._edges
+
+    @cached_property
+    def _edges(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         magnitude = np.abs(self.bins)
         near, far = lower_edge(magnitude), np.where(magnitude == 0, 0.0, lower_edge(magnitude + 1))
         negative = self.bins < 0

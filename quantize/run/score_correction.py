@@ -18,6 +18,7 @@ from quantize.formats import canonical, to_qdq, to_qlinear
 from quantize.graph.nodes import LINEAR, default_opset
 from quantize.models.artifact import ModelArtifact, ModelContract
 from quantize.models.input_form import in_form
+from quantize.processes.pool import available_cpus
 from quantize.rewrites import Rewritten
 
 CORRECTION = "scores"
@@ -56,7 +57,7 @@ def with_corrected_scores(
         """Yield the images batch by batch: all of them, as floats, are too many to be held."""
         return (in_form(fp32.contract, batch.images) for batch in calibration)
 
-    reference, own = logits(fp32.proto(), images()), logits(model, images())
+    reference, own = (logits(proto, images(), available_cpus()) for proto in (fp32.proto(), model))
     if good_enough is not None and not _pays(reference, own, fp32.contract):
         return None
     corrected = corrected_scores(model, reference, own)

@@ -22,7 +22,7 @@ _SUFFIX = "_quantized"
 def most_sensitive_first(task: SearchTask, recipe: Recipe, candidate: ModelProto) -> list[list[str]]:
     """Return the nodes of each layer that a recipe quantizes, the layer that moves the scores most first.
 
-    A layer's share is the mean KL from fp32's scores on calibration images with its weights alone on their grid, plus
+    A layer's share is the KL from fp32's scores on calibration images with its weights alone on their grid, plus
     that with its output alone on its grid, both as the quantizer chose them.
 
     Args:

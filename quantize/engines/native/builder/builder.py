@@ -51,7 +51,12 @@ class NativeBuilder:
     """Builds candidates into a folder, each named by its recipe's id."""
 
     def __init__(
-        self, folder: Path, moments: Moments | None = None, images: Callable[[], Sequence[Floats]] | None = None
+        self,
+        folder: Path,
+        moments: Moments | None = None,
+        images: Callable[[], Sequence[Floats]] | None = None,
+        *,
+        threads: int = 1,
     ) -> None:
         """Set up a builder.
 
@@ -61,8 +66,9 @@ class NativeBuilder:
                 with the correction ``rounding`` needs them.
             images: Returns batches of calibration images as the model takes them, some hundred in all; called when the
                 first recipe with the correction ``scores`` needs them.
+            threads: Batches of them that run at a time.
         """
-        self._folder, self._moments, self._images = folder, moments, images
+        self._folder, self._moments, self._images, self._threads = folder, moments, images, threads
         self._weights = WeightQuantizer(moments)
         self._ranges: Ranges = {}
         self._statistics: CalibrationStatistics | None = None
@@ -104,8 +110,9 @@ class NativeBuilder:
             return quantized
         if self._reference is None:
             self._score_images = self._images() if self._images is not None else ()
-            self._reference = logits(model, self._score_images)
-        return corrected_scores(quantized, self._reference, logits(quantized, self._score_images))
+            self._reference = logits(model, self._score_images, self._threads)
+        own = logits(quantized, self._score_images, self._threads)
+        return corrected_scores(quantized, self._reference, own)
 
     def quantized_weights(
         self, model: onnx.ModelProto, recipe: Recipe, statistics: CalibrationStatistics

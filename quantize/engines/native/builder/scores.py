@@ -13,6 +13,8 @@ Scientific American 236, 1977).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -94,17 +96,23 @@ def logits(model: onnx.ModelProto, images: Iterable[Floats], threads: int = 1) -
         model: The fp32 model or a candidate.
         images: float32 batches of any size, N images in all, as the model takes them; each is released once it has
             run, and how the images are cut into batches changes no bit of the result.
-        threads: Of the session.
+        threads: Micro-batches that run at a time.
     """
     tensor = logits_tensor(model)
     # What is corrected is what quantizing did, not what the CPU at hand saturates: the same model is made everywhere.
-    session = open_exact_session(with_outputs(model, [tensor]), threads=threads)
+    session = open_exact_session(with_outputs(model, [tensor]))
     given = session.get_inputs()[0]
     fixed = given.shape[0] if isinstance(given.shape[0], int) else None
-    parts = []
-    for part in _of_size(fixed or _MICRO_BATCH, images):
-        (values,) = session.run([tensor], {given.name: filled(part, fixed or 0)})
-        parts.append(values[: len(part)])
+
+    def run(part: Floats) -> Floats:
+        values: Floats = session.run([tensor], {given.name: filled(part, fixed or 0)})[0]
+        return values[: len(part)]
+
+    waiting = _of_size(fixed or _MICRO_BATCH, images)
+    parts: list[Floats] = []
+    with ThreadPoolExecutor(threads) as pool:
+        while together := list(islice(waiting, threads)):
+            parts += pool.map(run, together)
     return np.concatenate(parts)
 
 

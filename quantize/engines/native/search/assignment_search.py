@@ -113,13 +113,17 @@ class AssignmentSearch:
                     continue
                 graphs.add(artifact.graph_sha256)
                 measured += 1
-                nearer = self._is_nearer(costs, moved, changed, recipe)
-                to_beat = fastest.speedup / AS_FAST if nearer else fastest.speedup * FASTER
+                may_be_nearer = costs.sensitivity(moved) < costs.sensitivity(frozenset(recipe.float_nodes))
+                to_beat = fastest.speedup / AS_FAST if may_be_nearer else fastest.speedup * FASTER
                 predicted = costs.time_ns(moved)
                 timed = self._timer.latency(
                     artifact, recipe=changed.id, baseline=fastest.trial.artifact, to_beat=to_beat
                 )
-                if timed.ratio <= to_beat:
+                is_fast = timed.ratio > to_beat
+                # Only as fast is not enough: it has to be nearer to fp32, which takes as long to tell as the time did.
+                if is_fast and may_be_nearer and timed.ratio <= fastest.speedup * FASTER:
+                    is_fast = self._comparisons.is_nearer(changed, recipe)
+                if not is_fast:
                     slower = CandidateRecord(changed.id, stage, predicted, timed.candidate_ns, timed.ratio)
                     self._candidates.timed.append(slower)
                     continue
@@ -146,11 +150,6 @@ class AssignmentSearch:
         for moved in sorted({*rungs, *fewer}, key=lambda ops: (costs.time_ns(ops), sorted(ops))):
             if costs.time_ns(moved) <= most and costs.sensitivity(moved) < sensitivity:
                 yield moved
-
-    def _is_nearer(self, costs: Costs, moved: frozenset[str], changed: Recipe, best: Recipe) -> bool:
-        """Return whether an assignment's candidate is closer to fp32; a more sensitive one is not compared."""
-        now = costs.sensitivity(frozenset(best.float_nodes))
-        return costs.sensitivity(moved) < now and self._comparisons.is_nearer(changed, best)
 
     def _of_rung(self, recipe: Recipe, rung: Rung) -> Recipe:
         return self._with_float(recipe, frozenset(rung.float_ops), frozenset(rung.uint8_ops))

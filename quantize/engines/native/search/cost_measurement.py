@@ -49,13 +49,13 @@ class CostMeasurement:
         self._builder, self._timer, self._candidates = builder, timer, candidates
         self._settings, self._journal, self._progress = settings, journal, progress
 
-    def sensitivity(self, recipe: Recipe, graph: OpGraph, *, weights_only: bool = False) -> Sensitivity:
+    def sensitivity(self, recipe: Recipe, graph: OpGraph, *, weights_of: frozenset[str] | None = None) -> Sensitivity:
         """Return what the quantization of every op alone does to the scores.
 
         Args:
             recipe: Of the all-int8 candidate.
             graph: The model.
-            weights_only: Leave out what quantized tensors do.
+            weights_of: Measure what the weights of these ops do, and nothing else; None: of all ops, and tensors too.
         """
 
         def compute() -> dict[str, Any]:
@@ -68,9 +68,10 @@ class CostMeasurement:
                 graph,
                 weights.changed(source.graph),
                 weights.added_biases,
-                {} if weights_only else grids,
+                grids if weights_of is None else {},
                 self._scorer,
                 fixed_batch=self._builder.model.contract.fixed_batch,
+                ops=weights_of,
                 progress=self._progress,
             )
             return {name: getattr(sensitivity, name) for name in ("weights", "tensors", "images")}
@@ -100,7 +101,7 @@ class CostMeasurement:
         if wide_times is None:
             return costs
         uint8 = latency_model(wide_times, graph).int8_ns
-        weights = self.sensitivity(wide, graph, weights_only=True).weights
+        weights = self.sensitivity(wide, graph, weights_of=narrow).weights
         return replace(
             costs,
             uint8_ns={name: uint8[name] for name in narrow},

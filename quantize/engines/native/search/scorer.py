@@ -20,7 +20,7 @@ from quantize.engines.native.search.search_journal import SearchJournal
 from quantize.engines.native.search.source_graph import Part, images_of
 from quantize.evaluation.fidelity import Fidelity, fidelity_of
 from quantize.evaluation.inference import by_class, scores_of
-from quantize.formats.exact import with_unsigned_weights
+from quantize.formats.exact import open_exact_session
 from quantize.models.artifact import ModelArtifact
 from quantize.models.session import NOT_RUN, open_session
 from quantize.provenance import fingerprint
@@ -52,9 +52,8 @@ class Scorer:
         self._contract = model.contract
         fixed = model.contract.fixed_batch or 1
         self._micro_batch = -(-_MICRO_BATCH // fixed) * fixed
-        proto = model.proto()
         self._kind = model.contract.scores
-        self.reference = self._scores(proto.SerializeToString())
+        self.reference = self._scores(self.open(model.proto().SerializeToString()))
 
     def open(self, content: bytes) -> onnxruntime.InferenceSession:
         """Return a session of a serialized model, to be run on one thread."""
@@ -73,7 +72,7 @@ class Scorer:
 
     def fidelity(self, candidate: onnx.ModelProto) -> Fidelity:
         """Return the fidelity of a candidate with the fp32 model's contract, computed without saturation."""
-        scores = self._scores(with_unsigned_weights(candidate).SerializeToString())
+        scores = self._scores(open_exact_session(candidate))
         return fidelity_of(self.reference, scores, self._kind, self._contract.task)
 
     def divergences(self, scores: npt.NDArray[np.float32], part: slice) -> list[float]:
@@ -83,8 +82,7 @@ class Scorer:
         ).divergences.tolist()
         return of_images
 
-    def _scores(self, content: bytes) -> npt.NDArray[np.float32]:
-        session = self.open(content)
+    def _scores(self, session: onnxruntime.InferenceSession) -> npt.NDArray[np.float32]:
         starts = range(0, len(self.images), self._micro_batch)
         parts = [self.images[start : start + self._micro_batch] for start in starts]
         return np.concatenate(self.map(lambda images: scores_of(session, self._contract, images), parts))

@@ -2,17 +2,19 @@
 
 The graph is passed through once. At every op the op alone runs with its quantized weights, then with its output rounded
 to its grid, and from there only what lies behind it runs, on tensors that the pass kept; so an op near the end costs
-next to nothing. Scores are compared by KL divergence from the fp32 model's.
+next to nothing. Scores are compared by KL divergence from the fp32 model's, of which the mean of the roots counts, as
+where recipes are compared: few images near a decision make most of the mean itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
 
+from quantize.engines.native.search.live_tensors import most_values
 from quantize.engines.native.search.op_graph import OpGraph
 from quantize.engines.native.search.scorer import Scorer
 from quantize.engines.native.search.single_op_pass import SingleOpPass
@@ -26,7 +28,7 @@ _CHUNK_BYTES = 300_000_000
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """Mean KL(fp32 || changed) in nats over the images.
+    """KL(fp32 || changed) in nats over the images: the square of its mean root.
 
     Attributes:
         weights: By op: with its weights and bias quantized and corrected, everything else in fp32.
@@ -48,6 +50,7 @@ def measure_sensitivity(
     scorer: Scorer,
     *,
     fixed_batch: int | None,
+    ops: Collection[str] | None = None,
     progress: Progress = silent,
 ) -> Sensitivity:
     """Return the sensitivity of every op's weights and of every tensor that an op computes.
@@ -61,12 +64,17 @@ def measure_sensitivity(
         grids: Grids by tensor.
         scorer: The images and the reference scores.
         fixed_batch: The batch size that the model insists on, or None.
+        ops: The ops whose weights are measured; None: all.
         progress: Called after every op.
     """
+    if ops is not None:
+        biases = {name: bias for name, bias in biases.items() if name in ops}
+        weights = {name: weights[name] for name in _constants_of(model, graph, ops, biases) if name in weights}
     divergences: dict[tuple[str, str], list[float]] = {}
     images = scorer.images
-    widest = max(graph.elements.values()) * 4 * 3
-    chunk = max(_MICRO_BATCH, min(len(images), _CHUNK_BYTES // widest))
+    bytes_of_image = 4 * max(most_values(model, graph), 1)
+    chunk = max(_MICRO_BATCH, min(len(images), _CHUNK_BYTES // bytes_of_image))
+    chunk = -(-len(images) // -(-len(images) // chunk))  # as many passes, each of as many images
     if fixed_batch is not None:
         chunk = max(chunk // fixed_batch, 1) * fixed_batch
     size, only_whole = fixed_batch or _MICRO_BATCH, fixed_batch is not None
@@ -75,9 +83,25 @@ def measure_sensitivity(
         single = SingleOpPass(model, graph, weights, biases, grids, scorer, part, size, only_whole=only_whole)
         for key, of_images in single.divergences(progress):
             divergences.setdefault(key, []).extend(of_images)
-    means = {key: float(np.mean(of_images)) for key, of_images in divergences.items()}
+    means = {key: mean_of_roots(of_images) for key, of_images in divergences.items()}
     return Sensitivity(
         weights={name: value for (kind, name), value in means.items() if kind == "weights"},
         tensors={name: value for (kind, name), value in means.items() if kind == "tensor"},
         images=len(images),
     )
+
+
+def mean_of_roots(divergences: Sequence[float]) -> float:
+    """Return the square of the mean of the images' roots, in nats; what rounding leaves below zero is zero."""
+    return float(np.sqrt(np.maximum(divergences, 0.0)).mean() ** 2)
+
+
+def _constants_of(
+    model: onnx.ModelProto, graph: OpGraph, ops: Collection[str], biases: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield the names of what ops take, and of the biases that they get."""
+    for op in graph.ops:
+        if op.name in ops:
+            yield from model.graph.node[op.nodes[0]].input
+            if op.name in biases:
+                yield biases[op.name]

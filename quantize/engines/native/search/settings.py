@@ -35,7 +35,7 @@ class SearchSettings(BaseModel):
     range_rules: tuple[str, ...] = ("percentile:99.999", "minmax", "mse", "entropy")
     corrections: tuple[str, ...] = ("equalization", "rounding", "bias", "weight_mse", "scores")
     choose_tensors: int = Field(default=2, ge=0)
-    sensitivity_images: int = Field(default=64, ge=1)
+    sensitivity_images: int = Field(default=32, ge=1)
     moment_images: int = Field(default=64, ge=1)
     rungs: int = Field(default=24, ge=1)
     variants: int = Field(default=3, ge=0)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import onnx
 import onnxruntime
 from onnx import helper
 
+from quantize.engines.native.search.live_tensors import last_uses
 from quantize.engines.native.search.op_graph import FusedOp, OpGraph
 from quantize.engines.native.search.scorer import Scorer
 from quantize.graph.nodes import reads
@@ -21,8 +23,23 @@ from quantize.progress import Progress
 
 Tensors = dict[str, list[npt.NDArray[Any]]]
 """By tensor: its values, micro-batch by micro-batch."""
+Changed = Callable[[int], npt.NDArray[Any]]
+"""Returns other values of a tensor for the micro-batch at a position."""
 Divergences = tuple[tuple[str, str], list[float]]
 """(``weights`` or ``tensor``, name) and the KL from fp32 of every image, in nats."""
+
+
+@dataclass(frozen=True)
+class Rest:
+    """The nodes behind one of a model, up to its scores.
+
+    Attributes:
+        session: Runs them.
+        inputs: The tensors that they take.
+    """
+
+    session: onnxruntime.InferenceSession
+    inputs: tuple[str, ...]
 
 
 class SingleOpPass:
@@ -58,19 +75,14 @@ class SingleOpPass:
         self._weights, self._biases = weights, biases
         self._scorer, self._part = scorer, part
         self._subgraphs = Subgraphs(model)
-        self._rest_index: int | None = None
-        self._rest_session: onnxruntime.InferenceSession | None = None
+        self._rest: tuple[int, Rest | None] | None = None
         images = scorer.images[part]
         self._count = len(images)
         least = micro_batch if only_whole else 0
         starts = range(0, len(images), micro_batch)
         self._live: Tensors = {graph.image: [filled(images[start : start + micro_batch], least) for start in starts]}
-        # What a node inside an op takes is needed when the op as a whole runs.
-        runs_at = {index: op.nodes[-1] for op in graph.ops for index in op.nodes}
-        self._last_use = {graph.scores: len(model.graph.node)}
-        for index, node in enumerate(model.graph.node):
-            for name in reads(node):
-                self._last_use[name] = max(self._last_use.get(name, 0), runs_at.get(index, index))
+        self._steps = range(len(starts))
+        self._last_use = last_uses(model, graph)
 
     def divergences(self, progress: Progress) -> Iterator[Divergences]:
         """Yield the divergences with the weights of each op, and with each tensor, quantized alone."""
@@ -112,35 +124,56 @@ class SingleOpPass:
             added = None if bias is None else (op.nodes[0], bias)
             own = changed if bias is None else [*changed, self._weights[bias]]
             session = self._scorer.open(self._subgraphs.extract(op.nodes, [op.output], own, added))
-            output = self._run(session, op.nodes, [op.output], before)[op.output]
+            inputs = self._subgraphs.inputs(op.nodes)
+
+            def output(step: int) -> npt.NDArray[Any]:
+                values: npt.NDArray[Any] = session.run([op.output], {name: before[name][step] for name in inputs})[0]
+                return values
+
             yield ("weights", op.name), self._divergences_with(last, op.output, output)
 
-    def _rounded(self, tensor: str) -> list[npt.NDArray[Any]]:
-        grid = self._grids[tensor]
-        return self._scorer.map(grid.placed, self._live[tensor])
+    def _rounded(self, tensor: str) -> Changed:
+        grid, live = self._grids[tensor], self._live[tensor]
+        return lambda step: grid.placed(live[step])
 
-    def _divergences_with(self, index: int, tensor: str, values: list[npt.NDArray[Any]]) -> list[float]:
-        """Return the divergences where a tensor has other values when the nodes behind ``index`` run."""
-        nodes = range(index + 1, len(self._model.graph.node))
-        live = self._live | {tensor: values}
-        output = self._graph.scores
-        if len(nodes) == 0:
-            scores = live[output]
-        else:
-            # An op's output and its weights are quantized one after the other, with the same graph behind them.
-            if self._rest_index != index:
-                self._rest_session = self._scorer.open(self._subgraphs.extract(nodes, [output]))
-                self._rest_index = index
-            scores = self._run(self._rest_session, nodes, [output], live)[output]
-        whole = np.concatenate([part.reshape(len(part), -1) for part in scores])
+    def _divergences_with(self, index: int, tensor: str, changed: Changed) -> list[float]:
+        """Return the divergences where a tensor has other values when the nodes behind ``index`` run.
+
+        Of those values no more are kept than of the micro-batches that run at a time.
+        """
+        live, output = self._live, self._graph.scores
+        rest = self._behind(index)
+
+        def scores(step: int) -> npt.NDArray[Any]:
+            values = changed(step)
+            if rest is None:
+                return values if tensor == output else live[output][step]
+            feed = {name: values if name == tensor else live[name][step] for name in rest.inputs}
+            of_step: npt.NDArray[Any] = rest.session.run([output], feed)[0]
+            return of_step
+
+        whole = np.concatenate([part.reshape(len(part), -1) for part in self._scorer.map(scores, self._steps)])
         return self._scorer.divergences(whole[: self._count], self._part)
+
+    def _behind(self, index: int) -> Rest | None:
+        """Return what runs behind a node; None behind the last one.
+
+        An op's output and its weights are quantized one after the other, with the same graph behind them.
+        """
+        if self._rest is None or self._rest[0] != index:
+            nodes = range(index + 1, len(self._model.graph.node))
+            rest = None
+            if len(nodes):
+                session = self._scorer.open(self._subgraphs.extract(nodes, [self._graph.scores]))
+                rest = Rest(session, self._subgraphs.inputs(nodes))
+            self._rest = index, rest
+        return self._rest[1]
 
     def _run(
         self, session: onnxruntime.InferenceSession, nodes: Sequence[int], outputs: Sequence[str], live: Tensors
     ) -> Tensors:
         inputs = self._subgraphs.inputs(nodes)
-        steps = len(live[inputs[0]]) if inputs else len(next(iter(live.values())))
-        feeds = [{name: live[name][step] for name in inputs} for step in range(steps)]
+        feeds = [{name: live[name][step] for name in inputs} for step in self._steps]
         results = self._scorer.map(lambda feed: session.run(list(outputs), feed), feeds)
         return {name: [values[at] for values in results] for at, name in enumerate(outputs)}
 

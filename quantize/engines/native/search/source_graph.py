@@ -114,7 +114,9 @@ class SourceGraph:
         """Return the builder for a part of the images."""
         if part not in self._builders:
             folder = self._folder / "candidates"
-            self._builders[part] = NativeBuilder(folder, partial(self.moments, part), partial(self._score_images, part))
+            self._builders[part] = NativeBuilder(
+                folder, partial(self.moments, part), partial(self._score_images, part), threads=self._threads
+            )
         return self._builders[part]
 
     def build(self, model: ModelArtifact, recipe: Recipe) -> ModelArtifact:

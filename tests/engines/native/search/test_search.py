@@ -59,7 +59,7 @@ def test_every_op_has_a_sensitivity_of_its_weights_and_its_output(search_in, tmp
     assert set(result.sensitivity.weights) == {"stem", "left", "right", "last"}
     assert set(result.sensitivity.tensors) >= {"x", "r0", "r1", "r2", "r3"}
     assert "pooled" not in result.sensitivity.tensors
-    assert result.sensitivity.images == 40
+    assert result.sensitivity.images == 32
     assert all(value > 0 for value in result.sensitivity.weights.values())
 
 

@@ -9,7 +9,7 @@ from quantize.calibration.collect import collect
 from quantize.engines.native.builder.builder import NativeBuilder, op_types_of
 from quantize.engines.native.search.op_graph import op_graph
 from quantize.engines.native.search.scorer import Scorer
-from quantize.engines.native.search.sensitivity import measure_sensitivity
+from quantize.engines.native.search.sensitivity import mean_of_roots, measure_sensitivity
 from quantize.grid.grid import Grid
 from quantize.recipe import Recipe
 
@@ -67,14 +67,14 @@ def with_rounded(proto, tensor, grid: Grid):
 def test_the_pass_finds_what_the_whole_model_with_one_layers_weights_changed_shows(measured, model):
     sensitivity, weights, _, scorer, _ = measured
     for unit in ("stem", "left", "right", "last"):
-        expected = scorer.fidelity(with_weights(model.proto(), weights, unit)).mean_kl
+        expected = mean_of_roots(scorer.fidelity(with_weights(model.proto(), weights, unit)).divergences)
         assert sensitivity.weights[unit] == pytest.approx(expected, rel=0.02, abs=1e-9)
 
 
 def test_the_pass_finds_what_the_whole_model_with_one_tensor_rounded_shows(measured, model):
     sensitivity, _, grids, scorer, _ = measured
     for tensor in ("x", "r0", "r1", "r3"):
-        expected = scorer.fidelity(with_rounded(model.proto(), tensor, grids[tensor])).mean_kl
+        expected = mean_of_roots(scorer.fidelity(with_rounded(model.proto(), tensor, grids[tensor])).divergences)
         assert sensitivity.tensors[tensor] == pytest.approx(expected, rel=0.02, abs=1e-9)
 
 
@@ -83,9 +83,32 @@ def test_the_sum_is_near_what_the_candidate_with_everything_quantized_loses(meas
     summed = sum(sensitivity.weights.values()) + sum(
         value for name, value in sensitivity.tensors.items() if name != "gap"
     )
-    assert summed == pytest.approx(scorer.fidelity(candidate).mean_kl, rel=0.6)
+    assert summed == pytest.approx(mean_of_roots(scorer.fidelity(candidate).divergences), rel=0.6)
 
 
 def test_the_number_of_images_is_bounded(measured):
     sensitivity, *_ = measured
     assert sensitivity.images == 24
+
+
+def again(measured, model, **settings):
+    _, weights, grids, scorer, _ = measured
+    proto = model.proto()
+    graph = op_graph(proto, op_types_of(RECIPE))
+    changed = weights.changed(proto)
+    return measure_sensitivity(proto, graph, changed, weights.added_biases, grids, scorer, fixed_batch=None, **settings)
+
+
+def test_the_weights_of_some_ops_can_be_measured_alone(measured, model):
+    whole = measured[0].weights
+    assert again(measured, model, ops={"left", "last"}).weights == {name: whole[name] for name in ("left", "last")}
+
+
+def test_images_in_several_passes_give_the_same(measured, model, monkeypatch):
+    monkeypatch.setattr("quantize.engines.native.search.sensitivity._CHUNK_BYTES", 1)
+    assert again(measured, model) == measured[0]
+
+
+def test_an_image_near_a_decision_counts_less_than_in_a_mean():
+    assert mean_of_roots([0.01, 0.01, 0.01, 1.0]) == pytest.approx(((3 * 0.1 + 1.0) / 4) ** 2)
+    assert mean_of_roots([-1e-9, 0.0]) == 0.0
