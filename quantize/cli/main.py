@@ -20,6 +20,7 @@ from quantize.cli.package import package
 from quantize.cli.predict import predict
 from quantize.cli.report import report, schema
 from quantize.cli.signals import Terminated, interrupt_on_termination
+from quantize.cli.sweep import sweep
 from quantize.cli.terminal import (
     forget,
     log_to_terminal,
@@ -36,6 +37,7 @@ from quantize.quoting import is_text
 
 COMMANDS: dict[str, Callable[..., ExitCode] | Commands] = {
     "tune": tune,
+    "sweep": sweep,
     "benchmark": benchmark,
     "report": report,
     "check": check,

@@ -33,18 +33,28 @@ def report(
 
 def schema(
     kind: Annotated[
-        Literal["report", "benchmark", "baseline", "check", "machine"] | None,
-        Argument("report, benchmark, baseline, check or machine. (default: report)", "KIND"),
+        Literal["report", "benchmark", "baseline", "check", "machine", "sweep", "sweep-settings"] | None,
+        Argument("report, benchmark, baseline, check, machine, sweep or sweep-settings. (default: report)", "KIND"),
     ] = None,
 ) -> ExitCode:
-    """Print the JSON Schema of a report, benchmark, baseline, check or machine."""
+    """Print the JSON Schema of a report, benchmark, baseline, check, machine or sweep, or of a sweep's settings."""
     from pydantic import BaseModel
 
     from quantize.commands.machine import MachineReport
     from quantize.gate.baseline import Baseline
     from quantize.gate.result import GateResult
     from quantize.report.storage import SCHEMAS, json_schema
+    from quantize.sweep.config import SweepConfig
+    from quantize.sweep.report import SweepReport
 
-    others: dict[str, type[BaseModel]] = {"baseline": Baseline, "check": GateResult, "machine": MachineReport}
+    if kind == "sweep-settings":
+        print_json(json_schema(SweepConfig, mode="validation"))
+        return ExitCode.DONE
+    others: dict[str, type[BaseModel]] = {
+        "baseline": Baseline,
+        "check": GateResult,
+        "machine": MachineReport,
+        "sweep": SweepReport,
+    }
     print_json(json_schema({**SCHEMAS, **others}[kind or "report"]))
     return ExitCode.DONE

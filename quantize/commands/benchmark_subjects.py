@@ -29,7 +29,8 @@ class BenchmarkRequest:
 
     Attributes:
         config: All settings, resolved.
-        input_model: The model to measure; None: the models of the newest run under ``runs_dir``.
+        input_model: The model to measure; None: the models of a run.
+        run: That run's folder; None: the newest under ``runs_dir``.
         baseline_model: The fp32 model that it is compared with, in the same process.
         mode: What to measure.
         output_dir: Where ``benchmark.json`` and ``benchmark.txt`` go; None: nowhere.
@@ -43,6 +44,7 @@ class BenchmarkRequest:
 
     config: RunConfig
     input_model: Path | None = None
+    run: Path | None = None
     baseline_model: Path | None = None
     mode: Literal["accuracy", "performance", "both"] = "both"
     output_dir: Path | None = None
@@ -106,7 +108,7 @@ def subjects(request: BenchmarkRequest) -> Subjects:
     report: RunReport | None
     bounds = Bounds.of(request.config.model)
     if request.input_model is None:
-        folder = newest_run(request.runs_dir)
+        folder = request.run or newest_run(request.runs_dir)
         report = read_report(folder / "report.json")
         models = _models_of(folder, report, request.baseline_model, request.config.model.score_output, bounds)
     else:

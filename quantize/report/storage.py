@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Literal
 
 from pydantic import BaseModel, ValidationError
 
@@ -48,7 +49,12 @@ SCHEMAS: Mapping[str, type[BaseModel]] = MappingProxyType({"report": RunReport, 
 """What ``quantize schema`` can show of this room, by name."""
 
 
-def json_schema(model: type[BaseModel]) -> str:
-    """Return the JSON Schema of files of a kind, as text."""
-    schema = model.model_json_schema(mode="serialization")
+def json_schema(model: type[BaseModel], mode: Literal["serialization", "validation"] = "serialization") -> str:
+    """Return the JSON Schema of files of a kind, as text.
+
+    Args:
+        model: Of the files.
+        mode: Of files that this tool writes, or of those that it reads.
+    """
+    schema = model.model_json_schema(mode=mode)
     return json.dumps({"$schema": DIALECT, **schema}, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
