@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import dask
 from distributed import Client, Nanny, Scheduler, SpecCluster
 
-from quantize.errors import ConfigError, RunError
-from quantize.provenance import versions
+from quantize.errors import RunError
 from quantize.sweep.config import SweepConfig
-from quantize.sweep.marks import PLUGIN, Marks, WorkerFacts, is_there, workers_of
-
-_LOG = logging.getLogger("quantize")
 
 _HERE = "127.0.0.1"
+_SETTINGS = {
+    "distributed.worker.daemon": False,  # a worker's runs have processes of their own
+    "distributed.admin.tick.limit": "1h",
+    "distributed.scheduler.worker-ttl": None,  # the connection tells who died; one that is only stopped is not lost
+}
 _CONNECT_SECONDS = 15
-_SAME = ("quantize", "onnxruntime")
-"""Packages whose versions have to be those of the sweep: the others only have to be there."""
+_ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 @contextmanager
@@ -36,10 +38,10 @@ def connected(config: SweepConfig) -> Iterator[Client]:
         RunError: The scheduler does not answer, or has no worker.
     """
     if config.scheduler is None:
-        with _quiet(), _local(config.local_workers) as cluster, Client(cluster, set_as_default=False) as client:
+        with quietly(), local_cluster(config.local_workers) as cluster, Client(cluster, set_as_default=False) as client:
             yield client
         return
-    with _quiet():
+    with quietly():
         try:
             client = Client(config.scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
@@ -55,7 +57,7 @@ def connected(config: SweepConfig) -> Iterator[Client]:
             yield client
 
 
-def _local(workers: int) -> SpecCluster:
+def local_cluster(workers: int) -> SpecCluster:
     """Return a scheduler in this process, and workers in processes of their own, started again when they die."""
     plain = {"host": _HERE, "nthreads": 1, "memory_limit": 0, "dashboard": False, "silence_logs": logging.CRITICAL}
     specs: dict[str, Any] = {
@@ -63,103 +65,44 @@ def _local(workers: int) -> SpecCluster:
         for number in range(workers)
     }
     options = {"host": _HERE, "port": 0, "dashboard": False, "dashboard_address": f"{_HERE}:0"}
-    return SpecCluster(workers=specs, scheduler={"cls": Scheduler, "options": options}, silence_logs=logging.CRITICAL)
+    with _uninterrupted():
+        return SpecCluster(
+            workers=specs, scheduler={"cls": Scheduler, "options": options}, silence_logs=logging.CRITICAL
+        )
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _uninterrupted() -> Iterator[None]:
+    """Let a signal wait until the block ends: half a cluster cannot be closed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of handlers
+        received.append(number)
+
+    before = {number: signal.signal(number, note) for number in _ENDING if signal.getsignal(number) != signal.SIG_IGN}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in received[:1]:
+            signal.raise_signal(number)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
     """Keep Dask's own lines off the terminal: what matters of them is told by the sweep."""
     logger = logging.getLogger("distributed")
     before = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        with dask.config.set({"distributed.worker.daemon": False, "distributed.admin.tick.limit": "1h"}):
+        with dask.config.set(_SETTINGS):
             yield
     finally:
         logger.setLevel(before)
-
-
-@contextmanager
-def marked(client: Client, config: SweepConfig, paths: Sequence[Path]) -> Iterator[tuple[WorkerFacts, ...]]:
-    """Mark the workers of a sweep, those too that join later, and yield those that are there.
-
-    What no worker finds is no worker's fault: the runs that need it tell so.
-
-    Args:
-        client: Connected to their scheduler.
-        config: Names those that are marked as ``benchmark``.
-        paths: What the sweep reads.
-
-    Raises:
-        ConfigError: No worker is marked as ``benchmark``.
-        RunError: A worker has other versions, or has not installed this package.
-    """
-    found = _there(client, paths)
-    needed = tuple(path for number, path in enumerate(paths) if any(each[number] for each in found.values()))
-    client.register_plugin(Marks(config.benchmark, needed), name=PLUGIN)
-    try:
-        workers = workers_of(client)
-        _require_same_versions(workers)
-        for worker in workers:
-            if worker.missing:
-                _LOG.warning("worker %s gets no work, it does not find: %s", worker.name, ", ".join(worker.missing))
-        _require_benchmark(workers)
-        yield workers
-    finally:
-        client.unregister_worker_plugin(PLUGIN)
-
-
-def _there(client: Client, paths: Sequence[Path]) -> dict[str, list[bool]]:
-    try:
-        found: dict[str, list[bool]] = client.run(_are_there, list(paths))
-    except (ImportError, AttributeError) as error:
-        raise RunError(
-            "a worker has not installed quantize",
-            where="a worker",
-            found=str(error),
-            expected=f"quantize {versions()['quantize']} with the extra `sweep` on every worker",
-            advice="install it there, and start the worker again",
-        ) from None
-    return found
-
-
-def _are_there(paths: Sequence[Path]) -> list[bool]:
-    return [is_there(path) for path in paths]
-
-
-def _require_same_versions(workers: Sequence[WorkerFacts]) -> None:
-    own = versions()
-    for worker in workers:
-        other = [f"{name} {worker.versions.get(name)}" for name in _SAME if worker.versions.get(name) != own.get(name)]
-        if other:
-            raise RunError(
-                "a worker has other versions than the sweep",
-                where=f"worker {worker.name}",
-                found=", ".join(other),
-                expected=", ".join(f"{name} {own.get(name)}" for name in _SAME),
-                advice="install the same versions everywhere: figures of different ones do not belong into one report",
-            )
-
-
-def _require_benchmark(workers: Sequence[WorkerFacts]) -> None:
-    marked = [worker for worker in workers if worker.benchmark]
-    if not marked:
-        raise ConfigError(
-            "no worker is marked as `benchmark`, and latency is measured on such only",
-            where="benchmark",
-            found="the workers " + ", ".join(worker.name for worker in workers[:10]),
-            expected="a worker that was started with --resources benchmark=1, or its name under `benchmark`",
-            advice="mark one worker on each quiet machine",
-        )
-    if all(worker.missing for worker in marked):
-        first = marked[0]
-        raise RunError(
-            "no worker that is marked as `benchmark` finds what the sweep reads",
-            where=f"worker {first.name}",
-            found="no " + ", no ".join(first.missing),
-            expected="the models and images in the same place on every worker",
-            advice="mount them there, or mark another worker",
-        )
 
 
 def _await(there: Callable[[], bool], config: SweepConfig) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
 from quantize.config.document import Document
 from quantize.config.nearest import nearest, one_of
@@ -27,8 +27,17 @@ def _as_block(value: Any) -> Any:
     return {"path": value} if isinstance(value, str) else value
 
 
+def _or_a_path(schema: dict[str, Any]) -> None:
+    """Let a JSON Schema take a path alone too."""
+    block = dict(schema)
+    schema.clear()
+    schema["anyOf"] = [{"type": "string", "description": "The path of a model."}, block]
+
+
 class SweepModel(Block):
     """One of the models."""
+
+    model_config = ConfigDict(json_schema_extra=_or_a_path)
 
     path: Place = Field(description="The fp32 model.")
     name: Text | None = Field(default=None, description="What its runs are called; by default as the file.")

@@ -18,6 +18,7 @@ from distributed.scheduler import KilledWorker
 
 from quantize.errors import ExitCode, RunError
 from quantize.progress import Progress
+from quantize.sweep.absence import Absence
 from quantize.sweep.marks import BENCHMARK, benchmark_of
 from quantize.sweep.tuning import Outcome
 from quantize.target import CPU_CLASSES, CpuClass
@@ -57,10 +58,9 @@ class Dispatch:
 
     def __init__(self, client: Client, patience: float) -> None:
         self._client = client
-        self._patience = patience
-        self._seen: dict[CpuClass, float] = {}
-        """When there last was a worker of a class."""
-        self._begun = time.monotonic()
+        self._absent = {name: Absence(patience) for name in CPU_CLASSES}
+        self._known: set[CpuClass] = set()
+        """Classes that there was a worker of."""
 
     def run(self, jobs: Sequence[Job], finished: Finished, progress: Progress) -> None:
         """Run every job, and tell what became of each.
@@ -76,10 +76,9 @@ class Dispatch:
                     workers = self._workers()
                     pending += self._taken_back(running)
                     self._hand_out(pending, running, workers)
-                    if pending and not running and self._is_hopeless():
-                        for job in pending:
-                            finished(job.name, _no_worker(job))
-                        pending.clear()
+                    for job in [job for job in pending if self._is_hopeless(job)]:
+                        pending.remove(job)
+                        finished(job.name, _no_worker(job))
                     self._collect(running, finished)
                 progress("runs of the sweep", len(jobs), len(jobs))
             finally:
@@ -88,16 +87,19 @@ class Dispatch:
     def _workers(self) -> Mapping[CpuClass, int]:
         """Return how many workers of each class there are now."""
         found: Mapping[CpuClass, int] = self._client.run_on_scheduler(_benchmark_workers)
-        now = time.monotonic()
-        self._seen.update({name: now for name, count in found.items() if count})
+        for name, count in found.items():
+            self._absent[name].look(there=count > 0)
+        self._known |= {name for name, count in found.items() if count}
         return found
 
     def _is_gone(self, name: CpuClass) -> bool:
         """Return whether there has been no worker of a class for too long: one that is started again takes seconds."""
-        return time.monotonic() - self._seen.get(name, self._begun - self._patience) > self._patience
+        return name not in self._known or self._absent[name].is_long
 
-    def _is_hopeless(self) -> bool:
-        return time.monotonic() - max(self._seen.values(), default=self._begun) > self._patience
+    def _is_hopeless(self, job: Job) -> bool:
+        """Return whether there has been no worker for a job for too long."""
+        possible = CPU_CLASSES if job.elsewhere else (job.cpu_class,)
+        return all(self._absent[name].is_long for name in possible)
 
     def _hand_out(
         self, pending: list[Job], running: dict[Future, tuple[Job, CpuClass]], workers: Mapping[CpuClass, int]
@@ -123,7 +125,7 @@ class Dispatch:
 
     def _taken_back(self, running: dict[Future, tuple[Job, CpuClass]]) -> list[Job]:
         """Return the jobs that wait for workers of a class that is gone."""
-        lost = [future for future, (_, name) in running.items() if name in self._seen and self._is_gone(name)]
+        lost = [future for future, (_, name) in running.items() if self._is_gone(name)]
         self._client.cancel(lost)
         return [running.pop(future)[0] for future in lost]
 

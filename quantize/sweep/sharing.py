@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from distributed import Client, Future, wait
+from distributed import Client
 from distributed.scheduler import KilledWorker
 
 from quantize.data.batches import Batches
@@ -21,13 +20,10 @@ from quantize.evaluation.shards import Shard, merged, parts_of, write_scores
 from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent
 from quantize.sweep.marks import count_with, evaluation_resource
+from quantize.sweep.parts import in_parts
 from quantize.sweep.shards import ShardTask, evaluate_on_worker
 
 _LOG = logging.getLogger("quantize")
-
-_LOOK_SECONDS = 2.0
-_RETRIES = 2
-"""How often a part that failed is tried again: another worker may get it."""
 
 
 class SharedEvaluation:
@@ -85,6 +81,26 @@ class SharedEvaluation:
             write_scores(store, model, shards)
         return merged(shards, skipped)
 
+    def _shards(self, tasks: Sequence[ShardTask], progress: Progress) -> list[Shard] | None:
+        """Return every part, in order; None where the workers cannot: the run then does it, and tells what is wrong.
+
+        Raises:
+            EngineError: A part ended worker after worker.
+        """
+        try:
+            return in_parts(self._client, evaluate_on_worker, tasks, self._resource, self._patience, progress)
+        except QuantizeError as error:
+            _LOG.warning("workers could not evaluate, the run goes on by itself: %s", error)
+            return None
+        except KilledWorker as error:
+            raise EngineError(
+                "an evaluation ended every worker that took it",
+                where=str(tasks[0].model.path),
+                found=str(error).splitlines()[0],
+                expected="a model that onnxruntime runs",
+                advice="look into the logs of the workers; the kernel may have ended them for want of memory",
+            ) from None
+
     def _task(
         self,
         model: ModelArtifact,
@@ -110,59 +126,6 @@ class SharedEvaluation:
             exact=exact,
             keeps_scores=keep,
         )
-
-    def _shards(self, tasks: Sequence[ShardTask], progress: Progress) -> list[Shard] | None:
-        """Return every part, in order; None where the workers cannot: the run then does it, and tells what is wrong.
-
-        Raises:
-            EngineError: A part ended worker after worker.
-        """
-        futures = [
-            self._client.submit(evaluate_on_worker, task, resources={self._resource: 1}, pure=False, retries=_RETRIES)
-            for task in tasks
-        ]
-        try:
-            if not self._all_done(futures, progress):
-                return None
-            shards: list[Shard] = self._client.gather(futures)
-        except QuantizeError as error:
-            _LOG.warning("workers could not evaluate, the run goes on by itself: %s", error)
-            return None
-        except KilledWorker as error:
-            raise EngineError(
-                "an evaluation ended every worker that took it",
-                where=str(tasks[0].model.path),
-                found=str(error).splitlines()[0],
-                expected="a model that onnxruntime runs",
-                advice="look into the logs of the workers; the kernel may have ended them for want of memory",
-            ) from None
-        finally:
-            self._client.cancel(futures)
-        return shards
-
-    def _all_done(self, futures: list[Future], progress: Progress) -> bool:
-        """Wait for every part, and return whether all are done or one failed; False: nobody is left to do them."""
-        lost_since: float | None = None
-        while True:
-            done = sum(future.status != "pending" for future in futures)
-            progress("evaluate", done, len(futures))
-            if done == len(futures) or any(future.status == "error" for future in futures):
-                return True
-            pending = [future for future in futures if future.status == "pending"]
-            try:
-                with self._client.as_current():
-                    wait(pending, timeout=_LOOK_SECONDS, return_when="FIRST_COMPLETED")
-                lost_since = None
-                continue
-            except TimeoutError:
-                pass
-            if count_with(self._client, self._resource):
-                lost_since = None
-            elif lost_since is None:
-                lost_since = time.monotonic()
-            elif time.monotonic() - lost_since > self._patience:
-                _LOG.warning("no worker is left that evaluates: the run goes on by itself")
-                return False
 
 
 def _rows_of(store: ScoreStore, ids: Sequence[str]) -> ScoreStore:

@@ -22,11 +22,12 @@ from quantize.report.provenance import Tool
 from quantize.report.storage import read_report
 from quantize.run.folder import JOURNAL
 from quantize.run.verdict import exit_code
-from quantize.sweep.cluster import connected, marked
+from quantize.sweep.cluster import connected
 from quantize.sweep.config import SweepConfig
 from quantize.sweep.dispatch import Dispatch, Job
 from quantize.sweep.drawings import sweep_html, sweep_markdown
 from quantize.sweep.earlier import earlier_of, identity
+from quantize.sweep.marking import marked
 from quantize.sweep.marks import WorkerFacts
 from quantize.sweep.matrix import Entry, entries_of
 from quantize.sweep.report import (

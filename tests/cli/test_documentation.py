@@ -55,7 +55,7 @@ def test_every_flag_and_link_in_the_documentation_is_there(
     for line in lines:
         script = re.search(r"python (benchmarks/\w+\.py)", line)
         of_script = set() if script is None else set(re.findall(r'"(--\w+)"', _text(script[1])))
-        flags = set(re.findall(r"(?<![\w-])--[a-z][a-z_0-9-]*", line.partition("pip ")[0]))
+        flags = set(re.findall(r"(?<![\w-])--[a-z][a-z_0-9-]*", re.split("pip |dask worker ", line)[0]))
         assert flags <= known | of_script, line
     for link in re.findall(r"\]\(([^)#:]+)\)", "\n".join(lines)):
         assert ((_ROOT / page).parent / link).exists(), link
