@@ -125,7 +125,7 @@ class PerformanceBlock(Block):
     """How speed is measured."""
 
     warmup: CountOrZero = Field(default=10, description="Inferences before timing starts.")
-    iteration: Count = Field(default=1000, description="Timed inferences, at least.")
+    iteration: Count = Field(default=1000, description="Timed inferences; past 1,000, precision may end it earlier.")
     max_seconds: Seconds = Field(default=120, description="Stop measuring speed after this long.")
     configs: InstanceBlock = InstanceBlock()
 

@@ -68,6 +68,7 @@ def latency_plan(
         warmup=performance.warmup,
         iteration=performance.iteration,
         precision=precision,
+        until_precise=False,
         max_seconds=max_seconds,
         seed=seed,
     )
@@ -137,7 +138,7 @@ def short_pair(
         max_seconds=context.pair_seconds(seconds),
         precision=0.01,
         baseline="baseline",
-    ).model_copy(update={"control": False, "iteration": runs})
+    ).model_copy(update={"control": False, "iteration": runs, "until_precise": True})
     return plan, {
         name: prepared_inputs(images.evaluation, images.preprocessing, model) for name, model in models.items()
     }

@@ -14,7 +14,7 @@ from quantize.measurement.machine.environment import read_conditions, read_envir
 from quantize.measurement.timing.blocks import Block, Contestant, paired_log_ratios, round_levels
 from quantize.measurement.timing.clock import Clock, monotonic
 from quantize.measurement.timing.interleave import Run, interleave
-from quantize.measurement.timing.measurement import Measurement
+from quantize.measurement.timing.measurement import Measurement, runs_needed
 from quantize.measurement.timing.plan import Plan
 from quantize.measurement.timing.speedup import median_interval
 from quantize.models.session import open_session
@@ -130,7 +130,7 @@ _TOLD_APART = 0.99
 def precise_enough(
     blocks: Sequence[Block], contestants: Sequence[Contestant], plan: Plan, beside: float | None = None
 ) -> bool:
-    """Return whether every model has enough runs and every interval is narrow enough.
+    """Return whether every model has enough runs, and every interval is narrow enough where that is asked.
 
     With a baseline, the candidates' speed-ups must be as precise as asked, else each model's own time. The A/A
     control only has to be run: its interval is the noise floor, whatever its width.
@@ -138,13 +138,16 @@ def precise_enough(
     Args:
         blocks: Of complete rounds.
         contestants: The models that take part.
-        plan: Gives ``iteration``, ``precision`` and ``confidence``.
+        plan: Gives ``iteration``, ``precision``, ``until_precise`` and ``confidence``.
         beside: A speed-up; an interval of 99 % that lies beside it is narrow enough.
     """
     runs = {contestant.name: 0 for contestant in contestants}
     for block in blocks:
         runs[block.contestant] += len(block.runs_ns)
-    if min(runs.values()) < plan.iteration:
+    fewest = min(runs.values())
+    if not plan.until_precise and fewest >= plan.iteration:
+        return True
+    if fewest < (plan.iteration if plan.until_precise else runs_needed(0.99)):
         return False
     compared = [contestant.name for contestant in contestants if contestant.role == "candidate"]
     if plan.baseline is not None and compared:

@@ -29,8 +29,10 @@ class Plan(BaseModel):
         warmup: Runs of each newly opened session before its first block (fewer where they take over 0.5 s).
         switch_warmup: Runs before the timed ones each time another model takes over (caches, frequency).
         block_length: Timed runs per block; None lets ``iteration`` decide.
-        iteration: Timed runs of each model before the measurement may stop.
+        iteration: Timed runs of each model before the measurement may stop; with ``until_precise`` false, it stops there.
         precision: The measurement may stop once the speed-up's interval is this narrow, relative to the speed-up.
+        until_precise: Whether it goes on after ``iteration`` runs until it is precise. If not, precision may only end it
+            before, once there are runs for p99.
         confidence: Confidence of every interval.
         max_seconds: The measurement stops after this time, precise or not.
         seed: Decides the order of the blocks and the bootstrap's resamples.
@@ -51,6 +53,7 @@ class Plan(BaseModel):
     block_length: int | None = Field(default=None, ge=1)
     iteration: int = Field(default=1000, ge=1)
     precision: float = Field(default=0.02, gt=0)
+    until_precise: bool = True
     confidence: float = Field(default=0.95, gt=0, lt=1)
     max_seconds: float = Field(default=120.0, gt=0)
     seed: int = 0
@@ -69,6 +72,8 @@ class Plan(BaseModel):
         """Return the timed runs per block of fast models: few enough for an interval within ``iteration`` runs."""
         if self.block_length is not None:
             return self.block_length
+        if not self.until_precise:
+            return max(1, min(LONGEST_BLOCK, self.iteration // (2 * MINIMUM_ROUNDS)))
         return max(5, min(LONGEST_BLOCK, math.ceil(self.iteration / (2 * MINIMUM_ROUNDS))))
 
     @property

@@ -14,7 +14,7 @@ from quantize.measurement.timing.measurement import (
     latency,
     speedups,
 )
-from quantize.measurement.timing.plan import Plan
+from quantize.measurement.timing.plan import MINIMUM_ROUNDS, Plan
 from quantize.measurement.timing.summary import summary
 
 
@@ -101,6 +101,28 @@ def test_it_goes_on_while_the_interval_is_wider_than_asked(simulate, plan, conte
     blocks = simulated(simulate, plan, noise=0.1, rounds=12)
     assert not precise_enough(blocks, contestants, plan.model_copy(update={"iteration": 100, "precision": 0.02}))
     assert precise_enough(blocks, contestants, plan.model_copy(update={"iteration": 100, "precision": 0.5}))
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+def test_precision_does_not_prolong_it_beyond_the_runs_asked_for(simulate, plan, contestants, noise):
+    asked = plan.model_copy(update={"iteration": 200, "precision": 0.001, "until_precise": False})
+    blocks = simulated(simulate, asked, noise=noise, rounds=10)
+    assert precise_enough(blocks, contestants, asked)
+    assert not precise_enough(blocks[:-6], contestants, asked)
+
+
+@pytest.mark.parametrize(("precision", "ends"), [(0.02, True), (0.0001, False)])
+def test_precision_ends_it_early_once_there_are_runs_for_p99(simulate, plan, contestants, precision, ends):
+    asked = plan.model_copy(update={"iteration": 10_000, "precision": precision, "until_precise": False})
+    blocks = simulated(simulate, asked, noise=0.01, rounds=50)
+    assert precise_enough(blocks, contestants, asked) is ends
+    assert not precise_enough(blocks[:-6], contestants, asked)
+
+
+@pytest.mark.parametrize("runs", [12, 30, 100, 1000])
+def test_as_few_runs_as_are_asked_for_give_an_interval(tiny, runs):
+    plan = Plan(models={"only": tiny}, iteration=runs, until_precise=False)
+    assert 2 * MINIMUM_ROUNDS * plan.longest_block <= runs or plan.longest_block == 20
 
 
 def test_a_wide_interval_suffices_once_it_is_told_apart_from_a_speedup(simulate, plan, contestants):
