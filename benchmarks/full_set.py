@@ -1,6 +1,6 @@
 """Make a validation set of any size from a small one: every image under as many names as it takes.
 
-    python -m benchmarks.full_set FOLDER --images 50000 [--data_path ../shared/imagenet/val] [--label_path …/val.txt]
+    python benchmarks/full_set.py FOLDER --images 50000 [--data_path ../shared/imagenet/val] [--label_path …/val.txt]
 
 FOLDER gets `val/ILSVRC2012_val_00000001.JPEG` and so on, and `val.txt` with a line `name label` for each. Each image is
 copied once, and the other names are hard links to it: 50,000 names of 500 photographs take the disk of 500. What is

@@ -1,6 +1,6 @@
 """Run a command and watch its process tree: anonymous memory, disk, and what it tells meanwhile.
 
-    python -m benchmarks.process_tree quantize tune …        prints the peak of every stage that the command told of
+    python benchmarks/process_tree.py quantize tune …        prints the peak of every stage that the command told of
 
 Anonymous memory is what counts: pages of mapped files belong to the system, which takes them back when others need
 them. Pages that processes share are divided among them (`Pss_Anon` of `/proc/PID/smaps_rollup`), so that the sum over

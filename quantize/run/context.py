@@ -40,6 +40,8 @@ from quantize.target import CpuClass
 _LOG = logging.getLogger("quantize")
 
 _BATCH = 16
+_EVALUATED = 8
+"""Images of a batch that is evaluated: as many are at work at once as there are cores, each with its activations."""
 UNBOUNDED = 1e9
 """Stands for "no upper bound": JSON has no infinity."""
 
@@ -196,7 +198,7 @@ class Prepared:
             preprocessing=self.images.preprocessing,
             scores=self.folder.work / f"{name}.scores",
             threads=available_cpus(),
-            batch_size=_BATCH,
+            batch_size=_EVALUATED,
             exact=self.exact,
             progress=self.progress,
             all_images=self.all_images,

@@ -79,6 +79,7 @@ class NativeBuilder:
     def release(self) -> None:
         """Free what takes much memory and can be computed again."""
         self._weights.release()
+        self._score_images = ()
 
     def build(self, model: ModelArtifact, recipe: Recipe, statistics: CalibrationStatistics, /) -> ModelArtifact:
         """Return the quantized model in canonical form (QDQ, opset 13 or later).
@@ -108,8 +109,9 @@ class NativeBuilder:
         guard_float_layers(quantized)
         if SCORES not in recipe.corrections:
             return quantized
+        if not len(self._score_images) and self._images is not None:
+            self._score_images = self._images()
         if self._reference is None:
-            self._score_images = self._images() if self._images is not None else ()
             self._reference = logits(model, self._score_images, self._threads)
         own = logits(quantized, self._score_images, self._threads)
         return corrected_scores(quantized, self._reference, own)

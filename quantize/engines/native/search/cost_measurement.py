@@ -17,7 +17,7 @@ from quantize.engines.native.search.scorer import Scorer
 from quantize.engines.native.search.search_journal import SearchJournal
 from quantize.engines.native.search.sensitivity import Sensitivity, measure_sensitivity
 from quantize.engines.native.search.settings import SearchSettings
-from quantize.engines.native.search.source_graph import images_of
+from quantize.engines.native.search.source_graph import PartOfImages
 from quantize.models.session import NOT_RUN
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
@@ -74,6 +74,7 @@ class CostMeasurement:
                 ops=weights_of,
                 progress=self._progress,
             )
+            self._scorer.release()
             return {name: getattr(sensitivity, name) for name in ("weights", "tensors", "images")}
 
         return Sensitivity(**self._journal.remember("sensitivity", f"sensitivity:{recipe.id}", compute))
@@ -111,7 +112,7 @@ class CostMeasurement:
     @cached_property
     def _scorer(self) -> Scorer:
         most = self._settings.sensitivity_images
-        batches = images_of(self._builder.calibration, "all", most)
+        batches = PartOfImages(self._builder.calibration, "all", most)
         return Scorer(self._builder.model, batches, most=most, threads=self._settings.threads)
 
     def _profiled(self, recipe: Recipe) -> ProfiledTimes | None:

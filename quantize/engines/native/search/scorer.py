@@ -17,7 +17,7 @@ from quantize.data.batches import Batch
 from quantize.engines.native.search.candidate_builder import CandidateBuilder
 from quantize.engines.native.search.recipe_choice import IsHopeless
 from quantize.engines.native.search.search_journal import SearchJournal
-from quantize.engines.native.search.source_graph import Part, images_of
+from quantize.engines.native.search.source_graph import Part, PartOfImages
 from quantize.evaluation.fidelity import Fidelity, fidelity_of
 from quantize.evaluation.inference import by_class, scores_of
 from quantize.formats.exact import open_exact_session
@@ -43,17 +43,29 @@ class Scorer:
 
         Args:
             model: The fp32 model, the reference side.
-            batches: Images as the model takes them, of which the first ``most`` are kept.
+            batches: Images as the model takes them, iterated as often as needed, of which the first ``most`` are kept.
             most: How many images to keep at most.
             threads: Micro-batches that run at a time.
         """
-        self.images = _first_images(batches, most)
+        self._batches, self._most = batches, most
+        self._images: npt.NDArray[np.float32] | None = None
         self._threads = threads
         self._contract = model.contract
         fixed = model.contract.fixed_batch or 1
         self._micro_batch = -(-_MICRO_BATCH // fixed) * fixed
         self._kind = model.contract.scores
         self.reference = self._scores(self.open(model.proto().SerializeToString()))
+
+    @property
+    def images(self) -> npt.NDArray[np.float32]:
+        """Return the images, float32 (N, C, H, W), read when they are first asked for."""
+        if self._images is None:
+            self._images = _first_images(self._batches, self._most)
+        return self._images
+
+    def release(self) -> None:
+        """Free the images, which can be read again."""
+        self._images = None
 
     def open(self, content: bytes) -> onnxruntime.InferenceSession:
         """Return a session of a serialized model, to be run on one thread."""
@@ -138,9 +150,14 @@ class CrossValidation:
 
     def _scorer(self, part: Part) -> Scorer:
         if part not in self._scorers:
-            batches = images_of(self._builder.calibration, part, self._most)
+            batches = PartOfImages(self._builder.calibration, part, self._most)
             self._scorers[part] = Scorer(self._builder.model, batches, most=self._most, threads=self._threads)
         return self._scorers[part]
+
+    def release(self) -> None:
+        """Free the images, which can be read again."""
+        for scorer in self._scorers.values():
+            scorer.release()
 
     def _signature(self, recipe: Recipe, seen: Part) -> str:
         """Return what tells candidates apart: the recipe with its rules replaced by the grids that they give."""

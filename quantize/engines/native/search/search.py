@@ -90,8 +90,9 @@ class Search:
         self._journal = SearchJournal(journal.part("native", everything), clock)
         self._timer = LatencyTimer(model, self._journal, measure, profile, recorded, settings.min_speedup or 1.0)
         self._builder = CandidateBuilder(model, settings, calibration, self._journal, folder, progress=progress)
-        validation = CrossValidation(self._builder, self._journal, most=_COMPARED_IMAGES, threads=settings.threads)
-        self._recipes = RecipeSearch(self._builder, validation.divergences, settings)
+        most = _COMPARED_IMAGES
+        self._validation = CrossValidation(self._builder, self._journal, most=most, threads=settings.threads)
+        self._recipes = RecipeSearch(self._builder, self._validation.divergences, settings)
         self._comparisons = Comparisons(self._recipes.divergences)
         self._candidates = Candidates(self._builder, judge, self._timer, self._journal, settings, progress=progress)
         self._measurement = CostMeasurement(
@@ -152,6 +153,7 @@ class Search:
             best = self._recipes.best()
             recipe = best.recipe
             graph = op_graph(self._builder.source(recipe).graph, op_types_of(recipe))
+            self._validation.release()  # sensitivity needs memory of its own
             self._sensitivity = self._measurement.sensitivity(recipe, graph)
             recipe = self._recipes.with_tensor_rules(best, self._sensitivity).recipe
             before = len(candidates.evaluated)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -52,6 +53,19 @@ def images_of(calibration: CalibrationSet, part: Part = "all", most: int | None 
             yield Batch(tuple(batch.ids[at] for at in chosen), batch.images[chosen], labels)
         if left == 0:
             return
+
+
+@dataclass(frozen=True)
+class PartOfImages:
+    """Some calibration images, see ``images_of``, which can be iterated as often as needed."""
+
+    calibration: CalibrationSet
+    part: Part = "all"
+    most: int | None = None
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield the images batch by batch."""
+        return images_of(self.calibration, self.part, self.most)
 
 
 def can_be_halved(calibration: CalibrationSet) -> bool:

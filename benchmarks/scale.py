@@ -1,0 +1,297 @@
+"""How far one machine goes: images a second of each stage beside its limit, memory and disk, for more and more images.
+
+    python benchmarks/scale.py run MODEL PRESET --images 500 5000 50000 --work FOLDER [--engine native]
+    python benchmarks/scale.py write            draws docs/scale.md from what `run` has kept
+
+`run` makes the images (`full_set.py`), tunes the model on them in a process tree that is watched (`process_tree.py`),
+and counts the images of every evaluation (`counted.py`). The limit of a stage is the cores over the processor time of
+one image in it, measured alone in one process on 100 images. One JSON file a run is kept in `benchmarks/results/scale`,
+with the load of the machine: its times count only where nothing else ran.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from full_set import make
+from process_tree import watch
+
+from quantize.data.containers.registry import open_images
+from quantize.data.decoding import decode_image
+from quantize.data.preprocessing import choose_preprocessing
+from quantize.models.artifact import ModelArtifact
+from quantize.models.input_form import in_form
+from quantize.models.session import open_session
+from quantize.processes.pool import available_cpus
+
+_RESULTS = Path(__file__).parent / "results" / "scale"
+_DOCUMENT = Path(__file__).parents[1] / "docs" / "scale.md"
+_SHARED = Path(os.environ.get("QUANTIZE_SHARED", "../shared")) / "imagenet"
+_FEW = 100
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run.
+
+    Attributes:
+        model: Its file's name.
+        model_bytes: Its size.
+        engine: What searched.
+        images: All images.
+        evaluated: Images that trials may see.
+        unseen: Images that no trial sees.
+        stages: Seconds of each stage by the clock.
+        limits: Images a second at most, by what is done: ``decode``, ``fp32``, ``int8``.
+        inferences: Images of all evaluations, by ``fp32`` and ``int8``.
+        judged: Images that each trial was judged on.
+        peak_bytes: Anonymous memory of the process tree at its peak.
+        work_bytes: Disk of the work folder.
+        crop_bytes: Disk of the decoded images.
+        silence: Longest time without a line on stderr, in seconds.
+        seconds: The whole run by the clock.
+        processor: Core-seconds of the whole run.
+        cores: Cores that it had.
+        load: Load average of the machine at the beginning and at the end.
+    """
+
+    model: str
+    model_bytes: int
+    engine: str
+    images: int
+    evaluated: int
+    unseen: int
+    stages: dict[str, float]
+    limits: dict[str, float]
+    inferences: dict[str, int]
+    judged: list[int | None]
+    peak_bytes: int
+    work_bytes: int
+    crop_bytes: int
+    silence: float
+    seconds: float
+    processor: float
+    cores: int
+    load: tuple[float, float]
+
+    @property
+    def bound(self) -> float:
+        """Return the anonymous memory that is allowed, in bytes."""
+        return 600e6 + 4 * self.model_bytes
+
+
+def main() -> None:
+    """Run, or write the document."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run")
+    run.add_argument("model", type=Path)
+    run.add_argument("preset")
+    run.add_argument("--images", type=int, nargs="+", default=[500])
+    run.add_argument("--engine", default="native")
+    run.add_argument("--work", type=Path, required=True)
+    run.add_argument("--max_seconds", type=int, default=30)
+    commands.add_parser("write")
+    given = parser.parse_args()
+    if given.command == "run":
+        for images in given.images:
+            kept = measured(given.model, given.preset, images, given.engine, given.work, given.max_seconds)
+            _keep(kept)
+            print(f"{kept.model}, {images:,} images: {kept.peak_bytes / 1e6:.0f} MB, {kept.inferences}", flush=True)
+        return
+    _DOCUMENT.write_text(document(), encoding="utf-8")
+
+
+def measured(model: Path, preset: str, images: int, engine: str, work: Path, benchmark: int) -> Row:
+    """Tune a model on so many images and return what that took."""
+    data, labels = make(work / f"{images}", images, _SHARED / "val", _SHARED / "val.txt")
+    output, counts = work / f"run-{model.stem}-{engine}-{images}", work / "counts.json"
+    before = os.getloadavg()[0]
+    command = [
+        *(
+            sys.executable,
+            str(Path(__file__).with_name("counted.py")),
+            str(counts),
+            "tune",
+            "--input_model",
+            str(model),
+        ),
+        *("--preset", preset, "--engine", engine, "--data_path", str(data), "--label_path", str(labels)),
+        *("--output_model", str(output), "--max_seconds", str(benchmark), "--overwrite"),
+    ]
+    seen = watch(command, echo=True, apart="engines.inc" if engine == "inc" else None)
+    if seen.returncode not in (0, 1):
+        sys.exit(seen.returncode)
+    row = row_of(output, model, preset, images, engine, (data, labels), json.loads(counts.read_text("utf-8")))
+    finished = Row(
+        **{
+            **asdict(row),
+            "peak_bytes": seen.peak,
+            "silence": max(seen.gaps),
+            "seconds": seen.seconds,
+            "processor": seen.processor,
+            "load": (before, os.getloadavg()[0]),
+        }
+    )
+    shutil.rmtree(output)
+    return finished
+
+
+def row_of(
+    run: Path, model: Path, preset: str, images: int, engine: str, data: tuple[Path, Path], counts: dict[str, int]
+) -> Row:
+    """Return what a run's folder tells of it; what a watched process tells is left at 0."""
+    report = json.loads((run / "report.json").read_text("utf-8"))
+    return Row(
+        model=model.name,
+        model_bytes=model.stat().st_size,
+        engine=engine,
+        images=images,
+        evaluated=report["data"]["evaluation"],
+        unseen=report["data"]["certification"],
+        stages={stage["name"]: stage["seconds"] for stage in report["stages"]},
+        limits=limits(model, next(run.glob("*-int8.onnx")), preset, *data),
+        inferences=counts,
+        judged=[trial.get("images") for trial in report["trials"]],
+        peak_bytes=0,
+        work_bytes=_disk(run / "work") - _disk(run / "work" / "crops"),
+        crop_bytes=_disk(run / "work" / "crops"),
+        silence=0.0,
+        seconds=0.0,
+        processor=0.0,
+        cores=available_cpus(),
+        load=(0.0, 0.0),
+    )
+
+
+def limits(fp32: Path, int8: Path, preset: str, data: Path, labels: Path) -> dict[str, float]:
+    """Return how many images a second all cores could decode and run, by the processor time of one process."""
+    model = ModelArtifact.load(fp32)
+    contract = model.contract
+    chosen = choose_preprocessing({"preset": preset}, contract.channels)
+    preprocessing = chosen.for_input(contract.image_size, contract.channels)
+    listed = open_images(data, labels, classes=contract.classes)
+    began = time.process_time()
+    crops = [preprocessing.crop_image(decode_image(listed.read(at))) for at in range(_FEW)]
+    seconds = {"decode": time.process_time() - began}
+    for name, path in (("fp32", fp32), ("int8", int8)):
+        artifact = ModelArtifact.load(path)
+        session = open_session(path, threads=1)
+        for at in (0, *range(_FEW)):
+            image = in_form(artifact.contract, preprocessing.normalize(crops[at][None]))
+            if at == 0:
+                began = time.process_time()  # the second time, what opens and warms up is behind
+            session.run(None, {artifact.contract.input.name: image})
+        seconds[name] = time.process_time() - began
+    return {name: available_cpus() * _FEW / spent for name, spent in seconds.items()}
+
+
+def _disk(folder: Path) -> int:
+    files = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
+    return sum(path.stat().st_blocks * 512 for path in files)
+
+
+def _keep(row: Row) -> None:
+    _RESULTS.mkdir(parents=True, exist_ok=True)
+    place = _RESULTS / f"{Path(row.model).stem}-{row.engine}-{row.images}.json"
+    place.write_text(json.dumps(asdict(row), indent=1) + "\n", encoding="utf-8")
+
+
+def document() -> str:
+    """Return the text of docs/scale.md."""
+    rows = [Row(**json.loads(path.read_text("utf-8"))) for path in sorted(_RESULTS.glob("*.json"))]
+    rows.sort(key=lambda row: (row.model_bytes, row.engine, row.images))
+    return "\n".join([*_INTRODUCTION, *_memory(rows), "", *_stages(rows), "", *_images(rows), ""])
+
+
+_INTRODUCTION = (
+    "# How far one machine goes",
+    "",
+    "Drawn by `python benchmarks/scale.py write` from what `python benchmarks/scale.py run MODEL PRESET --images N`",
+    "kept in `benchmarks/results/scale`. The images are the 500 of the shared set under as many names as it takes",
+    "(`benchmarks/full_set.py`): time, memory and disk are those of so many images, accuracy is that of 500. What the",
+    "search needs of the images, and why, is in [decisions/many-images.md](decisions/many-images.md).",
+    "",
+)
+
+
+def _memory(rows: list[Row]) -> list[str]:
+    lines = [
+        "## Memory and disk",
+        "",
+        "Anonymous memory summed over the process tree at its peak, beside 600 MB and 4 times the model. Neural",
+        "Compressor's own child is not counted in rows of engine `inc`. Decoded images stay on the disk until",
+        "`--remove_crops`.",
+        "",
+        "| model | engine | images | memory | bound | decoded images | the rest of `work/` |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for row in rows:
+        lines.append(
+            f"| {row.model}, {row.model_bytes / 1e6:.0f} MB | `{row.engine}` | {row.images:,} | "
+            f"{row.peak_bytes / 1e6:,.0f} MB | {row.bound / 1e6:,.0f} MB | {row.crop_bytes / 1e9:.2f} GB | "
+            f"{row.work_bytes / 1e6:,.0f} MB |"
+        )
+    return lines
+
+
+def _stages(rows: list[Row]) -> list[str]:
+    lines = [
+        "## Time",
+        "",
+        "Images a second by the clock, of what all cores could do by the processor time of one image. A load well",
+        "above the number of cores says that other work ran beside: that share is of a busy machine, and no claim.",
+        "",
+        "| model | engine | images | decode | evaluate fp32 | written files | whole run | load |",
+        "|---|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in rows:
+        files = row.unseen / row.limits["fp32"] + 2 * (row.evaluated + row.unseen) / row.limits["int8"]
+        lines.append(
+            f"| {row.model} | `{row.engine}` | {row.images:,} | "
+            f"{_rate(row.images, row.stages.get('decode the images'), row.limits['decode'])} | "
+            f"{_rate(row.evaluated, row.stages.get('evaluate fp32'), row.limits['fp32'])} | "
+            f"{_share(files, row.stages.get('evaluate the written files'))} | {row.seconds / 60:.0f} min, "
+            f"{row.processor / 60:.0f} core-minutes | {row.load[0]:.0f} to {row.load[1]:.0f} on {row.cores} |"
+        )
+    return lines
+
+
+def _images(rows: list[Row]) -> list[str]:
+    lines = [
+        "## Images",
+        "",
+        "Images of all evaluations, as passes over all of them; and how many each trial was judged on.",
+        "",
+        "| model | engine | images | fp32 passes | int8 passes | each trial | longest silence |",
+        "|---|---|---:|---:|---:|---|---:|",
+    ]
+    for row in rows:
+        every = row.evaluated + row.unseen
+        judged = ", ".join("–" if images is None else f"{images:,}" for images in row.judged[:8])
+        lines.append(
+            f"| {row.model} | `{row.engine}` | {row.images:,} | {row.inferences.get('fp32', 0) / every:.2f} | "
+            f"{row.inferences.get('int8', 0) / every:.2f} | {judged} | {row.silence:.0f} s |"
+        )
+    return lines
+
+
+def _rate(images: int, seconds: float | None, limit: float) -> str:
+    if not seconds:
+        return "–"
+    return f"{images / seconds:,.0f}/s of {limit:,.0f} ({images / seconds / limit:.0%})"
+
+
+def _share(least: float, seconds: float | None) -> str:
+    return "–" if not seconds else f"{seconds:,.0f} s, at least {least:,.0f} ({least / seconds:.0%})"
+
+
+if __name__ == "__main__":
+    main()
