@@ -16,6 +16,7 @@ from quantize.files import write_text
 from quantize.lock import run_lock
 from quantize.progress import Progress, silent
 from quantize.recipe import EngineName
+from quantize.report.conclusion import conclusion
 from quantize.report.html import html
 from quantize.report.markdown import markdown
 from quantize.report.schema import RunReport
@@ -72,6 +73,7 @@ def tune(request: TuneRequest, *, progress: Progress = silent, all_images: Evalu
         context = _judged(prepared, times)
         report, latencies = _searched(context, times)
         report = stamp_all(report, folder)
+        report = report.model_copy(update={"conclusion": conclusion(report)})
         context.ratios.added_to(latencies).save(folder.latency_table)
         if asked.remove_crops:
             remove_crops(folder.work / "crops")
