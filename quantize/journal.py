@@ -12,8 +12,12 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from quantize.disk import refusals_told
 from quantize.errors import RunError
@@ -75,32 +79,45 @@ class Journal:
         part._inputs = fingerprint([self._inputs, name, inputs])
         return part
 
-    def step(self, name: str, compute: Callable[[], Any], inputs: Any = None) -> Any:
+    def step(self, name: str, compute: Callable[[], Any], inputs: Any = None, *, kind: Any = Any) -> Any:
         """Return the value of a step, computing and recording it unless it was finished before.
 
         Args:
             name: What is computed, of what.
             compute: Returns the value, a JSON value.
             inputs: JSON value of what it is computed from, besides the journal's inputs and what the name says.
+            kind: Type that the value has as JSON, for pydantic; a recorded one of another form, which only a journal
+                of a stranger's holds, is computed again.
         """
         key = self._key(name, inputs)
-        if key not in self._steps:
+        if not self._is_there(key, kind):
             result = compute()
             self._append({"step": self._prefix + name, "inputs": key, "result": result})
             self._steps[key] = (self._prefix + name, json.loads(json.dumps(result, allow_nan=False)))
         return self._steps[key][1]
 
+    def _is_there(self, key: str, kind: Any) -> bool:
+        if key not in self._steps:
+            return False
+        name, value = self._steps[key]
+        if fits(kind, value):
+            return True
+        _LOG.warning("%s: the step '%s' has a value of another form; it is computed again", self._path, name)
+        return False
+
     def finished(self, name: str, inputs: Any = None) -> bool:
         """Return whether a step was finished."""
         return self._key(name, inputs) in self._steps
 
-    def value(self, name: str, inputs: Any = None) -> Any:
-        """Return the value of a step that was finished, or None if it was not."""
-        return self._steps.get(self._key(name, inputs), (name, None))[1]
+    def value(self, name: str, inputs: Any = None, *, kind: Any = Any) -> Any:
+        """Return the value of a step that was finished, or None if it was not, or is not of its ``kind``."""
+        key = self._key(name, inputs)
+        return self._steps[key][1] if self._is_there(key, kind) else None
 
-    def values(self, prefix: str) -> list[Any]:
+    def values(self, prefix: str, *, kind: Any = Any) -> list[Any]:
         """Return the values of the finished steps whose name begins with ``prefix``, in the order of finishing."""
-        return [value for name, value in self._steps.values() if name.startswith(self._prefix + prefix)]
+        begin = self._prefix + prefix
+        return [value for name, value in self._steps.values() if name.startswith(begin) and fits(kind, value)]
 
     def _key(self, name: str, inputs: Any) -> str:
         return fingerprint([self._inputs, name, inputs])[:32]
@@ -148,6 +165,22 @@ class Journal:
         append_bytes(self._path, _line({**entry, "checksum": _checksum(entry)}), begin=begin)
 
 
+def fits(kind: Any, value: Any) -> bool:
+    """Return whether a JSON value has the form of a type that pydantic knows."""
+    if is_dataclass(kind) and not (isinstance(value, dict) and value.keys() <= {field.name for field in fields(kind)}):
+        return False
+    try:
+        _adapter(kind).validate_json(json.dumps(value), strict=True)
+    except ValidationError:
+        return False
+    return True
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
 def recorded_request(path: Path) -> Mapping[str, Any]:
     """Return what the run of a journal was asked.
 
@@ -168,7 +201,7 @@ def _header(path: Path, line: bytes) -> Mapping[str, Any]:
     if entry is not None and entry.get("journal", _VERSION) != _VERSION:
         raise RunError(
             "an earlier version of quantize began this run"
-            if entry["journal"] in range(_VERSION)
+            if entry["journal"] in tuple(range(_VERSION))
             else "another version of quantize began this run",
             where=str(path),
             found=f"journal version {entry['journal']}",
@@ -177,18 +210,24 @@ def _header(path: Path, line: bytes) -> Mapping[str, Any]:
             "another), or continue it with the version that began it",
         )
     if entry is None or _checked(line) is None or not {"request", "inputs"} <= entry.keys():
-        raise RunError(
-            "the journal is damaged",
-            where=str(path),
-            found="its first line does not have the checksum that it names",
-            expected="what the run was asked, and what it depends on",
-            advice="start the run again with --overwrite",
-        )
+        raise _damaged(path, "its first line does not have the checksum that it names")
     return entry
+
+
+def _damaged(path: Path, found: str) -> RunError:
+    return RunError(
+        "the journal is damaged",
+        where=str(path),
+        found=found,
+        expected="what the run was asked, and what it depends on",
+        advice="start the run again with --overwrite",
+    )
 
 
 def _refuse_other_inputs(recorded: Mapping[str, Any], header: Mapping[str, Any], path: Path) -> None:
     before, now = recorded["inputs"], json.loads(json.dumps(header["inputs"]))
+    if not isinstance(before, dict):
+        raise _damaged(path, "what it depends on is no table")
     if before != now:
         raise RunError(
             "the journal is of another configuration",
@@ -219,7 +258,10 @@ def _checked(line: bytes) -> dict[str, Any] | None:
     if entry is None:
         return None
     checksum = entry.pop("checksum", None)
-    return entry if checksum == _checksum(entry) else None
+    try:
+        return entry if checksum == _checksum(entry) else None
+    except (ValueError, RecursionError):  # a NaN, or nested more deeply than is written
+        return None
 
 
 def _checksum(entry: Mapping[str, Any]) -> str:

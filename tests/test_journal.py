@@ -160,3 +160,46 @@ def test_a_journal_that_a_kill_cut_short_in_its_header_was_not_begun(tmp_path):
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(FileNotFoundError):
         recorded_request(path)
+
+
+def forged(path, *entries):
+    """Write lines whose checksums hold, as whoever gives away a run's folder can."""
+    from quantize.journal import _checksum, _line
+
+    path.write_bytes(b"".join(_line({**entry, "checksum": _checksum(entry)}) for entry in entries))
+
+
+@pytest.mark.parametrize("value", [None, 5, "text", [1], {"a": "b"}, {"a": 1.5, "b": None}, True])
+def test_a_forged_value_of_another_form_is_computed_again(tmp_path, value):
+    path = tmp_path / "trials.jsonl"
+    Journal(path, CONFIGURATION, resume=False).step("a", lambda: value)
+    calls = []
+    resumed = Journal(path, CONFIGURATION, resume=True)
+    assert resumed.values("a", kind=dict[str, float]) == []
+    assert resumed.value("a", kind=dict[str, float]) is None
+    assert resumed.step("a", compute(calls, {"a": 2.0}), kind=dict[str, float]) == {"a": 2.0}
+    assert Journal(path, CONFIGURATION, resume=True).step("a", compute(calls, {}), kind=dict[str, float]) == {"a": 2.0}
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("inputs", [5, None, [], "text", {}, {"model": None}])
+def test_a_forged_header_is_told(tmp_path, inputs):
+    forged(tmp_path / "trials.jsonl", {"journal": 3, "request": {}, "inputs": inputs})
+    with pytest.raises(RunError):
+        Journal(tmp_path / "trials.jsonl", CONFIGURATION, resume=True)
+
+
+@pytest.mark.parametrize("version", [[], {}, "3", None, 1.5, -1, True, 10**30])
+def test_a_version_that_is_no_number_is_another_version(tmp_path, version):
+    forged(tmp_path / "trials.jsonl", {"journal": version, "request": {}, "inputs": CONFIGURATION})
+    with pytest.raises(RunError):
+        recorded_request(tmp_path / "trials.jsonl")
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"journal": 3, "inputs": NaN, "request": 1}\n', b'{"a":' * 900 + b"1" + b"}" * 900 + b"\n"]
+)
+def test_what_is_never_written_is_damage(tmp_path, line):
+    (tmp_path / "trials.jsonl").write_bytes(line)
+    with pytest.raises(RunError, match="damaged"):
+        recorded_request(tmp_path / "trials.jsonl")

@@ -102,6 +102,8 @@ def _triple(value: Any) -> Any:
 
 def _home(path: Path) -> Path:
     """Read a leading ``~`` as the home folder, which no shell does behind ``--flag=`` or in a file."""
+    if "\0" in str(path):
+        raise ValueError("a path holds no NUL character")
     try:
         return path.expanduser()
     except RuntimeError:

@@ -118,7 +118,7 @@ class _NodeReader:
         if isinstance(node, yaml.ScalarNode) and node.tag in _SCALARS:
             try:
                 return self._loader.construct_object(node)
-            except ValueError:  # a tag such as !!int before something else
+            except (ValueError, LookupError, TypeError, AttributeError):  # a tag such as !!int before something else
                 pass
         self._problem(node, "a type that configurations do not have", found=node.tag, expected="a plain value")
         return None

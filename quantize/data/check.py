@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from PIL import Image
-
 from quantize.data.chunks import map_chunks
 from quantize.data.crops.crops import Skipped
 from quantize.data.decoding import UnreadableImageError, decode_image
+from quantize.data.image_bounds import opened_image
 from quantize.data.image_set import ImageSet, ImageSource, Label, Locator
 from quantize.progress import Progress, silent
 from quantize.provenance import sha256_bytes
@@ -66,7 +64,7 @@ class InspectionJob:
             return Inspection(row, sha256_bytes(content), str(error))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(content)) as image:
+            with opened_image(content) as image:
                 return Inspection(
                     row=row,
                     sha256=sha256_bytes(content),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import warnings
 import zlib
@@ -10,6 +9,8 @@ from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from quantize.data.image_bounds import opened_image
 
 
 class UnreadableImageError(Exception):
@@ -38,10 +39,11 @@ def decode_image(content: bytes) -> Image.Image:
     """Return the image in a file's bytes, upright (its EXIF orientation applied), in mode RGB.
 
     Args:
-        content: The bytes of a JPEG, PNG or any other file that Pillow reads.
+        content: The bytes of a JPEG, PNG or another file of the formats that data sets have.
 
     Raises:
-        UnreadableImageError: The bytes are no image, are cut off, or hold pixels of no known range.
+        UnreadableImageError: The bytes are no image, are cut off, hold pixels of no known range, or would take too
+            much memory: see ``image_bounds``.
     """
     if not content:
         raise UnreadableImageError("the file is empty")
@@ -49,7 +51,7 @@ def decode_image(content: bytes) -> Image.Image:
         # Pillow warns of damaged EXIF blocks and of large images; neither changes the pixels.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(content)) as image:
+            with opened_image(content) as image:
                 image.load()
                 _stand_upright(image)
                 return to_rgb(image)
@@ -104,8 +106,8 @@ _RESAMPLING: dict[Interpolation, Image.Resampling] = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 
-# As many as Pillow decodes at most before it takes a file for an attack.
-_MOST_PIXELS = 178_956_970
+_MOST_PIXELS = 1 << 25
+"""Of a resized image: 512 times as long as wide at the usual 256 pixels, and 128 MiB."""
 
 
 def resize_square(image: Image.Image, size: int, interpolation: Interpolation) -> Image.Image:

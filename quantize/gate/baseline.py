@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from quantize.bounded_reading import LARGEST_TEXT, read_bounded
 from quantize.errors import RunError
 from quantize.files import write_text
 from quantize.gate.document import ROLES, ReportDocument
@@ -144,8 +145,8 @@ def read_baseline(path: Path) -> Baseline:
         RunError: It is missing, not JSON, or not of this form.
     """
     try:
-        return Baseline.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        return Baseline.model_validate_json(read_bounded(path, LARGEST_TEXT))
+    except OSError as error:
         raise RunError(
             "the baseline cannot be read",
             where=str(path),

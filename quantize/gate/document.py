@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from quantize.bounded_reading import read_json
 from quantize.errors import RunError
 from quantize.evaluation.paired import PairedComparison
 from quantize.evaluation.paired_precision import PrecisionComparison
@@ -134,7 +134,8 @@ class ReportDocument:
         return percentile_ns(self._runs.get(role, []), {"latency_p50": 0.5, "latency_p99": 0.99}[name])
 
     def _memory(self, role: str) -> float | None:
-        for entry in self.at("resources") or ():
+        entries = self.at("resources")
+        for entry in entries if isinstance(entries, list) else ():
             try:
                 resources = Resources.model_validate(entry)
             except ValidationError:
@@ -159,8 +160,8 @@ def read_document(path: Path) -> ReportDocument:
         RunError: It is missing, not JSON, or a report of another schema version.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        values = read_json(path)
+    except (OSError, ValueError) as error:
         raise RunError("the report cannot be read", where=str(path), found=str(error)) from None
     version = values.get("schema_version") if isinstance(values, dict) else None
     if version != 1:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ValidationError
 
+from quantize.bounded_reading import LARGEST_TEXT, read_bounded
 from quantize.errors import RunError
 from quantize.files import write_text
 from quantize.report.benchmark import BenchmarkReport
@@ -28,8 +29,8 @@ def read_report(path: Path) -> RunReport:
         RunError: It is missing, not JSON, or not of this schema.
     """
     try:
-        return RunReport.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        return RunReport.model_validate_json(read_bounded(path, LARGEST_TEXT))
+    except OSError as error:
         raise RunError("the report cannot be read", where=str(path), found=str(error)) from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]

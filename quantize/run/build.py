@@ -113,8 +113,8 @@ def remember_decisions(journal: Journal, recipe: Recipe) -> None:
         journal: This run's.
         recipe: The other run's, with the rewrites that it kept and its corrections.
     """
-    journal.step(KEPT_REWRITES, lambda: list(recipe.rewrites))
-    journal.step(_CORRECTED, lambda: CORRECTION in recipe.corrections)
+    journal.step(KEPT_REWRITES, lambda: list(recipe.rewrites), kind=list[str])
+    journal.step(_CORRECTED, lambda: CORRECTION in recipe.corrections, kind=bool)
 
 
 def write_files(context: Context, candidate: ModelArtifact, findings: Findings) -> Built:
@@ -193,7 +193,7 @@ def _corrected(context: Context, recipe: Recipe, plain: Rewritten, freed: int) -
     Returns:
         Both formats, and the corrections of their recipe.
     """
-    decided: bool | None = context.ratios.journal.value(_CORRECTED)
+    decided: bool | None = context.ratios.journal.value(_CORRECTED, kind=bool)
     before = tuple(name for name in recipe.corrections if name != CORRECTION)
     own = engine_named(recipe.engine).corrects_own_scores
     if decided is False or (own and not (freed and CORRECTION in recipe.corrections)):

@@ -105,7 +105,7 @@ class Ratios:
             ratio = measured()
             return [ratio.low, ratio.ratio, min(ratio.high, UNBOUNDED)]
 
-        low, ratio, high = self.journal.step(f"rewrite {key}", compute)
+        low, ratio, high = self.journal.step(f"rewrite {key}", compute, kind=Triple)
         self.used[key] = (low, ratio, high)
         return RatioInterval(low=low, ratio=ratio, high=high)
 
@@ -115,7 +115,7 @@ class Ratios:
         def compute() -> Any:
             return (self.profiles.get(recipe.id) or measured()).model_dump(mode="json")
 
-        times = ProfiledTimes.model_validate(self.journal.step(f"profile {recipe.id}", compute))
+        times = ProfiledTimes.model_validate(self.journal.step(f"profile {recipe.id}", compute, kind=ProfiledTimes))
         self.used_profiles[recipe.id] = times
         return times
 

@@ -40,7 +40,7 @@ def rewrite_candidate(context: Context, model: ModelArtifact) -> Rewritten:
         model: A quantized model in any format.
     """
     criterion, judging = context.criterion, context.judging
-    kept: list[str] | None = context.ratios.journal.value(KEPT_REWRITES)
+    kept: list[str] | None = context.ratios.journal.value(KEPT_REWRITES, kind=list[str])
     with scratch_folder("rewrites") as folder:
 
         def faster(before: ModelProto, after: ModelProto) -> RatioInterval:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import BaseModel
 
 from quantize.criterion import Criterion
 from quantize.engines.engine import Engine, EngineSearch
@@ -81,9 +83,9 @@ class Search:
             QuantizeError: The engine is missing or failed, or gave no model at all.
         """
         name, inputs = self._step(rejected)
-        known = self._journal.value(name, inputs)
+        known = self._journal.value(name, inputs, kind=_End | _Repeated)
         findings = (None if known is None else self._known(known)) or self._searched(rejected)
-        end = self._journal.step(name, lambda: _end(findings), inputs)
+        end = self._journal.step(name, lambda: _end(findings), inputs, kind=_End | _Repeated)
         if end["repeated"]:
             return findings
         # What counts is what the search took when it came to its end first.
@@ -188,6 +190,25 @@ class Search:
         int8, layers = self.engine.int8_layers(trial.recipe, self._proto)
         known = self._context.judging.known(trial.artifact.graph_sha256) if trial.artifact else None
         return trial_section(trial, trials, self.criterion, known, int8 / layers if layers else None)
+
+
+class _Repeated(BaseModel):
+    """What the journal keeps of a search that another run made."""
+
+    recipe: Recipe
+    repeated: Literal[True]
+
+
+class _End(BaseModel):
+    """What the journal keeps of a search's end."""
+
+    recipe: Recipe
+    repeated: Literal[False]
+    others: list[str]
+    stopped: str
+    seconds: float
+    peak_bytes: int | None
+    may_go_on: bool
 
 
 def _end(findings: Findings) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from quantize.criterion import Criterion
 from quantize.engines.trial import SearchRecord, Trial
 from quantize.errors import ModelError
@@ -29,6 +31,13 @@ class RecordedTrial:
     """
 
     trial: Trial
+    section: TrialSection
+
+
+class _Recorded(BaseModel):
+    """A trial in the journal."""
+
+    recipe: Recipe
     section: TrialSection
 
 
@@ -57,7 +66,7 @@ class TrialJournal:
         A failed trial, and one whose candidate is gone or damaged, is tried again.
         """
         earlier: list[RecordedTrial] = []
-        for result in self.journal.values(_PREFIX):
+        for result in self.journal.values(_PREFIX, kind=_Recorded):
             section = TrialSection.model_validate(result["section"])
             recipe = Recipe.model_validate(result["recipe"])
             path = self.candidates / f"{recipe.id}.onnx"

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from quantize.data.containers.tables import Columns, TableRow, arrow, open_tables
+from quantize.data.containers.tables import LARGEST_BATCH, TABLE_ERRORS, Columns, TableRow, arrow, open_tables
 from quantize.data.image_set import ImageSet, Locator, NamedData, file_state
+from quantize.processes.address_space import allocating_at_most
 
 
 class ArrowSource:
@@ -30,9 +31,10 @@ class ArrowSource:
         try:
             if self._place != (file, number):
                 # Mapped anew for each batch: what was read of the last one is given back.
-                self._batch = _batch(self.paths[file], number)
+                with allocating_at_most(LARGEST_BATCH + self.paths[file].stat().st_size):
+                    self._batch = _batch(self.paths[file], number)
                 self._place = (file, number)
-        except (arrow().ArrowException, IndexError) as error:
+        except (*TABLE_ERRORS, arrow().ArrowException) as error:
             raise OSError(f"the Arrow file is damaged: {error}") from error
         return self.columns.encoded(self._batch, row)
 
@@ -76,15 +78,21 @@ def _reader(path: Path) -> Any:
 
 def _batches(reader: Any) -> Iterator[Any]:
     if hasattr(reader, "get_batch"):
-        return (reader.get_batch(number) for number in range(reader.num_record_batches))
-    return iter(reader)
+        return (_sound(reader.get_batch(number)) for number in range(reader.num_record_batches))
+    return map(_sound, reader)
+
+
+def _sound(batch: Any) -> Any:
+    """Return a batch whose offsets lie within its buffers: Arrow itself trusts the file, and reads past their ends."""
+    batch.validate(full=True)
+    return batch
 
 
 def _batch(path: Path, number: int) -> Any:
     reader = _reader(path)
     if hasattr(reader, "get_batch"):
-        return reader.get_batch(number)
+        return _sound(reader.get_batch(number))
     for count, batch in enumerate(reader):
         if count == number:
-            return batch
+            return _sound(batch)
     raise IndexError(f"there is no batch {number}")

@@ -7,6 +7,8 @@ import posixpath
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from quantize.bounded_reading import read_bounded
+from quantize.data.image_bounds import LARGEST_FILE
 from quantize.data.image_set import ImageSet, Listing, Locator, NamedData, file_state, images_only
 from quantize.data.labels.classes import class_labels, labels_by_wordnet_id
 from quantize.data.labels.devkit import find_devkit
@@ -24,7 +26,7 @@ class FolderSource:
 
     def read(self, locator: Locator) -> bytes:
         """Return a file's bytes."""
-        return self._path(locator).read_bytes()
+        return read_bounded(self._path(locator), LARGEST_FILE, regular=True)
 
     def state(self, locator: Locator) -> tuple[int, ...]:
         """Return a file's size and its times."""

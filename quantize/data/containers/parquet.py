@@ -6,10 +6,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from quantize.data.containers.tables import Columns, TableRow, arrow, open_tables
+from quantize.data.containers.tables import LARGEST_BATCH, TABLE_ERRORS, Columns, TableRow, arrow, open_tables
 from quantize.data.image_set import ImageSet, Locator, NamedData, file_state
+from quantize.processes.address_space import allocating_at_most
 
 _ROWS_AT_ONCE = 16
+_ROWS_LISTED_AT_ONCE = 1 << 14
+_BYTES_AT_ONCE = 1 << 28
+_LEAST_IMAGE = 32  # bytes: a row of a table of images has at least as many in the file
+_LARGEST_RATIO = 200  # of the data to the file: encoded images hardly shrink
+_SMALL = 1 << 20
 
 
 class ParquetSource:
@@ -35,12 +41,13 @@ class ParquetSource:
         """
         file, group, row = map(int, locator)
         try:
-            if self._group != (file, group) or row < self._start:
-                self._enter(file, group)
-            while self._batch is None or row >= self._start + len(self._batch):
-                self._start += 0 if self._batch is None else len(self._batch)
-                self._batch = next(self._batches)
-        except (arrow().ArrowException, StopIteration) as error:
+            with allocating_at_most(LARGEST_BATCH):
+                if self._group != (file, group) or row < self._start:
+                    self._enter(file, group)
+                while self._batch is None or row >= self._start + len(self._batch):
+                    self._start += 0 if self._batch is None else len(self._batch)
+                    self._batch = next(self._batches)
+        except (*TABLE_ERRORS, arrow().ArrowException) as error:
             self._group = None
             raise OSError(f"the Parquet file is damaged: {error}") from error
         return self.columns.encoded(self._batch, row - self._start)
@@ -56,7 +63,10 @@ class ParquetSource:
     def _enter(self, file: int, group: int) -> None:
         # Without pre-buffering, and with a buffer, pages are read one by one instead of a whole row group.
         parquet = arrow("pyarrow.parquet").ParquetFile(self.paths[file], pre_buffer=False, buffer_size=1 << 20)
-        self._batches = parquet.iter_batches(_ROWS_AT_ONCE, row_groups=[group], columns=[self.columns.content])
+        # A value of a dictionary can stand in every row; a batch of them is not to take more than all values once.
+        whole = max(1, parquet.metadata.row_group(group).total_byte_size)
+        rows = max(1, min(_ROWS_AT_ONCE, _BYTES_AT_ONCE // whole))
+        self._batches = parquet.iter_batches(rows, row_groups=[group], columns=[self.columns.content])
         self._group, self._batch, self._start = (file, group), None, 0
 
 
@@ -75,12 +85,42 @@ def _rows(paths: Sequence[Path], columns: Columns) -> Iterator[TableRow]:
     wanted = [f"{columns.image}.path"] if columns.has_path else []
     wanted += [columns.label] if columns.label else []
     for file, path in enumerate(paths):
-        parquet = arrow("pyarrow.parquet").ParquetFile(path)
+        parquet = arrow("pyarrow.parquet").ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
+        _refuse_bombs(parquet.metadata, path)
         for group in range(parquet.num_row_groups):
             count = parquet.metadata.row_group(group).num_rows
-            table = parquet.read_row_group(group, columns=wanted).to_pydict() if wanted else {}
-            images = table.get(columns.image, [None] * count)
-            labels = table[columns.label] if columns.label else [None] * count
-            for row in range(count):
-                name = images[row]["path"] if images[row] else None
-                yield TableRow(file, name, labels[row], (file, group, row))
+            row = 0
+            for batch in _listed(parquet, group, wanted, count):
+                images = batch.get(columns.image) or [None] * _length(batch, count)
+                labels = batch[columns.label] if columns.label else [None] * len(images)
+                for image, label in zip(images, labels, strict=True):
+                    yield TableRow(file, image["path"] if image else None, label, (file, group, row))
+                    row += 1
+
+
+def _listed(parquet: Any, group: int, wanted: list[str], count: int) -> Iterator[dict[str, list[Any]]]:
+    """Yield some columns of a row group in parts, name to values; nothing of each row where none is wanted."""
+    if not wanted:
+        yield {}
+        return
+    listed = 0
+    for batch in parquet.iter_batches(_ROWS_LISTED_AT_ONCE, row_groups=[group], columns=wanted):
+        listed += len(batch)
+        yield batch.to_pydict()
+    if listed != count:
+        raise OSError(f"row group {group} says that it has {count:,} rows, and has {listed:,}")
+
+
+def _length(batch: dict[str, list[Any]], count: int) -> int:
+    return len(next(iter(batch.values()))) if batch else count
+
+
+def _refuse_bombs(metadata: Any, path: Path) -> None:
+    """Refuse a file that holds more than its size can honestly hold: a few kilobytes can stand for gigabytes."""
+    size = path.stat().st_size
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    rows, unpacked = sum(group.num_rows for group in groups), sum(group.total_byte_size for group in groups)
+    if rows * _LEAST_IMAGE > size or min((group.num_rows for group in groups), default=0) < 0:
+        raise OSError(f"{rows:,} rows in {size:,} bytes: these are no images")
+    if unpacked > _SMALL + _LARGEST_RATIO * size:
+        raise OSError(f"{unpacked:,} bytes of data in {size:,}: it is taken for a decompression bomb")

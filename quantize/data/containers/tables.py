@@ -13,6 +13,7 @@ from quantize.data.image_set import ImageSet, ImageSource, Listing, Locator, Nam
 from quantize.data.labels.join import label_images
 from quantize.data.problems import Problems
 from quantize.errors import DataError
+from quantize.processes.address_space import allocating_at_most
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,15 @@ class TableRow:
     label: int | None
     locator: Locator
 
+
+LARGEST_BATCH = 1 << 31
+"""Bytes that reading a batch of rows may take."""
+
+LARGEST_LISTING = 1 << 32
+"""Bytes that listing all rows may take, without their images."""
+
+TABLE_ERRORS = (OSError, LookupError, ValueError, TypeError, ArithmeticError, StopIteration, MemoryError)
+"""What reading a damaged table raises, besides pyarrow's own errors."""
 
 _IMAGE_NAMES = ("image", "img", "jpg", "jpeg", "png", "bytes", "picture")
 _LABEL_NAMES = ("label", "labels", "cls", "class", "target", "fine_label")
@@ -142,11 +152,14 @@ def open_tables(
     """
     place = data.place
     try:
-        columns = find_columns(schema(paths[0]), str(paths[0]))
-        listed = list(rows(paths, columns))
-    except (arrow().ArrowException, OSError, KeyError) as error:
+        with allocating_at_most(LARGEST_LISTING + sum(path.stat().st_size for path in paths)):
+            columns = find_columns(schema(paths[0]), str(paths[0]))
+            listed = list(rows(paths, columns))
+    except (*TABLE_ERRORS, arrow().ArrowException) as error:
         raise DataError(
-            f"the tables cannot be read: {error}", where=place, expected="whole Parquet or Arrow files of one schema"
+            f"the tables cannot be read: {str(error) or type(error).__name__}",
+            where=place,
+            expected="whole Parquet or Arrow files of one schema",
         ) from error
     if not listed:
         raise DataError("no images here", where=place, found="tables without rows")

@@ -8,9 +8,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from quantize.data.containers.archive import Member, open_archives
+from quantize.data.image_bounds import LARGEST_FILE
 from quantize.data.image_set import ImageSet, Locator, NamedData, file_state
+from quantize.data.tar_header import SoundHeader
 from quantize.errors import DataError
 from quantize.progress import Progress
+from quantize.quoting import quoted
 
 _LISTED_AT_ONCE = 1000
 
@@ -29,6 +32,8 @@ class TarSource:
             OSError: The archive cannot be read, or is shorter than it was.
         """
         archive, offset, length = map(int, locator)
+        if length > LARGEST_FILE:
+            raise OSError(f"the archive says that it has {length:,} bytes; an image has at most {LARGEST_FILE:,}")
         with self.paths[archive].open("rb", buffering=0) as stream:
             content = os.pread(stream.fileno(), length, offset)
         if len(content) != length:
@@ -54,15 +59,19 @@ def _members(paths: Sequence[Path], progress: Progress) -> Iterator[Member]:
     listed = 0
     for number, path in enumerate(paths):
         try:
-            with tarfile.open(path, "r:") as archive:
+            with tarfile.open(path, "r:", tarinfo=SoundHeader) as archive:
+                end = -1
                 for member in archive:
+                    if archive.offset <= end or member.issparse():
+                        raise tarfile.ReadError(f"{quoted(member.name)}: not a size that a file has, or a sparse file")
+                    end = archive.offset
                     listed += 1
                     if listed % _LISTED_AT_ONCE == 0:
                         progress("list archive", listed, None)
                     name = member.name.removeprefix("./")
                     if member.isreg() and not os.path.basename(name).startswith("."):  # noqa: PTH119 - no file of ours
                         yield Member(name, (number, member.offset_data, member.size))
-        except (tarfile.TarError, OSError) as error:
+        except (tarfile.TarError, OSError, ValueError, OverflowError, RecursionError) as error:
             raise DataError(
                 f"the archive cannot be read: {error}", where=str(path), expected="a whole tar archive"
             ) from error

@@ -11,12 +11,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from quantize.data.containers.archive import Member, open_archives
+from quantize.data.image_bounds import LARGEST_FILE
 from quantize.data.image_set import ImageSet, Locator, NamedData, file_state
 from quantize.errors import DataError
 from quantize.progress import Progress
-
-LARGEST_IMAGE = 1 << 28
-"""Bytes of one image, unpacked: a few kilobytes can claim gigabytes."""
 
 _LISTED_AT_ONCE = 1000
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -42,8 +40,8 @@ class ZipSource:
             OSError: The archive cannot be read, or the member is damaged, or larger than it says or than any image.
         """
         archive, start, packed_size, size, checksum, method = map(int, locator)
-        if size > LARGEST_IMAGE:
-            raise OSError(f"the archive says that it has {size:,} bytes; an image has at most {LARGEST_IMAGE:,}")
+        if max(size, packed_size) > LARGEST_FILE:
+            raise OSError(f"the archive says that it has {size:,} bytes; an image has at most {LARGEST_FILE:,}")
         with self.paths[archive].open("rb", buffering=0) as stream:
             header = os.pread(stream.fileno(), _HEADER.size, start)
             if len(header) < _HEADER.size or not header.startswith(b"PK\x03\x04"):

@@ -6,21 +6,28 @@ import io
 import posixpath
 import re
 import tarfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import scipy.io
-from scipy.io.matlab import MatReadError
 
+from quantize.bounded_reading import read_bounded
 from quantize.data.labels.classes import labels_by_wordnet_id
 from quantize.data.labels.label_file import LabelLine
 from quantize.data.problems import Problems
+from quantize.data.tar_header import SoundHeader
 from quantize.errors import DataError
+from quantize.processes.calls import call_in_child
+from quantize.processes.child import ChildError
 
 _GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 _META = "meta.mat"
+_LARGEST = 1 << 26  # bytes of the devkit, unpacked: it has 4 million
+_LARGEST_CHILD = 1 << 30
+_SECONDS = 120.0
 _NUMBERED = re.compile(r"ILSVRC2012_val_([0-9]{8})[._].*")
 _LONE_INTEGER = re.compile(rb"\s*[0-9]{1,4}\s*")
 
@@ -110,19 +117,25 @@ def _from_files(ground_truth: Path) -> Devkit:
             expected=f"{meta}, or lines `name label`",
             advice=f"put {_META} of ILSVRC2012_devkit_t12/data there, or name the devkit's folder as the labels",
         )
-    return Devkit(ground_truth, _lines(ground_truth.read_bytes()), _labels(meta.read_bytes(), meta))
+    try:
+        lines, table = read_bounded(ground_truth, _LARGEST), read_bounded(meta, _LARGEST)
+    except OSError as error:
+        raise DataError(f"the devkit cannot be read: {error.strerror}", where=str(ground_truth.parent)) from error
+    return Devkit(ground_truth, _lines(lines), _labels(table, meta))
 
 
 def _from_archive(path: Path) -> Devkit:
     parts: dict[str, bytes] = {}
     try:
-        with tarfile.open(path) as archive:
+        with tarfile.open(path, tarinfo=SoundHeader) as archive:
             for member in archive:
                 name = posixpath.basename(member.name)
-                stream = archive.extractfile(member) if name in (_GROUND_TRUTH, _META) else None
+                if archive.offset > _LARGEST:
+                    raise tarfile.ReadError(f"more than {_LARGEST:,} bytes in it")
+                stream = archive.extractfile(member) if name in (_GROUND_TRUTH, _META) and member.isreg() else None
                 if stream is not None:
                     parts[name] = stream.read()
-    except (OSError, tarfile.TarError, EOFError) as error:
+    except (OSError, tarfile.TarError, EOFError, zlib.error, ValueError, OverflowError, RecursionError) as error:
         raise DataError(f"the devkit cannot be read: {error}", where=str(path), expected="a tar archive") from error
     if len(parts) < 2:
         raise DataError("this archive is no devkit", where=str(path), expected=f"{_GROUND_TRUTH} and {_META} in it")
@@ -137,17 +150,23 @@ def _lines(ground_truth: bytes) -> tuple[str, ...]:
 def _labels(meta: bytes, place: Path) -> Mapping[int, int]:
     """Return the label of each ILSVRC2012 id in ``meta.mat``; ids of inner nodes of the hierarchy have none."""
     try:
-        synsets = np.atleast_1d(scipy.io.loadmat(io.BytesIO(meta), squeeze_me=True)["synsets"])
-        ids = {int(synset["ILSVRC2012_ID"]): str(synset["WNID"]) for synset in synsets}
-    except (MatReadError, ValueError, KeyError, TypeError, IndexError, OSError, NotImplementedError) as error:
+        rows = call_in_child(_synsets, meta, seconds=_SECONDS, memory_bytes=_LARGEST_CHILD)
+        ids = {int(number): str(wordnet_id) for number, wordnet_id in rows}
+    except ChildError as error:
         raise DataError(
             f"the devkit's {_META} cannot be read",
             where=str(place),
-            found=str(error),
+            found=error.how,
             expected="a table `synsets` with ILSVRC2012_ID and WNID",
         ) from error
     by_wordnet_id = labels_by_wordnet_id()
     return {number: by_wordnet_id[wordnet_id] for number, wordnet_id in ids.items() if wordnet_id in by_wordnet_id}
+
+
+def _synsets(meta: bytes) -> list[tuple[int, str]]:
+    """Return (ILSVRC2012_ID, WNID) of each synset; in a child, since scipy's reader crashes on some damaged files."""
+    synsets = np.atleast_1d(scipy.io.loadmat(io.BytesIO(meta), squeeze_me=True)["synsets"])
+    return [(int(synset["ILSVRC2012_ID"]), str(synset["WNID"])) for synset in synsets]
 
 
 def _holds_lone_integers(path: Path) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from quantize.bounded_reading import LARGEST_TEXT, read_bounded
 from quantize.data.image_set import Label, is_image_name
 from quantize.data.problems import Problems
 from quantize.errors import DataError
@@ -24,9 +25,9 @@ def read_lines(path: Path, what: str) -> list[str]:
         DataError: The file cannot be read, or is not UTF-8 text.
     """
     try:
-        content = path.read_bytes()
+        content = read_bounded(path, LARGEST_TEXT)
     except OSError as error:
-        raise DataError(f"the {what} cannot be read: {error.strerror}", where=str(path)) from error
+        raise DataError(f"the {what} cannot be read: {error.strerror or error}", where=str(path)) from error
     return decoded_lines(content, what, path)
 
 

@@ -111,7 +111,9 @@ class OrtSearch:
             return
         candidate, base = best.artifact.proto(), best.recipe
         order: list[list[str]] = self._task.journal.step(
-            f"sensitive layers {base.id}", lambda: most_sensitive_first(self._task, base, candidate)
+            f"sensitive layers {base.id}",
+            lambda: most_sensitive_first(self._task, base, candidate),
+            kind=list[list[str]],
         )
 
         def with_float(count: int) -> Recipe:

@@ -74,7 +74,7 @@ class Bench:
     def sensitivity(self) -> Mapping[str, float]:
         """Return the KL from fp32's scores, in nats, where one layer's weights alone are stored in int8."""
         shifts: dict[str, float] = self._task.journal.step(
-            "sensitivity of stored weights", lambda: dict(self._sensitivity())
+            "sensitivity of stored weights", lambda: dict(self._sensitivity()), kind=dict[str, float]
         )
         return shifts
 

@@ -87,3 +87,38 @@ def test_without_pyarrow_the_extra_is_named(layouts: Layouts, monkeypatch: pytes
     with pytest.raises(DataError, match="need pyarrow") as caught:
         open_images(data, None, classes=1000)
     assert "quantize[data]" in str(caught.value.advice)
+
+
+def test_rows_that_the_file_cannot_hold_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    rows = 200_000
+    image = pyarrow.array([{"bytes": b"x", "path": "a"}]).take(pyarrow.array([0] * rows))
+    pyarrow.parquet.write_table(pyarrow.table({"image": image, "label": [1] * rows}), tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=r"200,000 rows in .* bytes: these are no images"):
+        open_images(tmp_path / "t.parquet", None, classes=None)
+
+
+def test_a_decompression_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    table = pyarrow.table({"image": [bytes(20_000_000)] * 4, "label": [1] * 4})
+    pyarrow.parquet.write_table(table, tmp_path / "t.parquet", compression="zstd")
+    with pytest.raises(DataError, match="decompression bomb"):
+        open_images(tmp_path / "t.parquet", None, classes=None)
+
+
+def test_offsets_beyond_the_file_are_damage_and_not_read(tmp_path: Path) -> None:
+    import pyarrow
+
+    batch = pyarrow.record_batch({"image": pyarrow.array([b"abc", b"def", b"ghi"], pyarrow.binary())})
+    with pyarrow.OSFile(str(tmp_path / "t.arrow"), "wb") as file, pyarrow.ipc.new_file(file, batch.schema) as writer:
+        writer.write_batch(batch)
+    content = (tmp_path / "t.arrow").read_bytes()
+    whole, broken = (b"".join(n.to_bytes(4, "little") for n in (0, 3, 6, last)) for last in (9, 1 << 28))
+    assert content.count(whole) == 1
+    (tmp_path / "t.arrow").write_bytes(content.replace(whole, broken))
+    with pytest.raises(DataError, match="tables cannot be read"):
+        open_images(tmp_path / "t.arrow", None, classes=None)

@@ -49,3 +49,25 @@ def test_links_hidden_files_and_folders_in_an_archive_are_no_images(layouts: Lay
             member.linkname = "/etc/passwd"
             archive.addfile(member)
     assert len(open_images(path, None, classes=1000)) == len(layouts.images)
+
+
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_header_of_a_negative_or_enormous_size_ends_the_listing(kind: bytes, tmp_path: Path) -> None:
+    for size in (-1024, -512, 1 << 40):
+        header = bytearray(tarfile.TarInfo("a.png").tobuf(tarfile.GNU_FORMAT))
+        header[124:136] = (size % (1 << 96)).to_bytes(12, "big") if size < 0 else b"\x80" + size.to_bytes(11, "big")
+        header[156:157] = kind
+        header[148:156] = b" " * 8
+        header[148:156] = b"%06o\0 " % sum(header)
+        (tmp_path / "a.tar").write_bytes(bytes(header) + bytes(10_240))
+        with pytest.raises(DataError, match="archive cannot be read"):
+            open_images(tmp_path / "a.tar", None, classes=None)
+
+
+def test_a_negative_size_in_a_further_header_ends_the_listing(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        member = tarfile.TarInfo("a.png")
+        member.pax_headers = {"size": "-2048", "comment": "x"}
+        archive.addfile(member)
+    with pytest.raises(DataError, match="archive cannot be read"):
+        open_images(tmp_path / "a.tar", None, classes=None)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from quantize.data.containers.registry import open_images
-from quantize.data.containers.zip_archive import LARGEST_IMAGE
 from quantize.data.crops.crops import crop_images
+from quantize.data.image_bounds import LARGEST_FILE
 from quantize.data.preprocessing import PRESETS
 from quantize.errors import DataError
 from tests.data.layouts import Layouts
@@ -70,10 +70,10 @@ def test_a_cut_off_archive_is_refused(layouts: Layouts, cut: int) -> None:
 def test_what_claims_to_be_larger_than_any_image_is_not_unpacked(layouts: Layouts, tmp_path: Path) -> None:
     path = layouts.zip()
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("val/bomb.jpg", "w") as member:
-        for _ in range(LARGEST_IMAGE // (1 << 24) + 1):
+        for _ in range(LARGEST_FILE // (1 << 24) + 1):
             member.write(bytes(1 << 24))
     (reason,) = reasons(path, tmp_path / "cache")
-    assert f"at most {LARGEST_IMAGE:,}" in reason
+    assert f"at most {LARGEST_FILE:,}" in reason
 
 
 def test_what_unpacks_to_more_than_it_claims_is_not_unpacked_further(tmp_path: Path, layouts: Layouts) -> None:

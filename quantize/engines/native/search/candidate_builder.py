@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from quantize.engines.native.builder.builder import source_graph
 from quantize.engines.native.builder.weights import EQUALIZATION
@@ -15,6 +18,8 @@ from quantize.models.artifact import ModelArtifact
 from quantize.opening.prove import prove
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
+
+_Built = Annotated[dict[Literal["graph_sha256", "error"], str], Field(min_length=1)]
 
 
 class CandidateBuilder:
@@ -85,7 +90,7 @@ class CandidateBuilder:
             except QuantizeError as error:
                 return {"error": str(error)}
 
-        built = self._journal.remember("build", f"built:{recipe.id}", compute)
+        built = self._journal.remember("build", f"built:{recipe.id}", compute, _Built)
         if "error" in built:
             return str(built["error"])
         path = self._folder / "candidates" / f"{recipe.id}.onnx"

@@ -155,7 +155,7 @@ class Candidates:
             judgement = self._judge(artifact)
             return {name: getattr(judgement, name) for name in ("metric", "met", "images", "total")}
 
-        return Judgement(**self._journal.remember("evaluate", f"judged:{artifact.graph_sha256}", compute))
+        return Judgement(**self._journal.remember("evaluate", f"judged:{artifact.graph_sha256}", compute, Judgement))
 
     def _timed(self, artifact: ModelArtifact, recipe: Recipe) -> PairedLatency:
         """Return a candidate's time; measured beside the fastest one, where there is one that passes.

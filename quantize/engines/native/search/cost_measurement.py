@@ -77,7 +77,7 @@ class CostMeasurement:
             self._scorer.release()
             return {name: getattr(sensitivity, name) for name in ("weights", "tensors", "images")}
 
-        return Sensitivity(**self._journal.remember("sensitivity", f"sensitivity:{recipe.id}", compute))
+        return Sensitivity(**self._journal.remember("sensitivity", f"sensitivity:{recipe.id}", compute, Sensitivity))
 
     def costs(self, recipe: Recipe, graph: OpGraph, sensitivity: Sensitivity) -> Costs | None:
         """Return times and sensitivities; None, with a failed candidate, if the all-int8 one cannot be profiled.

@@ -93,7 +93,9 @@ class LatencyTimer:
 
         if recipe is not None:
             self._graphs[recipe] = graph
-        self._measured[graph] = PairedLatency(**self._journal.remember("measure", f"latency:{graph}", compute))
+        self._measured[graph] = PairedLatency(
+            **self._journal.remember("measure", f"latency:{graph}", compute, PairedLatency)
+        )
         return self._measured[graph]
 
     def _timed(self, artifact: ModelArtifact, baseline: ModelArtifact | None, to_beat: float | None) -> PairedLatency:
@@ -113,7 +115,7 @@ class LatencyTimer:
             ends = [end for end in (itself.low, itself.high) if end is not None] or [itself.ratio]
             return max(abs(end - 1.0) for end in ends)
 
-        self._noise_floor = float(self._journal.remember("measure", "noise floor", compute))
+        self._noise_floor = float(self._journal.remember("measure", "noise floor", compute, float))
         return self._noise_floor
 
     def profile(self, recipe: Recipe, artifact: ModelArtifact) -> ProfiledTimes:
@@ -123,6 +125,8 @@ class LatencyTimer:
             times = self._recorded.profiles.get(recipe.id) or ProfiledTimes.of(self._profile(artifact, recipe))
             return times.model_dump(mode="json")
 
-        times = ProfiledTimes.model_validate(self._journal.remember("profile", f"profile:{recipe.id}", compute))
+        times = ProfiledTimes.model_validate(
+            self._journal.remember("profile", f"profile:{recipe.id}", compute, ProfiledTimes)
+        )
         self._profiles[recipe.id] = times
         return times

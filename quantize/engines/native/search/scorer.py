@@ -129,7 +129,7 @@ class CrossValidation:
                 break
             compute = partial(self._of_fold, recipe, seen, scored)
             name = f"divergences:{recipe.id}:{scored}"
-            of_images += self._journal.remember("choose recipe", name, compute)
+            of_images += self._journal.remember("choose recipe", name, compute, list[float])
         return tuple(of_images)
 
     def _of_fold(self, recipe: Recipe, seen: Part, scored: Part) -> list[float]:

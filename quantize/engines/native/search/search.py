@@ -149,7 +149,7 @@ class Search:
         candidates = self._candidates
         recipe: Recipe | None = None
         try:
-            self._journal.remember("calibrate", "statistics", self._calibrated_images)
+            self._journal.remember("calibrate", "statistics", self._calibrated_images, int)
             best = self._recipes.best()
             recipe = best.recipe
             graph = op_graph(self._builder.source(recipe).graph, op_types_of(recipe))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any
+
+from pydantic import BaseModel, create_model
 
 from quantize.journal import Journal
 from quantize.processes.memory import give_back_unused
@@ -35,26 +38,34 @@ class SearchJournal:
         """Return the seconds spent, those of finished steps before a resumption included."""
         return self._clock() - self._began + self._replayed
 
-    def remember(self, stage: str, name: str, compute: Callable[[], Any]) -> Any:
+    def remember(self, stage: str, name: str, compute: Callable[[], Any], kind: Any = Any) -> Any:
         """Return a step's JSON value, computed unless it was finished before.
 
         Args:
             stage: Which stage its time counts towards.
             name: Names the step and all that its value depends on.
             compute: Returns the value.
+            kind: The value's type, see ``Journal.step``.
         """
-        replayed = self._journal.finished(name)
+        replayed = True
 
         def timed() -> dict[str, Any]:
+            nonlocal replayed
+            replayed = False
             began = self._clock()
             value = compute()
             give_back_unused()
             return {"value": value, "seconds": self._clock() - began}
 
-        entry = self._journal.step(name, timed)
+        entry = self._journal.step(name, timed, kind=_timed_kind(kind))
         if name not in self._counted:  # the time of a step counts once, however often its value is used
             self._counted.add(name)
             self.seconds[stage] = self.seconds.get(stage, 0.0) + float(entry["seconds"])
             if replayed:
                 self._replayed += float(entry["seconds"])
         return entry["value"]
+
+
+@cache
+def _timed_kind(kind: Any) -> type[BaseModel]:
+    return create_model("Timed", value=(kind, ...), seconds=(float, ...))

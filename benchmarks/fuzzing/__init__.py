@@ -1,0 +1,1 @@
+"""Files of strangers, made by the hundred thousand: see ``__main__``."""

@@ -1,0 +1,115 @@
+"""One process of fuzzing: ``python -m benchmarks.fuzzing.drive TARGET FOLDER EXECUTIONS SEED``, called by ``__main__``.
+
+With atheris, coverage of quantize guides what is tried next; without it, bytes of the seeds are changed at random. What
+is found goes to ``FOLDER/findings``, one file a kind; the count of executions to ``FOLDER/executions``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+import re
+import shutil
+import sys
+from pathlib import Path
+
+
+class Counter:
+    """Runs a target, counts, and keeps the first file of each kind of finding."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        from benchmarks.fuzzing.registry import TARGETS
+        from benchmarks.fuzzing.target import scratch_folder
+
+        self._target, self._folder, self._scratch = TARGETS[name], folder, scratch_folder()
+        self._done = 0
+        (folder / "findings").mkdir(parents=True, exist_ok=True)
+
+    def __call__(self, content: bytes) -> None:
+        """Run the target on a file."""
+        from benchmarks.fuzzing.target import finding
+
+        self._done += 1
+        if self._done % 200 == 0:
+            (self._folder / "executions").write_text(str(self._done))
+        found = finding(self._target, bytes(content), self._scratch)
+        if found is None:
+            return
+        kind = re.sub(r"\W+", "-", found.split("\n", 1)[0])[:100]
+        path = self._folder / "findings" / kind
+        if not path.exists():
+            path.write_bytes(content)
+            path.with_suffix(".txt").write_text(found)
+
+    def finish(self) -> None:
+        """Write the count, and take the scratch away."""
+        (self._folder / "executions").write_text(str(self._done))
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def main() -> None:
+    """Fuzz."""
+    name, folder, executions, seed = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    logging.disable(logging.CRITICAL)
+    try:
+        import atheris
+    except ImportError:
+        _at_random(name, folder, executions, seed)
+        return
+    with atheris.instrument_imports(include=["quantize"]):
+        from benchmarks.fuzzing import registry
+
+    target, counter = registry.TARGETS[name], Counter(name, folder)
+    corpus = folder / "corpus"
+    _write_seeds(target.seeds(), corpus)
+
+    def one(content: bytes) -> None:
+        counter(content)
+
+    options = [f"-runs={executions}", f"-seed={seed + 1}", "-timeout=60", f"-rss_limit_mb={target.megabytes}"]
+    options += [f"-malloc_limit_mb={target.megabytes}", f"-artifact_prefix={folder}/", "-print_final_stats=0"]
+    import atexit
+
+    atexit.register(counter.finish)
+    atheris.Setup([sys.argv[0], *options, "-len_control=0", "-max_len=262144", str(corpus)], one)
+    atheris.Fuzz()
+
+
+def _write_seeds(seeds: list[bytes], corpus: Path) -> None:
+    corpus.mkdir(parents=True, exist_ok=True)
+    for content in seeds:
+        (corpus / hashlib.sha256(content).hexdigest()[:16]).write_bytes(content)
+
+
+def _at_random(name: str, folder: Path, executions: int, seed: int) -> None:
+    from benchmarks.fuzzing import registry
+
+    counter, draw = Counter(name, folder), random.Random(seed)
+    seeds = registry.TARGETS[name].seeds()
+    for _ in range(executions):
+        counter(changed(bytearray(draw.choice(seeds)), draw))
+    counter.finish()
+
+
+def changed(content: bytearray, draw: random.Random) -> bytes:
+    """Return bytes with one to eight changes: flipped, set to an extreme, cut out, doubled or cut off."""
+    for _ in range(draw.randint(1, 8)):
+        place = draw.randrange(len(content) + 1)
+        length = draw.choice((1, 2, 4, 8, 64))
+        kind = draw.randrange(5)
+        if kind == 0 and place < len(content):
+            content[place] ^= 1 << draw.randrange(8)
+        elif kind == 1:
+            content[place : place + length] = draw.choice((b"\x00", b"\xff", b"\x7f", b"\x80")) * length
+        elif kind == 2:
+            del content[place : place + length]
+        elif kind == 3:
+            content[place:place] = content[place : place + length]
+        elif draw.random() < 0.1:
+            del content[place:]
+    return bytes(content)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Accepted baselines, and a report held against them."""
+
+from __future__ import annotations
+
+import json
+import random
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from benchmarks.fuzzing.json_changes import changed_json
+from benchmarks.fuzzing.target import Target
+from quantize.commands.check import default_tolerances
+from quantize.gate.baseline import accepted, read_baseline, write_baseline
+from quantize.gate.check import check
+from quantize.gate.document import ReportDocument, read_document
+from quantize.gate.drawings import check_markdown, check_text, junit, workflow_commands
+
+_FIXTURE = Path("tests/report/fixtures/report-v1.json")
+
+
+@cache
+def _report() -> ReportDocument:
+    return read_document(_FIXTURE)
+
+
+@cache
+def _baseline(scratch: Path) -> Any:
+    write_baseline(accepted(_report(), where="report.json"), scratch / "accepted.json")
+    return json.loads((scratch / "accepted.json").read_text("utf-8"))
+
+
+def _run(content: bytes, scratch: Path) -> None:
+    path = scratch / "baseline.json"
+    path.write_bytes(content if content[:1] == b"{" else changed_json(_baseline(scratch), content))
+    baseline = read_baseline(path)
+    result = check(_report(), baseline, default_tolerances(), {}, run="x")
+    check_text(result), check_markdown(result), junit(result), workflow_commands(result)
+    write_baseline(baseline, scratch / "again.json")
+
+
+def _seeds() -> list[bytes]:
+    draw = random.Random(0)
+    return [b"", b'{"version": 1}', *(draw.randbytes(length) for length in (6, 12, 24, 48) for _ in range(5))]
+
+
+TARGET = Target(
+    name="baseline", what="baseline.json, and a check against it", executions=200_000, seeds=_seeds, run=_run
+)

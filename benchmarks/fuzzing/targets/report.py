@@ -1,0 +1,64 @@
+"""``report.json``: read by the schema, drawn, and read by the gate."""
+
+from __future__ import annotations
+
+import json
+import random
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from benchmarks.fuzzing.json_changes import changed_json
+from benchmarks.fuzzing.target import Target
+from quantize.commands.check import default_tolerances
+from quantize.errors import QuantizeError
+from quantize.gate.baseline import accepted
+from quantize.gate.check import check
+from quantize.gate.document import read_document
+from quantize.gate.drawings import check_markdown, check_text, junit, workflow_commands
+from quantize.report.html import html
+from quantize.report.markdown import markdown
+from quantize.report.storage import read_report
+from quantize.report.text import summary
+
+_FIXTURE = Path("tests/report/fixtures/report-v1.json")
+_PAGES_OF = 500  # executions: a page takes seconds, for its charts
+
+
+@cache
+def _document() -> Any:
+    document = json.loads(_FIXTURE.read_text("utf-8"))
+    for name in ("baseline", "candidate"):  # long lists of the same shape: shorter ones are read more often
+        document["profile"][name]["operators"] = document["profile"][name]["operators"][:3]
+    document["measurement"]["blocks"] = document["measurement"]["blocks"][:24]
+    document["flips"]["shown"] = document["flips"]["shown"][:2]
+    return document
+
+
+def _run(content: bytes, scratch: Path) -> None:
+    path = scratch / "report.json"
+    raw = content[:1] == b"{"
+    path.write_bytes(content if raw else changed_json(_document(), content))
+    try:
+        report = read_report(path)
+    except QuantizeError:
+        report = None
+    if report is not None:
+        markdown(report), summary(report)
+        if sum(content) % _PAGES_OF == 0:
+            html(report)
+    document = read_document(path)
+    try:
+        baseline = accepted(document, where="report.json")
+    except QuantizeError:
+        baseline = None
+    result = check(document, baseline, default_tolerances(), {}, run="x")
+    check_text(result), check_markdown(result), junit(result), workflow_commands(result)
+
+
+def _seeds() -> list[bytes]:
+    draw = random.Random(0)
+    return [b"", b'{"schema_version": 1}', *(draw.randbytes(length) for length in (6, 12, 24, 48) for _ in range(5))]
+
+
+TARGET = Target(name="report", what="report.json, read, drawn and checked", executions=200_000, seeds=_seeds, run=_run)
