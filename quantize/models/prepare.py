@@ -26,6 +26,7 @@ from quantize.graph.cleaning import (
 )
 from quantize.graph.fixed_shapes import declare_output_shape, fix_reshapes
 from quantize.graph.folding import fold_affine, merge_padding
+from quantize.graph.forward_folding import fold_forward
 from quantize.graph.nodes import DEFAULT_DOMAIN, all_nodes, default_opset, is_op
 from quantize.graph.opsets.raising import raise_graph, raise_opset
 from quantize.graph.plain_forms import drop_empty_pieces, merge_activations
@@ -196,6 +197,7 @@ def _simplified(model: ModelProto, opset: int, where: str) -> ModelProto:
     graph = cancel_transposes(graph)
     merge_padding(graph)
     fold_affine(graph)
+    fold_forward(graph)
     plain_gemms(graph)
     fold_into_products(graph)
     model = _finished(graph)
