@@ -134,19 +134,20 @@ def _fold_into_conv(graph: Graph, conv: NodeProto, affine: Affine) -> None:
     assert weights is not None
     assert bias is not None
     scaled = weights.astype(np.float64) * affine.scale.reshape(-1, *[1] * (weights.ndim - 1))
-    _replace_constant(graph, conv, 1, scaled)
-    _replace_constant(graph, conv, 2, bias * affine.scale + affine.shift)
+    replace_constant(graph, conv, 1, scaled)
+    replace_constant(graph, conv, 2, bias * affine.scale + affine.shift)
 
 
 def _fold_into_norm(graph: Graph, node: NodeProto, affine: Affine) -> None:
     scale, shift = graph.constant(node.input[1]), graph.constant(node.input[2])
     assert scale is not None
     assert shift is not None
-    _replace_constant(graph, node, 1, scale.astype(np.float64) * affine.scale)
-    _replace_constant(graph, node, 2, shift.astype(np.float64) * affine.scale + affine.shift)
+    replace_constant(graph, node, 1, scale.astype(np.float64) * affine.scale)
+    replace_constant(graph, node, 2, shift.astype(np.float64) * affine.scale + affine.shift)
 
 
-def _replace_constant(graph: Graph, node: NodeProto, position: int, values: NDArray[np.float64]) -> None:
+def replace_constant(graph: Graph, node: NodeProto, position: int, values: NDArray[np.float64]) -> None:
+    """Let a node read these values, as float32, in place of a constant that other nodes may read too."""
     given = node.input[position] if position < len(node.input) else ""
     hint = given or f"{node.input[1]}_bias"
     name = graph.add_constant(f"{hint.removesuffix('_folded')}_folded", values.astype(np.float32))

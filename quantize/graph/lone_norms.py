@@ -46,7 +46,7 @@ def norms_as_convs(graph: Graph) -> bool:
 
 
 def has_lone_norms(graph: Graph) -> bool:
-    """Return whether anything scales or shifts channels; what stands behind a Conv has become part of it before."""
+    """Return whether anything scales or shifts channels; what stands next to a Conv has become part of it before."""
     return any(_scales_channels(graph, node) for node in graph.nodes)
 
 

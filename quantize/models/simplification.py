@@ -11,6 +11,7 @@ from quantize.graph.branches import store_known_sizes, take_known_branches
 from quantize.graph.channels_first import cancel_transposes, take_channels_first
 from quantize.graph.cleaning import name_nodes, remove_dead_code, remove_pass_through, rename_sums
 from quantize.graph.folding import fold_affine, merge_padding
+from quantize.graph.forward_folding import fold_forward
 from quantize.graph.nodes import DEFAULT_DOMAIN, all_nodes, is_op
 from quantize.graph.opsets.raising import raise_graph
 from quantize.graph.plain_forms import drop_empty_pieces, merge_activations
@@ -60,6 +61,7 @@ def simplified(model: ModelProto, opset: int, where: str) -> ModelProto:
     graph = cancel_transposes(graph)
     merge_padding(graph)
     fold_affine(graph)
+    fold_forward(graph)
     plain_gemms(graph)
     fold_into_products(graph)
     model = finished(graph)

@@ -29,10 +29,10 @@ class Plan(BaseModel):
         warmup: Runs of each newly opened session before its first block (fewer where they take over 0.5 s).
         switch_warmup: Runs before the timed ones each time another model takes over (caches, frequency).
         block_length: Timed runs per block; None lets ``iteration`` decide.
-        iteration: Timed runs of each model before the measurement may stop; with ``until_precise`` false, it stops there.
+        iteration: Timed runs of each model before the measurement may stop; without ``until_precise`` it stops there.
         precision: The measurement may stop once the speed-up's interval is this narrow, relative to the speed-up.
-        until_precise: Whether it goes on after ``iteration`` runs until it is precise. If not, precision may only end it
-            before, once there are runs for p99.
+        until_precise: Whether it goes on after ``iteration`` runs until it is precise. If not, precision may only end
+            it before, once there are runs for p99.
         confidence: Confidence of every interval.
         max_seconds: The measurement stops after this time, precise or not.
         seed: Decides the order of the blocks and the bootstrap's resamples.
