@@ -40,9 +40,9 @@ def check(
     max_memory: Annotated[Size | None, Option(opening.MEMORY)] = None,
     opening_seconds: Annotated[Seconds | None, Option(opening.TIME)] = None,
 ) -> ExitCode:
-    """Hold a run against an accepted baseline: a line a tolerance, and check.md beside the report.
+    """Compare a run with an accepted baseline, one line per tolerance; write check.md beside the report.
 
-    Exit codes: 0 all held, 1 one not held or missing, 2 something to fix, 3 inconclusive.
+    Exit codes: 0 all passed, 1 one failed or missing, 2 something to fix, 3 inconclusive.
     """
     from quantize.commands.check import check_run
     from quantize.gate.drawings import append_summary, check_text, workflow_commands
@@ -70,7 +70,7 @@ def accept(
     run: Annotated[Place, Argument("The run's folder, or its report.json.", "RUN")],
     output: Annotated[Place, Option("The baseline, to be put under version control.", "FILE", default="baseline.json")],
 ) -> ExitCode:
-    """Write a run as a small file that is reviewed, and that `quantize check` holds later runs against."""
+    """Accept a run: write a small baseline file to review, which `quantize check` compares later runs with."""
     from quantize.commands.check import accept_run
 
     accepted = accept_run(run, output)
@@ -85,4 +85,4 @@ class _Baseline(Commands):
     functions = {"accept": accept}  # noqa: RUF012 - read only
 
 
-baseline = _Baseline(name="baseline", help="Accept a run as what later runs are held against.")
+baseline = _Baseline(name="baseline", help="Accept a run as the baseline of later ones.")

@@ -87,7 +87,7 @@ def fetch(
 
 
 def zoo(json: Annotated[bool, Option("Print JSON, with hashes and addresses.")] = False) -> ExitCode:
-    """List the models that are known by name: opset, size, preprocessing, published accuracy, how they are had.
+    """List the models that are known by name: opset, size, preprocessing, published accuracy, source.
 
     QUANTIZE_CATALOG names a YAML file with entries of your own; `quantize fetch NAME` obtains one.
     """

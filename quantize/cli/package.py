@@ -52,7 +52,7 @@ def _checked(package: Path, within: Bounds) -> ExitCode:
         kernels = "where no sum saturates"
     elif not verified.same_isa:
         kernels = "on a CPU with other int8 instructions"
-    lines = [f"{quoted(verified.name)}: {'whole' if verified.answers else 'ANOTHER ANSWER'}"]
+    lines = [f"{quoted(verified.name)}: {'whole' if verified.answers else 'the answer differs'}"]
     lines += [f"  {quoted(name)} ({size:,} bytes)" for name, size in verified.files.items()]
     lines.append(
         f"  largest difference on the sample: {verified.largest_difference:.2g} "

@@ -22,7 +22,7 @@ def predict(
         list[str], Argument("Image files, folders of images, or - for one from standard input.", "IMAGE")
     ],
     compare: Annotated[Place | None, Option("A model to compare with, on the same images.", "FP32", RUN)] = None,
-    top: Annotated[Count, Option("Answers an image.", panel=RUN)] = 5,
+    top: Annotated[Count, Option("Answers per image.", panel=RUN)] = 5,
     class_names: Annotated[
         Place | None, Option("A class name a line. (default: ImageNet's, for 1,000)", "FILE", RUN)
     ] = None,

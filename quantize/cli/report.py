@@ -16,18 +16,21 @@ if TYPE_CHECKING:
 def report(
     runs: Annotated[list[Place], Argument("Folders of runs, or their report.json.", "RUN...")],
     output: Annotated[
-        Place | None, Option("The trend of several runs. (default: trend.html beside them)", "FILE")
+        Place | None, Option("The comparison of several runs. (default: comparison.html beside the last)", "FILE")
     ] = None,
 ) -> ExitCode:
-    """Draw report.md and report.html of a run again; of several runs, draw the trend too."""
+    """Regenerate report.md and report.html of a run; of several runs, compare them in a page of its own."""
     from quantize.commands.report import draw_reports
     from quantize.report.text import drawn as table_text
     from quantize.report.text import summary
-    from quantize.report.trend import trend_table
 
     drawn = draw_reports(runs, output)
-    print_result(summary(drawn.reports[0]) if drawn.trend is None else table_text(trend_table(drawn.trend)))
-    print_result("\n".join(["", "drawn", *(f"  {quoted(file)}" for file in drawn.files)]))
+    if drawn.comparison is None:
+        print_result(summary(drawn.reports[0]))
+    else:
+        tables = (drawn.comparison.sides, *drawn.comparison.changes)
+        print_result("\n\n".join([*drawn.comparison.notes, *(table_text(table) for table in tables)]))
+    print_result("\n".join(["", "written", *(f"  {quoted(file)}" for file in drawn.files)]))
     return ExitCode.DONE
 
 

@@ -74,5 +74,6 @@ def tune(
     )
     with drawn_progress() as progress:
         result = tune_model(request, progress=progress)
-    print_result(f"{summary(result.report)}\n\nall of it in {quoted(result.run)}")
+    where = quoted(result.run)
+    print_result(f"{summary(result.report)}\n\nResults: {where} (open {quoted(result.run / 'report.html')})")
     return result.exit_code

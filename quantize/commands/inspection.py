@@ -190,8 +190,8 @@ def inspection_text(inspection: Inspection) -> str:
     lines = [_row(name, text) for name, text in known]
     lines += ["", drawn(Table("Operators", ("op", "nodes"), tuple((op, str(n)) for op, n in inspection.ops.items())))]
     if not inspection.facts:
-        return "\n".join([*lines, "", "It carries no facts of a run: it was not written by this tool."])
-    lines += ["", "What it says of itself", *(_fact(name, text) for name, text in inspection.facts.items())]
+        return "\n".join([*lines, "", "No metadata of a run: this tool did not write the file."])
+    lines += ["", "Metadata", *(_fact(name, text) for name, text in inspection.facts.items())]
     return "\n".join(lines)
 
 

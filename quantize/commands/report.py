@@ -1,4 +1,4 @@
-"""Redraw the reports of one run or several from JSON."""
+"""Regenerate the report of a run from JSON, or compare several runs in a page of its own."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quantize.files import write_text
+from quantize.report.comparison import Comparison, compare
 from quantize.report.html import html
 from quantize.report.markdown import markdown
 from quantize.report.schema import RunReport
 from quantize.report.storage import read_report
-from quantize.report.trend import Trend, trend_html, trend_of
+from quantize.report.trend import comparison_html
 from quantize.run.folder import find_run
 
 
@@ -21,36 +22,33 @@ class Drawn:
 
     Attributes:
         reports: The runs' reports, in the order of the arguments.
-        trend: The runs in the order of time; None for one run.
+        comparison: The runs side by side; None for one run.
         files: What was written.
     """
 
     reports: tuple[RunReport, ...]
-    trend: Trend | None
+    comparison: Comparison | None
     files: tuple[Path, ...]
 
 
-def draw_reports(runs: Sequence[Path], trend_file: Path | None = None) -> Drawn:
-    """Draw ``report.md`` and ``report.html`` of each run again, and with several runs the trend.
+def draw_reports(runs: Sequence[Path], file: Path | None = None) -> Drawn:
+    """Regenerate ``report.md`` and ``report.html`` of one run, or compare several, whose own files stay as they are.
 
     Args:
         runs: Folders of runs, or their ``report.json``.
-        trend_file: Where the trend goes; None: ``trend.html`` next to the last run's folder.
+        file: Where the comparison goes; None: ``comparison.html`` next to the last run's folder.
 
     Raises:
         RunError: There is no such run, or its report is not of this schema.
     """
     folders = [find_run(run) for run in runs]
     reports = [read_report(folder / "report.json") for folder in folders]
-    files = []
-    for folder, report in zip(folders, reports, strict=True):
+    if len(folders) == 1:
+        ((folder, report),) = zip(folders, reports, strict=True)
         write_text(folder / "report.md", markdown(report))
         write_text(folder / "report.html", html(report))
-        files += [folder / "report.md", folder / "report.html"]
-    trend = None
-    if len(folders) > 1:
-        trend = trend_of([(str(run), report) for run, report in zip(runs, reports, strict=True)])
-        place = trend_file or folders[-1].parent / "trend.html"
-        write_text(place, trend_html(trend))
-        files.append(place)
-    return Drawn(tuple(reports), trend, tuple(files))
+        return Drawn(tuple(reports), None, (folder / "report.md", folder / "report.html"))
+    named = [(str(run), report) for run, report in zip(runs, reports, strict=True)]
+    place = file or folders[-1].parent / "comparison.html"
+    write_text(place, comparison_html(named))
+    return Drawn(tuple(reports), compare(named), (place,))

@@ -85,9 +85,9 @@ class PreprocessingBlock(Block):
     channel_order: Literal["RGB", "BGR", "L"] | None = Field(
         default=None, description="The model's channel order; L is one channel of grey."
     )
-    scale: Factor | None = Field(default=None, description="What a pixel, 0-255, is multiplied with first.")
-    mean: Triple | None = Field(default=None, description="What is subtracted then.")
-    std: PositiveTriple | None = Field(default=None, description="What it is divided by then.")
+    scale: Factor | None = Field(default=None, description="Factor for pixel values 0 to 255, applied first.")
+    mean: Triple | None = Field(default=None, description="Mean subtracted per channel.")
+    std: PositiveTriple | None = Field(default=None, description="Standard deviation per channel.")
 
     @model_validator(mode="after")
     def _crop_fits(self) -> PreprocessingBlock:

@@ -116,7 +116,7 @@ class TuningBlock(Block):
         description="Share of evaluation images kept from every trial, to certify the chosen model. "
         "0.3 with 5,000 evaluation images or more, else 0.",
     )
-    random_seed: Seed = Field(default=1978, description="The one seed.")
+    random_seed: Seed = Field(default=1978, description="Random seed.")
 
     @property
     def speed(self) -> SpeedCriterion:

@@ -3,31 +3,54 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from quantize.disk import refusals_told
-from quantize.gate.result import NEUTRAL, GateResult, Line
+from quantize.gate.result import FAILING, NEUTRAL, GateResult, Line, Verdict
 from quantize.report.markdown import escaped, markdown_table
 from quantize.report.table import Table
 from quantize.report.text import wrapped
 from quantize.report.wording import NOTHING, one_line
 
+FOLDED: tuple[Verdict, ...] = ("accepted", *NEUTRAL, "pass")
+"""Verdicts that ask nothing of a reader, those that say most first."""
+_WORDS: dict[Verdict, str] = {"pass": "passed", "accepted": "missed as in the accepted run"}
 
-def lines_table(result: GateResult) -> Table:
-    """Return a row per tolerance."""
-    rows = tuple(
-        (
-            line.title,
-            line.baseline or NOTHING,
-            line.found or NOTHING,
-            line.allowed,
-            line.verdict,
-        )
-        for line in result.lines
-    )
-    notes = tuple(f"{line.title}: {line.note}." for line in result.lines if line.note and line.verdict != "pass")
-    return Table("Tolerances", ("tolerance", "baseline", "found", "allowed", "verdict"), rows, notes, prose=True)
+
+def attention(result: GateResult) -> tuple[Line, ...]:
+    """Return the lines that a reader has to look at: what fails first, then inconclusive, then better."""
+    order: list[Verdict] = [*FAILING, "inconclusive", "better"]
+    lines = [line for line in result.lines if line.verdict in order]
+    return tuple(sorted(lines, key=lambda line: (not result.failing(line), order.index(line.verdict))))
+
+
+def folded(result: GateResult) -> tuple[Line, ...]:
+    """Return the other lines, alike beside alike."""
+    lines = [line for line in result.lines if line.verdict in FOLDED]
+    return tuple(sorted(lines, key=lambda line: FOLDED.index(line.verdict)))
+
+
+def counts(lines: Sequence[Line]) -> str:
+    """Return how many lines have each verdict, such as ``38 passed, 2 not comparable``."""
+    known = Counter(line.verdict for line in lines)
+    return ", ".join(f"{known[name]} {_WORDS.get(name, name)}" for name in ("pass", *FOLDED[:-1]) if known[name])
+
+
+def lines_table(title: str, lines: Sequence[Line]) -> Table:
+    """Return a row per tolerance; what is compared with fp32 says so."""
+    rows = tuple((line.verdict, line.title, _held_against(line), line.found or NOTHING, line.allowed) for line in lines)
+    notes = tuple(f"{line.title}: {line.note}." for line in lines if line.note and line.verdict != "pass")
+    return Table(title, ("verdict", "check", "compared with", "found", "allowed"), rows, notes, prose=True)
+
+
+def _held_against(line: Line) -> str:
+    return NOTHING if line.baseline is None else f"{_whose(line)} {line.baseline}"
+
+
+def _whose(line: Line) -> str:
+    return "fp32" if line.name.endswith(".fp32") else "baseline"
 
 
 def differences_table(result: GateResult) -> Table | None:
@@ -42,15 +65,18 @@ _VERDICT_WIDTH = 19
 
 
 def check_text(result: GateResult) -> str:
-    """Return the outcome, then a line per tolerance: verdict, name, baseline, found, allowed."""
+    """Return the outcome, then what failed, is inconclusive or better; the rest is counted."""
     parts = [wrapped(result.headline)]
     parts += [wrapped(note, "  ") for note in result.notes]
-    parts.append("")
-    parts.append(lines_text(result.lines))
+    shown, rest = attention(result), folded(result)
+    if shown:
+        parts += ["", lines_text(shown)]
+    if rest:
+        parts += ["", wrapped(f"{counts(rest)}; check.md lists them.")]
     count = len(result.differences)
     if count:
-        parts.append("")
-        parts.append(wrapped(f"{count} things changed since the baseline; check.md lists them."))
+        changed = "1 thing" if count == 1 else f"{count} things"
+        parts += ["", wrapped(f"{changed} changed since the baseline; check.md lists them.")]
     return "\n".join(parts)
 
 
@@ -64,7 +90,7 @@ def _line_words(line: Line) -> list[str]:
     head = f"{line.verdict:<{_VERDICT_WIDTH}} {wrapped(line.title, indent).lstrip()}"
     told = f"found {line.found or NOTHING}, allowed {line.allowed}"
     if line.baseline is not None:
-        told = f"baseline {line.baseline}, {told}"
+        told = f"{_whose(line)} {line.baseline}, {told}"
     words = [head, wrapped(told, indent)]
     return [*words, wrapped(line.note, indent)] if line.note and line.verdict != "pass" else words
 
@@ -77,7 +103,12 @@ def check_markdown(result: GateResult) -> str:
     lines = [f"# Quantization check {_OUTCOMES[int(result.exit_code)]}", "", escaped(result.headline), ""]
     lines += [f"- {escaped(note)}" for note in result.notes]
     lines += [""] if result.notes else []
-    lines += markdown_table(lines_table(result))
+    shown, rest = attention(result), folded(result)
+    if shown:
+        lines += markdown_table(lines_table("What to look at", shown))
+    if rest:
+        lines += ["<details>", f"<summary>{escaped(counts(rest))}</summary>", ""]
+        lines += [*markdown_table(lines_table("All other checks", rest)), "</details>", ""]
     changed = differences_table(result)
     lines += markdown_table(changed) if changed is not None else ["Nothing changed since the baseline.", ""]
     lines += [f"Run: {escaped(result.run)}", ""]
@@ -116,7 +147,7 @@ def _annotation_kind(result: GateResult, line: Line) -> str | None:
 
 def _told(line: Line) -> str:
     told = f"found {line.found or 'nothing'}, allowed {line.allowed}"
-    told += f", baseline {line.baseline}" if line.baseline is not None else ""
+    told += f", {_whose(line)} {line.baseline}" if line.baseline is not None else ""
     return told + (f" ({line.note})" if line.note else "")
 
 

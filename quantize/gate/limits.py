@@ -15,7 +15,7 @@ from quantize.gate.figures import DROPS, FIGURES, Figure, is_of_task, not_applic
 from quantize.gate.machine import not_for_target
 from quantize.gate.result import Line, Verdict
 from quantize.gate.tolerances import Limit, Tolerances
-from quantize.report.wording import percent, points
+from quantize.report.wording import percent, points, would_settle
 
 _VERDICTS: dict[str, Verdict] = {"met": "pass", "not met": "fail", "inconclusive": "inconclusive"}
 
@@ -70,7 +70,8 @@ def _line(document: ReportDocument, figure: Figure, limit: Limit, role: str) -> 
         whole = document.figure("fp32", figure.name)
         if not whole:
             return line("missing", None, "the report does not have fp32's")
-        return line("pass" if stays_within(value, limit.relative * whole) else "fail", percent(value / whole, 1))
+        found = f"{figure.shown(value)}, {percent(value / whole, 1)} of it"
+        return line("pass" if stays_within(value, limit.relative * whole) else "fail", found)
     if limit.confidence is None:
         return line("pass" if _holds(limit, value) else "fail", figure.shown(value))
     interval = _interval(document, role, figure, limit.confidence)
@@ -114,10 +115,10 @@ def _drop(document: ReportDocument, figure: Figure, limit: Limit, role: str, lin
     except DataError as error:
         return line("missing", None, error.problem)
     show = percent if limit.relative is not None else points
-    text = show(judgement.estimate)
+    text = f"{percent(paired.candidate_expected)}, a drop of {show(judgement.estimate)}"
     if judgement.low is not None and judgement.high is not None:
         text += f" [{show(judgement.low)}, {show(judgement.high)}]"
-    note = f"about {judgement.images_needed:,} images would settle it" if judgement.images_needed else None
+    note = would_settle(judgement.images_needed) if judgement.images_needed else None
     return line(_VERDICTS[judgement.outcome], text, note)
 
 

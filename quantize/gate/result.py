@@ -113,18 +113,18 @@ class GateResult(BaseModel):
         better = sum(line.verdict == "better" for line in self.lines)
         open_ = sum(line.verdict == "inconclusive" and not self.failing(line) for line in self.lines)
         if failed:
-            return f"{_count(failed)} of {len(self.lines)} not held."
-        text = f"{_count(len(self.lines))} checked, none broken."
+            return f"{failed} of {_count(len(self.lines))} failed."
+        text = f"{_count(len(self.lines))}, none failed."
         known = sum(line.verdict == "accepted" for line in self.lines)
         if known:
-            text += f" {known} missed, as in the accepted run."
+            text += f" {known} missed as in the accepted run."
         apart = sum(line.verdict in ("not in the baseline", "not comparable") for line in self.lines)
         if apart:
             text += f" {apart} not compared."
         if open_:
             text += f" {open_} inconclusive: more images would settle them."
-        return text + (f" {better} better than the baseline, accept it?" if better else "")
+        return text + (f" {better} better than the baseline: accept the run?" if better else "")
 
 
 def _count(number: int) -> str:
-    return f"{number} tolerance" + ("" if number == 1 else "s")
+    return f"{number} check" + ("" if number == 1 else "s")

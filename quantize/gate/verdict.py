@@ -87,7 +87,7 @@ def verdict_line(
         title="the run's own criterion",
         baseline=accepted.headline if accepted is not None else None,
         found=now.headline if now is not None else None,
-        allowed="no worse than accepted" if accepted is not None else "met" if must_meet else "told only",
+        allowed="no worse than accepted" if accepted is not None else "met" if must_meet else "informational",
         verdict=verdict,
         note=note,
     )

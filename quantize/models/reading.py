@@ -150,8 +150,9 @@ def read_model(path: Path, *, before_data: Callable[[int], None] = lambda _: Non
             leaves the model's folder.
     """
     if not path.is_file():
-        there = "a folder" if path.is_dir() else "nothing"
-        raise ModelError("there is no model file", where=str(path), found=there, expected="an ONNX file")
+        if path.is_dir():
+            raise ModelError("not a model file", where=str(path), found="a folder", expected="an ONNX file")
+        raise ModelError("file not found", where=str(path), expected="an ONNX file")
     if (size := path.stat().st_size) > LARGEST_BYTES:
         raise too_large(path, size)
     content = path.read_bytes()

@@ -41,7 +41,7 @@ def model_card(report: RunReport, title: str, licence: str) -> str:
         ["## Preprocessing", "", *_preprocessing(report)],
         ["## Sample test data", "", *_sample(report)],
         ["## How to reproduce", "", *_reproduction(report)],
-        ["## Where it comes from", "", *_origin(report)],
+        ["## Provenance", "", *_origin(report)],
         ["## License", "", escaped(licence)],
     ]
     return "\n\n".join("\n".join(lines) for lines in parts) + "\n"

@@ -86,6 +86,7 @@ class PredictReport(Section):
 
 _BAR = 20
 _SAME: dict[Task, str] = {"one class": "same top-1", "yes or no": "same answer", "labels": "same labels"}
+_OTHER: dict[Task, str] = {"one class": "top-1 differs", "yes or no": "answer differs", "labels": "labels differ"}
 
 
 def predict_text(report: PredictReport) -> str:
@@ -109,9 +110,7 @@ def _lines(prediction: Prediction) -> list[str]:
         lines += [f"  {_row(answer)}" for answer in prediction.answers]
     else:
         same = _SAME[prediction.task]
-        lines[0] += f": the {same}" if prediction.agrees else f": {same.replace('same', 'ANOTHER', 1)}"
-        if prediction.task == "labels" and not prediction.agrees:
-            lines[0] = lines[0].replace("ANOTHER labels", "OTHER labels")
+        lines[0] += f": {same}" if prediction.agrees else f": {_OTHER[prediction.task]}"
         rows = [[_row(answer) for answer in answers] for answers in (prediction.answers, prediction.compared)]
         width = max(map(len, rows[0]), default=0)
         pairs = itertools.zip_longest(*rows, fillvalue="")

@@ -145,6 +145,30 @@ def flips_table(report: RunReport) -> Table | None:
     )
 
 
+_CONFUSED = 15
+
+
+def confusion_table(report: RunReport) -> Table | None:
+    """Return the classes that are taken for each other, what changed most first; None if nobody counted."""
+    flips = report.flips
+    if flips is None or not flips.confusions:
+        return None
+    rows = tuple(
+        (
+            str(one.label_name or one.label),
+            str(one.answer_name or one.answer),
+            *((f"{one.fp32:,}",) if report.data.labelled else ()),
+            f"{one.int8:,}",
+            *((f"{one.int8 - one.fp32:+,}",) if report.data.labelled else ()),
+        )
+        for one in flips.confusions[:_CONFUSED]
+    )
+    if not report.data.labelled:
+        return Table("Classes that int8 takes for others", ("fp32 says", "int8 says", "images"), rows)
+    columns = ("true class", "taken for", "by fp32", "by int8", "change")
+    return Table("Confusion between classes", columns, rows, ("Images; the pairs that changed most come first.",))
+
+
 def _classes_note(flips: FlipsSection) -> tuple[str, ...]:
     if not flips.tested_classes:
         return ()

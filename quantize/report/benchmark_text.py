@@ -96,7 +96,7 @@ def _resources(report: BenchmarkReport) -> Table:
 
     return Table(
         "Size, load time and memory",
-        ("model", "file", "load", "first run", "memory added", "process at most"),
+        ("model", "file", "load", "first run", "memory added", "peak process memory"),
         tuple(row(resources) for resources in report.resources),
         ("Each model in processes of its own; medians of three.",),
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from quantize.measurement.operators.operator_times import ModelProfile, OperatorTime, Profile
 from quantize.measurement.timing.measurement import Measurement, latency
@@ -15,6 +16,9 @@ from quantize.report.models import LayerErrorSection
 from quantize.report.schema import RunReport
 from quantize.report.table import NAMES
 from quantize.report.task_words import words
+
+_UNTIMED = 0.96
+"""Where trials without a time stand across the chart, as a fraction of its width."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +67,18 @@ def accuracy_latency_chart(report: RunReport) -> str | None:
             axes.axhline(floor * 100, color=LIMIT, linestyle=(0, (5, 3)), linewidth=1.2, label="tolerance")
         if untimed:
             axes.plot(
-                [1.0] * len(untimed),
+                [_UNTIMED] * len(untimed),
                 untimed,
                 transform=axes.get_yaxis_transform(),
-                marker="_",
+                marker="o",
+                markerfacecolor="none",
                 linestyle="none",
                 color=TRIAL,
-                clip_on=False,
-                label="trial, not timed",
+                label="trial, not timed (at the right)",
             )
-        axes.set_xlim(left=0)
+        slowest = max(point.milliseconds for point in (*timed, *written.values()))
+        axes.set_xlim(0, slowest * (1.2 if untimed else 1.08))
+        axes.xaxis.set_major_locator(MaxNLocator(6))
         axes.margins(y=0.15)
         axes.set_xlabel("latency, median of quiet runs [ms]")
         axes.set_ylabel(f"{name} [%]")
@@ -100,6 +106,8 @@ def _coordinates(points: Sequence[Point]) -> tuple[list[float], list[float]]:
 
 
 _POINTS = 200
+_WIDE = 5
+"""Slowest over fastest run from which on an axis is logarithmic: then at least three of 1, 2 and 5 are on it."""
 
 
 def latency_chart(measurement: Measurement) -> str:
@@ -113,11 +121,17 @@ def latency_chart(measurement: Measurement) -> str:
             shares = np.linspace(0.0, 1.0, min(_POINTS, len(runs)))
             times = np.quantile(np.array(runs) / 1e6, shares, method="higher")
             axes.step(times, shares * 100, where="post", color=COLOURS[role], linestyle=DASHES[role], label=name)
-        axes.set_xscale("log")
+        first, last = axes.dataLim.intervalx
+        wide = last > _WIDE * first > 0
+        if wide:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axes.xaxis.set_minor_locator(NullLocator())
+        else:
+            axes.xaxis.set_major_locator(MaxNLocator(6))
         axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter("")
-        axes.set_ylim(0, 100)
-        axes.set_xlabel("time of a run [ms, logarithmic]")
+        axes.set_ylim(0, 101)
+        axes.set_xlabel("time of a run [ms, logarithmic]" if wide else "time of a run [ms]")
         axes.set_ylabel("runs that took no longer [%]")
         chart.figure.legend(loc="outside lower center", ncols=3, labelcolor=INK)
     return chart.svg
@@ -153,9 +167,7 @@ def operator_types_chart(profile: Profile) -> str:
 
 def operator_nodes_chart(profile: Profile) -> str:
     """Return the time of the slowest nodes of the fp32 model, and of what computes them in int8, as SVG."""
-    return _bars(
-        profile, lambda operator: operator.origin or f"({operator.op_type}, added)", "Time of the dearest nodes"
-    )
+    return _bars(profile, lambda operator: operator.origin or f"({operator.op_type}, added)", "Slowest nodes")
 
 
 def _bars(profile: Profile, key: Callable[[OperatorTime], str], title: str) -> str:

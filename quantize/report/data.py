@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from quantize.data.preprocessing import PRESETS
+from quantize.report.confusion import ConfusionSection
 from quantize.report.section import Section
 
 _PARTS = ("resize_mode", "interpolation", "channel_order", "scale", "mean", "std")
@@ -129,6 +130,20 @@ SHOWN_FLIPS = 200
 """Flips that the report lists, those that fp32 was surest of first; ``flips.csv`` has all."""
 
 
+class AnswerSection(Section):
+    """One of a model's three likeliest classes.
+
+    Attributes:
+        label: The class.
+        name: Its name, where names are known.
+        probability: By the model's softmax, a fraction.
+    """
+
+    label: int
+    name: str | None
+    probability: float
+
+
 class FlipSection(Section):
     """One image that fp32 and int8 answer differently.
 
@@ -146,6 +161,8 @@ class FlipSection(Section):
         effect: What it does to the answer (of labels: to having them all right), ties as wrong; ``unknown`` without
             labels.
         thumbnail: The picture as the model sees it, a small JPEG in base 64; None beyond the first few.
+        baseline_top3: fp32's three likeliest classes; empty beyond the first few, and for labels.
+        candidate_top3: The int8 model's.
     """
 
     id: str
@@ -160,6 +177,8 @@ class FlipSection(Section):
     candidate_tied: int
     effect: Literal["lost", "gained", "still wrong", "still right", "unknown"]
     thumbnail: str | None = None
+    baseline_top3: tuple[AnswerSection, ...] = ()
+    candidate_top3: tuple[AnswerSection, ...] = ()
 
 
 class ClassDropSection(Section):
@@ -194,6 +213,7 @@ class FlipsSection(Section):
         tested_classes: Classes with images, each tested for a drop; 0 without labels.
         dropped_classes: Those whose drop is significant.
         file: The complete list, relative to the run's folder.
+        confusions: Classes that are taken for each other; empty for labels, and in reports of earlier versions.
     """
 
     role: Literal["int8", "qdq"]
@@ -204,3 +224,4 @@ class FlipsSection(Section):
     dropped_classes: tuple[ClassDropSection, ...] = ()
     shown: tuple[FlipSection, ...]
     file: str | None
+    confusions: tuple[ConfusionSection, ...] = ()

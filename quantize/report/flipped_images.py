@@ -18,6 +18,7 @@ from quantize.data.labels.classes import class_names
 from quantize.evaluation.evaluation import Evaluation
 from quantize.evaluation.flips import Answer, Flip, class_drops, flips, significant_drops, write_flips
 from quantize.evaluation.label_flips import label_drops, label_flips
+from quantize.report.confusion import confusions
 from quantize.report.data import SHOWN_FLIPS, ClassDropSection, FlipSection, FlipsSection
 
 _THUMBNAILS = 48
@@ -72,6 +73,7 @@ def flips_section(
         ),
         shown=shown,
         file=file.name,
+        confusions=() if of_labels else confusions(baseline, candidate, names),
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
-import shlex
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -13,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from quantize.report.advice import ConclusionSection
 from quantize.report.charts import (
     accuracy_latency_chart,
     latency_chart,
@@ -20,15 +22,20 @@ from quantize.report.charts import (
     operator_nodes_chart,
     operator_types_chart,
 )
+from quantize.report.conclusion import conclusion
 from quantize.report.criterion import VerdictSection
 from quantize.report.data import FlipSection
+from quantize.report.layer_map import COMPUTES, layer_rows
+from quantize.report.layer_picture import layer_picture
 from quantize.report.layer_words import check_words
+from quantize.report.lost_time import lost_time_sentence
 from quantize.report.markdown import provenance_facts
 from quantize.report.provenance import replay_sentences
+from quantize.report.reproduce import REPLAY, run_command
 from quantize.report.schema import RunReport
 from quantize.report.tables import report_tables
 from quantize.report.task_words import words
-from quantize.report.wording import one_line
+from quantize.report.wording import NOTHING, one_line, times
 
 
 def page(template: str, **values: Any) -> str:
@@ -39,8 +46,19 @@ def page(template: str, **values: Any) -> str:
         values: What it shows. Texts are escaped; a chart (an SVG that this tool drew) is taken as it is under the
             names ``chart`` and ``charts``.
     """
-    style = resources.files("quantize.report").joinpath("templates/page.css").read_text("utf-8")
-    return _templates().get_template(template).render(style=Markup(style), **values)  # noqa: S704 - our own file
+    style, script = (_own(name) for name in ("page.css", "page.js"))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    return (
+        _templates()
+        .get_template(template)
+        .render(style=Markup(style), script=Markup(script), script_hash=f"sha256-{digest}", **values)  # noqa: S704
+    )
+
+
+@cache
+def _own(name: str) -> str:
+    """Return one of the files that every page holds: its style, and the script that its policy allows by its hash."""
+    return resources.files("quantize.report").joinpath(f"templates/{name}").read_text("utf-8")
 
 
 def svg(chart: str) -> Markup:
@@ -83,13 +101,20 @@ class Chart:
 
 def html(report: RunReport) -> str:
     """Return the whole report as one HTML page that loads nothing."""
-    flips = report.flips
+    flips, told, rows = report.flips, conclusion(report), layer_rows(report)
     return page(
         "report.html.jinja",
         title=f"{Path(report.source.path).name}: {report.verdict.headline}",
         model=Path(report.source.path).name,
         report=report,
-        state=_state(report.verdict),
+        state=_state(report.verdict, told),
+        conclusion=told,
+        lost_time=lost_time_sentence(report.profile),
+        layers=rows,
+        layer_picture=layer_picture(rows),
+        kinds={kind: text for kind, text in COMPUTES.items() if kind in {row.computes for row in rows}},
+        ms=lambda taken: NOTHING if taken is None else f"{taken / 1e6:.3f}",
+        times=times,
         replay=replay_sentences(report.replay) if report.replay is not None else (),
         tables=report_tables(report),
         charts=charts(report),
@@ -99,16 +124,16 @@ def html(report: RunReport) -> str:
         thumbnail=thumbnail,
         environment=environment_facts(report),
         provenance=provenance_facts(report),
-        command=shlex.join(report.provenance.command),
-        replay_command="quantize tune --replay report.json --output_model replayed",
+        command=run_command(report),
+        replay_command=REPLAY,
     )
 
 
-def _state(verdict: VerdictSection) -> str:
-    """Return the colour of a verdict: what is slower than fp32 is not shown as good, whatever was asked."""
+def _state(verdict: VerdictSection, told: ConclusionSection) -> str:
+    """Return the colour of a verdict: what is slower than fp32, or is not to be shipped, is not shown as good."""
     state = {"met": "good", "not met": "bad", "inconclusive": "open"}.get(verdict.status, "plain")
     slower = verdict.speed is not None and bool(verdict.speed.slower)
-    return "open" if slower and state == "good" else state
+    return "open" if state == "good" and (slower or told.decision != "ship int8") else state
 
 
 def charts(report: RunReport) -> list[Chart]:
@@ -126,7 +151,7 @@ def charts(report: RunReport) -> list[Chart]:
     if report.profile is not None:
         note = "Measured with onnxruntime's profiler; int8 operators count for the fp32 operator that they compute."
         drawings.append(("Time by operator type", operator_types_chart(report.profile), note))
-        drawings.append(("The dearest nodes", operator_nodes_chart(report.profile), note))
+        drawings.append(("Slowest nodes", operator_nodes_chart(report.profile), note))
     note = "Each layer's result against the same layer in fp32."
     if report.layer_check is not None:
         note = f"{note} {check_words(report.layer_check)}"
@@ -153,6 +178,6 @@ def environment_facts(report: RunReport) -> dict[str, str]:
             "system": f"{place.operating_system}, {place.architecture}",
             "threads": str(place.threads),
             "batch size": str(place.batch_size),
-            "governor": place.governor or "not told",
+            "governor": place.governor or "unknown",
         }
     return facts

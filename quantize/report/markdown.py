@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from quantize.report.conclusion import conclusion
 from quantize.report.data import preprocessing_name
 from quantize.report.layer_words import check_words
 from quantize.report.provenance import replay_sentences
@@ -20,8 +21,11 @@ _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_[]|
 
 def markdown(report: RunReport) -> str:
     """Return the whole report as GitHub-flavoured Markdown."""
-    verdict = report.verdict
-    lines = [f"# {escaped(Path(report.source.path).name)}: {escaped(verdict.headline)}", "", escaped(verdict.text), ""]
+    verdict, told = report.verdict, conclusion(report)
+    lines = [f"# {escaped(Path(report.source.path).name)}: {escaped(verdict.headline)}", ""]
+    lines += [f"**{escaped(told.recommendation)}**", ""]
+    lines += [f"- {point.subject}: {escaped(point.text)}" for point in told.points]
+    lines += ["", escaped(verdict.text), ""]
     lines += [f"- {escaped(reason)}" for reason in verdict.reasons]
     lines += [f"- Tuning ended because {escaped(verdict.ended)}.", ""]
     if report.replay is not None:
@@ -97,4 +101,4 @@ def provenance_facts(report: RunReport) -> dict[str, str]:
 
 def _provenance(report: RunReport) -> list[str]:
     facts = provenance_facts(report)
-    return ["## Where it comes from", "", *(f"- {name}: {escaped(text)}" for name, text in facts.items()), ""]
+    return ["## Provenance", "", *(f"- {name}: {escaped(text)}" for name, text in facts.items()), ""]

@@ -12,8 +12,10 @@ from quantize.measurement.operators.operator_times import Profile
 from quantize.measurement.timing.measurement import Measurement
 from quantize.models.contract import Task
 from quantize.recipe import EngineName
+from quantize.report.advice import ConclusionSection
 from quantize.report.criterion import CriterionSection, Status, VerdictSection
 from quantize.report.data import DataSection, FlipsSection, InputContractSection, PreprocessingSection
+from quantize.report.graph import GraphSection
 from quantize.report.models import FormatsSection, LayerCheckSection, LayerErrorSection, ModelSection, SourceSection
 from quantize.report.provenance import MachineSection, Provenance, ReplaySection, StageSection
 from quantize.report.renamed_keys import with_new_names
@@ -98,6 +100,8 @@ class RunReport(Section):
         provenance: Hashes, versions, command.
         config: The resolved configuration, as in ``config.yaml``.
         notes: What a reader should know.
+        graph: The prepared fp32 model's nodes; None for very large models, and in reports of earlier versions.
+        conclusion: What to do, and a sentence each on accuracy, speed and size; None in reports of earlier versions.
     """
 
     schema_version: Literal[1] = 1
@@ -132,6 +136,8 @@ class RunReport(Section):
     provenance: Provenance
     config: dict[str, object]
     notes: tuple[str, ...]
+    graph: GraphSection | None = None
+    conclusion: ConclusionSection | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -78,7 +78,7 @@ def _memory(report: RunReport) -> str:
 
 def _search(engine: EngineSection) -> str:
     count = len(engine.trials)
-    memory = megabytes(engine.peak_bytes) if engine.peak_bytes is not None else "not told"
+    memory = megabytes(engine.peak_bytes) if engine.peak_bytes is not None else "unknown"
     trials = f"{count} trial" + ("" if count == 1 else "s")
     return f"{engine_named(engine.engine).title} took {seconds(engine.seconds)} for {trials}, peak memory {memory}"
 
@@ -101,7 +101,7 @@ def trials_table(report: RunReport) -> Table:
     lost = {loss.trial for loss in report.lost}
     rows = tuple(
         (
-            f"{trial.index}{' *' if trial.index == report.chosen.trial else ''}",
+            f"{trial.index + 1}{' *' if trial.index == report.chosen.trial else ''}",
             trial.recipe_id,
             percent(trial.metric),
             percent(trial.agreement),
@@ -124,7 +124,7 @@ def _outcome(trial: TrialSection, lost: Collection[int]) -> str:
     text = "met" if trial.met else (f"failed: {trial.failure.stage}" if trial.failure else "not met")
     if trial.index in lost:
         text += ", its files not"
-    return text if trial.repeats is None else f"{text} (the graph of {trial.repeats}, not run again)"
+    return text if trial.repeats is None else f"{text} (the graph of trial {trial.repeats + 1}, not run again)"
 
 
 def prediction_table(report: RunReport) -> Table | None:
@@ -146,7 +146,7 @@ def prediction_table(report: RunReport) -> Table | None:
 
 
 def _candidate(candidate: CandidateSection, *, chosen: int) -> tuple[str, ...]:
-    trial = NOTHING if candidate.trial is None else str(candidate.trial)
+    trial = NOTHING if candidate.trial is None else str(candidate.trial + 1)
     return (
         f"{trial} *" if candidate.trial == chosen else trial,
         candidate.step,

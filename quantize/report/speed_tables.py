@@ -90,8 +90,8 @@ def doubts_table(report: RunReport) -> Table | None:
     if not reasons:
         return None
     return Table(
-        "Doubts about the latencies",
-        ("doubt", "found", "what to do"),
+        "Measurement warnings",
+        ("warning", "found", "what to do"),
         tuple((doubt.name, doubt.text, doubt.advice) for doubt in reasons),
         prose=True,
     )
@@ -109,7 +109,7 @@ def resources_table(report: RunReport) -> Table | None:
 
     return Table(
         "Load time and memory",
-        ("model", "load", "first run", "memory added", "process at most"),
+        ("model", "load", "first run", "memory added", "peak process memory"),
         tuple(
             (
                 NAMES.get(model.name, model.name),

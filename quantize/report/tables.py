@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from quantize.report.accuracy_tables import accuracy_table, drop_table, flips_table
+from quantize.report.accuracy_tables import accuracy_table, confusion_table, drop_table, flips_table
+from quantize.report.lost_time import lost_time_table
 from quantize.report.schema import RunReport
 from quantize.report.search_tables import (
     engines_table,
@@ -28,17 +29,19 @@ class ReportTables:
         accuracy: How accurate the models are.
         speed: How fast and large they are, and what to make of the figures.
         flips: The images that int8 answers differently; None if nothing was compared.
+        confusions: The classes that are taken for each other; None where none are, or nobody counted.
         search: How the models were found.
     """
 
     accuracy: tuple[Table, ...]
     speed: tuple[Table, ...]
     flips: Table | None
+    confusions: Table | None
     search: tuple[Table, ...]
 
     def __iter__(self) -> Iterator[Table]:
         """Yield all tables in order."""
-        yield from (*self.accuracy, *self.speed, *_present(self.flips), *self.search)
+        yield from (*self.accuracy, *self.speed, *_present(self.flips, self.confusions), *self.search)
 
 
 def report_tables(report: RunReport) -> ReportTables:
@@ -47,12 +50,14 @@ def report_tables(report: RunReport) -> ReportTables:
         accuracy=_present(accuracy_table(report), drop_table(report)),
         speed=_present(
             speed_table(report),
+            lost_time_table(report.profile),
             machine_table(report.machine),
             engines_table(report),
             doubts_table(report),
             resources_table(report),
         ),
         flips=flips_table(report),
+        confusions=confusion_table(report),
         search=_present(
             trials_table(report),
             placement_table(report),

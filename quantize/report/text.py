@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
+from pathlib import Path
 
 from rich import box
 from rich.console import Console
@@ -12,6 +13,7 @@ from rich.text import Text
 
 from quantize.measurement.timing.doubts import doubts
 from quantize.report.accuracy_tables import accuracy_table, drop_table
+from quantize.report.conclusion import conclusion
 from quantize.report.provenance import replay_sentences
 from quantize.report.schema import RunReport
 from quantize.report.search_tables import engines_table
@@ -32,7 +34,10 @@ OWN_DATA = (
 
 def summary(report: RunReport) -> str:
     """Return what a person wants to know at the end of a run."""
-    parts = [wrapped(report.verdict.text)]
+    told = conclusion(report)
+    parts = [wrapped(f"{Path(report.source.path).name}: {report.verdict.headline}"), wrapped(told.recommendation), ""]
+    parts += [wrapped(f"{point.subject}: {point.text}", "  ", hanging=2) for point in told.points]
+    parts += ["", wrapped(report.verdict.text)]
     parts += [wrapped(reason, "  ") for reason in report.verdict.reasons]
     if report.replay is not None:
         parts += [wrapped(sentence, "  ") for sentence in replay_sentences(report.replay)]
@@ -69,8 +74,18 @@ def drawn(table: Table) -> str:
     return "\n".join([table.title, body, *(wrapped(note, "  ") for note in table.notes)])
 
 
-def wrapped(text: str, indent: str = "") -> str:
-    """Return a text of one paragraph in lines of at most 80 columns, each after ``indent``."""
+def wrapped(text: str, indent: str = "", *, hanging: int = 0) -> str:
+    """Return a text of one paragraph in lines of at most 80 columns, each after ``indent``.
+
+    Args:
+        text: The paragraph.
+        indent: What every line begins with.
+        hanging: Columns by which all lines but the first are indented further.
+    """
     return textwrap.fill(
-        one_line(text, _LONGEST), WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+        one_line(text, _LONGEST),
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent + " " * hanging,
+        break_on_hyphens=False,
     )

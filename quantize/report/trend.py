@@ -1,4 +1,4 @@
-"""Runs in chronological order: accuracy drop, speed-up and size."""
+"""Runs beside each other: a page, with a chart of accuracy drop, speed-up and size."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from quantize.measurement.timing.measurement import speedups
 from quantize.models.contract import Task
-from quantize.report.canvas import COLOURS, DASHES, INK, MARKERS, drawing, label
+from quantize.report.canvas import COLOURS, DASHES, INK, LIMIT, MARKERS, drawing, label
+from quantize.report.comparison import compare, short_names
 from quantize.report.html import page
 from quantize.report.schema import RunReport
-from quantize.report.table import NAMES, Table
+from quantize.report.table import NAMES
 from quantize.report.task_words import words
-from quantize.report.wording import megabytes, percent, points, times
 
 _ROLES = ("int8", "qdq")
 
@@ -46,53 +46,10 @@ class TrendEntry:
     task: Task = "one class"
 
 
-@dataclass(frozen=True)
-class Trend:
-    """Runs in the order of time."""
-
-    entries: tuple[TrendEntry, ...]
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Return what keeps the runs from being compared."""
-        cpus = sorted({entry.cpu for entry in self.entries if entry.cpu is not None})
-        return (f"Measured on different processors ({', '.join(cpus)}): compare speed-ups with care.",) * (
-            len(cpus) > 1
-        )
-
-
-def trend_of(runs: Sequence[tuple[str, RunReport]]) -> Trend:
-    """Return the trend of named runs, oldest first."""
-    return Trend(tuple(sorted((_entry(name, report) for name, report in runs), key=lambda entry: entry.created)))
-
-
-def trend_table(trend: Trend) -> Table:
-    """Return a row per run and format."""
-    rows = []
-    for entry in trend.entries:
-        for role in (role for role in _ROLES if role in entry.size):
-            rows.append(
-                (
-                    f"{entry.run} {role}",
-                    entry.created[:10],
-                    (entry.commit or "")[:8],
-                    points(entry.drop[role]),
-                    percent(entry.agreement[role]),
-                    times(entry.speedup[role]),
-                    megabytes(entry.size[role]),
-                    entry.verdict,
-                )
-            )
-    columns = ("run", "date", "commit", f"{_accuracy(trend)} drop", "agreement", "speed-up", "size", "verdict")
-    notes = ("Drop: percentage points lost against fp32 in the same run.", *trend.notes)
-    return Table("Trend", columns, tuple(rows), notes)
-
-
-def trend_chart(trend: Trend) -> str:
+def trend_chart(entries: Sequence[TrendEntry]) -> str:
     """Return three charts above each other as SVG: drop (or agreement), speed-up, size, by run."""
-    entries = trend.entries
     labelled = any(value is not None for entry in entries for value in entry.drop.values())
-    first = f"{_accuracy(trend)} drop\n[points]" if labelled else "agreement\n[%]"
+    first = f"{_accuracy(entries)} drop\n[points]" if labelled else "agreement\n[%]"
     with drawing("Accuracy, speed-up and size over the runs", width=5.2, height=5.4) as chart:
         charts = chart.figure.subplots(3, 1, sharex=True)
         for axes, name in zip(charts, (first, "speed-up\n[times fp32]", "size\n[MB]"), strict=True):
@@ -108,25 +65,32 @@ def trend_chart(trend: Trend) -> str:
             ):
                 at = [(place, value * factor) for place, value in enumerate(values) if value is not None]
                 axes.plot([x for x, _ in at], [y for _, y in at], label=NAMES[role], **style)
+        charts[1].axhline(1.0, color=LIMIT, linestyle=(0, (5, 3)), linewidth=1.2, label="as fast as fp32")
         for axes in charts[1:]:
             axes.set_ylim(bottom=0)  # a ratio and a size: small changes must not look large
-        names = [label(f"{entry.created[:10]} {(entry.commit or '')[:7]}".strip()) for entry in entries]
-        charts[2].set_xticks(range(len(names)), names, rotation=30, ha="right")
-        charts[2].set_xlabel("run: date and commit")
-        handles, names = charts[0].get_legend_handles_labels()
+            axes.margins(y=0.15)
+        names = [label(name) for name in short_names([entry.run for entry in entries])]
+        turned = {"rotation": 30, "ha": "right"} if len(names) > 3 or max(map(len, names)) > 14 else {}
+        charts[2].set_xticks(range(len(names)), names, **turned)
+        charts[2].set_xlim(-0.3, len(names) - 0.7)
+        charts[2].set_xlabel("run")
+        handles, names = charts[1].get_legend_handles_labels()
         chart.figure.legend(handles, names, loc="outside lower center", ncols=2, labelcolor=INK)
     return chart.svg
 
 
-def _accuracy(trend: Trend) -> str:
+def _accuracy(entries: Sequence[TrendEntry]) -> str:
     """Return what accuracy is called where all runs are of one task."""
-    tasks = {entry.task for entry in trend.entries}
+    tasks = {entry.task for entry in entries}
     return words(tasks.pop()).accuracy if len(tasks) == 1 else "accuracy"
 
 
-def trend_html(trend: Trend) -> str:
-    """Return the trend as one self-contained page."""
-    return page("trend.html.jinja", title="Trend", table=trend_table(trend), chart=trend_chart(trend))
+def comparison_html(runs: Sequence[tuple[str, RunReport]]) -> str:
+    """Return named runs side by side, in their order, as one self-contained page."""
+    comparison = compare(runs)
+    entries = [_entry(name, report) for name, report in runs]
+    title = f"Comparison of {', '.join(comparison.names[:-1])} and {comparison.names[-1]}"
+    return page("comparison.html.jinja", title=title, comparison=comparison, chart=trend_chart(entries))
 
 
 def _entry(name: str, report: RunReport) -> TrendEntry:

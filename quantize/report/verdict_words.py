@@ -13,7 +13,7 @@ from quantize.report.models import ModelSection
 from quantize.report.search import LostSection, PlacementSection
 from quantize.report.task_words import TaskWords, words
 from quantize.report.trials import ChosenSection
-from quantize.report.wording import bounds, percent, times
+from quantize.report.wording import bounds, percent, times, would_settle
 
 _FORMATS: Mapping[str, str] = {"int8": "QLinear", "qdq": "QDQ"}
 
@@ -115,7 +115,7 @@ def accuracy_sentence(model: ModelSection) -> str | None:
     else:
         sentence += f" by the point estimate; at 95 % confidence: {judgement.at_95.outcome}"
     needed = (deciding if deciding.confidence is not None else judgement.at_95).images_needed
-    return sentence + (f" (about {needed:,} images would settle it)." if needed else ".")
+    return sentence + (f" ({would_settle(needed)})." if needed else ".")
 
 
 def _measured(verdict: Verdict, task: TaskWords) -> str:
@@ -131,8 +131,14 @@ def _measured(verdict: Verdict, task: TaskWords) -> str:
 
 def tolerance_sentence(worth: float, model: ModelSection) -> str:
     """Return how many of the images the tolerance is worth."""
-    sentence = f"The tolerance is worth {worth:.1f} of the {model.deciding.evaluation.n:,} images"
-    return sentence + (": a few images decide." if worth < _FEW else ".")
+    judgement, number = model.deciding.judgement, round(worth)
+    allowed = "The tolerance"
+    if judgement is not None:
+        tolerance = judgement.deciding.tolerance
+        shares = {"relative": f"{tolerance.value * 100:g} %", "points": f"A loss of {tolerance.value * 100:g} points"}
+        allowed = shares.get(tolerance.measure, allowed)
+    images = f"{number:,} of {model.deciding.evaluation.n:,} images" if number else "less than one image"
+    return f"{allowed} is {images}" + (", so a few images decide." if worth < _FEW else ".")
 
 
 def speed_sentences(speed: SpeedVerdict) -> Iterator[str]:

@@ -31,23 +31,40 @@ def p_value(value: float | None) -> str:
 
 
 def milliseconds(nanoseconds: float | None, digits: int = 2) -> str:
-    """Return 3210000 as ``3.21 ms``."""
-    return NOTHING if nanoseconds is None else f"{nanoseconds / 1e6:.{digits}f} ms"
+    """Return 3210000 as ``3.21 ms``, and what is below a tenth of a millisecond with three digits at least."""
+    if nanoseconds is None:
+        return NOTHING
+    return f"{nanoseconds / 1e6:.{max(digits, 3) if 0 < abs(nanoseconds) < 1e5 else digits}f} ms"
 
 
 def megabytes(size: int | None) -> str:
-    """Return 1293388 as ``1.29 MB`` (1 MB is a million bytes)."""
-    return NOTHING if size is None else f"{size / 1e6:.2f} MB"
+    """Return 1293388 as ``1.29 MB`` (1 MB is a million bytes), and 12345 as ``12.3 kB``."""
+    if size is None:
+        return NOTHING
+    return f"{size / 1e3:.1f} kB" if 0 < size < 1e5 else f"{size / 1e6:.2f} MB"
 
 
 def times(ratio: float | None, digits: int = 2) -> str:
     """Return 2.08 as ``2.08x``."""
-    return NOTHING if ratio is None else f"{ratio:.{digits}f}x"
+    if ratio is None:
+        return NOTHING
+    return f"{ratio:.2g}x" if 0 < ratio < 0.1 else f"{ratio:.{digits}f}x"
 
 
 def times_with_bounds(value: SpeedRatio | None) -> str:
     """Return a ratio of times with its interval, such as ``2.08x [2.06, 2.10]``."""
     return NOTHING if value is None else f"{times(value.ratio)} {bounds(value.low, value.high)}"
+
+
+_MOST_IMAGES = 50_000
+"""Images of ILSVRC2012 validation, the largest set that a classifier is usually judged on."""
+
+
+def would_settle(images: int) -> str:
+    """Return how many images would settle a verdict, where anyone could have that many."""
+    if images > _MOST_IMAGES:
+        return f"no practical number of images would settle it (ImageNet has {_MOST_IMAGES:,})"
+    return f"about {images:,} images would settle it"
 
 
 def number(value: float | None, digits: int = 4) -> str:

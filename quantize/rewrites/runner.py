@@ -119,7 +119,7 @@ def rewrite(
         graph = Graph(now.graph)
         nodes = tuple(candidate.apply(graph))
         if not nodes:
-            records.append(_record(candidate, nodes, reason="it matches nothing in this model"))
+            records.append(_record(candidate, nodes, reason="pattern not found"))
             continue
         try:
             after = _forms(graph.model(), images, opset)

@@ -19,12 +19,14 @@ from quantize.models.artifact import ModelArtifact
 from quantize.models.catalog.catalog import CatalogEntry, load_catalog
 from quantize.provenance import fingerprint, git_state, versions
 from quantize.report.criterion import CriterionSection
-from quantize.report.data import DataSection, PreprocessingSection, SkippedImage
+from quantize.report.data import DataSection, FlipsSection, PreprocessingSection, SkippedImage
 from quantize.report.flipped_images import flips_section
+from quantize.report.graph import graph_section
 from quantize.report.models import PublishedSection, Role, SourceSection
 from quantize.report.provenance import Provenance, ReplaySection, Tool
 from quantize.report.schema import RunReport
 from quantize.run.build import Built
+from quantize.run.gallery import with_likeliest
 from quantize.run.judging import final_verdict
 from quantize.run.measuring import latency_plan, measure_anatomy, measure_models
 from quantize.run.no_integers import reasons_for_no_integers
@@ -93,13 +95,8 @@ def run_report(settled: Settled, others: Mapping[str, ModelArtifact] = _NO_OTHER
         measurement=measurement,
         resources=resources,
         profile=operators,
-        flips=flips_section(
-            context.selection.evaluate_baseline(context.model),
-            context.selection.evaluate(pair.int8),
-            role="int8",
-            crops=images.evaluation,
-            file=context.folder.path / "flips.csv",
-        ),
+        flips=_flips(built),
+        graph=graph_section(context.model.proto()),
         replay=_replay(built),
         stages=stages.sections(),
         provenance=provenance(request, images),
@@ -199,6 +196,18 @@ def _measured(built: Built, models: Mapping[str, ModelArtifact]) -> Measurement:
         models, performance, seed=context.config.tuning.random_seed, max_seconds=performance.max_seconds
     )
     return measure_models(models, images.evaluation, images.preprocessing, plan, progress=context.progress)
+
+
+def _flips(built: Built) -> FlipsSection:
+    context, crops = built.context, built.context.images.evaluation
+    flips = flips_section(
+        context.selection.evaluate_baseline(context.model),
+        context.selection.evaluate(built.pair.int8),
+        role="int8",
+        crops=crops,
+        file=context.folder.path / "flips.csv",
+    )
+    return with_likeliest(context, flips, built.pair.int8)
 
 
 def _replay(built: Built) -> ReplaySection | None:

@@ -17,6 +17,7 @@ from quantize.lock import run_lock
 from quantize.processes.pool import available_cpus
 from quantize.progress import Progress, silent
 from quantize.recipe import EngineName
+from quantize.report.conclusion import conclusion
 from quantize.report.html import html
 from quantize.report.markdown import markdown
 from quantize.report.schema import RunReport
@@ -87,6 +88,7 @@ def tune(request: TuneRequest, *, progress: Progress = silent, all_images: Evalu
         report, latencies = _searched(context, times)
         still_held()
         report = stamp_all(report, folder)
+        report = report.model_copy(update={"conclusion": conclusion(report)})
         context.ratios.added_to(latencies).save(folder.latency_table)
         if asked.remove_crops:
             remove_crops(folder.work / "crops")

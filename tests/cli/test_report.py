@@ -29,4 +29,8 @@ def test_the_pages_that_were_drawn_are_listed(
 ) -> None:
     run = Path(shutil.copytree(ort_run.run, tmp_path / "run"))
     assert main(["report", str(run)]) is ExitCode.DONE
-    assert capsys.readouterr().out.splitlines()[-3:] == ["drawn", f"  {run / 'report.md'}", f"  {run / 'report.html'}"]
+    assert capsys.readouterr().out.splitlines()[-3:] == [
+        "written",
+        f"  {run / 'report.md'}",
+        f"  {run / 'report.html'}",
+    ]

@@ -15,15 +15,18 @@ def test_the_pages_of_a_run_are_drawn_again(run: Path) -> None:
         (run / name).unlink()
     drawn = draw_reports([run])
     assert drawn.files == (run / "report.md", run / "report.html")
-    assert drawn.trend is None
+    assert drawn.comparison is None
     assert {name: (run / name).read_text() for name in before} == before
 
 
-def test_of_several_runs_the_trend_is_drawn_next_to_the_last(run: Path, tmp_path: Path) -> None:
+def test_several_runs_are_compared_in_a_place_of_its_own(run: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(run, tmp_path / "runs" / "other"))
+    for folder in (run, other):
+        (folder / "report.html").write_text("as it was")
     drawn = draw_reports([run, other / "report.json"])
-    assert drawn.files[-1] == tmp_path / "runs" / "trend.html"
+    assert drawn.files == (tmp_path / "runs" / "comparison.html",)
     assert "<html" in drawn.files[-1].read_text()
+    assert all((folder / "report.html").read_text() == "as it was" for folder in (run, other))
     named = draw_reports([run, other], tmp_path / "mine.html")
     assert named.files[-1] == tmp_path / "mine.html"
 

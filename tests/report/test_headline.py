@@ -7,13 +7,14 @@ from collections.abc import Callable
 import pytest
 
 from quantize.packages.card import model_card
+from quantize.report.comparison import compare
 from quantize.report.criterion import FileSpeed, SpeedVerdict
 from quantize.report.html import html
 from quantize.report.markdown import markdown
 from quantize.report.schema import RunReport
 from quantize.report.speed_tables import speed_table
 from quantize.report.text import summary
-from quantize.report.trend import trend_html, trend_of, trend_table
+from quantize.report.trend import comparison_html
 
 TEXT = (
     "The int8 models are NOT as fast as asked (0.73x of fp32's speed, at least 1.00x asked). Slower than fp32: QDQ "
@@ -76,12 +77,11 @@ def test_what_is_slower_as_requested_is_not_shown_as_good(report: RunReport) -> 
     assert '<header class="bad">' in html(slow)
 
 
-def test_the_trend_shows_it_for_each_run(report: RunReport) -> None:
-    trend = trend_of([("first", report), ("second", spoken(report))])
-    table = trend_table(trend)
-    assert table.columns[-1] == "verdict"
-    assert [row[-1] for row in table.rows] == ["met"] * 2 + ["not met, slower than fp32"] * 2
-    assert "slower than fp32" in trend_html(trend)
+def test_a_comparison_shows_it_for_each_run(report: RunReport) -> None:
+    runs = [("first", report), ("second", spoken(report))]
+    verdicts = next(row for row in compare(runs).sides.rows if row[0] == "verdict")
+    assert verdicts == ("verdict", "met", "speed not met, slower than fp32")
+    assert "slower than fp32" in comparison_html(runs)
 
 
 def test_the_table_of_latencies_says_if_they_do_not_apply_to_the_target(report: RunReport) -> None:

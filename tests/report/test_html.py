@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 import shutil
@@ -13,9 +15,9 @@ from quantize.report.charts import Point, pareto
 from quantize.report.html import charts, html
 from quantize.report.models import LayerErrorSection
 from quantize.report.schema import RunReport
-from quantize.report.trend import trend_html, trend_of
+from quantize.report.trend import comparison_html
 
-_VOID = {"meta", "link", "img", "br", "path", "use"}
+_VOID = {"meta", "link", "img", "br", "path", "use", "input"}
 
 
 class _Page(HTMLParser):
@@ -51,14 +53,25 @@ def page(report: RunReport) -> str:
 def test_the_page_is_whole_and_loads_nothing(page: str) -> None:
     parsed = _Page(page)
     assert [address for address in parsed.addresses if not address.startswith(("#", "data:"))] == []
-    assert "script" not in parsed.tags
+    assert parsed.tags.count("script") == 1
+    script = page[page.index("<script>") + len("<script>") : page.index("</script>")]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src &#39;sha256-{digest}&#39;" in page or f"script-src 'sha256-{digest}'" in page
     assert not re.search(r"url\((?!#)", page)
 
 
 def test_the_verdict_comes_first_and_every_part_is_there(page: str, report: RunReport) -> None:
     body = page[page.index("<main>") :]
     assert body.index(report.verdict.text) < body.index("<table")
-    for heading in ("Accuracy", "Speed and size", "Charts", "Flipped images", "Environment", "How to reproduce it"):
+    for heading in (
+        "Accuracy",
+        "Speed and size",
+        "Layers",
+        "Charts",
+        "Changed images",
+        "Environment",
+        "How to reproduce it",
+    ):
         assert f"<h2>{heading}</h2>" in body
     assert "published" in body
     assert body.count('src="data:image/jpeg;base64,') == sum(flip.thumbnail is not None for flip in report.flips.shown)  # type: ignore[union-attr]
@@ -73,7 +86,7 @@ def test_every_chart_names_both_axes_and_a_unit(report: RunReport) -> None:
         "Accuracy against latency",
         "Latency of single runs",
         "Time by operator type",
-        "The dearest nodes",
+        "Slowest nodes",
         "Error by layer",
     ]
     for chart in drawn:
@@ -107,8 +120,8 @@ def test_nothing_measured_still_gives_a_page(report: RunReport) -> None:
     _Page(html(bare))
 
 
-def test_the_trend_of_two_runs_has_three_charts_with_units(report: RunReport) -> None:
-    text = trend_html(trend_of([("a", report), ("b", report)]))
+def test_the_comparison_of_two_runs_has_three_charts_with_units(report: RunReport) -> None:
+    text = comparison_html([("a", report), ("b", report)])
     _Page(text)
     for unit in ("[points]", "[times fp32]", "[MB]"):
         assert unit in text

@@ -1,13 +1,15 @@
-"""Several runs over time."""
+"""Runs beside each other as a chart."""
 
 from __future__ import annotations
 
+import re
+
 from quantize.report.schema import RunReport
-from quantize.report.trend import trend_of, trend_table
+from quantize.report.trend import comparison_html
 
 
-def test_the_trend_lists_the_oldest_run_first(report: RunReport) -> None:
-    origin = report.provenance.model_copy(update={"created": "2020-01-01T00:00:00+00:00"})
-    older = report.model_copy(update={"provenance": origin})
-    rows = trend_table(trend_of([("new", report), ("old", older)])).rows
-    assert [row[0] for row in rows] == ["old int8", "old qdq", "new int8", "new qdq"]
+def test_the_runs_are_named_in_their_order_and_fp32s_speed_is_a_line(report: RunReport) -> None:
+    drawn = comparison_html([("runs/new", report), ("runs/old/report.json", report)])
+    texts = re.findall(r"<text[^>]*>([^<]+)</text>", drawn)
+    assert [text for text in texts if text in ("new", "old")] == ["new", "old"]
+    assert "as fast as fp32" in texts

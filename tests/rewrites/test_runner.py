@@ -51,7 +51,7 @@ def test_the_default_changes_the_model_and_says_how(source: ModelProto, images: 
     assert records["space-to-depth"].movement.largest == 0.0
     assert records["common-scales"].declared == "rounding"
     assert not records["channel-padding"].kept
-    assert records["channel-padding"].reason == "it matches nothing in this model"
+    assert records["channel-padding"].reason == "pattern not found"
     assert all(record.reason is None for record in done.records if record.kept)
     name = source.graph.input[0].name
     for qlinear, qdq in zip(run(done.qlinear, {name: images[0]}), run(done.qdq, {name: images[0]}), strict=True):

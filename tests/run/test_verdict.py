@@ -12,6 +12,7 @@ from quantize.recipe import Recipe
 from quantize.report.criterion import FileSpeed, SpeedStatus, SpeedVerdict, VerdictSection
 from quantize.report.models import AccuracySection, FormatsSection, ModelSection, Role
 from quantize.report.trials import ChosenSection
+from quantize.report.wording import would_settle
 from quantize.run.evaluator import baseline_accuracy, candidate_accuracy
 from quantize.run.verdict import exit_code, verdict_section
 from quantize.target import CpuClass
@@ -128,14 +129,14 @@ def test_a_reason_names_the_model_the_figure_the_tolerance_and_the_images(evalua
     reason, worth = section(model("int8", judged(evaluated, 4))).reasons
     assert reason.startswith("The QLinear model loses 5.00 % of fp32's top-1 (may lose 1.00 %) on 100 images")
     assert "not met by the point estimate" in reason
-    assert worth == "The tolerance is worth 0.8 of the 100 images: a few images decide."
+    assert worth == "1 % is 1 of 100 images, so a few images decide."
 
 
 def test_the_tolerance_is_given_in_images_if_the_point_estimate_decides(evaluated: Evaluated) -> None:
     wide = Criterion("top1", baseline=0.8, absolute=0.2)
     verdict = section(model("int8", judged(evaluated, 4, criterion=wide)), criterion=wide)
     assert verdict.tolerance_images == pytest.approx(20)
-    assert verdict.reasons[-1] == "The tolerance is worth 20.0 of the 100 images."
+    assert verdict.reasons[-1] == "A loss of 20 points is 20 of 100 images."
     agreed = Criterion("agreement", minimum=0.95)
     verdict = section(model("int8", judged(evaluated, 4, criterion=agreed)), criterion=agreed)
     assert verdict.tolerance_images == pytest.approx(5)
@@ -165,7 +166,7 @@ def test_if_certainty_is_requested_too_few_images_are_inconclusive_and_the_numbe
     needed = accuracy.judgement.deciding.images_needed
     verdict = section(model("int8", accuracy))
     assert (verdict.status, exit_code(verdict, None)) == ("inconclusive", ExitCode.INCONCLUSIVE)
-    assert f"inconclusive at 95 % confidence (about {needed:,} images would settle it)." in verdict.reasons[0]
+    assert f"inconclusive at 95 % confidence ({would_settle(needed)})." in verdict.reasons[0]
 
 
 def test_images_that_no_trial_saw_decide(evaluated: Evaluated) -> None:

@@ -101,14 +101,14 @@ def _remedy(operator: OperatorSpeedup, profile: Profile, *, slower: bool, rewrit
     if operator.int8.kind == "conversion":
         rewrite = COMMON_SCALES.name if operator.op_type == "Concat" else None
         what = "requantizes" if operator.op_type == "Concat" else "only converts"
-        advice = f"rewrite {rewrite}" if rewrite else "join the int8 parts beside it"
+        advice = f"apply the rewrite {rewrite}" if rewrite else "keep its neighbours in one type"
         return ", ".join(filter(None, (what, operator.int8.reason))), advice, rewrite
     if operator.int8.kind == "fp32":
         return ", ".join(filter(None, ("in fp32", operator.int8.reason))), "keep what follows it in fp32 as well", None
     if operator.op_type == "MaxPool":
         if _follows_a_float_product(profile, operator.name):
             name = POOL_BEFORE_ACTIVATION.name
-            return "generic code in int8", f"rewrite {name}", name
+            return "generic code in int8", f"apply the rewrite {name}", name
         return "generic code in int8", "leave it in fp32, with what it reads", None
     return "slower in int8", "leave it in fp32, with what stands beside it", None
 
@@ -131,7 +131,8 @@ def _product_remedy(operator: OperatorSpeedup, profile: Profile, *, slower: bool
         reason = "" if int8.reason is None or len(int8.reason) > _SHORT else f", {int8.reason}"
         return f"in fp32{reason}", "quantize it and what reads it, if accuracy allows", None
     if fp32.shape_note not in (None, _DEPTHWISE) and not rewritten:
-        return fp32.shape_note or "", f"rewrite {SPACE_TO_DEPTH.name}, or leave it in fp32", SPACE_TO_DEPTH.name
+        name = SPACE_TO_DEPTH.name
+        return fp32.shape_note or "", f"apply the rewrite {name}, or leave it in fp32", name
     note = fp32.shape_note or "int8"
     if slower:
         return f"{note}, slower than fp32", "leave it in fp32 (--placement measured)", None
@@ -154,8 +155,8 @@ def _added(profile: Profile) -> Iterator[Bottleneck]:
         fp32_ns = sum(node.time_ns for node in before[op_type])
         what = op_type if len(nodes) == 1 else f"{len(nodes)} {op_type}"
         if nodes[0].kind == "conversion":
-            why, advice = "only converts", "fewer borders: let neighbours compute alike"
+            why, advice = "only converts", "keep neighbours in one type, so that less is converted"
         else:
             why = ", ".join(filter(None, ("not in the fp32 model", nodes[0].reason)))
-            advice = "keep it from being added"
+            advice = "nothing: quantization needs it here"
         yield Bottleneck(what, why, fp32_ns, sum(node.time_ns for node in nodes), fp32_ns, advice)

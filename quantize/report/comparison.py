@@ -1,0 +1,204 @@
+"""Runs side by side, in the order of the arguments, and what changed from each to the next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from quantize.measurement.timing.measurement import latency, speedups
+from quantize.report.conclusion import conclusion
+from quantize.report.data import preprocessing_name
+from quantize.report.layer_map import COMPUTES, layer_rows
+from quantize.report.schema import RunReport
+from quantize.report.table import NAMES, Table
+from quantize.report.task_words import words
+from quantize.report.wording import (
+    NOTHING,
+    megabytes,
+    milliseconds,
+    number,
+    one_line,
+    percent,
+    points,
+    times_with_bounds,
+)
+
+_SHOWN = 40
+_ROLES = ("int8", "qdq")
+_Runs = Sequence[tuple[str, RunReport]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What two runs or more have in common, and what not.
+
+    Attributes:
+        names: What each run is called: the shortest part of its path that tells it from the others.
+        sides: The figures, a column a run.
+        changes: What changed from each run to the next; tables without a row are left out.
+        notes: What keeps figures from being compared.
+    """
+
+    names: tuple[str, ...]
+    sides: Table
+    changes: tuple[Table, ...]
+    notes: tuple[str, ...]
+
+
+def compare(runs: _Runs) -> Comparison:
+    """Return named runs side by side.
+
+    Args:
+        runs: Each run's path, as the user named it, and its report; two or more.
+    """
+    names = short_names([name for name, _ in runs])
+    reports = [report for _, report in runs]
+    changes: list[Table] = []
+    for (first, before), (second, after) in zip(
+        zip(names, reports, strict=True), list(zip(names, reports, strict=True))[1:], strict=False
+    ):
+        changes += _changes(first, before, second, after)
+    return Comparison(names, _sides(names, reports), tuple(changes), tuple(_notes(reports)))
+
+
+def short_names(paths: Sequence[str]) -> tuple[str, ...]:
+    """Return the last part of each path, and as much before it as tells the paths apart."""
+    parts = [[part for part in PurePath(path).parts if part != "report.json"] or [path] for path in paths]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(part[-length:]) for part in parts]
+        if len(set(names)) == len(names):
+            return tuple(names)
+    return tuple(f"{name} ({place})" for place, name in enumerate(names, 1))
+
+
+def _sides(names: Sequence[str], reports: Sequence[RunReport]) -> Table:
+    sides = [dict(_figures(report)) for report in reports]
+    rows = tuple(
+        (key, *(side.get(key, NOTHING) for side in sides)) for key in dict.fromkeys(k for s in sides for k in s)
+    )
+    return Table("Side by side", ("figure", *names), rows, prose=True)
+
+
+def _figures(report: RunReport) -> Iterator[tuple[str, str]]:
+    told, task = conclusion(report), words(report.task)
+    yield "verdict", report.verdict.headline
+    yield "recommendation", told.recommendation
+    yield "model", PurePath(report.source.path).name
+    yield "engine", f"{report.engine}, recipe {report.chosen.recipe_id}"
+    yield "made", f"{report.provenance.created[:16].replace('T', ' ')} UTC"
+    yield (
+        "images",
+        f"{report.models[0].deciding.evaluation.n:,}, preprocessing {preprocessing_name(report.preprocessing)}",
+    )
+    if report.chosen.layers is not None:
+        yield "layers in int8", f"{report.chosen.int8_layers} of {report.chosen.layers}"
+    accuracy = report.baseline.deciding.evaluation.accuracy
+    yield f"fp32: {task.accuracy}", percent(accuracy.expected if accuracy else None)
+    gains = {gain.candidate: gain for gain in speedups(report.measurement)} if report.measurement is not None else {}
+    for model in report.models:
+        name, evaluation = NAMES[model.role], model.deciding.evaluation
+        fidelity, paired = evaluation.fidelity, model.deciding.paired
+        yield f"{name}: {task.accuracy}", percent(evaluation.accuracy.expected if evaluation.accuracy else None)
+        yield f"{name}: drop in points", points(paired.drop if paired is not None else None)
+        yield f"{name}: agreement with fp32", percent(fidelity.agreement if fidelity else None)
+        yield f"{name}: KL from fp32", number(fidelity.mean_kl if fidelity else None)
+        yield f"{name}: speed-up, 95 %", times_with_bounds(gains.get(model.role))
+        taken = latency(report.measurement, model.role).p50_ns if report.measurement is not None else None
+        yield f"{name}: latency, p50", milliseconds(taken)
+        yield f"{name}: size", megabytes(model.bytes)
+    if report.measurement is not None:
+        yield "CPU", f"{report.measurement.environment.cpu_model}, {report.measurement.plan.threads} thread(s)"
+    yield "onnxruntime", report.provenance.versions.get("onnxruntime", NOTHING)
+
+
+def _changes(first: str, before: RunReport, second: str, after: RunReport) -> Iterator[Table]:
+    parts = (
+        ("Settings", "setting", _leaves(before.config), _leaves(after.config)),
+        ("Recipe", "part", _leaves(_recipe(before)), _leaves(_recipe(after))),
+        ("Versions", "package", dict(before.provenance.versions), dict(after.provenance.versions)),
+    )
+    for title, what, old, new in parts:
+        rows = [(key, old.get(key, NOTHING), new.get(key, NOTHING)) for key in sorted({*old, *new})]
+        yield from _table(title, what, first, second, [row for row in rows if row[1] != row[2]])
+    yield from _table("Layers", "layer", first, second, _layer_rows(before, after))
+    yield from _flips(first, before, second, after)
+
+
+def _table(title: str, what: str, first: str, second: str, rows: Sequence[tuple[str, str, str]]) -> Iterator[Table]:
+    if not rows:
+        return
+    notes = (f"{len(rows) - _SHOWN:,} more changed.",) if len(rows) > _SHOWN else ()
+    heading = f"{title} that changed from {first} to {second}"
+    yield Table(heading, (what, first, second), tuple(rows[:_SHOWN]), notes, prose=True)
+
+
+def _recipe(report: RunReport) -> Mapping[str, Any]:
+    values = report.chosen.recipe.model_dump(mode="json")
+    return {**values, "details": dict(values["details"]), "range_rules": dict(values["range_rules"])}
+
+
+def _leaves(values: Mapping[str, Any], above: str = "") -> dict[str, str]:
+    """Return every setting inside a mapping by its dotted name, as text."""
+    leaves = {}
+    for key, value in values.items():
+        name = f"{above}{key}"
+        if isinstance(value, Mapping) and value:
+            leaves |= _leaves(value, f"{name}.")
+        elif value not in (None, [], {}, ""):
+            text = ", ".join(map(str, value)) if isinstance(value, list) else value
+            leaves[name] = one_line(text if isinstance(text, str) else json.dumps(text), 80)
+    leaves.pop("notes", None)
+    return leaves
+
+
+def _layer_rows(before: RunReport, after: RunReport) -> list[tuple[str, str, str]]:
+    """Return the layers that compute in another way, or whose time in int8 changed by more than half."""
+    old, new = ({row.name: row for row in layer_rows(report)} for report in (before, after))
+    rows = []
+    for name in (name for name in old if name in new):
+        one, other = old[name], new[name]
+        if one.computes != other.computes:
+            rows.append((name, *(f"{COMPUTES[row.computes]}, {milliseconds(row.int8_ns, 3)}" for row in (one, other))))
+    return rows
+
+
+def _flips(first: str, before: RunReport, second: str, after: RunReport) -> Iterator[Table]:
+    """Yield how many images changed their answer in both runs or in one; none where the images are others."""
+    old, new = before.flips, after.flips
+    if old is None or new is None or before.provenance.data_fingerprint != after.provenance.data_fingerprint:
+        return
+    mine, theirs = ({flip.id: flip for flip in flips.shown} for flips in (old, new))
+    rows = [
+        (name, *(_answer(flips.get(name)) for flips in (mine, theirs)))
+        for name in sorted({*mine, *theirs})
+        if _answer(mine.get(name)) != _answer(theirs.get(name))
+    ]
+    both = len(mine.keys() & theirs.keys())
+    counts = (
+        f"Of {old.images:,} images, int8 answers {old.count:,} in {first} and {new.count:,} in {second} other than fp32"
+    )
+    listed = "" if old.count == len(mine) and new.count == len(theirs) else ", as far as the reports list them"
+    note = f"{counts}; {both:,} in both{listed}."
+    if rows:
+        for table in _table("Images", "image", first, second, rows):
+            yield Table(table.title, table.columns, table.rows, (note, *table.notes), prose=True)
+
+
+def _answer(flip: Any) -> str:
+    if flip is None:
+        return "as fp32"
+    return f"{flip.candidate_name or flip.candidate} ({flip.effect})"
+
+
+def _notes(reports: Sequence[RunReport]) -> Iterator[str]:
+    images = {report.provenance.data_fingerprint for report in reports}
+    if len(images) > 1:
+        yield "The runs were judged on different images: their accuracies are not those of the same images."
+    places = sorted({report.measurement.environment.cpu_model for report in reports if report.measurement is not None})
+    if len(places) > 1:
+        yield f"Measured on different processors ({', '.join(places)}): compare speed-ups with care."
+    if len({report.source.weights_sha256 for report in reports}) > 1:
+        yield "The runs are of different models."

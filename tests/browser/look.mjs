@@ -1,0 +1,115 @@
+// Opens each page in Debian's Chromium: photographs it, and checks what only a browser can.
+//
+//   node tests/browser/look.mjs --modules FOLDER --output FOLDER PAGE...
+//
+// For each page: 400, 800 and 1400 pixels wide, dark, and as printed (PDF, and a picture). Checked: nothing is loaded,
+// nothing scrolls sideways, nothing is logged as an error, axe-core finds nothing in light and dark, columns sort,
+// searching and filtering hide rows, and the commands can be copied. Ends with 1 if anything is wrong.
+
+import {readFileSync, mkdirSync} from "node:fs";
+import {createRequire} from "node:module";
+import {basename, join, resolve} from "node:path";
+import {pathToFileURL} from "node:url";
+import {parseArgs} from "node:util";
+
+const {values: given, positionals: pages} = parseArgs({
+  allowPositionals: true,
+  options: {
+    modules: {type: "string", default: "build/look"},
+    output: {type: "string", default: "build/look/pictures"},
+    browser: {type: "string", default: "/usr/bin/chromium"},
+    "no-pictures": {type: "boolean", default: false},
+  },
+});
+const modules = createRequire(join(resolve(given.modules), "node_modules", "any.js"));
+const {chromium} = modules("playwright-core");
+const axe = readFileSync(modules.resolve("axe-core/axe.min.js"), "utf-8");
+const quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync"];
+
+const found = [];
+const wrong = (page, text) => { found.push(`${page}: ${text}`); console.log(`WRONG ${page}: ${text}`); };
+
+const contrast = async (page, name, scheme) => {
+  await page.emulateMedia({colorScheme: scheme});
+  await page.evaluate(() => { for (const part of document.querySelectorAll("details")) part.open = true; });
+  await page.evaluate(axe);
+  const {violations} = await page.evaluate(() => axe.run(document, {resultTypes: ["violations"]}));
+  for (const {id, help, nodes} of violations)
+    wrong(name, `axe, ${scheme}: ${id}: ${help} (${nodes.length}, such as ${nodes[0].html.slice(0, 120)})`);
+  return violations.length;
+};
+
+const cells = (page, table, column) =>
+  page.$$eval(`${table} tbody tr`, (rows, at) => rows.filter((row) => !row.hidden).map((row) => row.cells[at].textContent.trim()), column);
+
+const sorted = async (page, name) => {
+  if (await page.$("#layer-table") === null) return;
+  const head = page.locator("#layer-table thead th").nth(4);
+  const numbers = async () => (await cells(page, "#layer-table", 4)).filter((text) => text !== "–").map(Number);
+  for (const [way, sign] of [["ascending", 1], ["descending", -1]]) {
+    await head.locator("button").click();
+    const order = await numbers();
+    if (order.some((value, at) => at > 0 && sign * (value - order[at - 1]) < 0)) wrong(name, `int8 times do not sort ${way}`);
+    if (await head.getAttribute("aria-sort") !== way) wrong(name, `the head does not say ${way}`);
+  }
+};
+
+const filtered = async (page, name) => {
+  if (await page.$("#layer-table") === null) return;
+  const search = page.locator('.tools[data-for="layer-table"] input');
+  const all = (await cells(page, "#layer-table", 0)).length;
+  await search.fill("conv");
+  const left = await page.$$eval("#layer-table tbody tr", (rows) => rows.filter((row) => !row.hidden).map((row) => row.dataset.item.toLowerCase()));
+  if (!left.length || left.length >= all || left.some((text) => !text.includes("conv"))) wrong(name, `searching leaves ${left.length} of ${all}`);
+  await search.fill("");
+  const select = page.locator('.tools[data-for="layer-table"] select');
+  const kind = await select.locator("option").nth(1).getAttribute("value");
+  await select.selectOption(kind);
+  const kinds = await page.$$eval("#layer-table tbody tr", (rows) => rows.filter((row) => !row.hidden).map((row) => row.dataset.kind));
+  if (!kinds.length || kinds.some((one) => one !== kind)) wrong(name, `filtering by ${kind} leaves ${new Set(kinds)}`);
+  await select.selectOption("");
+};
+
+const copied = async (page, name) => {
+  const button = page.locator("button.copy").first();
+  if (await button.count() === 0) return;
+  const wanted = await page.locator("pre[data-copy]").first().textContent();
+  await button.click();
+  await page.waitForFunction(() => document.querySelector("button.copy").textContent === "Copied");
+  const selected = await page.evaluate(() => navigator.clipboard.readText().catch(() => getSelection().toString()));
+  if (selected.trim() !== wanted.trim()) wrong(name, `copied ${JSON.stringify(selected)}`);
+};
+
+mkdirSync(given.output, {recursive: true});
+const browser = await chromium.launch({executablePath: given.browser, args: quiet});
+for (const file of pages) {
+  const name = `${basename(resolve(file, ".."))}-${basename(file, ".html")}`;
+  const context = await browser.newContext({viewport: {width: 1400, height: 900}, permissions: ["clipboard-read", "clipboard-write"]});
+  const page = await context.newPage();
+  page.on("request", (request) => { if (!/^(file|data|about):/.test(request.url())) wrong(name, `loads ${request.url()}`); });
+  page.on("console", (message) => { if (message.type() === "error") wrong(name, `console: ${message.text()}`); });
+  page.on("pageerror", (error) => wrong(name, `script: ${error.message}`));
+  await page.goto(pathToFileURL(resolve(file)).href);
+  for (const width of [400, 800, 1400]) {
+    await page.setViewportSize({width, height: 900});
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    if (wide > 0) wrong(name, `scrolls sideways by ${wide} at ${width} pixels`);
+    if (!given["no-pictures"]) await page.screenshot({path: join(given.output, `${name}-${width}.png`), fullPage: true});
+  }
+  if (!given["no-pictures"]) {
+    await page.emulateMedia({colorScheme: "dark"});
+    await page.screenshot({path: join(given.output, `${name}-dark.png`), fullPage: true});
+    await page.emulateMedia({media: "print", colorScheme: "light"});
+    await page.pdf({path: join(given.output, `${name}.pdf`), format: "A4", margin: {top: "15mm", bottom: "15mm", left: "15mm", right: "15mm"}});
+    await page.emulateMedia({media: "screen"});
+  }
+  await sorted(page, name);
+  await filtered(page, name);
+  await copied(page, name);
+  const findings = await contrast(page, name, "light") + await contrast(page, name, "dark");
+  console.log(`${name}: axe-core found ${findings} things, in light and dark`);
+  await context.close();
+}
+await browser.close();
+process.exit(found.length ? 1 : 0);
