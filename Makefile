@@ -1,6 +1,6 @@
 # Uses .venv, and makes it (with the inc and dev extras) when it is missing or pyproject.toml changed.
 # check-core: `pip install .` alone, in an environment of its own that is removed again.
-.PHONY: check check-core test test-portable test-arm64 test-haswell baseline format environment
+.PHONY: check check-core test test-portable test-arm64 test-haswell look baseline format environment
 SHELL := /bin/bash
 export PYTHONPATH :=
 BIN := .venv/bin
@@ -51,6 +51,17 @@ test-haswell: environment
 	bash scripts/haswell_python.sh $(HASWELL)
 	$(BIN)/python -m tests.emulated.agree build/emulated/haswell --python $(HASWELL)/bin/python
 	$(HASWELL)/bin/python -m pytest -p no:cacheprovider -m "not real" $(NUMERIC) $(PYTEST_ARGS)
+
+# The report's pages in Debian's Chromium (apt-get install chromium): pictures in build/look/pictures, and what only a
+# browser can check: sorting, filtering, copying, contrast by axe-core. Needs node and npm; RUNS names runs to look at too.
+LOOK := build/look
+
+look: environment $(LOOK)/node_modules/axe-core
+	$(BIN)/python -m tests.browser.pages $(LOOK)/pages $(RUNS)
+	node tests/browser/look.mjs --modules $(LOOK) --output $(LOOK)/pictures $(LOOK)/pages/*.html
+
+$(LOOK)/node_modules/axe-core:
+	npm install --prefix $(LOOK) --no-save --no-audit --no-fund --ignore-scripts playwright-core@1.64.1 axe-core@4.14.1
 
 # Accept a run on this machine as the baseline of its class of CPUs; RUN names one that is there.
 baseline: environment

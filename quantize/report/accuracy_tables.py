@@ -159,14 +159,19 @@ def confusion_table(report: RunReport) -> Table | None:
             str(one.answer_name or one.answer),
             *((f"{one.fp32:,}",) if report.data.labelled else ()),
             f"{one.int8:,}",
-            *((f"{one.int8 - one.fp32:+,}",) if report.data.labelled else ()),
+            *((_change(one.int8 - one.fp32),) if report.data.labelled else ()),
         )
         for one in flips.confusions[:_CONFUSED]
     )
     if not report.data.labelled:
-        return Table("Classes that int8 takes for others", ("fp32 says", "int8 says", "images"), rows)
+        return Table("Classes that int8 takes for others", ("fp32 says", "int8 says", "images"), rows, prose=True)
     columns = ("true class", "taken for", "by fp32", "by int8", "change")
-    return Table("Confusion between classes", columns, rows, ("Images; the pairs that changed most come first.",))
+    notes = ("Images; the pairs that changed most come first.",)
+    return Table("Confusion between classes", columns, rows, notes, prose=True)
+
+
+def _change(images: int) -> str:
+    return f"{images:+,}" if images else "0"
 
 
 def _classes_note(flips: FlipsSection) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 from quantize.measurement.timing.measurement import latency, speedups
 from quantize.report.conclusion import conclusion
 from quantize.report.data import preprocessing_name
-from quantize.report.layer_map import COMPUTES, layer_rows
+from quantize.report.layer_map import COMPUTES, LayerRow, layer_rows
 from quantize.report.schema import RunReport
 from quantize.report.table import NAMES, Table
 from quantize.report.task_words import words
@@ -142,7 +142,7 @@ def _recipe(report: RunReport) -> Mapping[str, Any]:
 
 def _leaves(values: Mapping[str, Any], above: str = "") -> dict[str, str]:
     """Return every setting inside a mapping by its dotted name, as text."""
-    leaves = {}
+    leaves: dict[str, str] = {}
     for key, value in values.items():
         name = f"{above}{key}"
         if isinstance(value, Mapping) and value:
@@ -155,14 +155,19 @@ def _leaves(values: Mapping[str, Any], above: str = "") -> dict[str, str]:
 
 
 def _layer_rows(before: RunReport, after: RunReport) -> list[tuple[str, str, str]]:
-    """Return the layers that compute in another way, or whose time in int8 changed by more than half."""
+    """Return the layers that compute in another way."""
     old, new = ({row.name: row for row in layer_rows(report)} for report in (before, after))
     rows = []
     for name in (name for name in old if name in new):
         one, other = old[name], new[name]
         if one.computes != other.computes:
-            rows.append((name, *(f"{COMPUTES[row.computes]}, {milliseconds(row.int8_ns, 3)}" for row in (one, other))))
+            rows.append((name, _computed(one), _computed(other)))
     return rows
+
+
+def _computed(row: LayerRow) -> str:
+    taken = "" if row.int8_ns is None else f", {milliseconds(row.int8_ns, 3)}"
+    return f"{COMPUTES[row.computes]}{taken}"
 
 
 def _flips(first: str, before: RunReport, second: str, after: RunReport) -> Iterator[Table]:
@@ -172,7 +177,7 @@ def _flips(first: str, before: RunReport, second: str, after: RunReport) -> Iter
         return
     mine, theirs = ({flip.id: flip for flip in flips.shown} for flips in (old, new))
     rows = [
-        (name, *(_answer(flips.get(name)) for flips in (mine, theirs)))
+        (name, _answer(mine.get(name)), _answer(theirs.get(name)))
         for name in sorted({*mine, *theirs})
         if _answer(mine.get(name)) != _answer(theirs.get(name))
     ]

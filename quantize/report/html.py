@@ -25,7 +25,7 @@ from quantize.report.charts import (
 from quantize.report.conclusion import conclusion
 from quantize.report.criterion import VerdictSection
 from quantize.report.data import FlipSection
-from quantize.report.layer_map import COMPUTES, layer_rows
+from quantize.report.layer_map import COMPUTES, SHORT, layer_rows
 from quantize.report.layer_picture import layer_picture
 from quantize.report.layer_words import check_words
 from quantize.report.lost_time import lost_time_sentence
@@ -113,6 +113,7 @@ def html(report: RunReport) -> str:
         layers=rows,
         layer_picture=layer_picture(rows),
         kinds={kind: text for kind, text in COMPUTES.items() if kind in {row.computes for row in rows}},
+        short_kinds=SHORT,
         ms=lambda taken: NOTHING if taken is None else f"{taken / 1e6:.3f}",
         times=times,
         replay=replay_sentences(report.replay) if report.replay is not None else (),

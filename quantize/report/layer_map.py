@@ -16,6 +16,8 @@ COMPUTES = {
     "joined": "as part of a neighbour",
 }
 """What a node of the int8 file computes in, and the words for it."""
+SHORT = {"int8": "int8", "float": "fp32", "stored": "fp32, stored int8", "converts": "converts", "joined": "joined"}
+"""The same for narrow columns."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ _WIDTH, _HEIGHT = 172, 40
 _ACROSS, _DOWN = 20, 22
 _MARGIN = 8
 _LETTERS = 24
+_MOST = 600
+"""Boxes up to which a picture can be read, and a page stays small; the table has every layer."""
 _BAR = _WIDTH - 16
 
 
@@ -29,13 +31,13 @@ class _Box:
 
 
 def layer_picture(rows: Sequence[LayerRow]) -> str | None:
-    """Return the layers as an SVG element; None where nothing says which reads which.
+    """Return the layers as an SVG element; None where nothing says which reads which, or there are over 600.
 
     Nodes that are computed as part of a neighbour are left out, and what they read is drawn into who reads them. Each
     box has ``data-layer``, the position of its row.
     """
     reads = _reads(rows)
-    if not any(reads.values()):
+    if not any(reads.values()) or len(reads) > _MOST:
         return None
     boxes = _placed(rows, reads)
     width = max(box.x for box in boxes.values()) + _WIDTH + _MARGIN

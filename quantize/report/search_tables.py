@@ -227,11 +227,15 @@ def rewrites_table(report: RunReport) -> Table | None:
             rewrite.name,
             "kept" if rewrite.kept else "left out",
             ", ".join(f"{speed.format} {times(speed.ratio)}" for speed in rewrite.speed) or NOTHING,
-            rewrite.reason or f"{len(rewrite.nodes)} nodes, {rewrite.declared}{_agreement_moved(rewrite)}",
+            rewrite.reason or f"{_nodes(rewrite)}, {rewrite.declared}{_agreement_moved(rewrite)}",
         )
         for rewrite in report.rewrites
     )
     return Table("Rewrites", ("rewrite", "decision", "faster by", "because"), rows, prose=True)
+
+
+def _nodes(rewrite: RewriteSection) -> str:
+    return f"{len(rewrite.nodes):,} node{'' if len(rewrite.nodes) == 1 else 's'}"
 
 
 def _agreement_moved(rewrite: RewriteSection) -> str:

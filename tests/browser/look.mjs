@@ -86,6 +86,7 @@ const browser = await chromium.launch({executablePath: given.browser, args: quie
 for (const file of pages) {
   const name = `${basename(resolve(file, ".."))}-${basename(file, ".html")}`;
   const context = await browser.newContext({viewport: {width: 1400, height: 900}, permissions: ["clipboard-read", "clipboard-write"]});
+  context.setDefaultTimeout(600_000);  // a busy machine is slow, and no reason to fail
   const page = await context.newPage();
   page.on("request", (request) => { if (!/^(file|data|about):/.test(request.url())) wrong(name, `loads ${request.url()}`); });
   page.on("console", (message) => { if (message.type() === "error") wrong(name, `console: ${message.text()}`); });
@@ -102,7 +103,12 @@ for (const file of pages) {
     await page.screenshot({path: join(given.output, `${name}-dark.png`), fullPage: true});
     await page.emulateMedia({media: "print", colorScheme: "light"});
     await page.pdf({path: join(given.output, `${name}.pdf`), format: "A4", margin: {top: "15mm", bottom: "15mm", left: "15mm", right: "15mm"}});
+    await page.setViewportSize({width: 794, height: 1123});  // A4 at 96 dots an inch
+    await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+    await page.screenshot({path: join(given.output, `${name}-printed.png`), fullPage: true});
+    await page.evaluate(() => dispatchEvent(new Event("afterprint")));
     await page.emulateMedia({media: "screen"});
+    await page.setViewportSize({width: 1400, height: 900});
   }
   await sorted(page, name);
   await filtered(page, name);
