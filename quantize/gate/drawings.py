@@ -38,6 +38,12 @@ def counts(lines: Sequence[Line]) -> str:
     return ", ".join(f"{known[name]} {_WORDS.get(name, name)}" for name in ("pass", *FOLDED[:-1]) if known[name])
 
 
+def reasons(lines: Sequence[Line]) -> list[str]:
+    """Return why lines were not compared, a text each, with how many there are."""
+    why = Counter((line.verdict, line.note) for line in lines if line.verdict in NEUTRAL and line.note)
+    return [wrapped(f"{count} {verdict}: {note}", "  ") for (verdict, note), count in why.items()]
+
+
 def lines_table(title: str, lines: Sequence[Line]) -> Table:
     """Return a row per tolerance; what is compared with fp32 says so."""
     rows = tuple((line.verdict, line.title, _held_against(line), line.found or NOTHING, line.allowed) for line in lines)
@@ -72,7 +78,7 @@ def check_text(result: GateResult) -> str:
     if shown:
         parts += ["", lines_text(shown)]
     if rest:
-        parts += ["", wrapped(f"{counts(rest)}; check.md lists them.")]
+        parts += ["", wrapped(f"{counts(rest)}; check.md lists them."), *reasons(rest)]
     count = len(result.differences)
     if count:
         changed = "1 thing" if count == 1 else f"{count} things"
