@@ -19,8 +19,8 @@ class Counter:
     """Runs a target, counts, and keeps the first file of each kind of finding."""
 
     def __init__(self, name: str, folder: Path) -> None:
-        from benchmarks.fuzzing.registry import TARGETS
-        from benchmarks.fuzzing.target import scratch_folder
+        from fuzzing.registry import TARGETS
+        from fuzzing.target import scratch_folder
 
         self._target, self._folder, self._scratch = TARGETS[name], folder, scratch_folder()
         self._done = 0
@@ -28,7 +28,7 @@ class Counter:
 
     def __call__(self, content: bytes) -> None:
         """Run the target on a file."""
-        from benchmarks.fuzzing.target import finding
+        from fuzzing.target import finding
 
         self._done += 1
         if self._done % 200 == 0:
@@ -58,7 +58,7 @@ def main() -> None:
         _at_random(name, folder, executions, seed)
         return
     with atheris.instrument_imports(include=["quantize"]):
-        from benchmarks.fuzzing import registry
+        from fuzzing import registry
 
     target, counter = registry.TARGETS[name], Counter(name, folder)
     corpus = folder / "corpus"
@@ -83,7 +83,7 @@ def _write_seeds(seeds: list[bytes], corpus: Path) -> None:
 
 
 def _at_random(name: str, folder: Path, executions: int, seed: int) -> None:
-    from benchmarks.fuzzing import registry
+    from fuzzing import registry
 
     counter, draw = Counter(name, folder), random.Random(seed)
     seeds = registry.TARGETS[name].seeds()

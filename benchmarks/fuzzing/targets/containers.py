@@ -12,7 +12,7 @@ import pyarrow
 import pyarrow.parquet
 from PIL import Image
 
-from benchmarks.fuzzing.target import Target
+from fuzzing.target import Target
 from quantize.data.containers.registry import open_images
 from quantize.data.labels.devkit import _from_archive
 from quantize.errors import QuantizeError

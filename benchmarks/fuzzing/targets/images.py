@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, features
 
-from benchmarks.fuzzing.target import Target
+from fuzzing.target import Target
 from quantize.data.decoding import UnreadableImageError, decode_image
 from quantize.data.preprocessing import PRESETS
 
