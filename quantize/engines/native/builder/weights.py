@@ -16,6 +16,7 @@ from quantize.calibration.statistics import CalibrationStatistics
 from quantize.engines.native.builder.bias_correction import BiasPlaces, bias_shift
 from quantize.engines.native.builder.layers import Layer, arrays, layers, replace_initializer
 from quantize.engines.native.builder.rounding import RoundingProblem, least_squares_levels
+from quantize.engines.native.builder.smoothing import SMOOTHING
 from quantize.engines.native.builder.weight_scales import (
     WEIGHT_MSE,
     Floats,
@@ -31,7 +32,7 @@ from quantize.grid.grid import Grid
 from quantize.recipe import Recipe
 
 EQUALIZATION, ROUNDING, BIAS, SCORES = "equalization", "rounding", "bias", "scores"
-CORRECTIONS = (EQUALIZATION, WEIGHT_MSE, ROUNDING, BIAS, SCORES)
+CORRECTIONS = (SMOOTHING, EQUALIZATION, WEIGHT_MSE, ROUNDING, BIAS, SCORES)
 """Every correction, in the order in which they are applied."""
 
 Moments = Callable[[], Mapping[str, SecondMoments]]
