@@ -70,7 +70,7 @@ def _product(graph: Graph, node: NodeProto) -> _Product | None:
         return None
     if is_op(node, "MatMul"):
         outputs = int(weights.shape[1])
-        return _Product(node, _added(graph, node, outputs), 1, outputs)
+        return _Product(node, added_bias(graph, node, outputs), 1, outputs)
     if is_op(node, "ConvTranspose"):
         if attribute(node, "group", 1) != 1:
             return None
@@ -87,7 +87,8 @@ def _product(graph: Graph, node: NodeProto) -> _Product | None:
     return _Product(node, (node, 2), axis, outputs) if is_plain else None
 
 
-def _added(graph: Graph, node: NodeProto, outputs: int) -> tuple[NodeProto, int] | None:
+def added_bias(graph: Graph, node: NodeProto, outputs: int) -> tuple[NodeProto, int] | None:
+    """Return the Add behind a MatMul that is its bias, one number an output, and the input that holds it."""
     add = graph.sole_consumer(node.output[0])
     if add is None or not is_op(add, "Add"):
         return None

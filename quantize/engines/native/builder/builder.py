@@ -13,6 +13,7 @@ from quantize.engines.native.builder.activation_grids import Ranges, activation_
 from quantize.engines.native.builder.equalization import equalized
 from quantize.engines.native.builder.qdq import insert_qdq
 from quantize.engines.native.builder.scores import corrected_scores, logits
+from quantize.engines.native.builder.smoothing import SMOOTHING, smoothed
 from quantize.engines.native.builder.weight_scales import Floats
 from quantize.engines.native.builder.weights import (
     CORRECTIONS,
@@ -168,12 +169,12 @@ def source_graph(model: onnx.ModelProto, recipe: Recipe) -> onnx.ModelProto:
     """Return the fp32 graph that a recipe's candidates are built from; calibration statistics are of this graph.
 
     It is ``model``, at opset 13 at least, the first whose QuantizeLinear knows channels, with a Conv for every
-    BatchNormalization that is left and a pool for every mean over height and width, and equalized where the recipe says
-    so.
+    BatchNormalization that is left and a pool for every mean over height and width, smoothed and equalized where the
+    recipe says so.
     """
     if default_opset(model) < _QDQ_OPSET:
         model = raise_opset(model, _QDQ_OPSET)
-    if grids_of(model):  # equalizing would rescale tensors whose grids are given
+    if grids_of(model):  # smoothing and equalizing would rescale tensors whose grids are given
         return model
     view = Graph.of(model)
     if has_lone_norms(view) or has_means(view):
@@ -181,6 +182,8 @@ def source_graph(model: onnx.ModelProto, recipe: Recipe) -> onnx.ModelProto:
         norms_as_convs(graph)
         means_as_pools(graph)
         model = graph.model()
+    if SMOOTHING in recipe.corrections:
+        model = smoothed(model, recipe)
     return equalized(model) if EQUALIZATION in recipe.corrections else model
 
 

@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import onnx
+from onnx import numpy_helper
 
 from quantize.calibration.second_moments import SecondMoments
 from quantize.calibration.statistics import CalibrationStatistics
+from quantize.engines.native.builder.bias_correction import BiasPlaces, bias_shift
 from quantize.engines.native.builder.layers import Layer, arrays, layers, replace_initializer
 from quantize.engines.native.builder.rounding import RoundingProblem, least_squares_levels
+from quantize.engines.native.builder.smoothing import SMOOTHING
 from quantize.engines.native.builder.weight_scales import (
     WEIGHT_MSE,
     Floats,
@@ -29,7 +32,7 @@ from quantize.grid.grid import Grid
 from quantize.recipe import Recipe
 
 EQUALIZATION, ROUNDING, BIAS, SCORES = "equalization", "rounding", "bias", "scores"
-CORRECTIONS = (EQUALIZATION, WEIGHT_MSE, ROUNDING, BIAS, SCORES)
+CORRECTIONS = (SMOOTHING, EQUALIZATION, WEIGHT_MSE, ROUNDING, BIAS, SCORES)
 """Every correction, in the order in which they are applied."""
 
 Moments = Callable[[], Mapping[str, SecondMoments]]
@@ -43,23 +46,26 @@ class QuantizedWeights:
     Attributes:
         model: The model; layers that stay in fp32 are untouched, unless they are stored in int8.
         grids: Grids by initializer, of layers in int8.
-        added_biases: (node, initializer) for layers that got a bias by correction.
+        added_biases: (node, constant) for layers that got a bias by correction: an initializer of the model, or for a
+            MatMul, whose bias is the Add behind it, one of ``shifts``.
         stored: By initializer, weights that are stored in int8 and computed in fp32.
+        shifts: By name, what correction added to the biases of MatMuls.
     """
 
     model: onnx.ModelProto
     grids: Mapping[str, Grid]
     added_biases: Mapping[str, str]
     stored: Mapping[str, StoredWeights] = field(default_factory=dict)
+    shifts: Mapping[str, onnx.TensorProto] = field(default_factory=dict)
 
     def changed(self, source: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
-        """Return the initializers that differ from those of the fp32 model, by name."""
+        """Return the initializers that differ from those of the fp32 model, and ``shifts``, by name."""
         original = {tensor.name: tensor.SerializeToString() for tensor in source.graph.initializer}
         return {
             tensor.name: tensor
             for tensor in self.model.graph.initializer
             if original.get(tensor.name) != tensor.SerializeToString()
-        }
+        } | dict(self.shifts)
 
 
 class WeightQuantizer:
@@ -99,6 +105,8 @@ class WeightQuantizer:
         grids: dict[str, Grid] = {}
         stored_weights: dict[str, StoredWeights] = {}
         added: dict[str, str] = {}
+        shifts: dict[str, onnx.TensorProto] = {}
+        places = BiasPlaces(result)
         for layer in list(layers(result)):
             is_stored = layer.node in recipe.stored_nodes
             is_int8 = layer.op_type in op_types and layer.node not in recipe.float_nodes and layer.input in activations
@@ -115,7 +123,9 @@ class WeightQuantizer:
             scales = weight_scales(rows, level, recipe)
             if not is_stored and bias is not None:  # a layer that computes in fp32 has a bias in fp32
                 scales = with_room_for_bias(scales, bias, activations[layer.input].scale, recipe)
-            on_grid = self._rounded(layer, rows, scales, level, recipe) * scales[:, None]
+            means = statistics.tensors[layer.input].means if layer.input in statistics.tensors else None
+            is_shifted = BIAS in recipe.corrections and means is not None and places.has_one(layer)
+            on_grid = self._rounded(layer, rows, scales, level, recipe, central=is_shifted) * scales[:, None]
             shaped = layer.shaped(on_grid, weights.shape)
             replace_initializer(result, layer.weight, shaped)
             axis = layer.channel_axis if recipe.per_channel else None
@@ -125,19 +135,23 @@ class WeightQuantizer:
             else:
                 scale = of_channels if axis is not None else of_channels.reshape(())
                 grids[layer.weight] = Grid(scale, np.zeros_like(scale, np.int8), axis)
-            means = statistics.tensors[layer.input].means if layer.input in statistics.tensors else None
-            if BIAS in recipe.corrections and means is not None:
-                name = _shift_bias(result, layer, bias, _bias_shift(layer, rows - on_grid, means.mean()))
-                if name is not None:
-                    added[layer.node] = name
-        return QuantizedWeights(result, grids, added, stored_weights)
+            if not is_shifted or means is None:
+                continue
+            shift = bias_shift(layer, rows - on_grid, means.mean())
+            name = places.shift(layer, shift)
+            if name is not None:
+                added[layer.node] = name
+            if layer.op_type == "MatMul" and name is not None:
+                shifts[name] = numpy_helper.from_array(shift.astype(np.float32), name)
+        return QuantizedWeights(result, grids, added, stored_weights, shifts)
 
-    def _rounded(self, layer: Layer, rows: Floats, scales: Floats, level: int, recipe: Recipe) -> Floats:
+    def _rounded(
+        self, layer: Layer, rows: Floats, scales: Floats, level: int, recipe: Recipe, *, central: bool
+    ) -> Floats:
         moments = self._moments() if self._moments is not None and ROUNDING in recipe.corrections else {}
         if layer.node not in moments:
             return nearest_levels(rows, scales, level)
         # With the mean's change taken up by the bias, only the deviations from the mean are left to be minimized.
-        central = BIAS in recipe.corrections
         key = (layer.node, hashlib.sha256(rows.tobytes() + scales.tobytes()).hexdigest(), level, central)
         if key not in self._levels:
             levels = least_squares_levels(rows, scales, self._problem(moments, layer.node, central=central), level)
@@ -159,38 +173,3 @@ def _is_on(grid: Grid, layer: Layer, weights: Floats) -> bool:
     if grid.zero_point.dtype != np.int8 or grid.zero_point.any() or grid.axis not in (None, layer.channel_axis):
         return False
     return bool(np.allclose(grid.placed(weights), weights, rtol=1e-5, atol=0.0))
-
-
-def _bias_shift(layer: Layer, error: Floats, means: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return float64 (output channels,), what to add to the bias: ``sum((W - Wq) * E[x])``.
-
-    M. Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV 2019, section 4.2,
-    with the means of the layer's input measured in the calibration pass. The zeros of a Conv's padding are ignored:
-    they count as if they had the means.
-
-    Args:
-        layer: The layer.
-        error: ``W - Wq`` as (output channels, inputs of one), the fp32 model being the reference.
-        means: (input channels,) mean of the layer's input by channel over the calibration images.
-    """
-    outputs, inputs = error.shape
-    channels = means.size // layer.group
-    by_channel = error.astype(np.float64).reshape(layer.group, outputs // layer.group, channels, inputs // channels)
-    shift: npt.NDArray[np.float64] = np.einsum("gock,gc->go", by_channel, means.reshape(layer.group, channels))
-    return shift.reshape(outputs)
-
-
-def _shift_bias(
-    model: onnx.ModelProto, layer: Layer, bias: Floats | None, shift: npt.NDArray[np.float64]
-) -> str | None:
-    """Add a shift to a layer's bias; return the new initializer's name if there was no bias."""
-    if layer.bias is not None and bias is not None:
-        replace_initializer(model, layer.bias, (bias + shift).astype(np.float32))
-        return None
-    node = next(node for node in model.graph.node if node.name == layer.node)
-    if layer.op_type == "MatMul" or len(node.input) > 2:
-        return None
-    name = f"{layer.weight}:corrected_bias"
-    replace_initializer(model, name, shift.astype(np.float32))
-    node.input.append(name)
-    return name

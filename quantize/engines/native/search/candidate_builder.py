@@ -1,25 +1,32 @@
-"""Build each candidate of a search once, from the fp32 graph as given or equalized."""
+"""Build each candidate of a search once, from the fp32 graph as given, smoothed or equalized."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from quantize.calibration.channel_ranges import collect_channel_ranges
 from quantize.engines.native.builder.builder import source_graph
+from quantize.engines.native.builder.smoothable import smoothable
+from quantize.engines.native.builder.smoothing import SMOOTHING, smoothing_factors
 from quantize.engines.native.builder.weights import EQUALIZATION
 from quantize.engines.native.search.search_journal import SearchJournal
 from quantize.engines.native.search.settings import SearchSettings
-from quantize.engines.native.search.source_graph import HALVES, Part, SourceGraph, can_be_halved
+from quantize.engines.native.search.source_graph import HALVES, Part, SourceGraph, can_be_halved, images_of
 from quantize.engines.task import CalibrationSet
 from quantize.errors import ModelError, QuantizeError
+from quantize.formats.given_grids import grids_of
 from quantize.models.artifact import ModelArtifact
 from quantize.opening.prove import prove
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
 
 _Built = Annotated[dict[Literal["graph_sha256", "error"], str], Field(min_length=1)]
+_SMOOTHING_IMAGES = 32
+"""Images whose greatest values by channel smoothing balances, at most."""
 
 
 class CandidateBuilder:
@@ -54,14 +61,15 @@ class CandidateBuilder:
         self.model, self.proto, self.calibration = model, model.proto(), calibration
         self._settings, self._journal, self._folder, self._progress = settings, journal, folder, progress
         self._built: set[str] = set()
-        self._sources: dict[bool, SourceGraph] = {}
+        self._sources: dict[tuple[bool, str | None], SourceGraph] = {}
         self._last: SourceGraph | None = None
 
     def source(self, recipe: Recipe) -> SourceGraph:
-        """Return the graph that a recipe's candidates are built from; the other one's memory is released."""
-        is_equalized = EQUALIZATION in recipe.corrections
-        if is_equalized not in self._sources:
-            self._sources[is_equalized] = SourceGraph(
+        """Return the graph that a recipe's candidates are built from; the last one's memory is released."""
+        factors = dict(recipe.details)[SMOOTHING] if SMOOTHING in recipe.corrections else None
+        key = EQUALIZATION in recipe.corrections, factors
+        if key not in self._sources:
+            self._sources[key] = SourceGraph(
                 source_graph(self.proto, recipe),
                 self.calibration,
                 self._folder,
@@ -69,11 +77,26 @@ class CandidateBuilder:
                 threads=self._settings.threads,
                 progress=self._progress,
             )
-        source = self._sources[is_equalized]
+        source = self._sources[key]
         if self._last is not None and self._last is not source:
             self._last.release()
         self._last = source
         return source
+
+    def smoothing(self, recipe: Recipe) -> str | None:
+        """Return the factors that smooth the graph of a recipe, as its detail; None where nothing is to be smoothed."""
+        graph = self.source(recipe).graph
+        tensors = [normalization.tensor for normalization in smoothable(graph)]
+        if not tensors or grids_of(self.proto):  # grids that are given are kept, and the tensors with them
+            return None
+
+        def compute() -> str:
+            images = images_of(self.calibration, most=_SMOOTHING_IMAGES)
+            ranges = collect_channel_ranges(graph, tensors, images, threads=self._settings.threads)
+            return smoothing_factors(graph, ranges)
+
+        factors = str(self._journal.remember("choose recipe", "smoothing", compute, str))
+        return factors if json.loads(factors) else None
 
     def folds(self) -> tuple[tuple[Part, Part], ...]:
         """Return pairs of the part that statistics come from and the part that is scored; one image serves as both."""

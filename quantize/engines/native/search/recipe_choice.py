@@ -117,7 +117,7 @@ def choose_rule(best: ComparedRecipe, rules: Sequence[str], measure: Measure) ->
     """Return the recipe with the range rule that measures best."""
     for rule in rules:
         if rule != best.recipe.range_rule:
-            best = _better(best, best.recipe.but(range_rule=rule), measure, FEW_CHOICES)
+            best = better(best, best.recipe.but(range_rule=rule), measure, FEW_CHOICES)
     return best
 
 
@@ -145,12 +145,12 @@ def choose_corrections(
     while left:
         correction = left.pop(0)
         if correction in together and {*together} <= {correction, *left}:
-            both = _better(best, _with(best.recipe, together, order), measure, THEORY)
+            both = better(best, _with(best.recipe, together, order), measure, THEORY)
             if both is not best:
                 best, left = both, [name for name in left if name not in together]
                 continue
         errors = THEORY if correction in expected else CHANCE
-        best = _better(best, _with(best.recipe, (correction,), order), measure, errors)
+        best = better(best, _with(best.recipe, (correction,), order), measure, errors)
     return best
 
 
@@ -168,11 +168,12 @@ def choose_tensor_rules(
             own = dict(best.recipe.range_rules)
             if rule != own.get(tensor, best.recipe.range_rule):
                 rules_now = tuple(sorted((own | {tensor: rule}).items()))
-                best = _better(best, best.recipe.but(range_rules=rules_now), measure, MANY_CHOICES)
+                best = better(best, best.recipe.but(range_rules=rules_now), measure, MANY_CHOICES)
     return best
 
 
-def _better(best: ComparedRecipe, candidate: Recipe, measure: Measure, errors: float) -> ComparedRecipe:
+def better(best: ComparedRecipe, candidate: Recipe, measure: Measure, errors: float) -> ComparedRecipe:
+    """Return a candidate if it improves on the best recipe by more than so many standard errors, else the latter."""
     divergences = tuple(measure(candidate, _hopeless_beside(best.divergences, errors)))
     if len(divergences) < len(best.divergences):
         return best

@@ -11,13 +11,16 @@ from quantize.engines.native.builder.builder import op_types_of, source_graph
 from quantize.engines.native.builder.equalization import equalizable
 from quantize.engines.native.builder.layers import layers
 from quantize.engines.native.builder.qdq import FLOAT_OUTPUTS
+from quantize.engines.native.builder.smoothing import SMOOTHING, with_smoothing
 from quantize.engines.native.builder.weights import BIAS, CORRECTIONS, EQUALIZATION, ROUNDING, SCORES
 from quantize.engines.native.search.candidate_builder import CandidateBuilder
 from quantize.engines.native.search.op_graph import head_inputs, head_ops, op_graph
 from quantize.engines.native.search.recipe_choice import (
+    CHANCE,
     ComparedRecipe,
     IsHopeless,
     Measure,
+    better,
     choose_corrections,
     choose_rule,
     choose_tensor_rules,
@@ -84,15 +87,24 @@ class RecipeSearch:
     def best(self) -> ComparedRecipe:
         """Return the recipe with the range rule and the corrections that are nearest to fp32."""
         settings = self._settings
-        best = choose_rule(start(self.first, self.divergences), settings.range_rules, self.divergences)
+        best = self._smoothed(start(self.first, self.divergences))
+        best = choose_rule(best, settings.range_rules, self.divergences)
         wanted = [
             name
             for name in settings.corrections
-            if name != EQUALIZATION or next(equalizable(self._builder.source(best.recipe).graph), None) is not None
+            if name not in (SMOOTHING, EQUALIZATION)
+            or (name == EQUALIZATION and next(equalizable(self._builder.source(best.recipe).graph), None) is not None)
         ]
         return choose_corrections(
             best, wanted, CORRECTIONS, self.divergences, expected=_BY_THEORY, together=_FOR_ONE_ANOTHER
         )
+
+    def _smoothed(self, best: ComparedRecipe) -> ComparedRecipe:
+        """Return the recipe smoothed where that is nearer; before the range rules, which see other tensors with it."""
+        factors = self._builder.smoothing(best.recipe) if SMOOTHING in self._settings.corrections else None
+        if factors is None:
+            return best
+        return better(best, with_smoothing(best.recipe, factors), self.divergences, CHANCE)
 
     def with_tensor_rules(self, best: ComparedRecipe, sensitivity: Sensitivity) -> ComparedRecipe:
         """Return the recipe with separate rules for the most sensitive tensors, where they improve it."""

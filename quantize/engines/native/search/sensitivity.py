@@ -60,7 +60,7 @@ def measure_sensitivity(
         graph: Its ops.
         weights: By name, the initializers of the all-quantized candidate that differ from the fp32 model's: weights
             rounded to their grid, corrected biases.
-        biases: By op, the initializer among them that is its bias, where the fp32 model has none.
+        biases: By op, the one among them that is its bias, where the fp32 model has none in the op itself.
         grids: Grids by tensor.
         scorer: The images and the reference scores.
         fixed_batch: The batch size that the model insists on, or None.

@@ -15,7 +15,7 @@ class SearchSettings(BaseModel):
         recipe: Types, per-channel, exclusions and rewrites that every candidate has; engine ``native``.
         range_rules: Range rules to compare; the first is the one to beat. One rule fixes it.
         corrections: Corrections to try, in this order; each is kept only if it brings the scores closer to fp32's.
-            Equalization comes first: the others are made for the graph that it leaves.
+            Smoothing and equalization come first: the others are made for the graph that they leave.
         choose_tensors: How many of the most sensitive tensors get a range rule of their own, by measured scores.
         sensitivity_images: Images that sensitivity is measured on, at most.
         moment_images: Images that the second moments of the layers' inputs are collected on, at most.
@@ -33,7 +33,7 @@ class SearchSettings(BaseModel):
 
     recipe: Recipe
     range_rules: tuple[str, ...] = ("percentile:99.999", "minmax", "mse", "entropy")
-    corrections: tuple[str, ...] = ("equalization", "rounding", "bias", "weight_mse", "scores")
+    corrections: tuple[str, ...] = ("smoothing", "equalization", "rounding", "bias", "weight_mse", "scores")
     choose_tensors: int = Field(default=2, ge=0)
     sensitivity_images: int = Field(default=32, ge=1)
     moment_images: int = Field(default=64, ge=1)

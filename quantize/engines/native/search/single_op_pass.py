@@ -212,16 +212,22 @@ class Subgraphs:
             nodes: Positions in the graph, ascending.
             outputs: The tensors that the piece returns.
             replaced: Constants that replace those of the same name.
-            bias: A node's position and the name of a constant that becomes its third input.
+            bias: A node's position and the name of a constant that becomes its bias: its third input, or, of a
+                MatMul, what is added behind it.
         """
         own = {tensor.name: tensor for tensor in replaced}
         chosen = []
         for index in nodes:
             node = onnx.NodeProto()
             node.CopyFrom(self._model.graph.node[index])
-            if bias is not None and bias[0] == index:
-                node.input.append(bias[1])
             chosen.append(node)
+            if bias is None or bias[0] != index:
+                continue
+            if node.op_type != "MatMul":
+                node.input.append(bias[1])
+                continue
+            shifted, node.output[0] = str(node.output[0]), f"{node.output[0]}:before_shift"
+            chosen.append(helper.make_node("Add", [node.output[0], bias[1]], [shifted]))
         used = dict.fromkeys(name for node in chosen for name in reads(node))
         constants = [own.get(name) or self._constants[name] for name in used if name in self._constants or name in own]
         inputs, results = ([self._value(name) for name in names] for names in (self.inputs(nodes), outputs))

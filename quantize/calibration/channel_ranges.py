@@ -1,0 +1,56 @@
+"""The ranges of a tensor's channels over calibration images, the channels being its last axis."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from quantize.calibration.exposure import OneImage, with_outputs
+from quantize.data.batches import Batch
+from quantize.models.session import open_session
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelRanges:
+    """What each channel of a tensor takes on.
+
+    Attributes:
+        lowest: float64 (C,), the least value.
+        highest: float64 (C,), the greatest value.
+        squares: float64 (C,), the mean of the squared values.
+    """
+
+    lowest: npt.NDArray[np.float64]
+    highest: npt.NDArray[np.float64]
+    squares: npt.NDArray[np.float64]
+
+
+def collect_channel_ranges(
+    model: onnx.ModelProto, tensors: Collection[str], batches: Iterable[Batch], *, threads: int = 1
+) -> dict[str, ChannelRanges]:
+    """Run a model over images and return the ranges of its tensors' channels, by tensor.
+
+    Args:
+        model: The fp32 model.
+        tensors: Float tensors between its nodes, of which the last axis is that of the channels.
+        batches: Images as the model takes them, float32 (N, ...); some ten are enough.
+        threads: Intra-op threads of the session.
+    """
+    names = sorted(tensors)
+    runner = OneImage(open_session(with_outputs(model, names).SerializeToString(), threads=threads))
+    seen: dict[str, list[tuple[npt.NDArray[np.float64], ...]]] = {name: [] for name in names}
+    for batch in batches:
+        for position in range(len(batch.images)):
+            image = batch.images[position : position + 1]
+            for name, values in zip(names, runner.run(names, image), strict=True):
+                rows = values.reshape(-1, values.shape[-1]).astype(np.float64)
+                seen[name].append((rows.min(axis=0), rows.max(axis=0), np.square(rows).mean(axis=0)))
+    ranges = {}
+    for name, of_images in seen.items():
+        lowest, highest, squares = (np.stack(values) for values in zip(*of_images, strict=True))
+        ranges[name] = ChannelRanges(lowest.min(axis=0), highest.max(axis=0), squares.mean(axis=0))
+    return ranges

@@ -1,0 +1,90 @@
+"""Bias correction: a layer's bias takes off what rounding its weights adds to the mean of its outputs.
+
+M. Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV 2019, section 4.2.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from quantize.engines.native.builder.layers import Layer, arrays, layers, replace_initializer
+from quantize.graph.nodes import reads
+from quantize.graph.product_folding import added_bias
+from quantize.graph.view import Graph
+
+
+def bias_shift(layer: Layer, error: npt.NDArray[np.float32], means: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return float64 (output channels,), what to add to the bias: ``sum((W - Wq) * E[x])``.
+
+    The means of the layer's input are those of the calibration pass. The zeros of a Conv's padding are ignored: they
+    count as if they had the means.
+
+    Args:
+        layer: The layer.
+        error: ``W - Wq`` as (output channels, inputs of one), the fp32 model being the reference.
+        means: (input channels,) mean of the layer's input by channel over the calibration images.
+    """
+    outputs, inputs = error.shape
+    channels = means.size // layer.group
+    by_channel = error.astype(np.float64).reshape(layer.group, outputs // layer.group, channels, inputs // channels)
+    shift: npt.NDArray[np.float64] = np.einsum("gock,gc->go", by_channel, means.reshape(layer.group, channels))
+    return shift.reshape(outputs)
+
+
+class BiasPlaces:
+    """Where the layers of a model have their biases.
+
+    The bias of a MatMul is the Add behind it, of a constant with one number for each output.
+    """
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        """Set up for ``model``, which ``shift`` changes."""
+        self._model = model
+        self._nodes = {node.name: node for node in model.graph.node}
+        self._adds: dict[str, tuple[onnx.NodeProto, int]] = {}
+        graph = Graph.of(model)
+        for layer in layers(model):
+            weights = graph.tensor(layer.weight)
+            if layer.op_type == "MatMul" and weights is not None and len(weights.dims) == 2:
+                add = added_bias(graph, self._nodes[layer.node], weights.dims[1])
+                if add is not None:
+                    self._adds[layer.node] = add
+
+    def has_one(self, layer: Layer) -> bool:
+        """Return whether a layer has a bias of its own, or an input for one."""
+        if layer.op_type == "MatMul":
+            return layer.node in self._adds
+        return layer.bias is not None or len(self._nodes[layer.node].input) < 3
+
+    def shift(self, layer: Layer, shift: npt.NDArray[np.float64]) -> str | None:
+        """Add to the bias of a layer that has a place for one.
+
+        Args:
+            layer: The layer.
+            shift: float64 (output channels,).
+
+        Returns:
+            A name for the constant that the layer has got by this; None where its own bias was changed. It is that of a
+            new initializer, its bias, or, of a MatMul, one for the shift alone, which its Add holds in its bias.
+        """
+        if layer.op_type == "MatMul":
+            return self._shift_add(layer, shift)
+        if layer.bias is not None:
+            replace_initializer(self._model, layer.bias, (arrays(self._model)[layer.bias] + shift).astype(np.float32))
+            return None
+        name = f"{layer.weight}:corrected_bias"
+        replace_initializer(self._model, name, shift.astype(np.float32))
+        self._nodes[layer.node].input.append(name)
+        return name
+
+    def _shift_add(self, layer: Layer, shift: npt.NDArray[np.float64]) -> str:
+        add, position = self._adds[layer.node]
+        given, corrected = add.input[position], f"{layer.weight}:corrected_bias"
+        replace_initializer(self._model, corrected, (arrays(self._model)[given] + shift).astype(np.float32))
+        add.input[position] = corrected
+        if not any(given in reads(node) for node in self._model.graph.node):  # other nodes may add it too
+            unused = next(tensor for tensor in self._model.graph.initializer if tensor.name == given)
+            self._model.graph.initializer.remove(unused)
+        return f"{layer.weight}:bias_shift"

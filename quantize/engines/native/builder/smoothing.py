@@ -1,0 +1,130 @@
+"""Smoothing: outlier channels of a normalization go into the weights of the products that read it.
+
+G. Xiao et al., "SmoothQuant: Accurate and Efficient Post-Training Quantization for Large Language Models", ICML 2023.
+A LayerNormalization gives every channel a scale of its own, and trained transformers have channels that are many times
+as large as the others: on one grid these others have few steps. So each channel is divided by a factor in the
+normalization's scale and bias, and multiplied by it in the weights of the products, which have a grid for each output.
+
+The factors balance both sides by an exponent, ``activation ** exponent / weight ** (1 - exponent)``. The exponent is
+chosen for each normalization: the one at which the rounding of its output and of the weights together change the
+products least. The factors are powers of the root of two, so that a recipe holds each as one letter.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from quantize.calibration.channel_ranges import ChannelRanges
+from quantize.engines.native.builder.smoothable import Smoothable, smoothable
+from quantize.graph.view import Graph
+from quantize.recipe import Recipe
+
+SMOOTHING = "smoothing"
+"""The correction, and the recipe's detail that holds its factors: by tensor a letter a channel, powers of the root of
+two from ``a``, 1/64, over ``m``, 1, to ``y``, 64."""
+
+_EXPONENTS = (None, 0.25, 0.4, 0.5, 0.6, 0.75, 1.0)
+"""None: the normalization stays as it is."""
+_ONE, _MOST, _A_DOUBLING = ord("m"), 12, 2
+_LEVELS, _WEIGHT_LEVEL = 255, 127
+
+Channels = npt.NDArray[np.float64]
+
+
+def smoothing_factors(model: onnx.ModelProto, ranges: Mapping[str, ChannelRanges]) -> str:
+    """Return the factors of every normalization that gains from some, as the recipe's detail: JSON text.
+
+    Args:
+        model: The fp32 model.
+        ranges: Of the tensors of ``smoothable(model)``.
+    """
+    graph = Graph.of(model)
+    chosen = {}
+    for normalization in smoothable(model):
+        powers = _best_powers(ranges[normalization.tensor], _by_channel(graph, normalization))
+        if powers.any():
+            chosen[normalization.tensor] = "".join(chr(_ONE + power) for power in powers)
+    return json.dumps(chosen, separators=(",", ":"), sort_keys=True)
+
+
+def with_smoothing(recipe: Recipe, factors: str) -> Recipe:
+    """Return a recipe with this correction, before all others, and its factors."""
+    details = dict(recipe.details) | {SMOOTHING: factors}
+    return recipe.but(corrections=(SMOOTHING, *recipe.corrections), details=tuple(sorted(details.items())))
+
+
+def smoothed(model: onnx.ModelProto, recipe: Recipe) -> onnx.ModelProto:
+    """Return the same function, smoothed by the factors of a recipe that has this correction."""
+    factors: dict[str, str] = json.loads(dict(recipe.details)[SMOOTHING])
+    graph = Graph(model)
+    nodes = {node.name: node for node in graph.nodes}
+    for normalization in smoothable(model):
+        if normalization.tensor not in factors:
+            continue
+        powers = np.array([ord(letter) - _ONE for letter in factors[normalization.tensor]])
+        scale = np.exp2(powers / _A_DOUBLING).astype(np.float32)
+        for name, position in normalization.parameters:
+            values = graph.constant(nodes[name].input[position])
+            assert values is not None
+            # A constant may be that of other normalizations too.
+            divided = graph.add_constant(f"{nodes[name].input[position]}_smoothed", values / scale)
+            graph.set_input(nodes[name], position, divided)
+        for layer, axis in normalization.products:
+            weights = graph.constant(layer.weight)
+            assert weights is not None
+            graph.set_constant(layer.weight, weights * _along(scale, axis, weights.ndim))
+    return graph.model()
+
+
+def _by_channel(graph: Graph, normalization: Smoothable) -> list[Channels]:
+    """Return the weights of each product as float64 (outputs, channels): the root of the sum over a kernel's squares.
+
+    A factor moves the whole kernel, so what counts of it is its size.
+    """
+    matrices = []
+    for layer, axis in normalization.products:
+        weights = graph.constant(layer.weight)
+        assert weights is not None
+        moved = np.moveaxis(weights.astype(np.float64), (layer.channel_axis, axis), (0, 1))
+        matrices.append(np.sqrt(np.square(moved.reshape(*moved.shape[:2], -1)).sum(axis=2)))
+    return matrices
+
+
+def _best_powers(ranges: ChannelRanges, weights: list[Channels]) -> npt.NDArray[np.int64]:
+    """Return the powers of the root of two, (channels,), at which rounding changes the products least."""
+    activation = np.maximum(np.abs(ranges.lowest), np.abs(ranges.highest))
+    weight = np.max([np.abs(matrix).max(axis=0) for matrix in weights], axis=0)
+    usable = (activation > 0) & (weight > 0)
+    best, least = np.zeros(len(activation), np.int64), np.inf
+    for exponent in _EXPONENTS:
+        powers = np.zeros(len(activation), np.int64)
+        if exponent is not None and usable.any():
+            wanted = exponent * np.log2(activation[usable]) - (1 - exponent) * np.log2(weight[usable])
+            powers[usable] = np.clip(np.rint(_A_DOUBLING * (wanted - np.median(wanted))), -_MOST, _MOST)
+        error = _error(ranges, weights, np.exp2(powers / _A_DOUBLING))
+        if error < least:
+            best, least = powers, error
+    return best
+
+
+def _error(ranges: ChannelRanges, weights: list[Channels], factors: Channels) -> float:
+    """Return the mean square by which rounding to grids of 8 bits changes the products, summed over their outputs."""
+    lowest = min(float((ranges.lowest / factors).min()), 0.0)
+    highest = max(float((ranges.highest / factors).max()), 0.0)
+    step = (highest - lowest) / _LEVELS
+    squares = float((ranges.squares / factors**2).sum())
+    total = 0.0
+    for matrix in weights:
+        scaled = matrix * factors
+        steps = scaled.max(axis=1) / _WEIGHT_LEVEL
+        total += step**2 / 12 * float(np.square(scaled).sum()) + float(np.square(steps).sum()) / 12 * squares
+    return total
+
+
+def _along(values: npt.NDArray[np.float32], axis: int, rank: int) -> npt.NDArray[np.float32]:
+    return values.reshape([-1 if at == axis else 1 for at in range(rank)])

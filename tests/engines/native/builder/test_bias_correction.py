@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from quantize.calibration.collect import collect
+from quantize.calibration.moment_pass import collect_second_moments
+from quantize.data.batches import Batch
+from quantize.engines.native.builder.layers import windows
+from quantize.engines.native.builder.weights import BIAS, ROUNDING
+from quantize.engines.native.search.single_op_pass import Subgraphs
+from quantize.formats.exact import open_exact_session
+from quantize.models.session import open_session
+from quantize.recipe import Recipe
+from tests.engines.native.builder.small_model import quantize_graph
+
+WIDTH, TOKENS = 16, 6
+RNG = np.random.default_rng(5)
+IMAGES = RNG.normal(2, 1, (24, TOKENS, WIDTH)).astype(np.float32)
+BATCHES = [Batch(tuple(map(str, range(24))), IMAGES, None)]
+PLAIN = Recipe(engine="native", range_rule="minmax")
+CORRECTED = PLAIN.but(corrections=(BIAS,))
+
+
+def projection(*behind):
+    """A MatMul of tokens, coarse in weights, with what follows it."""
+    weights = RNG.normal(0, 0.02, (WIDTH, 8)).astype(np.float32)
+    weights[0] = 2.0
+    nodes = [helper.make_node("Relu", ["x"], ["r"], "relu"), helper.make_node("MatMul", ["r", "w"], ["t"], "product")]
+    nodes += behind
+    graph = helper.make_graph(
+        nodes,
+        "tokens",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", TOKENS, WIDTH])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", TOKENS, 8])],
+        [numpy_helper.from_array(weights, "w"), numpy_helper.from_array(np.linspace(-1, 1, 8, dtype=np.float32), "b")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def drift(model, candidate):
+    fp32, int8 = (open_exact_session(each).run(None, {"x": IMAGES})[0] for each in (model, candidate))
+    return np.abs((int8 - fp32).mean(axis=(0, 1))).mean()
+
+
+@pytest.mark.parametrize("order", [["t", "b"], ["b", "t"]])
+def test_the_add_behind_a_matmul_is_corrected_as_its_bias(order):
+    model = projection(helper.make_node("Add", order, ["y"], "bias"))
+    statistics = collect(model, BATCHES)
+    plain, corrected = (quantize_graph(model, recipe, statistics) for recipe in (PLAIN, CORRECTED))
+    assert drift(model, corrected) < 0.6 * drift(model, plain)
+
+
+def test_a_bias_that_another_node_adds_too_stays_as_it_is_there():
+    own = helper.make_node("Add", ["t", "b"], ["biased"], "bias")
+    other = helper.make_node("Add", ["biased", "b"], ["y"], "other")
+    model = projection(own, other)
+    recipe = CORRECTED.but(float_nodes=("bias", "other"))
+    quantized = quantize_graph(model, recipe, collect(model, BATCHES))
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in quantized.graph.initializer}
+    read = {node.name: constants[node.input[1]] for node in quantized.graph.node if node.name in ("bias", "other")}
+    assert np.array_equal(read["other"], np.linspace(-1, 1, 8, dtype=np.float32))
+    assert not np.array_equal(read["bias"], read["other"])
+
+
+def test_a_matmul_without_a_bias_is_rounded_for_its_mean_too():
+    model = projection(helper.make_node("Relu", ["t"], ["y"], "behind"))
+    statistics, moments = collect(model, BATCHES), collect_second_moments(model, list(windows(model)), BATCHES)
+    recipes = (PLAIN.but(corrections=(ROUNDING,)), PLAIN.but(corrections=(ROUNDING, BIAS)))
+    levels = [
+        next(
+            numpy_helper.to_array(tensor)
+            for tensor in quantize_graph(model, recipe, statistics, moments).graph.initializer
+            if tensor.name == "w_quantized"
+        )
+        for recipe in recipes
+    ]
+    assert np.array_equal(*levels)
+
+
+def test_a_matmul_alone_is_tried_with_what_its_add_is_shifted_by():
+    model = projection(helper.make_node("Add", ["t", "b"], ["y"], "bias"))
+    shift = numpy_helper.from_array(np.full(8, 3, np.float32), "w:bias_shift")
+    pieces = Subgraphs(model)
+    results = [
+        open_session(pieces.extract([1], ["t"], *given)).run(None, {"r": IMAGES})[0]
+        for given in ([], [[shift], (1, "w:bias_shift")])
+    ]
+    assert results[1] == pytest.approx(results[0] + 3, rel=1e-5)
