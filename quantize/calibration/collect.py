@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 
-from quantize.calibration.exposure import Exposure, OneImage, expose
+from quantize.calibration.exposure import Exposure, OneImage, expose, single_images
+from quantize.calibration.one_ahead import one_ahead
 from quantize.calibration.statistics import CalibrationStatistics, ChannelMeans, TensorStatistics
 from quantize.data.batches import Batch
 from quantize.errors import DataError, ModelError
@@ -60,7 +59,7 @@ def collect(
     def infer(image: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], list[npt.NDArray[np.float32]]]:
         return image, runner.run(names, image)
 
-    for image, outputs in _one_ahead(infer, _images(batches)):
+    for image, outputs in one_ahead(infer, single_images(batches)):
         values = dict(zip(names, outputs, strict=True))
         for name in (input_name, *exposure.observed):
             counters[name].add(image if name == input_name else values[name])
@@ -85,29 +84,6 @@ def collect(
         fingerprints=dict(fingerprints or {}),
         unbounded=frozenset(every - {*tensors}),
     )
-
-
-def _images(batches: Iterable[Batch]) -> Iterator[npt.NDArray[np.float32]]:
-    for batch in batches:
-        for position in range(len(batch.images)):
-            yield batch.images[position : position + 1]
-
-
-_Given = TypeVar("_Given")
-_Result = TypeVar("_Result")
-
-
-def _one_ahead(compute: Callable[[_Given], _Result], given: Iterable[_Given]) -> Iterator[_Result]:
-    """Yield ``compute(value)`` for all values, computing the next while the caller works on this one."""
-    with ThreadPoolExecutor(1) as pool:
-        pending: Future[_Result] | None = None
-        for value in given:
-            following = pool.submit(compute, value)
-            if pending is not None:
-                yield pending.result()
-            pending = following
-        if pending is not None:
-            yield pending.result()
 
 
 def _add_mean(means: dict[str, ChannelMeans], name: str, of_image: npt.NDArray[np.float32]) -> None:

@@ -12,6 +12,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from quantize.data.batches import Batch
 from quantize.graph.shapes import inferred_types
 
 _SAME_VALUES = frozenset({"Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Dropout"})
@@ -191,3 +192,10 @@ class OneImage:
             values[:1] if values.ndim and values.shape[0] == self._batch else values
             for values in self._session.run(list(names), {self.input: copies})
         ]
+
+
+def single_images(batches: Iterable[Batch]) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield the images of the batches one by one, float32 (1, ...)."""
+    for batch in batches:
+        for position in range(len(batch.images)):
+            yield batch.images[position : position + 1]

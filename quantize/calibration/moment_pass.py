@@ -10,7 +10,8 @@ import numpy.typing as npt
 import onnx
 from numpy.lib.stride_tricks import sliding_window_view
 
-from quantize.calibration.exposure import OneImage, with_outputs
+from quantize.calibration.exposure import OneImage, single_images, with_outputs
+from quantize.calibration.one_ahead import one_ahead
 from quantize.calibration.second_moments import SecondMoments
 from quantize.data.batches import Batch
 from quantize.models.session import open_session
@@ -69,16 +70,14 @@ def collect_second_moments(
     outputs = dict.fromkeys([*(value.name for value in model.graph.output), *exposed])
     runner = OneImage(open_session(with_outputs(model, outputs).SerializeToString(), threads=threads))
     sums: dict[str, _Sums] = {}
-    seen = 0
-    for batch in batches:
-        for position in range(len(batch.images)):
-            image = batch.images[position : position + 1]
-            values = dict(zip(exposed, runner.run(exposed, image), strict=True))
-            values[runner.input] = image
-            for window in windows:
-                sums.setdefault(window.node, _Sums()).add(sampled(values[window.input], window))
-            seen += 1
-            progress("second moments", seen, None)
+
+    def infer(image: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
+        return {runner.input: image, **dict(zip(exposed, runner.run(exposed, image), strict=True))}
+
+    for seen, values in enumerate(one_ahead(infer, single_images(batches)), start=1):
+        for window in windows:
+            sums.setdefault(window.node, _Sums()).add(sampled(values[window.input], window))
+        progress("second moments", seen, None)
     return {node: added.moments() for node, added in sums.items()}
 
 
