@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, TypeVar
 
 from quantize.config.run_config import ModelBlock
 from quantize.errors import ModelError
+from quantize.processes.addresses import SHORT_BYTES, allowed_addresses
 from quantize.processes.bounded import call_within_bounds
 from quantize.processes.child import ChildError
 from quantize.processes.watch import Watch
@@ -94,11 +94,7 @@ def _refused(path: Path, error: ChildError) -> ModelError:
 
 def _about_addresses() -> str | None:
     """Return what to do where this process may take little address space, which looks like any crash."""
-    if sys.platform == "win32":
+    allowed = allowed_addresses()
+    if allowed is None or allowed > SHORT_BYTES:
         return None
-    import resource
-
-    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if soft == resource.RLIM_INFINITY or soft > MEMORY_BYTES:
-        return None
-    return f"this process may take {soft / 1e6:,.0f} MB of address space: allow it more (`ulimit -v`)"
+    return f"this process may take {allowed / 1e6:,.0f} MB of address space: allow it more (`ulimit -v`)"

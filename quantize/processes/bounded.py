@@ -79,13 +79,20 @@ def call_within_bounds(
 
 def _from_fork(request: Message) -> Message:
     with _SERVER.lock:
-        server = _SERVER.running()
         try:
-            server.send(request)
-            return server.receive()
-        except BaseException:
-            _SERVER.close()  # what it still says would be taken for the next call's answer
-            raise
+            return _asked(request)
+        except ChildError:  # the server itself, which no call can end: the thread that started it has ended
+            return _asked(request)
+
+
+def _asked(request: Message) -> Message:
+    server = _SERVER.running()
+    try:
+        server.send(request)
+        return server.receive()
+    except BaseException:
+        _SERVER.close()  # what it still says would be taken for the next call's answer
+        raise
 
 
 def _from_child(request: Message) -> Message:
