@@ -61,6 +61,7 @@ def _experiments(table: Table, folder: Path, given: argparse.Namespace) -> Itera
     assert expected is not None
     sites = sites_of(folder / "unbroken" / "calls.txt", folder / "unbroken")
     share, draw, numbers = len(given.engines), random.Random(_SEED), itertools.count(1)
+    slower = max(1.0, given.at_once / (os.cpu_count() or 1))
     print(f"{folder.name}: {unbroken.seconds:.1f} s, {calls:,} calls at {len(sites)} places", flush=True)
 
     def place() -> Path:
@@ -68,12 +69,12 @@ def _experiments(table: Table, folder: Path, given: argparse.Namespace) -> Itera
 
     if given.places:
         yield from place_experiments(table, work, place, expected)
-    for name, how, codes in kills(draw, unbroken.seconds, given.kills // share):
+    for name, how, codes in kills(draw, unbroken.seconds * slower, given.kills // share):
         yield broken(table, f"{name} at a random moment", work, place(), expected, codes=codes, **how)
     for refusal in at_random(draw, calls, given.random // share):
         row = "calls at random refused, from there on" if refusal.stays else "a call at random refused"
         yield broken(table, row, work, place(), expected, refusal=refusal)
-    for function, refusal in at_sites(sites):
+    for function, refusal in itertools.islice(at_sites(sites), 0, None, given.every):
         memory = {MEMORY: "1"} if "resources" in str(refusal.pattern) else {}
         fault = f"{function} refused, each place"
         yield broken(table, fault, work, place(), expected, refusal=refusal, environment=memory)
@@ -128,6 +129,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--engines", nargs="+", default=["native", "ort"])
     parser.add_argument("--random", type=int, default=200)
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--every", type=int, default=1, help="of the places in the code, each so many-th")
     parser.add_argument("--at_once", type=int, default=2)
     parser.add_argument("--no_places", dest="places", action="store_false")
     parser.add_argument("--page", type=Path)

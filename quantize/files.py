@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from quantize.disk import OUTSIDE, SCRATCH, full_disk, refusals_told, storage_er
 from quantize.errors import StorageError
 from quantize.patient_stream import PatientStream
 
+_PART_END, _SCRATCH_END = ".part", ".scratch"
 _NOT_SYNCED = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
 """What a file system says that does not sync: it has done what it can."""
 
@@ -35,7 +37,7 @@ def replaced(path: Path, *, needed: int | None = None) -> Iterator[Path]:
     """
     make_folder(path.parent)
     with refusals_told(path, needed=needed):
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_PART_END, dir=path.parent)
         os.close(handle)
     temporary = Path(name)
     try:
@@ -160,7 +162,7 @@ def scratch_folder(purpose: str, *, inside: Path | None = None) -> Iterator[Path
         place, prefix = inside, f"{purpose}-"
     make_folder(place)
     with refusals_told(place):
-        folder = tempfile.TemporaryDirectory(prefix=prefix, dir=place, ignore_cleanup_errors=True)
+        folder = tempfile.TemporaryDirectory(prefix=prefix, suffix=_SCRATCH_END, dir=place, ignore_cleanup_errors=True)
     with folder as name:
         try:
             yield Path(name)
@@ -173,6 +175,16 @@ def scratch_folder(purpose: str, *, inside: Path | None = None) -> Iterator[Path
             if isinstance(error, OSError) and error.errno in OUTSIDE:
                 raise storage_error(error, Path(name)) from error
             raise
+
+
+def remove_leftovers(*folders: Path) -> None:
+    """Remove what a killed process left half written in folders that are ours alone; not what is below them."""
+    for folder in folders:
+        for path in folder.glob(f".*{_PART_END}"):
+            with suppress(OSError):
+                path.unlink()
+        for path in folder.glob(f"*{_SCRATCH_END}"):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def scratch_place() -> Path:

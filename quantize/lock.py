@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from quantize.disk import refusals_told
-from quantize.errors import RunError
+from quantize.errors import RunError, StorageError
 from quantize.files import make_folder, write_text
 
 _LOCK, _HOLDER = "run.lock", "run.holder.json"
@@ -41,6 +41,14 @@ def run_lock(folder: Path, *, patience: float = 1.0) -> Iterator[Callable[[], No
             lock.acquire(timeout=patience)
         except Timeout:
             raise _held(folder) from None
+        except NotImplementedError as error:
+            raise StorageError(
+                "the file system has no locks",
+                where=str(folder),
+                found=str(error),
+                expected="one that keeps two runs apart",
+                advice="name another place with --output_model",
+            ) from error
     place = _identity(folder)
     try:
         since = datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from quantize.errors import StorageError
-from quantize.files import append_bytes, remove_if_empty, replaced, scratch_folder, write_bytes, write_text, written
+from quantize.files import append_bytes, remove_if_empty, remove_leftovers, replaced, scratch_folder, write_bytes, write_text, written
 
 
 @pytest.fixture
@@ -203,3 +203,23 @@ def test_a_failure_in_a_folder_with_room_is_the_failure_that_it_is() -> None:
 
     with pytest.raises(ValueError, match="half a trace"):
         fail()
+
+
+def test_what_a_killed_process_left_half_written_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    leaving = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from quantize.files import replaced, scratch_folder\n"
+        "place = Path(sys.argv[1])\n"
+        "with replaced(place / 'report.md'), scratch_folder('ort', inside=place) as folder:\n"
+        "    (folder / 'images.f32').touch()\n"
+        "    os._exit(9)\n"
+    )
+    write_text(tmp_path / "report.md", "first")
+    write_text(tmp_path / "crops" / ".crops.npy.12345678.part", "another process fills it")
+    assert subprocess.run([sys.executable, "-c", leaving, str(tmp_path)], check=False).returncode == 9
+    assert len(list(tmp_path.iterdir())) == 4
+    remove_leftovers(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["crops", "report.md"]
+    assert (tmp_path / "report.md").read_text() == "first"
+    assert len(list((tmp_path / "crops").iterdir())) == 1

@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 
-from quantize.errors import RunError
+from quantize.errors import RunError, StorageError
 from quantize.lock import refuse_held, run_lock
 
 HOLD = """
@@ -48,3 +48,34 @@ def test_a_holder_that_cannot_be_read_is_another_process(tmp_path):
         (tmp_path / "work" / "run.holder.json").write_text("{")
         with pytest.raises(RunError, match="another process"):
             refuse_held(tmp_path / "work")
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_holder_whose_folder_went_away_is_told_and_leaves_the_other_one_alone(tmp_path, replaced):
+    work = tmp_path / "work"
+
+    def hold():
+        with run_lock(work) as still_held:
+            still_held()
+            work.rename(tmp_path / "elsewhere")
+            if replaced:
+                work.mkdir()
+                (work / "run.lock").touch()
+                (work / "run.holder.json").write_text("another")
+            with pytest.raises(RunError, match="removed or replaced"):
+                still_held()
+            raise ValueError("what came of it")
+
+    with pytest.raises(RunError, match="removed or replaced") as told:
+        hold()
+    assert isinstance(told.value.__cause__, ValueError)
+    assert not replaced or (work / "run.holder.json").read_text() == "another"
+
+
+def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch):
+    def acquire(*_, **__):
+        raise NotImplementedError("FileSystem does not appear to support flock")
+
+    monkeypatch.setattr("quantize.lock.FileLock.acquire", acquire)
+    with pytest.raises(StorageError, match="the file system has no locks"):
+        take(tmp_path / "work")

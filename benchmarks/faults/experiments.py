@@ -155,7 +155,7 @@ def at_random(draw: random.Random, calls: int, number: int) -> Iterator[Refusal]
         yield Refusal(draw.randrange(calls), draw.choice(ERRORS), stays=index % 2 == 1)
 
 
-def kills(draw: random.Random, seconds: float, number: int) -> Iterator[tuple[str, dict[str, object], tuple[int, ...]]]:
+def kills(draw: random.Random, seconds: float, number: int) -> Iterator[tuple[str, dict[str, Any], tuple[int, ...]]]:
     """Yield signals at moments drawn evenly from a whole run: half of them SIGKILL."""
     for index in range(number):
         sent = (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGKILL, signal.SIGHUP)[index % 6]

@@ -40,17 +40,17 @@ def place_experiments(
 
     for name, what in (("run", "output"), ("tmp", "TMPDIR"), ("cache", "cache")):
         if _can_mount():
-            disk = {"before": _mounted(name), "between": _emptied(name), "after": _unmounted(name)}
+            disk: dict[str, Any] = {"before": _mounted(name), "between": _emptied(name), "after": _unmounted(name)}
             yield run(f"disk of {what} full before", **{**disk, "before": _mounted(name, full=True)})
             for moment in _MOMENTS if name == "run" else _MOMENTS[2:4]:
                 here = place()
-                act = _once(here / "run" / moment, lambda _, here=here, name=name: _fill(here / name))
+                act = _once(here / "run" / moment, _filling(here / name))
                 fault = f"disk of {what} full from some moment on"
                 yield broken(table, fault, work, here, expected, meanwhile=act, **disk)
             yield run(f"{what} read-only", **{**disk, "before": _mounted(name, options="ro")})
     for moment in _MOMENTS:
         here = place()
-        act = _once(here / "run" / moment, lambda _, here=here: shutil.rmtree(here / "run", ignore_errors=True))
+        act = _once(here / "run" / moment, _removing(here / "run"))
         yield broken(
             table, "output folder removed meanwhile", work, here, expected, meanwhile=act, between=_without_run
         )
@@ -77,8 +77,8 @@ def place_experiments(
             environment={MEMORY: "1"},
         )
     for moment in _MOMENTS[:5]:
-        for more in ((), ("--overwrite",)):
-            yield _two_at_once(table, work, place(), expected, moment, more)
+        for overwrite in (False, True):
+            yield _two_at_once(table, work, place(), expected, moment, overwrite=overwrite)
     for after in (0.3, 0.5, 0.7, 0.9):
         yield _moved(table, work, place(), expected, after)
     yield from _damaged(table, work, place, expected)
@@ -121,7 +121,18 @@ def _emptied(name: str) -> Act:
 
 
 def _unmounted(name: str) -> Act:
-    return lambda place: subprocess.run(["umount", "-l", str(place / name)], check=True) and None
+    def unmount(place: Path) -> None:
+        subprocess.run(["umount", "-l", str(place / name)], check=True)
+
+    return unmount
+
+
+def _filling(folder: Path) -> Callable[[int], None]:
+    return lambda _: _fill(folder)
+
+
+def _removing(folder: Path) -> Callable[[int], None]:
+    return lambda _: shutil.rmtree(folder, ignore_errors=True)
 
 
 def _without_run(place: Path) -> None:
@@ -157,7 +168,7 @@ def _kill_children_after(path: Path) -> Callable[[int], bool]:
 
 
 def _two_at_once(
-    table: Table, work: Workload, place: Path, expected: tuple[object, ...], moment: str, more: tuple[str, ...]
+    table: Table, work: Workload, place: Path, expected: tuple[object, ...], moment: str, *, overwrite: bool
 ) -> Experiment:
     """Yield a run in whose folder a second one is started; the first must not notice, the second is told of it."""
     shutil.rmtree(place, ignore_errors=True)
@@ -169,7 +180,7 @@ def _two_at_once(
         ended: list[Done] = []
 
         def runs() -> Experiment:
-            words = (*work.tune(place), *more)
+            words = (*work.tune(place), *(["--overwrite"] if overwrite else []))
             ended.append((yield Command(words, place / "second", work.environment(place))))
 
         os.kill(pid, signal.SIGSTOP)  # however long the second takes, the first is still at work
@@ -182,7 +193,7 @@ def _two_at_once(
     first = yield work.command(place, meanwhile=_once(place / "run" / moment, second))
     right = first.code in (0, 1, 3) and outcome(place / "run") == expected and said == [""]
     came_to = "the first gives its result, the second is told who holds the folder"
-    row = f"two runs at once{', the second with --overwrite' if more else ''}"
+    row = f"two runs at once{', the second with --overwrite' if overwrite else ''}"
     table.add(row, came_to if right else f"WRONG: exit code {first.code}", f"{said} {first.errors[-2000:]}")
     shutil.rmtree(place, ignore_errors=True)
 

@@ -9,7 +9,7 @@ from quantize.errors import ConfigError
 FEWEST_FILES = 64
 """Open files that a command needs: libraries while they are loaded, pipes of a few workers, the run's own."""
 
-LEAST_ADDRESSES = 3 * 10**9
+LEAST_ADDRESSES = 2 * 10**9
 """Bytes of address space that a command needs; below, native code dies instead of telling."""
 
 

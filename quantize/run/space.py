@@ -71,15 +71,16 @@ def run_needs(request: RunRequest, inputs: Inputs) -> tuple[Need, ...]:
     preprocessing, contract = inputs.preprocessing, inputs.source.contract
     pixels = preprocessing.side**2 * preprocessing.channels
     work = inputs.folder.work
-    kept = sum(path.stat().st_size for path in (work / "crops").glob("crops-*.npy"))
-    crops = max(0, len(inputs.listed) * pixels - kept)
+    crops = len(inputs.listed) * pixels
     scores = len(inputs.listed) * contract.classes * _FLOAT
     calibration = request.config.quantization.calibration.sampling_size * pixels * _FLOAT
     batches = 0 if set(engines) == {"native"} else calibration
     data, model = crops + scores + batches + _MARGIN, inputs.source.bytes
     times = sum(_MODELS_USUAL.get(name, max(_MODELS_USUAL.values())) for name in engines)
+    kept = sum(path.stat().st_size for path in work.rglob("*") if path.is_file())  # a resumed run writes it no more
+    least, usual = (max(_MARGIN, data + count * model - kept) for count in (_MODELS_LEAST, times))
     return (
-        Need(inputs.folder.path, data + _MODELS_LEAST * model, data + max(times, _MODELS_LEAST) * model),
+        Need(inputs.folder.path, least, max(least, usual)),
         Need(scratch_place(), _MARGIN, _MARGIN + _MODELS_SCRATCH * model),
     )
 

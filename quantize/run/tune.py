@@ -12,7 +12,7 @@ from quantize.engines.engine import engine_named, engines_for, missing_engines
 from quantize.engines.native.search.latency_table import LatencyTable
 from quantize.errors import EngineError
 from quantize.evaluation.evaluate import EvaluationPass, evaluate
-from quantize.files import write_text
+from quantize.files import remove_leftovers, write_text
 from quantize.lock import run_lock
 from quantize.processes.pool import available_cpus
 from quantize.progress import Progress, silent
@@ -79,6 +79,7 @@ def tune(request: TuneRequest, *, progress: Progress = silent, all_images: Evalu
     folder = inputs.folder
     check_space(asked, inputs)
     with run_lock(folder.work) as still_held, told_how_to_go_on(folder):
+        remove_leftovers(folder.path, folder.work, folder.work / "candidates")
         # Another run may have ended in the same place since it was looked at.
         refuse_to_write_over(folder, asked.model, overwrite=asked.overwrite or asked.resume)
         prepared = replace(prepare_run(asked, inputs, stages, outlook, outlook=outlook), all_images=all_images)
