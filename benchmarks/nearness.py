@@ -10,12 +10,14 @@ whose grids, alone move the scores most, by mean KL and as a share of the sum ov
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import tempfile
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import ModelProto
 
 from quantize.calibration.channel_ranges import collect_channel_ranges
 from quantize.data.batches import Batch
@@ -23,6 +25,7 @@ from quantize.data.containers.registry import open_images
 from quantize.data.crops.crops import Crops, crop_images
 from quantize.data.preprocessing import PRESETS
 from quantize.data.split import split
+from quantize.engines.native.builder.activation_grids import COMMON_GRIDS
 from quantize.engines.native.builder.builder import op_types_of, source_graph
 from quantize.engines.native.builder.layers import layers
 from quantize.engines.native.builder.qdq import FLOAT_OUTPUTS
@@ -37,6 +40,7 @@ from quantize.engines.task import CalibrationSet
 from quantize.models.artifact import ModelArtifact
 from quantize.models.prepare import prepare
 from quantize.recipe import Recipe
+from quantize.rewrites.registry import apply_rewrites, select_rewrites
 
 _SEED = 1978
 _SENSITIVITY_IMAGES = 8
@@ -52,6 +56,8 @@ def main() -> None:
     parser.add_argument("--evaluation", type=int, default=50)
     parser.add_argument("--rule", default="percentile:99.999")
     parser.add_argument("--corrections", action="append", help="separated by commas; several times for several recipes")
+    parser.add_argument("--rewrites", action="append", help="after those, candidates with these, one after the other")
+    parser.add_argument("--common_grids", action="store_true", help="one for a Concat and its inputs")
     parser.add_argument("--layers", type=int, default=0, help="how many of the most sensitive are printed")
     given = parser.parse_args()
     logging.disable(logging.WARNING)
@@ -61,19 +67,28 @@ def main() -> None:
         scorer = Scorer(model, [evaluation], most=given.evaluation, threads=2)
         sources: dict[str, SourceGraph] = {}
         for text in given.corrections or [""]:
-            recipe = all_int8(model, calibration, given.rule, [name for name in text.split(",") if name])
+            recipe = all_int8(model, calibration, given, [name for name in text.split(",") if name])
             graph = source_graph(model.proto(), recipe)
             key = ",".join(name for name in recipe.corrections if name in (SMOOTHING, "equalization"))
             if key not in sources:
                 sources[key] = SourceGraph(graph, calibration, Path(folder), moment_images=64, threads=2)
             source = sources[key]
             candidate = source.builder().graph(model.proto(), recipe, source.statistics("all"))
-            near = scorer.fidelity(candidate)
-            decibel = 10 * np.log10(np.median(near.signal / np.maximum(near.noise, 1e-30)))
-            print(f"{given.network.stem}: {decibel:.2f} dB, KL {near.mean_kl:.4f}, {recipe.corrections}", flush=True)
+            words = ",".join(recipe.corrections) or "no corrections"
+            print(f"{given.network.stem}: {nearness(scorer, candidate)}, {words}", flush=True)
+            for rewrites in given.rewrites or []:
+                rewritten = apply_rewrites(candidate, [rewrite.name for rewrite in select_rewrites(rewrites)])
+                print(f"  {nearness(scorer, rewritten)}, rewritten: {rewrites}", flush=True)
             source.release()
         if given.layers:
             print_layers(model, source, recipe, evaluation, given.layers)
+
+
+def nearness(scorer: Scorer, candidate: ModelProto) -> str:
+    """Return how near a candidate's scores are to fp32's, in words."""
+    near = scorer.fidelity(candidate)
+    decibel = 10 * np.log10(np.median(near.signal / np.maximum(near.noise, 1e-30)))
+    return f"{decibel:.2f} dB, KL {near.mean_kl:.4f}"
 
 
 def images(given: argparse.Namespace, model: ModelArtifact, folder: Path) -> tuple[CalibrationSet, Batch]:
@@ -98,17 +113,19 @@ def images(given: argparse.Namespace, model: ModelArtifact, folder: Path) -> tup
     )
 
 
-def all_int8(model: ModelArtifact, calibration: CalibrationSet, rule: str, corrections: list[str]) -> Recipe:
+def all_int8(
+    model: ModelArtifact, calibration: CalibrationSet, given: argparse.Namespace, corrections: list[str]
+) -> Recipe:
     """Return the recipe with every op in int8 but those behind the last product."""
     graph = source_graph(model.proto(), Recipe(engine="native"))
     head = head_ops(op_graph(graph, op_types_of(Recipe(engine="native"))), {layer.node for layer in layers(graph)})
     kept = tuple(name for name in CORRECTIONS if name in corrections and name != SMOOTHING)
     recipe = Recipe(
         engine="native",
-        range_rule=rule,
+        range_rule=given.rule,
         corrections=kept,
         float_nodes=tuple(sorted(head)),
-        details=((FLOAT_OUTPUTS, "true"),),
+        details=((COMMON_GRIDS, json.dumps(given.common_grids)), (FLOAT_OUTPUTS, "true")),
     )
     if SMOOTHING not in corrections:
         return recipe

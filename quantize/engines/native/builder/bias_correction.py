@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import onnx
+from onnx import numpy_helper
 
-from quantize.engines.native.builder.layers import Layer, arrays, layers, replace_initializer
+from quantize.engines.native.builder.layers import Layer, layers, replace_initializer
 from quantize.graph.nodes import reads
 from quantize.graph.product_folding import added_bias
 from quantize.graph.view import Graph
@@ -72,7 +73,7 @@ class BiasPlaces:
         if layer.op_type == "MatMul":
             return self._shift_add(layer, shift)
         if layer.bias is not None:
-            replace_initializer(self._model, layer.bias, (arrays(self._model)[layer.bias] + shift).astype(np.float32))
+            replace_initializer(self._model, layer.bias, (self._values(layer.bias) + shift).astype(np.float32))
             return None
         name = f"{layer.weight}:corrected_bias"
         replace_initializer(self._model, name, shift.astype(np.float32))
@@ -82,9 +83,12 @@ class BiasPlaces:
     def _shift_add(self, layer: Layer, shift: npt.NDArray[np.float64]) -> str:
         add, position = self._adds[layer.node]
         given, corrected = add.input[position], f"{layer.weight}:corrected_bias"
-        replace_initializer(self._model, corrected, (arrays(self._model)[given] + shift).astype(np.float32))
+        replace_initializer(self._model, corrected, (self._values(given) + shift).astype(np.float32))
         add.input[position] = corrected
         if not any(given in reads(node) for node in self._model.graph.node):  # other nodes may add it too
             unused = next(tensor for tensor in self._model.graph.initializer if tensor.name == given)
             self._model.graph.initializer.remove(unused)
         return f"{layer.weight}:bias_shift"
+
+    def _values(self, name: str) -> npt.NDArray[np.float32]:
+        return numpy_helper.to_array(next(tensor for tensor in self._model.graph.initializer if tensor.name == name))

@@ -11,6 +11,7 @@ from onnx import NodeProto
 
 from quantize.engines.native.builder.layers import Layer, layers
 from quantize.graph.nodes import attribute, is_op
+from quantize.graph.shapes import Shape, inferred_shapes
 from quantize.graph.view import Graph
 
 
@@ -36,14 +37,13 @@ def smoothable(model: onnx.ModelProto) -> Iterator[Smoothable]:
     a LayerNormalization is before opset 17. What only moves values is passed on the way to the products.
     """
     graph = Graph.of(model)
-    products = {layer.node: layer for layer in layers(model)}
-    for node in graph.nodes:
-        parameters = _parameters(graph, node)
-        if parameters is None:
-            continue
-        channels = graph.constant(parameters[0][0].input[parameters[0][1]])
-        assert channels is not None
-        taking = _products(graph, products, (node.output[0], -1), channels.size)
+    found = [(node, parameters) for node in graph.nodes if (parameters := _parameters(graph, node)) is not None]
+    if not found:
+        return
+    readers = _Readers(graph, {layer.node: layer for layer in layers(model)}, inferred_shapes(model))
+    for node, parameters in found:
+        owner, position = parameters[0]
+        taking = readers.products(node.output[0], -1, _channels(graph, owner.input[position]) or 0)
         if taking:
             places = tuple((owner.name, position) for owner, position in parameters)
             yield Smoothable(node.output[0], places, tuple(taking))
@@ -86,60 +86,58 @@ def _channels(graph: Graph, name: str) -> int | None:
     return int(values.size)
 
 
-def _products(
-    graph: Graph, known: Mapping[str, Layer], place: tuple[str, int], channels: int
-) -> list[tuple[Layer, int]] | None:
-    """Return the products that read a tensor with so many channels on an axis, or None where anything else does."""
-    tensor, axis = place
-    if graph.is_output(tensor):
-        return None
-    found: list[tuple[Layer, int]] = []
-    for node in graph.consumers(tensor):
-        if list(node.input).count(tensor) != 1 or node.input[0] != tensor:
+@dataclass(frozen=True)
+class _Readers:
+    """Finds what reads the channels of a tensor; axes but the last, -1, are counted from the front."""
+
+    graph: Graph
+    layers: Mapping[str, Layer]
+    shapes: Mapping[str, Shape]
+
+    def products(self, tensor: str, axis: int, channels: int) -> list[tuple[Layer, int]] | None:
+        """Return the products that read a tensor with so many channels on an axis; None where anything else does."""
+        if self.graph.is_output(tensor):
             return None
-        layer = known.get(node.name)
-        if layer is not None:
-            taken = _input_axis(graph, layer, axis, channels)
-            if taken is None:
+        found: list[tuple[Layer, int]] = []
+        for node in self.graph.consumers(tensor):
+            if list(node.input).count(tensor) != 1 or node.input[0] != tensor:
                 return None
-            found.append((layer, taken))
-            continue
-        moved = _moved(graph, node, axis, channels)
-        behind = _products(graph, known, (node.output[0], moved), channels) if moved is not None else None
-        if behind is None:
-            return None
-        found += behind
-    return found
+            layer = self.layers.get(node.name)
+            if layer is not None:
+                taken = self._input_axis(layer, axis, channels)
+                behind = None if taken is None else [(layer, taken)]
+            else:
+                moved = self._moved(node, axis, channels)
+                behind = None if moved is None else self.products(node.output[0], moved, channels)
+            if behind is None:
+                return None
+            found += behind
+        return found
 
+    def _moved(self, node: NodeProto, axis: int, channels: int) -> int | None:
+        """Return the axis of the channels behind a node that only moves values; None for any other node."""
+        if is_op(node, "Identity"):
+            return axis
+        if is_op(node, "Transpose") and attribute(node, "perm") is not None:
+            order = list(attribute(node, "perm"))
+            moved = order.index(axis % len(order))
+            return -1 if moved == len(order) - 1 else moved
+        if is_op(node, "Flatten") and attribute(node, "axis", 1) == 1:
+            return -1 if axis in (1, -1) else None  # the products check that nothing else came into that axis
+        if is_op(node, "Reshape") and axis == -1:
+            sizes = self.graph.constant(node.input[1])
+            return axis if sizes is not None and sizes.size and sizes.flat[-1] == channels else None
+        if is_op(node, "Gather") and axis == -1 and self.graph.constant(node.input[1]) is not None:
+            shape = self.shapes.get(node.input[0])
+            # Of tokens: the channels stay last.
+            return axis if shape is not None and attribute(node, "axis", 0) % len(shape) < len(shape) - 1 else None
+        return None
 
-def _moved(graph: Graph, node: NodeProto, axis: int, channels: int) -> int | None:
-    """Return the axis of the channels behind a node that only moves values; None for any other node.
-
-    Axes but the last, -1, are counted from the front.
-    """
-    if is_op(node, "Identity"):
-        return axis
-    if is_op(node, "Transpose") and attribute(node, "perm") is not None:
-        order = list(attribute(node, "perm"))
-        moved = order.index(axis % len(order))
-        return -1 if moved == len(order) - 1 else moved
-    if is_op(node, "Flatten") and attribute(node, "axis", 1) == 1:
-        return -1 if axis in (1, -1) else None  # the products check that nothing else came into that axis
-    if is_op(node, "Gather", "Reshape") and axis == -1:
-        given = graph.constant(node.input[1])
-        if given is None or not given.size:
-            return None
-        # Of tokens, the second of three axes: the channels stay last.
-        kept = attribute(node, "axis", 0) == 1 if node.op_type == "Gather" else given[-1] == channels
-        return axis if kept else None
-    return None
-
-
-def _input_axis(graph: Graph, layer: Layer, axis: int, channels: int) -> int | None:
-    """Return the axis of the weights that a product reads the channels with; None where it reads another axis."""
-    weights = graph.constant(layer.weight)
-    assert weights is not None
-    if layer.op_type == "Conv":
-        return 1 if axis == 1 and layer.group == 1 else None
-    of_inputs = 1 - layer.channel_axis
-    return of_inputs if axis == -1 and weights.ndim == 2 and weights.shape[of_inputs] == channels else None
+    def _input_axis(self, layer: Layer, axis: int, channels: int) -> int | None:
+        """Return the axis of the weights that a product reads the channels with; None where it reads another axis."""
+        weights = self.graph.constant(layer.weight)
+        assert weights is not None
+        if layer.op_type == "Conv":
+            return 1 if axis == 1 and layer.group == 1 else None
+        of_inputs = 1 - layer.channel_axis
+        return of_inputs if axis == -1 and weights.ndim == 2 and weights.shape[of_inputs] == channels else None

@@ -109,11 +109,15 @@ def test_a_convolution_behind_a_transpose_and_a_gemm_behind_a_flatten_are_smooth
             helper.make_node("Transpose", ["n"], ["t"], "t", perm=[0, 2, 1]),
             helper.make_node("MatMul", ["t", "low"], ["y"], "left"),
         ],
+        [
+            helper.make_node("Gather", ["n", "i_chosen"], ["g"], "g", axis=2),
+            helper.make_node("MatMul", ["g", "w0"], ["y"], "left"),
+        ],
     ],
-    ids=["read by others", "activation", "all tokens at once", "of tokens"],
+    ids=["read by others", "activation", "all tokens at once", "of tokens", "of chosen channels"],
 )
 def test_what_is_read_otherwise_is_not_smoothed(behind):
-    model = network(behind, tall=(WIDTH * TOKENS, 5), low=(TOKENS, 5))
+    model = network(behind, tall=(WIDTH * TOKENS, 5), low=(TOKENS, 5), i_chosen=(WIDTH,))
     assert list(smoothable(model)) == []
 
 
