@@ -19,6 +19,7 @@ import random
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,8 @@ def _import_everything() -> None:
 
     for module in pkgutil.walk_packages(quantize.__path__, "quantize."):
         if module.name not in _WITHOUT:
-            importlib.import_module(module.name)
+            with suppress(ModuleNotFoundError):  # of an extra that is not installed
+                importlib.import_module(module.name)
 
     def where_asked(*given: Any, **named: Any) -> tuple[Resources, ...]:
         return measure_resources(*given, **named, repeats=1) if os.environ.get(MEMORY) else ()
