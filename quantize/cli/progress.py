@@ -107,9 +107,13 @@ class ProgressLines:
     _started: dict[str, tuple[float, int]] = field(default_factory=dict)
     _told: dict[str, float] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
-    _line: float | None = None
+    _line: float = field(init=False)
     _latest: str | None = None
     _end: float | None = None
+
+    def __post_init__(self) -> None:
+        """Begin: silence counts from now."""
+        self._line = self.clock()
 
     def __call__(self, stage: str, done: int, total: int | None) -> None:
         """Tell that ``done`` of ``total`` steps of ``stage`` are finished, unless the last line is fresh."""
@@ -118,8 +122,6 @@ class ProgressLines:
             if stage == WHOLE_RUN:
                 self._end = None if total is None else now + total - done
                 return
-            if self._line is None:
-                self._line = now
             self._latest = stage
             start, last = self._started.get(stage, (now, 0))
             if done < last:  # the same kind of work again, and nobody knew when the first ended
@@ -139,8 +141,8 @@ class ProgressLines:
         """Tell that the work goes on, where nothing was told for long; any thread may call it."""
         with self._lock:
             now = self.clock()
-            if self._line is not None and now - self._line >= _SILENCE:
-                self._write(f"{quoted(self._latest or '')}: at work", now)
+            if now - self._line >= _SILENCE:
+                self._write("at work" if self._latest is None else f"{quoted(self._latest)}: at work", now)
 
     def _write(self, text: str, now: float) -> None:
         left = None if self._end is None else self._end - now

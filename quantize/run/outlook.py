@@ -96,8 +96,8 @@ class Outlook:
             self._done, self._total = done, total
             if self._part == _FP32 and done * 10 >= total:  # the first batches open and warm up
                 self._fp32 = (self.clock() - self._since) / (done / total * self._evaluated)
-        self.progress(stage, done, total)
         self._tell()
+        self.progress(stage, done, total)
 
     def _tell(self) -> None:
         left = self.left()

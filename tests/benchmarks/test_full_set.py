@@ -1,0 +1,79 @@
+"""A validation set of any size from a small one, and what is drawn of runs on it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from full_set import make
+from process_tree import watch
+from scale import Row, _images, _memory, _stages
+
+
+def few(folder: Path) -> tuple[Path, Path]:
+    """Return three images and their labels."""
+    (folder / "few").mkdir()
+    for name in "abc":
+        (folder / "few" / f"{name}.jpg").write_bytes(name.encode() * 1000)
+    (folder / "few.txt").write_text("a.jpg 3\nb.jpg 1\nc.jpg 2\n", encoding="utf-8")
+    return folder / "few", folder / "few.txt"
+
+
+def test_every_image_gets_as_many_names_as_it_takes_and_its_label_with_each(tmp_path: Path) -> None:
+    place, labels = make(tmp_path / "set", 8, *few(tmp_path))
+    lines = [line.split() for line in labels.read_text(encoding="utf-8").splitlines()]
+    assert [int(label) for _, label in lines] == [3, 1, 2, 3, 1, 2, 3, 1]
+    assert [(place / name).read_bytes()[:1] for name, _ in lines] == [b"a", b"b", b"c", b"a", b"b", b"c", b"a", b"b"]
+    assert len({(place / name).stat().st_ino for name, _ in lines}) == 3
+
+
+def test_a_set_that_is_there_is_left_as_it_is(tmp_path: Path) -> None:
+    given = few(tmp_path)
+    place, _ = make(tmp_path / "set", 8, *given)
+    before = sorted(path.stat().st_mtime_ns for path in place.iterdir())
+    make(tmp_path / "set", 8, *given)
+    assert sorted(path.stat().st_mtime_ns for path in place.iterdir()) == before
+
+
+def test_memory_of_children_counts_and_lines_are_timed() -> None:
+    child = "import time; block = bytearray(b'x' * 60_000_000); time.sleep(1.5)"
+    parent = (
+        f"import subprocess, sys; print('on it', file=sys.stderr); subprocess.run([sys.executable, '-c', {child!r}])"
+    )
+    seen = watch([sys.executable, "-c", parent])
+    assert seen.returncode == 0
+    assert seen.peak > 60_000_000
+    assert [line for _, line in seen.lines] == ["on it"]
+    assert sum(seen.gaps) >= 1.5
+
+
+def test_a_child_that_is_to_stand_apart_is_not_counted() -> None:
+    child = "import time; block = bytearray(b'x' * 60_000_000); time.sleep(1.5)"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}, 'apa' + 'rt'])"
+    assert watch([sys.executable, "-c", parent], apart="apart").peak < 60_000_000
+
+
+def test_a_row_says_memory_beside_its_bound_and_passes_over_all_images() -> None:
+    row = Row(
+        model="some.onnx",
+        model_bytes=5_000_000,
+        engine="native",
+        images=50_000,
+        evaluated=34_930,
+        unseen=14_970,
+        stages={"decode the images": 200.0, "evaluate fp32": 100.0, "evaluate the written files": 100.0},
+        limits={"decode": 300.0, "fp32": 400.0, "int8": 1200.0},
+        inferences={"fp32": 49_900, "int8": 130_000},
+        judged=[5540, None],
+        peak_bytes=550_000_000,
+        work_bytes=200_000_000,
+        crop_bytes=7_500_000_000,
+        silence=6.0,
+        seconds=900.0,
+        processor=1700.0,
+        cores=2,
+        load=(0.1, 2.0),
+    )
+    assert "| 50,000 | 550 MB | 620 MB | 7.50 GB | 200 MB |" in "\n".join(_memory([row]))
+    assert "| 1.00 | 2.61 | 5,540, – | 6 s |" in "\n".join(_images([row]))
+    assert "250/s of 300 (83%)" in "\n".join(_stages([row]))
