@@ -20,7 +20,7 @@ from quantize.sweep.config import SweepConfig
 _HERE = "127.0.0.1"
 _SETTINGS = {
     "distributed.worker.daemon": False,  # a worker's runs have processes of their own
-    "distributed.admin.tick.limit": "1h",
+    "distributed.comm.timeouts.connect": "300s",  # a busy machine starts a process slowly
     "distributed.scheduler.worker-ttl": None,  # the connection tells who died; one that is only stopped is not lost
 }
 _CONNECT_SECONDS = 15
@@ -57,18 +57,21 @@ def connected(config: SweepConfig) -> Iterator[Client]:
             yield client
 
 
-def local_cluster(workers: int) -> SpecCluster:
-    """Return a scheduler in this process, and workers in processes of their own, started again when they die."""
+@contextmanager
+def local_cluster(workers: int) -> Iterator[SpecCluster]:
+    """Yield a scheduler in this process, and workers in processes of their own, started again when they die."""
     plain = {"host": _HERE, "nthreads": 1, "memory_limit": 0, "dashboard": False, "silence_logs": logging.CRITICAL}
     specs: dict[str, Any] = {
         f"{number}": {"cls": Nanny, "options": {**plain, **({"resources": {"benchmark": 1}} if number == 0 else {})}}
         for number in range(workers)
     }
     options = {"host": _HERE, "port": 0, "dashboard": False, "dashboard_address": f"{_HERE}:0"}
-    with _uninterrupted():
-        return SpecCluster(
-            workers=specs, scheduler={"cls": Scheduler, "options": options}, silence_logs=logging.CRITICAL
-        )
+    scheduler = {"cls": Scheduler, "options": options}
+    with dask.config.set(_SETTINGS):
+        with _uninterrupted():
+            cluster = SpecCluster(workers=specs, scheduler=scheduler, silence_logs=logging.CRITICAL)
+        with cluster:
+            yield cluster
 
 
 @contextmanager
@@ -99,8 +102,7 @@ def quietly() -> Iterator[None]:
     before = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        with dask.config.set(_SETTINGS):
-            yield
+        yield
     finally:
         logger.setLevel(before)
 

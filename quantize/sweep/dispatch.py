@@ -1,7 +1,7 @@
 """Hand jobs to the workers that measure latency: as many as there are workers, so that one job is one worker's.
 
-Dask runs a job again where its worker is lost, and gives it up when it has ended several. Were more handed out, that
-would count against all that waited at that worker.
+A job whose worker is lost is run again, and given up when it has ended several. Were more handed out, that would count
+against all that waited at that worker.
 """
 
 from __future__ import annotations
@@ -19,11 +19,16 @@ from distributed.scheduler import KilledWorker
 from quantize.errors import ExitCode, RunError
 from quantize.progress import Progress
 from quantize.sweep.absence import Absence
-from quantize.sweep.marks import BENCHMARK, benchmark_of
+from quantize.sweep.marks import BENCHMARK, LOSSES, benchmark_of, stranded
 from quantize.sweep.tuning import Outcome
 from quantize.target import CPU_CLASSES, CpuClass
 
 _LOOK_SECONDS = 0.5
+_DEADLY = Outcome(
+    ExitCode.BUG,
+    "it ended every worker that took it",
+    "  to do:    look into the workers' logs; the kernel may have ended them for want of memory",
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,8 @@ class Dispatch:
     def __init__(self, client: Client, patience: float) -> None:
         self._client = client
         self._absent = {name: Absence(patience) for name in CPU_CLASSES}
+        self._losses: Counter[str] = Counter()
+        """How many workers were lost with a job."""
         self._known: set[CpuClass] = set()
         """Classes that there was a worker of."""
 
@@ -74,7 +81,7 @@ class Dispatch:
                 while pending or running:
                     progress("runs of the sweep", len(jobs) - len(pending) - len(running), len(jobs))
                     workers = self._workers()
-                    pending += self._taken_back(running)
+                    pending += self._taken_back(running, finished)
                     self._hand_out(pending, running, workers)
                     for job in [job for job in pending if self._is_hopeless(job)]:
                         pending.remove(job)
@@ -123,11 +130,16 @@ class Dispatch:
             return None
         return next((name for name in sorted(free) if free[name] > 0), None)
 
-    def _taken_back(self, running: dict[Future, tuple[Job, CpuClass]]) -> list[Job]:
-        """Return the jobs that wait for workers of a class that is gone."""
-        lost = [future for future, (_, name) in running.items() if self._is_gone(name)]
+    def _taken_back(self, running: dict[Future, tuple[Job, CpuClass]], finished: Finished) -> list[Job]:
+        """Return the jobs whose workers were lost, to be handed out anew; one that has ended several is given up."""
+        lost = stranded(self._client, list(running)) if running else []
         self._client.cancel(lost)
-        return [running.pop(future)[0] for future in lost]
+        jobs = [running.pop(future)[0] for future in lost]
+        self._losses.update(job.name for job in jobs)
+        for job in jobs:
+            if self._losses[job.name] > LOSSES:
+                finished(job.name, _DEADLY)
+        return [job for job in jobs if self._losses[job.name] <= LOSSES]
 
     def _collect(self, running: dict[Future, tuple[Job, CpuClass]], finished: Finished) -> None:
         if not running:
@@ -160,11 +172,7 @@ def _outcome(future: Future) -> Outcome:
         return Outcome(ExitCode.INTERRUPTED, "the scheduler gave it up")
     error = future.exception()
     if isinstance(error, KilledWorker):
-        return Outcome(
-            ExitCode.BUG,
-            "it ended every worker that took it",
-            "  to do:    look into the workers' logs; the kernel may have ended them for want of memory",
-        )
+        return _DEADLY
     return Outcome(ExitCode.BUG, f"a worker could not run it: {type(error).__name__}: {error}")
 
 

@@ -7,13 +7,13 @@ others evaluate, for runs on CPUs whose float kernels give the same bits.
 from __future__ import annotations
 
 import glob
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from distributed import Client, Status, Worker, WorkerPlugin
+from distributed import Client, Future, Status, Worker, WorkerPlugin
 
 from quantize.measurement.machine.cpu_class import instruction_sets, this_cpu_class
 from quantize.processes.pool import available_cpus
@@ -25,6 +25,9 @@ BENCHMARK = "benchmark"
 
 PLUGIN = "quantize-sweep"
 _ATTRIBUTE = "quantize_worker"
+LOSSES = 3
+"""How many workers may be lost with a task before it is taken for what ends them."""
+
 _KERNELS = ("quantize", "onnxruntime", "numpy")
 
 
@@ -134,6 +137,21 @@ def _facts(dask_worker: Any) -> WorkerFacts | None:
 def count_with(client: Client, resource: str) -> int:
     """Return how many workers have a resource now."""
     return int(client.run_on_scheduler(_count_with, resource=resource))
+
+
+def stranded(client: Client, futures: Sequence[Future]) -> list[Future]:
+    """Return the futures whose tasks wait for a worker, although they were given to one: it was lost.
+
+    Dask looks at such tasks again when a worker joins, and that has no resources of a sweep yet; so they are handed out
+    anew.
+    """
+    keys = client.run_on_scheduler(_without_worker, keys=[future.key for future in futures])
+    return [future for future in futures if future.key in set(keys)]
+
+
+def _without_worker(keys: list[str], dask_scheduler: Any) -> list[str]:
+    tasks = dask_scheduler.tasks
+    return [key for key in keys if key in tasks and tasks[key].state == "no-worker"]
 
 
 def _count_with(resource: str, dask_scheduler: Any) -> int:

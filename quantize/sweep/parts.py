@@ -10,7 +10,7 @@ from distributed import Client, Future, wait
 
 from quantize.progress import Progress, silent
 from quantize.sweep.absence import Absence
-from quantize.sweep.marks import count_with
+from quantize.sweep.marks import LOSSES, count_with, stranded
 
 _LOG = logging.getLogger("quantize")
 
@@ -46,9 +46,18 @@ def in_parts(
         KilledWorker: A part ended worker after worker.
         Exception: What a part raised, again and again.
     """
-    futures = [client.submit(function, task, resources={resource: 1}, pure=False, retries=_RETRIES) for task in tasks]
+
+    def submitted(task: Task) -> Future:
+        return client.submit(function, task, resources={resource: 1}, pure=False, retries=_RETRIES)
+
+    futures = [submitted(task) for task in tasks]
+
+    def hand_out_again(lost: Sequence[Future]) -> None:
+        for number in [number for number, future in enumerate(futures) if future in lost]:
+            futures[number] = submitted(tasks[number])
+
     try:
-        if not _all_done(client, futures, resource, patience, progress):
+        if not _all_done(client, futures, hand_out_again, resource, patience, progress):
             return None
         results: list[Result] = client.gather(futures)
         return results
@@ -56,9 +65,16 @@ def in_parts(
         client.cancel(futures)
 
 
-def _all_done(client: Client, futures: list[Future], resource: str, patience: float, progress: Progress) -> bool:
-    """Wait for every part, and return whether all are done or one failed; False: nobody is left to do them."""
-    nobody = Absence(patience)
+def _all_done(
+    client: Client,
+    futures: list[Future],
+    hand_out_again: Callable[[Sequence[Future]], None],
+    resource: str,
+    patience: float,
+    progress: Progress,
+) -> bool:
+    """Wait for every part, and return whether all are done or one failed; False: the workers cannot do them."""
+    nobody, losses = Absence(patience), 0
     while True:
         pending = [future for future in futures if future.status == "pending"]
         progress("evaluate", len(futures) - len(pending), len(futures))
@@ -73,3 +89,10 @@ def _all_done(client: Client, futures: list[Future], resource: str, patience: fl
             if nobody.is_long:
                 _LOG.warning("no worker is left that evaluates: the run goes on by itself")
                 return False
+            lost = stranded(client, pending)
+            if lost and count_with(client, resource):
+                losses += 1
+                if losses > LOSSES:
+                    _LOG.warning("worker after worker was lost: the run goes on by itself")
+                    return False
+                hand_out_again(lost)
