@@ -69,11 +69,14 @@ def accuracy_rows(sections: Iterable[tuple[str, AccuracySection]], notes: Iterab
     """Return a row of accuracy and fidelity for each named section."""
     sections = list(sections)
     task = words(sections[0][1].evaluation.task)
+    compared = any(section.evaluation.fidelity is not None for _, section in sections)
+    nearness = f" Agreement: {task.agreement}. KL: mean KL(fp32 || model)." if compared else ""
+    first = ("model", task.accuracy, *(("top-5",) if task.has_top5 else ()))
     return Table(
         "Accuracy",
-        ("model", task.accuracy, *(("top-5",) if task.has_top5 else ()), "agreement", "ties", "KL"),
-        tuple(_accuracy_row(name, section.evaluation) for name, section in sections),
-        (*notes, f"{task.explained} Agreement: {task.agreement}. KL: mean KL(fp32 || model)."),
+        (*first, *(("agreement", "ties", "KL") if compared else ("ties",))),
+        tuple(_accuracy_row(name, section.evaluation, compared=compared) for name, section in sections),
+        (*notes, f"{task.explained}{nearness}"),
     )
 
 
@@ -187,16 +190,15 @@ def _classes_note(flips: FlipsSection) -> tuple[str, ...]:
     return (f"{len(flips.dropped_classes):,} classes lose significantly, {tested}: {worst}.",)
 
 
-def _accuracy_row(name: str, evaluation: EvaluationSummary) -> tuple[str, ...]:
+def _accuracy_row(name: str, evaluation: EvaluationSummary, *, compared: bool) -> tuple[str, ...]:
     fidelity = evaluation.fidelity
-    return (
-        name,
-        percent(evaluation.accuracy.expected if evaluation.accuracy else None),
-        *((percent(evaluation.top5.expected if evaluation.top5 else None),) if words(evaluation.task).has_top5 else ()),
-        percent(fidelity.agreement if fidelity else None),
-        percent(evaluation.tied_share),
-        number(fidelity.mean_kl if fidelity else None),
-    )
+    top5 = (percent(evaluation.top5.expected if evaluation.top5 else None),) if words(evaluation.task).has_top5 else ()
+    first = (name, percent(evaluation.accuracy.expected if evaluation.accuracy else None), *top5)
+    ties = percent(evaluation.tied_share)
+    if not compared:
+        return (*first, ties)
+    agreement = percent(fidelity.agreement if fidelity else None)
+    return (*first, agreement, ties, number(fidelity.mean_kl if fidelity else None))
 
 
 def _drop_row(name: str, paired: PairedComparison) -> tuple[str, ...]:

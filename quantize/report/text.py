@@ -49,7 +49,7 @@ def summary(report: RunReport) -> str:
     reasons = doubts(report.measurement) if report.measurement is not None else ()
     if reasons:
         names = ", ".join(dict.fromkeys(doubt.name for doubt in reasons))
-        parts.append(wrapped(f"Reasons to doubt the latencies: {names}. report.md says what to do.", "  "))
+        parts.append(wrapped(f"Measurement warnings: {names}. report.md says what to do.", "  "))
     parts.append("\nfiles")
     written = report.models if report.input_contract is None else (*report.models, report.baseline)
     parts += [f"  {one_line(model.file)}" for model in written]

@@ -67,8 +67,8 @@ def trend_chart(entries: Sequence[TrendEntry]) -> str:
                 axes.plot([x for x, _ in at], [y for _, y in at], label=NAMES[role], **style)
         charts[1].axhline(1.0, color=LIMIT, linestyle=(0, (5, 3)), linewidth=1.2, label="as fast as fp32")
         for axes in charts[1:]:
-            axes.set_ylim(bottom=0)  # a ratio and a size: small changes must not look large
-            axes.margins(y=0.15)
+            # From zero, since small changes of a ratio or a size must not look large.
+            axes.set_ylim(0, axes.dataLim.y1 * 1.15)
         names = [label(name) for name in short_names([entry.run for entry in entries])]
         turned = {"rotation": 30, "ha": "right"} if len(names) > 3 or max(map(len, names)) > 14 else {}
         charts[2].set_xticks(range(len(names)), names, **turned)

@@ -70,13 +70,13 @@ def _bottlenecks(profile: Profile) -> list[str]:
     slow = bottlenecks(profile)
     if not slow:
         return ["No operator takes 1 % of the time more than expected."]
-    lines = [f"{'what costs most of the difference':<39}{'fp32':>10}{'int8':>10}{'expected':>10}{'lost':>11}"]
+    lines = [f"{'where int8 loses time, most first':<39}{'fp32':>10}{'int8':>10}{'expected':>10}{'lost':>11}"]
     for each in slow[:_ROWS]:
         times = (each.fp32_ns, each.int8_ns, each.expected_ns, each.excess_ns)
         words = "".join(f"{_micro(time):>10}" for time in times)
         lines.append(f"  {shortened(each.what, 36):<37}{words:>41}")
         lines += textwrap.wrap(
-            f"{each.why}; to do: {each.advice}",
+            f"to do: {each.advice} ({each.why})",  # what is cut, where the line is too short, is the reason
             WIDTH,
             initial_indent="    ",
             subsequent_indent="      ",
