@@ -11,8 +11,9 @@ from fuzzing.targets.config import TARGET as CONFIG
 from fuzzing.targets.containers import ARCHIVES, TABLES
 from fuzzing.targets.images import TARGET as IMAGES
 from fuzzing.targets.labels import TARGET as LABELS
+from fuzzing.targets.models import TARGET as MODELS
 from fuzzing.targets.report import TARGET as REPORT
 
 TARGETS: Mapping[str, Target] = MappingProxyType(
-    {target.name: target for target in (CONFIG, LABELS, REPORT, BASELINE, IMAGES, ARCHIVES, TABLES)}
+    {target.name: target for target in (CONFIG, LABELS, REPORT, BASELINE, IMAGES, ARCHIVES, TABLES, MODELS)}
 )
