@@ -1,4 +1,4 @@
-"""One process of fuzzing: ``python -m benchmarks.fuzzing.drive TARGET FOLDER EXECUTIONS SEED``, called by ``__main__``.
+"""One process of fuzzing, which ``benchmarks/fuzz.py`` starts, and starts again when it dies.
 
 With atheris, coverage of quantize guides what is tried next; without it, bytes of the seeds are changed at random. What
 is found goes to ``FOLDER/findings``, one file a kind; the count of executions to ``FOLDER/executions``.
@@ -19,8 +19,8 @@ class Counter:
     """Runs a target, counts, and keeps the first file of each kind of finding."""
 
     def __init__(self, name: str, folder: Path) -> None:
-        from benchmarks.fuzzing.registry import TARGETS
-        from benchmarks.fuzzing.target import scratch_folder
+        from fuzzing.registry import TARGETS
+        from fuzzing.target import scratch_folder
 
         self._target, self._folder, self._scratch = TARGETS[name], folder, scratch_folder()
         self._done = 0
@@ -28,7 +28,7 @@ class Counter:
 
     def __call__(self, content: bytes) -> None:
         """Run the target on a file."""
-        from benchmarks.fuzzing.target import finding
+        from fuzzing.target import finding
 
         self._done += 1
         if self._done % 200 == 0:
@@ -48,9 +48,15 @@ class Counter:
         shutil.rmtree(self._scratch, ignore_errors=True)
 
 
-def main() -> None:
-    """Fuzz."""
-    name, folder, executions, seed = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+def drive(name: str, folder: Path, executions: int, seed: int) -> None:
+    """Fuzz one target until it was run so often, or dies.
+
+    Args:
+        name: The target's.
+        folder: For what is found, and what was tried that reached new code.
+        executions: How often.
+        seed: Of what is drawn.
+    """
     logging.disable(logging.CRITICAL)
     try:
         import atheris
@@ -58,7 +64,7 @@ def main() -> None:
         _at_random(name, folder, executions, seed)
         return
     with atheris.instrument_imports(include=["quantize"]):
-        from benchmarks.fuzzing import registry
+        from fuzzing import registry
 
     target, counter = registry.TARGETS[name], Counter(name, folder)
     corpus = folder / "corpus"
@@ -83,7 +89,7 @@ def _write_seeds(seeds: list[bytes], corpus: Path) -> None:
 
 
 def _at_random(name: str, folder: Path, executions: int, seed: int) -> None:
-    from benchmarks.fuzzing import registry
+    from fuzzing import registry
 
     counter, draw = Counter(name, folder), random.Random(seed)
     seeds = registry.TARGETS[name].seeds()
@@ -109,7 +115,3 @@ def changed(content: bytearray, draw: random.Random) -> bytes:
         elif draw.random() < 0.1:
             del content[place:]
     return bytes(content)
-
-
-if __name__ == "__main__":
-    main()

@@ -18,6 +18,7 @@ def report(
     output: Annotated[
         Place | None, Option("The trend of several runs. (default: trend.html beside them)", "FILE")
     ] = None,
+    pictures: Annotated[bool, Option("Show flipped images; they may be private. (default: true)")] = True,
 ) -> ExitCode:
     """Draw report.md and report.html of a run again; of several runs, draw the trend too."""
     from quantize.commands.report import draw_reports
@@ -25,7 +26,7 @@ def report(
     from quantize.report.text import summary
     from quantize.report.trend import trend_table
 
-    drawn = draw_reports(runs, output)
+    drawn = draw_reports(runs, output, pictures=pictures)
     print_result(summary(drawn.reports[0]) if drawn.trend is None else table_text(trend_table(drawn.trend)))
     print_result("\n".join(["", "drawn", *(f"  {quoted(file)}" for file in drawn.files)]))
     return ExitCode.DONE

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quantize.files import write_text
+from quantize.report.flipped_images import without_pictures
 from quantize.report.html import html
 from quantize.report.markdown import markdown
 from quantize.report.schema import RunReport
@@ -30,11 +31,12 @@ class Drawn:
     files: tuple[Path, ...]
 
 
-def draw_reports(runs: Sequence[Path], trend_file: Path | None = None) -> Drawn:
+def draw_reports(runs: Sequence[Path], trend_file: Path | None = None, *, pictures: bool = True) -> Drawn:
     """Draw ``report.md`` and ``report.html`` of each run again, and with several runs the trend.
 
     Args:
         runs: Folders of runs, or their ``report.json``.
+        pictures: Whether report.html shows the flipped images that report.json has pictures of.
         trend_file: Where the trend goes; None: ``trend.html`` next to the last run's folder.
 
     Raises:
@@ -45,7 +47,7 @@ def draw_reports(runs: Sequence[Path], trend_file: Path | None = None) -> Drawn:
     files = []
     for folder, report in zip(folders, reports, strict=True):
         write_text(folder / "report.md", markdown(report))
-        write_text(folder / "report.html", html(report))
+        write_text(folder / "report.html", html(report if pictures else without_pictures(report)))
         files += [folder / "report.md", folder / "report.html"]
     trend = None
     if len(folders) > 1:

@@ -99,6 +99,7 @@ def run_report(settled: Settled, others: Mapping[str, ModelArtifact] = _NO_OTHER
             role="int8",
             crops=images.evaluation,
             file=context.folder.path / "flips.csv",
+            pictures=config.report.pictures,
         ),
         replay=_replay(built),
         stages=stages.sections(),

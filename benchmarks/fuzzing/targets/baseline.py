@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from benchmarks.fuzzing.json_changes import changed_json
-from benchmarks.fuzzing.target import Target
+from fuzzing.json_changes import changed_json
+from fuzzing.target import Target
 from quantize.commands.check import default_tolerances
 from quantize.gate.baseline import accepted, read_baseline, write_baseline
 from quantize.gate.check import check

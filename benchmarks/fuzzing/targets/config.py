@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from benchmarks.fuzzing.target import Target
+from fuzzing.target import Target
 from quantize.config import load_config
 from quantize.errors import QuantizeError
 from quantize.gate.tolerances import read_tolerances

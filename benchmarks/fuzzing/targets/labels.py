@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.fuzzing.target import Target
+from fuzzing.target import Target
 from quantize.data.containers.folder import FolderSource
 from quantize.data.image_set import Listing
 from quantize.data.labels.join import join_labels
