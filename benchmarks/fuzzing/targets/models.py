@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -87,14 +88,10 @@ def file_of(content: bytes) -> bytes:
 
 def opened(place: str, watch: Watch) -> None:
     """Inspect and prove a model; called in a child."""
-    for does in (
-        lambda: inspected((place, _BOUNDS), watch),
-        lambda: prove_model(Request(place, _BOUNDS, prepares=True), watch),
-    ):
-        try:
-            does()
-        except QuantizeError:
-            continue
+    with suppress(QuantizeError):
+        inspected((place, _BOUNDS), watch)
+    with suppress(QuantizeError):
+        prove_model(Request(place, _BOUNDS, prepares=True), watch)
 
 
 def run(content: bytes, scratch: Path) -> None:

@@ -91,4 +91,5 @@ class BiasPlaces:
         return f"{layer.weight}:bias_shift"
 
     def _values(self, name: str) -> npt.NDArray[np.float32]:
-        return numpy_helper.to_array(next(tensor for tensor in self._model.graph.initializer if tensor.name == name))
+        known = next(tensor for tensor in self._model.graph.initializer if tensor.name == name)
+        return np.asarray(numpy_helper.to_array(known), np.float32)
