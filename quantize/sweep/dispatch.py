@@ -59,10 +59,12 @@ class Dispatch:
     Args:
         client: Connected to the scheduler of workers that are marked.
         patience: Seconds to wait for a worker, once none is left.
+        losses: How many workers may be lost with a job before it is taken for what ends them.
     """
 
-    def __init__(self, client: Client, patience: float) -> None:
+    def __init__(self, client: Client, patience: float, losses: int = LOSSES) -> None:
         self._client = client
+        self._most_losses = losses
         self._absent = {name: Absence(patience) for name in CPU_CLASSES}
         self._losses: Counter[str] = Counter()
         """How many workers were lost with a job."""
@@ -137,9 +139,9 @@ class Dispatch:
         jobs = [running.pop(future)[0] for future in lost]
         self._losses.update(job.name for job in jobs)
         for job in jobs:
-            if self._losses[job.name] > LOSSES:
+            if self._losses[job.name] > self._most_losses:
                 finished(job.name, _DEADLY)
-        return [job for job in jobs if self._losses[job.name] <= LOSSES]
+        return [job for job in jobs if self._losses[job.name] <= self._most_losses]
 
     def _collect(self, running: dict[Future, tuple[Job, CpuClass]], finished: Finished) -> None:
         if not running:

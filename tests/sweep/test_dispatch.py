@@ -15,7 +15,7 @@ from tests.sweep.jobs import kill_worker, nap
 
 def _run(client: Client, *jobs: Job, patience: float = 30) -> dict[str, Outcome]:
     outcomes: dict[str, Outcome] = {}
-    Dispatch(client, patience).run(jobs, outcomes.__setitem__, silent)
+    Dispatch(client, patience, losses=1).run(jobs, outcomes.__setitem__, silent)
     return outcomes
 
 

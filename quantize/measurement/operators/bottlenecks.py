@@ -101,14 +101,14 @@ def _remedy(operator: OperatorSpeedup, profile: Profile, *, slower: bool, rewrit
     if operator.int8.kind == "conversion":
         rewrite = COMMON_SCALES.name if operator.op_type == "Concat" else None
         what = "requantizes" if operator.op_type == "Concat" else "only converts"
-        advice = f"apply the rewrite {rewrite}" if rewrite else "keep its neighbours in one type"
+        advice = f"apply rewrite {rewrite}" if rewrite else "keep its neighbours in one type"
         return ", ".join(filter(None, (what, operator.int8.reason))), advice, rewrite
     if operator.int8.kind == "fp32":
         return ", ".join(filter(None, ("in fp32", operator.int8.reason))), "keep what follows it in fp32 as well", None
     if operator.op_type == "MaxPool":
         if _follows_a_float_product(profile, operator.name):
             name = POOL_BEFORE_ACTIVATION.name
-            return "generic code in int8", f"apply the rewrite {name}", name
+            return "generic code in int8", f"apply rewrite {name}", name
         return "generic code in int8", "leave it in fp32, with what it reads", None
     return "slower in int8", "leave it in fp32, with what stands beside it", None
 
@@ -132,7 +132,7 @@ def _product_remedy(operator: OperatorSpeedup, profile: Profile, *, slower: bool
         return f"in fp32{reason}", "quantize it and what reads it, if accuracy allows", None
     if fp32.shape_note not in (None, _DEPTHWISE) and not rewritten:
         name = SPACE_TO_DEPTH.name
-        return fp32.shape_note or "", f"apply the rewrite {name}, or leave it in fp32", name
+        return fp32.shape_note or "", f"apply rewrite {name}, or leave it in fp32", name
     note = fp32.shape_note or "int8"
     if slower:
         return f"{note}, slower than fp32", "leave it in fp32 (--placement measured)", None
@@ -143,20 +143,26 @@ def _product_remedy(operator: OperatorSpeedup, profile: Profile, *, slower: bool
 
 
 def _added(profile: Profile) -> Iterator[Bottleneck]:
-    """Yield a bottleneck for each operator type that quantization or onnxruntime added; fp32 has some of them too."""
+    """Yield a bottleneck for each operator type of nodes that no node of the other model computes.
+
+    Fp32 has some of these types too: what its own such nodes take is expected of int8.
+    """
     before: dict[str, list[OperatorTime]] = defaultdict(list)
     after: dict[str, list[OperatorTime]] = defaultdict(list)
-    own = {node.origin for node in profile.baseline.operators}
-    for operators, by_type in ((profile.baseline.operators, before), (profile.candidate.operators, after)):
-        for node in operators:
-            if node.origin is None or node.origin not in own:
-                by_type[(node.origin_op or node.op_type).removeprefix("QLinear")].append(node)
+    sides = ((profile.baseline, profile.candidate, before), (profile.candidate, profile.baseline, after))
+    for model, other, by_type in sides:
+        theirs = {node.origin for node in other.operators}
+        for node in model.operators:
+            if node.origin is None or node.origin not in theirs:
+                op_type = (node.origin_op or node.op_type).removeprefix("QLinear").removeprefix("Nhwc")
+                by_type[op_type].append(node)
     for op_type, nodes in after.items():
         fp32_ns = sum(node.time_ns for node in before[op_type])
         what = op_type if len(nodes) == 1 else f"{len(nodes)} {op_type}"
         if nodes[0].kind == "conversion":
             why, advice = "only converts", "keep neighbours in one type, so that less is converted"
         else:
-            why = ", ".join(filter(None, ("not in the fp32 model", nodes[0].reason)))
+            new = "slower in int8" if fp32_ns else "not in the fp32 model"
+            why = ", ".join(filter(None, (new, nodes[0].reason)))
             advice = "nothing: quantization needs it here"
         yield Bottleneck(what, why, fp32_ns, sum(node.time_ns for node in nodes), fp32_ns, advice)

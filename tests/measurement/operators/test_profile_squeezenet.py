@@ -105,4 +105,4 @@ def test_conv1_is_the_operator_that_gains_least(cpu_class, slower):
     products.sort(key=lambda each: each.ratio)
     assert [each.name for each in products if each.ratio < 1] == slower
     assert products[0].name == "conv1"
-    assert "to do: apply the rewrite space-to-depth, or leave it in fp32 (3 input channels)" in profile_text(recorded)
+    assert "to do: apply rewrite space-to-depth, or leave it in fp32 (3 input channels)" in profile_text(recorded)

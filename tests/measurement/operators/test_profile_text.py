@@ -23,8 +23,8 @@ def test_one_screen_answers_why_it_is_not_faster(profiled):
     assert all(len(line) <= 80 for line in lines)
     assert lines[0] == "Why is int8 not faster?"
     assert "conv1 (Conv) 200 us 300 us 67 us 233 us" in " ".join(text.split())
-    assert "to do: apply the rewrite space-to-depth, or leave it in fp32 (3 input channels)" in text
-    assert "to do: apply the rewrite common-scales (requantizes, unequal scales)" in text
+    assert "to do: apply rewrite space-to-depth, or leave it in fp32 (3 input channels)" in text
+    assert "to do: apply rewrite common-scales (requantizes, unequal scales)" in text
     assert "Its products gain 1.60x; by its typical product 3.00x is expected of them." in text
     assert "35% of 400 G/s" in text
     assert "Softmax 10 us, not quantized" in text
