@@ -1,6 +1,6 @@
 # Uses .venv, and makes it (with the inc and dev extras) when it is missing or pyproject.toml changed.
 # check-core: `pip install .` alone, in an environment of its own that is removed again.
-.PHONY: check check-core test test-portable test-arm64 test-haswell look baseline format environment
+.PHONY: check check-core audit test test-portable test-arm64 test-haswell look baseline format environment
 SHELL := /bin/bash
 export PYTHONPATH :=
 BIN := .venv/bin
@@ -16,6 +16,10 @@ check: environment
 
 check-core:
 	@bash scripts/check_core.sh
+
+# Findings of bandit, and known faults of the installed packages.
+audit: environment
+	@bash scripts/audit.sh
 
 test: environment
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -14,7 +14,16 @@ import numpy as np
 import pytest
 
 from quantize.errors import StorageError
-from quantize.files import append_bytes, remove_if_empty, remove_leftovers, replaced, scratch_folder, write_bytes, write_text, written
+from quantize.files import (
+    append_bytes,
+    remove_if_empty,
+    remove_leftovers,
+    replaced,
+    scratch_folder,
+    write_bytes,
+    write_text,
+    written,
+)
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-"""Files of strangers, made by the hundred thousand: see ``__main__``."""
+"""Files of strangers, made by the hundred thousand: see `benchmarks/fuzz.py`."""

@@ -1,4 +1,4 @@
-"""One process of fuzzing: ``python -m benchmarks.fuzzing.drive TARGET FOLDER EXECUTIONS SEED``, called by ``__main__``.
+"""One process of fuzzing, which ``benchmarks/fuzz.py`` starts, and starts again when it dies.
 
 With atheris, coverage of quantize guides what is tried next; without it, bytes of the seeds are changed at random. What
 is found goes to ``FOLDER/findings``, one file a kind; the count of executions to ``FOLDER/executions``.
@@ -48,9 +48,15 @@ class Counter:
         shutil.rmtree(self._scratch, ignore_errors=True)
 
 
-def main() -> None:
-    """Fuzz."""
-    name, folder, executions, seed = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+def drive(name: str, folder: Path, executions: int, seed: int) -> None:
+    """Fuzz one target until it was run so often, or dies.
+
+    Args:
+        name: The target's.
+        folder: For what is found, and what was tried that reached new code.
+        executions: How often.
+        seed: Of what is drawn.
+    """
     logging.disable(logging.CRITICAL)
     try:
         import atheris
@@ -109,7 +115,3 @@ def changed(content: bytearray, draw: random.Random) -> bytes:
         elif draw.random() < 0.1:
             del content[place:]
     return bytes(content)
-
-
-if __name__ == "__main__":
-    main()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from quantize.files import write_text
 from quantize.report.comparison import Comparison, compare
+from quantize.report.flipped_images import without_pictures
 from quantize.report.html import html
 from quantize.report.markdown import markdown
 from quantize.report.schema import RunReport
@@ -31,12 +32,13 @@ class Drawn:
     files: tuple[Path, ...]
 
 
-def draw_reports(runs: Sequence[Path], file: Path | None = None) -> Drawn:
+def draw_reports(runs: Sequence[Path], file: Path | None = None, *, pictures: bool = True) -> Drawn:
     """Regenerate ``report.md`` and ``report.html`` of one run, or compare several, whose own files stay as they are.
 
     Args:
         runs: Folders of runs, or their ``report.json``.
         file: Where the comparison goes; None: ``comparison.html`` next to the last run's folder.
+        pictures: Whether report.html shows the flipped images that report.json has pictures of.
 
     Raises:
         RunError: There is no such run, or its report is not of this schema.
@@ -46,7 +48,7 @@ def draw_reports(runs: Sequence[Path], file: Path | None = None) -> Drawn:
     if len(folders) == 1:
         ((folder, report),) = zip(folders, reports, strict=True)
         write_text(folder / "report.md", markdown(report))
-        write_text(folder / "report.html", html(report))
+        write_text(folder / "report.html", html(report if pictures else without_pictures(report)))
         return Drawn(tuple(reports), None, (folder / "report.md", folder / "report.html"))
     named = [(str(run), report) for run, report in zip(runs, reports, strict=True)]
     place = file or folders[-1].parent / "comparison.html"

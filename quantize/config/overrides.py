@@ -71,7 +71,7 @@ def _structured(document: Document, path: KeyPath, value: object, flag: str) -> 
     if not isinstance(value, str) or not takes_blank(path):
         return value
     try:
-        return yaml.load(value, Loader=Loader)  # noqa: S506 - a SafeLoader
+        return yaml.load(value, Loader=Loader)  # noqa: S506 - a SafeLoader  # nosec B506
     except yaml.YAMLError as error:
         problem = str(getattr(error, "problem", None) or error)
         document.problems.append(Problem(flag, "not YAML", found=problem))

@@ -154,6 +154,15 @@ def _one_set(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+class ReportBlock(Block):
+    """What the report shows."""
+
+    pictures: Switch = Field(
+        default=True,
+        description="Show small pictures of flipped images; they may be private.",
+    )
+
+
 class RunConfig(Block):
     """All settings of a run, resolved: what the file and the flags leave out has its default."""
 
@@ -173,6 +182,7 @@ class RunConfig(Block):
     input_contract: Literal["as-is", "imagenet", "uint8-nchw", "uint8-nhwc"] = Field(
         default="as-is", description="The input that the quantized models take: as it is, or with pixels as they come."
     )
+    report: ReportBlock = ReportBlock()
     notes: Annotated[tuple[str, ...], Flag(None), Expected("a list of texts")] = Field(
         default=(), description="What was read differently from how it was written, or not used."
     )

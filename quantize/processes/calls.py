@@ -7,7 +7,7 @@ inference that never ends, 13 GB of constants.
 from __future__ import annotations
 
 import base64
-import pickle
+import pickle  # nosec B403
 import time
 import traceback
 from collections.abc import Callable
@@ -89,4 +89,4 @@ def to_text(value: object) -> str:
 
 def from_text(text: str) -> Any:
     """Return the value of ``to_text``."""
-    return pickle.loads(base64.b64decode(text))  # noqa: S301 - of this program's own processes
+    return pickle.loads(base64.b64decode(text))  # noqa: S301 - of this program's own processes  # nosec B301

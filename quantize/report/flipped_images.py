@@ -20,6 +20,7 @@ from quantize.evaluation.flips import Answer, Flip, class_drops, flips, signific
 from quantize.evaluation.label_flips import label_drops, label_flips
 from quantize.report.confusion import confusions
 from quantize.report.data import SHOWN_FLIPS, ClassDropSection, FlipSection, FlipsSection
+from quantize.report.schema import RunReport
 
 _THUMBNAILS = 48
 _SIDE = 112
@@ -27,7 +28,13 @@ _QUALITY = 70
 
 
 def flips_section(
-    baseline: Evaluation, candidate: Evaluation, *, role: Literal["int8", "qdq"], crops: Crops, file: Path
+    baseline: Evaluation,
+    candidate: Evaluation,
+    *,
+    role: Literal["int8", "qdq"],
+    crops: Crops,
+    file: Path,
+    pictures: bool = True,
 ) -> FlipsSection:
     """Write every flip to a CSV file and return what the report says of them.
 
@@ -37,6 +44,7 @@ def flips_section(
         role: Which model that is.
         crops: Those images.
         file: The CSV file, in the run's folder.
+        pictures: Whether the first ones are shown as the model sees them.
 
     Raises:
         DataError: The two were not evaluated on the same images.
@@ -46,7 +54,7 @@ def flips_section(
     names = names_of(candidate.classes)
     write_flips(file, changed, names)
     rows = {name: row for row, name in enumerate(crops.ids)}
-    pictured = {flip.id for flip in changed[:_THUMBNAILS]}
+    pictured = {flip.id for flip in changed[:_THUMBNAILS]} if pictures else set()
     shown = tuple(
         _section(flip, names, thumbnail(np.asarray(crops.array[rows[flip.id]])) if flip.id in pictured else None)
         for flip in changed[:SHOWN_FLIPS]
@@ -89,6 +97,14 @@ def thumbnail(crop: npt.NDArray[np.uint8]) -> str:
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=_QUALITY)
     return base64.b64encode(stream.getvalue()).decode("ascii")
+
+
+def without_pictures(report: RunReport) -> RunReport:
+    """Return a report without the pictures of its flipped images."""
+    if report.flips is None:
+        return report
+    shown = tuple(flip.model_copy(update={"thumbnail": None}) for flip in report.flips.shown)
+    return report.model_copy(update={"flips": report.flips.model_copy(update={"shown": shown})})
 
 
 def _section(flip: Flip, names: Sequence[str] | None, picture: str | None) -> FlipSection:

@@ -206,6 +206,7 @@ def _flips(built: Built) -> FlipsSection:
         role="int8",
         crops=crops,
         file=context.folder.path / "flips.csv",
+        pictures=context.config.report.pictures,
     )
     return with_likeliest(context, flips, built.pair.int8)
 

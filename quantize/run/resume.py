@@ -147,7 +147,7 @@ def _inputs(context: Prepared) -> Mapping[str, Any]:
     """Return what every step depends on: contents, and no paths, so that a run may be moved."""
     images = context.images
     paths: Mapping[str, Any] = {
-        **{"notes": True, "data": {"path", "labels", "calibration_list"}},
+        **{"notes": True, "report": True, "data": {"path", "labels", "calibration_list"}},
         "model": {"max_memory", "opening_seconds"},  # they decide nothing of what comes of a run
     }
     return {

@@ -1,1 +1,1 @@
-"""One target a file."""
+"""One way in a file."""

@@ -91,10 +91,10 @@ def _tables() -> list[bytes]:
             stream = io.BytesIO()
             pyarrow.parquet.write_table(given, stream, compression=compression)
             seeds.append(stream.getvalue())
-        for compression in (None, "zstd", "lz4"):
+        for packing in (None, "zstd", "lz4"):
             for make in (pyarrow.ipc.new_file, pyarrow.ipc.new_stream):
                 stream = io.BytesIO()
-                with make(stream, given.schema, options=pyarrow.ipc.IpcWriteOptions(compression=compression)) as writer:
+                with make(stream, given.schema, options=pyarrow.ipc.IpcWriteOptions(compression=packing)) as writer:
                     writer.write_table(given)
                 seeds.append(stream.getvalue())
     return seeds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, features
@@ -24,7 +25,7 @@ def _seeds() -> list[bytes]:
     image = Image.fromarray(pixels, "RGBA")
     turned = Image.Exif()
     turned[0x0112] = 6
-    kinds: list[tuple[str, str, dict[str, object]]] = [
+    kinds: list[tuple[str, str, dict[str, Any]]] = [
         ("JPEG", "RGB", {}),
         ("JPEG", "RGB", {"progressive": True, "exif": turned}),
         ("JPEG", "CMYK", {}),

@@ -1,0 +1,45 @@
+"""``docs/fuzzing.md``, from the counts of all runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fuzzing.registry import TARGETS
+
+_HEAD = """# Fuzzing
+
+<!-- Written by benchmarks/fuzz.py. -->
+
+Every way in for a stranger's file is fed files that no stranger has thought of yet. A file is read as it should be, or
+refused by one error that the user can fix, with a message that is bounded and holds no control character; anything else
+(another exception, a crash, over a minute, over 3 GB) is a finding. Each was mended at its depth and is kept as a test.
+
+    python benchmarks/fuzz.py                       # every target, as often as the column "wanted" says
+    python benchmarks/fuzz.py images --minutes 10   # one, for a while; counts add up
+
+With the extra `fuzzing` (atheris), coverage of quantize's code guides what is tried; without it, seeds are changed at
+random.
+
+| target | what is read | executions | wanted | findings, mended |
+|---|---|---:|---:|---:|
+"""
+
+
+def page(results: Mapping[str, Any]) -> str:
+    """Return the page.
+
+    Args:
+        results: ``executions`` and ``fixed`` by target: how often it was run, and what was found and mended.
+    """
+    lines = []
+    for name, target in TARGETS.items():
+        count, fixed = results["executions"].get(name, 0), results["fixed"].get(name, [])
+        lines.append(f"| {name} | {target.what} | {count:,} | {target.executions:,} | {len(fixed)} |")
+    parts = [_HEAD + "\n".join(lines) + "\n"]
+    found = {name: sentences for name, sentences in results["fixed"].items() if sentences}
+    if found:
+        parts.append("## What was found and mended\n")
+        for name, sentences in found.items():
+            parts.append("\n".join(f"- {name}: {sentence}" for sentence in sentences) + "\n")
+    return "\n".join(parts)
