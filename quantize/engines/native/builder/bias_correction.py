@@ -91,4 +91,6 @@ class BiasPlaces:
         return f"{layer.weight}:bias_shift"
 
     def _values(self, name: str) -> npt.NDArray[np.float32]:
-        return numpy_helper.to_array(next(tensor for tensor in self._model.graph.initializer if tensor.name == name))
+        tensor = next(tensor for tensor in self._model.graph.initializer if tensor.name == name)
+        values: npt.NDArray[np.float32] = numpy_helper.to_array(tensor)
+        return values
