@@ -51,6 +51,7 @@ def test_every_flag_and_link_in_the_documentation_is_there(
 ) -> None:
     lines = _text(page).splitlines()
     known = {flag for words in commands.values() for flag in words.flags} | {"--help", "--key"}
+    known |= {f"--no_{flag[2:]}" for words in commands.values() for flag in words.switches}
     known |= {f"--{name.replace('_', '-')}" for name in vars(pytestconfig.option) if name.startswith("quantize_")}
     for line in lines:
         script = re.search(r"python (benchmarks/\w+\.py)", line)
