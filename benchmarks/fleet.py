@@ -58,7 +58,7 @@ def main() -> int:
     if not given.print:
         if given.data_path is None or given.label_path is None:
             parser.error("--data_path and --label_path are needed")
-        places = Places(given.data_path.resolve(), given.label_path.resolve(), given.models, given.folder.resolve())
+        places = Places(*(place.resolve() for place in (given.data_path, given.label_path, given.models, given.folder)))
         for name in NETWORKS:
             if any(cells.timed(name, target, 1) is None for target in _TARGETS):
                 _measured(name, places, cells, given.seconds)

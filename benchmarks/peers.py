@@ -53,7 +53,7 @@ def main() -> int:
     if given.write:
         PAGE.write_text(drawn(), encoding="utf-8")
         return 0
-    places = Places(given.data_path.resolve(), given.label_path.resolve(), given.models, given.folder.resolve())
+    places = Places(*(place.resolve() for place in (given.data_path, given.label_path, given.models, given.folder)))
     cells = Cells(given.results)
     for name in given.networks or SUBJECTS:
         try:
