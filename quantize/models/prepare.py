@@ -7,7 +7,6 @@ from pathlib import Path
 
 import onnx.checker
 import onnx.defs
-import onnx.inliner
 import onnx.shape_inference
 from onnx import ModelProto
 
@@ -18,6 +17,7 @@ from quantize.graph.cleaning import (
     rename_namesakes,
 )
 from quantize.graph.fixed_shapes import declare_output_shape
+from quantize.graph.inlining import without_functions
 from quantize.graph.nodes import default_opset
 from quantize.graph.opsets.raising import raise_opset
 from quantize.graph.shapes import inferred_shapes
@@ -185,9 +185,7 @@ def _whole_path(destination: Path) -> Path:
 
 def _readable(model: ModelProto) -> ModelProto:
     """Return the model with its weights as initializers only, without functions and dead nodes; any opset."""
-    if model.functions:
-        model = onnx.inliner.inline_local_functions(model)
-    graph = view(model)
+    graph = view(without_functions(model))
     free_initializers(graph)
     remove_dead_code(graph)
     return graph.model()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import onnx.inliner
 from onnx import GraphProto, ModelProto, NodeProto
 
 from quantize.errors import ModelError
 from quantize.formats import canonical, quantized_format
+from quantize.graph.inlining import without_functions
 from quantize.graph.nodes import ACTIVATIONS, is_op, reads, subgraphs
 from quantize.graph.products import multiply_adds, product_form
 from quantize.graph.scopes import Scope, image_sizes
@@ -58,9 +58,7 @@ def arithmetic_of(model: ModelProto, *, image: tuple[int, int] | None = None) ->
     """
     sizes = image_sizes(model, image or recorded_image_size(model) or USUAL_IMAGE)
     batch = next((of_input[0] for of_input in sizes.values() if of_input), 1)
-    if model.functions:
-        model = onnx.inliner.inline_local_functions(model)
-    model = _readable(model)
+    model = _readable(without_functions(model))
     count, scope = _Count(), Scope.of(model, sizes)
     total, integer = count.of(scope, Graph.of(scope.graph))
     if count.unknown:

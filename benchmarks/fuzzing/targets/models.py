@@ -90,8 +90,7 @@ def opened(place: str, watch: Watch) -> None:
     """Inspect and prove a model; called in a child."""
     with suppress(QuantizeError):
         inspected((place, _BOUNDS), watch)
-    with suppress(QuantizeError):
-        prove_model(Request(place, _BOUNDS, prepares=True), watch)
+    prove_model(Request(place, _BOUNDS, prepares=True), watch)
 
 
 def run(content: bytes, scratch: Path) -> None:
