@@ -191,6 +191,9 @@ def _two_at_once(
         said.append("" if told else f"WRONG: the second was not told: {done.code}: {done.errors[-2000:]}")
 
     first = yield work.command(place, meanwhile=_once(place / "run" / moment, second))
+    if not said:  # the first ended while another experiment was looked after
+        shutil.rmtree(place, ignore_errors=True)
+        return
     right = first.code in (0, 1, 3) and outcome(place / "run") == expected and said == [""]
     came_to = "the first gives its result, the second is told who holds the folder"
     row = f"two runs at once{', the second with --overwrite' if overwrite else ''}"
