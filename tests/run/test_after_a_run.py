@@ -155,8 +155,8 @@ def test_a_report_is_drawn_again_from_json_alone(
     assert (run / "report.html").read_text("utf-8") == html(colour_run.report)
     assert (run / "report.html").read_bytes() == (colour_run.run / "report.html").read_bytes()
     assert main(["report", str(run), str(run / "report.json")]) is ExitCode.DONE
-    assert "Trend" in capsys.readouterr().out
-    assert (run.parent / "trend.html").is_file()
+    assert "Side by side" in capsys.readouterr().out
+    assert (run.parent / "comparison.html").is_file()
 
 
 @pytest.mark.parametrize("kind", ["report", "benchmark", "baseline", "check"])
