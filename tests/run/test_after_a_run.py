@@ -61,7 +61,7 @@ def test_inspecting_another_model_says_that_it_carries_no_facts(
     assert main(["inspect", str(colour_model)]) is ExitCode.DONE
     out = capsys.readouterr().out
     assert "0.0 % of them in int8" in out
-    assert "carries no facts of a run" in out
+    assert "No metadata of a run" in out
 
 
 def test_a_written_model_is_verified_and_its_run_repeated_bit_for_bit(colour_run: TuneResult) -> None:
@@ -136,7 +136,7 @@ def test_a_run_is_accepted_and_checked_from_the_command_line(
     assert main(["baseline", "accept", str(run), f"--output={baseline}"]) is ExitCode.DONE
     words = ["check", str(run / "report.json"), f"--baseline={baseline}", f"--tolerances={tolerances}"]
     assert main([*words, f"--junit={junit}"]) is ExitCode.DONE
-    assert "none broken" in capsys.readouterr().out
+    assert "none failed" in capsys.readouterr().out
     assert junit.is_file()
     assert (run / "check.md").is_file()
     values = json.loads((run / "report.json").read_text())
@@ -155,8 +155,8 @@ def test_a_report_is_drawn_again_from_json_alone(
     assert (run / "report.html").read_text("utf-8") == html(colour_run.report)
     assert (run / "report.html").read_bytes() == (colour_run.run / "report.html").read_bytes()
     assert main(["report", str(run), str(run / "report.json")]) is ExitCode.DONE
-    assert "Trend" in capsys.readouterr().out
-    assert (run.parent / "trend.html").is_file()
+    assert "Side by side" in capsys.readouterr().out
+    assert (run.parent / "comparison.html").is_file()
 
 
 @pytest.mark.parametrize("kind", ["report", "benchmark", "baseline", "check"])
