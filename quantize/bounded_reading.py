@@ -48,18 +48,14 @@ def read_json(path: Path) -> Any:
 
     Raises:
         OSError: It cannot be read, or is larger than a report.
-        ValueError: It is no JSON, not UTF-8, nested too deeply, or holds what JSON has no place for: numbers that are
-            not finite, integers of thousands of digits, halves of surrogate pairs.
+        ValueError: It is no JSON, not UTF-8, nested too deeply, or holds integers of thousands of digits or halves of
+            surrogate pairs. NaN is read: a figure that is none is for its reader to tell.
     """
     text = read_bounded(path, LARGEST_TEXT).decode("utf-8-sig")
     try:
-        value = json.loads(text, parse_constant=_refused)
+        value = json.loads(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if "\\u" in text:  # only an escape can make one
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     return value
-
-
-def _refused(constant: str) -> Any:
-    raise ValueError(f"{constant} is no number of JSON")

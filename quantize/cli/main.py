@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated
@@ -33,7 +34,6 @@ from quantize.cli.terminal import (
 from quantize.cli.tune import tune
 from quantize.disk import refused_by_the_system
 from quantize.errors import ConfigError, ExitCode, QuantizeError
-from quantize.quoting import is_text
 
 COMMANDS: dict[str, Callable[..., ExitCode] | Commands] = {
     "tune": tune,
@@ -150,10 +150,16 @@ def parse(arguments: Sequence[str]) -> Callable[[], ExitCode]:
 
 
 def _refuse_what_is_no_text(arguments: Sequence[str]) -> None:
-    """Refuse words that no report can hold: JSON is UTF-8, and what is not comes as halves of surrogate pairs."""
+    """Refuse words that no report can hold: JSON is UTF-8, and what is not comes as halves of surrogate pairs.
+
+    Where the locale knows only ASCII, UTF-8 comes so too.
+    """
     for word in arguments:
-        if not is_text(word):
-            raise ConfigError("not UTF-8 text", where=word, expected="UTF-8", advice="rename the file or folder")
+        try:
+            os.fsencode(word).decode("utf-8")
+        except UnicodeError:
+            advice = "rename the file or folder"
+            raise ConfigError("not UTF-8 text", where=word, expected="UTF-8", advice=advice) from None
 
 
 def _failed(error: Exception) -> ExitCode:

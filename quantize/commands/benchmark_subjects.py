@@ -30,11 +30,11 @@ class BenchmarkRequest:
     Attributes:
         config: All settings, resolved.
         input_model: The model to measure; None: the models of a run.
-        run: That run's folder; None: the newest under ``runs_dir``.
         baseline_model: The fp32 model that it is compared with, in the same process.
         mode: What to measure.
         output_dir: Where ``benchmark.json`` and ``benchmark.txt`` go; None: nowhere.
         runs_dir: Where runs are looked for.
+        run: That run's folder; None: the newest under ``runs_dir``.
         precision: Width of the speed-up's interval, relative to it, that ends the measurement.
         profile: Show the time of every operator.
         batch_sizes: Batch sizes to measure throughput at; None: none.
@@ -44,11 +44,11 @@ class BenchmarkRequest:
 
     config: RunConfig
     input_model: Path | None = None
-    run: Path | None = None
     baseline_model: Path | None = None
     mode: Literal["accuracy", "performance", "both"] = "both"
     output_dir: Path | None = None
     runs_dir: Path = Path("runs")
+    run: Path | None = None
     precision: float = 0.02
     profile: bool = False
     batch_sizes: tuple[int, ...] | None = None

@@ -41,6 +41,7 @@ class Settings(PreprocessingSettings, total=False):
     requantize: bool
     max_memory: int | str
     opening_seconds: float
+    pictures: bool
     data_path: PathLike
     label_path: PathLike
     calibration_list: PathLike

@@ -69,12 +69,20 @@ def call_within_bounds(
     """
     name = getattr(function, "__qualname__", type(function).__qualname__)
     request: Message = {"function": to_text(function), "argument": to_text(argument)}
-    request |= {"seconds": seconds, "memory_bytes": memory_bytes}
+    request |= {"seconds": seconds, "memory_bytes": memory_bytes, "folder": _working_folder()}
     answer = _from_fork(request) if hasattr(os, "fork") else _from_child(request)
     if "failed" in answer:
         code, stage = answer.get("code"), answer.get("stage")
         raise ChildError(answer["failed"], answer["how"], answer["stderr"], code=code, child=name, stage=stage)
     return result_of(answer, name)
+
+
+def _working_folder() -> str | None:
+    """Return where relative paths begin, which may be elsewhere than where the server was started."""
+    try:
+        return os.getcwd()  # noqa: PTH109 - a text for the server
+    except FileNotFoundError:
+        return None
 
 
 def _from_fork(request: Message) -> Message:

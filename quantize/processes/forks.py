@@ -33,13 +33,13 @@ def serve_forks(parent: Parent) -> None:
     while True:
         message = parent.receive()
         call = (from_text(message["function"]), from_text(message["argument"]))  # imports the function's module
-        parent.send(_Fork(call, message["seconds"], message["memory_bytes"]).answer())
+        parent.send(_Fork(call, message["seconds"], message["memory_bytes"], message["folder"]).answer())
 
 
 class _Fork:
     """One call: forked on construction, watched by ``answer``."""
 
-    def __init__(self, call: tuple[Any, Any], seconds: float, memory_bytes: int) -> None:
+    def __init__(self, call: tuple[Any, Any], seconds: float, memory_bytes: int, folder: str | None) -> None:
         self._seconds, self._memory_bytes = seconds, memory_bytes
         self._stage: str | None = None
         self._ended = False
@@ -50,7 +50,7 @@ class _Fork:
         if self.pid == 0:
             os.close(said)
             os.close(printed)
-            _run(call, memory_bytes, to_say, to_print)
+            _run(call, memory_bytes, folder, to_say, to_print)
         os.close(to_say)
         os.close(to_print)
         self._pipes = selectors.DefaultSelector()
@@ -151,7 +151,7 @@ class _Fork:
         return {"failed": reason, "how": how, "stderr": printed, "code": code, "stage": self._stage}
 
 
-def _run(call: tuple[Any, Any], memory_bytes: int, to_say: int, to_print: int) -> NoReturn:
+def _run(call: tuple[Any, Any], memory_bytes: int, folder: str | None, to_say: int, to_print: int) -> NoReturn:
     """Be the fork: make the call, say what it gave, and leave without any of the server's endings."""
     try:
         end_with_parent()
@@ -159,6 +159,8 @@ def _run(call: tuple[Any, Any], memory_bytes: int, to_say: int, to_print: int) -
         os.dup2(nothing, 0)
         os.dup2(to_print, 1)
         os.dup2(to_print, 2)
+        if folder is not None:
+            os.chdir(folder)
         limit_files()
         limit_memory(memory_bytes)
         _say(to_say, answered(call, Watch(lambda message: _say(to_say, message))))

@@ -54,7 +54,7 @@ def test_the_classic_flags_are_there(commands: Mapping[str, Words]) -> None:
     assert tune <= commands["quantize tune"].valued
     bench = {"--input_model", "--baseline_model", "--mode", "--config", "--data_path", "--label_path", "--output_dir"}
     assert bench <= commands["quantize benchmark"].valued
-    assert commands["quantize tune"].switches == {"--in_evaluation", "--reduce_range", "--requantize"}
+    assert commands["quantize tune"].switches == {"--in_evaluation", "--pictures", "--reduce_range", "--requantize"}
     assert {"--overwrite", "--skip_unreadable"} <= commands["quantize tune"].bare
 
 

@@ -107,7 +107,7 @@ def test_two_nodes_of_one_name_are_taken_and_told(
 def test_an_operator_that_is_newer_than_the_installed_onnx_is_named(
     classifier: Classifier, monkeypatch: pytest.MonkeyPatch, prepared: Prepared
 ) -> None:
-    monkeypatch.setattr("quantize.models.prepare.known_opset", lambda opset: min(opset, 12))
+    monkeypatch.setattr("quantize.models.simplification.known_opset", lambda opset: min(opset, 12))
     monkeypatch.setattr("onnx.defs.has", lambda op_type, domain: op_type != "Softmax")
     with pytest.raises(ModelError, match="newer than the installed onnx knows") as refused:
         prepared(classifier(opset=13))

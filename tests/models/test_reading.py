@@ -79,7 +79,7 @@ def test_a_truncated_model_is_named_as_such(classifier: Classifier, tmp_path: Pa
 
 
 def test_a_missing_file_and_a_folder_are_no_models(tmp_path: Path) -> None:
-    assert "nothing" in refused(tmp_path / "model.onnx")
+    assert "file not found" in refused(tmp_path / "model.onnx")
     assert "a folder" in refused(tmp_path)
 
 

@@ -123,6 +123,7 @@ def test_the_default_rewrites_keep_every_convolution_and_fp32s_answers(
         ratios=Ratios(journal, {}),
         criterion=Criterion("none"),
         selection=evaluator,
+        judging=evaluator,
         images=images,
         qlinear_opset=12,
         progress=silent,

@@ -86,9 +86,9 @@ def test_a_run_for_other_cpus_evaluates_everything_in_exact_sessions_and_one_for
 ) -> None:
     opened: list[bool] = []
 
-    def spied(model: ModelArtifact, *, threads: int, exact: bool) -> Any:
+    def spied(model: ModelArtifact, *, exact: bool) -> Any:
         opened.append(exact)
-        return open_scores(model, threads=threads, exact=exact)
+        return open_scores(model, exact=exact)
 
     monkeypatch.setattr(evaluate, "open_scores", spied)
     monkeypatch.setenv(CPU_CLASS, "avx2")

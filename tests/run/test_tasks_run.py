@@ -14,7 +14,7 @@ from quantize.commands.benchmark import BenchmarkRequest, benchmark
 from quantize.errors import ExitCode
 from quantize.gate.check import check
 from quantize.gate.document import read_document
-from quantize.gate.drawings import check_text
+from quantize.gate.drawings import check_markdown, check_text
 from quantize.gate.tolerances import Tolerances
 from quantize.models.artifact import ModelArtifact
 from quantize.report.benchmark_text import benchmark_text
@@ -90,7 +90,7 @@ def texts_of(result: TuneResult) -> str:
     document = read_document(result.run / "report.json")
     checked = check(document, None, Tolerances.model_validate(_TOLERANCES), {}, run=str(result.run))
     report = result.report
-    return "\n".join([summary(report), markdown(report), html(report), check_text(checked)])
+    return "\n".join([summary(report), markdown(report), html(report), check_text(checked), check_markdown(checked)])
 
 
 _TOLERANCES = {
