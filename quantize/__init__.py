@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from quantize.gate.result import GateResult
     from quantize.prediction.answers import PredictReport
     from quantize.public.checking import check, verify
+    from quantize.public.comparing import RunComparison, compare
     from quantize.public.looking import doctor, inspect, package
     from quantize.public.measuring import benchmark, evaluate
     from quantize.public.predicting import predict
@@ -36,12 +37,14 @@ __all__ = [
     "ModelFigures",
     "PredictReport",
     "QuantizeError",
+    "RunComparison",
     "RunReport",
     "TuneResult",
     "Verification",
     "__version__",
     "benchmark",
     "check",
+    "compare",
     "doctor",
     "evaluate",
     "inspect",
@@ -62,11 +65,13 @@ _HOMES = {
     "ModelFigures": "public.result",
     "PredictReport": "prediction.answers",
     "QuantizeError": "errors",
+    "RunComparison": "public.comparing",
     "RunReport": "report.schema",
     "TuneResult": "public.result",
     "Verification": "commands.verify",
     "benchmark": "public.measuring",
     "check": "public.checking",
+    "compare": "public.comparing",
     "doctor": "public.looking",
     "evaluate": "public.measuring",
     "inspect": "public.looking",

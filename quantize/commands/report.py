@@ -22,7 +22,7 @@ class Drawn:
     """What was drawn.
 
     Attributes:
-        reports: The runs' reports, in the order of the arguments.
+        reports: The run's report, if it is one run.
         comparison: The runs side by side; None for one run.
         files: What was written.
     """
@@ -44,14 +44,27 @@ def draw_reports(runs: Sequence[Path], file: Path | None = None, *, pictures: bo
         RunError: There is no such run, or its report is not of this schema.
     """
     folders = [find_run(run) for run in runs]
-    reports = [read_report(folder / "report.json") for folder in folders]
-    if len(folders) == 1:
-        ((folder, report),) = zip(folders, reports, strict=True)
-        write_text(folder / "report.md", markdown(report))
-        write_text(folder / "report.html", html(report if pictures else without_pictures(report)))
-        return Drawn(tuple(reports), None, (folder / "report.md", folder / "report.html"))
-    shown = reports if pictures else [without_pictures(report) for report in reports]
-    named = [(str(run), report) for run, report in zip(runs, shown, strict=True)]
-    place = file or folders[-1].parent / "comparison.html"
-    write_text(place, comparison_html(named))
-    return Drawn(tuple(reports), compare(named), (place,))
+    if len(folders) > 1:
+        place = file or folders[-1].parent / "comparison.html"
+        return Drawn((), compare_runs(runs, place), (place,))
+    (folder,) = folders
+    report = read_report(folder / "report.json")
+    write_text(folder / "report.md", markdown(report))
+    write_text(folder / "report.html", html(report if pictures else without_pictures(report)))
+    return Drawn((report,), None, (folder / "report.md", folder / "report.html"))
+
+
+def compare_runs(runs: Sequence[Path], file: Path | None = None) -> Comparison:
+    """Return runs side by side, whose own files stay as they are.
+
+    Args:
+        runs: Folders of runs, or their ``report.json``; two or more.
+        file: Where the page goes; None: nowhere.
+
+    Raises:
+        RunError: There is no such run, or its report is not of this schema.
+    """
+    named = [(str(run), read_report(find_run(run) / "report.json")) for run in runs]
+    if file is not None:
+        write_text(file, comparison_html(named))
+    return compare(named)

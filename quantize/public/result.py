@@ -13,6 +13,7 @@ from quantize.commands.settings import PathLike
 from quantize.errors import ExitCode
 from quantize.measurement.timing.measurement import latency, speedups
 from quantize.models.session import open_session
+from quantize.public.tables import html_table
 from quantize.report.models import ModelSection, Role
 from quantize.report.schema import RunReport
 from quantize.report.storage import read_report
@@ -108,6 +109,11 @@ class TuneResult:
         """Return the figures of the model with QuantizeLinear and DequantizeLinear."""
         return self._figures(self._section("qdq"))
 
+    @property
+    def written(self) -> tuple[ModelFigures, ...]:
+        """Return the figures of both quantized models."""
+        return tuple(self._figures(section) for section in self.report.models)
+
     @cached_property
     def trials(self) -> list[dict[str, Any]]:
         """Return a record for each trial, in their order: ``pandas.DataFrame(result.trials)`` takes them."""
@@ -145,16 +151,13 @@ class TuneResult:
 
     def _repr_html_(self) -> str:
         """Return the same as a table, for notebooks."""
-        head = "".join(f"<th>{name}</th>" for name in _HEAD)
-        rows = "".join(f"<tr>{''.join(f'<td>{escape(value)}</td>' for value in row)}</tr>" for row in self._rows())
         reasons = "".join(f"<li>{escape(reason)}</li>" for reason in self.report.verdict.reasons)
         return (
             f"<b>{escape(self.report.verdict.status)}</b>: <code>{escape(str(self.run))}</code>"
-            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><ul>{reasons}</ul>"
+            f"{html_table(_HEAD, self._rows())}<ul>{reasons}</ul>"
         )
 
     def _rows(self) -> list[tuple[str, ...]]:
-        figures = [self._figures(section) for section in (self.report.baseline, *self.report.models)]
         return [
             (
                 one.role,
@@ -165,7 +168,7 @@ class TuneResult:
                 "" if one.speedup is None else f"{one.speedup:.2f}x",
                 f"{one.bytes / _MEGABYTE:.2f} MB",
             )
-            for one in figures
+            for one in (self.fp32, *self.written)
         ]
 
     def _section(self, role: Written) -> ModelSection:

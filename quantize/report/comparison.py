@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby, pairwise
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Literal
 
 from quantize.measurement.timing.measurement import latency, speedups
 from quantize.report.conclusion import conclusion
@@ -27,8 +28,38 @@ from quantize.report.wording import (
 )
 
 _SHOWN = 40
-_ROLES = ("int8", "qdq")
 _Runs = Sequence[tuple[str, RunReport]]
+
+ChangeKind = Literal["setting", "recipe", "version", "layer", "image"]
+_HEADINGS: Mapping[ChangeKind, tuple[str, str]] = {
+    "setting": ("Settings", "setting"),
+    "recipe": ("Recipe", "part"),
+    "version": ("Versions", "package"),
+    "layer": ("Layers", "layer"),
+    "image": ("Images", "image"),
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """What differs from one run to the next.
+
+    Attributes:
+        kind: What kind of thing it is: a setting, a part of the recipe, a package's version, how a layer computes, or
+            int8's answer to an image.
+        name: Its name: the setting's dotted key, the package, the layer, the image.
+        first: The run before.
+        before: What it was there, in words; a dash for nothing.
+        second: The run after it.
+        after: What it is there.
+    """
+
+    kind: ChangeKind
+    name: str
+    first: str
+    before: str
+    second: str
+    after: str
 
 
 @dataclass(frozen=True)
@@ -38,12 +69,14 @@ class Comparison:
     Attributes:
         names: What each run is called: the shortest part of its path that tells it from the others.
         sides: The figures, a column a run.
-        changes: What changed from each run to the next; tables without a row are left out.
+        differences: Everything that changed from each run to the next.
+        changes: The same as tables, the longest ones cut; those without a row are left out.
         notes: What keeps figures from being compared.
     """
 
     names: tuple[str, ...]
     sides: Table
+    differences: tuple[Change, ...]
     changes: tuple[Table, ...]
     notes: tuple[str, ...]
 
@@ -56,12 +89,13 @@ def compare(runs: _Runs) -> Comparison:
     """
     names = short_names([name for name, _ in runs])
     reports = [report for _, report in runs]
+    differences: list[Change] = []
     changes: list[Table] = []
-    for (first, before), (second, after) in zip(
-        zip(names, reports, strict=True), list(zip(names, reports, strict=True))[1:], strict=False
-    ):
-        changes += _changes(first, before, second, after)
-    return Comparison(names, _sides(names, reports), tuple(changes), tuple(_notes(reports)))
+    for (first, before), (second, after) in pairwise(zip(names, reports, strict=True)):
+        found = list(_differences(first, before, second, after))
+        differences += found
+        changes += _tables(found, {"image": _answers(first, before, second, after)})
+    return Comparison(names, _sides(names, reports), tuple(differences), tuple(changes), tuple(_notes(reports)))
 
 
 def short_names(paths: Sequence[str]) -> tuple[str, ...]:
@@ -114,25 +148,38 @@ def _figures(report: RunReport) -> Iterator[tuple[str, str]]:
     yield "onnxruntime", report.provenance.versions.get("onnxruntime", NOTHING)
 
 
-def _changes(first: str, before: RunReport, second: str, after: RunReport) -> Iterator[Table]:
-    parts = (
-        ("Settings", "setting", _leaves(before.config), _leaves(after.config)),
-        ("Recipe", "part", _leaves(_recipe(before)), _leaves(_recipe(after))),
-        ("Versions", "package", dict(before.provenance.versions), dict(after.provenance.versions)),
+def _differences(first: str, before: RunReport, second: str, after: RunReport) -> Iterator[Change]:
+    leaves: tuple[tuple[ChangeKind, dict[str, str], dict[str, str]], ...] = (
+        ("setting", _leaves(before.config), _leaves(after.config)),
+        ("recipe", _leaves(_recipe(before)), _leaves(_recipe(after))),
+        ("version", dict(before.provenance.versions), dict(after.provenance.versions)),
     )
-    for title, what, old, new in parts:
-        rows = [(key, old.get(key, NOTHING), new.get(key, NOTHING)) for key in sorted({*old, *new})]
-        yield from _table(title, what, first, second, [row for row in rows if row[1] != row[2]])
-    yield from _table("Layers", "layer", first, second, _layer_rows(before, after))
-    yield from _flips(first, before, second, after)
+    rows: list[tuple[ChangeKind, str, str, str]] = [
+        (kind, key, old.get(key, NOTHING), new.get(key, NOTHING))
+        for kind, old, new in leaves
+        for key in sorted({*old, *new})
+    ]
+    rows += [("layer", *row) for row in _layer_rows(before, after)]
+    rows += [("image", *row) for row in _image_rows(before, after)]
+    for kind, name, was, became in rows:
+        if was != became:
+            yield Change(kind, name, first, was, second, became)
 
 
-def _table(title: str, what: str, first: str, second: str, rows: Sequence[tuple[str, str, str]]) -> Iterator[Table]:
-    if not rows:
-        return
-    notes = (f"{len(rows) - _SHOWN:,} more changed.",) if len(rows) > _SHOWN else ()
-    heading = f"{title} that changed from {first} to {second}"
-    yield Table(heading, (what, first, second), tuple(rows[:_SHOWN]), notes, prose=True)
+def _tables(differences: Sequence[Change], notes: Mapping[ChangeKind, str]) -> Iterator[Table]:
+    """Yield a table for each kind of change from one run to the next."""
+    for kind, group in groupby(differences, lambda change: change.kind):
+        changes = list(group)
+        title, what = _HEADINGS[kind]
+        told = [notes[kind]] if kind in notes else []
+        told += [f"{len(changes) - _SHOWN:,} more changed."] if len(changes) > _SHOWN else []
+        yield Table(
+            f"{title} that changed from {changes[0].first} to {changes[0].second}",
+            (what, changes[0].first, changes[0].second),
+            tuple((change.name, change.before, change.after) for change in changes[:_SHOWN]),
+            tuple(told),
+            prose=True,
+        )
 
 
 def _recipe(report: RunReport) -> Mapping[str, Any]:
@@ -170,26 +217,26 @@ def _computed(row: LayerRow) -> str:
     return f"{COMPUTES[row.computes]}{taken}"
 
 
-def _flips(first: str, before: RunReport, second: str, after: RunReport) -> Iterator[Table]:
-    """Yield how many images changed their answer in both runs or in one; none where the images are others."""
+def _image_rows(before: RunReport, after: RunReport) -> list[tuple[str, str, str]]:
+    """Return int8's answers to the images that changed against fp32 in either run; none where the images are others."""
     old, new = before.flips, after.flips
     if old is None or new is None or before.provenance.data_fingerprint != after.provenance.data_fingerprint:
-        return
+        return []
     mine, theirs = ({flip.id: flip for flip in flips.shown} for flips in (old, new))
-    rows = [
-        (name, _answer(mine.get(name)), _answer(theirs.get(name)))
-        for name in sorted({*mine, *theirs})
-        if _answer(mine.get(name)) != _answer(theirs.get(name))
-    ]
-    both = len(mine.keys() & theirs.keys())
-    counts = (
-        f"Of {old.images:,} images, int8 answers {old.count:,} in {first} and {new.count:,} in {second} other than fp32"
+    return [(name, _answer(mine.get(name)), _answer(theirs.get(name))) for name in sorted({*mine, *theirs})]
+
+
+def _answers(first: str, before: RunReport, second: str, after: RunReport) -> str:
+    """Return how many images int8 answers otherwise than fp32 in either run, and in both."""
+    old, new = before.flips, after.flips
+    if old is None or new is None:
+        return ""
+    listed = old.count == len(old.shown) and new.count == len(new.shown)
+    both = len({flip.id for flip in old.shown} & {flip.id for flip in new.shown})
+    return (
+        f"Of {old.images:,} images, int8 answers {old.count:,} in {first} and {new.count:,} in {second} other than "
+        f"fp32; {both:,} in both{'' if listed else ', as far as the reports list them'}."
     )
-    listed = "" if old.count == len(mine) and new.count == len(theirs) else ", as far as the reports list them"
-    note = f"{counts}; {both:,} in both{listed}."
-    if rows:
-        for table in _table("Images", "image", first, second, rows):
-            yield Table(table.title, table.columns, table.rows, (note, *table.notes), prose=True)
 
 
 def _answer(flip: Any) -> str:

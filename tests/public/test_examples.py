@@ -8,7 +8,7 @@ import pytest
 
 import quantize
 
-_ORDER = ("doctor", "tune", "inspect", "evaluate", "predict", "benchmark", "check", "verify", "package")
+_ORDER = ("doctor", "tune", "inspect", "evaluate", "predict", "benchmark", "check", "verify", "compare", "package")
 
 
 @pytest.mark.inc
