@@ -5,7 +5,8 @@
 Calls of the system are refused by a library that is compiled with ``cc`` and loaded into every process of a run: each
 place that opens, writes, syncs or renames at its first and its last call, and calls drawn at random; then runs are
 killed at random moments. Each run that was broken off is gone on with, and must end with the recipe, the graphs and
-the accuracy of an unbroken run, with every finished step kept. Exits with 1 if anything else came of any fault.
+the accuracy of an unbroken run, with every finished step kept. Exits with 1 if anything else came of any fault. What is
+recorded in ``done`` in the folder is not done again.
 """
 
 from __future__ import annotations
@@ -18,18 +19,21 @@ import pkgutil
 import random
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from faults.experiments import Table, at_random, at_sites, broken, kills, sites_of
+from faults.experiments import Frame, Site, Table, at_random, at_sites, kills, sites_of
 from faults.page import page
 from faults.places import place_experiments
 from faults.processes import Done, Experiment, drive, preloaded
+from faults.recorded import RecordedTable
+from faults.starts import process_experiments
 from faults.workload import MEMORY, Workload, make_inputs, outcome
 
+PARTS = ("places", "processes", "kills", "random", "calls")
 _SEED = 15
 _WITHOUT = ("quantize.engines.inc.worker", "quantize.pytest_plugin", "quantize.__main__")
 
@@ -43,42 +47,55 @@ def main() -> int:
         return 2
     _import_everything()
     folder = given.folder.absolute()
-    shutil.rmtree(folder, ignore_errors=True)
+    for old in (folder / name for name in ("inputs", *given.engines)):
+        shutil.rmtree(old, ignore_errors=True)
     make_inputs(folder / "inputs")
     table = Table()
     for engine in given.engines:
-        drive(_experiments(table, folder / engine, given), given.at_once)
+        _add(table, folder / engine, given)
         if given.page is not None:
             given.page.write_text(page(table, given.engines, given.random, given.kills), encoding="utf-8")
-    text = page(table, given.engines, given.random, given.kills)
-    print(text)
+    print(page(table, given.engines, given.random, given.kills))
     return 1 if table.wrong else 0
 
 
-def _experiments(table: Table, folder: Path, given: argparse.Namespace) -> Iterator[Experiment]:
-    """Yield every experiment on one engine, whose runs lie in a folder of its name."""
+def _add(table: Table, folder: Path, given: argparse.Namespace) -> None:
+    """Add what comes of every part on one engine, whose runs lie in a folder of its name."""
     work, unbroken, calls = _unbroken(folder.parent, folder.name)
     expected = outcome(folder / "unbroken" / "run")
     assert expected is not None
     sites = sites_of(folder / "unbroken" / "calls.txt", folder / "unbroken")
-    share, draw, numbers = len(given.engines), random.Random(_SEED), itertools.count(1)
-    slower = max(1.0, given.at_once / (os.cpu_count() or 1))
     print(f"{folder.name}: {unbroken.seconds:.1f} s, {calls:,} calls at {len(sites)} places", flush=True)
+    numbers = itertools.count(1)
+    for part in given.parts:
+        recorded = RecordedTable(folder.parent / "done" / f"{folder.name}-{part}.jsonl", table)
+        frame = Frame(recorded, work, expected, lambda: folder / f"broken-{next(numbers)}")
+        drawn = random.Random(f"{_SEED} {folder.name} {part}")
+        drive(recorded.missing(_experiments(part, frame, drawn, calls, sites, given)), given.at_once)
+        print(f"{folder.name}, {part}: done", flush=True)
 
-    def place() -> Path:
-        return folder / f"broken-{next(numbers)}"
 
-    if given.places:
-        yield from place_experiments(table, work, place, expected)
-    for name, how, codes in kills(draw, unbroken.seconds * slower, given.kills // share):
-        yield broken(table, f"{name} at a random moment", work, place(), expected, codes=codes, **how)
-    for refusal in at_random(draw, calls, given.random // share):
-        row = "calls at random refused, from there on" if refusal.stays else "a call at random refused"
-        yield broken(table, row, work, place(), expected, refusal=refusal)
-    for function, refusal in itertools.islice(at_sites(sites), 0, None, given.every):
-        memory = {MEMORY: "1"} if "resources" in str(refusal.pattern) else {}
-        fault = f"{function} refused, each place"
-        yield broken(table, fault, work, place(), expected, refusal=refusal, environment=memory)
+def _experiments(
+    part: str, frame: Frame, draw: random.Random, calls: int, sites: Mapping[Site, int], given: argparse.Namespace
+) -> Iterator[Experiment]:
+    """Yield every experiment of a part."""
+    share = len(given.engines)
+    slower = max(1.0, given.at_once / (os.cpu_count() or 1))
+    if part == "places":
+        yield from place_experiments(frame)
+    elif part == "processes":
+        yield from process_experiments(frame, draw)
+    elif part == "kills":
+        for name, how, codes in kills(draw, frame.work.seconds * slower, given.kills // share):
+            yield frame.broken(f"{name} at a random moment", codes=codes, **how)
+    elif part == "random":
+        for refusal in at_random(draw, calls, given.random // share):
+            row = "calls at random refused, from there on" if refusal.stays else "a call at random refused"
+            yield frame.broken(row, refusal=refusal)
+    else:
+        for function, refusal in itertools.islice(at_sites(sites), 0, None, given.every):
+            memory = {MEMORY: "1"} if "resources" in str(refusal.pattern) else {}
+            yield frame.broken(f"{function} refused, each place", refusal=refusal, environment=memory)
 
 
 def _unbroken(folder: Path, engine: str) -> tuple[Workload, Done, int]:
@@ -133,7 +150,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--every", type=int, default=1, help="of the places in the code, each so many-th")
     parser.add_argument("--at_once", type=int, default=2)
-    parser.add_argument("--no_places", dest="places", action="store_false")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--page", type=Path)
     return parser.parse_args()
 

@@ -108,6 +108,27 @@ def broken(
         shutil.rmtree(place, ignore_errors=True)
 
 
+@dataclass(frozen=True)
+class Frame:
+    """What all experiments on one engine have in common.
+
+    Attributes:
+        table: Receives what comes of them.
+        work: The run that is broken off.
+        expected: What an unbroken run comes to.
+        place: Returns a folder for the next one.
+    """
+
+    table: Table
+    work: Workload
+    expected: tuple[object, ...]
+    place: Callable[[], Path]
+
+    def broken(self, fault: str, place: Path | None = None, **how: Any) -> Experiment:
+        """Yield a run that something happens to, and the run that goes on; see ``broken``."""
+        return broken(self.table, fault, self.work, place or self.place(), self.expected, **how)
+
+
 def _came_to(done: Done, *, same: bool, codes: tuple[int, ...]) -> str:
     if "Traceback" in done.errors or "Exception ignored" in done.errors:
         return f"WRONG: a traceback, exit code {done.code}"

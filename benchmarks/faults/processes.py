@@ -52,6 +52,8 @@ class Command:
         signal: The signal.
         limits: Limits of the process by their name in ``resource``.
         meanwhile: Called with the process's id again and again while it runs, until it returns True.
+        anew: Whether Python is started anew, and not forked with everything imported.
+        stdout: ``closed``, ``pipe`` (that nobody reads) or ``full``; None: a file.
     """
 
     words: tuple[str, ...]
@@ -63,6 +65,8 @@ class Command:
     signal: int = signal.SIGKILL
     limits: Mapping[str, int] = field(default_factory=dict)
     meanwhile: Callable[[int], bool] | None = None
+    anew: bool = False
+    stdout: str | None = None
 
 
 @dataclass(frozen=True)
@@ -166,6 +170,8 @@ def _become(command: Command, count: Path, out: Path, err: Path) -> None:
             handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(handle, number)
             os.close(handle)
+        if command.stdout is not None:
+            _spoil_stdout(command.stdout)
         os.environ.update(command.environment)
         refusal = command.refusal
         os.environ["FAULTS_COUNT"] = str(count)
@@ -179,6 +185,8 @@ def _become(command: Command, count: Path, out: Path, err: Path) -> None:
         for name, most in command.limits.items():
             number = getattr(resource, name)
             resource.setrlimit(number, (most, most))
+        if command.anew:
+            os.execv(sys.executable, [sys.executable, "-m", "quantize", *command.words])
         from quantize.cli.main import main
 
         sys.argv = ["quantize", *command.words]
@@ -196,3 +204,16 @@ def _become(command: Command, count: Path, out: Path, err: Path) -> None:
         sys.stderr.flush()
     finally:
         os._exit(code)
+
+
+def _spoil_stdout(how: str) -> None:
+    if how == "closed":
+        os.close(1)
+        return
+    if how == "pipe":
+        reader, handle = os.pipe()
+        os.close(reader)
+    else:
+        handle = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(handle, 1)
+    os.close(handle)

@@ -25,6 +25,7 @@ class Workload:
         table: Recorded latencies, so that every run decides alike; None: measure.
         whole: Where the run lies that nothing broke.
         seconds: How long it took.
+        images: Other copies of the images; None: those in ``folder``.
     """
 
     folder: Path
@@ -32,14 +33,16 @@ class Workload:
     table: Path | None = None
     whole: Path = Path()
     seconds: float = 0.0
+    images: Path | None = None
 
     def tune(self, place: Path) -> tuple[str, ...]:
         """Return the command line of a run in ``place``."""
         named = () if self.table is None else ("--latency_table", str(self.table))
+        images = () if self.images is None else ("--data_path", str(self.images))
         return (
             *("tune", "--input_model", str(self.folder / "colours-13.onnx"), "--workers", "1"),
             *("--config", str(self.folder / "settings.yaml"), "--engine", self.engine),
-            *("--output_model", str(place / "run"), *named),
+            *("--output_model", str(place / "run"), *named, *images),
         )
 
     def resume(self, place: Path) -> tuple[str, ...]:

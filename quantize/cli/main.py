@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated
@@ -106,23 +107,21 @@ def main(arguments: Sequence[str]) -> ExitCode:
         arguments: The command line without the program's name.
     """
     log_to_terminal()
-    with interrupt_on_termination():
+    with interrupt_on_termination() as received:
         try:
             refuse_narrow_limits()
             return parse(arguments)()
         except QuantizeError as error:
             print_error(error)
             return error.exit_code
-        except Terminated:
-            print_line("ended by a signal")
-            return ExitCode.INTERRUPTED
-        except KeyboardInterrupt:
-            print_line("interrupted")
-            return ExitCode.INTERRUPTED
+        except KeyboardInterrupt as error:
+            return _interrupted(terminated=isinstance(error, Terminated))
         except BrokenPipeError:
             forget(sys.stdout)
             return ExitCode.DONE
         except Exception as error:  # noqa: BLE001 - the end of the line: what is no user's mistake is a bug
+            if received.last is not None:  # numpy and pydantic make an error of their own of it while they are imported
+                return _interrupted(terminated=received.last is not signal.SIGINT)
             return _failed(error)
 
 
@@ -160,6 +159,11 @@ def _refuse_what_is_no_text(arguments: Sequence[str]) -> None:
         except UnicodeError:
             advice = "rename the file or folder"
             raise ConfigError("not UTF-8 text", where=word, expected="UTF-8", advice=advice) from None
+
+
+def _interrupted(*, terminated: bool) -> ExitCode:
+    print_line("ended by a signal" if terminated else "interrupted")
+    return ExitCode.INTERRUPTED
 
 
 def _failed(error: Exception) -> ExitCode:

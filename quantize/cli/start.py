@@ -9,12 +9,20 @@ from quantize.cli.signals import interrupt_on_termination
 
 def run() -> None:
     """Run the command line of this process, and leave with its exit code."""
-    try:
-        with interrupt_on_termination():
+    with interrupt_on_termination() as received:
+        try:
             from quantize.cli.main import run as run_command
 
             run_command()
-    except KeyboardInterrupt:  # while it was being loaded, or once more while the command was being ended
-        from quantize.errors import ExitCode
+        except KeyboardInterrupt:  # while it was being loaded, or once more while the command was being ended
+            _interrupted()
+        except Exception:
+            if received.last is None:
+                raise
+            _interrupted()  # native code that was being loaded made another error of it
 
-        sys.exit(int(ExitCode.INTERRUPTED))
+
+def _interrupted() -> None:
+    from quantize.errors import ExitCode
+
+    sys.exit(int(ExitCode.INTERRUPTED))

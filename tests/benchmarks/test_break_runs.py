@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from faults.experiments import Table, at_sites, sites_of
 from faults.page import page
+from faults.processes import Command, Done, Experiment
+from faults.recorded import RecordedTable
 
 _SOURCE = Path(__file__).parents[2] / "benchmarks" / "faults" / "refuse_calls.c"
 _WRITE = """
@@ -75,3 +77,27 @@ def test_the_page_counts_outcomes_and_does_not_hide_what_is_wrong(capsys: pytest
     table.add("a disk that is full", "WRONG: exit code 70", "where")
     assert "4 faults; 1 came to something else" in page(table, ["ort"], 1, 1)
     assert "WRONG: exit code 70: where" in capsys.readouterr().out
+
+
+def test_a_table_that_is_recorded_goes_on_where_it_was_broken_off(tmp_path: Path) -> None:
+    def experiment(table: Table, number: int) -> Experiment:
+        done = yield Command((f"{number}",), tmp_path)
+        table.add(f"fault {number}", done.output)
+
+    def came_to(outcome: str, *, experiments: int) -> tuple[list[str], Table]:
+        whole, asked = Table(), []
+        recorded = RecordedTable(tmp_path / "done.jsonl", whole)
+        for each in recorded.missing(experiment(recorded, number) for number in range(experiments)):
+            asked.append(next(each).words[0])
+            with pytest.raises(StopIteration):
+                each.send(Done(0, outcome, "", 0.0))
+        return asked, whole
+
+    assert came_to("first", experiments=2)[0] == ["0", "1"]
+    asked, whole = came_to("second", experiments=3)
+    assert asked == ["2"]
+    assert {fault: dict(outcomes) for fault, outcomes in whole.rows.items()} == {
+        "fault 0": {"first": 1},
+        "fault 1": {"first": 1},
+        "fault 2": {"second": 1},
+    }

@@ -1,0 +1,52 @@
+"""A table of faults that is recorded in a file as it grows: what is in it is not done again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from faults.experiments import Table
+from faults.processes import Done, Experiment
+
+
+class RecordedTable(Table):
+    """A part of the table: a line for each outcome, with the number of its experiment.
+
+    Args:
+        path: The file; each part of each engine has its own.
+        into: The whole table, which receives every outcome too, those of the file first.
+    """
+
+    def __init__(self, path: Path, into: Table) -> None:
+        super().__init__()
+        self._path, self._into, self._number = path, into, 0
+        self._done: set[int] = set()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+            number, *outcome = json.loads(line)
+            self._done.add(number)
+            into.add(*outcome)
+
+    def add(self, fault: str, came_to: str, detail: str = "") -> None:
+        """Record one outcome of the experiment that is at work."""
+        with self._path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps([self._number, fault, came_to, detail if came_to.startswith("WRONG") else ""]))
+            stream.write("\n")
+        self._into.add(fault, came_to, detail)
+
+    def missing(self, experiments: Iterable[Experiment]) -> Iterator[Experiment]:
+        """Yield the experiments of which the file holds nothing."""
+        for number, experiment in enumerate(experiments):
+            if number not in self._done:
+                yield self._numbered(number, experiment)
+
+    def _numbered(self, number: int, experiment: Experiment) -> Experiment:
+        done: Done | None = None
+        while True:
+            self._number = number
+            try:
+                command = next(experiment) if done is None else experiment.send(done)
+            except StopIteration:
+                return
+            done = yield command
