@@ -13,7 +13,7 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from quantize.cli.terminal import STDERR, print_line
-from quantize.progress import WHOLE_RUN, Progress
+from quantize.progress import ENDED, WHOLE_RUN, Progress, duration, roughly
 from quantize.quoting import quoted
 
 _SHORT = 2.0
@@ -66,8 +66,8 @@ class _Times(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         left = task.time_remaining
-        text = _duration(task.elapsed or 0.0)
-        return Text(text if left is None else f"{text}, {_duration(left)} left")
+        text = duration(task.elapsed or 0.0)
+        return Text(text if left is None else f"{text}, {duration(left)} left")
 
 
 @dataclass
@@ -83,7 +83,9 @@ class ProgressBars:
         """Draw that ``done`` of ``total`` steps of ``stage`` are finished."""
         with self._lock:
             task, start, last = self._tasks.get(stage, (None, self.clock(), 0))
-            if task is not None and done < last:  # the same kind of work again, and nobody knew when the first ended
+            if (
+                task is not None and done < last and (done, total) != ENDED
+            ):  # the same kind of work again, and nobody knew when the first ended
                 self.bars.remove_task(task)
                 task, start = None, self.clock()
             if task is None:
@@ -104,7 +106,7 @@ class ProgressLines:
 
     write: Callable[[str], None]
     clock: Callable[[], float]
-    _started: dict[str, tuple[float, int]] = field(default_factory=dict)
+    _started: dict[str, tuple[float, int, int | None]] = field(default_factory=dict)
     _told: dict[str, float] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
     _line: float = field(init=False)
@@ -123,14 +125,16 @@ class ProgressLines:
                 self._end = None if total is None else now + total - done
                 return
             self._latest = stage
-            start, last = self._started.get(stage, (now, 0))
-            if done < last:  # the same kind of work again, and nobody knew when the first ended
+            start, last, _ = self._started.get(stage, (now, 0, None))
+            if (
+                done < last and (done, total) != ENDED
+            ):  # the same kind of work again, and nobody knew when the first ended
                 start = now
                 self._told.pop(stage, None)
-            self._started[stage] = (start, done)
+            self._started[stage] = (start, done, total)
             if total is not None and done >= total:
-                del self._started[stage]
-                self._told.pop(stage, None)
+                self._forget(stage)
+                self._latest = next(reversed(self._started), None)
                 if now - start >= _SHORT:
                     self._write(_finished(stage, total, now - start), now)
             elif now - self._told.setdefault(stage, start) >= _BETWEEN_LINES:
@@ -142,32 +146,36 @@ class ProgressLines:
         with self._lock:
             now = self.clock()
             if now - self._line >= _SILENCE:
-                self._write("at work" if self._latest is None else f"{quoted(self._latest)}: at work", now)
+                self._write(self._at_work(now), now)
+
+    def _forget(self, stage: str) -> None:
+        """Take out a stage that has ended, and what began within it and did not say that it ended."""
+        names = list(self._started)
+        for name in names[names.index(stage) :]:
+            del self._started[name]
+            self._told.pop(name, None)
+
+    def _at_work(self, now: float) -> str:
+        """Return what is known of the latest work that is under way."""
+        if self._latest is None:
+            return "at work"
+        start, done, total = self._started.get(self._latest, (now, 0, None))
+        return _under_way(self._latest, done, total, now - start) if done else f"{quoted(self._latest)}: at work"
 
     def _write(self, text: str, now: float) -> None:
         left = None if self._end is None else self._end - now
         self._line = now
-        self.write(text if left is None or left <= 0 else f"{text}; about {_roughly(left)} of the whole run left")
+        self.write(text if left is None or left <= 0 else f"{text}; about {roughly(left)} of the whole run left")
 
 
 def _finished(stage: str, total: int, seconds: float) -> str:
-    return f"{quoted(stage)}: {total} done in {_duration(seconds)}"
+    if total == ENDED[1]:
+        return f"{quoted(stage)}: done in {duration(seconds)}"
+    return f"{quoted(stage)}: {total} done in {duration(seconds)}"
 
 
 def _under_way(stage: str, done: int, total: int | None, seconds: float) -> str:
     if not total:
-        return f"{quoted(stage)}: {done} done after {_duration(seconds)}"
-    left = f", about {_duration(seconds * (total - done) / done)} left" if done else ""
+        return f"{quoted(stage)}: {done} done after {duration(seconds)}"
+    left = f", about {duration(seconds * (total - done) / done)} left" if done else ""
     return f"{quoted(stage)}: {done} of {total} ({100 * done / total:.0f} %){left}"
-
-
-def _roughly(seconds: float) -> str:
-    return _duration(seconds) if seconds >= 60 else f"{round(seconds, -1) or 10:.0f} s"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"

@@ -66,6 +66,7 @@ class Settings(PreprocessingSettings, total=False):
     agreement: float
     confidence: float
     min_speedup: float
+    quick: bool
     timeout: int
     max_trials: int
     placement: Literal["measured", "all-int8"]

@@ -18,6 +18,7 @@ from quantize.config.values import (
     Seed,
     Share,
     Speedup,
+    Switch,
 )
 from quantize.criterion import Criterion, SpeedCriterion
 from quantize.recipe import EngineName
@@ -103,6 +104,11 @@ class TuningBlock(Block):
     accuracy_criterion: CriterionBlock = CriterionBlock.model_validate({})
     speed_criterion: SpeedCriterionBlock = SpeedCriterionBlock()
     exit_policy: ExitPolicyBlock = ExitPolicyBlock()
+    quick: Switch = Field(
+        default=False,
+        description="A first, rough answer in under a minute: at most 224 images, drawn, 3 trials and 60 timed runs; "
+        "not for a baseline.",
+    )
     placement: Literal["measured", "all-int8"] = Field(
         default="measured",
         description="Layers that measure slower in int8 on this machine go back to float (measured), or stay as the "

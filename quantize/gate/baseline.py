@@ -92,8 +92,16 @@ def accepted(document: ReportDocument, *, where: str) -> Baseline:
         where: Its name, for messages.
 
     Raises:
-        RunError: The report lacks what identifies a run.
+        RunError: The run was a quick one, or the report lacks what identifies a run.
     """
+    if document.at("rough") is not None:
+        raise RunError(
+            "a quick run cannot be a baseline: its figures are rough",
+            where=where,
+            found="a run with --quick",
+            expected="a full run",
+            advice="run the same `quantize tune` without --quick, and accept that",
+        )
     measured = {role: _figures(document, role) for role in ("fp32", *ROLES)}
     total = document.figure("", "tuning_time")
     values: dict[str, Any] = {

@@ -16,6 +16,8 @@ from quantize.gate.result import GateResult, Line, OnInconclusive
 from quantize.gate.tolerances import Tolerances
 from quantize.gate.verdict import verdict_line
 
+_ROUGH = "A rough run (--quick): few images and few timed runs, so this decides nothing; check a full run."
+
 
 def check(
     document: ReportDocument,
@@ -47,7 +49,7 @@ def check(
         verdict_line(document, accepted, tolerances, has_baseline=baseline is not None),
         *limit_lines(document, tolerances, baseline),
     ]
-    notes = []
+    notes = [_ROUGH] if document.at("rough") is not None else []
     if baseline is None and tolerances.against_baseline:
         notes.append("No baseline: limits against fp32 alone.")
     if baseline is not None:

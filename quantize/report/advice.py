@@ -14,6 +14,7 @@ Decision = Literal[
     "add images",
     "try your own images",
     "judge yourself",
+    "tune in full",
 ]
 PointState = Literal["not met", "slower", "open", "good"]
 

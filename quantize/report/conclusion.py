@@ -20,6 +20,8 @@ def conclusion(report: RunReport) -> ConclusionSection:
     """Return what a person reads first."""
     points = [point for point in (_accuracy(report), _speed(report), _size(report)) if point is not None]
     decision, text = _recommended(report)
+    if report.rough is not None:
+        decision, text = _first(report, decision, text)
     return ConclusionSection(
         decision=decision,
         recommendation=text,
@@ -145,6 +147,14 @@ def _recommended(report: RunReport) -> tuple[Decision, str]:
     if accuracy == "not asked":
         return "judge yourself", "Judge the accuracy yourself before you ship int8: none was asked for."
     return _worth_it(report)
+
+
+def _first(report: RunReport, decision: Decision, text: str) -> tuple[Decision, str]:
+    """Return what to do after a quick run that comes to a decision: what it rests on decides nothing by itself."""
+    if decision == "ship int8":
+        gains = f"{times(min(_gains(report).values()))} of fp32's speed" if _is_faster(report) else "a smaller file"
+        return "tune in full", f"Tune without --quick next: int8 looks worth it ({gains}), by a rough answer."
+    return decision, f"{text} That is a rough answer: tune without --quick before you rely on it."
 
 
 def _gains(report: RunReport) -> dict[str, float]:

@@ -44,6 +44,7 @@ def facts(report: RunReport, role: str) -> dict[str, str]:
         "top5": evaluation.top5.expected if evaluation.top5 else None,
         "agreement": evaluation.fidelity.agreement if evaluation.fidelity else None,
         "verdict": report.verdict.status,
+        "rough": "quick" if report.rough is not None else None,
         "no_integers": " ".join(report.no_integers) or None if role != "fp32" else None,
         "onnxruntime": origin.versions.get("onnxruntime"),
     }

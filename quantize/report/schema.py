@@ -19,6 +19,7 @@ from quantize.report.graph import GraphSection
 from quantize.report.models import FormatsSection, LayerCheckSection, LayerErrorSection, ModelSection, SourceSection
 from quantize.report.provenance import MachineSection, Provenance, ReplaySection, StageSection
 from quantize.report.renamed_keys import with_new_names
+from quantize.report.rough import RoughSection
 from quantize.report.scores import ScoresSection
 from quantize.report.search import LostSection, PlacementSection, SearchSection
 from quantize.report.section import Section
@@ -101,6 +102,7 @@ class RunReport(Section):
         config: The resolved configuration, as in ``config.yaml``.
         notes: What a reader should know.
         graph: The prepared fp32 model's nodes; None for very large models, and in reports of earlier versions.
+        rough: What a quick run rests on; None: it was a full run.
         conclusion: What to do, and a sentence each on accuracy, speed and size; None in reports of earlier versions.
     """
 
@@ -137,6 +139,7 @@ class RunReport(Section):
     config: dict[str, object]
     notes: tuple[str, ...]
     graph: GraphSection | None = None
+    rough: RoughSection | None = None
     conclusion: ConclusionSection | None = None
 
     @model_validator(mode="before")

@@ -36,7 +36,6 @@ from quantize.run.search import Findings
 from quantize.target import must_not_saturate
 
 _LOG = logging.getLogger("quantize")
-_LAYER_IMAGES = 16
 _CORRECTED = "scores corrected"
 
 
@@ -172,10 +171,10 @@ def _in_float(stay: Mapping[str, FloatReason], pair: Pair) -> tuple[str, ...]:
 
 
 def _layers(context: Context, trial: Trial) -> tuple[LayerErrorSection, ...]:
-    """Return the error of every layer of a trial's model on up to 16 evaluation images."""
+    """Return the error of every layer of a trial's model on a few evaluation images."""
     assert trial.artifact is not None
     images, size = context.images, context.model.contract.fixed_batch or 1
-    whole = Batches.few(images.evaluation, images.preprocessing, size, most=_LAYER_IMAGES)
+    whole = Batches.few(images.evaluation, images.preprocessing, size, most=context.effort.layer_images)
     reference = engine_named(trial.recipe.engine).reference(context.model.proto(), trial.recipe)
     errors = layer_errors(reference, trial.artifact.proto(), whole)
     return tuple(LayerErrorSection.model_validate(error, from_attributes=True) for error in errors)

@@ -30,6 +30,7 @@ from quantize.recipe import Recipe
 from quantize.report.provenance import MachineSection, StageSection
 from quantize.report.schema import RunReport
 from quantize.rewrites import RatioInterval
+from quantize.run.effort import Effort, effort_of
 from quantize.run.evaluator import Evaluator
 from quantize.run.folder import RunFolder
 from quantize.run.request import RunRequest
@@ -54,9 +55,11 @@ class Stages:
 
     Attributes:
         begin: Told the name of every stage that begins.
+        end: Told the name of every stage that has ended well.
     """
 
     begin: Callable[[str], None] = lambda _: None
+    end: Callable[[str], None] = lambda _: None
     _seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -71,6 +74,7 @@ class Stages:
         finally:
             self._seconds[name] = self._seconds.get(name, 0.0) + time.monotonic() - start
             give_back_unused()
+        self.end(name)
 
     def sections(self) -> tuple[StageSection, ...]:
         """Return every stage with its seconds, in the order of their beginning."""
@@ -170,6 +174,11 @@ class Prepared:
     def recorded(self) -> RunReport | None:
         """Return the report whose recipe is built again instead of a search; None: search."""
         return self.request.recorded
+
+    @property
+    def effort(self) -> Effort:
+        """Return how much each stage does."""
+        return effort_of(self.config)
 
     @property
     def target(self) -> CpuClass:

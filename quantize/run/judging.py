@@ -9,7 +9,6 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from quantize.engines.image_budget import SAMPLE
 from quantize.engines.native.search.sequential_test import race_order
 from quantize.evaluation.other_outputs import kept_outputs
 from quantize.measurement.timing.measurement import Measurement
@@ -51,9 +50,9 @@ class Judged:
 def formats_of(built: Built) -> FormatsSection:
     """Return how far both files agree, on the images that candidates are judged on."""
     context, crops = built.context, built.context.images.evaluation
-    if context.is_sampled:
-        # Both run once more here, in exact sessions: half of a sample tells 99.5 % apart from what is enough.
-        crops = crops.subset(race_order(len(crops), context.config.tuning.random_seed)[: SAMPLE // 2].tolist())
+    most = context.effort.compared_images
+    if context.is_sampled or context.config.tuning.quick:
+        crops = crops.subset(race_order(len(crops), context.config.tuning.random_seed)[:most].tolist())
     with context.stages.stage(_STAGE):
         return compare_formats(built.pair, context.batches(crops), threads=available_cpus())
 

@@ -30,7 +30,6 @@ from quantize.run.export import finished
 from quantize.run.score_correction import CORRECTION
 
 _LOG = logging.getLogger("quantize")
-_IMAGES = 4
 _ROLES: dict[str, Role] = {"int8": "int8", "qdq": "qdq"}
 
 Correct = Callable[[Rewritten, int], tuple[Rewritten, tuple[str, ...]]]
@@ -103,7 +102,7 @@ def check_every_layer(context: Context, plain: Rewritten, recipe: Recipe, correc
 def _images(context: Context) -> list[Batch]:
     """Return a few calibration images as the model takes them; a fixed batch is filled with what there is."""
     images, size = context.images, context.model.contract.fixed_batch or 1
-    few = Batches.few(images.calibration, images.preprocessing, size, most=_IMAGES)
+    few = Batches.few(images.calibration, images.preprocessing, size, most=context.effort.proven_images)
     return [replace(batch, images=in_form(context.model.contract, batch.images)) for batch in few]
 
 

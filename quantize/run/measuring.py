@@ -26,6 +26,7 @@ from quantize.recipe import Recipe
 from quantize.report.provenance import MachineSection
 from quantize.rewrites import RatioInterval
 from quantize.run.context import Prepared
+from quantize.run.effort import FULL, Effort
 from quantize.target import CpuClass
 
 ROTATED_IMAGES = 64
@@ -95,6 +96,7 @@ def measure_anatomy(
     *,
     profiled: str,
     recipe: Recipe,
+    effort: Effort = FULL,
     progress: Progress = silent,
 ) -> tuple[tuple[Resources, ...], Profile]:
     """Return memory and load time of every model, and the operators of the baseline and of one candidate.
@@ -106,6 +108,7 @@ def measure_anatomy(
         plan: Gives the baseline, threads and settings.
         profiled: The candidate whose operators are timed.
         recipe: What it was built from: it says which nodes were kept in fp32 on purpose.
+        effort: How often both are measured.
         progress: Receives the progress of both.
 
     Raises:
@@ -114,8 +117,9 @@ def measure_anatomy(
     inputs: dict[str, Sequence[npt.NDArray[np.generic]]] = {
         name: prepared_inputs(crops, preprocessing, model) for name, model in models.items()
     }
-    resources = measure_resources(plan, {name: images[0] for name, images in inputs.items()}, progress=progress)
-    return resources, profile(plan, inputs, profiled, recipe=recipe, progress=progress)
+    first = {name: images[0] for name, images in inputs.items()}
+    resources = measure_resources(plan, first, repeats=effort.loads, progress=progress)
+    return resources, profile(plan, inputs, profiled, runs=effort.profiled_runs, recipe=recipe, progress=progress)
 
 
 def short_pair(

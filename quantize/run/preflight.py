@@ -34,8 +34,10 @@ from quantize.run.evaluator import Evaluator
 from quantize.run.folder import RunFolder, plan_run, refuse_to_write_over
 from quantize.run.measuring import machine_section
 from quantize.run.outlook import Outlook
+from quantize.run.quick import sample
 from quantize.run.request import RunRequest
 from quantize.run.taken import TakenModel, taken_form, taken_model
+from quantize.run.work import work_of
 
 _LOG = logging.getLogger("quantize")
 
@@ -50,7 +52,8 @@ class Inputs:
         folder: Where everything goes.
         source: The model as the user gave it.
         entry: The catalog's entry, where the weights are known.
-        listed: The images.
+        listed: The images that the run takes.
+        found: How many there are.
         preprocessing: How images become the model's input.
         taken: The model that the run works on.
     """
@@ -59,6 +62,7 @@ class Inputs:
     source: ModelArtifact
     entry: CatalogEntry | None
     listed: ImageSet
+    found: int
     preprocessing: Preprocessing
     taken: TakenModel
 
@@ -100,12 +104,13 @@ def read_inputs(request: RunRequest, stages: Stages) -> Inputs:
             taken.model, where, score_output=config.model.score_output
         )  # before what only a suitable model could be asked
         contract = source.contract
-        listed = open_images(
+        found = open_images(
             request.data, request.labels, classes=contract.classes, several=contract.may_have_several_labels
         )
+        listed = sample(found, config, request.calibration_list)
         entry = catalog_entry_for(source.proto())
         preprocessing = preprocessing_for(source, config.preprocessing, entry)
-        return Inputs(folder, source, entry, listed, preprocessing, taken)
+        return Inputs(folder, source, entry, listed, len(found), preprocessing, taken)
 
 
 def prepare_run(
@@ -127,7 +132,7 @@ def prepare_run(
         progress: Receives the progress of everything that takes long.
         crops: Folder of decoded images; None: the run's own.
         expectation: Whether it is estimated what int8 gains on this machine.
-        outlook: Takes how long fp32 is expected to run; None: nobody asks.
+        outlook: Takes what the run has to do, and tells the plan; None: nobody asks.
 
     Raises:
         QuantizeError: The model or an image is unsuitable, or they are not those of the report that is repeated.
@@ -150,8 +155,11 @@ def prepare_run(
             threads = config.evaluation.performance.configs.cores_per_instance
             machine = machine_section(request.model.stem, clean.model, threads, config.quantization.cpus)
         _LOG.info("%s", machine.line)
-        if outlook is not None and machine.expectation is not None:
-            outlook.expect_fp32(sum(share.fp32_ns for share in machine.expectation.kinds))
+        if outlook is not None:
+            count, side = len(inputs.listed), inputs.preprocessing.side
+            work = work_of(request, clean.model, machine, images=count, side=side)
+            if work is not None:
+                outlook.expect(work, resumed=request.resume)
     with stages.stage(_DECODE):
         images = load_images(
             inputs.listed,

@@ -64,6 +64,7 @@ def run_report(settled: Settled, others: Mapping[str, ModelArtifact] = _NO_OTHER
             measurement.plan,
             profiled="int8",
             recipe=chosen.recipe,
+            effort=context.effort,
             progress=context.progress,
         )
     verdict = final_verdict(built, judged, measurement, {"int8": "int8", "qdq": "qdq"})

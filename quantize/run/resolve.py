@@ -15,6 +15,7 @@ from quantize.progress import Progress
 from quantize.report.schema import RunReport
 from quantize.report.storage import read_report
 from quantize.run.folder import demonstration_folder, find_run
+from quantize.run.quick import bounded, pair_seconds
 from quantize.run.request import RunRequest, TuneRequest
 from quantize.target import CpuClass, computes_otherwise
 
@@ -41,7 +42,7 @@ def resolve(request: TuneRequest, progress: Progress) -> RunRequest:
         model = Path(recorded.source.path) if recorded else fetch(DEMONSTRATION_MODEL, progress=progress).path
     demonstration = request.data_path is None and config.data.path is None
     return RunRequest(
-        config=with_target(config),
+        config=bounded(with_target(config)),
         model=model,
         data=data,
         labels=labels,
@@ -57,7 +58,7 @@ def resolve(request: TuneRequest, progress: Progress) -> RunRequest:
         remove_crops=request.remove_crops,
         criterion="none" if recorded is not None and recorded.criterion.metric == "none" else request.criterion,
         workers=request.workers,
-        pair_seconds=request.pair_seconds,
+        pair_seconds=pair_seconds(config, request.pair_seconds),
         command=request.command,
     )
 

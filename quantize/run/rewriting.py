@@ -24,7 +24,6 @@ from quantize.run.measuring import prepared_inputs
 KEPT_REWRITES = "rewrites kept"
 """The journal's step that holds the names of the rewrites to apply, where another run decided them."""
 
-_CHECKED_IMAGES = 64
 _BATCH = 16
 _SECONDS = 4.0
 _RUNS = 60
@@ -64,8 +63,9 @@ def rewrite_candidate(context: Context, model: ModelArtifact) -> Rewritten:
         def met(candidate: ModelProto) -> bool:
             return criterion.met(judging.metric(saved(candidate), criterion))
 
-        judged = criterion.metric != "none"
-        timed = kept is None
+        alone = context.effort.judges_rewrites
+        judged = alone and criterion.metric != "none"
+        timed = alone and kept is None
         # Where the criterion is missed before any rewrite, none can be blamed for missing it.
         blames = judged and timed and criterion.met(judging.metric(model, criterion))
         return rewrite(
@@ -107,7 +107,7 @@ def _measured(context: Context, models: dict[str, ModelArtifact]) -> RatioInterv
 
 def _checked_batches(context: Context, model: ModelArtifact) -> list[npt.NDArray[Any]]:
     crops = context.images.evaluation
-    few = crops.subset(range(min(_CHECKED_IMAGES, len(crops))))
+    few = crops.subset(range(min(context.effort.rewritten_images, len(crops))))
     images = in_form(model.contract, context.images.preprocessing.normalize(np.asarray(few.array[:])))
     size = model.contract.fixed_batch or _BATCH
     whole = len(images) // size * size

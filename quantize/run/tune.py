@@ -14,7 +14,6 @@ from quantize.errors import EngineError
 from quantize.evaluation.evaluate import EvaluationPass, evaluate
 from quantize.files import remove_leftovers, write_text
 from quantize.lock import run_lock
-from quantize.processes.pool import available_cpus
 from quantize.progress import Progress, silent
 from quantize.recipe import EngineName
 from quantize.report.conclusion import conclusion
@@ -31,7 +30,9 @@ from quantize.run.export import stamp_all
 from quantize.run.folder import RunFolder, refuse_to_write_over
 from quantize.run.input_contract import require_foldable
 from quantize.run.outlook import Outlook
+from quantize.run.plan import REPORT
 from quantize.run.preflight import checked_criterion, prepare_run, read_inputs
+from quantize.run.quick import told_rough
 from quantize.run.report import run_report
 from quantize.run.request import TuneRequest, TuneResult
 from quantize.run.resolve import resolve, target_in_words
@@ -67,15 +68,9 @@ def tune(request: TuneRequest, *, progress: Progress = silent, all_images: Evalu
     asked = resolve(request, progress)
     _LOG.info("%s", target_in_words(asked.config))
     outlook = Outlook(progress)
-    stages = Stages(outlook.begin)
+    stages = Stages(outlook.begin, outlook.end)
     inputs = read_inputs(asked, stages)
     config = asked.config
-    outlook.expect(
-        images=len(inputs.listed),
-        cores=available_cpus(),
-        most_search=config.tuning.time_budget,
-        benchmark=config.evaluation.performance.max_seconds,
-    )
     folder = inputs.folder
     check_space(asked, inputs)
     with run_lock(folder.work) as still_held, told_how_to_go_on(folder):
@@ -88,13 +83,16 @@ def tune(request: TuneRequest, *, progress: Progress = silent, all_images: Evalu
         context = _judged(prepared, times)
         report, latencies = _searched(context, times)
         still_held()
+        if config.tuning.quick:
+            report = told_rough(report, inputs.found)
         report = stamp_all(report, folder)
         report = report.model_copy(update={"conclusion": conclusion(report)})
         context.ratios.added_to(latencies).save(folder.latency_table)
         if asked.remove_crops:
             remove_crops(folder.work / "crops")
         still_held()
-        _write(report, folder)
+        with stages.stage(REPORT):
+            _write(report, folder)
     return _result(folder.path, report)
 
 

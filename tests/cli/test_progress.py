@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import Progress as Bars
 
 from quantize.cli.progress import ProgressBars, ProgressLines
-from quantize.progress import WHOLE_RUN
+from quantize.progress import ENDED, WHOLE_RUN
 
 
 class _Clock:
@@ -61,7 +61,7 @@ def test_hours_are_shown_as_hours() -> None:
 
 
 def test_control_characters_in_a_name_are_shown_not_obeyed() -> None:
-    assert _lines((0, "\x1b[2Jx", 0, 1), (3, "\x1b[2Jx", 1, 1)) == ["\\x1b[2Jx: 1 done in 3.0 s"]
+    assert _lines((0, "\x1b[2Jx", 0, 1), (3, "\x1b[2Jx", 1, 1)) == ["\\x1b[2Jx: done in 3.0 s"]
 
 
 @given(st.lists(st.tuples(st.floats(0, 3), st.integers(0, 50)), max_size=60))
@@ -111,8 +111,8 @@ def test_a_bar_without_a_known_end_begins_again_with_its_stage() -> None:
 def test_every_line_says_what_is_left_of_the_whole_run() -> None:
     lines = _lines((0, "decode", 0, 400), (0, WHOLE_RUN, 0, 600), (6.0, "decode", 100, 400), (30.0, "decode", 400, 400))
     assert lines == [
-        "decode: 100 of 400 (25 %), about 18.0 s left; about 9 min 54 s of the whole run left",
-        "decode: 400 done in 36.0 s; about 9 min 24 s of the whole run left",
+        "decode: 100 of 400 (25 %), about 18.0 s left; about 9 min 50 s of the whole run left",
+        "decode: 400 done in 36.0 s; about 9 min 20 s of the whole run left",
     ]
 
 
@@ -130,3 +130,33 @@ def test_silence_is_broken_while_nothing_reports_progress() -> None:
 def test_a_run_that_takes_longer_than_expected_promises_nothing() -> None:
     lines = _lines((0, "tune", 1, None), (0, WHOLE_RUN, 0, 10), (60, "tune", 2, None))
     assert lines == ["tune: 2 done after 1 min 00 s"]
+
+
+def test_a_stage_of_the_run_ends_with_what_it_took_whatever_went_on_within_it() -> None:
+    clock, written = _Clock(), list[str]()
+    progress = ProgressLines(written.append, clock)
+    for seconds, stage, done, total in (
+        (0, "tune", 0, None),
+        (1, "search", 1, None),
+        (3, "tune", *ENDED),
+        (0, "benchmark", 0, None),
+        (0, "benchmark", 9, 25),
+    ):
+        clock.now += seconds
+        progress(stage, done, total)
+    assert written == ["tune: done in 4.0 s"]
+    clock.now += 8
+    progress.break_silence()
+    assert written[1:] == ["benchmark: 9 of 25 (36 %), about 14.2 s left"]
+    progress("benchmark", *ENDED)
+    assert written[2:] == ["benchmark: done in 8.0 s"]
+
+
+def test_silence_is_broken_by_what_is_known_of_the_work_and_not_by_what_is_over() -> None:
+    clock, written = _Clock(), list[str]()
+    progress = ProgressLines(written.append, clock)
+    for step in (("tune", 0, None), ("evaluate", 0, 400), ("evaluate", 400, 400)):
+        progress(*step)
+    clock.now += 9
+    progress.break_silence()
+    assert written == ["tune: at work"]

@@ -1,20 +1,45 @@
-"""What a run says of the time that it will still take."""
+"""What a run says of the time that it will take, and that it will still take."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 
 from quantize.progress import WHOLE_RUN
+from quantize.run.effort import QUICK
 from quantize.run.outlook import Outlook
+from quantize.run.plan import ANATOMY, BENCHMARK, CHECK, DECODE, FILES, FP32, LAYER_ERRORS, REWRITE, planned
+from quantize.run.work import Work
+
+WORK = Work(
+    images=50_000,
+    evaluated=49_900,
+    certification=0,
+    calibrated=100,
+    layers=26,
+    fp32=0.01,
+    int8=0.5,
+    slowness=1.0,
+    cores=2,
+    searches=(("tune", "native"),),
+    iterations=1000,
+    most_search=1800.0,
+    most_benchmark=120.0,
+)
+
+_QUICK = replace(
+    WORK, quick=True, effort=QUICK, images=224, evaluated=192, calibrated=32, iterations=60, most_benchmark=8
+)
 
 
 class _Run:
     """A run on a clock that the test moves, and the last that it told of the whole."""
 
-    def __init__(self, images: int = 50_000) -> None:
+    def __init__(self, work: Work = WORK) -> None:
         self.now, self.whole, self.others = 0.0, (0, 0), list[str]()
         self.outlook = Outlook(self._progress, lambda: self.now)
-        self.outlook.expect(images=images, cores=2, most_search=1800.0, benchmark=120.0)
+        self.outlook.expect(work)
 
     def _progress(self, stage: str, done: int, total: int | None) -> None:
         if stage == WHOLE_RUN:
@@ -23,6 +48,12 @@ class _Run:
         else:
             self.others.append(stage)
 
+    def passes(self, stage: str, seconds: float) -> None:
+        """Let a stage take some time."""
+        self.outlook.begin(stage)
+        self.now += seconds
+        self.outlook.end(stage)
+
     @property
     def left(self) -> int:
         """Return the seconds that are left."""
@@ -30,48 +61,117 @@ class _Run:
 
 
 def test_nothing_is_said_before_anything_is_known() -> None:
-    run = _Run()
-    run.outlook("read", 1, 2)
-    assert (run.whole, run.others) == ((0, 0), ["read"])
+    told: list[str] = []
+    Outlook(lambda stage, *_: told.append(stage))("read", 1, 2)
+    assert told == ["read"]
 
 
-def test_what_is_left_falls_as_the_images_go_by_at_the_time_that_was_expected() -> None:
+def test_the_plan_is_told_at_the_start_stage_by_stage_with_its_sum(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="quantize"):
+        _Run()
+    first, *stages = (record.getMessage() for record in caplog.records)
+    assert first.startswith("the whole run takes about ")
+    assert [line.strip().rpartition(": ")[0] for line in stages] == list(planned(WORK).in_words())
+    assert _Run().left == pytest.approx(planned(WORK).seconds, abs=1)
+
+
+def test_a_run_that_goes_as_planned_has_always_left_what_was_planned() -> None:
     run = _Run()
-    run.outlook.expect_fp32(6.25e6)  # 10 ms on a core with all that a model does besides
-    run.outlook.begin("decode the images")
-    run.outlook.expect_unseen(15_000)
-    first = run.left
-    run.outlook.begin("evaluate fp32")
+    for stage, seconds in planned(WORK).stages:
+        run.outlook.begin(stage)
+        run.now += seconds / 2
+        run.outlook("anything", 1, None)
+        assert run.now + run.left == pytest.approx(planned(WORK).seconds, abs=2)
+        run.now += seconds / 2
+        run.outlook.end(stage)
+    assert run.left == 1  # never told to be over before it is
+
+
+def test_what_is_left_falls_as_the_images_go_by() -> None:
+    run = _Run()
+    run.passes(DECODE, 115)
+    run.outlook.begin(FP32)
     before = run.left
-    run.now = 87.5  # half of 35,000 images of 5 ms each
+    run.now += 124.75  # half of the images, at 5 ms each
     run.outlook("evaluate", 1000, 2000)
-    assert before - run.left == pytest.approx(87.5, abs=2)
-    assert first - before == pytest.approx(125, abs=2)  # decoding was expected to take that
+    assert before - run.left == pytest.approx(124.75, abs=2)
 
 
-def test_a_model_that_is_slower_than_expected_makes_all_that_follows_longer() -> None:
+def test_a_model_that_is_slower_than_planned_makes_all_that_follows_longer() -> None:
     run = _Run()
-    run.outlook.expect_fp32(6.25e6)
-    run.outlook.begin("evaluate fp32")
+    run.passes(DECODE, 115)
+    run.outlook.begin(FP32)
+    run.now += 499.0
+    run.outlook("evaluate", 2000, 2000)
     before = run.left
-    run.now = 500.0
-    run.outlook("evaluate", 1000, 2000)  # twice as slow
+    run.outlook.end(FP32)
     assert run.left > 1.5 * before
 
 
-def test_a_search_is_expected_to_take_its_time_budget_at_most() -> None:
+def test_images_that_were_decoded_before_tell_nothing_of_what_follows() -> None:
     run = _Run()
-    run.outlook.expect_fp32(1e9)
-    run.outlook.begin("tune")
-    searching = run.left
-    run.outlook.begin("rewrite, and write both formats")
-    assert searching - run.left == pytest.approx(1800, abs=2)
+    run.passes(DECODE, 0.1)
+    assert run.left == pytest.approx(planned(WORK).after(0), abs=1)
 
 
-def test_a_part_that_takes_longer_than_expected_is_never_over_by_the_clock() -> None:
-    run = _Run(500)
-    run.outlook.expect_fp32(1e6)
-    run.outlook.begin("benchmark")
-    run.now = 100_000.0
-    run.outlook("benchmark", 1, None)
-    assert run.left > 1000
+def test_a_search_is_planned_to_take_its_time_budget_at_most() -> None:
+    slow = replace(WORK, fp32=1.0)
+    assert dict(planned(slow).stages)["tune"] == 1800
+    assert dict(planned(replace(slow, most_search=60.0)).stages)["tune"] == 60
+
+
+def test_a_benchmark_takes_as_long_as_its_runs_and_never_longer_than_it_may() -> None:
+    few, many = (dict(planned(replace(WORK, iterations=runs)).stages)[BENCHMARK] for runs in (100, 1000))
+    assert few < many < 120
+    assert dict(planned(replace(WORK, fp32=1.0)).stages)[BENCHMARK] == 120
+    run = _Run()
+    run.outlook.begin(BENCHMARK)
+    run.now += 110.0
+    run.outlook("benchmark", 1, 25)
+    assert run.left <= 10 + planned(WORK).after([name for name, _ in planned(WORK).stages].index(BENCHMARK)) + 1
+
+
+def test_a_stage_that_takes_longer_than_planned_is_never_over_by_the_clock() -> None:
+    run = _Run()
+    run.outlook.begin(ANATOMY)
+    run.now = 10_000.0
+    run.outlook("profile", 1, None)
+    assert run.left > 900
+
+
+def test_more_of_anything_is_never_planned_to_take_less() -> None:
+    seconds = planned(WORK).seconds
+    for more in (
+        {"images": 60_000},
+        {"evaluated": 60_000},
+        {"calibrated": 500},
+        {"layers": 60},
+        {"fp32": 0.02},
+        {"slowness": 2.5},
+        {"iterations": 2000},
+        {"searches": (("tune with a", "native"), ("tune with b", "inc"))},
+    ):
+        assert planned(replace(WORK, **more)).seconds > seconds  # type: ignore[arg-type]
+    assert planned(replace(WORK, cores=8)).seconds < seconds
+    assert planned(_QUICK).seconds < 30
+
+
+def test_files_that_are_written_again_do_not_take_the_plan_back_or_to_the_next_engines() -> None:
+    both = replace(WORK, searches=(("tune with a", "native"), ("tune with b", "inc")))
+    run = _Run(both)
+    for stage in (DECODE, FP32, "tune with a", "tune with b", LAYER_ERRORS, REWRITE, CHECK):
+        run.passes(stage, 0.0)
+    before = run.left
+    run.passes(REWRITE, 0.0)  # now that everything is decided
+    assert run.left == before
+    for stage in (FILES, LAYER_ERRORS, REWRITE, CHECK, FILES):
+        run.passes(stage, 0.0)
+        assert run.left < before
+        before = run.left
+
+
+def test_a_model_that_is_slower_on_images_kept_from_trials_is_planned_for_all_of_them() -> None:
+    run = _Run()
+    run.outlook.expect_unseen(15_000)
+    run.outlook.begin(FP32)
+    assert run.left == pytest.approx(planned(replace(WORK, evaluated=34_900, certification=15_000)).after(0), abs=2)

@@ -192,6 +192,8 @@ def search_settings(task: SearchTask) -> SearchSettings:
         max_seconds=min(task.tuning.time_budget, exit_policy.timeout or math.inf),
         threads=task.threads,
     )
+    if task.tuning.quick:
+        settings = settings.for_first_answer()
     return settings if rule is None else settings.model_copy(update={"range_rules": (rule,)})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -91,7 +92,7 @@ def interleave(
         enough: Whether the complete rounds so far suffice.
         clock: Source of time.
         switches: Counts interruptions by the kernel; read outside the timed region.
-        progress: Called with the number of rounds done.
+        progress: Called with the number of rounds done, and how many there will be at most where that is known.
 
     Returns:
         The blocks of all complete rounds, and why the measurement ended. The first round is always completed.
@@ -106,11 +107,18 @@ def interleave(
         if not complete:
             return tuple(loop.blocks), "out of time"
         done += 1
-        progress("benchmark", done, None)
+        progress("benchmark", done, _rounds_at_most(loop))
         if enough(loop.blocks):
             return tuple(loop.blocks), "precise"
         if loop.seconds() >= plan.max_seconds:
             return tuple(loop.blocks), "out of time"
+
+
+def _rounds_at_most(loop: _Loop) -> int | None:
+    """Return the rounds that give as many runs as are asked for; None where it goes on until it is precise."""
+    if loop.plan.until_precise or loop.length is None:
+        return None
+    return math.ceil(loop.plan.iteration / (2 * loop.length))
 
 
 def _one_round(loop: _Loop, number: int, order: tuple[str, ...], contestants: Mapping[str, OpenSession]) -> bool:

@@ -99,7 +99,7 @@ class Candidates:
             return self.add_failed(recipe, artifact, stage, predicted_ns)
         try:
             judgement = self._judged(artifact)
-            is_timed = judgement.met or judgement.complete
+            is_timed = judgement.met or (judgement.complete and not self._settings.first_answer)
             timed = self._timed(artifact, recipe) if is_timed else None
         except NOT_RUN as error:  # not opened or not run: a fact about it, not about the run
             return self.add_failed(recipe, str(error), stage, predicted_ns, during="evaluate")

@@ -85,7 +85,7 @@ class CostMeasurement:
         Args:
             recipe: Of the all-int8 candidate.
             graph: The model.
-            sensitivity: What the quantization of every op alone does.
+            sensitivity: What the quantization of every op alone does; of no images: not measured, times alone decide.
         """
         times = self._profiled(recipe)
         if times is None:
@@ -95,7 +95,7 @@ class CostMeasurement:
         narrow = (
             frozenset(narrow_layers(self._builder.source(recipe).graph, recipe)) & {op.name for op in graph.ops} - fixed
         )
-        if not narrow:
+        if not narrow or not sensitivity.images:
             return costs
         wide = recipe.but(uint8_nodes=tuple(sorted(narrow)))
         wide_times = self._profiled(wide)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from functools import cached_property
 
 from quantize.engines.native.builder.activation_grids import COMMON_GRIDS, COMMON_SCALES
@@ -83,6 +84,13 @@ class RecipeSearch:
             range_rule=settings.range_rules[0],
             range_rules=own_rules,
         )
+
+    def uncompared(self) -> Iterator[Recipe]:
+        """Yield a recipe for each range rule, with the corrections that lessen an error by theory; none is measured."""
+        for rule in self._settings.range_rules:
+            yield self.first.but(
+                range_rule=rule, corrections=tuple(name for name in CORRECTIONS if name in self._settings.corrections)
+            )
 
     def best(self) -> ComparedRecipe:
         """Return the recipe with the range rule and the corrections that are nearest to fp32."""

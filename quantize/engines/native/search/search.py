@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from quantize.engines.native.search.candidates import BudgetSpentError, Candidat
 from quantize.engines.native.search.cost_measurement import CostMeasurement
 from quantize.engines.native.search.latency_table import LatencyTable
 from quantize.engines.native.search.latency_timer import LatencyTimer, MeasureLatency, ProfileCandidate
-from quantize.engines.native.search.op_graph import op_graph
+from quantize.engines.native.search.op_graph import OpGraph, op_graph
 from quantize.engines.native.search.recipe_choice import Comparisons
 from quantize.engines.native.search.recipe_search import RecipeSearch
 from quantize.engines.native.search.result import SearchResult, Stopped, best_of, fastest_met, pareto, preferred
@@ -99,6 +99,7 @@ class Search:
             self._builder, self._timer, self._candidates, settings, self._journal, progress=progress
         )
         self._sensitivity: Sensitivity | None = None
+        self._recipe: Recipe | None = None
         self._result: SearchResult | None = None
 
     @property
@@ -147,36 +148,18 @@ class Search:
         """Search, and yield every evaluated candidate as a trial."""
         stopped: Stopped = "search finished"
         candidates = self._candidates
-        recipe: Recipe | None = None
         try:
             self._journal.remember("calibrate", "statistics", self._calibrated_images, int)
-            best = self._recipes.best()
-            recipe = best.recipe
-            graph = op_graph(self._builder.source(recipe).graph, op_types_of(recipe))
-            self._validation.release()  # sensitivity needs memory of its own
-            self._sensitivity = self._measurement.sensitivity(recipe, graph)
-            recipe = self._recipes.with_tensor_rules(best, self._sensitivity).recipe
-            before = len(candidates.evaluated)
-            costs = self._measurement.costs(recipe, graph, self._sensitivity)
-            yield from (candidate.trial for candidate in candidates.evaluated[before:])
-            if costs is not None:
-                assignments = AssignmentSearch(
-                    costs,
-                    self._storage(recipe),
-                    self._settings,
-                    builder=self._builder,
-                    timer=self._timer,
-                    candidates=candidates,
-                    comparisons=self._comparisons,
-                )
-                yield from assignments.climb(recipe, self._recipes.variants(recipe))
-                yield from assignments.improve()
-            yield from self._in_fp32(recipe, bounded=True)
+            if self._settings.first_answer:
+                yield from self._first_answers()
+            if not (self._settings.first_answer and fastest_met(candidates.evaluated)):
+                yield from self._all_trials()
         except BudgetSpentError as spent:
             stopped = spent.what
-            if recipe is not None:
-                yield from self._in_fp32(recipe, bounded=False)
-        is_nearer = partial(self._comparisons.is_nearer, compare=stopped == "search finished")
+            if self._recipe is not None:
+                yield from self._in_fp32(self._recipe, bounded=False)
+        has_time = stopped == "search finished" and not self._settings.first_answer
+        is_nearer = partial(self._comparisons.is_nearer, compare=has_time)
         chosen = preferred(candidates.evaluated, is_nearer)
         self._result = SearchResult(
             candidates=tuple(candidates.evaluated),
@@ -189,6 +172,54 @@ class Search:
             seconds=dict(self._journal.seconds),
             timed=tuple(candidates.timed),
         )
+
+    def _first_answers(self) -> Iterator[Trial]:
+        """Evaluate everything in int8 and, where that is accurate but slow, what is fastest by a profile alone."""
+        for recipe in self._recipes.uncompared():
+            self._recipe = recipe
+            whole = self._candidates.evaluate(recipe, None, "ladder")
+            yield whole.trial
+            if whole.met:
+                break
+        else:
+            return
+        if fastest_met(self._candidates.evaluated) is None:
+            graph = op_graph(self._builder.source(recipe).graph, op_types_of(recipe))
+            yield from self._assigned(recipe, graph, Sensitivity({}, {}, images=0), [])
+            yield from self._in_fp32(recipe, bounded=True)
+
+    def _all_trials(self) -> Iterator[Trial]:
+        """Choose the recipe, then which ops compute in int8."""
+        best = self._recipes.best()
+        recipe = self._recipe = best.recipe
+        graph = op_graph(self._builder.source(recipe).graph, op_types_of(recipe))
+        self._validation.release()  # sensitivity needs memory of its own
+        self._sensitivity = self._measurement.sensitivity(recipe, graph)
+        recipe = self._recipe = self._recipes.with_tensor_rules(best, self._sensitivity).recipe
+        yield from self._assigned(recipe, graph, self._sensitivity, self._recipes.variants(recipe))
+        yield from self._in_fp32(recipe, bounded=True)
+
+    def _assigned(
+        self, recipe: Recipe, graph: OpGraph, sensitivity: Sensitivity, variants: Sequence[Recipe]
+    ) -> Iterator[Trial]:
+        """Evaluate assignments of the ops to int8 and fp32, from the fastest on."""
+        candidates = self._candidates
+        before = len(candidates.evaluated)
+        costs = self._measurement.costs(recipe, graph, sensitivity)
+        yield from (candidate.trial for candidate in candidates.evaluated[before:])
+        if costs is not None:
+            assignments = AssignmentSearch(
+                costs,
+                self._storage(recipe),
+                self._settings,
+                builder=self._builder,
+                timer=self._timer,
+                candidates=candidates,
+                comparisons=self._comparisons,
+            )
+            yield from assignments.climb(recipe, variants)
+            if self._settings.neighbours:
+                yield from assignments.improve()
 
     def _calibrated_images(self) -> int:
         """Collect the statistics that the first recipe needs, and return of how many images."""

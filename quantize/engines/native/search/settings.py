@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from quantize.criterion import SpeedCriterion
+from quantize.engines.native.builder.weights import BIAS, SCORES
 from quantize.recipe import Recipe
 
 
@@ -27,6 +28,8 @@ class SearchSettings(BaseModel):
         max_trials: Candidates evaluated at most; None for no bound.
         max_seconds: Time for the whole search, what was spent before a resumption included; None for no bound.
         threads: Cores that may be used.
+        first_answer: Whether candidates with everything in int8 are tried first, uncompared; one that is good enough
+            ends the search.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +48,7 @@ class SearchSettings(BaseModel):
     max_trials: int | None = Field(default=None, ge=1)
     max_seconds: float | None = Field(default=None, gt=0.0)
     threads: int = Field(default=2, ge=1)
+    first_answer: bool = False
 
     @property
     def speed(self) -> SpeedCriterion | None:
@@ -52,6 +56,21 @@ class SearchSettings(BaseModel):
         if self.min_speedup is None:
             return None
         return SpeedCriterion(min_speedup=self.min_speedup, confidence=self.confidence)
+
+    def for_first_answer(self) -> SearchSettings:
+        """Return the settings of a search for a first answer: what costs most for what it gains is left out."""
+        return self.model_copy(
+            update={
+                "first_answer": True,
+                "range_rules": ("minmax", self.range_rules[0]),
+                "corrections": (BIAS, SCORES),  # they cost next to nothing, lessen an error and make no other
+                "choose_tensors": 0,
+                "sensitivity_images": 8,
+                "moment_images": 16,
+                "variants": 0,
+                "neighbours": 0,
+            }
+        )
 
     @property
     def may_end_in_fp32(self) -> bool:

@@ -1,0 +1,105 @@
+"""What a run has to do, known before anything long begins: images, layers, engines, and this machine's own time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from quantize.engines.engine import engine_named, engines_for
+from quantize.engines.native.builder.layers import layers
+from quantize.models.artifact import ModelArtifact
+from quantize.processes.pool import available_cpus
+from quantize.recipe import EngineName
+from quantize.report.provenance import MachineSection
+from quantize.run.effort import FULL, Effort, effort_of
+from quantize.run.first_timing import first_timing
+from quantize.run.request import RunRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What a run has to do, and what this machine takes for it.
+
+    Attributes:
+        images: Images that are decoded.
+        evaluated: Images that trials may see.
+        certification: Images that no trial sees.
+        calibrated: Images that calibrate.
+        layers: Layers with weights.
+        fp32: Seconds of fp32 on one image, on one core.
+        int8: What int8 takes of that, a fraction: as it is expected on this CPU.
+        slowness: How many times as long as on the machine of the figures everything else takes.
+        cores: Cores that work.
+        searches: The stage in which each engine searches, and the engine.
+        iterations: Timed runs of each model in the benchmark.
+        most_search: Seconds that an engine's search may take.
+        most_benchmark: Seconds that the benchmark may take.
+        quick: Whether it is a quick run.
+        is_repeated: Whether a recorded recipe is built again, without a search.
+        effort: How much each stage does.
+    """
+
+    images: int
+    evaluated: int
+    certification: int
+    calibrated: int
+    layers: int
+    fp32: float
+    int8: float
+    slowness: float
+    cores: int
+    searches: tuple[tuple[str, EngineName], ...]
+    iterations: int
+    most_search: float
+    most_benchmark: float
+    quick: bool = False
+    is_repeated: bool = False
+    effort: Effort = FULL
+
+
+def work_of(
+    request: RunRequest, model: ModelArtifact, machine: MachineSection, *, images: int, side: int
+) -> Work | None:
+    """Return what a run has to do, after a short timing of the machine; None where its model cannot be timed.
+
+    Args:
+        request: What the run does.
+        model: The prepared fp32 model.
+        machine: What int8 is expected to gain here.
+        images: Images that it takes.
+        side: Their height and width.
+    """
+    timing = first_timing(model, side)
+    if timing is None:
+        return None
+    config = request.config
+    calibration, performance, tuning = config.quantization.calibration, config.evaluation.performance, config.tuning
+    calibrated = min(calibration.sampling_size, images)
+    gain = machine.expectation.gain if machine.expectation is not None else 1.0
+    return Work(
+        images=images,
+        evaluated=images if calibration.in_evaluation else max(1, images - calibrated),
+        certification=0,
+        calibrated=calibrated,
+        layers=sum(1 for _ in layers(model.proto())),
+        fp32=timing.fp32,
+        int8=1 / max(gain, 1.0),
+        slowness=timing.slowness,
+        cores=available_cpus(),
+        searches=_searches(request),
+        iterations=performance.iteration,
+        most_search=tuning.time_budget,
+        most_benchmark=performance.max_seconds,
+        quick=tuning.quick,
+        is_repeated=request.recorded is not None,
+        effort=effort_of(config),
+    )
+
+
+def _searches(request: RunRequest) -> tuple[tuple[str, EngineName], ...]:
+    if request.recorded is not None:
+        return (("tune", request.recorded.chosen.recipe.engine),)
+    setting = request.config.tuning.engine
+    engines = engines_for(setting)
+    if len(engines) == 1 and setting != "all":
+        return (("tune", engines[0]),)
+    return tuple((f"tune with {engine_named(name).in_words}", name) for name in engines)
