@@ -1,6 +1,6 @@
 # Uses .venv, and makes it (with the inc and dev extras) when it is missing or pyproject.toml changed.
 # check-core: `pip install .` alone, in an environment of its own that is removed again.
-.PHONY: check check-core audit test test-portable test-arm64 test-haswell look baseline format environment
+.PHONY: check check-core audit test test-portable test-arm64 test-haswell look picture baseline format environment
 SHELL := /bin/bash
 export PYTHONPATH :=
 BIN := .venv/bin
@@ -63,6 +63,11 @@ LOOK := build/look
 look: environment $(LOOK)/node_modules/axe-core
 	$(BIN)/python -m tests.browser.pages $(LOOK)/pages $(RUNS)
 	node tests/browser/look.mjs --modules $(LOOK) --output $(LOOK)/pictures $(LOOK)/pages/*.html
+
+# The top of the report of RUN, as the README shows it.
+picture: environment $(LOOK)/node_modules/axe-core $(RUN)/report.json
+	$(BIN)/quantize report $(RUN)
+	node tests/browser/look.mjs --modules $(LOOK) --top docs/pictures/report.png $(RUN)/report.html
 
 $(LOOK)/node_modules/axe-core:
 	npm install --prefix $(LOOK) --no-save --no-audit --no-fund --ignore-scripts playwright-core@1.64.1 axe-core@4.14.1

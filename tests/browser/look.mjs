@@ -1,6 +1,7 @@
 // Opens each page in Debian's Chromium: photographs it, and checks what only a browser can.
 //
 //   node tests/browser/look.mjs --modules FOLDER --output FOLDER PAGE...
+//   node tests/browser/look.mjs --modules FOLDER --top FILE PAGE       the top of a page, as documents show it
 //
 // For each page: 400, 800 and 1400 pixels wide, dark, and as printed (PDF, and a picture). Checked: nothing is loaded,
 // nothing scrolls sideways, nothing is logged as an error, axe-core finds nothing in light and dark, columns sort,
@@ -19,6 +20,7 @@ const {values: given, positionals: pages} = parseArgs({
     output: {type: "string", default: "build/look/pictures"},
     browser: {type: "string", default: "/usr/bin/chromium"},
     "no-pictures": {type: "boolean", default: false},
+    top: {type: "string"},
   },
 });
 const modules = createRequire(join(resolve(given.modules), "node_modules", "any.js"));
@@ -81,8 +83,16 @@ const copied = async (page, name) => {
   if (selected.trim() !== wanted.trim()) wrong(name, `copied ${JSON.stringify(selected)}`);
 };
 
-mkdirSync(given.output, {recursive: true});
 const browser = await chromium.launch({executablePath: given.browser, args: quiet});
+if (given.top) {
+  const page = await browser.newPage({viewport: {width: 1000, height: 690}, deviceScaleFactor: 1.4, colorScheme: "light"});
+  await page.goto(pathToFileURL(resolve(pages[0])).href);
+  mkdirSync(resolve(given.top, ".."), {recursive: true});
+  await page.screenshot({path: given.top});
+  await browser.close();
+  process.exit(0);
+}
+mkdirSync(given.output, {recursive: true});
 for (const file of pages) {
   const name = `${basename(resolve(file, ".."))}-${basename(file, ".html")}`;
   const context = await browser.newContext({viewport: {width: 1400, height: 900}, permissions: ["clipboard-read", "clipboard-write"]});
