@@ -65,3 +65,9 @@ def written(
         return SweepRequest(read_sweep(file, {}), **request)  # type: ignore[arg-type]
 
     return make
+
+
+def address_of(client: Client, name: str) -> str:
+    """Return where a worker listens now."""
+    workers = client.scheduler_info()["workers"]
+    return next(str(address) for address, info in workers.items() if str(info["name"]) == name)
