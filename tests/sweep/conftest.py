@@ -37,8 +37,14 @@ def client(cluster: SpecCluster) -> Iterator[Client]:
 
 
 @pytest.fixture
-def marked_client(client: Client, written: Written) -> Iterator[Client]:
-    with marked(client, written().config, ()):
+def measuring() -> tuple[str, ...]:
+    """Return the names of workers that are marked as `benchmark` besides the first."""
+    return ()
+
+
+@pytest.fixture
+def marked_client(client: Client, written: Written, measuring: tuple[str, ...]) -> Iterator[Client]:
+    with marked(client, written({"benchmark": [*measuring]}).config, ()):
         yield client
 
 
