@@ -42,24 +42,31 @@ def main() -> int:
     """Return 1 if a fault came to what it must not come to."""
     given = _arguments()
     sys.path.append(str(Path(__file__).parents[1]))  # the small classifier is that of the tests
-    if not preloaded():
-        print("a C compiler (cc) is needed")
-        return 2
-    _import_everything()
-    folder = given.folder.absolute()
-    for old in (folder / name for name in ("inputs", *given.engines)):
-        shutil.rmtree(old, ignore_errors=True)
-    make_inputs(folder / "inputs")
-    table = Table()
+    folder, table, counts = given.folder.absolute(), Table(), dict[str, int]()
+    if not given.print:
+        if not preloaded():
+            print("a C compiler (cc) is needed")
+            return 2
+        _import_everything()
+        for old in (folder / name for name in ("inputs", *given.engines)):
+            shutil.rmtree(old, ignore_errors=True)
+        make_inputs(folder / "inputs")
     for engine in given.engines:
-        _add(table, folder / engine, given)
+        before = table.total
+        recorded = {
+            part: RecordedTable(folder / "done" / f"{engine}-{part}.jsonl", table)
+            for part in (PARTS if given.print else given.parts)
+        }
+        if not given.print:
+            _add(recorded, folder / engine, given)
+        counts[engine] = table.total - before
         if given.page is not None:
-            given.page.write_text(page(table, given.engines, given.random, given.kills), encoding="utf-8")
-    print(page(table, given.engines, given.random, given.kills))
+            given.page.write_text(page(table, counts, given.random, given.kills), encoding="utf-8")
+    print(page(table, counts, given.random, given.kills))
     return 1 if table.wrong else 0
 
 
-def _add(table: Table, folder: Path, given: argparse.Namespace) -> None:
+def _add(tables: Mapping[str, RecordedTable], folder: Path, given: argparse.Namespace) -> None:
     """Add what comes of every part on one engine, whose runs lie in a folder of its name."""
     work, unbroken, calls = _unbroken(folder.parent, folder.name)
     expected = outcome(folder / "unbroken" / "run")
@@ -67,11 +74,10 @@ def _add(table: Table, folder: Path, given: argparse.Namespace) -> None:
     sites = sites_of(folder / "unbroken" / "calls.txt", folder / "unbroken")
     print(f"{folder.name}: {unbroken.seconds:.1f} s, {calls:,} calls at {len(sites)} places", flush=True)
     numbers = itertools.count(1)
-    for part in given.parts:
-        recorded = RecordedTable(folder.parent / "done" / f"{folder.name}-{part}.jsonl", table)
-        frame = Frame(recorded, work, expected, lambda: folder / f"broken-{next(numbers)}")
+    for part, table in tables.items():
+        frame = Frame(table, work, expected, lambda: folder / f"broken-{next(numbers)}")
         drawn = random.Random(f"{_SEED} {folder.name} {part}")
-        drive(recorded.missing(_experiments(part, frame, drawn, calls, sites, given)), given.at_once)
+        drive(table.missing(_experiments(part, frame, drawn, calls, sites, given)), given.at_once)
         print(f"{folder.name}, {part}: done", flush=True)
 
 
@@ -152,6 +158,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--at_once", type=int, default=2)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--page", type=Path)
+    parser.add_argument("--print", action="store_true", help="print what is recorded, and break nothing")
     return parser.parse_args()
 
 

@@ -19,6 +19,10 @@ from quantize.files import make_folder, write_text
 _LOCK, _HOLDER = "run.lock", "run.holder.json"
 
 
+class HeldError(RunError):
+    """Another run is at work in the folder."""
+
+
 @contextmanager
 def run_lock(folder: Path, *, patience: float = 1.0) -> Iterator[Callable[[], None]]:
     """Hold a run's folder for this process until the block ends; the lock goes with the process, however it ends.
@@ -31,7 +35,8 @@ def run_lock(folder: Path, *, patience: float = 1.0) -> Iterator[Callable[[], No
         What raises ``RunError`` if the folder has gone away or been replaced since.
 
     Raises:
-        RunError: Another run holds it, and the error tells which; or the folder went away while the block was at work.
+        HeldError: Another run holds it, and the error tells which.
+        RunError: The folder went away while the block was at work.
         StorageError: Nothing can be written there.
     """
     lock = FileLock(folder / _LOCK)
@@ -77,7 +82,7 @@ def refuse_held(folder: Path) -> None:
     """Refuse a folder that another run holds at this moment; nothing is written.
 
     Raises:
-        RunError: It is held; the error tells by which process.
+        HeldError: It is held; the error tells by which process.
     """
     if not (folder / _LOCK).is_file():
         return
@@ -108,13 +113,13 @@ def _gone(folder: Path) -> RunError:
     )
 
 
-def _held(folder: Path) -> RunError:
+def _held(folder: Path) -> HeldError:
     try:
         holder = json.loads((folder / _HOLDER).read_text(encoding="utf-8"))
         held_by = f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
     except (OSError, ValueError, KeyError, TypeError):  # it has only just begun, or is just ending
         held_by = "another process"
-    return RunError(
+    return HeldError(
         "another run is at work in this folder",
         where=str(folder.parent),
         found=held_by,

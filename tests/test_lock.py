@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 
 from quantize.errors import RunError, StorageError
-from quantize.lock import refuse_held, run_lock
+from quantize.lock import HeldError, refuse_held, run_lock
 
 HOLD = """
 import sys, time
@@ -33,7 +33,7 @@ def test_a_second_run_in_the_same_folder_learns_who_holds_it_until_that_process_
     with subprocess.Popen([sys.executable, "-c", HOLD, str(work)], stdout=subprocess.PIPE) as holder:
         assert holder.stdout.readline() == b"held\n"
         for second in (refuse_held, take):
-            with pytest.raises(RunError, match="another run is at work") as refused:
+            with pytest.raises(HeldError, match="another run is at work") as refused:
                 second(work)
             message = str(refused.value)
             assert f"process {holder.pid} on {socket.gethostname()}, since {date.today().year}" in message
@@ -46,7 +46,7 @@ def test_a_second_run_in_the_same_folder_learns_who_holds_it_until_that_process_
 def test_a_holder_that_cannot_be_read_is_another_process(tmp_path):
     with run_lock(tmp_path / "work"):
         (tmp_path / "work" / "run.holder.json").write_text("{")
-        with pytest.raises(RunError, match="another process"):
+        with pytest.raises(HeldError, match="another process"):
             refuse_held(tmp_path / "work")
 
 

@@ -32,6 +32,11 @@ class Table:
     rows: dict[str, Counter[str]] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
 
+    @property
+    def total(self) -> int:
+        """Return how many faults were done."""
+        return sum(sum(outcomes.values()) for outcomes in self.rows.values())
+
     def add(self, fault: str, came_to: str, detail: str = "") -> None:
         """Count one outcome; one that begins with ``WRONG`` is told at once."""
         self.rows.setdefault(fault, Counter())[came_to] += 1

@@ -20,6 +20,11 @@ def folder_experiments(frame: Frame) -> Iterator[Experiment]:
         here = frame.place()
         act = once(here / "run" / moment, _removing(here / "run"))
         yield frame.broken("output folder removed meanwhile", here, meanwhile=act, between=_without_run)
+    for name, what in (("tmp", "TMPDIR"), ("cache", "cache")):
+        for moment in (MOMENTS[0], MOMENTS[2], MOMENTS[4]):
+            here = frame.place()
+            act = once(here / "run" / moment, _removing(here / name))
+            yield frame.broken(f"{what} removed meanwhile", here, meanwhile=act)
     for moment in MOMENTS[:5]:
         for overwrite in (False, True):
             yield _two_at_once(frame, moment, overwrite=overwrite)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from faults.experiments import Table
 
@@ -10,26 +10,39 @@ _HEAD = """# What breaks a run off, and what comes of it
 
 A run is a folder, and nothing outside it changes but the caches. Whatever happens, it ends with the right result, or
 with a clear error and the right exit code, and every finished step is kept: `quantize tune --resume RUN` goes on to the
-result of an unbroken run. Each row is a fault, done to runs of a small classifier with {engines}; a place is a function
-of the system (called by native code too) and a file that it is called on, refused at its first and its last call of a
-run. What came of it is compared with the unbroken run: recipe, both graphs, accuracy, and the journal, which must begin
-with what was finished before. Made by
+result of an unbroken run.
+
+Each row is a fault, done to runs of a small classifier: {engines}.
+A place is a function of the system (called by native code too) and a file that it is called on, refused at its first
+and its last call of a run. What came of it is compared with the unbroken run: recipe, both graphs, accuracy, and the journal, which must begin
+with what was finished before. A process that is not yet loaded is ended by the signal itself (143 for SIGTERM in a
+shell); from then on the exit code is 130. Made by
 
     python benchmarks/break_runs.py --engines {named} --random {random} --kills {kills} --page docs/faults.md
+
+which records what came of each fault, so that it can be broken off itself, and exits with 1 if any came to something
+else.
 
 | fault | runs | outcomes |
 |---|---:|---|
 """
 
 
-def page(table: Table, engines: Sequence[str], random: int, kills: int) -> str:
-    """Return the page."""
-    in_words = " and ".join(f"`--engine {name}`" for name in engines)
-    head = _HEAD.format(engines=in_words, named=" ".join(engines), random=random, kills=kills)
+def page(table: Table, counts: Mapping[str, int], random: int, kills: int) -> str:
+    """Return the page.
+
+    Args:
+        table: What came of every fault.
+        counts: How many there were, by engine.
+        random: Refused calls drawn at random, as asked for.
+        kills: Kills, as asked for.
+    """
+    in_words = " and ".join(f"`--engine {name}` ({count:,})" for name, count in counts.items())
+    head = _HEAD.format(engines=in_words, named=" ".join(counts), random=random, kills=kills)
     rows = []
     for fault, outcomes in table.rows.items():
         words = "; ".join(f"{count} {came_to}" for came_to, count in outcomes.most_common())
         rows.append(f"| {fault} | {sum(outcomes.values())} | {words} |\n")
-    total, wrong = sum(sum(outcomes.values()) for outcomes in table.rows.values()), len(table.wrong)
+    wrong = len(table.wrong)
     judged = f"{wrong} came to something else than they should" if wrong else "all came to what they should"
-    return f"{head}{''.join(rows)}\n{total:,} faults; {judged}.\n"
+    return f"{head}{''.join(rows)}\n{table.total:,} faults; {judged}.\n"

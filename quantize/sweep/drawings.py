@@ -63,14 +63,16 @@ def workers_table(report: SweepReport) -> Table | None:
     rows = tuple(
         (
             worker.name,
-            worker.cpu_class,
+            f"{worker.cpu_class} (claimed)" if worker.claimed else worker.cpu_class,
             f"{worker.cores}",
             "latency" if worker.benchmark else "evaluates",
             "does not find " + ", ".join(worker.missing) if worker.missing else NOTHING,
         )
         for worker in report.workers
     )
-    return Table("Workers", ("worker", "CPU class", "cores", "task", "problem"), rows, prose=True)
+    claimed = any(worker.claimed for worker in report.workers)
+    notes = ("claimed: by QUANTIZE_CPU_CLASS; the CPU may be another.",) if claimed else ()
+    return Table("Workers", ("worker", "CPU class", "cores", "task", "problem"), rows, notes, prose=True)
 
 
 def tables(report: SweepReport) -> tuple[Table, ...]:

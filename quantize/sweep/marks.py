@@ -7,6 +7,7 @@ others evaluate, for runs on CPUs whose float kernels give the same bits.
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -15,7 +16,7 @@ from typing import Any
 
 from distributed import Client, Future, Status, Worker, WorkerPlugin
 
-from quantize.measurement.machine.cpu_class import instruction_sets, this_cpu_class
+from quantize.measurement.machine.cpu_class import CPU_CLASS, instruction_sets, this_cpu_class
 from quantize.processes.pool import available_cpus
 from quantize.provenance import versions
 from quantize.target import CpuClass
@@ -39,6 +40,7 @@ class WorkerFacts:
         name: What Dask calls it.
         address: Where it listens.
         cpu_class: The class of its CPU.
+        claimed: Whether the environment variable QUANTIZE_CPU_CLASS names that class, whatever the CPU is.
         cores: Cores that it may run on.
         benchmark: Whether latency is measured there.
         evaluates: The resource of the evaluations that it may take a part in.
@@ -49,6 +51,7 @@ class WorkerFacts:
     name: str
     address: str
     cpu_class: CpuClass
+    claimed: bool
     cores: int
     benchmark: bool
     evaluates: str
@@ -95,6 +98,7 @@ class Marks(WorkerPlugin):  # type: ignore[misc]
             name=str(worker.name),
             address=worker.address,
             cpu_class=this_cpu_class(),
+            claimed=bool(os.environ.get(CPU_CLASS)),
             cores=available_cpus(),
             benchmark=started or named,
             evaluates=evaluation_resource(),

@@ -114,6 +114,7 @@ class SweepWorker(Section):
         cores: Cores that it may run on.
         benchmark: Whether latency is measured there.
         missing: What it did not find of what the sweep reads: it got no work then.
+        claimed: Whether the environment variable QUANTIZE_CPU_CLASS names that class, whatever the CPU is.
     """
 
     name: str
@@ -121,6 +122,7 @@ class SweepWorker(Section):
     cores: int
     benchmark: bool
     missing: tuple[str, ...]
+    claimed: bool = False
 
 
 class SweepReport(Section):

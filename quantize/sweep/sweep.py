@@ -219,6 +219,7 @@ def _report(request: SweepRequest, entries: Sequence[Entry], state: _State, outp
             SweepWorker(
                 name=worker.name,
                 cpu_class=worker.cpu_class,
+                claimed=worker.claimed,
                 cores=worker.cores,
                 benchmark=worker.benchmark,
                 missing=worker.missing,

@@ -17,9 +17,10 @@ from distributed import Client, get_worker
 from quantize import errors
 from quantize.commands.benchmark import benchmark
 from quantize.commands.benchmark_subjects import BenchmarkRequest
-from quantize.errors import ExitCode, QuantizeError, RunError
+from quantize.errors import ExitCode, QuantizeError
 from quantize.files import write_text
 from quantize.journal import recorded_request
+from quantize.lock import HeldError
 from quantize.processes.calls import call_in_child
 from quantize.processes.child import ChildError
 from quantize.run.folder import JOURNAL
@@ -178,8 +179,8 @@ def _once_free(run: Callable[[], ExitCode]) -> ExitCode:
     while True:
         try:
             return run()
-        except RunError as error:
-            if "another run is at work" not in error.problem or time.monotonic() > give_up:
+        except HeldError as error:
+            if time.monotonic() > give_up:
                 raise
             _LOG.info("%s", error)
             time.sleep(1)

@@ -37,8 +37,14 @@ def client(cluster: SpecCluster) -> Iterator[Client]:
 
 
 @pytest.fixture
-def marked_client(client: Client, written: Written) -> Iterator[Client]:
-    with marked(client, written().config, ()):
+def measuring() -> tuple[str, ...]:
+    """Return the names of workers that are marked as `benchmark` besides the first."""
+    return ()
+
+
+@pytest.fixture
+def marked_client(client: Client, written: Written, measuring: tuple[str, ...]) -> Iterator[Client]:
+    with marked(client, written({"benchmark": [*measuring]}).config, ()):
         yield client
 
 
@@ -65,3 +71,9 @@ def written(
         return SweepRequest(read_sweep(file, {}), **request)  # type: ignore[arg-type]
 
     return make
+
+
+def address_of(client: Client, name: str) -> str:
+    """Return where a worker listens now."""
+    workers = client.scheduler_info()["workers"]
+    return next(str(address) for address, info in workers.items() if str(info["name"]) == name)

@@ -42,7 +42,9 @@ def _report() -> SweepReport:
         exit_code=int(worst(runs)),
         runs=runs,
         classes=("avx2", "vnni"),
-        workers=(SweepWorker(name="far", cpu_class="vnni", cores=2, benchmark=False, missing=("/data/val",)),),
+        workers=(
+            SweepWorker(name="far", cpu_class="vnni", cores=2, benchmark=False, missing=("/data/val",), claimed=True),
+        ),
         created="2026-01-01T00:00:00+00:00",
         command=("quantize", "sweep"),
         tool=Tool(version="0.1.0", git_commit=None, git_dirty=None),
@@ -68,6 +70,12 @@ def test_what_failed_is_told_and_nothing_of_it_is_obeyed() -> None:
     assert "&lt;b&gt;8 bytes" in page
     assert "<b>8" not in page + sweep_markdown(report)
     assert "<i>" not in page + sweep_markdown(report)
+
+
+def test_a_class_that_only_the_environment_names_is_told_as_such() -> None:
+    assert "avx2 (claimed)" not in sweep_markdown(_report())
+    assert "vnni (claimed)" in sweep_markdown(_report())
+    assert "the CPU may be another" in sweep_markdown(_report())
 
 
 def test_the_report_survives_its_json() -> None:

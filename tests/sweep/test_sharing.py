@@ -53,7 +53,10 @@ def shared(
     return make
 
 
-@pytest.mark.parametrize("images", [16, 48])
+@pytest.mark.parametrize(
+    ("images", "measuring"), [(16, ()), (48, ()), (16, ("2",))], ids=["16", "48", "16, one worker"]
+)
+@pytest.mark.usefixtures("measuring")
 def test_a_pass_in_parts_elsewhere_is_one_pass_here_byte_for_byte(
     images: int, shared: Callable[[int], SharedEvaluation], batches: Batches, colour_model: Path, tmp_path: Path
 ) -> None:

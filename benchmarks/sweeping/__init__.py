@@ -1,0 +1,1 @@
+"""Sweeps of real models that lose workers, and what they come to."""
