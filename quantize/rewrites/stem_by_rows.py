@@ -3,11 +3,14 @@
 onnxruntime runs SpaceToDepth, and then a Transpose to the channels-last layout of its integer Conv. Here whole rows are
 moved apart (copies of a row's bytes), and the transposition to channels last, which is needed anyway, brings each
 pixel's channels together; neighbouring pixels of a row are then one cell by their place in memory, for no work at all.
-onnxruntime transposes 8 or 16 rows of bytes at a time with vector instructions, but 6 one by one: so where the width
-allows, that transposition is taken in two steps, over 8 columns and then over the planes that they make.
+onnxruntime transposes 8 rows of bytes at a time with vector instructions, but 6 one by one: so where the size allows,
+that transposition is taken in two steps, over groups of pixels and then over the planes that they make. Its threads
+share the rows of what is transposed, so that each writes a part of every cell's bytes. Parts that lie in one line of
+the cache go to and fro between cores, for ten times the time: so the groups are as large as may be, and a cell's
+neighbours with it a few hundred bytes.
 
 Pixels that come channels last already (the input contract uint8-nhwc) take the same steps, without being turned to
-channels first before: 8 pixels of a row make 8 times as many planes as there are channels.
+channels first before: a group's pixels make as many times more planes as there are channels.
 
 The channels come out in another order than those of SpaceToDepth, so the Conv's weight is permuted: the integer sums
 are the same.
@@ -28,7 +31,11 @@ from quantize.graph.view import Graph
 from quantize.rewrites.convs import ConvWeights
 from quantize.rewrites.protocol import Declaration, Rewrite, not_shown_slower
 
-VECTOR = 8  # rows of bytes that onnxruntime's Transpose takes at once
+VECTOR = 8
+"""Rows of bytes that onnxruntime's Transpose takes at once."""
+
+_GROUPS = (64, 32, 16)
+"""Pixels of a plane that are moved as one, where their number allows it; else as many as ``VECTOR``."""
 
 
 def _apply(graph: Graph) -> Sequence[str]:
@@ -51,7 +58,7 @@ def _rewrite(graph: Graph, node: NodeProto, shape: Shape | None) -> bool:
     block = attribute(node, "blocksize")
     value, moves = node.input[0], _moves(channels, height, width, block)
     turned = graph.producer(source.integers)
-    if turned is not None and _from_last(turned) and width % VECTOR == 0:
+    if turned is not None and _from_last(turned) and _group(height // block * width) is not None:
         value = add_dequantize(graph, turned.input[0], source.by)
         moves = _moves_from_last(channels, height, width, block)
     for number, (op_type, argument) in enumerate(moves):
@@ -69,27 +76,36 @@ def _rewrite(graph: Graph, node: NodeProto, shape: Shape | None) -> bool:
     return True
 
 
+def _group(pixels: int) -> int | None:
+    """Return how many pixels of a plane are moved as one, or None where these cannot be cut into such groups."""
+    whole = next((group for group in _GROUPS if pixels % (group * VECTOR) == 0), VECTOR)
+    return whole if pixels % whole == 0 else None
+
+
 def _moves(channels: int, height: int, width: int, block: int) -> list[tuple[str, list[int]]]:
     """Return the Reshape targets and Transpose permutations from (N, C, H, W) to (N, block*block*C, H/b, W/b)."""
     rows, columns, planes = height // block, width // block, channels * block
+    pixels, group = rows * width, _group(rows * width)
     moves = [("Reshape", [0, channels, rows, block, width]), ("Transpose", [0, 1, 3, 2, 4])]
-    if width % VECTOR == 0 and planes % VECTOR:
-        moves += [("Reshape", [0, planes * rows * width // VECTOR, VECTOR]), ("Transpose", [0, 2, 1])]
-        moves += [("Reshape", [0, VECTOR * planes, rows * width // VECTOR]), ("Transpose", [0, 2, 1])]
+    if group is not None and planes % VECTOR:
+        moves += [("Reshape", [0, planes * pixels // group, group]), ("Transpose", [0, 2, 1])]
+        moves += [("Reshape", [0, group * planes, pixels // group]), ("Transpose", [0, 2, 1])]
     else:
         moves += [("Reshape", [0, planes, rows, width]), ("Transpose", [0, 2, 3, 1])]
     return [*moves, ("Reshape", [0, rows, columns, block * planes]), ("Transpose", [0, 3, 1, 2])]
 
 
 def _moves_from_last(channels: int, height: int, width: int, block: int) -> list[tuple[str, list[int]]]:
-    """Return the same from (N, H, W, C), with the width a multiple of 8."""
-    rows, groups = height // block, width // VECTOR
+    """Return the same from (N, H, W, C), where the pixels can be cut into groups."""
+    rows = height // block
+    pixels, group = rows * width, _group(rows * width)
+    assert group is not None
     return [
         ("Reshape", [0, rows, block, width * channels]),
         ("Transpose", [0, 2, 1, 3]),
-        ("Reshape", [0, block * rows * groups, VECTOR * channels]),
+        ("Reshape", [0, block * pixels // group, group * channels]),
         ("Transpose", [0, 2, 1]),
-        ("Reshape", [0, VECTOR * channels * block, rows * groups]),
+        ("Reshape", [0, group * channels * block, pixels // group]),
         ("Transpose", [0, 2, 1]),
         ("Reshape", [0, rows, width // block, block * channels * block]),
         ("Transpose", [0, 3, 1, 2]),

@@ -16,7 +16,7 @@ def stems(draw: st.DrawFn, *, strides: tuple[int, ...] = (2, 2, 2, 4)) -> tuple[
     """Draw a first Conv of any kernel, padding and size, followed by something."""
     build = QLinearGraph(seed=draw(st.integers(0, 2**16)))
     kernel, stride = draw(st.integers(1, 7)), draw(st.sampled_from(strides))
-    sides = st.one_of(st.integers(8, 25), st.sampled_from([8, 16, 24]))  # rows of 8 are moved another way
+    sides = st.one_of(st.integers(8, 25), st.sampled_from([8, 16, 24, 32]))  # groups of 8 to 64
     height, width = draw(sides), draw(sides)
     x = build.quantized_input((draw(st.integers(1, 2)), draw(st.integers(1, 4)), height, width))
     options: dict[str, Any] = {"per_channel": draw(st.booleans()), "bias": draw(st.booleans())}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given, settings
-from onnx import ModelProto
+from onnx import ModelProto, numpy_helper
 
 from quantize.rewrites import Rewrite
 from quantize.rewrites.channel_padding import CHANNEL_PADDING
@@ -55,6 +55,20 @@ def test_space_to_depth_that_something_else_reads_is_left_alone_by_rows() -> Non
     folded = build.moved("SpaceToDepth", x, (1, 12, 4, 4), blocksize=2)
     conv = build.conv(folded, 12, kernel=1)
     assert_untouched(STEM_BY_ROWS, build.model(build.binary("Add", folded, conv)))
+
+
+@pytest.mark.usefixtures("eight_bit_space_to_depth")
+@pytest.mark.parametrize(("side", "group"), [(32, 64), (16, 16), (12, 8)])
+def test_as_many_pixels_as_may_be_are_moved_as_one(side: int, group: int) -> None:
+    build = QLinearGraph()
+    source = build.model(build.conv(build.quantized_input((1, 3, side, side)), 16, stride=2))
+    _, folded = apply(SPACE_TO_DEPTH, source)
+    _, after = apply(STEM_BY_ROWS, folded)
+    targets = [numpy_helper.to_array(value).tolist() for value in after.graph.initializer]
+    pixels = side // 2 * side
+    assert [0, 6 * pixels // group, group] in targets
+    assert [0, 6 * group, pixels // group] in targets
+    assert_declared(STEM_BY_ROWS, source, after, build.images())
 
 
 def test_a_symbolic_batch_is_no_obstacle() -> None:
