@@ -1,6 +1,6 @@
 # Uses .venv, and makes it (with the inc and dev extras) when it is missing or pyproject.toml changed.
 # check-core: `pip install .` alone, in an environment of its own that is removed again.
-.PHONY: check check-core audit test test-portable test-arm64 test-haswell look picture baseline format environment
+.PHONY: check check-core audit test test-portable test-arm64 test-haswell test-onnxruntime look picture docs baseline format environment
 SHELL := /bin/bash
 export PYTHONPATH :=
 BIN := .venv/bin
@@ -56,6 +56,12 @@ test-haswell: environment
 	$(BIN)/python -m tests.emulated.agree build/emulated/haswell --python $(HASWELL)/bin/python
 	$(HASWELL)/bin/python -m pytest -p no:cacheprovider -m "not real" $(NUMERIC) $(PYTEST_ARGS)
 
+# What rests on onnxruntime, against one version of it in an environment of its own: docs/versions.md says what was tried.
+ONNXRUNTIME := 1.21.0
+
+test-onnxruntime:
+	bash scripts/try_onnxruntime.sh $(ONNXRUNTIME) $(NUMERIC) tests/engines/ort tests/models tests/public tests/run/test_ort_run.py tests/run/test_given_forms.py $(PYTEST_ARGS)
+
 # The report's pages in Debian's Chromium (apt-get install chromium): pictures in build/look/pictures, and what only a
 # browser can check: sorting, filtering, copying, contrast by axe-core. Needs node and npm; RUNS names runs to look at too.
 LOOK := build/look
@@ -64,13 +70,20 @@ look: environment $(LOOK)/node_modules/axe-core
 	$(BIN)/python -m tests.browser.pages $(LOOK)/pages $(RUNS)
 	node tests/browser/look.mjs --modules $(LOOK) --output $(LOOK)/pictures $(LOOK)/pages/*.html
 
-# The top of the report of RUN, as the README shows it.
+# The README's pictures: the top of the report of RUN, and what a terminal shows of it.
 picture: environment $(LOOK)/node_modules/axe-core $(RUN)/report.json
 	$(BIN)/quantize report $(RUN)
 	node tests/browser/look.mjs --modules $(LOOK) --top docs/pictures/report.png $(RUN)/report.html
+	$(BIN)/python scripts/terminal_picture.py docs/pictures/terminal.svg --columns 84 --lines 38 \
+	  --folder $(dir $(RUN)) -- quantize report $(notdir $(RUN))
 
 $(LOOK)/node_modules/axe-core:
 	npm install --prefix $(LOOK) --no-save --no-audit --no-fund --ignore-scripts playwright-core@1.64.1 axe-core@4.14.1
+
+# The documentation as a site in build/site; links that lead nowhere are errors.
+docs:
+	@bash scripts/environment.sh docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 # Accept a run on this machine as the baseline of its class of CPUs; RUN names one that is there.
 baseline: environment

@@ -1,4 +1,4 @@
-"""A model that classifies three colours, and thirty labelled pictures for it."""
+"""A model that classifies three colours, and labelled pictures for it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 
-def write_colours(place: Path, model_name: str = "model.onnx") -> None:
+def write_colours(place: Path, model_name: str = "model.onnx", *, pictures: int = 30, opset: int = 13) -> None:
     """Write the model, ``images/`` and ``labels.txt`` into a folder."""
     graph = helper.make_graph(
         [
@@ -26,11 +26,11 @@ def write_colours(place: Path, model_name: str = "model.onnx") -> None:
             numpy_helper.from_array(np.full(3, 2, np.float32), "b"),
         ],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=7)
     (place / model_name).write_bytes(model.SerializeToString())
     (place / "images").mkdir()
     lines = []
-    for number in range(30):
+    for number in range(pictures):
         pixels = np.random.default_rng(number).integers(0, 60, (9, 9, 3), dtype=np.uint8)
         pixels[..., number % 3] += 150
         Image.fromarray(pixels).save(place / "images" / f"{number:02d}.png")

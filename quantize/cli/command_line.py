@@ -178,6 +178,8 @@ class Words:
         flag = _spelled(written) if written.startswith("--") else written
         if flag.startswith("--no_") and "--" + flag[5:] in self.switches and not equals:
             return [f"--{flag[5:]}=false"]
+        if word in self.bare:  # Typer's own, such as --install-completion
+            return [word]
         if flag in self.bare:
             return [flag] if not equals or _truth(flag, value) else []
         if flag in self.switches:

@@ -18,14 +18,14 @@ def report(
     output: Annotated[
         Place | None, Option("The comparison of several runs. (default: comparison.html beside the last)", "FILE")
     ] = None,
-    pictures: Annotated[bool, Option("Show flipped images; they may be private. (default: true)")] = True,
+    no_pictures: Annotated[bool, Option("Leave flipped images out: they may be private.")] = False,
 ) -> ExitCode:
     """Regenerate report.md and report.html of a run; of several runs, compare them in a page of its own."""
     from quantize.commands.report import draw_reports
     from quantize.report.text import drawn as table_text
     from quantize.report.text import summary
 
-    drawn = draw_reports(runs, output, pictures=pictures)
+    drawn = draw_reports(runs, output, pictures=not no_pictures)
     if drawn.comparison is None:
         print_result(summary(drawn.reports[0]))
     else:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 
 import pytest
+
+from quantize.cli.command_line import Words
 
 
 @pytest.mark.parametrize(
@@ -30,3 +33,8 @@ def test_commands_flags_and_their_values_complete(shell: str, line: str, offered
     done = subprocess.run(command, env=os.environ | asked, capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert (done.stdout.split() == offered) if shell == "bash" else all(word in done.stdout for word in offered)
+
+
+@pytest.mark.parametrize("flag", ["--install-completion", "--show-completion"])
+def test_the_flags_that_give_a_shell_its_script_are_taken(flag: str, commands: Mapping[str, Words]) -> None:
+    assert commands["quantize"].normalized([flag]) == [flag]

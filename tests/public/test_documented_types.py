@@ -12,10 +12,14 @@ _ROOT = Path(__file__).parents[2]
 
 def test_the_examples_for_python_have_the_types_that_the_functions_take(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
-    examples = re.findall(r"```python\n(.*?)```", (_ROOT / "docs" / "python.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert len(examples) == 2
-    for number, example in enumerate(examples):
-        (tmp_path / f"example_{number}.py").write_text(example, encoding="utf-8")
+    found = set()
+    for page in sorted((_ROOT / "docs").rglob("*.md")):
+        examples = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+        for number, example in enumerate(examples):
+            if re.search(r"^(?:import|from) quantize\b", example, re.MULTILINE):
+                (tmp_path / f"{page.stem}_{number}.py").write_text(example, encoding="utf-8")
+                found.add(page.stem)
+    assert {"python", "tutorial"} <= found
     command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(tmp_path)]
     checked = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout
