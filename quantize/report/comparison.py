@@ -234,8 +234,8 @@ def _answers(first: str, before: RunReport, second: str, after: RunReport) -> st
     listed = old.count == len(old.shown) and new.count == len(new.shown)
     both = len({flip.id for flip in old.shown} & {flip.id for flip in new.shown})
     return (
-        f"Of {old.images:,} images, int8 differs from fp32 on {old.count:,} in {first} and on {new.count:,} in {second}; "
-        f"on {both:,} in both{'' if listed else ', as far as the reports list them'}."
+        f"Of {old.images:,} images, int8 differs from fp32 on {old.count:,} in {first} and on {new.count:,} in "
+        f"{second}; on {both:,} in both{'' if listed else ', as far as the reports list them'}."
     )
 
 
