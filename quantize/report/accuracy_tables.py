@@ -34,19 +34,17 @@ def accuracy_table(report: RunReport) -> Table:
         if model.certification is not None:
             rows.append((f"{NAMES[model.role]}, unseen", model.certification))
     data = report.data
-    notes = [
-        f"{data.evaluation:,} evaluation images, {data.calibration:,} calibration images "
-        + ("(which are among them)." if data.calibration_in_evaluation else "(not among them)."),
-    ]
+    which = "of them" if data.calibration_in_evaluation else "others"
+    notes = [f"{data.evaluation:,} evaluation images; the models were calibrated on {data.calibration:,} {which}."]
     if report.criterion.metric == "none":
-        notes.append("Scores of this graph mean nothing here (--criterion none): agreement may be chance.")
+        notes.append("This graph's scores mean nothing here (--criterion none), so agreement may be chance.")
     elif not data.labelled:
         same = words(report.task).same
         notes.append(f"The images have no labels: agreement with {same} decides.")
     if data.certification:
-        notes.append(f"unseen: the {data.certification:,} images that no trial saw; the verdict rests on them.")
+        notes.append(f"Unseen: the {data.certification:,} images that no trial used; the verdict rests on them.")
     else:
-        notes.append("Selected and measured on the same images.")
+        notes.append("The models were chosen and judged on the same images.")
     if report.scores is not None:
         notes += report.scores.sentences
     if report.input_contract is not None:
@@ -61,7 +59,7 @@ def accuracy_table(report: RunReport) -> Table:
     if not published:
         return table
     sources = "; ".join(dict.fromkeys(figures.source for figures in report.source.published))
-    note = f"published: {sources}; on the 50,000 images of ILSVRC2012 validation, not on the images of this run."
+    note = f"Published: {sources}, on the 50,000 images of ILSVRC2012 validation, not on those of this run."
     return replace(table, rows=table.rows + published, notes=(*table.notes, note))
 
 
@@ -70,7 +68,7 @@ def accuracy_rows(sections: Iterable[tuple[str, AccuracySection]], notes: Iterab
     sections = list(sections)
     task = words(sections[0][1].evaluation.task)
     compared = any(section.evaluation.fidelity is not None for _, section in sections)
-    nearness = f" Agreement: {task.agreement}. KL: mean KL(fp32 || model)." if compared else ""
+    nearness = f" Agreement: {task.agreement}. KL: mean KL divergence from fp32's probabilities." if compared else ""
     first = ("model", task.accuracy, *(("top-5",) if task.has_top5 else ()))
     return Table(
         "Accuracy",
@@ -101,8 +99,8 @@ def drop_rows(sections: Iterable[tuple[str, AccuracySection]]) -> Table | None:
         ("model", "points", "95 %", "relative", "95 %", "lost/won", "p"),
         rows,
         (
-            "Intervals: Tango's and Nam and Blackwelder's score intervals, ties counted as wrong. lost/won: images "
-            "that only fp32, or only int8, gets right. p: exact McNemar test.",
+            "Intervals: score intervals by Tango (points), and by Nam and Blackwelder (relative); ties count as wrong. "
+            "Lost: images that only fp32 gets right; won: images that only int8 gets right. p: exact McNemar test.",
         ),
     )
 
@@ -126,8 +124,8 @@ def _precision_drops(pairs: Sequence[tuple[str, PrecisionComparison]]) -> Table:
         ("model", "mAP", "points", "95 %", "relative", "95 %"),
         rows,
         (
-            f"mAP is the mean over {pairs[0][1].labels:,} labels. Intervals: a bootstrap over images, both models on "
-            "the same ones.",
+            f"mAP is the mean over {pairs[0][1].labels:,} labels. Intervals: a bootstrap over the images, the same for "
+            "both models.",
         ),
     )
 
@@ -169,7 +167,7 @@ def confusion_table(report: RunReport) -> Table | None:
     if not report.data.labelled:
         return Table("Classes that int8 takes for others", ("fp32 says", "int8 says", "images"), rows, prose=True)
     columns = ("true class", "taken for", "by fp32", "by int8", "change")
-    notes = ("Images; the pairs that changed most come first.",)
+    notes = ("Number of images; the pairs that changed most come first.",)
     return Table("Confusion between classes", columns, rows, notes, prose=True)
 
 
@@ -180,14 +178,14 @@ def _change(images: int) -> str:
 def _classes_note(flips: FlipsSection) -> tuple[str, ...]:
     if not flips.tested_classes:
         return ()
-    tested = f"of {flips.tested_classes:,} classes tested (exact McNemar test, 5 % after Benjamini and Hochberg)"
+    tested = f"of {flips.tested_classes:,} tested (exact McNemar test, 5 % false discoveries by Benjamini and Hochberg)"
     if not flips.dropped_classes:
-        return (f"No class loses significantly, {tested}.",)
+        return (f"No class loses accuracy significantly, {tested}.",)
     worst = ", ".join(
-        f"{drop.name or drop.label} ({drop.lost} lost, {drop.gained} won of {drop.images})"
+        f"{drop.name or drop.label} ({drop.lost} lost, {drop.gained} gained, of {drop.images})"
         for drop in flips.dropped_classes[:10]
     )
-    return (f"{len(flips.dropped_classes):,} classes lose significantly, {tested}: {worst}.",)
+    return (f"{len(flips.dropped_classes):,} classes lose accuracy significantly, {tested}: {worst}.",)
 
 
 def _accuracy_row(name: str, evaluation: EvaluationSummary, *, compared: bool) -> tuple[str, ...]:

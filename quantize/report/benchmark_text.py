@@ -98,7 +98,7 @@ def _resources(report: BenchmarkReport) -> Table:
         "Size, load time and memory",
         ("model", "file", "load", "first run", "memory added", "peak process memory"),
         tuple(row(resources) for resources in report.resources),
-        ("Each model in processes of its own; medians of three.",),
+        ("Each model was opened in a process of its own; medians of three.",),
     )
 
 

@@ -132,7 +132,7 @@ def latency_chart(measurement: Measurement) -> str:
         axes.xaxis.set_major_formatter("{x:g}")
         axes.set_ylim(0, 101)
         axes.set_xlabel("time of a run [ms, logarithmic]" if wide else "time of a run [ms]")
-        axes.set_ylabel("runs that took no longer [%]")
+        axes.set_ylabel("share of runs that took no longer [%]")
         chart.figure.legend(loc="outside lower center", ncols=3, labelcolor=INK)
     return chart.svg
 
@@ -152,7 +152,7 @@ def layers_chart(layers: Sequence[LayerErrorSection]) -> str | None:
         axes.set_yticks(range(len(shown)), [label(name) for name, _ in shown])
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
-        axes.set_xlabel("signal to quantization noise [dB]; less is worse")
+        axes.set_xlabel("signal-to-quantization-noise ratio [dB]; lower is worse")
         axes.set_ylabel("layer")
     return chart.svg
 

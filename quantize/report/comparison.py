@@ -122,7 +122,7 @@ def _figures(report: RunReport) -> Iterator[tuple[str, str]]:
     yield "recommendation", told.recommendation
     yield "model", PurePath(report.source.path).name
     yield "engine", f"{report.engine}, recipe {report.chosen.recipe_id}"
-    yield "made", f"{report.provenance.created[:16].replace('T', ' ')} UTC"
+    yield "created", f"{report.provenance.created[:16].replace('T', ' ')} UTC"
     yield (
         "images",
         f"{report.models[0].deciding.evaluation.n:,}, preprocessing {preprocessing_name(report.preprocessing)}",
@@ -234,8 +234,8 @@ def _answers(first: str, before: RunReport, second: str, after: RunReport) -> st
     listed = old.count == len(old.shown) and new.count == len(new.shown)
     both = len({flip.id for flip in old.shown} & {flip.id for flip in new.shown})
     return (
-        f"Of {old.images:,} images, int8 answers {old.count:,} in {first} and {new.count:,} in {second} other than "
-        f"fp32; {both:,} in both{'' if listed else ', as far as the reports list them'}."
+        f"Of {old.images:,} images, int8 differs from fp32 on {old.count:,} in {first} and on {new.count:,} in "
+        f"{second}; on {both:,} in both{'' if listed else ', as far as the reports list them'}."
     )
 
 
@@ -248,7 +248,7 @@ def _answer(flip: Any) -> str:
 def _notes(reports: Sequence[RunReport]) -> Iterator[str]:
     images = {report.provenance.data_fingerprint for report in reports}
     if len(images) > 1:
-        yield "The runs were judged on different images: their accuracies are not those of the same images."
+        yield "The runs were judged on different images, so their accuracies cannot be compared."
     places = sorted({report.measurement.environment.cpu_model for report in reports if report.measurement is not None})
     if len(places) > 1:
         yield f"Measured on different processors ({', '.join(places)}): compare speed-ups with care."

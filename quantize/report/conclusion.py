@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from quantize.measurement.timing.measurement import latency, measured_noise_floor, speedups
+from quantize.measurement.timing.speedup import Speedup
 from quantize.report.advice import ConclusionSection, Decision, PointSection, PointState
 from quantize.report.criterion import SpeedVerdict, Status
 from quantize.report.lost_time import lost_time_sentence
@@ -13,6 +16,8 @@ from quantize.report.wording import megabytes, milliseconds, percent, times
 
 _ALIKE = 0.1
 """What a speed may lack before it looks slower, and the noise from which on that decides nothing; fractions."""
+_VAGUE = 0.25
+"""Width of a speed-up's interval, as a fraction of it, from which on the report says no more than its ends."""
 _RANKS: dict[PointState, int] = {"not met": 0, "slower": 1, "open": 2, "good": 3}
 
 
@@ -48,8 +53,8 @@ def _accuracy(report: RunReport) -> PointSection:
     judged = {
         "met": f": met ({_allowed(report)})",
         "not met": f": NOT met ({_allowed(report)})",
-        "inconclusive": f": {worst.deciding.evaluation.n:,} images do not settle it ({_allowed(report)})",
-        "not asked": "; none was asked for",
+        "inconclusive": f": {worst.deciding.evaluation.n:,} images are too few to tell ({_allowed(report)})",
+        "not asked": "; no criterion was set",
     }[status]
     if status == "not met" and _formats_disagree(report):
         judged = "; the two files do NOT agree with each other"
@@ -89,11 +94,29 @@ def _speed(report: RunReport) -> PointSection | None:
     best, worst = max(gains, key=lambda role: gains[role]), min(gains, key=lambda role: gains[role])
     int8, fp32 = (milliseconds(latency(measurement, role).quiet_ns) for role in (worst, "fp32"))
     gained = times(gains[worst]) + (f" to {times(gains[best])}" if times(gains[best]) != times(gains[worst]) else "")
-    text = f"{gained} of fp32's speed: {int8} a run, fp32 {fp32}"
+    text = f"{gained} of fp32's speed ({int8} per run, fp32 {fp32}{_spread(report, worst)})"
     if verdict is None or _hidden_by_noise(report):
         told = f"; not settled, the noise is {percent(_noise(report), 0)}" if _hidden_by_noise(report) else ""
         return PointSection(subject="speed", state="good" if _is_faster(report) else "open", text=f"{text}{told}.")
     return PointSection(subject="speed", state=_speed_state(verdict), text=f"{text}{_speed_judged(verdict)}.")
+
+
+def _spread(report: RunReport, role: str) -> str:
+    """Return the interval of a speed-up that is too wide for its middle to be taken at its word."""
+    gain = next((gain for gain in _measured(report) if gain.candidate == role), None)
+    if gain is None or gain.low is None or gain.high is None or not _is_vague(gain):
+        return ""
+    return f"; a busy machine, so anything from {times(gain.low)} to {times(gain.high)}"
+
+
+def _is_vague(gain: Speedup) -> bool:
+    return gain.relative_width is not None and gain.relative_width > _VAGUE
+
+
+def _measured(report: RunReport) -> Sequence[Speedup]:
+    """Return the speed-ups of both files over fp32; none where nothing was measured."""
+    gains = speedups(report.measurement) if report.measurement is not None else ()
+    return [gain for gain in gains if gain.candidate in ("int8", "qdq")]
 
 
 def _speed_state(verdict: SpeedVerdict) -> PointState:
@@ -137,7 +160,7 @@ def _recommended(report: RunReport) -> tuple[Decision, str]:
         noise = percent(_noise(report), 0)
         return "measure again", f"Measure again on a quiet machine: int8 looks slower, but the noise here is {noise}."
     if accuracy == "inconclusive":
-        return "add images", f"Do not ship yet: give more images, {_n(report):,} do not settle the accuracy."
+        return "add images", f"Do not ship yet: add images; {_n(report):,} are too few to settle the accuracy."
     if not _is_smaller(report) and not _is_faster(report):
         return "keep fp32", "Keep fp32 here: int8 is neither faster nor smaller."
     if report.data.demonstration:
@@ -145,7 +168,7 @@ def _recommended(report: RunReport) -> tuple[Decision, str]:
     if speed is not None and speed.status == "inconclusive":
         return "measure again", "Do not ship yet: measure again on a quiet machine; the speed is not settled."
     if accuracy == "not asked":
-        return "judge yourself", "Judge the accuracy yourself before you ship int8: none was asked for."
+        return "judge yourself", "Judge the accuracy yourself before you ship int8: no criterion was set."
     return _worth_it(report)
 
 
@@ -159,8 +182,7 @@ def _first(report: RunReport, decision: Decision, text: str) -> tuple[Decision, 
 
 def _gains(report: RunReport) -> dict[str, float]:
     """Return each file's speed-up over fp32, by role; empty where nothing was measured."""
-    gains = speedups(report.measurement) if report.measurement is not None else ()
-    return {gain.candidate: gain.ratio for gain in gains if gain.candidate in ("int8", "qdq")}
+    return {gain.candidate: gain.ratio for gain in _measured(report)}
 
 
 def _noise(report: RunReport) -> float:
@@ -217,8 +239,16 @@ def _worth_it(report: RunReport) -> tuple[Decision, str]:
         return "ship int8", f"Ship {only} only: the other file is not as fast as asked on this CPU."
     if not _is_faster(report) and report.chosen.int8_layers == 0:
         return "ship int8", f"Ship {file} for its size; it computes in fp32, since int8 is not faster on this CPU."
-    gains = [f"{times(min(_gains(report).values()))} of fp32's speed"] if _is_faster(report) else []
+    gains = [_claimed(report)] if _is_faster(report) else []
     share = percent(report.models[0].bytes / report.baseline.bytes, 0)
     owner = "its" if gains else "fp32's"
     gains += [f"{share} of {owner} size"] if _is_smaller(report) else []
     return "ship int8", f"Ship int8 ({file}): {' at '.join(gains)}." if gains else f"Ship int8 ({file})."
+
+
+def _claimed(report: RunReport) -> str:
+    """Return what can be said of the slower file's speed: where the interval is wide, no more than its lower end."""
+    slowest = min(_measured(report), key=lambda gain: gain.ratio)
+    if slowest.low is not None and _is_vague(slowest):
+        return f"at least {times(slowest.low)} of fp32's speed"
+    return f"{times(slowest.ratio)} of fp32's speed"

@@ -18,6 +18,9 @@ class SkippedImage(Section):
     reason: str
 
 
+_LISTED_SKIPPED = 100
+
+
 class DataSection(Section):
     """The images and how they were divided.
 
@@ -46,6 +49,17 @@ class DataSection(Section):
     skipped: tuple[SkippedImage, ...]
     demonstration: bool
     notes: tuple[str, ...]
+
+    @property
+    def listed_skipped(self) -> tuple[SkippedImage, ...]:
+        """Return the images left out that a page or a Markdown file lists: the first 100."""
+        return self.skipped[:_LISTED_SKIPPED]
+
+    @property
+    def more_skipped(self) -> str | None:
+        """Return a sentence on the others, or None if all are listed."""
+        more = len(self.skipped) - _LISTED_SKIPPED
+        return f"{more:,} more are listed in report.json." if more > 0 else None
 
 
 class PreprocessingSection(Section):

@@ -35,6 +35,7 @@ from quantize.report.reproduce import REPLAY, run_command
 from quantize.report.schema import RunReport
 from quantize.report.tables import report_tables
 from quantize.report.task_words import words
+from quantize.report.typesetting import typeset
 from quantize.report.wording import NOTHING, one_line, times
 
 
@@ -74,10 +75,13 @@ def _templates() -> Environment:
         finalize=lambda value: value if isinstance(value, Markup) else one_line(str(value)),
     )
     environment.filters["svg"] = svg
+    environment.filters["typeset"] = typeset
+    environment.filters["command"] = lambda text: one_line(text, _LONGEST_COMMAND)
     environment.filters["whole"] = escape  # escaped, but not cut
     return environment
 
 
+_LONGEST_COMMAND = 20_000
 _JPEG = re.compile(r"/9j/[A-Za-z0-9+/]+={0,2}")  # base 64 of what every JPEG begins with
 
 
@@ -118,13 +122,18 @@ def html(report: RunReport) -> str:
         charts=charts(report),
         alike=words(report.task).alike,
         pictured=[flip for flip in (flips.shown if flips is not None else ()) if thumbnail(flip) is not None],
+        flip_answers=flips is not None and any(flip.candidate_top3 for flip in flips.shown),
         listed=[flip for flip in (flips.shown if flips is not None else ()) if thumbnail(flip) is None],
         thumbnail=thumbnail,
         environment=environment_facts(report),
-        provenance=provenance_facts(report),
+        provenance={name: fact for name, fact in provenance_facts(report).items() if name not in _IN_ENVIRONMENT},
         command=run_command(report),
         replay_command=REPLAY,
     )
+
+
+_IN_ENVIRONMENT = ("versions", "instruction sets")
+"""Facts of provenance that the page shows as the environment's."""
 
 
 def _state(verdict: VerdictSection, told: ConclusionSection) -> str:
@@ -144,13 +153,13 @@ def charts(report: RunReport) -> list[Chart]:
         )
     ]
     if report.measurement is not None:
-        note = "A curve further left is faster; a long tail to the right is other work on the machine."
+        note = "Further left is faster. A long tail to the right comes from other work on the machine."
         drawings.append(("Latency of single runs", latency_chart(report.measurement), note))
     if report.profile is not None:
-        note = "Measured with onnxruntime's profiler; int8 operators count for the fp32 operator that they compute."
+        note = "Measured with onnxruntime's profiler. An int8 operator counts as the fp32 operator that it replaces."
         drawings.append(("Time by operator type", operator_types_chart(report.profile), note))
         drawings.append(("Slowest nodes", operator_nodes_chart(report.profile), note))
-    note = "Each layer's result against the same layer in fp32."
+    note = "Each layer's output against the same layer in fp32."
     if report.layer_check is not None:
         note = f"{note} {check_words(report.layer_check)}"
     drawings.append(("Error by layer", layers_chart(report.layers), note))

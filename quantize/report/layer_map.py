@@ -9,14 +9,20 @@ from quantize.measurement.operators.operator_times import ModelProfile, Operator
 from quantize.report.schema import RunReport
 
 COMPUTES = {
-    "int8": "on integers",
+    "int8": "in int8",
     "float": "in fp32",
-    "stored": "in fp32, on weights stored in int8",
-    "converts": "converts between grids or to fp32 and back",
-    "joined": "as part of a neighbour",
+    "stored": "in fp32, weights stored in int8",
+    "converts": "only converts",
+    "joined": "within a neighbour",
 }
 """What a node of the int8 file computes in, and the words for it."""
-SHORT = {"int8": "int8", "float": "fp32", "stored": "fp32, stored int8", "converts": "converts", "joined": "joined"}
+SHORT = {
+    "int8": "int8",
+    "float": "fp32",
+    "stored": "fp32, stored int8",
+    "converts": "converts",
+    "joined": "in neighbour",
+}
 """The same for narrow columns."""
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 from quantize.quoting import visible
-from quantize.report.layer_map import COMPUTES, LayerRow
+from quantize.report.layer_map import COMPUTES, SHORT, LayerRow
 from quantize.report.wording import milliseconds
 
 _WIDTH, _HEIGHT = 172, 40
@@ -106,7 +106,7 @@ def _drawn(box: _Box, longest: float) -> str:
     name = visible(" ".join(row.name.split())) or row.op_type
     short = name if len(name) <= _LETTERS else f"…{name[-_LETTERS + 1 :]}"
     error = "" if row.sqnr_decibel is None else f"{row.sqnr_decibel:.0f} dB"
-    words = f"{row.op_type} · {row.computes} · {milliseconds(row.int8_ns, 3)}"
+    words = f"{row.op_type} · {SHORT[row.computes]} · {milliseconds(row.int8_ns, 3)}"
     told = f"{name}: {row.op_type}, computed {COMPUTES[row.computes]}; fp32 {milliseconds(row.fp32_ns, 3)}, "
     told += f"int8 {milliseconds(row.int8_ns, 3)}" + (f"; error {error}" if error else "")
     cost = (row.int8_ns or 0.0) / longest * _BAR if longest else 0.0

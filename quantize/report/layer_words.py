@@ -23,15 +23,15 @@ def check_words(check: LayerCheckSection) -> str:
         return "No layer of the files computes in int8."
     images = "one calibration image" if check.images == 1 else f"{check.images} calibration images"
     return (
-        f"Each layer alone, fed what fp32 gives it on {images}, has at most {check.worst.ratio:.2f} times the error "
-        f"that its grids predict (layer {check.worst.layer}, {_FORMATS[check.worst.file]}); with more than "
-        f"{check.allowed:g} times, it would compute in float."
+        f"Fed with fp32's values of {images}, no layer has more than {check.worst.ratio:.2f} times the error that its "
+        f"int8 grids predict (layer {check.worst.layer}, {_FORMATS[check.worst.file]}). Above {check.allowed:g} times, "
+        "a layer computes in float."
     )
 
 
 def wrong_layer(finding: LayerFindingSection) -> str:
     """Return what a layer did, in a sentence without its end."""
     return (
-        f"Layer {finding.layer} ({finding.op_type}) has an error of {finding.error:.3g} in int8, where its grids "
+        f"Layer {finding.layer} ({finding.op_type}) has an error of {finding.error:.3g} in int8; its grids "
         f"predict {finding.predicted:.3g} ({finding.ratio:,.0f} times that)"
     )

@@ -32,8 +32,8 @@ def lost_time_sentence(profile: Profile | None) -> str | None:
     share = sum(each.excess_ns for each in named) / total
     lost = "; ".join(_lost(each) for each in named)
     slower = profile.candidate.run_ns > profile.baseline.run_ns
-    why = "Most of the lost time" if slower else "What keeps int8 from being faster still"
-    return f"{why}: {lost} ({percent(share, 0)} of what int8 loses against its expected time). {_advice(named)}"
+    why = "What costs most" if slower else "What slows int8 most"
+    return f"{why}: {lost} ({percent(share, 0)} of the time that int8 loses). {_advice(named)}"
 
 
 def lost_time_table(profile: Profile | None) -> Table | None:
@@ -52,7 +52,7 @@ def lost_time_table(profile: Profile | None) -> Table | None:
         )
         for each in slow[:_ROWS]
     )
-    notes = ["Lost: int8's time beyond what this CPU's peak rates, or fp32 itself, let expect."]
+    notes = ["Lost: int8 time above what is expected from this CPU's peak rates, or from fp32's time."]
     if len(slow) > _ROWS:
         rest = slow[_ROWS:]
         notes.append(f"{len(rest):,} more lose {milliseconds(sum(each.excess_ns for each in rest), 3)} together.")
@@ -75,5 +75,5 @@ def _lost(each: Bottleneck) -> str:
 def _advice(named: Sequence[Bottleneck]) -> str:
     told = list(dict.fromkeys(each.advice for each in named if not each.advice.startswith(_DONE)))
     if not told:
-        return "Nothing can be done about it on this CPU."
+        return "Nothing can be done about that on this CPU."
     return f"What to do: {'; '.join(told)}."

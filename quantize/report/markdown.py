@@ -68,7 +68,8 @@ def _skipped(report: RunReport) -> list[str]:
     if not skipped:
         return []
     lines = [f"## {len(skipped):,} images could not be read and were left out", ""]
-    return [*lines, *(f"- {escaped(image.id)}: {escaped(image.reason)}" for image in skipped), ""]
+    lines += [*(f"- {escaped(image.id)}: {escaped(image.reason)}" for image in report.data.listed_skipped), ""]
+    return [*lines, report.data.more_skipped, ""] if report.data.more_skipped else lines
 
 
 def _notes(report: RunReport) -> list[str]:

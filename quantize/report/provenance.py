@@ -78,9 +78,9 @@ class ReplaySection(Section):
 def replay_sentences(replay: ReplaySection) -> tuple[str, ...]:
     """Return what a repetition came to, in sentences."""
     first = {
-        "same": f"Both models are the same, bit for bit, as those of {replay.of}.",
+        "same": f"Both models are identical, bit for bit, to those of {replay.of}.",
         "different": f"The models are NOT the same as those of {replay.of}, on the same versions and instruction sets.",
-        "not comparable": f"The models are not those of {replay.of}; machine or versions are others: not comparable.",
+        "not comparable": f"The models differ from those of {replay.of}, and so do machine or versions: no comparison.",
     }[replay.outcome]
     return (first, *(f"{difference}." for difference in replay.differences))
 
@@ -104,5 +104,5 @@ class MachineSection(Section):
     def line(self) -> str:
         """Return what int8 is expected to gain, in one line."""
         if self.expectation is None:
-            return "What int8 can gain is not known: no shape of a product is."
+            return "What int8 can gain is unknown: no layer has a known shape."
         return expectation_line(self.expectation, self.machine, self.target)

@@ -56,7 +56,9 @@ class ScoresSection(Section):
         """Return what a reader should know of them."""
         told = []
         if not self.given:
-            told.append(f"Judged: {self.tensor}, from which the file's last step chooses; the files end as the given.")
+            told.append(
+                f"Judged: {self.tensor}, the scores from which the model's last step chooses; the files keep it."
+            )
         names = dict.fromkeys(other.name for other in self.others)
         for name in names:
             kept = ", ".join(f"{other.role} {other.text}" for other in self.others if other.name == name)

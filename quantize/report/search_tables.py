@@ -55,8 +55,8 @@ def engines_table(report: RunReport) -> Table | None:
         tuple(rows),
         (
             f"Search: {searches}.",
-            "* the models of this run: met goes before inconclusive, inconclusive before not met. Among equals the "
-            "faster ones, or the nearer to fp32 (KL) where neither are measurably faster; where both miss the "
+            "* The models of this run: met comes before inconclusive, inconclusive before not met. Among equals, the "
+            "faster ones, or those nearer to fp32 (KL) where neither are measurably faster; where both miss the "
             f"criterion, the more accurate ones. {others} Drop: points of {accuracy} against fp32. All were timed in "
             "one paired measurement.",
             _memory(report),
@@ -68,7 +68,7 @@ def _memory(report: RunReport) -> str:
     engines = [engine_named(section.engine) for section in report.engines]
     owners = " and ".join(f"{engine.title}'s" for engine in engines if engine.has_own_process)
     others = " and ".join(engine.in_words for engine in engines if not engine.has_own_process)
-    text = "Memory: the largest resident set of the process that searched"
+    text = "Memory: peak resident memory of the process that searched"
     if owners:
         several = sum(engine.has_own_process for engine in engines) > 1
         text += f". {owners} {'are ones of their own' if several else 'is one of its own'}, beside the one that keeps"
@@ -116,15 +116,15 @@ def trials_table(report: RunReport) -> Table:
         "Trials",
         ("trial", "recipe", metric, "agreement", "ops in int8", "time", "criterion"),
         rows,
-        ("* the one that the files were built from.",),
+        ("* The trial that the files were built from.",),
     )
 
 
 def _outcome(trial: TrialSection, lost: Collection[int]) -> str:
     text = "met" if trial.met else (f"failed: {trial.failure.stage}" if trial.failure else "not met")
     if trial.index in lost:
-        text += ", its files not"
-    return text if trial.repeats is None else f"{text} (the graph of trial {trial.repeats + 1}, not run again)"
+        text += ", but not its files"
+    return text if trial.repeats is None else f"{text} (same graph as trial {trial.repeats + 1}, not run again)"
 
 
 def prediction_table(report: RunReport) -> Table | None:
@@ -138,9 +138,9 @@ def prediction_table(report: RunReport) -> Table | None:
         tuple(_candidate(candidate, chosen=report.chosen.trial) for candidate in search.candidates),
         (
             _errors(search),
-            f"Images seen: of {search.images:,}; fewer where the verdict was certain before. Without a trial: timed, "
-            "and neither faster nor as fast (within 2 %) and nearer to fp32. *: chosen, of those that meet the "
-            "criterion and are as fast as the fastest the nearest to fp32.",
+            f"Images seen: of {search.images:,}; fewer where the verdict was certain earlier. Candidates without a "
+            "trial were only timed: they are not faster, nor as fast (within 2 %) and nearer to fp32. * Chosen: the "
+            "nearest to fp32 among the fastest that meet the criterion.",
         ),
     )
 
@@ -162,10 +162,10 @@ def _candidate(candidate: CandidateSection, *, chosen: int) -> tuple[str, ...]:
 def _errors(search: SearchSection) -> str:
     errors, median = search.prediction_errors, search.median_error
     if median is None:
-        return "No prediction can be held against a measurement."
+        return "No predicted time was measured."
     return (
-        f"Predicted from one profile: {percent(median, 1)} off in the median, {percent(max(errors), 1)} at worst, of "
-        f"{len(errors)} candidates."
+        f"Times predicted from one profile were off by {percent(median, 1)} in the median, {percent(max(errors), 1)} "
+        f"at worst ({len(errors)} candidates)."
     )
 
 
@@ -174,12 +174,12 @@ def search_stages_table(report: RunReport) -> Table | None:
     if report.search is None:
         return None
     rows = tuple((stage.name, seconds(stage.seconds)) for stage in report.search.stages)
-    return Table("Where the native search's time went", ("stage", "time"), rows)
+    return Table("Native search: time by stage", ("stage", "time"), rows)
 
 
 _PLACEMENTS = {
     "as tuned": "as {engine} decided",
-    "smaller": "the same, float weights stored",
+    "smaller": "the same, float weights stored in int8",
     "fastest": "fastest by prediction",
     "safer": "more layers in float",
     "float": "all in float",
@@ -193,14 +193,14 @@ def placement_table(report: RunReport) -> Table | None:
         return None
     return Table(
         "Placement",
-        ("layers", "in int8", "stored in int8", "speed-up, 95 %", "over as tuned", "criterion", "size"),
+        ("layers", "in int8", "stored in int8", "speed-up, 95 %", "against as tuned", "criterion", "size"),
         tuple(
             _placement_row(option, engine_named(report.chosen.recipe.engine).in_words) for option in placement.options
         ),
         (
-            f"* taken: {placement.reason}.",
+            f"* Chosen: {placement.reason}.",
             "Layers that measure slower in int8 on this machine go back to float. Stored in int8: fp32 arithmetic on "
-            "weights stored in int8. Each was timed in turns with fp32, or with the model as tuned.",
+            "weights stored in int8. Each took turns with fp32, or with the model as tuned.",
         ),
     )
 
@@ -231,7 +231,7 @@ def rewrites_table(report: RunReport) -> Table | None:
         )
         for rewrite in report.rewrites
     )
-    return Table("Rewrites", ("rewrite", "decision", "faster by", "because"), rows, prose=True)
+    return Table("Rewrites", ("rewrite", "decision", "speed-up", "details"), rows, prose=True)
 
 
 def _nodes(rewrite: RewriteSection) -> str:
@@ -246,5 +246,5 @@ def _agreement_moved(rewrite: RewriteSection) -> str:
 def stages_table(report: RunReport) -> Table:
     """Return how long each stage of the run took."""
     return Table(
-        "Where the time went", ("stage", "time"), tuple((stage.name, seconds(stage.seconds)) for stage in report.stages)
+        "Time by stage", ("stage", "time"), tuple((stage.name, seconds(stage.seconds)) for stage in report.stages)
     )

@@ -53,7 +53,7 @@ def speed_table(report: RunReport) -> Table | None:
         tuple(rows),
         (
             f"Batch {plan.batch_size}, {threads}, {measurement.environment.cpu_model}, "
-            f"onnxruntime {measurement.environment.onnxruntime}; alternating blocks in one process.",
+            f"onnxruntime {measurement.environment.onnxruntime}; the models took turns in one process.",
             report.cpus,
         ),
     )
@@ -73,13 +73,13 @@ def machine_table(section: MachineSection | None) -> Table | None:
         rows.append((KIND_NAMES[rates.kind], part, fp32, int8, times(rates.gain)))
     return Table(
         "What this CPU can gain",
-        ("layers", "of fp32 time", "fp32 peak", "int8 peak", "int8 gains"),
+        ("layers", "share of fp32 time", "fp32 peak", "int8 peak", "int8 speed-up"),
         tuple(rows),
         (
             section.line + ".",
             saturation_words(section.machine),
-            f"Multiply-adds a second at best, class {section.machine.cpu_class}, onnxruntime "
-            f"{section.machine.onnxruntime}; the share of time is at fp32's peak.",
+            f"Peak: the most multiply-adds per second (G: billions) that onnxruntime {section.machine.onnxruntime} "
+            f"reaches here, CPU class {section.machine.cpu_class}. The share of time is estimated from fp32's peak.",
         ),
     )
 
@@ -120,7 +120,7 @@ def resources_table(report: RunReport) -> Table | None:
             )
             for model in report.resources
         ),
-        ("Each model in processes of its own; medians of three.", *([stored] if stored is not None else [])),
+        ("Each model was opened in a process of its own; medians of three.", *([stored] if stored is not None else [])),
     )
 
 

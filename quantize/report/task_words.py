@@ -36,18 +36,18 @@ WORDS: Mapping[Task, TaskWords] = MappingProxyType(
             accuracy="top-1",
             same="fp32's top-1",
             alike="name the same top-1",
-            agreement="the same top-1 as fp32",
-            explained="Top-1 and top-5: the expectation if ties fall at random. Ties: images whose highest score is "
-            "shared.",
+            agreement="images with the same top-1 as fp32",
+            explained="Top-1 and top-5: expected values, with ties broken at random. Ties: images whose highest score "
+            "several classes share.",
             has_top5=True,
         ),
         "yes or no": TaskWords(
             accuracy="accuracy",
             same="fp32's answer",
             alike="give the same answer",
-            agreement="the same answer as fp32",
-            explained="The answer is yes above a probability of 0.5 (a logit above 0). Accuracy: the expectation if "
-            "ties fall at random. Ties: images at exactly 0.5.",
+            agreement="images with the same answer as fp32",
+            explained="The answer is yes above a probability of 0.5 (a logit above 0). Accuracy: the expected "
+            "value, with ties broken at random. Ties: images at exactly 0.5.",
         ),
         "labels": TaskWords(
             accuracy="mAP",

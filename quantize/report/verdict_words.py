@@ -78,21 +78,20 @@ def text(facts: Facts) -> str:
         sentences.append(f"Slower than fp32: {figures}.")
     if speed is not None and speed.within_noise:
         sentences.append(
-            f"What they lack of the speed that is asked for ({_asked(speed)}) is within the noise of the measurement, "
+            f"They miss the speed that was asked for ({_asked(speed)}) by no more than the noise of the measurement, "
             f"{percent(speed.noise_floor, 1)}."
         )
     if missed and met:
         sentences.append(met)
     if facts.accuracy == "inconclusive":
-        sentences.append("The images do not settle whether the accuracy criterion is met.")
+        sentences.append("There are too few images to tell whether the accuracy criterion is met.")
     if speed is not None and speed.status == "inconclusive":
-        sentences.append(f"The measurement does not settle whether they are as fast as asked ({_asked(speed)}).")
+        sentences.append(f"The measurement is too noisy to tell whether they are as fast as asked ({_asked(speed)}).")
     if facts.accuracy == "not asked":
-        sentences.append("No accuracy was asked for.")
+        sentences.append("No accuracy criterion was set.")
     if speed is not None and not speed.for_target:
         sentences.append(
-            f"Speed was not measured for the target {speed.target}: this machine's class of CPUs is "
-            f"{speed.measured_on}."
+            f"Speed was not measured for the target {speed.target}: this machine's CPU class is {speed.measured_on}."
         )
     gained = _gained(facts)
     if gained:
@@ -149,9 +148,9 @@ def speed_sentences(speed: SpeedVerdict) -> Iterator[str]:
         if not speed.for_target:
             yield f"{measured} on this machine, which says nothing of the target {speed.target}."
         elif file.outcome is None:
-            yield f"{measured}: none was asked for."
+            yield f"{measured}; no speed was asked for."
         else:
-            barely = ", as it lacks no more than the noise" if file in speed.within_noise else ""
+            barely = ", as it misses that by no more than the noise" if file in speed.within_noise else ""
             yield f"{measured} (at least {times(speed.min_speedup)} asked{_noise(speed)}): {file.outcome}{barely}."
 
 

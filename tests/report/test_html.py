@@ -70,7 +70,7 @@ def test_the_verdict_comes_first_and_every_part_is_there(page: str, report: RunR
         "Charts",
         "Changed images",
         "Environment",
-        "How to reproduce it",
+        "How to reproduce this",
     ):
         assert f"<h2>{heading}</h2>" in body
     assert "published" in body

@@ -1,4 +1,4 @@
-"""Layers as a picture: what computes on integers, what it costs, what reads it."""
+"""Layers as a picture: what computes in int8, what it costs, what reads it."""
 
 from __future__ import annotations
 

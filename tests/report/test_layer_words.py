@@ -15,10 +15,10 @@ def check(*to_float: LayerFindingSection, images: int = 4) -> LayerCheckSection:
 
 def test_the_worst_layer_is_named() -> None:
     assert check_words(check()) == (
-        "Each layer alone, fed what fp32 gives it on 4 calibration images, has at most 1.31 times the error that its "
-        "grids predict (layer stem, QLinear); with more than 4 times, it would compute in float."
+        "Fed with fp32's values of 4 calibration images, no layer has more than 1.31 times the error that its int8 "
+        "grids predict (layer stem, QLinear). Above 4 times, a layer computes in float."
     )
-    assert "on one calibration image," in check_words(check(images=1))
+    assert "of one calibration image," in check_words(check(images=1))
 
 
 def test_nothing_is_said_of_layers_where_none_is_in_int8() -> None:
@@ -30,8 +30,6 @@ def test_nothing_is_said_of_layers_where_none_is_in_int8() -> None:
 def test_a_layer_that_went_to_float_is_told_once_by_its_worst_file() -> None:
     told = check_sentences(check(finding("a", 5.0), finding("a", 12345.6, "qdq"), finding("b", 4.6)))
     assert told == [
-        "Layer b (Conv) has an error of 0.092 in int8, where its grids predict 0.02 (5 times that): "
-        "it computes in float.",
-        "Layer a (Conv) has an error of 247 in int8, where its grids predict 0.02 (12,346 times that): "
-        "it computes in float.",
+        "Layer b (Conv) has an error of 0.092 in int8; its grids predict 0.02 (5 times that): it computes in float.",
+        "Layer a (Conv) has an error of 247 in int8; its grids predict 0.02 (12,346 times that): it computes in float.",
     ]

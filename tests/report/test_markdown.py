@@ -17,7 +17,7 @@ def test_published_figures_are_listed_next_to_the_runs_own(report: RunReport) ->
     drawn = markdown(report)
     assert "| fp32, published | 56.85 % | 79.87 % |" in drawn
     assert "| int8 (QLinear), published | 56.48 % | 79.76 % |" in drawn
-    assert "not on the images of this run" in drawn
+    assert "not on those of this run" in drawn
 
 
 def test_an_unknown_model_has_no_published_rows(report: RunReport) -> None:

@@ -57,4 +57,4 @@ def test_it_survives_writing_and_reading(report: RunReport, section: MachineSect
 
 
 def test_a_model_of_unknown_shapes_says_so(section: MachineSection) -> None:
-    assert "not known" in section.model_copy(update={"expectation": None}).line
+    assert "is unknown" in section.model_copy(update={"expectation": None}).line

@@ -146,8 +146,8 @@ def test_the_report_counts_the_images_of_each_part(colour_run: TuneResult) -> No
     assert (data.images, data.calibration, data.evaluation, data.certification) == (96, 24, 72, 0)
     assert not data.calibration_in_evaluation
     text = (colour_run.run / "report.md").read_text()
-    assert "72 evaluation images, 24 calibration images (not among them)." in text
-    assert "Selected and measured on the same images." in text
+    assert "72 evaluation images; the models were calibrated on 24 others." in text
+    assert "The models were chosen and judged on the same images." in text
 
 
 def test_an_existing_run_is_refused_and_left_as_it_was(

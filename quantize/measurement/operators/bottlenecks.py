@@ -101,16 +101,16 @@ def _remedy(operator: OperatorSpeedup, profile: Profile, *, slower: bool, rewrit
     if operator.int8.kind == "conversion":
         rewrite = COMMON_SCALES.name if operator.op_type == "Concat" else None
         what = "requantizes" if operator.op_type == "Concat" else "only converts"
-        advice = f"apply rewrite {rewrite}" if rewrite else "keep its neighbours in one type"
+        advice = f"apply rewrite {rewrite}" if rewrite else "keep its neighbours in the same type"
         return ", ".join(filter(None, (what, operator.int8.reason))), advice, rewrite
     if operator.int8.kind == "fp32":
-        return ", ".join(filter(None, ("in fp32", operator.int8.reason))), "keep what follows it in fp32 as well", None
+        return ", ".join(filter(None, ("in fp32", operator.int8.reason))), "keep the layers after it in fp32 too", None
     if operator.op_type == "MaxPool":
         if _follows_a_float_product(profile, operator.name):
             name = POOL_BEFORE_ACTIVATION.name
-            return "generic code in int8", f"apply rewrite {name}", name
-        return "generic code in int8", "leave it in fp32, with what it reads", None
-    return "slower in int8", "leave it in fp32, with what stands beside it", None
+            return "no fast int8 kernel", f"apply rewrite {name}", name
+        return "no fast int8 kernel", "leave it and the layer before it in fp32", None
+    return "slower in int8", "leave it and its neighbours in fp32", None
 
 
 def _follows_a_float_product(profile: Profile, origin: str) -> bool:
@@ -129,7 +129,7 @@ def _product_remedy(operator: OperatorSpeedup, profile: Profile, *, slower: bool
     fp32, int8 = operator.fp32, operator.int8
     if int8.kind != "int8":
         reason = "" if int8.reason is None or len(int8.reason) > _SHORT else f", {int8.reason}"
-        return f"in fp32{reason}", "quantize it and what reads it, if accuracy allows", None
+        return f"in fp32{reason}", "quantize it and the layers after it, if accuracy allows", None
     if fp32.shape_note not in (None, _DEPTHWISE) and not rewritten:
         name = SPACE_TO_DEPTH.name
         return fp32.shape_note or "", f"apply rewrite {name}, or leave it in fp32", name
@@ -137,9 +137,9 @@ def _product_remedy(operator: OperatorSpeedup, profile: Profile, *, slower: bool
     if slower:
         return f"{note}, slower than fp32", "leave it in fp32 (--placement measured)", None
     if fp32.layer is None or profile.peaks is None or not fp32.multiply_adds:
-        return note, "nothing: other shapes suit int8 better", None
+        return note, "nothing: int8 suits other shapes better", None
     share = fp32.multiply_adds * 1e9 / profile.peaks.of(fp32.layer).int8 / operator.int8_ns
-    return note, f"nothing: in its shape int8 reaches {share:.0%} of its peak", None
+    return note, f"nothing: int8 reaches {100 * share:.0f} % of its peak on this shape", None
 
 
 def _added(profile: Profile) -> Iterator[Bottleneck]:
@@ -160,7 +160,7 @@ def _added(profile: Profile) -> Iterator[Bottleneck]:
         fp32_ns = sum(node.time_ns for node in before[op_type])
         what = op_type if len(nodes) == 1 else f"{len(nodes)} {op_type}"
         if nodes[0].kind == "conversion":
-            why, advice = "only converts", "keep neighbours in one type, so that less is converted"
+            why, advice = "only converts", "keep neighbouring layers in the same type, so that less is converted"
         else:
             new = "slower in int8" if fp32_ns else "not in the fp32 model"
             why = ", ".join(filter(None, (new, nodes[0].reason)))

@@ -56,6 +56,8 @@ def _count(node: NodeProto, weight: Sequence[int], trace: NodeTrace) -> int:
 # What onnxruntime and the quantizers put around the name of the node, or of its output, that a node comes from.
 _PREFIX = re.compile(r"^(?:fused )+")
 _SUFFIX = re.compile(r"(?:_token_\d+|_nchwc|_nhwc|_quant|_quantized|_MatMul|/fused)$")
+_NUMBER = re.compile(r"_\d+$")
+_MEANS = ("GlobalAveragePool", "ReduceMean", "AveragePool")  # what the rewrite mean-as-product replaces
 # Operators that onnxruntime fuses into the product before them.
 _FUSED = {*ACTIVATIONS, "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "BatchNormalization", "Mul", "Add"}
 _PRODUCTS = frozenset(WEIGHTED) | {
@@ -81,9 +83,10 @@ def find_origins(
 ) -> list[str | None]:
     """Return, for each node that ran, the name of the fp32 model's node that it computes.
 
-    First by name: onnxruntime and the quantizers keep the name of the node, or of its output, within theirs. Then
-    what is left over of the products: where weights of a shape are left over equally often on both sides, those in
-    their order; then, if as many are left over in all, in their order, which quantization does not change.
+    First by name: onnxruntime and the quantizers keep the name of the node, or of its output, within theirs; where
+    they also number it, the operator must be the same, and the fp32 node not found yet. Then what is left over of the
+    products: where weights of a shape are left over equally often on both sides, those in their order; then, if as
+    many are left over in all, in their order, which quantization does not change.
 
     Args:
         model: The fp32 model, its nodes named.
@@ -96,6 +99,7 @@ def find_origins(
     graph = Graph.of(model)
     named = {node.name: node for node in graph.nodes if node.name}
     origins = [_by_name(node, named, graph) for node in nodes]
+    _find_numbered(nodes, origins, named, graph)
     taken = set(origins)
     left = [index for index, node in enumerate(nodes) if origins[index] is None and is_product(node.op_type)]
     products = [node for node in model.graph.node if node.op_type in WEIGHTED and node.name not in taken]
@@ -150,6 +154,30 @@ def _by_name(node: NodeTrace, named: dict[str, NodeProto], graph: Graph) -> str 
         if origin.op_type not in WEIGHTED:
             return str(origin.name)
     return None
+
+
+def _find_numbered(
+    nodes: Sequence[NodeTrace], origins: list[str | None], named: Mapping[str, NodeProto], graph: Graph
+) -> None:
+    """Find the nodes whose name is that of a node, or of its output, with a number, such as ``pool1_2``, in place."""
+    taken = {origin for origin in origins if origin is not None}
+    for index, node in enumerate(nodes):
+        if origins[index] is not None or is_conversion_name(node.op_type) or is_product(node.op_type):
+            continue
+        name = _inner_names(node.name)[-1]
+        while origins[index] is None and (shorter := _NUMBER.sub("", name)) != name:
+            name = shorter
+            origin = named.get(name) or graph.producer(name)
+            if origin is not None and origin.name not in taken and _computes(node.op_type, origin.op_type):
+                origins[index] = str(origin.name)
+                taken.add(str(origin.name))
+
+
+def _computes(op_type: str, fp32_op_type: str) -> bool:
+    """Return whether an operator is another one in int8, or in another layout; a mean may be a product."""
+    if op_type == "MatMulIntegerToFloat":
+        return fp32_op_type in _MEANS
+    return op_type.removeprefix("QLinear").removeprefix("Nhwc") == fp32_op_type
 
 
 def is_conversion_name(op_type: str) -> bool:

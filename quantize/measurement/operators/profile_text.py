@@ -49,7 +49,7 @@ def _totals(profile: Profile) -> list[str]:
     rows.append(("outside operators", before.outside_ns, after.outside_ns))
     lines = [f"{'a run, with the profiler on':<28}{shortened(before.name, 12):>13}{shortened(after.name, 12):>13}"]
     for label, fp32_ns, int8_ns in rows:
-        lines.append(f"  {label:<26}{_time(fp32_ns):>13}{_time(int8_ns):>13}{int8_ns / after.run_ns:>10.0%}")
+        lines.append(f"  {label:<26}{_time(fp32_ns):>13}{_time(int8_ns):>13}{100 * int8_ns / after.run_ns:>8.0f} %")
     ratio = before.run_ns / after.run_ns
     lines.append(f"  {'all':<26}{milliseconds(before.run_ns):>13}{milliseconds(after.run_ns):>13}{ratio:>9.2f}x")
     return lines
@@ -62,14 +62,14 @@ def _expected(profile: Profile) -> list[str]:
     if expected is None:
         return []
     ratio = sum(product.fp32_ns for product in products) / sum(product.int8_ns for product in products)
-    source = "this CPU's peaks" if profile.peaks is not None else "its typical product"
-    return [f"Its products gain {ratio:.2f}x; by {source} {expected:.2f}x is expected of them."]
+    source = "this CPU's peaks" if profile.peaks is not None else "its typical layer"
+    return [f"Conv and MatMul layers gain {ratio:.2f}x; from {source}, {expected:.2f}x is expected."]
 
 
 def _bottlenecks(profile: Profile) -> list[str]:
     slow = bottlenecks(profile)
     if not slow:
-        return ["No operator takes 1 % of the time more than expected."]
+        return ["No operator loses 1 % of the time or more."]
     lines = [f"{'where int8 loses time, most first':<39}{'fp32':>10}{'int8':>10}{'expected':>10}{'lost':>11}"]
     for each in slow[:_ROWS]:
         times = (each.fp32_ns, each.int8_ns, each.expected_ns, each.excess_ns)
@@ -129,7 +129,7 @@ def _roofline(profile: Profile) -> list[str]:
         if rate is not None:
             lines.append(
                 f"  {kind}: {rate.multiply_adds / 1e6:.0f} M multiply-adds in {milliseconds(rate.time_ns)}: "
-                f"{rate.rate / 1e9:.0f} G/s, {rate.share:.0%} of {rate.peak_rate / 1e9:.0f} G/s"
+                f"{rate.rate / 1e9:.0f} G/s, {100 * rate.share:.0f} % of {rate.peak_rate / 1e9:.0f} G/s"
             )
     ratio = profile.peak.int8 / profile.peak.fp32
     lines.append(f"  int8 peak / fp32 peak: {ratio:.1f}x, what int8 arithmetic can gain at equal efficiency")
@@ -141,7 +141,7 @@ def _note(title: str, costs: Sequence[Cost], profile: Profile) -> list[str]:
         return []
     total = sum(cost.time_ns for cost in costs)
     parts = [", ".join(filter(None, (f"{cost.label} {_micro(cost.time_ns)}", cost.reason))) for cost in costs]
-    text = f"{title} {milliseconds(total)} ({total / profile.candidate.run_ns:.0%}): " + "; ".join(parts)
+    text = f"{title} {milliseconds(total)} ({100 * total / profile.candidate.run_ns:.0f} %): " + "; ".join(parts)
     return textwrap.wrap(text, WIDTH, subsequent_indent="  ", max_lines=_NOTE_LINES, placeholder=" …")
 
 

@@ -48,7 +48,7 @@ def _machine(environment: Environment, asked_threads: int | None) -> Iterator[Do
     if asked_threads is not None and asked_threads > threads:
         yield Doubt(
             name="too few cores",
-            text=f"{asked_threads} cores an instance were asked for, {_count(threads, 'core')} used: there are no more",
+            text=f"{asked_threads} cores per instance were asked for, but there are only {threads}",
             advice="compare only with figures for the same number of cores",
         )
     elif threads > cores or (environment.cpu_quota is not None and threads > environment.cpu_quota):
@@ -56,7 +56,7 @@ def _machine(environment: Environment, asked_threads: int | None) -> Iterator[Do
         yield Doubt(
             name="too few cores",
             text=f"{threads} threads share {_count(cores, 'core')}{quota}",
-            advice="ask for fewer cores an instance, or give the process more",
+            advice="ask for fewer cores per instance, or give the process more",
         )
     if environment.governor not in (None, "performance"):
         yield Doubt(
@@ -88,8 +88,8 @@ def _figures(measurement: Measurement) -> Iterator[Doubt]:
         elif width > precision:
             yield Doubt(
                 name="imprecise",
-                text=f"the interval for {speedup.candidate} is {width:.1%} wide after {measurement.seconds:.0f} s; "
-                f"{precision:.1%} was asked for",
+                text=f"the speed-up interval of {speedup.candidate} is {100 * width:.1f} % wide after "
+                f"{measurement.seconds:.0f} s; {100 * precision:.1f} % was asked for",
                 advice="raise max_seconds, or measure when the machine is quiet",
             )
     control = control_speedup(measurement)
@@ -104,7 +104,8 @@ def _figures(measurement: Measurement) -> Iterator[Doubt]:
     if wide:
         yield Doubt(
             name="spread",
-            text="block medians spread by " + ", ".join(f"{spread:.0%} ({name})" for name, spread in wide.items()),
+            text="block medians vary by "
+            + ", ".join(f"{100 * spread:.0f} % ({name})" for name, spread in wide.items()),
             advice="close other programs; trust the paired speed-up more than the times",
         )
 
@@ -123,14 +124,14 @@ def _competition(measurement: Measurement) -> Iterator[Doubt]:
     if share >= _PREEMPTED:
         yield Doubt(
             name="preempted",
-            text=f"in {share:.0%} of the runs another process took the core: the percentiles hold its time too",
+            text=f"other processes interrupted {100 * share:.0f} % of the runs; the percentiles include their time",
             advice="measure when the machine is quiet; the speed-up leaves these runs out",
         )
     steal = steal_share(before, after)
     if steal is not None and steal >= _STEAL:
         yield Doubt(
             name="steal",
-            text=f"the hypervisor took {steal:.1%} of the processor's time for other guests",
+            text=f"the hypervisor gave {100 * steal:.1f} % of the processor's time to other guests",
             advice="measure on a dedicated machine, or repeat at another time",
         )
     if before.throttled_periods is not None and after.throttled_periods is not None:
@@ -147,7 +148,7 @@ def _inputs(measurement: Measurement) -> Iterator[Doubt]:
     if measurement.images < ENOUGH_IMAGES:
         yield Doubt(
             name="few images",
-            text=f"only {_count(measurement.images, 'different image')} rotated",
+            text=f"only {_count(measurement.images, 'different image')} took turns",
             advice=f"give at least {ENOUGH_IMAGES}",
         )
 

@@ -22,7 +22,7 @@ def summary(measurement: Measurement) -> str:
     lines += [speedup_line(speedup, floor) for speedup in speedups(measurement)]
     if floor is not None:
         baseline = measurement.names("baseline")[0]
-        lines.append(f"noise floor {floor:.1%} ({baseline} against itself): smaller differences are none")
+        lines.append(f"noise floor {100 * floor:.1f} % ({baseline} against itself): smaller differences mean nothing")
     lines += environment_lines(measurement)
     lines += doubt_lines(doubts(measurement))
     return "\n".join(lines)
@@ -46,7 +46,9 @@ def speedup_line(speedup: Speedup, floor: float | None) -> str:
     words = {"faster": "", "slower": "", "none": ": no difference", "not shown": ": too few rounds to tell"}
     interval = ""
     if speedup.low is not None and speedup.high is not None:
-        interval = f" ({speedup.confidence:.0%}: {speedup.low:.2f} to {speedup.high:.2f}{_p_value(speedup.p_value)})"
+        interval = (
+            f" ({100 * speedup.confidence:.0f} %: {speedup.low:.2f} to {speedup.high:.2f}{_p_value(speedup.p_value)})"
+        )
     return f"{shortened(speedup.candidate, 32)}: {speedup.ratio:.2f}x{interval}{words[difference(speedup, floor)]}"
 
 
@@ -73,7 +75,7 @@ def environment_lines(measurement: Measurement) -> list[str]:
         facts.append(f"load {before.load_average:.1f} before, {after.load_average:.1f} after")
     steal = steal_share(before, after)
     if steal is not None:
-        facts.append(f"steal {steal:.1%}")
+        facts.append(f"steal {100 * steal:.1f} %")
     facts.append(f"onnxruntime {environment.onnxruntime}")
     facts.append(f"threads {environment.threads}")
     facts.append(f"batch {environment.batch_size}")
@@ -87,7 +89,7 @@ def doubt_lines(reasons: Iterable[Doubt]) -> list[str]:
     """Return each doubt and its advice, wrapped; nothing without doubts."""
     lines = []
     for doubt in reasons:
-        lines += textwrap.wrap(f"doubtful: {doubt.text}", WIDTH, subsequent_indent="  ")
+        lines += textwrap.wrap(f"warning: {doubt.text}", WIDTH, subsequent_indent="  ")
         lines += textwrap.wrap(f"  to do: {doubt.advice}", WIDTH, subsequent_indent="  ")
     return lines
 

@@ -55,7 +55,7 @@ def test_the_pool_of_a_real_float_stem_comes_first():
     assert max(map(len, lines)) <= 80
     table = next(place for place, line in enumerate(lines) if line.startswith("where int8 loses time, most first"))
     assert lines[table + 1].split()[0] == "pool1"
-    assert lines[table + 2].strip() == ("to do: apply rewrite pool-before-activation (generic code in int8)")
+    assert lines[table + 2].strip() == ("to do: apply rewrite pool-before-activation (no fast int8 kernel)")
 
 
 def test_a_first_conv_that_is_rewritten_already_gets_no_such_advice(profiled):

@@ -68,6 +68,18 @@ def test_an_operator_computed_as_another_keeps_its_name(fp32):
     assert find_origins(fp32, ran) == ["/pool", "/fc/Gemm"]
 
 
+def test_a_numbered_name_leads_to_the_same_operator_once(fp32):
+    fp32.graph.node.append(helper.make_node("MaxPool", ["d"], ["p"], name="/pool"))
+    fp32.graph.node.append(helper.make_node("GlobalAveragePool", ["p"], ["m"], name="/mean"))
+    ran = [
+        node("/pool_2_token_86", "NhwcMaxPool"),
+        node("p_3", "NhwcMaxPool"),
+        node("/block/Clip_1", "Reshape"),
+        node("/mean_2_1", "MatMulIntegerToFloat"),
+    ]
+    assert find_origins(fp32, ran) == ["/pool", None, None, "/mean"]
+
+
 def test_the_weights_of_products_are_read_from_the_graph_that_runs():
     weights = numpy_helper.from_array(np.zeros((8, 3, 3, 3), np.int8), "w")
     conv = helper.make_node("QLinearConv", ["x", "s", "z", "w", "ws", "wz", "ys", "yz"], ["y"], name="conv")

@@ -25,16 +25,14 @@ def test_one_screen_answers_why_it_is_not_faster(profiled):
     assert "conv1 (Conv) 200 us 300 us 67 us 233 us" in " ".join(text.split())
     assert "to do: apply rewrite space-to-depth, or leave it in fp32 (3 input channels)" in text
     assert "to do: apply rewrite common-scales (requantizes, unequal scales)" in text
-    assert "Its products gain 1.60x; by its typical product 3.00x is expected of them." in text
-    assert "35% of 400 G/s" in text
+    assert "Conv and MatMul layers gain 1.60x; from its typical layer, 3.00x is expected." in text
+    assert "35 % of 400 G/s" in text
     assert "Softmax 10 us, not quantized" in text
 
 
 def test_a_model_without_losses_says_so(profiled):
     only = ModelProfile(name="int8", operators=(conv("conv2", "int8", 200, 60_000_000),), outside_ns=0)
-    assert "No operator takes 1 % of the time more than expected." in profile_text(
-        profiled.model_copy(update={"candidate": only})
-    )
+    assert "No operator loses 1 % of the time or more." in profile_text(profiled.model_copy(update={"candidate": only}))
 
 
 def test_long_names_and_many_operators_still_fit_one_screen(profiled):

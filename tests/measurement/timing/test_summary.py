@@ -18,20 +18,20 @@ def test_the_summary_gives_times_speed_up_noise_floor_and_environment_within_80_
     assert all(len(line) <= 80 for line in text.splitlines())
     for word in ("p50", "fp32 again", "int8: 2.0", "noise floor", "avx512_vnni", "onnxruntime", "steal", "threads 1"):
         assert word in text
-    assert "doubtful" not in text
+    assert "warning" not in text
 
 
 def test_doubts_are_listed_below_with_advice(changed):
     text = summary(changed(plan={"asked_threads": 4}))
-    assert "doubtful: 4 cores an instance" in text
+    assert "warning: 4 cores per instance" in text
     assert "to do: " in text
 
 
 def test_a_difference_below_the_noise_floor_is_called_none():
     assert (
-        speedup_line(speedup_of(1.01, 1.005, 1.015), 0.02) == "b: 1.01x (95%: 1.00 to 1.01, p < 0.001): no difference"
+        speedup_line(speedup_of(1.01, 1.005, 1.015), 0.02) == "b: 1.01x (95 %: 1.00 to 1.01, p < 0.001): no difference"
     )
-    assert speedup_line(speedup_of(2.0, 1.9, 2.1), 0.02) == "b: 2.00x (95%: 1.90 to 2.10, p < 0.001)"
+    assert speedup_line(speedup_of(2.0, 1.9, 2.1), 0.02) == "b: 2.00x (95 %: 1.90 to 2.10, p < 0.001)"
     assert speedup_line(speedup_of(2.0, None, None), None) == "b: 2.00x: too few rounds to tell"
 
 
