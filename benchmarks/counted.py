@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from quantize.cli.main import main as command
 from quantize.evaluation import evaluate, inference
@@ -22,19 +24,18 @@ from quantize.run import export
 def main() -> None:
     """Run the command of the command line, and write the counts."""
     counted: Counter[str] = Counter()
-    roles: dict[int, str] = {}
-    opened: list[Any] = []
+    roles: WeakKeyDictionary[Any, str] = WeakKeyDictionary()  # a session that is kept keeps its memory
+    adding = threading.Lock()
     opening, scoring = inference.open_scores, inference.scores_of
 
     def open_scores(model: Any, **settings: Any) -> Any:
         session = opening(model, **settings)
-        opened.append(session)  # as long as it is there, no other one gets its id
-        del opened[:-8]
-        roles[id(session)] = "fp32" if Path(model.path).name.startswith("fp32") else "int8"
+        roles[session] = "fp32" if Path(model.path).name.startswith("fp32") else "int8"
         return session
 
     def scores_of(session: Any, contract: Any, images: Any) -> Any:
-        counted[roles[id(session)]] += len(images)
+        with adding:
+            counted[roles[session]] += len(images)
         return scoring(session, contract, images)
 
     for module in (evaluate, export):

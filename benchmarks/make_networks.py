@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from networks.registry import ARCHITECTURES
+from networks.registry import ARCHITECTURES, LARGE
 from numpy.typing import NDArray
 
 from quantize.data.containers.registry import open_images
@@ -26,20 +26,21 @@ from quantize.files import replaced
 
 COUNT = 64
 _CLASSES = 1000
+_NAMES = f"{', '.join(ARCHITECTURES)} (all of them by default), {', '.join(LARGE)} (by name only)"
 
 
 def made(name: str, data: Path, folder: Path) -> Path:
     """Return the file of a network in a folder; it is made where it is missing.
 
     Args:
-        name: One of ``ARCHITECTURES``.
+        name: One of ``ARCHITECTURES`` or ``LARGE``.
         data: Photographs, in any layout that quantize reads.
         folder: Holds the files, and the crops.
     """
     path = folder / f"{name}.onnx"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        architecture = ARCHITECTURES[name]
+        architecture = {**ARCHITECTURES, **LARGE}[name]
         model = architecture.make(photographs(data, architecture.side, folder / "crops"))
         onnx.checker.check_model(model)
         with replaced(path) as temporary:
@@ -62,12 +63,12 @@ def photographs(data: Path, side: int, cache: Path) -> NDArray[np.float32]:
 def main() -> int:
     """Make what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("networks", nargs="*", metavar="NAME", help=f"of {', '.join(ARCHITECTURES)} (default: all)")
+    parser.add_argument("networks", nargs="*", metavar="NAME", help=_NAMES)
     parser.add_argument("--data_path", type=Path, required=True)
     parser.add_argument("--folder", type=Path, required=True)
     given = parser.parse_args()
-    if unknown := set(given.networks) - set(ARCHITECTURES):
-        parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(ARCHITECTURES)}")
+    if unknown := set(given.networks) - {*ARCHITECTURES, *LARGE}:
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {_NAMES}")
     for name in given.networks or ARCHITECTURES:
         begun = time.monotonic()
         path = made(name, given.data_path, given.folder)

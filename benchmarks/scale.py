@@ -1,7 +1,8 @@
 """How far one machine goes: images a second of each stage beside its limit, memory and disk, for more and more images.
 
     python benchmarks/scale.py run MODEL PRESET --images 500 5000 50000 --work FOLDER [--engine native]
-    python benchmarks/scale.py write            draws docs/scale.md from what `run` has kept
+    python benchmarks/scale.py open MODEL …     what opening a model takes (`opened.py`)
+    python benchmarks/scale.py write            draws docs/scale.md from what `run` and `open` have kept
 
 `run` makes the images (`full_set.py`), tunes the model on them in a process tree that is watched (`process_tree.py`),
 and counts the images of every evaluation (`counted.py`). The limit of a stage is the cores over the processor time of
@@ -21,6 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from full_set import make
+from opened import Opened, opened
 from process_tree import watch
 
 from quantize.data.containers.registry import open_images
@@ -32,6 +34,7 @@ from quantize.models.session import open_session
 from quantize.processes.pool import available_cpus
 
 _RESULTS = Path(__file__).parent / "results" / "scale"
+_OPENED = _RESULTS / "opened"
 _DOCUMENT = Path(__file__).parents[1] / "docs" / "scale.md"
 _SHARED = Path(os.environ.get("QUANTIZE_SHARED", "../shared")) / "imagenet"
 _FEW = 100
@@ -86,6 +89,22 @@ class Row:
         """Return the anonymous memory that is allowed, in bytes."""
         return 600e6 + 4 * self.model_bytes
 
+    @property
+    def least_seconds(self) -> float:
+        """Return what all decoding and all evaluations take if every core does nothing else."""
+        inferred = sum(count / self.limits[kind] for kind, count in self.inferences.items())
+        return self.images / self.limits["decode"] + inferred
+
+    @property
+    def least_until_fp32(self) -> float:
+        """Return what decoding and evaluating fp32 on the images that trials may see take at least."""
+        return self.images / self.limits["decode"] + self.evaluated / self.limits["fp32"]
+
+    @property
+    def until_fp32(self) -> float:
+        """Return what they took by the clock."""
+        return self.stages.get("decode the images", 0.0) + self.stages.get("evaluate fp32", 0.0)
+
 
 def main() -> None:
     """Run, or write the document."""
@@ -98,12 +117,19 @@ def main() -> None:
     run.add_argument("--engine", default="native")
     run.add_argument("--work", type=Path, required=True)
     run.add_argument("--max_seconds", type=int, default=30)
+    opening = commands.add_parser("open")
+    opening.add_argument("models", type=Path, nargs="+")
     commands.add_parser("write")
     given = parser.parse_args()
+    if given.command == "open":
+        for model in given.models:
+            _keep(seen := opened(model), _OPENED / f"{model.stem}.json")
+            print(seen, flush=True)
+        return
     if given.command == "run":
         for images in given.images:
             kept = measured(given.model, given.preset, images, given.engine, given.work, given.max_seconds)
-            _keep(kept)
+            _keep(kept, _RESULTS / f"{given.model.stem}-{kept.engine}-{kept.images}.json")
             print(f"{kept.model}, {images:,} images: {kept.peak_bytes / 1e6:.0f} MB, {kept.inferences}", flush=True)
         return
     _DOCUMENT.write_text(document(), encoding="utf-8")
@@ -198,9 +224,8 @@ def _disk(folder: Path) -> int:
     return sum(path.stat().st_blocks * 512 for path in files)
 
 
-def _keep(row: Row) -> None:
-    _RESULTS.mkdir(parents=True, exist_ok=True)
-    place = _RESULTS / f"{Path(row.model).stem}-{row.engine}-{row.images}.json"
+def _keep(row: Row | Opened, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(json.dumps(asdict(row), indent=1) + "\n", encoding="utf-8")
 
 
@@ -208,7 +233,10 @@ def document() -> str:
     """Return the text of docs/scale.md."""
     rows = [Row(**json.loads(path.read_text("utf-8"))) for path in sorted(_RESULTS.glob("*.json"))]
     rows.sort(key=lambda row: (row.model_bytes, row.engine, row.images))
-    return "\n".join([*_INTRODUCTION, *_memory(rows), "", *_stages(rows), "", *_images(rows), ""])
+    models = [Opened(**json.loads(path.read_text("utf-8"))) for path in sorted(_OPENED.glob("*.json"))]
+    models.sort(key=lambda model: (model.model_bytes, model.model))
+    parts = (_memory(rows), _stages(rows), _rest(rows), _images(rows), _openings(models))
+    return "\n".join([*_INTRODUCTION, *(line for part in parts for line in (*part, ""))])
 
 
 _INTRODUCTION = (
@@ -260,6 +288,49 @@ def _stages(rows: list[Row]) -> list[str]:
             f"{_rate(row.evaluated, row.stages.get('evaluate fp32'), row.limits['fp32'])} | "
             f"{_share(files, row.stages.get('evaluate the written files'))} | {row.seconds / 60:.0f} min, "
             f"{row.processor / 60:.0f} core-minutes | {row.load[0]:.0f} to {row.load[1]:.0f} on {row.cores} |"
+        )
+    return lines
+
+
+def _rest(rows: list[Row]) -> list[str]:
+    lines = [
+        "## Where the time goes",
+        "",
+        "What decoding and evaluating fp32 took by the clock, of what they take at least; and core-seconds of the",
+        "whole run, of those that all decoding and all evaluations take at least. The rest is calibration, the",
+        "search's own work, timing, and writing: it does not grow with the images, so it is the larger the fewer there",
+        "are.",
+        "",
+        "| model | engine | images | decode and fp32 | core-seconds | the longest stages |",
+        "|---|---|---:|---:|---:|---|",
+    ]
+    for row in rows:
+        longest = sorted(row.stages.items(), key=lambda stage: -stage[1])[:5]
+        cores = row.cores * row.least_seconds
+        lines.append(
+            f"| {row.model} | `{row.engine}` | {row.images:,} | {row.until_fp32:,.0f} s, "
+            f"{row.until_fp32 / row.least_until_fp32:.2f} times | "
+            f"{row.processor:,.0f}, {row.processor / cores:.2f} times "
+            f"{cores:,.0f} | {', '.join(f'{name} {seconds:,.0f} s' for name, seconds in longest)} |"
+        )
+    return lines
+
+
+def _openings(models: list[Opened]) -> list[str]:
+    lines = [
+        "## Opening a model",
+        "",
+        "What the process takes that a model is opened in first, beside what it may take by default (`--max_memory`):",
+        "2 GB and 6 times the model.",
+        "",
+        "| model | bound | resident | writable | of the bound | time |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for model in models:
+        lines.append(
+            f"| {model.model}, {model.model_bytes / 1e6:,.0f} MB | {model.bound / 1e6:,.0f} MB | "
+            f"{model.resident / 1e6:,.0f} MB | {model.writable / 1e6:,.0f} MB | "
+            f"{max(model.resident, model.writable) / model.bound:.0%} | {model.seconds:.0f} s |"
         )
     return lines
 

@@ -18,6 +18,7 @@ from networks.mobilenet_v3 import mobilenet_v3
 from networks.network import Network, Tensor
 from networks.resnet import resnet18, resnet50
 from networks.shufflenet import shufflenet_v2
+from networks.vgg import vgg11
 from networks.vit import vit_tiny
 
 _SEED = 1978
@@ -51,3 +52,6 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "vit_tiny_opset13": Architecture("ViT-Tiny, opset 13", vit_tiny),
     "convnext_tiny": Architecture("ConvNeXt-Tiny", convnext_tiny, opset=17),
 }
+
+LARGE: Mapping[str, Architecture] = {"vgg11": Architecture("VGG-11", vgg11)}
+"""Of several hundred MB: for memory and disk, and made only by name."""

@@ -110,8 +110,14 @@ def _inferred(model: ModelProto, *, data_prop: bool = False) -> ModelProto:
 
 def inferred_types(model: ModelProto) -> dict[str, TypeProto]:
     """Return the types of a model's tensors by name, shapes with them, as far as they can be inferred."""
-    graph = with_inferred_shapes(model).graph
-    return {value.name: value.type for value in (*graph.value_info, *graph.input, *graph.output)}
+    bare = ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)
+    bare.graph.name = model.graph.name
+    for field in ("node", "input", "output", "value_info", "sparse_initializer"):
+        getattr(bare.graph, field).extend(getattr(model.graph, field))
+    added = _declare(model.graph.initializer, bare.graph)
+    graph = _inferred(bare).graph
+    values = (*graph.value_info, *graph.input, *graph.output)
+    return {value.name: value.type for value in values if value.name not in added}
 
 
 def declared_shape(value: ValueInfoProto) -> Shape | None:
@@ -151,13 +157,20 @@ def _without_weights(shell: ModelProto, nodes: Iterable[NodeProto], weights: lis
     bare.opset_import.extend(helper.make_opsetid(domain, 1) for domain in missing)
     for field in ("input", "output", "value_info", "sparse_initializer"):
         getattr(graph, field).extend(getattr(source, field))
-    named = {value.name for value in source.input}
+    _declare(weights, graph)
+    for value in graph.output:
+        # What follows from the input counts; exporters write other symbols here.
+        value.type.tensor_type.ClearField("shape")
+    return bare
+
+
+def _declare(weights: Iterable[TensorProto], graph: GraphProto) -> set[str]:
+    """Add small constants to a graph, declare large ones as inputs of it, and return which inputs were added."""
+    named, added = {value.name for value in graph.input}, set()
     for tensor in weights:
         if math.prod(tensor.dims) <= _SMALL:
             graph.initializer.append(tensor)
         elif tensor.name not in named:
             graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims)))
-    for value in graph.output:
-        # What follows from the input counts; exporters write other symbols here.
-        value.type.tensor_type.ClearField("shape")
-    return bare
+            added.add(str(tensor.name))
+    return added

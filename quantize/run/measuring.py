@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -35,11 +35,28 @@ _SECONDS = 10.0
 _RUNS = 60
 
 
+def inputs_of(
+    crops: Crops, preprocessing: Preprocessing, models: Mapping[str, ModelArtifact]
+) -> dict[str, list[npt.NDArray[np.generic]]]:
+    """Return the images of each model by its name, see ``prepared_inputs``; models that take the same share them."""
+    made: dict[object, list[npt.NDArray[np.generic]]] = {}
+    inputs = {}
+    for name, model in models.items():
+        contract = model.contract
+        key = contract.input.dtype, contract.input_layout, contract.fixed_batch
+        if key not in made:
+            made[key] = prepared_inputs(crops, preprocessing, model)
+        inputs[name] = made[key]
+    return inputs
+
+
 def prepared_inputs(crops: Crops, preprocessing: Preprocessing, model: ModelArtifact) -> list[npt.NDArray[np.generic]]:
     """Return up to 64 different images as the model takes them, each a batch of its size of the same image."""
     batch = model.contract.fixed_batch or 1
     few = crops.subset(range(min(ROTATED_IMAGES, len(crops))))
     images = in_form(model.contract, preprocessing.normalize(np.asarray(few.array[:])))
+    if batch == 1:
+        return [image[np.newaxis] for image in images]
     return [np.ascontiguousarray(np.repeat(image[np.newaxis], batch, axis=0)) for image in images]
 
 
@@ -84,7 +101,7 @@ def measure_models(
     progress: Progress = silent,
 ) -> Measurement:
     """Measure models in alternating blocks on up to 64 of the images."""
-    inputs = {name: prepared_inputs(crops, preprocessing, model) for name, model in models.items()}
+    inputs = inputs_of(crops, preprocessing, models)
     return measure(plan, inputs, progress=progress)
 
 
@@ -114,9 +131,7 @@ def measure_anatomy(
     Raises:
         MeasurementError: A process was killed, by the kernel for want of memory for example.
     """
-    inputs: dict[str, Sequence[npt.NDArray[np.generic]]] = {
-        name: prepared_inputs(crops, preprocessing, model) for name, model in models.items()
-    }
+    inputs = inputs_of(crops, preprocessing, models)
     first = {name: images[0] for name, images in inputs.items()}
     resources = measure_resources(plan, first, repeats=effort.loads, progress=progress)
     return resources, profile(plan, inputs, profiled, runs=effort.profiled_runs, recipe=recipe, progress=progress)
@@ -143,9 +158,7 @@ def short_pair(
         precision=0.01,
         baseline="baseline",
     ).model_copy(update={"control": False, "iteration": runs, "until_precise": True})
-    return plan, {
-        name: prepared_inputs(images.evaluation, images.preprocessing, model) for name, model in models.items()
-    }
+    return plan, inputs_of(images.evaluation, images.preprocessing, models)
 
 
 def measured_pair(

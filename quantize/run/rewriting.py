@@ -19,7 +19,7 @@ from quantize.models.input_form import in_form
 from quantize.report.trials import RewriteSection, SpeedSection
 from quantize.rewrites import RatioInterval, RewriteRecord, Rewritten, rewrite, select_rewrites
 from quantize.run.context import UNBOUNDED, Context
-from quantize.run.measuring import prepared_inputs
+from quantize.run.measuring import inputs_of
 
 KEPT_REWRITES = "rewrites kept"
 """The journal's step that holds the names of the rewrites to apply, where another run decided them."""
@@ -97,7 +97,7 @@ def _measured(context: Context, models: dict[str, ModelArtifact]) -> RatioInterv
         seed=context.config.tuning.random_seed,
     )
     images = context.images
-    inputs = {name: prepared_inputs(images.evaluation, images.preprocessing, model) for name, model in models.items()}
+    inputs = inputs_of(images.evaluation, images.preprocessing, models)
     # What counts is on which side of 1 it lies.
     (gain,) = speedups(measure(plan, inputs, beside=1.0))
     low = gain.low if gain.low is not None else 0.0

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 from full_set import make
+from opened import Opened
 from process_tree import watch
-from scale import Row, _images, _memory, _stages
+from scale import Row, _images, _memory, _openings, _rest, _stages
 
 
 def few(folder: Path) -> tuple[Path, Path]:
@@ -77,3 +78,10 @@ def test_a_row_says_memory_beside_its_bound_and_passes_over_all_images() -> None
     assert "| 50,000 | 550 MB | 620 MB | 7.50 GB | 200 MB |" in "\n".join(_memory([row]))
     assert "| 1.00 | 2.61 | 5,540, – | 6 s |" in "\n".join(_images([row]))
     assert "250/s of 300 (83%)" in "\n".join(_stages([row]))
+    # 300 s are 1.18 times what 50,000 images take to decode and 34,930 to evaluate; 49,900 and 130,000 are evaluated.
+    assert "| 300 s, 1.18 times | 1,700, 2.13 times 800 | decode the images 200 s, " in "\n".join(_rest([row]))
+
+
+def test_opening_a_model_is_drawn_beside_what_it_may_take() -> None:
+    model = Opened("some.onnx", 100_000_000, 2_600_000_000, 520_000_000, 650_000_000, 3.2)
+    assert "| some.onnx, 100 MB | 2,600 MB | 520 MB | 650 MB | 25% | 3 s |" in _openings([model])

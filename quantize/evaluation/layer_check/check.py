@@ -70,18 +70,22 @@ def check_layers(
         corrected: Whether the scores were corrected: what was added is no error then.
         padded: The fp32 model with the padding that was chosen for the quantized ones, where that is another.
     """
-    checks = {
-        name: _Check(reference, padded or reference, model, corrected=corrected) for name, model in written.items()
+    # One after the other, since what one holds of all tensors takes more memory than anything else of a run.
+    return {
+        name: _checked(_Check(reference, padded or reference, model, corrected=corrected), reference, batches)
+        for name, model in written.items()
     }
-    tensors = list(dict.fromkeys(name for check in checks.values() for name in check.tensors))
-    inner = [name for name in tensors if name not in {value.name for value in reference.graph.input}]
+
+
+def _checked(check: _Check, reference: ModelProto, batches: Iterable[Batch]) -> tuple[LayerFinding, ...]:
+    inner = [name for name in check.tensors if name not in {value.name for value in reference.graph.input}]
+    inner = list(dict.fromkeys(inner))
     session = open_session(with_outputs(reference, inner).SerializeToString())
     image = session.get_inputs()[0].name
     for batch in batches:
         values = dict(zip(inner, session.run(inner, {image: batch.images}), strict=True)) | {image: batch.images}
-        for check in checks.values():
-            check.add(batch.images, values)
-    return {name: check.findings() for name, check in checks.items()}
+        check.add(batch.images, values)
+    return check.findings()
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import onnx
@@ -11,6 +11,7 @@ from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 from quantize.calibration.statistics import CalibrationStatistics
 from quantize.engines.native.builder.activation_grids import Ranges, activation_grids
 from quantize.engines.native.builder.equalization import equalized
+from quantize.engines.native.builder.kept_problems import KeptProblems
 from quantize.engines.native.builder.qdq import insert_qdq
 from quantize.engines.native.builder.scores import corrected_scores, logits
 from quantize.engines.native.builder.smoothing import SMOOTHING, smoothed
@@ -55,9 +56,11 @@ class NativeBuilder:
         self,
         folder: Path,
         moments: Moments | None = None,
-        images: Callable[[], Sequence[Floats]] | None = None,
+        images: Callable[[], Iterable[Floats]] | None = None,
         *,
         threads: int = 1,
+        problems: KeptProblems | None = None,
+        source: onnx.ModelProto | None = None,
     ) -> None:
         """Set up a builder.
 
@@ -65,22 +68,24 @@ class NativeBuilder:
             folder: Where candidates are written.
             moments: Returns the second moments by node of the model that is built from; called when the first recipe
                 with the correction ``rounding`` needs them.
-            images: Returns batches of calibration images as the model takes them, some hundred in all; called when the
-                first recipe with the correction ``scores`` needs them.
+            images: Returns batches of calibration images as the model takes them, some hundred in all; called when a
+                recipe with the correction ``scores`` needs them, which releases each batch once it has run.
             threads: Batches of them that run at a time.
+            problems: Keeps the layers' rounding problems; None: as many as there are.
+            source: What ``source_graph`` makes of the model for every recipe that will be built; None: made each time.
         """
         self._folder, self._moments, self._images, self._threads = folder, moments, images, threads
-        self._weights = WeightQuantizer(moments)
+        self._source = source
+        self._weights = WeightQuantizer(moments, problems)
         self._ranges: Ranges = {}
         self._statistics: CalibrationStatistics | None = None
         self._stay: dict[object, frozenset[str]] = {}
-        self._score_images: Sequence[Floats] = ()
         self._reference: Floats | None = None
 
     def release(self) -> None:
-        """Free what takes much memory and can be computed again."""
+        """Free what takes much memory and can be computed again; rounded weights are kept."""
         self._weights.release()
-        self._score_images = ()
+        self._statistics, self._ranges, self._stay = None, {}, {}
 
     def build(self, model: ModelArtifact, recipe: Recipe, statistics: CalibrationStatistics, /) -> ModelArtifact:
         """Return the quantized model in canonical form (QDQ, opset 13 or later).
@@ -99,7 +104,7 @@ class NativeBuilder:
     def graph(self, model: onnx.ModelProto, recipe: Recipe, statistics: CalibrationStatistics) -> onnx.ModelProto:
         """Return the quantized graph without writing it; see ``build``."""
         weights, activations = self.quantized_weights(model, recipe, statistics)
-        placed = self._with_float_nodes(source_graph(model, recipe), recipe, statistics)
+        placed = self._with_float_nodes(self._source_of(model, recipe), recipe, statistics)
         quantized = insert_qdq(weights.model, placed, op_types_of(recipe), activations, weights.grids)
         # Before rewrites, which may give nodes other names.
         if recipe.uint8_nodes:
@@ -110,11 +115,10 @@ class NativeBuilder:
         guard_float_layers(quantized)
         if SCORES not in recipe.corrections:
             return quantized
-        if not len(self._score_images) and self._images is not None:
-            self._score_images = self._images()
+        assert self._images is not None
         if self._reference is None:
-            self._reference = logits(model, self._score_images, self._threads)
-        own = logits(quantized, self._score_images, self._threads)
+            self._reference = logits(model, self._images(), self._threads)
+        own = logits(quantized, self._images(), self._threads)
         return corrected_scores(quantized, self._reference, own)
 
     def quantized_weights(
@@ -122,7 +126,7 @@ class NativeBuilder:
     ) -> tuple[QuantizedWeights, dict[str, Grid]]:
         """Return the model with its weights rounded to their grids, and the grids of the activations, by tensor."""
         self._check(recipe)
-        source = source_graph(model, recipe)
+        source = self._source_of(model, recipe)
         activations = self.grids(model, recipe, statistics)
         if recipe.weight_type != "int8":
             return QuantizedWeights(source, {}, {}), activations
@@ -131,9 +135,12 @@ class NativeBuilder:
 
     def grids(self, model: onnx.ModelProto, recipe: Recipe, statistics: CalibrationStatistics) -> dict[str, Grid]:
         """Return the grids of the activations, by tensor."""
-        source = source_graph(model, recipe)
+        source = self._source_of(model, recipe)
         placed = self._with_float_nodes(source, recipe, statistics)
         return activation_grids(source, placed, statistics, self._ranges)
+
+    def _source_of(self, model: onnx.ModelProto, recipe: Recipe) -> onnx.ModelProto:
+        return source_graph(model, recipe) if self._source is None else self._source
 
     def _with_float_nodes(self, source: onnx.ModelProto, recipe: Recipe, statistics: CalibrationStatistics) -> Recipe:
         """Return a recipe that also names the nodes that cannot be quantized here."""

@@ -39,7 +39,9 @@ def equalized(model: onnx.ModelProto) -> onnx.ModelProto:
     result = onnx.ModelProto()
     result.CopyFrom(model)
     pairs = list(equalizable(result))
-    weights = {name: values.copy() for name, values in arrays(result).items()}
+    changed = [layer for pair in pairs for layer in (pair.producer, *pair.consumers)]
+    taken = {name for layer in changed for name in (layer.weight, layer.bias)}
+    weights = {name: values.copy() for name, values in arrays(result).items() if name in taken}
     for _ in range(_SWEEPS):
         for pair in pairs:
             _equalize(pair, weights)

@@ -37,6 +37,11 @@ class RoundingProblem:
     damped: Array
     feedback: Array
 
+    @property
+    def bytes(self) -> int:
+        """Return the memory that it takes."""
+        return self.order.nbytes + self.moments.nbytes + self.damped.nbytes + self.feedback.nbytes
+
     @staticmethod
     def of(moments: npt.NDArray[np.float64]) -> RoundingProblem:
         """Return the problem of second moments, float64 (groups, inputs, inputs)."""

@@ -108,7 +108,7 @@ def logits(model: onnx.ModelProto, images: Iterable[Floats], threads: int = 1) -
         values: Floats = session.run([tensor], {given.name: filled(part, fixed or 0)})[0]
         return values[: len(part)]
 
-    waiting = _of_size(fixed or _MICRO_BATCH, images)
+    waiting = of_size(fixed or _MICRO_BATCH, images)
     parts: list[Floats] = []
     with ThreadPoolExecutor(threads) as pool:
         while together := list(islice(waiting, threads)):
@@ -116,7 +116,7 @@ def logits(model: onnx.ModelProto, images: Iterable[Floats], threads: int = 1) -
     return np.concatenate(parts)
 
 
-def _of_size(size: int, batches: Iterable[Floats]) -> Iterator[Floats]:
+def of_size(size: int, batches: Iterable[Floats]) -> Iterator[Floats]:
     """Yield the images of the batches in groups of one size; the last may be smaller."""
     rest: Floats | None = None
     for batch in batches:

@@ -14,7 +14,8 @@ from onnx import numpy_helper
 from quantize.calibration.second_moments import SecondMoments
 from quantize.calibration.statistics import CalibrationStatistics
 from quantize.engines.native.builder.bias_correction import BiasPlaces, bias_shift
-from quantize.engines.native.builder.layers import Layer, arrays, layers, replace_initializer
+from quantize.engines.native.builder.kept_problems import KeptProblems
+from quantize.engines.native.builder.layers import Layer, layers, replace_initializer
 from quantize.engines.native.builder.rounding import RoundingProblem, least_squares_levels
 from quantize.engines.native.builder.smoothing import SMOOTHING
 from quantize.engines.native.builder.weight_scales import (
@@ -60,26 +61,29 @@ class QuantizedWeights:
 
     def changed(self, source: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
         """Return the initializers that differ from those of the fp32 model, and ``shifts``, by name."""
-        original = {tensor.name: tensor.SerializeToString() for tensor in source.graph.initializer}
+        original = {tensor.name: tensor for tensor in source.graph.initializer}
         return {
-            tensor.name: tensor
-            for tensor in self.model.graph.initializer
-            if original.get(tensor.name) != tensor.SerializeToString()
+            tensor.name: tensor for tensor in self.model.graph.initializer if original.get(tensor.name) != tensor
         } | dict(self.shifts)
 
 
 class WeightQuantizer:
     """Rounds weights, and remembers the result: candidates differ in few layers."""
 
-    def __init__(self, moments: Moments | None = None) -> None:
-        """Set up with the second moments that the correction ``rounding`` needs."""
+    def __init__(self, moments: Moments | None = None, problems: KeptProblems | None = None) -> None:
+        """Set up.
+
+        Args:
+            moments: Returns the second moments that the correction ``rounding`` needs.
+            problems: Keeps rounding problems, those of other quantizers too; None: all of them.
+        """
         self._moments = moments
         self._levels: dict[tuple[str, str, int, bool], npt.NDArray[np.int8]] = {}
-        self._problems: dict[tuple[str, bool], RoundingProblem] = {}
+        self._problems = KeptProblems() if problems is None else problems
 
     def release(self) -> None:
         """Free the layers' rounding problems, which take much memory; rounded weights are kept."""
-        self._problems.clear()
+        self._problems.forget(self)
 
     def quantize(
         self,
@@ -100,7 +104,7 @@ class WeightQuantizer:
         """
         result = onnx.ModelProto()
         result.CopyFrom(model)
-        values = arrays(result)
+        originals = {tensor.name: tensor for tensor in model.graph.initializer}
         given = grids_of(model)
         grids: dict[str, Grid] = {}
         stored_weights: dict[str, StoredWeights] = {}
@@ -112,13 +116,13 @@ class WeightQuantizer:
             is_int8 = layer.op_type in op_types and layer.node not in recipe.float_nodes and layer.input in activations
             if not is_stored and not is_int8:
                 continue
-            weights = values[layer.weight]
+            weights = numpy_helper.to_array(originals[layer.weight])
             kept = given.get(layer.weight)
             if kept is not None and not is_stored and _is_on(kept, layer, weights):
                 grids[layer.weight] = kept
                 continue
             rows = layer.rows(weights)
-            bias = values[layer.bias] if layer.bias is not None else None
+            bias = numpy_helper.to_array(originals[layer.bias]) if layer.bias is not None else None
             level = greatest_level(reduce_range=not is_stored and is_narrow(layer, rows, recipe))
             scales = weight_scales(rows, level, recipe)
             if not is_stored and bias is not None:  # a layer that computes in fp32 has a bias in fp32
@@ -159,10 +163,11 @@ class WeightQuantizer:
         return self._levels[key].astype(np.float32)
 
     def _problem(self, moments: Mapping[str, SecondMoments], node: str, *, central: bool) -> RoundingProblem:
-        if (node, central) not in self._problems:
+        def made() -> RoundingProblem:
             of_node = moments[node]
-            self._problems[node, central] = RoundingProblem.of(of_node.central() if central else of_node.raw())
-        return self._problems[node, central]
+            return RoundingProblem.of(of_node.central() if central else of_node.raw())
+
+        return self._problems.of(self, (node, central), made)
 
 
 def _is_on(grid: Grid, layer: Layer, weights: Floats) -> bool:

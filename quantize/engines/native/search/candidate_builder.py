@@ -10,6 +10,7 @@ from pydantic import Field
 
 from quantize.calibration.channel_ranges import collect_channel_ranges
 from quantize.engines.native.builder.builder import source_graph
+from quantize.engines.native.builder.kept_problems import KeptProblems
 from quantize.engines.native.builder.smoothable import smoothable
 from quantize.engines.native.builder.smoothing import SMOOTHING, smoothing_factors
 from quantize.engines.native.builder.weights import EQUALIZATION
@@ -27,6 +28,9 @@ from quantize.recipe import Recipe
 _Built = Annotated[dict[Literal["graph_sha256", "error"], str], Field(min_length=1)]
 _SMOOTHING_IMAGES = 32
 """Images whose greatest values by channel smoothing balances, at most."""
+
+_PROBLEM_BYTES = 48_000_000
+"""Of rounding problems that are kept: those of all layers of a small model; of a large one, as much as it takes."""
 
 
 class CandidateBuilder:
@@ -63,6 +67,7 @@ class CandidateBuilder:
         self._built: set[str] = set()
         self._sources: dict[tuple[bool, str | None], SourceGraph] = {}
         self._last: SourceGraph | None = None
+        self._problems = KeptProblems(max(_PROBLEM_BYTES, model.bytes))
 
     def source(self, recipe: Recipe) -> SourceGraph:
         """Return the graph that a recipe's candidates are built from; the last one's memory is released."""
@@ -75,6 +80,7 @@ class CandidateBuilder:
                 self._folder,
                 moment_images=self._settings.moment_images,
                 threads=self._settings.threads,
+                problems=self._problems,
                 progress=self._progress,
             )
         source = self._sources[key]
@@ -82,6 +88,11 @@ class CandidateBuilder:
             self._last.release()
         self._last = source
         return source
+
+    def release(self) -> None:
+        """Free what takes much memory, and can be computed again or read from its file."""
+        for source in self._sources.values():
+            source.release()
 
     def smoothing(self, recipe: Recipe) -> str | None:
         """Return the factors that smooth the graph of a recipe, as its detail; None where nothing is to be smoothed."""

@@ -1,11 +1,12 @@
-"""How far a candidate's scores are from the fp32 model's, on images held in memory."""
+"""How far a candidate's scores are from the fp32 model's, on images that are read again for each."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -14,12 +15,14 @@ import onnx
 import onnxruntime
 
 from quantize.data.batches import Batch
+from quantize.engines.native.builder.scores import of_size
 from quantize.engines.native.search.candidate_builder import CandidateBuilder
 from quantize.engines.native.search.recipe_choice import IsHopeless
 from quantize.engines.native.search.search_journal import SearchJournal
 from quantize.engines.native.search.source_graph import Part, PartOfImages
 from quantize.evaluation.fidelity import Fidelity, fidelity_of
 from quantize.evaluation.inference import by_class, scores_of
+from quantize.evaluation.overlap import overlapped
 from quantize.formats.exact import open_exact_session
 from quantize.models.artifact import ModelArtifact
 from quantize.models.session import NOT_RUN, open_session
@@ -43,8 +46,8 @@ class Scorer:
 
         Args:
             model: The fp32 model, the reference side.
-            batches: Images as the model takes them, iterated as often as needed, of which the first ``most`` are kept.
-            most: How many images to keep at most.
+            batches: Images as the model takes them, iterated as often as needed, of which the first ``most`` count.
+            most: How many images to score at most.
             threads: Micro-batches that run at a time.
         """
         self._batches, self._most = batches, most
@@ -54,22 +57,22 @@ class Scorer:
         fixed = model.contract.fixed_batch or 1
         self._micro_batch = -(-_MICRO_BATCH // fixed) * fixed
         self._kind = model.contract.scores
-        self.reference = self._scores(self.open(model.proto().SerializeToString()))
+        self.reference = self._scores(self.open(model.path))
 
     @property
     def images(self) -> npt.NDArray[np.float32]:
-        """Return the images, float32 (N, C, H, W), read when they are first asked for."""
+        """Return the images, float32 (N, C, H, W), read when they are first asked for, and kept until ``release``."""
         if self._images is None:
-            self._images = _first_images(self._batches, self._most)
+            self._images = np.concatenate(list(self._first()))
         return self._images
 
     def release(self) -> None:
         """Free the images, which can be read again."""
         self._images = None
 
-    def open(self, content: bytes) -> onnxruntime.InferenceSession:
-        """Return a session of a serialized model, to be run on one thread."""
-        return open_session(content, threads=1, spinning=False)
+    def open(self, model: Path | bytes) -> onnxruntime.InferenceSession:
+        """Return a session of a model, its file or its serialization, to be run on one thread."""
+        return open_session(model, threads=1, spinning=False)
 
     def map(self, run: Callable[[Given], Result], given: Sequence[Given]) -> list[Result]:
         """Return ``run(value)`` for all values, in their order; several run at a time.
@@ -95,9 +98,24 @@ class Scorer:
         return of_images
 
     def _scores(self, session: onnxruntime.InferenceSession) -> npt.NDArray[np.float32]:
-        starts = range(0, len(self.images), self._micro_batch)
-        parts = [self.images[start : start + self._micro_batch] for start in starts]
-        return np.concatenate(self.map(lambda images: scores_of(session, self._contract, images), parts))
+        parts = of_size(self._micro_batch, self._first())
+        scored = overlapped(lambda images: scores_of(session, self._contract, images), parts, self._threads)
+        return np.concatenate([scores for _, scores in scored])
+
+    def _first(self) -> Iterator[npt.NDArray[np.float32]]:
+        """Yield the images batch by batch, at most as many as are to be scored.
+
+        Raises:
+            ValueError: There are none.
+        """
+        left = self._most
+        for batch in self._batches:
+            if left <= 0:
+                break
+            yield batch.images[:left]
+            left -= len(batch.images)
+        if left == self._most:
+            raise ValueError("no images to score on")
 
 
 class CrossValidation:
@@ -145,7 +163,7 @@ class CrossValidation:
                 self._divergences[key] = scorer.fidelity(candidate).divergences.tolist()
             except NOT_RUN as error:  # a fact about this recipe, not about the run
                 _LOG.warning("onnxruntime does not run the candidate of recipe %s: %s", recipe.id, error)
-                self._divergences[key] = [_NOT_RUN] * len(scorer.images)
+                self._divergences[key] = [_NOT_RUN] * len(scorer.reference)
         return self._divergences[key]
 
     def _scorer(self, part: Part) -> Scorer:
@@ -154,32 +172,9 @@ class CrossValidation:
             self._scorers[part] = Scorer(self._builder.model, batches, most=self._most, threads=self._threads)
         return self._scorers[part]
 
-    def release(self) -> None:
-        """Free the images, which can be read again."""
-        for scorer in self._scorers.values():
-            scorer.release()
-
     def _signature(self, recipe: Recipe, seen: Part) -> str:
         """Return what tells candidates apart: the recipe with its rules replaced by the grids that they give."""
         source = self._builder.source(recipe)
         given = source.builder(seen).grids(self._builder.proto, recipe, source.statistics(seen))
         grids = {name: [float(grid.scale), int(grid.zero_point)] for name, grid in given.items()}
         return fingerprint([recipe.but(range_rule="", range_rules=()).model_dump(mode="json"), grids])
-
-
-def _first_images(batches: Iterable[Batch], most: int) -> npt.NDArray[np.float32]:
-    """Return at most ``most`` images, float32 (N, 3, H, W).
-
-    Raises:
-        ValueError: If there are none.
-    """
-    kept: list[npt.NDArray[np.float32]] = []
-    count = 0
-    for batch in batches:
-        kept.append(batch.images[: most - count])
-        count += len(kept[-1])
-        if count >= most:
-            break
-    if not count:
-        raise ValueError("no images to score on")
-    return np.concatenate(kept)

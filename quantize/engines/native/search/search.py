@@ -91,8 +91,8 @@ class Search:
         self._timer = LatencyTimer(model, self._journal, measure, profile, recorded, settings.min_speedup or 1.0)
         self._builder = CandidateBuilder(model, settings, calibration, self._journal, folder, progress=progress)
         most = _COMPARED_IMAGES
-        self._validation = CrossValidation(self._builder, self._journal, most=most, threads=settings.threads)
-        self._recipes = RecipeSearch(self._builder, self._validation.divergences, settings)
+        validation = CrossValidation(self._builder, self._journal, most=most, threads=settings.threads)
+        self._recipes = RecipeSearch(self._builder, validation.divergences, settings)
         self._comparisons = Comparisons(self._recipes.divergences)
         self._candidates = Candidates(self._builder, judge, self._timer, self._journal, settings, progress=progress)
         self._measurement = CostMeasurement(
@@ -125,7 +125,9 @@ class Search:
 
     def build(self, recipe: Recipe) -> ModelArtifact:
         """Return a recipe's candidate, whatever the journal knows; the weights that the search rounded are used."""
-        return self._builder.source(recipe).build(self._builder.model, recipe)
+        artifact = self._builder.source(recipe).build(self._builder.model, recipe)
+        self._builder.release()  # the files are built in the same memory
+        return artifact
 
     def in_order_of_preference(self) -> Iterator[Recipe]:
         """Yield the recipes that meet the criterion and are fast enough, and at last fp32 itself if it is fast enough.
@@ -193,7 +195,6 @@ class Search:
         best = self._recipes.best()
         recipe = self._recipe = best.recipe
         graph = op_graph(self._builder.source(recipe).graph, op_types_of(recipe))
-        self._validation.release()  # sensitivity needs memory of its own
         self._sensitivity = self._measurement.sensitivity(recipe, graph)
         recipe = self._recipe = self._recipes.with_tensor_rules(best, self._sensitivity).recipe
         yield from self._assigned(recipe, graph, self._sensitivity, self._recipes.variants(recipe))

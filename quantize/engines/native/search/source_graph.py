@@ -20,6 +20,7 @@ from quantize.calibration.store import stored_statistics
 from quantize.data.batches import Batch
 from quantize.engines.float_nodes import nodes_in_float
 from quantize.engines.native.builder.builder import NativeBuilder, source_graph
+from quantize.engines.native.builder.kept_problems import KeptProblems
 from quantize.engines.native.builder.layers import windows
 from quantize.engines.task import CalibrationSet
 from quantize.formats.float_reasons import FloatReason
@@ -84,6 +85,7 @@ class SourceGraph:
         *,
         moment_images: int,
         threads: int,
+        problems: KeptProblems | None = None,
         progress: Progress = silent,
     ) -> None:
         """Set up for ``graph``; everything is computed when it is first needed.
@@ -94,11 +96,13 @@ class SourceGraph:
             folder: Where the statistics are kept, and candidates in ``candidates/``.
             moment_images: Images that second moments are collected on, at most.
             threads: Cores that may be used.
+            problems: Keeps the rounding problems of all graphs of a search; None: as many as there are.
             progress: Called after every image.
         """
         self.graph = graph
         self._calibration, self._folder = calibration, folder
         self._moment_images, self._threads, self._progress = moment_images, threads, progress
+        self._problems = KeptProblems() if problems is None else problems
         self._fingerprints = {"model": graph_sha256(graph), "images": calibration.fingerprint}
         self._statistics: dict[Part, CalibrationStatistics] = {}
         self._moments: dict[Part, Mapping[str, SecondMoments]] = {}
@@ -129,7 +133,12 @@ class SourceGraph:
         if part not in self._builders:
             folder = self._folder / "candidates"
             self._builders[part] = NativeBuilder(
-                folder, partial(self.moments, part), partial(self._score_images, part), threads=self._threads
+                folder,
+                partial(self.moments, part),
+                partial(self._score_images, part),
+                threads=self._threads,
+                problems=self._problems,
+                source=self.graph,
             )
         return self._builders[part]
 
@@ -143,13 +152,15 @@ class SourceGraph:
         return self.builder().build(model, recipe, self.statistics("all"))
 
     def release(self) -> None:
-        """Free what takes much memory and can be computed again."""
+        """Free what takes much memory, and can be computed again or read from its file."""
         for builder in self._builders.values():
             builder.release()
+        self._statistics.clear()
+        self._moments.clear()
 
-    def _score_images(self, part: Part) -> list[npt.NDArray[np.float32]]:
+    def _score_images(self, part: Part) -> Iterator[npt.NDArray[np.float32]]:
         most = _SCORE_IMAGES if part == "all" else _SCORE_IMAGES // 2
-        return [batch.images for batch in images_of(self._calibration, part, most)]
+        return (batch.images for batch in images_of(self._calibration, part, most))
 
     def _stored_statistics(self, part: Part) -> CalibrationStatistics:
         fingerprints = self._fingerprints | {"part": part}
