@@ -143,7 +143,7 @@ def _import_everything() -> None:
                 importlib.import_module(module.name)
 
     def where_asked(*given: Any, **named: Any) -> tuple[Resources, ...]:
-        return measure_resources(*given, **named, repeats=1) if os.environ.get(MEMORY) else ()
+        return measure_resources(*given, **{**named, "repeats": 1}) if os.environ.get(MEMORY) else ()
 
     vars(measuring)["measure_resources"] = where_asked
 

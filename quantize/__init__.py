@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from quantize.report.schema import RunReport
 
     __version__: str
+
+# When it is imported, onnxruntime writes the identity of its session into TMPDIR, and may send events: what a run works
+# on is the user's own. Set to 0 it does so again.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
     "AccuracySection",

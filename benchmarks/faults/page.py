@@ -14,9 +14,9 @@ result of an unbroken run.
 
 Each row is a fault, done to runs of a small classifier: {engines}.
 A place is a function of the system (called by native code too) and a file that it is called on, refused at its first
-and its last call of a run. What came of it is compared with the unbroken run: recipe, both graphs, accuracy, and the journal, which must begin
-with what was finished before. A process that is not yet loaded is ended by the signal itself (143 for SIGTERM in a
-shell); from then on the exit code is 130. Made by
+and its last call of a run. What came of it is compared with the unbroken run: recipe, both graphs, accuracy, and the
+journal, which must begin with what was finished before. A process that is not yet loaded is ended by the signal itself
+(143 for SIGTERM in a shell); from then on the exit code is 130. Made by
 
     python benchmarks/break_runs.py --engines {named} --random {random} --kills {kills} --page docs/faults.md
 
