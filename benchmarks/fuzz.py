@@ -35,6 +35,7 @@ def fuzz(name: str, folder: Path, executions: int, until: float) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     done = 0
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+    environment["PYTHONPATH"] = str(Path(__file__).parent)  # of forks that open models
     while done < executions and (left := until - time.monotonic()) > 0:
         (folder / "executions").unlink(missing_ok=True)
         words = [sys.executable, __file__, "--drive", name, str(folder), str(executions - done), str(done)]

@@ -19,12 +19,16 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from quantize.bounded_reading import read_bounded
 from quantize.disk import refusals_told
 from quantize.errors import RunError
 from quantize.files import append_bytes
 from quantize.provenance import fingerprint, sha256_bytes
 
 _LOG = logging.getLogger("quantize")
+
+_LARGEST = 1 << 30
+"""Bytes: a thousand times what the longest search writes."""
 
 _VERSION = 3
 """Versions 1 and 2 have no checksums and name steps without their inputs; 1 was judged on accuracy alone."""
@@ -123,7 +127,7 @@ class Journal:
         return fingerprint([self._inputs, name, inputs])[:32]
 
     def _read(self, header: Mapping[str, Any]) -> None:
-        content = self._path.read_bytes()
+        content = _content(self._path)
         whole = content[: content.rfind(b"\n") + 1]
         if not whole:  # killed while the header was written: nothing was finished
             self._truncate(0)
@@ -186,14 +190,28 @@ def recorded_request(path: Path) -> Mapping[str, Any]:
 
     Raises:
         FileNotFoundError: There is no journal, or a kill cut its header short.
-        RunError: The journal is of another version, or its header is damaged.
+        RunError: The journal cannot be read, is of another version, or its header is damaged.
     """
-    with path.open("rb") as stream:
-        first = stream.readline()
-    if not first.endswith(b"\n"):
+    first, end, _ = _content(path).partition(b"\n")
+    if not end:
         raise FileNotFoundError(f"{path.name} was not begun")
     request: Mapping[str, Any] = _header(path, first)["request"]
     return request
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return read_bounded(path, _LARGEST, regular=True)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise RunError(
+            "the journal cannot be read",
+            where=str(path),
+            found=str(error),
+            expected="the file that the run began",
+            advice="start the run again with --overwrite",
+        ) from None
 
 
 def _header(path: Path, line: bytes) -> Mapping[str, Any]:

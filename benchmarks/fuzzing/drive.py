@@ -1,14 +1,13 @@
 """One process of fuzzing, which ``benchmarks/fuzz.py`` starts, and starts again when it dies.
 
-With atheris, coverage of quantize guides what is tried next; without it, bytes of the seeds are changed at random. What
-is found goes to ``FOLDER/findings``, one file a kind; the count of executions to ``FOLDER/executions``.
+With atheris, coverage of quantize guides what is tried next; without it, hypothesis changes the seeds. What is found
+goes to ``FOLDER/findings``, one file a kind; the count of executions to ``FOLDER/executions``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import random
 import re
 import shutil
 import sys
@@ -61,7 +60,7 @@ def drive(name: str, folder: Path, executions: int, seed: int) -> None:
     try:
         import atheris
     except ImportError:
-        _at_random(name, folder, executions, seed)
+        _by_hypothesis(name, folder, executions, seed)
         return
     with atheris.instrument_imports(include=["quantize"]):
         from fuzzing import registry
@@ -74,7 +73,7 @@ def drive(name: str, folder: Path, executions: int, seed: int) -> None:
         counter(content)
 
     options = [f"-runs={executions}", f"-seed={seed + 1}", "-timeout=60", f"-rss_limit_mb={target.megabytes}"]
-    options += [f"-malloc_limit_mb={target.megabytes}", f"-artifact_prefix={folder}/", "-print_final_stats=0"]
+    options += [f"-malloc_limit_mb={target.megabytes}", f"-artifact_prefix={folder}/", "-report_slow_units=61"]
     import atexit
 
     atexit.register(counter.finish)
@@ -88,30 +87,10 @@ def _write_seeds(seeds: list[bytes], corpus: Path) -> None:
         (corpus / hashlib.sha256(content).hexdigest()[:16]).write_bytes(content)
 
 
-def _at_random(name: str, folder: Path, executions: int, seed: int) -> None:
+def _by_hypothesis(name: str, folder: Path, executions: int, seed: int) -> None:
     from fuzzing import registry
+    from fuzzing.changed_files import run_on_changed_files
 
-    counter, draw = Counter(name, folder), random.Random(seed)
-    seeds = registry.TARGETS[name].seeds()
-    for _ in range(executions):
-        counter(changed(bytearray(draw.choice(seeds)), draw))
+    counter = Counter(name, folder)
+    run_on_changed_files(registry.TARGETS[name].seeds(), counter, executions, seed)
     counter.finish()
-
-
-def changed(content: bytearray, draw: random.Random) -> bytes:
-    """Return bytes with one to eight changes: flipped, set to an extreme, cut out, doubled or cut off."""
-    for _ in range(draw.randint(1, 8)):
-        place = draw.randrange(len(content) + 1)
-        length = draw.choice((1, 2, 4, 8, 64))
-        kind = draw.randrange(5)
-        if kind == 0 and place < len(content):
-            content[place] ^= 1 << draw.randrange(8)
-        elif kind == 1:
-            content[place : place + length] = draw.choice((b"\x00", b"\xff", b"\x7f", b"\x80")) * length
-        elif kind == 2:
-            del content[place : place + length]
-        elif kind == 3:
-            content[place:place] = content[place : place + length]
-        elif draw.random() < 0.1:
-            del content[place:]
-    return bytes(content)

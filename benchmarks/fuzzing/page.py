@@ -18,8 +18,8 @@ refused by one error that the user can fix, with a message that is bounded and h
     python benchmarks/fuzz.py                       # every target, as often as the column "wanted" says
     python benchmarks/fuzz.py images --minutes 10   # one, for a while; counts add up
 
-With the extra `fuzzing` (atheris), coverage of quantize's code guides what is tried; without it, seeds are changed at
-random.
+With the extra `fuzzing` (atheris), coverage of quantize's code guides what is tried; where there is no wheel of it,
+hypothesis (extra `dev`) changes the seeds.
 
 | target | what is read | executions | wanted | findings, mended |
 |---|---|---:|---:|---:|

@@ -24,7 +24,8 @@ class Target:
         what: What is read, in words.
         executions: How many the project asks for.
         seeds: Returns files that are read as they should be, to begin with.
-        run: Reads a file's bytes; raises what it does not expect. ``scratch`` is a folder to write files to.
+        run: Reads a file's bytes; raises what it does not expect, or returns what was found. ``scratch`` is a folder
+            to write files to.
         refused: Errors that say that the file is refused, besides ``QuantizeError``.
         megabytes: Memory of the process, at most.
     """
@@ -33,26 +34,35 @@ class Target:
     what: str
     executions: int
     seeds: Callable[[], list[bytes]]
-    run: Callable[[bytes, Path], None]
+    run: Callable[[bytes, Path], str | None]
     refused: tuple[type[Exception], ...] = ()
     megabytes: int = 3072
 
 
 def finding(target: Target, content: bytes, scratch: Path) -> str | None:
     """Return what a target does wrong with a file, its kind on the first line; None where it does nothing wrong."""
+    refusals: tuple[type[Exception], ...] = (QuantizeError, *target.refused)
     try:
-        target.run(content, scratch)
-    except QuantizeError as error:
-        text = str(error)
-        if _UNSEEN.search(text) or len(text) > _LONGEST_MESSAGE:
-            return f"a message that is not harmless\n{text!r}"
-    except target.refused:
-        return None
+        return target.run(content, scratch)
+    except refusals as error:
+        return harm_of(error)
     except Exception as error:  # noqa: BLE001 - it is what fuzzing looks for
-        ours = [frame for frame in traceback.extract_tb(error.__traceback__) if "/quantize/" in frame.filename]
-        place = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "outside of quantize"
-        return f"{type(error).__name__} at {place}\n{''.join(traceback.format_exception(error))}"
+        return fault(error)
+
+
+def harm_of(error: Exception) -> str | None:
+    """Return what is wrong with the message of a refusal, as ``finding`` does."""
+    text = str(error)
+    if isinstance(error, QuantizeError) and (_UNSEEN.search(text) or len(text) > _LONGEST_MESSAGE):
+        return f"a message that is not harmless\n{text!r}"
     return None
+
+
+def fault(error: Exception) -> str:
+    """Return what an error is that no file may lead to, as ``finding`` does."""
+    ours = [frame for frame in traceback.extract_tb(error.__traceback__) if "/quantize/" in frame.filename]
+    place = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "outside of quantize"
+    return f"{type(error).__name__} at {place}\n{''.join(traceback.format_exception(error))}"
 
 
 def scratch_folder() -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
@@ -43,6 +44,7 @@ class Setting:
         return tuple(self.key.split("."))
 
 
+@cache
 def settings() -> tuple[Setting, ...]:
     """Return all settings that have flags, in the order of the models."""
     return tuple(_settings_of(RunConfig, ()))
@@ -95,9 +97,10 @@ def expected_at(path: KeyPath) -> Expected:
     return Expected("a value") if field is None else expected_of(field.annotation)
 
 
-def known_paths() -> Iterator[KeyPath]:
-    """Yield the path of every key of the models, blocks included."""
-    yield from _paths_of(RunConfig, ())
+@cache
+def known_paths() -> tuple[KeyPath, ...]:
+    """Return the path of every key of the models, blocks included."""
+    return tuple(_paths_of(RunConfig, ()))
 
 
 def choices_at(path: KeyPath) -> tuple[str, ...]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path, PurePath
+from urllib.parse import quote
 
 from quantize.measurement.timing.measurement import speedups
 from quantize.models.contract import Task
+from quantize.quoting import quoted, visible
 from quantize.report.markdown import escaped
 from quantize.report.models import ModelSection
 from quantize.report.schema import RunReport
@@ -68,13 +71,22 @@ def _table(report: RunReport, title: str) -> list[str]:
     for model in (report.baseline, *report.models):
         evaluation, size = model.deciding.evaluation, f"{model.bytes / 1e6:.2f} MB"
         name = PurePath(model.file).name
-        links = [size, "–"] if model.role == "fp32" else [f"[{size}]({name})", f"[{size}]({Path(name).stem}.tar.gz)"]
+        archive = f"{Path(name).stem}.tar.gz"
+        links = [size, "–"] if model.role == "fp32" else [_link(size, name), _link(size, archive)]
         tops = (evaluation.accuracy, evaluation.top5)[: len(_ACCURACY[report.task])]
         accuracy = [f"{top.expected * 100:.2f}" if top is not None else "–" for top in tops]
         opset = report.source.opset if model.role == "fp32" else model.opset
-        row = [f"{title}{_KINDS[model.role]}", *links, version, str(opset), *accuracy]
-        lines.append("|" + "|".join(escaped(word) if "](" not in word else word for word in row) + "|")
+        row = [escaped(f"{title}{_KINDS[model.role]}"), *links, escaped(version), str(opset), *accuracy]
+        lines.append("|" + "|".join(row) + "|")
     return lines
+
+
+def _link(text: str, name: str) -> str:
+    return f"[{text}]({quote(name, errors='replace')})"
+
+
+def _code(text: str) -> str:
+    return f"`{quoted(text).replace('`', '')}`"
 
 
 def _sentences(report: RunReport, title: str) -> list[str]:
@@ -110,7 +122,7 @@ def _notes(report: RunReport) -> list[str]:
             ">",
             f"> The performance depends on the test hardware. Performance data here is collected with "
             f"{escaped(machine.cpu_model)}, {plan.threads} thread(s), {escaped(machine.operating_system)}, onnxruntime "
-            f"{machine.onnxruntime}, data batch size is {plan.batch_size}.",
+            f"{escaped(machine.onnxruntime)}, data batch size is {plan.batch_size}.",
         ]
     if report.data.demonstration:
         lines += [">", "> Measured on 20 photographs: this shows that the machinery works, not the accuracy."]
@@ -172,7 +184,7 @@ def _preprocessing(report: RunReport) -> list[str]:
         return [
             f"{crops} The model takes the pixels as they are, {chosen.channel_order}, uint8, "
             f"{_shape(report, _PIXEL_LAYOUTS[contract])}: the normalization is folded into its first Conv, and so it "
-            f"is in the fp32 model of the table ({PurePath(report.baseline.file).name})."
+            f"is in the fp32 model of the table ({escaped(PurePath(report.baseline.file).name)})."
         ]
     colours = ", in the order R, G, B" if len(chosen.mean) > 1 else ""
     return [
@@ -185,7 +197,7 @@ def _preprocessing(report: RunReport) -> list[str]:
 
 def _input(report: RunReport) -> str:
     """Return the type and shape of what the files take, which is what the given model takes."""
-    return f"{report.source.input_dtype or 'float32'}, {_shape(report, report.source.input_layout)}"
+    return f"{escaped(report.source.input_dtype or 'float32')}, {_shape(report, report.source.input_layout)}"
 
 
 def _shape(report: RunReport, layout: str | None) -> str:
@@ -202,16 +214,18 @@ def _reproduction(report: RunReport) -> list[str]:
         PurePath(word).name if position == 0 else word for position, word in enumerate(report.provenance.command)
     ]
     versions = ", ".join(f"{name} {version}" for name, version in report.provenance.versions.items())
-    return ["```", shlex.join(command), "```", "", f"With {escaped(versions)}."]
+    line = visible(shlex.join(command))
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", line)), default=0))  # a fence within it ends none
+    return [fence, line, fence, "", f"With {escaped(versions)}."]
 
 
 def _origin(report: RunReport) -> list[str]:
     origin, source = report.provenance, report.source
     known = f", {escaped(source.catalog)} in the catalog" if source.catalog else ""
     return [
-        f"- fp32 model{known}: sha256 `{source.sha256}`, weights `{source.weights_sha256}`",
-        *(f"- {model.role}: graph sha256 `{model.graph_sha256}`" for model in report.models),
-        f"- recipe `{report.chosen.recipe_id}`, made with {origin.tool.name} {origin.tool.version}"
-        + (f", commit `{origin.tool.git_commit}`" if origin.tool.git_commit else ""),
-        f"- images `{origin.data_fingerprint}`, of these for calibration `{origin.calibration_fingerprint}`",
+        f"- fp32 model{known}: sha256 {_code(source.sha256)}, weights {_code(source.weights_sha256)}",
+        *(f"- {model.role}: graph sha256 {_code(model.graph_sha256)}" for model in report.models),
+        f"- recipe {_code(report.chosen.recipe_id)}, made with {escaped(f'{origin.tool.name} {origin.tool.version}')}"
+        + (f", commit {_code(origin.tool.git_commit)}" if origin.tool.git_commit else ""),
+        f"- images {_code(origin.data_fingerprint)}, of these for calibration {_code(origin.calibration_fingerprint)}",
     ]

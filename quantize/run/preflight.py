@@ -32,6 +32,7 @@ from quantize.rewrites import select_rewrites
 from quantize.run.context import Prepared, Stages
 from quantize.run.evaluator import Evaluator
 from quantize.run.folder import RunFolder, plan_run, refuse_to_write_over
+from quantize.run.links import refuse_links_that_leave
 from quantize.run.measuring import machine_section
 from quantize.run.outlook import Outlook
 from quantize.run.quick import sample
@@ -97,6 +98,7 @@ def read_inputs(request: RunRequest, stages: Stages) -> Inputs:
             input_contract=config.input_contract,
             engines=engines if len(engines) > 1 and request.recorded is None else (),
         )
+        refuse_links_that_leave(folder.path)
         refuse_held(folder.work)
         refuse_to_write_over(folder, request.model, overwrite=request.overwrite or request.resume)
         taken = taken_model(source.proto(), where=where, requantize=config.model.requantize, engines=engines)

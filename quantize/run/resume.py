@@ -185,7 +185,10 @@ def request_record(request: RunRequest, folder: Path) -> Mapping[str, Any]:
 
 
 def _models_of_an_earlier_run(folder: RunFolder) -> list[Path]:
-    """Return the models that the run in this folder wrote, whatever their names, as long as nobody has changed them."""
+    """Return the models that the run in this folder wrote, whatever their names, as long as nobody has changed them.
+
+    A report of a stranger's may name any file: only those that lie where a run writes its models are taken for its own.
+    """
     try:
         report = read_report(folder.report)
     except RunError:  # no report, or none that can be read: nothing says which files are that run's
@@ -194,7 +197,14 @@ def _models_of_an_earlier_run(folder: RunFolder) -> list[Path]:
     if report.input_contract is not None:
         written.append(report.baseline)
     paths = [(folder.path / model.file, model.sha256) for model in written]
-    return [path for path, sha256 in paths if path.is_file() and sha256_file(path) == sha256]
+    own = [(path, sha256) for path, sha256 in paths if _is_place_of_models(path, folder) and path.is_file()]
+    return [path for path, sha256 in own if sha256_file(path) == sha256]
+
+
+def _is_place_of_models(path: Path, folder: RunFolder) -> bool:
+    """Return whether a run in this folder can have written a model there: in it or an engine's folder, or beside it."""
+    run, place = folder.path.resolve(), path.parent.resolve()
+    return path.suffix == ".onnx" and (run in (place, place.parent) or place == folder.int8.parent.resolve())
 
 
 def _remove(*paths: Path) -> None:

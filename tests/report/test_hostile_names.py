@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 
 from quantize.gate.drawings import check_markdown, check_text, junit, workflow_commands
 from quantize.gate.result import Difference, GateResult, Line
+from quantize.packages.card import model_card
 from quantize.report.html import html
 from quantize.report.markdown import markdown
 from quantize.report.schema import RunReport
@@ -46,6 +47,8 @@ def _with_names(name: str) -> RunReport:
     values["notes"] = [name]
     values["provenance"]["command"] = ["quantize", "tune", name]
     values["provenance"]["versions"][name] = name
+    values["provenance"].update(data_fingerprint=name, calibration_fingerprint=name)
+    values["source"].update(sha256=name, weights_sha256=name)
     values["measurement"]["environment"].update(cpu_model=name, governor=name)
     values["verdict"]["stopped_because"] = name
     values["trials"].append({**values["trials"][0], "index": 1, "recipe_id": name, "graph_sha256": None})
@@ -117,6 +120,20 @@ def test_markdown_shows_a_name_as_text(name: str) -> None:
         assert page.tags <= _ALLOWED
         assert page.attributes <= {"style"}
         assert not _UNSEEN & set(text)
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, "```\n# heading", "x](javascript:alert(1))"], ids=range(len(HOSTILE) + 2))
+def test_a_card_shows_a_name_as_text_and_links_to_the_files_beside_it(name: str) -> None:
+    text = MarkdownIt("commonmark", {"html": True}).enable("table").render(model_card(_with_names(name), name, name))
+    page = _Tags(text)
+    assert page.tags <= _ALLOWED | {"blockquote", "pre", "code", "a"}
+    assert page.attributes <= {"style", "href"}
+    assert text.count("<h1>") == 1
+    assert text.count("<pre>") == 1
+    assert not _UNSEEN & set(text)
+    links = re.findall('href="(.*?)"', text)
+    assert len(links) == 4
+    assert all(re.fullmatch(r"[^:/]+\.(onnx|tar\.gz)", link) for link in links)
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))

@@ -30,11 +30,14 @@ def _baseline(scratch: Path) -> Any:
     return json.loads((scratch / "accepted.json").read_text("utf-8"))
 
 
+_tolerances = cache(default_tolerances)
+
+
 def _run(content: bytes, scratch: Path) -> None:
     path = scratch / "baseline.json"
     path.write_bytes(content if content[:1] == b"{" else changed_json(_baseline(scratch), content))
     baseline = read_baseline(path)
-    result = check(_report(), baseline, default_tolerances(), {}, run="x")
+    result = check(_report(), baseline, _tolerances(), {}, run="x")
     check_text(result), check_markdown(result), junit(result), workflow_commands(result)
     write_baseline(baseline, scratch / "again.json")
 

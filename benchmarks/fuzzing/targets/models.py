@@ -12,17 +12,17 @@ import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from fuzzing.fields import changed_message
-from fuzzing.target import Target
+from fuzzing.reused_child import ReusedChild
+from fuzzing.target import Target, fault, harm_of
 from quantize.commands.inspection import inspected
 from quantize.errors import QuantizeError
 from quantize.models.prepare import clean_form
-from quantize.opening.bounds import Bounds, open_within
+from quantize.opening.bounds import Bounds
 from quantize.opening.proof import Request, prove_model
-from quantize.processes.child import ChildError
-from quantize.processes.watch import Watch
+from quantize.processes.watch import Watch, limit_memory
 
-_BOUNDS = Bounds(seconds=10.0)
-_ONNX = b"\x08"  # every exporter writes the version first
+_BOUNDS = Bounds()
+_SECONDS = 20.0
 
 
 def _model(body: list[Any], constants: dict[str, Any], last: str, opset: int = 13) -> ModelProto:
@@ -86,15 +86,31 @@ def file_of(content: bytes) -> bytes:
     return changed_message(models[content[0] % len(models)], content[1:])
 
 
-def opened(place: str, watch: Watch) -> None:
-    """Inspect and prove a model; called in a child."""
-    with suppress(QuantizeError):
-        inspected((place, _BOUNDS), watch)
-    prove_model(Request(place, _BOUNDS, prepares=True), watch)
+def examined(place: str) -> tuple[bool, str | None]:
+    """Inspect and prove a model, in a child: return whether it is taken, and what was found."""
+    path = Path(place)
+    watch = Watch(lambda _: None)
+    limit_memory(_BOUNDS.memory_for(path.stat().st_size))
+    try:
+        with suppress(QuantizeError):
+            inspected((place, _BOUNDS), watch)
+        prove_model(Request(place, _BOUNDS, prepares=True), watch)
+    except QuantizeError as error:
+        return False, harm_of(error)
+    except MemoryError:
+        return False, None
+    except Exception as error:  # noqa: BLE001 - it is what fuzzing looks for
+        return False, fault(error)
+    return True, None
 
 
-def run(content: bytes, scratch: Path) -> None:
-    """Open a file as a command does.
+@cache
+def _child() -> ReusedChild[tuple[bool, str | None]]:
+    return ReusedChild(examined, seconds=_SECONDS)
+
+
+def run(content: bytes, scratch: Path) -> str | None:
+    """Open a file as a command does, and return what was found.
 
     Raises:
         QuantizeError: It is refused.
@@ -102,11 +118,11 @@ def run(content: bytes, scratch: Path) -> None:
     """
     path = scratch / "model.onnx"
     path.write_bytes(file_of(content))
-    try:
-        open_within(_BOUNDS, opened, str(path), path)
-    except ChildError as error:
-        raise RuntimeError(error.stderr) from error
+    answer = _child()(str(path))
+    if answer is None or not answer[0]:
+        return None if answer is None else answer[1]
     clean_form(path, opset=13)
+    return None
 
 
-TARGET = Target("models", "ONNX files: inspected, opened and prepared in forks of a child", 30_000, seeds, run)
+TARGET = Target("models", "ONNX files: inspected, opened and prepared in a reused child", 30_000, seeds, run)

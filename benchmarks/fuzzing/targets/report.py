@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import zlib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,9 @@ def _document() -> Any:
     return document
 
 
+_tolerances = cache(default_tolerances)
+
+
 def _run(content: bytes, scratch: Path) -> None:
     path = scratch / "report.json"
     raw = content[:1] == b"{"
@@ -45,14 +49,14 @@ def _run(content: bytes, scratch: Path) -> None:
         report = None
     if report is not None:
         markdown(report), summary(report)
-        if sum(content) % _PAGES_OF == 0:
+        if zlib.crc32(content) % _PAGES_OF == 1:
             html(report)
     document = read_document(path)
     try:
         baseline = accepted(document, where="report.json")
     except QuantizeError:
         baseline = None
-    result = check(document, baseline, default_tolerances(), {}, run="x")
+    result = check(document, baseline, _tolerances(), {}, run="x")
     check_text(result), check_markdown(result), junit(result), workflow_commands(result)
 
 

@@ -85,7 +85,10 @@ def _refuse_paths_that_leave(members: Sequence[Member], place: str) -> None:
 
 def _with_label_file(name: str, locators: Mapping[str, Locator], listing: Listing, data: NamedData) -> ImageSet:
     path, problems = Path(data.place) / name, Problems()
-    content = listing.source.read(locators[name])
+    try:
+        content = listing.source.read(locators[name])
+    except OSError as error:
+        raise DataError("the label list in the archive cannot be read", where=str(path), found=str(error)) from error
     _, notes = images_only(other for other in locators if other != name)
     listing = replace(listing, notes=(*notes, f"labels come from {name} in the archive"))
     lines = read_label_file(path, data.classes, problems, content=content, several=data.several)
@@ -141,7 +144,11 @@ def _webdataset_labels(locators: Mapping[str, Locator], source: ImageSource, dat
         if sample not in classes_of:
             problems.add(order, where, "the sample has no .cls member")
             continue
-        text = source.read(locators[classes_of[sample]]).strip()
+        try:
+            text = source.read(locators[classes_of[sample]]).strip()
+        except OSError as error:
+            problems.add(order, where, f"its .cls member cannot be read: {error}")
+            continue
         if not (text.isdigit() and len(text) < 10):
             problems.add(order, where, f"the label {text[:20]!r} is not an integer from 0")
         elif classes is not None and int(text) >= classes:

@@ -85,7 +85,7 @@ def _members(paths: Sequence[Path], progress: Progress) -> Iterator[Member]:
                 progress("list archive", listed, None)
             name = entry.filename.removeprefix("./")
             kind = (entry.external_attr >> 16) & _FILE_KIND
-            if entry.is_dir() or kind not in _REGULAR or posixpath.basename(name).startswith("."):
+            if name.endswith("/") or kind not in _REGULAR or posixpath.basename(name).startswith("."):
                 continue
             if entry.flag_bits & _ENCRYPTED or entry.compress_type not in _METHODS:
                 raise DataError(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Contestant(BaseModel):
@@ -52,7 +52,7 @@ class Block(BaseModel):
     position: int
     start_ns: int
     warmup_ns: tuple[int, ...]
-    runs_ns: tuple[int, ...]
+    runs_ns: Annotated[tuple[int, ...], Field(min_length=1)]
     preempted: tuple[int, ...] = ()
 
     @property

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import shutil
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,30 @@ def test_a_sample_of_a_webdataset_that_is_wrong_is_named(
         open_images(shard, None, classes=1000)
     assert problem in caught.value.problem
     assert "000003" in str(caught.value.where)
+
+
+def test_a_damaged_label_of_a_sample_is_named(tmp_path: Path) -> None:
+    path = zipped(tmp_path, {"a.png": b"x", "a.cls": b"777", "b.png": b"x", "b.cls": b"1"}, damage=b"777")
+    with pytest.raises(DataError, match="cls member cannot be read: the archive is damaged") as caught:
+        open_images(path, None, classes=1000)
+    assert caught.value.where == f"{path}: a.png"
+
+
+def test_a_damaged_label_file_in_an_archive_is_named(tmp_path: Path) -> None:
+    path = zipped(tmp_path, {"a.png": b"x", "val.txt": b"a.png 777"}, damage=b"777")
+    with pytest.raises(DataError, match="label list in the archive cannot be read") as caught:
+        open_images(path, None, classes=1000)
+    assert caught.value.where == f"{path}/val.txt"
+
+
+def zipped(folder: Path, files: dict[str, bytes], *, damage: bytes) -> Path:
+    """Return an archive of stored files, some bytes of which are not those that it lists."""
+    path = folder / "damaged.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    path.write_bytes(path.read_bytes().replace(damage, bytes(len(damage))))
+    return path
 
 
 def test_samples_of_the_same_name_in_two_shards_stay_apart(layouts: Layouts) -> None:

@@ -59,6 +59,18 @@ def test_a_rare_method_of_compression_is_refused(layouts: Layouts) -> None:
     assert "rare method" in str(caught.value.found)
 
 
+def test_a_file_without_a_name_is_no_image(layouts: Layouts) -> None:
+    path = layouts.zip()
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("x", "x")
+    content = bytearray(path.read_bytes())
+    entry = content.rindex(b"PK\x01\x02")
+    content[entry + 28] = 0  # the length of its name, which its extra field takes up now
+    content[entry + 30] += 1
+    path.write_bytes(content)
+    assert len(open_images(path, None, classes=1000)) == len(layouts.images)
+
+
 @pytest.mark.parametrize("cut", [10, 3000])
 def test_a_cut_off_archive_is_refused(layouts: Layouts, cut: int) -> None:
     path = layouts.zip()
