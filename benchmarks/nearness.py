@@ -129,8 +129,8 @@ def all_int8(
     )
     if SMOOTHING not in corrections:
         return recipe
-    tensors = [normalization.tensor for normalization in smoothable(graph)]
-    ranges = collect_channel_ranges(graph, tensors, list(calibration.batches)[:4], threads=2)
+    axes = {smooth.tensor: smooth.axis for smooth in smoothable(graph)}
+    ranges = collect_channel_ranges(graph, axes, list(calibration.batches)[:4], threads=2)
     return with_smoothing(recipe, smoothing_factors(graph, ranges))
 
 

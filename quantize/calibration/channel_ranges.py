@@ -1,8 +1,8 @@
-"""The ranges of a tensor's channels over calibration images, the channels being its last axis."""
+"""The ranges of a tensor's channels over calibration images."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,25 +30,26 @@ class ChannelRanges:
 
 
 def collect_channel_ranges(
-    model: onnx.ModelProto, tensors: Collection[str], batches: Iterable[Batch], *, threads: int = 1
+    model: onnx.ModelProto, axes: Mapping[str, int], batches: Iterable[Batch], *, threads: int = 1
 ) -> dict[str, ChannelRanges]:
     """Run a model over images and return the ranges of its tensors' channels, by tensor.
 
     Args:
         model: The fp32 model.
-        tensors: Float tensors between its nodes, of which the last axis is that of the channels.
+        axes: Float tensors between its nodes, and the axis of their channels.
         batches: Images as the model takes them, float32 (N, ...); some ten are enough.
         threads: Intra-op threads of the session.
     """
-    names = sorted(tensors)
+    names = sorted(axes)
     runner = OneImage(open_session(with_outputs(model, names).SerializeToString(), threads=threads))
     seen: dict[str, list[tuple[npt.NDArray[np.float64], ...]]] = {name: [] for name in names}
     for batch in batches:
         for position in range(len(batch.images)):
             image = batch.images[position : position + 1]
             for name, values in zip(names, runner.run(names, image), strict=True):
-                rows = values.reshape(-1, values.shape[-1]).astype(np.float64)
-                seen[name].append((rows.min(axis=0), rows.max(axis=0), np.square(rows).mean(axis=0)))
+                rows = np.moveaxis(values, axes[name], 0).reshape(values.shape[axes[name]], -1)
+                squares = np.einsum("cv,cv->c", rows, rows) / max(rows.shape[1], 1)
+                seen[name].append(tuple(each.astype(np.float64) for each in (rows.min(1), rows.max(1), squares)))
     ranges = {}
     for name, of_images in seen.items():
         lowest, highest, squares = (np.stack(values) for values in zip(*of_images, strict=True))

@@ -1,4 +1,4 @@
-"""Which normalizations can be smoothed: those that only products with constant weights read."""
+"""Which tensors can be smoothed: those by channel from constants, that only products with constant weights read."""
 
 from __future__ import annotations
 
@@ -14,39 +14,72 @@ from quantize.graph.nodes import attribute, is_op
 from quantize.graph.shapes import Shape, inferred_shapes
 from quantize.graph.view import Graph
 
+_ACTIVATIONS = ("Relu", "LeakyRelu")
+_POOLS = ("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool")
+"""What lets a positive factor of a channel through, behind a Conv."""
+
 
 @dataclass(frozen=True)
 class Smoothable:
-    """A normalization that only products with constant weights read.
+    """A tensor whose channels can be divided by factors where they are made, and multiplied where they are read.
 
     Attributes:
-        tensor: Its output, the channels last.
-        parameters: (node, input): its scale, and its bias if it has one; (channels,) each, or one channel axis.
+        tensor: Its name.
+        axis: That of its channels: -1 behind a normalization, 1 behind a Conv.
+        parameters: (node, input, axis): a normalization's scale and its bias if it has one, or a Conv's weights and its
+            bias; the axis of theirs that is that of the channels.
         products: The products that read it, each with the axis of its weights' inputs.
     """
 
     tensor: str
-    parameters: tuple[tuple[str, int], ...]
+    axis: int
+    parameters: tuple[tuple[str, int, int], ...]
     products: tuple[tuple[Layer, int], ...]
 
 
 def smoothable(model: onnx.ModelProto) -> Iterator[Smoothable]:
-    """Yield the normalizations of ``model`` that can be smoothed, in the graph's order.
+    """Yield the tensors of ``model`` that can be smoothed, in the graph's order.
 
-    They are LayerNormalizations, and a Mul by channel with the Add by channel behind it: the last two of the nodes that
-    a LayerNormalization is before opset 17. What only moves values is passed on the way to the products.
+    Normalizations are LayerNormalizations, and a Mul by channel with the Add by channel behind it: the last two of the
+    nodes that a LayerNormalization is before opset 17. Behind them and behind Convs, what only moves values is passed
+    on the way to the products; behind Convs also what a positive factor goes through.
     """
     graph = Graph.of(model)
-    found = [(node, parameters) for node in graph.nodes if (parameters := _parameters(graph, node)) is not None]
-    if not found:
-        return
-    readers = _Readers(graph, {layer.node: layer for layer in layers(model)}, inferred_shapes(model))
-    for node, parameters in found:
-        owner, position = parameters[0]
-        taking = readers.products(node.output[0], -1, _channels(graph, owner.input[position]) or 0)
-        if taking:
-            places = tuple((owner.name, position) for owner, position in parameters)
-            yield Smoothable(node.output[0], places, tuple(taking))
+    known = {layer.node: layer for layer in layers(model)}
+    readers = _Readers(graph, known, inferred_shapes(model))
+    for node in graph.nodes:
+        if node.name in known:
+            found = _behind_conv(graph, known[node.name], node, readers)
+        else:
+            found = _behind_normalization(graph, node, readers)
+        if found is not None:
+            yield found
+
+
+def _behind_conv(graph: Graph, layer: Layer, node: NodeProto, readers: _Readers) -> Smoothable | None:
+    if layer.op_type != "Conv" or (layer.bias is None and len(node.input) > 2 and node.input[2]):
+        return None
+    weights = graph.constant(layer.weight)
+    assert weights is not None
+    products = readers.products(layer.output, 1, len(weights), scaled=True)
+    if not products:
+        return None
+    activation = graph.sole_consumer(layer.output)
+    tensor = activation.output[0] if activation is not None and is_op(activation, *_ACTIVATIONS) else layer.output
+    parameters = [(layer.node, 1, 0), *([(layer.node, 2, 0)] if layer.bias is not None else [])]
+    return Smoothable(tensor, 1, tuple(parameters), tuple(products))
+
+
+def _behind_normalization(graph: Graph, node: NodeProto, readers: _Readers) -> Smoothable | None:
+    parameters = _parameters(graph, node)
+    if parameters is None:
+        return None
+    owner, position = parameters[0]
+    products = readers.products(node.output[0], -1, _channels(graph, owner.input[position]) or 0)
+    if not products:
+        return None
+    places = tuple((owner.name, position, -1) for owner, position in parameters)
+    return Smoothable(node.output[0], -1, places, tuple(products))
 
 
 def _parameters(graph: Graph, node: NodeProto) -> list[tuple[NodeProto, int]] | None:
@@ -94,8 +127,17 @@ class _Readers:
     layers: Mapping[str, Layer]
     shapes: Mapping[str, Shape]
 
-    def products(self, tensor: str, axis: int, channels: int) -> list[tuple[Layer, int]] | None:
-        """Return the products that read a tensor with so many channels on an axis; None where anything else does."""
+    def products(
+        self, tensor: str, axis: int, channels: int, *, scaled: bool = False
+    ) -> list[tuple[Layer, int]] | None:
+        """Return the products that read a tensor with so many channels on an axis; None where anything else does.
+
+        Args:
+            tensor: Its name.
+            axis: That of the channels.
+            channels: Their number.
+            scaled: Whether what a positive factor of each channel goes through is passed too.
+        """
         if self.graph.is_output(tensor):
             return None
         found: list[tuple[Layer, int]] = []
@@ -107,8 +149,9 @@ class _Readers:
                 taken = self._input_axis(layer, axis, channels)
                 behind = None if taken is None else [(layer, taken)]
             else:
-                moved = self._moved(node, axis, channels)
-                behind = None if moved is None else self.products(node.output[0], moved, channels)
+                is_passed = scaled and (is_op(node, *_ACTIVATIONS) or (axis == 1 and _is_pool(node)))
+                moved = axis if is_passed else self._moved(node, axis, channels)
+                behind = None if moved is None else self.products(node.output[0], moved, channels, scaled=scaled)
             if behind is None:
                 return None
             found += behind
@@ -124,8 +167,10 @@ class _Readers:
             return -1 if moved == len(order) - 1 else moved
         if is_op(node, "Flatten") and attribute(node, "axis", 1) == 1:
             return -1 if axis in (1, -1) else None  # the products check that nothing else came into that axis
-        if is_op(node, "Reshape") and axis == -1:
+        if is_op(node, "Reshape") and axis in (1, -1):
             sizes = self.graph.constant(node.input[1])
+            if axis == 1:  # behind a pool of all pixels
+                return -1 if sizes is not None and sizes.size == 2 and sizes.flat[-1] == channels else None
             return axis if sizes is not None and sizes.size and sizes.flat[-1] == channels else None
         if is_op(node, "Gather") and axis == -1 and self.graph.constant(node.input[1]) is not None:
             shape = self.shapes.get(node.input[0])
@@ -138,6 +183,12 @@ class _Readers:
         weights = self.graph.constant(layer.weight)
         assert weights is not None
         if layer.op_type == "Conv":
-            return 1 if axis == 1 and layer.group == 1 else None
+            if axis != 1 or layer.group == 1:
+                return 1 if axis == 1 else None
+            return 0 if layer.group == channels and weights.shape[:2] == (channels, 1) else None  # depthwise
         of_inputs = 1 - layer.channel_axis
         return of_inputs if axis == -1 and weights.ndim == 2 and weights.shape[of_inputs] == channels else None
+
+
+def _is_pool(node: NodeProto) -> bool:
+    return is_op(node, *_POOLS) and not any(node.output[1:])

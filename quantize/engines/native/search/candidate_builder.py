@@ -97,13 +97,13 @@ class CandidateBuilder:
     def smoothing(self, recipe: Recipe) -> str | None:
         """Return the factors that smooth the graph of a recipe, as its detail; None where nothing is to be smoothed."""
         graph = self.source(recipe).graph
-        tensors = [normalization.tensor for normalization in smoothable(graph)]
-        if not tensors or grids_of(self.proto):  # grids that are given are kept, and the tensors with them
+        axes = {smooth.tensor: smooth.axis for smooth in smoothable(graph)}
+        if not axes or grids_of(self.proto):  # grids that are given are kept, and the tensors with them
             return None
 
         def compute() -> str:
             images = images_of(self.calibration, most=_SMOOTHING_IMAGES)
-            ranges = collect_channel_ranges(graph, tensors, images, threads=self._settings.threads)
+            ranges = collect_channel_ranges(graph, axes, images, threads=self._settings.threads)
             return smoothing_factors(graph, ranges)
 
         factors = str(self._journal.remember("choose recipe", "smoothing", compute, str))

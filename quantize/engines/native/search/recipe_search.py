@@ -12,6 +12,7 @@ from quantize.engines.native.builder.builder import op_types_of, source_graph
 from quantize.engines.native.builder.equalization import equalizable
 from quantize.engines.native.builder.layers import layers
 from quantize.engines.native.builder.qdq import FLOAT_OUTPUTS
+from quantize.engines.native.builder.smoothable import smoothable
 from quantize.engines.native.builder.smoothing import SMOOTHING, with_smoothing
 from quantize.engines.native.builder.weights import BIAS, CORRECTIONS, EQUALIZATION, ROUNDING, SCORES
 from quantize.engines.native.search.candidate_builder import CandidateBuilder
@@ -95,7 +96,9 @@ class RecipeSearch:
     def best(self) -> ComparedRecipe:
         """Return the recipe with the range rule and the corrections that are nearest to fp32."""
         settings = self._settings
-        best = self._smoothed(start(self.first, self.divergences))
+        best = start(self.first, self.divergences)
+        if self._smooths_normalizations:  # before the range rules, which see other tensors with it
+            best = self._smoothed(best)
         best = choose_rule(best, settings.range_rules, self.divergences)
         wanted = [
             name
@@ -103,13 +106,21 @@ class RecipeSearch:
             if name not in (SMOOTHING, EQUALIZATION)
             or (name == EQUALIZATION and next(equalizable(self._builder.source(best.recipe).graph), None) is not None)
         ]
-        return choose_corrections(
+        best = choose_corrections(
             best, wanted, CORRECTIONS, self.divergences, expected=_BY_THEORY, together=_FOR_ONE_ANOTHER
         )
+        # What the weights pay for smoothed tensors is less once they are rounded with the others in mind.
+        return self._smoothed(best)
+
+    @property
+    def _smooths_normalizations(self) -> bool:
+        return any(smooth.axis == -1 for smooth in smoothable(self._builder.source(self.first).graph))
 
     def _smoothed(self, best: ComparedRecipe) -> ComparedRecipe:
-        """Return the recipe smoothed where that is nearer; before the range rules, which see other tensors with it."""
-        factors = self._builder.smoothing(best.recipe) if SMOOTHING in self._settings.corrections else None
+        """Return the recipe smoothed where that is nearer, by the factors of the graph as it is given."""
+        if SMOOTHING not in self._settings.corrections or SMOOTHING in best.recipe.corrections:
+            return best
+        factors = self._builder.smoothing(self.first)
         if factors is None:
             return best
         return better(best, with_smoothing(best.recipe, factors), self.divergences, CHANCE)

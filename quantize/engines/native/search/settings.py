@@ -16,7 +16,7 @@ class SearchSettings(BaseModel):
         recipe: Types, per-channel, exclusions and rewrites that every candidate has; engine ``native``.
         range_rules: Range rules to compare; the first is the one to beat. One rule fixes it.
         corrections: Corrections to try, in this order; each is kept only if it brings the scores closer to fp32's.
-            Smoothing and equalization come first: the others are made for the graph that they leave.
+            Smoothing of normalizations and equalization come first, that of Convs last, with the others in place.
         choose_tensors: How many of the most sensitive tensors get a range rule of their own, by measured scores.
         sensitivity_images: Images that sensitivity is measured on, at most.
         moment_images: Images that the second moments of the layers' inputs are collected on, at most.

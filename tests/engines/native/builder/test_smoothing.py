@@ -61,8 +61,8 @@ def network(behind, norm=ONE_NODE, **weights):
 
 
 def factors_of(model):
-    tensors = [normalization.tensor for normalization in smoothable(model)]
-    return smoothing_factors(model, collect_channel_ranges(model, tensors, BATCHES))
+    axes = {smooth.tensor: smooth.axis for smooth in smoothable(model)}
+    return smoothing_factors(model, collect_channel_ranges(model, axes, BATCHES))
 
 
 def outputs(model):
@@ -153,3 +153,87 @@ def test_a_normalization_of_like_channels_is_left_alone():
     for name in ("w0", "w1"):
         constants[name].CopyFrom(numpy_helper.from_array(np.eye(WIDTH, 5, dtype=np.float32) + 1, name))
     assert set(json.loads(factors_of(model)).get("n", "m")) == {"m"}
+
+
+PIXELS = RNG.normal(0, 1, (16, 3, 6, 6)).astype(np.float32)
+SPREAD = np.array([30, 0.1, 1, 3], np.float32).reshape(4, 1, 1, 1)
+TO_DEPTHWISE = helper.make_node("Conv", ["x", "made", "shift"], ["a"], "first")
+DEPTHWISE = helper.make_node("Conv", ["a_relu", "own"], ["b"], "depthwise", group=4, pads=[1, 1, 1, 1])
+HEAD = [
+    helper.make_node("GlobalAveragePool", ["c"], ["d"], "pool"),
+    helper.make_node("Flatten", ["d"], ["e"], "flat"),
+    helper.make_node("Gemm", ["e", "scores"], ["y"], "gemm"),
+]
+
+
+def blocks(*behind):
+    shapes = {"made": (4, 3, 1, 1), "shift": (4,), "own": (4, 1, 3, 3), "taken": (5, 4, 1, 1), "scores": (5, 2)}
+    shapes |= {"group": (4, 2, 1, 1)}
+    constants = {name: RNG.normal(0, 0.4, shape).astype(np.float32) for name, shape in shapes.items()}
+    constants |= {"made": constants["made"] * SPREAD, "own": constants["own"] * SPREAD[::-1]}
+    constants |= {"low": np.array(0, np.float32), "high": np.array(6, np.float32)}
+    graph = helper.make_graph(
+        [TO_DEPTHWISE, *behind],
+        "blocks",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, 6, 6])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(values, name) for name, values in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def of_pixels(model):
+    return open_exact_session(model).run(None, {"x": PIXELS})[0]
+
+
+def separable():
+    relu = helper.make_node("Relu", ["a"], ["a_relu"], "relu")
+    return blocks(relu, DEPTHWISE, helper.make_node("Conv", ["b", "taken"], ["c"], "pointwise"), *HEAD)
+
+
+def smoothed_by_pixels(model):
+    axes = {smooth.tensor: smooth.axis for smooth in smoothable(model)}
+    return with_smoothing(RECIPE, smoothing_factors(model, collect_channel_ranges(model, axes, PIXEL_BATCHES)))
+
+
+PIXEL_BATCHES = [Batch(tuple(map(str, range(16))), PIXELS, None)]
+
+
+def test_channels_between_convolutions_are_smoothed_through_what_lets_a_factor_pass():
+    model = separable()
+    found = {smooth.tensor: [layer.node for layer, _ in smooth.products] for smooth in smoothable(model)}
+    assert found == {"a_relu": ["depthwise"], "b": ["pointwise"], "c": ["gemm"]}
+    recipe = smoothed_by_pixels(model)
+    assert set(json.loads(dict(recipe.details)[SMOOTHING])) >= {"a_relu", "b"}
+    changed = of_pixels(source_graph(model, recipe))
+    assert changed == pytest.approx(of_pixels(model), rel=1e-4, abs=1e-5 * np.abs(of_pixels(model)).max())
+
+
+def test_in_front_of_a_depthwise_convolution_every_channel_gets_the_whole_grid():
+    model = separable()
+    recipe = smoothed_by_pixels(model)
+    ranges = collect_channel_ranges(source_graph(model, recipe), {"a_relu": 1}, PIXEL_BATCHES)["a_relu"]
+    assert ranges.highest.max() < 1.5 * ranges.highest.min()
+
+
+def test_channels_of_their_own_ranges_cost_less_with_smoothing():
+    model, errors = separable(), []
+    for tried in (RECIPE, smoothed_by_pixels(model)):
+        statistics = collect(source_graph(model, tried), PIXEL_BATCHES)
+        quantized = quantize_graph(model, tried, statistics)
+        errors.append(np.square(of_pixels(quantized) - of_pixels(model)).mean())
+    assert errors[1] < 0.5 * errors[0]
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        [helper.make_node("Clip", ["a", "low", "high"], ["k"]), helper.make_node("Conv", ["k", "taken"], ["y"], "p")],
+        [helper.make_node("Sigmoid", ["a"], ["s"]), helper.make_node("Conv", ["s", "taken"], ["y"], "p")],
+        [helper.make_node("Conv", ["a", "group"], ["y"], "p", group=2)],
+        [helper.make_node("Conv", ["a", "taken"], ["c"], "p"), helper.make_node("Concat", ["a", "c"], ["y"], axis=1)],
+    ],
+    ids=["bounded", "no factor goes through", "groups", "read by others"],
+)
+def test_channels_that_no_factor_can_move_are_left_alone(behind):
+    assert [smooth.tensor for smooth in smoothable(blocks(*behind))] == []
