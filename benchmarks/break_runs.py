@@ -134,7 +134,8 @@ def _unbroken(folder: Path, engine: str) -> tuple[Workload, Done, int]:
 def _import_everything() -> None:
     """Import the package before anything is forked, and measure memory only where that is asked for: it takes long."""
     import quantize
-    from quantize.measurement.machine.resources import Resources, measure_resources
+    from quantize.measurement.machine.loads import Resources
+    from quantize.measurement.machine.resources import measure_resources
     from quantize.run import measuring
 
     for module in pkgutil.walk_packages(quantize.__path__, "quantize."):

@@ -15,14 +15,16 @@ if TYPE_CHECKING:
 
 
 @takes_settings(
-    "model",
-    "data",
+    "model.score_output",
+    "model.max_memory",
+    "model.opening_seconds",
+    "data.path",
+    "data.labels",
     "preprocessing",
-    "quantization.calibration",
     "quantization.target",
     "tuning.accuracy_criterion",
     "tuning.random_seed",
-    "evaluation",
+    "evaluation.performance",
 )
 def benchmark(
     *,
@@ -40,6 +42,10 @@ def benchmark(
         Literal["accuracy", "performance", "both"],
         Option("What to measure: accuracy, performance or both.", panel=RUN),
     ] = "both",
+    calibration_images: Annotated[
+        Literal["in", "out"],
+        Option("Whether images that calibrated a model count for accuracy; its file tells them.", panel=RUN),
+    ] = "in",
     precision: Annotated[
         Fraction,
         Option("Stop when the speed-up's interval is narrower than this.", panel=RUN, default="2%"),
@@ -57,10 +63,14 @@ def benchmark(
     from quantize.cli.progress import drawn_progress
     from quantize.commands.benchmark import benchmark as benchmark_models
     from quantize.commands.benchmark import exit_code_of
-    from quantize.commands.benchmark_subjects import BenchmarkRequest
+    from quantize.commands.benchmark_subjects import PRECISION, BenchmarkRequest
+    from quantize.commands.idle_flags import given_flags, refuse_idle_for_benchmark
     from quantize.report.benchmark_text import benchmark_text
     from quantize.run.folder import newest_run
 
+    own = {"precision": precision != PRECISION, "calibration_images": calibration_images != "in"}
+    given = given_flags(overrides, batch_sizes=batch_sizes, profile=profile, **own)
+    refuse_idle_for_benchmark(given, mode, compares=input_model is None or baseline_model is not None)
     # A run without a model named is judged by its own criterion, on its own cores.
     run = newest_run(Path("runs")) if input_model is None and config is None else None
     settings = configuration(config, overrides, run=run, demonstration=False)
@@ -74,6 +84,7 @@ def benchmark(
         precision=precision,
         profile=profile,
         batch_sizes=batch_sizes,
+        calibration_images=calibration_images,
         skip_unreadable=skip_unreadable,
         workers=workers,
     )

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from quantize.cli.help_text import HELP_SETTINGS, write_panels, write_usage
 from quantize.cli.options import parsed_command
 from quantize.errors import ConfigError, ExitCode
 
@@ -28,9 +29,13 @@ Context = Any
 class Command(TyperCommand):
     """A command whose words are checked in this package's terms before they are parsed."""
 
-    def get_params(self, ctx: Context) -> list[Any]:
-        """Return the parameters, such that the help shows no types of Python's."""
-        return [_without_type(parameter) for parameter in super().get_params(ctx)]
+    def format_usage(self, ctx: Context, formatter: Any) -> None:
+        """Write how the command is called."""
+        write_usage(self, ctx, formatter)
+
+    def format_options(self, ctx: Context, formatter: Any) -> None:
+        """Write arguments and flags, by their panels."""
+        write_panels(self, ctx, formatter)
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Parse the words behind the command's name."""
@@ -48,9 +53,15 @@ class Commands(TyperGroup):
 
     functions: ClassVar[Mapping[str, Callable[..., ExitCode] | Commands]] = {}
 
-    def get_params(self, ctx: Context) -> list[Any]:
-        """Return the flags, such that the help shows no types of Python's."""
-        return [_without_type(parameter) for parameter in super().get_params(ctx)]
+    def __init__(self, **details: Any) -> None:
+        """Make a group whose help is drawn as that of the commands."""
+        super().__init__(**{"rich_markup_mode": None, "context_settings": HELP_SETTINGS} | details)
+
+    def format_options(self, ctx: Context, formatter: Any) -> None:
+        """Write the group's flags and its commands."""
+        write_panels(self, ctx, formatter)
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _summary(command)) for name, command in self.functions.items()])
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Parse the words before a command's name: only flags of the group."""
@@ -93,25 +104,21 @@ class Commands(TyperGroup):
         return command if isinstance(command, Commands) else _built(name, command)
 
 
-def _without_type(parameter: Any) -> Any:
-    """Return an argument, or a flag that takes nothing, with no word for its type in the help."""
-    if parameter.param_type_name == "argument":
-        parameter.display_type_rich = lambda ctx: None  # noqa: ARG005 - Typer's signature
-    elif parameter.is_flag:
-        parameter.metavar = " "
-    return parameter
-
-
 @cache
 def _built(name: str, function: Callable[..., ExitCode]) -> Any:
-    app = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    app.command(name, cls=Command, help=_help(function))(parsed_command(function))
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command(name, cls=Command, help=_help(function), context_settings=HELP_SETTINGS)(parsed_command(function))
     return typer.main.get_command(app)
 
 
 def _help(function: Callable[..., Any]) -> str:
     """Return a docstring with each paragraph on one line: Typer keeps line breaks."""
     return re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(function) or "")
+
+
+def _summary(command: Callable[..., Any] | Commands) -> str:
+    """Return the first paragraph of a command's help."""
+    return str((command.help or "") if isinstance(command, Commands) else _help(command)).split("\n\n")[0]
 
 
 class Words:
@@ -197,7 +204,11 @@ class Words:
 
     def _unknown(self, written: str) -> ConfigError:
         from quantize.config.nearest import nearest
+        from quantize.config.schema import settings
 
+        if not isinstance(self._command, Commands) and _spelled(written)[2:] in {one.flag for one in settings()}:
+            advice = "leave it out: only `quantize tune` takes it"
+            return ConfigError(f"no effect here: `{self.name}` does not use this setting", where=written, advice=advice)
         meant = nearest(written.lstrip("-"), [flag[2:] for flag in self.flags])
         advice = f"did you mean --{meant}?" if meant else f"see `{self.name} --help`"
         if meant is None and isinstance(self._command, Commands):

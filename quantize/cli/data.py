@@ -33,7 +33,12 @@ def check(
     """
     from quantize.cli.progress import drawn_progress
     from quantize.commands.data_check import check_images, data_check_json, data_check_text
+    from quantize.commands.idle_flags import given_flags, refuse_idle
 
+    if contact_sheet is None:
+        refuse_idle(
+            given_flags({}, overwrite=overwrite), ["overwrite"], "nothing is written", "say --contact_sheet FILE"
+        )
     if contact_sheet is not None and contact_sheet.exists() and not overwrite:
         raise RunError(
             "there is something already",

@@ -27,9 +27,13 @@ def machine(
 
     Measured once, in some seconds, and kept for this CPU, onnxruntime and number of threads.
     """
+    from quantize.commands.idle_flags import given_flags, refuse_idle
     from quantize.commands.machine import examine_machine
     from quantize.measurement.machine.text import machine_text
 
+    if model is None:
+        bounds = given_flags({}, max_memory=max_memory, opening_seconds=opening_seconds)
+        refuse_idle(bounds, sorted(bounds), "no model is opened", "name one")
     report, place = examine_machine(
         model, cores_per_instance, again=measure_again, bounds=opening.bounds(max_memory, opening_seconds)
     )

@@ -15,6 +15,8 @@ from quantize.cli.check import baseline, check
 from quantize.cli.command_line import Commands
 from quantize.cli.data import data
 from quantize.cli.doctor import doctor
+from quantize.cli.help_pages import page_asked_for
+from quantize.cli.help_text import HELP_SETTINGS
 from quantize.cli.limits import refuse_narrow_limits
 from quantize.cli.machine import machine
 from quantize.cli.model_files import fetch, inspect, verify, zoo
@@ -22,11 +24,10 @@ from quantize.cli.package import package
 from quantize.cli.predict import predict
 from quantize.cli.report import report, schema
 from quantize.cli.signals import Terminated, interrupt_on_termination
+from quantize.cli.streams import forget, prepare_streams, write_stdout
 from quantize.cli.sweep import sweep
 from quantize.cli.terminal import (
-    forget,
     log_to_terminal,
-    prepare_streams,
     print_error,
     print_line,
     print_result,
@@ -66,8 +67,8 @@ app = typer.Typer(
     cls=_Quantize,
     help="Quantize ONNX image classifiers to int8 for onnxruntime on CPU: tune, measure, compare.",
     add_completion=True,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["--help"]},
+    rich_markup_mode=None,
+    context_settings=HELP_SETTINGS,
 )
 
 
@@ -79,8 +80,8 @@ def _quantize(
     if version:
         return lambda: _print(f"quantize {_version()}")
     if context.invoked_subcommand is None:
-        text = context.get_help()  # Typer prints it itself where it draws with rich
-        return lambda: _print(text) if text.strip() else ExitCode.DONE
+        text = context.get_help()
+        return lambda: _print(text)
     return None
 
 
@@ -106,6 +107,10 @@ def main(arguments: Sequence[str]) -> ExitCode:
     Args:
         arguments: The command line without the program's name.
     """
+    page = page_asked_for(arguments)
+    if page is not None:
+        write_stdout(page)
+        return ExitCode.DONE
     log_to_terminal()
     with interrupt_on_termination() as received:
         try:

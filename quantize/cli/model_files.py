@@ -21,9 +21,9 @@ def inspect(
     opening_seconds: Annotated[Seconds | None, Option(opening.TIME)] = None,
 ) -> ExitCode:
     """Show what a model file is: format, operators, share of int8 arithmetic, and the run that it comes from."""
-    from quantize.commands.inspection import inspect_model, inspection_text
+    from quantize.commands.inspection_text import text_of_model
 
-    print_result(inspection_text(inspect_model(model, opening.bounds(max_memory, opening_seconds))))
+    print_result(text_of_model(model, opening.bounds(max_memory, opening_seconds)))
     return ExitCode.DONE
 
 
@@ -45,10 +45,14 @@ def verify(
     Exit codes: 0 all as it should be, 1 something is not, 2 something to fix, 3 not comparable.
     """
     from quantize.cli.progress import drawn_progress
+    from quantize.commands.idle_flags import given_flags, refuse_idle
     from quantize.commands.verify import verify as verify_model
     from quantize.gate.drawings import lines_text
     from quantize.run.repeat import Inputs
 
+    if file_only:
+        places = given_flags({}, input_model=input_model, data_path=data_path, label_path=label_path)
+        refuse_idle(places, sorted(places), "--file_only does not repeat the run", "leave out --file_only")
     within = opening.bounds(max_memory, opening_seconds)
     inputs = Inputs(input_model, data_path, label_path)
     with drawn_progress() as progress:

@@ -77,11 +77,11 @@ def takes_settings(*keys: str) -> Callable[[Callable[..., ExitCode]], Callable[.
 
 def settings_of(command: Callable[..., ExitCode]) -> tuple[Setting, ...] | None:
     """Return the settings that a command takes, in the order of the models; None where it takes none."""
-    from quantize.config.schema import settings
-
     keys = getattr(command, "settings", None)
     if keys is None:
         return None
+    from quantize.config.schema import settings
+
     return tuple(
         setting
         for setting in settings()
@@ -120,11 +120,12 @@ def _own_parameters(command: Callable[..., ExitCode]) -> Iterator[inspect.Parame
             continue
         bare, *metadata = get_args(parameter.annotation)
         kind = Annotated[(bare, *metadata[:-1])] if metadata[:-1] else bare
+        kind = values.Switch if kind is bool and parameter.default is True else kind  # there has to be a way to say no
         yield _parameter(parameter, kind, metadata[-1])
 
 
 def _parameter(parameter: inspect.Parameter, kind: Any, stated: Option | Argument) -> inspect.Parameter:
-    from quantize.config.schema import choices_of, expected_of
+    from quantize.config.annotations import choices_of, expected_of
 
     many = get_origin(kind) is list
     default = parameter.default if stated.default is None else stated.default
@@ -156,10 +157,10 @@ def _parser(where: str, kind: Any) -> Callable[[str], Any]:
     """
     from pydantic import TypeAdapter, ValidationError
 
+    from quantize.config.annotations import choices_of, expected_of
     from quantize.config.nearest import nearest
     from quantize.config.problem import shown
-    from quantize.config.schema import choices_of, expected_of
-    from quantize.config.validation import what_is_wrong
+    from quantize.config.pydantic_words import what_is_wrong
 
     def text(given: str) -> Any:  # its name is what Typer calls the type
         try:

@@ -31,8 +31,12 @@ def package(
 
     The same run gives the same bytes. Exit codes of --check: 0 right, 1 another answer, 2 refused.
     """
+    from quantize.commands.idle_flags import given_flags, refuse_idle
+
     within = opening.bounds(max_memory, opening_seconds)
     if check is not None and run is None:
+        packing = given_flags({}, output=output, licence_file=licence_file, overwrite=overwrite)
+        refuse_idle(packing, sorted(packing), "--check writes no package", "name a run to pack in place of --check")
         return _checked(check, within)
     if run is None or check is not None:
         raise ConfigError("name a run to pack, or a package to check", expected="RUN, or --check FILE")

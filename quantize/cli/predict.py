@@ -19,7 +19,7 @@ def predict(
     overrides: Mapping[str, object],
     model: Annotated[Place, Argument("The model, fp32 or quantized.", "MODEL")],
     images: Annotated[
-        list[str], Argument("Image files, folders of images, or - for one from standard input.", "IMAGE")
+        list[str], Argument("Image files, folders of images, or - for one from standard input.", "IMAGE...")
     ],
     compare: Annotated[Place | None, Option("A model to compare with, on the same images.", "FP32", RUN)] = None,
     top: Annotated[Count, Option("Answers per image.", panel=RUN)] = 5,

@@ -21,10 +21,17 @@ def report(
     no_pictures: Annotated[bool, Option("Leave flipped images out: they may be private.")] = False,
 ) -> ExitCode:
     """Regenerate report.md and report.html of a run; of several runs, compare them in a page of its own."""
+    from quantize.commands.idle_flags import given_flags, refuse_idle
     from quantize.commands.report import draw_reports
-    from quantize.report.text import drawn as table_text
+    from quantize.report.lines import drawn as table_text
     from quantize.report.text import summary
 
+    if len(runs) == 1:
+        why = "one run's report is drawn into its own folder"
+        refuse_idle(given_flags({}, output=output), ["output"], why, "name the run to compare with")
+    else:
+        hidden = given_flags({}, no_pictures=no_pictures)
+        refuse_idle(hidden, ["no_pictures"], "a comparison shows no pictures", "draw the report of one run")
     drawn = draw_reports(runs, output, pictures=not no_pictures)
     if drawn.comparison is None:
         print_result(summary(drawn.reports[0]))

@@ -38,12 +38,16 @@ def sweep(
 
     require_dask()
     from quantize.cli.progress import drawn_progress
+    from quantize.commands.idle_flags import given_flags, refuse_idle
     from quantize.sweep.config import read_sweep
     from quantize.sweep.drawings import sweep_text
     from quantize.sweep.sweep import SweepRequest
     from quantize.sweep.sweep import sweep as run_sweep
 
     settings = read_sweep(config, {"scheduler": scheduler, "output": output, "workers": workers})
+    if settings.scheduler is not None:
+        why = "the scheduler has workers of its own"
+        refuse_idle(given_flags({}, workers=workers), ["workers"], why, "name no scheduler")
     request = SweepRequest(settings, overwrite, tuple(sys.argv))
     try:
         with drawn_progress() as progress:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
-import os
 import re
 import sys
 import textwrap
 import traceback
 from collections.abc import Iterable
-from typing import TextIO
 
 from rich.console import Console
 from rich.text import Text
 
+from quantize.cli.streams import forget, write_stdout
 from quantize.errors import QuantizeError
 from quantize.quoting import UNSEEN, sentence, visible
 
@@ -40,17 +38,6 @@ class _Console(Console):
 STDERR = _Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
-def prepare_streams() -> None:
-    """Make sure that no character of a message can fail to be written, and that there is something to write to."""
-    if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - for the process's life
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 - for the process's life
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, ValueError):
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-
-
 def harmless(text: str) -> str:
     """Return lines of text without what a terminal or a CI would obey: it becomes visible escapes.
 
@@ -62,18 +49,18 @@ def harmless(text: str) -> str:
 
 def print_result(text: str) -> None:
     """Write a result to stdout; a reader that has gone away does not change what the command found."""
-    _to_stdout(harmless(text))
+    write_stdout(harmless(text))
 
 
 def print_json(text: str) -> None:
     r"""Write JSON to stdout: the same values, with ``\u`` for what a terminal or a CI would obey."""
     safe = "\n".join(UNSEEN.sub(lambda match: json.dumps(match.group())[1:-1], line) for line in text.split("\n"))
-    _to_stdout(_COMMAND.sub(r"\\u0023", safe))
+    write_stdout(_COMMAND.sub(r"\\u0023", safe))
 
 
 def print_command(command: str) -> None:
     """Write a command for the CI to stdout, which was made of harmless parts."""
-    _to_stdout(command)
+    write_stdout(command)
 
 
 def print_error(error: QuantizeError) -> None:
@@ -97,14 +84,6 @@ def print_traceback(error: BaseException) -> None:
     _write(harmless("".join(traceback.format_exception(error)).rstrip("\n")))
 
 
-def forget(stream: TextIO) -> None:
-    """Send what is still written to a closed pipe nowhere, so that leaving does not fail on it."""
-    with contextlib.suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
-
-
 def log_to_terminal() -> None:
     """Show the package's log records as lines on stderr."""
     logger = logging.getLogger("quantize")
@@ -117,14 +96,6 @@ class _LineHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
         print_line(message if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {message}")
-
-
-def _to_stdout(text: str) -> None:
-    try:
-        sys.stdout.write(text.rstrip("\n") + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        forget(sys.stdout)
 
 
 def _write(text: str, *, first: str = "", style: str = "") -> None:

@@ -52,11 +52,23 @@ def tune(
     """
     from quantize.cli.configuration import configuration
     from quantize.cli.progress import drawn_progress
+    from quantize.commands.idle_flags import given_flags, refuse_idle_for_tune
     from quantize.report.text import summary
     from quantize.run.request import TuneRequest
     from quantize.run.tune import tune as tune_model
 
     settings = configuration(config, overrides, run=resume or replay, demonstration=input_model is None)
+    given = given_flags(
+        overrides,
+        output_model=output_model,
+        overwrite=overwrite,
+        latency_table=latency_table,
+        criterion=criterion != "accuracy",
+        skip_unreadable=skip_unreadable,
+    )
+    refuse_idle_for_tune(
+        given, settings, resumes=resume is not None, replays=replay is not None, judges=criterion == "accuracy"
+    )
     print_notes(settings.notes)
     request = TuneRequest(
         config=settings,

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from quantize.cache_folder import user_cache
+from quantize.commands.benchmark_images import without_calibration
 from quantize.commands.benchmark_subjects import BASELINE, BenchmarkRequest, Subjects, subjects
 from quantize.data.containers.registry import open_images
 from quantize.data.crops.crops import Crops, crop_images
@@ -27,7 +28,7 @@ from quantize.measurement.timing.throughput import measure_batch_sizes
 from quantize.processes.pool import available_cpus
 from quantize.progress import Progress, silent
 from quantize.provenance import versions
-from quantize.report.benchmark import BenchmarkedModel, BenchmarkReport
+from quantize.report.benchmark import BenchmarkedModel, BenchmarkReport, CalibrationShare
 from quantize.report.benchmark_text import benchmark_text
 from quantize.report.data import PreprocessingSection
 from quantize.report.models import AccuracySection
@@ -62,8 +63,11 @@ def benchmark(request: BenchmarkRequest, *, progress: Progress = silent) -> Benc
             skip_unreadable=request.skip_unreadable,
             progress=progress,
         )
+        share: CalibrationShare | None = None
+        if request.asks_accuracy:
+            crops, share = without_calibration(request, measured, crops)
         accuracy = _accuracy(request, measured, crops, scratch, progress) if request.asks_accuracy else {}
-        report = _report(request, measured, listed, crops, accuracy, progress)
+        report = _report(request, measured, listed, crops, accuracy, progress).model_copy(update={"calibration": share})
     if request.output_dir is not None:
         write_text(request.output_dir / "benchmark.txt", benchmark_text(report) + "\n")
         write_text(request.output_dir / "benchmark.json", report.model_dump_json(indent=1) + "\n")

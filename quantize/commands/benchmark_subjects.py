@@ -22,6 +22,9 @@ from quantize.target import CpuClass
 
 BASELINE = "fp32"
 
+PRECISION = 0.02
+"""Width of a speed-up's interval, relative to it, that is asked for where nothing else is."""
+
 
 @dataclass(frozen=True)
 class BenchmarkRequest:
@@ -38,6 +41,7 @@ class BenchmarkRequest:
         precision: Width of the speed-up's interval, relative to it, that ends the measurement.
         profile: Show the time of every operator.
         batch_sizes: Batch sizes to measure throughput at; None: none.
+        calibration_images: Whether images that calibrated a model count where accuracy is measured.
         skip_unreadable: Leave unreadable images out, and list them.
         workers: Processes that decode images; None: one a core.
     """
@@ -49,9 +53,10 @@ class BenchmarkRequest:
     output_dir: Path | None = None
     runs_dir: Path = Path("runs")
     run: Path | None = None
-    precision: float = 0.02
+    precision: float = PRECISION
     profile: bool = False
     batch_sizes: tuple[int, ...] | None = None
+    calibration_images: Literal["in", "out"] = "in"
     skip_unreadable: bool = False
     workers: int | None = None
 

@@ -17,8 +17,8 @@ from quantize.gate.result import GateResult, OnInconclusive
 from quantize.gate.tolerances import Tolerances, read_tolerances
 from quantize.graph.identity import graph_sha256
 from quantize.models.reading import read_model
+from quantize.opening.blame import blamed
 from quantize.opening.bounds import Bounds, open_within
-from quantize.opening.proof import blamed
 from quantize.processes.watch import Watch
 from quantize.provenance import sha256_file
 from quantize.report.integer_share import arithmetic_of

@@ -16,25 +16,22 @@ from quantize.formats import quantized_format
 from quantize.formats.float_weights import stored_layers
 from quantize.graph.identity import graph_sha256
 from quantize.graph.nodes import DEFAULT_DOMAINS, default_opset
-from quantize.measurement.machine.resources import Resources, measure_resources
-from quantize.measurement.timing.plan import Plan
+from quantize.graph.op_counts import op_counts
+from quantize.measurement.machine.loads import Resources
 from quantize.models.catalog.catalog import catalog_entry_for
 from quantize.models.contract import ModelContract, model_contract, real_inputs, tensor_contract
 from quantize.models.reading import read_model
 from quantize.models.refusals import refuse_unsuitable
 from quantize.models.score_tensor import describe, score_tensors
+from quantize.opening.blame import blamed
 from quantize.opening.bounds import Bounds, open_within
-from quantize.opening.proof import blamed
-from quantize.opening.prove import prove
 from quantize.processes.watch import Watch
 from quantize.provenance import sha256_bytes
 from quantize.report.integer_share import Arithmetic, arithmetic_of
-from quantize.report.metadata import PREFIX, read_facts
-from quantize.report.speed_tables import STORED, opening
+from quantize.report.lines import WIDTH, drawn
+from quantize.report.metadata import MARKS, PREFIX, read_facts
 from quantize.report.table import Table
-from quantize.report.text import WIDTH, drawn
 from quantize.report.wording import NOTHING, megabytes, one_line, percent
-from quantize.run.export import op_counts
 
 _FORMATS = {"float": "fp32", "qlinear": "int8 (QLinear)", "qdq": "int8 (QDQ)", "mixed": "int8 (QLinear and QDQ)"}
 _COLUMN = 15
@@ -61,6 +58,7 @@ class Inspection:
         arithmetic: Multiply-adds, and those in int8.
         facts: What this tool wrote into it, key (without prefix) to text; empty for other models.
         stored: Layers that are stored in int8 and computed in fp32.
+        input_type: The numpy type of the only input; None where there are several, or none of a fixed type.
         opening: What opening the model takes, if it has such layers; None otherwise.
     """
 
@@ -79,6 +77,7 @@ class Inspection:
     arithmetic: Arithmetic
     facts: dict[str, str]
     stored: tuple[str, ...] = ()
+    input_type: str | None = None
     opening: Resources | None = None
 
 
@@ -92,16 +91,28 @@ def inspect_model(path: Path, bounds: Bounds = Bounds()) -> Inspection:
     Raises:
         ModelError: It is no ONNX model, it is damaged, or it did not stay within the bounds.
     """
-    found = open_within(bounds, inspected, (str(path), bounds), path)
-    inspection: Inspection = TypeAdapter(Inspection).validate_python(found["inspection"])
-    if not inspection.stored or found["dtype"] is None:
+    inspection: Inspection = TypeAdapter(Inspection).validate_python(
+        open_within(bounds, inspected, (str(path), bounds), path)
+    )
+    if not inspection.stored or inspection.input_type is None:
         return inspection
+    from quantize.opening.prove import prove
+
     prove(path, bounds)
-    return replace(inspection, opening=_opened(path, inspection.arithmetic.sizes[0][1], found["dtype"]))
+    return replace(inspection, opening=_opened(path, inspection.arithmetic.sizes[0][1], inspection.input_type))
 
 
-def inspected(place: tuple[str, Bounds], watch: Watch) -> dict[str, Any]:
-    """Return an inspection as a JSON value, and the type of the only input, or None; called in a child.
+def inspected(place: tuple[str, Bounds], watch: Watch) -> Any:
+    """Return an inspection as a JSON value; called in a child."""
+    return TypeAdapter(Inspection).dump_python(inspect_here(place, watch), mode="json")
+
+
+def inspect_here(place: tuple[str, Bounds], watch: Watch) -> Inspection:
+    """Return what a model file is, but for what opening it takes; called in the process that may die of it.
+
+    Args:
+        place: The file and the process's bounds.
+        watch: Told of the stages.
 
     Raises:
         ModelError: The file is no ONNX model, or damaged.
@@ -111,14 +122,12 @@ def inspected(place: tuple[str, Bounds], watch: Watch) -> dict[str, Any]:
     proto = read_model(path, before_data=lambda size: watch.allow(bounds.memory_for(size)))
     watch.stage("it was inspected")
     with blamed(proto, path):
-        inspection = _inspection(proto, path)
-    given = [tensor_contract(value) for value in real_inputs(proto)]
-    dtype = given[0].dtype if len(given) == 1 and given[0] is not None else None
-    return {"inspection": TypeAdapter(Inspection).dump_python(inspection, mode="json"), "dtype": dtype}
+        return _inspection(proto, path)
 
 
 def _inspection(proto: ModelProto, path: Path) -> Inspection:
     content = path.read_bytes()
+    given = [tensor_contract(value) for value in real_inputs(proto)]
     sha256, stored = sha256_bytes(content), stored_layers(proto)
     entry = catalog_entry_for(proto, sha256=sha256)
     contract: ModelContract | None = None
@@ -147,6 +156,7 @@ def _inspection(proto: ModelProto, path: Path) -> Inspection:
         arithmetic=arithmetic_of(proto),
         facts={key.removeprefix(PREFIX): value for key, value in read_facts(proto).items()},
         stored=stored,
+        input_type=given[0].dtype if len(given) == 1 and given[0] is not None else None,
     )
 
 
@@ -157,6 +167,9 @@ def _opsets(model: ModelProto) -> str:
 
 def _opened(path: Path, sizes: tuple[int, ...], dtype: str) -> Resources | None:
     """Return what opening a model costs, measured in a separate process; None if it does not run."""
+    from quantize.measurement.machine.resources import measure_resources
+    from quantize.measurement.timing.plan import Plan
+
     plan = Plan(models={"model": path}, baseline=None, control=False)
     try:
         (resources,) = measure_resources(plan, {"model": np.zeros(sizes, dtype)}, repeats=1, runs=1)
@@ -184,6 +197,8 @@ def inspection_text(inspection: Inspection) -> str:
     if inspection.refusal is not None:
         known.append(("to be tuned", f"no: {inspection.refusal}"))
     if inspection.opening is not None:
+        from quantize.report.speed_tables import STORED, opening
+
         known.append(
             ("weights", f"{len(inspection.stored):,} layers {STORED}; opening it takes {opening(inspection.opening)}")
         )
@@ -203,6 +218,8 @@ def _scores(contract: ModelContract) -> str:
 
 def _fact(name: str, text: str) -> str:
     """Return what a file says on a line; below its name, broken at commas, where it is too long for one."""
+    if f"{PREFIX}{name}" == MARKS:
+        text = f"of {text.count(',') + 1:,} images"
     line = f"  {one_line(name) + ':':<28} {one_line(text)}"
     if len(line) <= WIDTH:
         return line

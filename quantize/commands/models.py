@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from quantize.models.catalog.catalog import Catalog, CatalogEntry
+from quantize.report.lines import drawn
 from quantize.report.table import Table
-from quantize.report.text import drawn
 from quantize.report.wording import NOTHING
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from quantize.config.annotations import choices_of, expected_of, metadata_of, plain_type
 from quantize.config.document import KeyPath
-from quantize.config.nearest import one_of
 from quantize.config.run_config import RunConfig
 from quantize.config.values import Block, Expected, Flag
-
-_WIDEST_METAVAR = 15  # a column of the help at a width of 80
 
 
 @dataclass(frozen=True)
@@ -60,9 +57,9 @@ def field_at(path: KeyPath) -> FieldInfo | None:
             field = inner.model_fields.get(str(part))
             if field is None:
                 return None
-            block = _plain(field.annotation)
+            block = plain_type(field.annotation)
         elif _is_mapping(block):
-            block = _plain(get_args(block)[1])
+            block = plain_type(get_args(block)[1])
             field = FieldInfo(annotation=block)
         else:
             return field if index else None
@@ -74,7 +71,7 @@ def block_at(path: KeyPath) -> type[Block] | None:
     if not path:
         return RunConfig
     field = field_at(path)
-    return None if field is None else _block(_plain(field.annotation))
+    return None if field is None else _block(plain_type(field.annotation))
 
 
 def takes_blank(path: KeyPath) -> bool:
@@ -82,7 +79,7 @@ def takes_blank(path: KeyPath) -> bool:
     field = field_at(path)
     if field is None:
         return False
-    return block_at(path) is not None or _is_mapping(_plain(field.annotation))
+    return block_at(path) is not None or _is_mapping(plain_type(field.annotation))
 
 
 def expected_at(path: KeyPath) -> Expected:
@@ -109,31 +106,11 @@ def choices_at(path: KeyPath) -> tuple[str, ...]:
     return () if field is None else choices_of(field.annotation)
 
 
-def expected_of(annotation: Any) -> Expected:
-    """Return what a type takes: its own words, or its choices."""
-    choices = choices_of(annotation)
-    if choices:
-        together = "|".join(choices)
-        return Expected(one_of(choices), together if len(together) <= _WIDEST_METAVAR else "NAME")
-    for metadata in _metadata(annotation):
-        if isinstance(metadata, Expected):
-            return metadata
-    return Expected("a value")
-
-
-def choices_of(annotation: Any) -> tuple[str, ...]:
-    """Return the values that a type is limited to, or nothing."""
-    plain = _plain(annotation)
-    if get_origin(plain) is tuple:
-        return choices_of(get_args(plain)[0])
-    return tuple(str(value) for value in get_args(plain)) if get_origin(plain) is Literal else ()
-
-
 def _settings_of(block: type[Block], path: tuple[str, ...]) -> Iterator[Setting]:
     for name, info in block.model_fields.items():
         here = (*path, name)
-        inner = _block(_plain(info.annotation))
-        flags = [item for item in _metadata(info.annotation, *info.metadata) if isinstance(item, Flag)]
+        inner = _block(plain_type(info.annotation))
+        flags = [item for item in metadata_of(info.annotation, *info.metadata) if isinstance(item, Flag)]
         has_words = any(isinstance(item, Expected) for item in info.metadata)
         if inner is not None and not has_words:
             yield from _settings_of(inner, here)
@@ -147,7 +124,7 @@ def _settings_of(block: type[Block], path: tuple[str, ...]) -> Iterator[Setting]
 def _paths_of(block: type[Block], path: KeyPath) -> Iterator[KeyPath]:
     for name, info in block.model_fields.items():
         yield (*path, name)
-        inner = _block(_plain(info.annotation))
+        inner = _block(plain_type(info.annotation))
         if inner is not None:
             yield from _paths_of(inner, (*path, name))
 
@@ -159,26 +136,6 @@ def _block(annotation: Any) -> type[Block] | None:
     return annotation if is_class and issubclass(annotation, Block) else None
 
 
-def _plain(annotation: Any) -> Any:
-    """Return a type without ``| None`` and ``Annotated``."""
-    if get_origin(annotation) is Annotated:
-        return _plain(get_args(annotation)[0])
-    if get_origin(annotation) in (Union, types.UnionType):
-        inner = [item for item in get_args(annotation) if item is not type(None)]
-        return _plain(inner[0]) if len(inner) == 1 else annotation
-    return annotation
-
-
 def _is_mapping(annotation: Any) -> bool:
     origin = get_origin(annotation)
     return isinstance(origin, type) and issubclass(origin, Mapping)
-
-
-def _metadata(annotation: Any, *more: Any) -> tuple[Any, ...]:
-    """Return what ``Annotated`` carries, below ``| None`` too."""
-    if get_origin(annotation) is Annotated:
-        inner, *own = get_args(annotation)
-        return (*_metadata(inner), *own, *more)
-    if get_origin(annotation) in (Union, types.UnionType):
-        return tuple(item for part in get_args(annotation) for item in _metadata(part)) + more
-    return more

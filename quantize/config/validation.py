@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,10 +12,8 @@ from quantize.config.legacy import unused_names
 from quantize.config.nearest import nearest, one_of
 from quantize.config.overrides import is_flag
 from quantize.config.problem import Problem, dotted, shown
+from quantize.config.pydantic_words import what_is_wrong
 from quantize.config.schema import block_at, choices_at, expected_at, known_paths, takes_blank
-
-_OUT_OF_RANGE = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number", "string_too")
-_WRONG_NUMBER = ("missing", "too_long", "too_short")
 
 
 def problems_of(error: ValidationError, document: Document) -> list[Problem]:
@@ -70,18 +67,6 @@ def _problem(path: KeyPath, detail: dict[str, Any], document: Document) -> Probl
         expected=expected_at(path).text if is_plain else None,
         advice=f"did you mean `{meant}`?" if meant else None,
     )
-
-
-def what_is_wrong(detail: Mapping[str, Any]) -> str:
-    """Return what one of pydantic's error details says, in a few words."""
-    kind = detail["type"]
-    if kind == "value_error":
-        return str(detail["ctx"]["error"])
-    if kind.startswith(_OUT_OF_RANGE):
-        return "out of range"
-    if kind == "literal_error":
-        return "not a value that it takes"
-    return "wrong number of values" if kind.startswith(_WRONG_NUMBER) else "wrong type"
 
 
 def _unknown(path: KeyPath, document: Document) -> Problem:

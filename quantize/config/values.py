@@ -46,6 +46,7 @@ _DURATION = re.compile(r"\s*([0-9.]+)\s*(s|sec|seconds?|m|min|minutes?|h|hours?)
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(i?)b\s*", re.IGNORECASE)
 _PREFIXES = " kmgt"
+_ESCAPED_DRIVE = re.compile(r"[A-Za-z]:.*[\x00-\x1f\x7f\x85\xa0\u2028\u2029]", re.DOTALL)
 _SEPARATOR = re.compile(r"[\s,]+")
 
 
@@ -104,6 +105,8 @@ def _home(path: Path) -> Path:
     """Read a leading ``~`` as the home folder, which no shell does behind ``--flag=`` or in a file."""
     if "\0" in str(path):
         raise ValueError("a path holds no NUL character")
+    if _ESCAPED_DRIVE.match(str(path)):  # "C:\new" in double quotes
+        raise ValueError("an escape in double quotes: write it in single quotes, or with forward slashes")
     try:
         return path.expanduser()
     except RuntimeError:

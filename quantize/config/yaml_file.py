@@ -171,7 +171,11 @@ def _syntax_error(name: str, error: yaml.MarkedYAMLError) -> ConfigError:
     context = error.context
     if context and error.context_mark is not None:
         context += f" that starts in line {error.context_mark.line + 1}"
-    return ConfigError("not YAML", where=where, found=": ".join(filter(None, (context, problem))))
+    found = ": ".join(filter(None, (context, problem)))
+    if "escape" in problem and "double-quoted" in (context or ""):
+        advice = "a backslash in double quotes begins an escape: write paths in single quotes, or with forward slashes"
+        return ConfigError("not YAML", where=where, found=found, expected="'C:\\Users', or C:/Users", advice=advice)
+    return ConfigError("not YAML", where=where, found=found)
 
 
 def _at(name: str, mark: yaml.Mark | None) -> str:

@@ -15,7 +15,7 @@ from quantize.bounded_reading import read_json
 from quantize.errors import RunError
 from quantize.evaluation.paired import PairedComparison
 from quantize.evaluation.paired_precision import PrecisionComparison
-from quantize.measurement.machine.resources import Resources
+from quantize.measurement.machine.loads import Resources
 from quantize.measurement.timing.measurement import Measurement, measured_noise_floor, percentile_ns, speedups
 from quantize.measurement.timing.speedup import Speedup
 from quantize.report.renamed_keys import with_new_names

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from quantize.disk import refusals_told
 from quantize.gate.result import FAILING, NEUTRAL, GateResult, Line, Verdict
+from quantize.report.lines import wrapped
 from quantize.report.markdown import escaped, markdown_table
 from quantize.report.table import Table
-from quantize.report.text import wrapped
 from quantize.report.wording import NOTHING, one_line
 
 FOLDED: tuple[Verdict, ...] = ("accepted", *NEUTRAL, "pass")

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from quantize.config.run_config import ModelBlock
 from quantize.errors import ModelError
 from quantize.processes.addresses import SHORT_BYTES, allowed_addresses
 from quantize.processes.bounded import call_within_bounds
 from quantize.processes.child import ChildError
 from quantize.processes.watch import Watch
+
+if TYPE_CHECKING:
+    from quantize.config.run_config import ModelBlock
 
 MEMORY_BYTES, TIMES_SIZE = 2 * 10**9, 6
 SECONDS = 60.0

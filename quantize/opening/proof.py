@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import onnx.checker
-import onnx.shape_inference
 from onnx import ModelProto
 
 from quantize.errors import ModelError, QuantizeError
@@ -25,14 +24,11 @@ from quantize.models.input_form import filled, in_form
 from quantize.models.prepare import clean_form
 from quantize.models.reading import read_model
 from quantize.models.score_tensor import score_tensors
-from quantize.models.session import RUNTIME_ERRORS, open_session
+from quantize.models.session import open_session
+from quantize.opening.blame import WRONG, blamed
 from quantize.opening.bounds import Bounds
 from quantize.processes.watch import Watch
 
-_WRONG = (
-    *(onnx.checker.ValidationError, onnx.shape_inference.InferenceError, *RUNTIME_ERRORS),
-    *(RuntimeError, ValueError, TypeError, UnicodeDecodeError),  # of pybind11 and protocol buffers
-)
 _NO_MEMORY = re.compile(r"bad.?alloc|[Ff]ailed to allocate|[Cc]ould not allocate|[Uu]nable to allocate")
 
 
@@ -71,7 +67,7 @@ def prove_model(request: Request, watch: Watch) -> dict[str, Any]:
 def _do_all(model: ModelProto, request: Request, watch: Watch, memory_bytes: int) -> None:
     path = Path(request.path)
     watch.stage("onnx checked it")
-    with left_to_the_command(*_WRONG):
+    with left_to_the_command(*WRONG):
         onnx.checker.check_model(model, full_check=True)
     watch.stage("its shapes were inferred")
     contract: ModelContract | None = None
@@ -86,10 +82,10 @@ def _do_all(model: ModelProto, request: Request, watch: Watch, memory_bytes: int
     if contract is not None:
         refuse_large_input(contract, str(path), memory_bytes)
     watch.stage("onnxruntime opened it and ran it on one image")
-    with left_to_the_command(*_WRONG):
+    with left_to_the_command(*WRONG):
         _run(open_session(path), contract)
     if quantized_format(model) != "float":
-        with left_to_the_command(*_WRONG):
+        with left_to_the_command(*WRONG):
             _run(open_exact_session(model, where=str(path)), contract)
     if request.prepares:
         watch.stage("it was prepared")
@@ -117,31 +113,6 @@ def left_to_the_command(*kinds: type[Exception]) -> Iterator[None]:
             raise
 
 
-@contextmanager
-def blamed(model: ModelProto, path: Path) -> Iterator[None]:
-    """Tell what fails in this tool's own code on a model that onnx or onnxruntime find wrong as damage of its file.
-
-    Raises:
-        ModelError: It is damaged.
-        Exception: It is not: a bug.
-    """
-    try:
-        yield
-    except (QuantizeError, MemoryError):
-        raise
-    except Exception as error:
-        wrong = _what_is_wrong(model)
-        if wrong is None:
-            raise
-        raise ModelError(
-            "the model is not valid ONNX",
-            where=str(path),
-            found=wrong,
-            expected="a model that onnx finds valid, and onnxruntime opens",
-            advice="export the model again, or copy or download it again",
-        ) from error
-
-
 def _run(session: Any, contract: ModelContract | None) -> None:
     if contract is None:
         return
@@ -165,15 +136,3 @@ def refuse_large_input(contract: ModelContract, where: str, memory_bytes: int) -
             expected=f"at most {memory_bytes:,} bytes, 2 GB plus 6 times the model's size, or --max_memory",
             advice="export the model for smaller images, or for a smaller or any number of them at once",
         )
-
-
-def _what_is_wrong(model: ModelProto) -> str | None:
-    """Return what onnx or onnxruntime find wrong with a model; None: nothing."""
-    try:
-        onnx.checker.check_model(model, full_check=True)
-        open_session(model.SerializeToString())
-    except ModelError as error:
-        return error.found or error.problem
-    except _WRONG as error:
-        return str(error).strip() or type(error).__name__
-    return None

@@ -14,7 +14,7 @@ from quantize.public.result import TuneResult
 from quantize.public.runs import run_place
 from quantize.public.tables import html_table
 from quantize.report.comparison import Comparison
-from quantize.report.text import drawn
+from quantize.report.lines import drawn
 
 if TYPE_CHECKING:
     from quantize.public.kinds import RunLike

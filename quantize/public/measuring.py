@@ -28,6 +28,7 @@ def benchmark(
     config: PathLike | None = None,
     output_dir: PathLike | None = None,
     batch_sizes: Sequence[int] | None = None,
+    calibration_images: Literal["in", "out"] = "in",
     skip_unreadable: bool = False,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -51,6 +52,7 @@ def benchmark(
         config: A configuration file; the other arguments win over it.
         output_dir: Where ``benchmark.json`` and ``benchmark.txt`` go; None: nowhere.
         batch_sizes: Batch sizes to measure throughput at; None: none.
+        calibration_images: ``out``: images that calibrated a model do not count for accuracy; its file tells them.
         skip_unreadable: Leave unreadable images out, and list them.
         workers: Processes that decode images; None: one a core.
         progress: Called as each long stage advances; None: a bar in a notebook or a terminal, silence elsewhere.
@@ -61,16 +63,22 @@ def benchmark(
     """
     from quantize.commands.benchmark import benchmark as benchmark_models
     from quantize.commands.benchmark_subjects import BenchmarkRequest
+    from quantize.commands.idle_flags import given_names, refuse_idle_for_benchmark
     from quantize.public.given import model_file
     from quantize.public.images import with_images
 
+    known = with_images(settings, images, labels)
+    leaves_out = calibration_images == "out" or None
+    given = given_names({**known, "batch_sizes": batch_sizes, "calibration_images": leaves_out})
+    refuse_idle_for_benchmark(given, mode, compares=input_model is None or baseline_model is not None)
     request = BenchmarkRequest(
-        config=configured(config, with_images(settings, images, labels)),
+        config=configured(config, known),
         input_model=None if input_model is None else model_file(input_model),
         baseline_model=None if baseline_model is None else model_file(baseline_model),
         mode=mode,
         output_dir=None if output_dir is None else Path(output_dir),
         batch_sizes=None if batch_sizes is None else tuple(batch_sizes),
+        calibration_images=calibration_images,
         skip_unreadable=skip_unreadable,
         workers=workers,
     )
@@ -85,6 +93,7 @@ def evaluate(
     images: Pictures | None = None,
     labels: Labels | None = None,
     config: PathLike | None = None,
+    calibration_images: Literal["in", "out"] = "in",
     skip_unreadable: bool = False,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -104,6 +113,7 @@ def evaluate(
         images: Decoded pictures in place of ``data_path``: uint8 (N, H, W, 3), or a sequence of pictures.
         labels: A class for each of ``images``, or for each a sequence of labels.
         config: A configuration file; the other arguments win over it.
+        calibration_images: ``out``: images that calibrated a model do not count for accuracy; its file tells them.
         skip_unreadable: Leave unreadable images out, and list them.
         workers: Processes that decode images; None: one a core.
         progress: Called as each long stage advances; None: a bar in a notebook or a terminal, silence elsewhere.
@@ -119,6 +129,7 @@ def evaluate(
         labels=labels,
         mode="accuracy",
         config=config,
+        calibration_images=calibration_images,
         skip_unreadable=skip_unreadable,
         workers=workers,
         progress=progress,

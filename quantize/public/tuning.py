@@ -65,6 +65,7 @@ def tune(
     Raises:
         QuantizeError: Something that the caller can fix; its subclasses say what.
     """
+    from quantize.commands.idle_flags import given_names, refuse_idle_for_tune
     from quantize.public.given import calibration_list, model_file
     from quantize.public.images import with_images
     from quantize.public.result import TuneResult
@@ -74,8 +75,10 @@ def tune(
     known = with_images(settings, images, labels)
     if calibration is not None:
         known["calibration_list"] = calibration_list(calibration)
+    resolved = configured(config, known)
+    refuse_idle_for_tune(given_names(known), resolved, resumes=False, replays=False, judges=criterion == "accuracy")
     request = TuneRequest(
-        config=configured(config, known),
+        config=resolved,
         input_model=None if input_model is None else model_file(input_model),
         output_model=None if output_model is None else Path(output_model),
         overwrite=overwrite,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from quantize.measurement.instances.measurement import InstanceMeasurement
-from quantize.measurement.machine.resources import Resources
+from quantize.measurement.machine.loads import Resources
 from quantize.measurement.operators.operator_times import Profile
 from quantize.measurement.timing.measurement import Measurement
 from quantize.measurement.timing.stages import StageTimes
@@ -36,6 +36,30 @@ class BenchmarkedModel(Section):
     preprocessing: PreprocessingSection | None = None
 
 
+class CalibrationShare(Section):
+    """How many of the images calibrated the models, where a model's file tells.
+
+    Attributes:
+        images: All images, whether they calibrated or not.
+        calibrated: Those of them that did.
+        left_out: Whether these were left out of what accuracy was measured on.
+    """
+
+    images: int
+    calibrated: int
+    left_out: bool
+
+    @property
+    def sentence(self) -> str:
+        """Return it in words."""
+        if not self.calibrated:
+            return f"None of the {self.images:,} images calibrated this model."
+        told = f"{self.calibrated:,} of the {self.images:,} images calibrated this model"
+        if self.left_out:
+            return f"{told}: they are left out."
+        return f"{told}: accuracy on them may be too good. --calibration_images out leaves them out."
+
+
 class BenchmarkReport(Section):
     """What a benchmark found.
 
@@ -57,6 +81,7 @@ class BenchmarkReport(Section):
         versions: Package name to version.
         target: The class of CPUs that the models are for; None in earlier reports.
         cpu_class: This machine's; None in earlier reports.
+        calibration: How many images calibrated the models; None where no file tells, and where only speed was measured.
         notes: What of the settings was changed, such as cores that the machine does not have.
     """
 
@@ -77,6 +102,7 @@ class BenchmarkReport(Section):
     versions: dict[str, str]
     target: CpuClass | None = None
     cpu_class: CpuClass | None = None
+    calibration: CalibrationShare | None = None
     notes: tuple[str, ...] = ()
 
     @property

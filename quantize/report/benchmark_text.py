@@ -11,7 +11,7 @@ from quantize.measurement.instances.measurement import (
     instance_latency,
     throughput_speedups,
 )
-from quantize.measurement.machine.resources import Resources
+from quantize.measurement.machine.loads import Resources
 from quantize.measurement.operators.profile_text import profile_text
 from quantize.measurement.timing.measurement import latency
 from quantize.measurement.timing.stages import StageTimes, end_to_end_speedup
@@ -20,8 +20,8 @@ from quantize.measurement.timing.throughput import BatchThroughput
 from quantize.report.accuracy_tables import accuracy_rows, drop_rows
 from quantize.report.benchmark import BenchmarkReport
 from quantize.report.data import preprocessing_name
+from quantize.report.lines import drawn, wrapped
 from quantize.report.table import Table
-from quantize.report.text import drawn, wrapped
 from quantize.report.wording import megabytes, milliseconds, times, times_with_bounds
 
 
@@ -36,7 +36,8 @@ def benchmark_text(report: BenchmarkReport) -> str:
             for model in report.models
             if model.preprocessing is not None
         ]
-        parts.append(drawn(accuracy_rows(sections, [note, *others])))
+        calibrated = [] if report.calibration is None else [report.calibration.sentence]
+        parts.append(drawn(accuracy_rows(sections, [note, *calibrated, *others])))
         dropped = drop_rows(sections)
         parts += [drawn(dropped)] if dropped is not None else []
     if report.latency is not None:

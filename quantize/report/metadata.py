@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from onnx import ModelProto
 
-from quantize.report.schema import RunReport
+if TYPE_CHECKING:
+    from quantize.report.schema import RunReport
 
 PREFIX = "quantize."
 """All keys that this tool writes begin with it; others are left alone."""
+
+MARKS = f"{PREFIX}calibration_marks"
+"""The key of the marks (``Crops.marks``) of the images that calibrated a model."""
 
 
 def facts(report: RunReport, role: str) -> dict[str, str]:
@@ -33,6 +38,7 @@ def facts(report: RunReport, role: str) -> dict[str, str]:
         "source_weights_sha256": report.source.weights_sha256,
         "source": report.source.catalog,
         "calibration_fingerprint": origin.calibration_fingerprint,
+        MARKS.removeprefix(PREFIX): ",".join(origin.calibration_marks) or None if role != "fp32" else None,
         "data_fingerprint": origin.data_fingerprint,
         "preprocessing_fingerprint": origin.preprocessing_fingerprint,
         "preprocessing": report.preprocessing.model_dump_json(),
@@ -65,6 +71,11 @@ def recorded_image_size(model: ModelProto) -> tuple[int, int] | None:
     except (ValueError, AttributeError):  # damaged
         return None
     return (side, side) if isinstance(side, int) and side > 0 else None
+
+
+def calibration_marks(model: ModelProto) -> frozenset[str]:
+    """Return the marks of the images that calibrated a model; none where it does not say them."""
+    return frozenset(filter(None, read_facts(model).get(MARKS, "").split(",")))
 
 
 def stamped(model: ModelProto, said: Mapping[str, str]) -> ModelProto:

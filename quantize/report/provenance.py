@@ -43,6 +43,8 @@ class Provenance(Section):
         data_fingerprint: Hash over the decoded crops and labels.
         preprocessing_fingerprint: Hash over the preprocessing.
         calibration_fingerprint: Hash over the calibration crops.
+        calibration_marks: The beginnings of each calibration crop's hash, sorted: they tell the images again, and show
+            none of them. Empty in earlier reports.
         versions: Package name to version.
         isa: Instruction sets that decide int8 kernels, sorted.
         cpu_class: Class of the CPU that measured; None in earlier reports.
@@ -55,6 +57,7 @@ class Provenance(Section):
     data_fingerprint: str
     preprocessing_fingerprint: str
     calibration_fingerprint: str
+    calibration_marks: tuple[str, ...] = ()
     versions: dict[str, str]
     isa: tuple[str, ...]
     cpu_class: CpuClass | None = None

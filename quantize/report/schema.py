@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
-from quantize.measurement.machine.resources import Resources
+from quantize.measurement.machine.loads import Resources
 from quantize.measurement.operators.operator_times import Profile
 from quantize.measurement.timing.measurement import Measurement
 from quantize.models.contract import Task

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from quantize.measurement.machine.layer_shapes import KIND_NAMES
-from quantize.measurement.machine.resources import Resources
+from quantize.measurement.machine.loads import Resources
 from quantize.measurement.machine.text import saturation_words
 from quantize.measurement.timing.doubts import doubts
 from quantize.measurement.timing.measurement import Latency, latency, speedups

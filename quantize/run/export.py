@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +15,6 @@ from quantize.evaluation.outcomes import Floats, Scores
 from quantize.formats.exact import with_unsigned_weights
 from quantize.formats.float_weights import guard_float_layers
 from quantize.formats.saturation import saturating_layers
-from quantize.graph.nodes import all_nodes
 from quantize.models.artifact import ModelArtifact, ModelContract, save_model
 from quantize.models.ending import Ending
 from quantize.models.given_form import GivenForm
@@ -116,16 +114,6 @@ def _alike(first: Scores, second: Scores, contract: ModelContract) -> Floats:
     else:
         same = (first == first.max(axis=1, keepdims=True)) == (second == second.max(axis=1, keepdims=True))
     return np.where(same.all(axis=1), 1.0, agreements)
-
-
-def op_counts(model: onnx.ModelProto) -> dict[str, int]:
-    """Return a model's op type (``domain:type`` outside of the default domain) to the number of nodes, sorted.
-
-    Nodes inside an If, Loop or Scan count too.
-    """
-    nodes = all_nodes(model.graph)
-    counts = Counter(f"{node.domain}:{node.op_type}" if node.domain else node.op_type for node in nodes)
-    return dict(sorted(counts.items()))
 
 
 def stamp_models(report: RunReport, run: RunFolder) -> RunReport:

@@ -11,6 +11,7 @@ from onnx import ModelProto
 
 from quantize.engines.native.search.sequential_test import race_order
 from quantize.evaluation.other_outputs import kept_outputs
+from quantize.graph.op_counts import op_counts
 from quantize.measurement.timing.measurement import Measurement
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.processes.pool import available_cpus
@@ -21,7 +22,7 @@ from quantize.report.scores import OtherOutputSection, ScoresSection
 from quantize.run.build import Built
 from quantize.run.context import Context
 from quantize.run.evaluator import Evaluator, baseline_accuracy, candidate_accuracy
-from quantize.run.export import compare_formats, op_counts
+from quantize.run.export import compare_formats
 from quantize.run.verdict import speed_verdict, verdict_section
 
 _KEPT_IMAGES = 64

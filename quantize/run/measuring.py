@@ -12,8 +12,9 @@ from quantize.data.crops.crops import Crops
 from quantize.data.preprocessing import Preprocessing
 from quantize.measurement.machine import measure_cpu
 from quantize.measurement.machine.expectation import expected
+from quantize.measurement.machine.loads import Resources
 from quantize.measurement.machine.model_layers import model_layers
-from quantize.measurement.machine.resources import Resources, measure_resources
+from quantize.measurement.machine.resources import measure_resources
 from quantize.measurement.operators.operator_times import Profile
 from quantize.measurement.operators.profile import profile
 from quantize.measurement.timing.measure import Inputs, measure

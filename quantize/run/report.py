@@ -184,6 +184,7 @@ def provenance(request: RunRequest, images: Images) -> Provenance:
         data_fingerprint=images.crops.fingerprint,
         preprocessing_fingerprint=images.preprocessing.fingerprint,
         calibration_fingerprint=images.calibration.fingerprint,
+        calibration_marks=tuple(sorted(images.calibration.marks)),
         versions=versions(),
         isa=tuple(isa_flags() or ()),
         cpu_class=this_cpu_class(),

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
+from quantize.config.annotations import choices_of, expected_of
 from quantize.config.document import Document
 from quantize.config.nearest import nearest, one_of
 from quantize.config.problem import Problem, dotted, error_of, in_file_order, shown
-from quantize.config.schema import choices_of, expected_of
-from quantize.config.validation import what_is_wrong
+from quantize.config.pydantic_words import what_is_wrong
 from quantize.config.values import Block, Count, Expected, Place, Seconds, Text
 from quantize.config.yaml_file import read_document
 from quantize.processes.pool import available_cpus

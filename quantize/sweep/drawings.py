@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from quantize.errors import ExitCode
 from quantize.report.html import page
+from quantize.report.lines import drawn, wrapped
 from quantize.report.markdown import escaped, markdown_table
 from quantize.report.table import Table
-from quantize.report.text import drawn, wrapped
 from quantize.report.wording import NOTHING, megabytes, one_line, percent, times, times_with_bounds
 from quantize.sweep.report import SweepReport, SweepRun, SweepSpeed
 

@@ -221,3 +221,29 @@ def test_a_model_of_unknown_weights_needs_a_preprocessing(
     with pytest.raises(ConfigError) as caught:
         benchmark(BenchmarkRequest(config, input_model=colour_model, mode="accuracy"))
     assert "caffe, imagenet" in str(caught.value)
+
+
+def test_images_that_calibrated_the_models_are_told_and_left_out_where_that_is_asked(
+    runs: Path, nothing_given: RunConfig
+) -> None:
+    asked = BenchmarkRequest(nothing_given, runs_dir=runs, mode="accuracy", workers=1)
+    counted = benchmark(asked)
+    assert counted.calibration is not None
+    assert (counted.calibration.images, counted.calibration.left_out) == (96, False)
+    assert 0 < counted.calibration.calibrated < 96
+    left = 96 - counted.calibration.calibrated
+    assert f"{counted.calibration.calibrated} of the 96 images calibrated this model" in benchmark_text(counted)
+    without = benchmark(replace(asked, calibration_images="out"))
+    assert without.calibration is not None
+    assert without.calibration.left_out
+    assert (without.images, without.calibration.images) == (left, 96)
+    assert [model.accuracy.evaluation.n for model in without.models if model.accuracy] == [left] * 3
+    assert "they are left out" in benchmark_text(without)
+
+
+def test_images_cannot_be_left_out_where_no_file_tells_them(colour_model: Path, configured: Configured) -> None:
+    asked = BenchmarkRequest(configured(), input_model=colour_model, mode="accuracy", workers=1)
+    assert benchmark(asked).calibration is None
+    with pytest.raises(ConfigError, match="no model's file tells") as caught:
+        benchmark(replace(asked, calibration_images="out"))
+    assert caught.value.where == "--calibration_images out"

@@ -7,8 +7,8 @@ from typing import get_args
 import pytest
 
 from quantize.config import load_config
+from quantize.config.annotations import choices_of
 from quantize.config.quantization import OpConstraint, TensorConstraint
-from quantize.config.schema import choices_of
 from quantize.errors import ConfigError
 from quantize.grid.ranges.registry import setting_names
 

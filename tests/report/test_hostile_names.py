@@ -16,9 +16,10 @@ from quantize.gate.drawings import check_markdown, check_text, junit, workflow_c
 from quantize.gate.result import Difference, GateResult, Line
 from quantize.packages.card import model_card
 from quantize.report.html import html
+from quantize.report.lines import WIDTH
 from quantize.report.markdown import markdown
 from quantize.report.schema import RunReport
-from quantize.report.text import WIDTH, summary
+from quantize.report.text import summary
 from quantize.report.trend import comparison_html
 from quantize.report.wording import one_line
 

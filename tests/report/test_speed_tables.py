@@ -7,12 +7,13 @@ import pytest
 from quantize.measurement.machine.expectation import expected
 from quantize.measurement.machine.model_layers import ModelLayer
 from quantize.report.html import html
+from quantize.report.lines import WIDTH
 from quantize.report.markdown import markdown
 from quantize.report.provenance import MachineSection
 from quantize.report.schema import RunReport
 from quantize.report.speed_tables import machine_table
 from quantize.report.storage import read_report, write_report
-from quantize.report.text import WIDTH, summary
+from quantize.report.text import summary
 
 _LAYERS = (ModelLayer("stem", "first", 20_000_000, None), ModelLayer("wide", "pointwise", 300_000_000, None))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from quantize.report.lines import WIDTH
 from quantize.report.schema import RunReport
-from quantize.report.text import WIDTH, summary
+from quantize.report.text import summary
 from tests.report.conftest import Golden
 
 

@@ -21,6 +21,8 @@ from quantize.disk import storage_error
 from quantize.progress import Progress, silent
 from quantize.provenance import fingerprint, sha256_bytes
 
+_MARK = 12
+
 
 @dataclass(frozen=True)
 class Skipped:
@@ -61,6 +63,14 @@ class Crops:
         labels = [None] * len(self) if self.labels is None else self.labels.tolist()
         pairs = sorted(zip(self.digests, labels, strict=True), key=str)
         return fingerprint([list(self.array.shape[1:]), pairs])
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What tells each crop from all others, whatever its name: 12 hexadecimal digits of its hash.
+
+        Of 50,000 images and 1,000 known ones, two that differ have the same with a probability below 1 in 5,000,000.
+        """
+        return tuple(digest[:_MARK] for digest in self.digests)
 
     def subset(self, indices: Sequence[int]) -> Crops:
         """Return the crops at these positions, in this order; nothing is read."""

@@ -69,8 +69,7 @@ def environment_lines(measurement: Measurement) -> list[str]:
         facts.append(f"CPU quota {environment.cpu_quota:g}")
     if after.frequency_mhz is not None:
         facts.append(f"{after.frequency_mhz:.0f} MHz")
-    if environment.governor is not None:
-        facts.append(f"governor {environment.governor}")
+    facts.append(f"governor {environment.governor or 'unknown'}")
     if before.load_average is not None and after.load_average is not None:
         facts.append(f"load {before.load_average:.1f} before, {after.load_average:.1f} after")
     steal = steal_share(before, after)

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-
-from onnx import ModelProto
+from typing import TYPE_CHECKING
 
 from quantize.config.nearest import nearest
 from quantize.errors import ModelError
-from quantize.graph.identity import weights_sha256
-from quantize.graph.nodes import default_opset
 from quantize.models.catalog.entry import CatalogEntry, Published, read_catalog_file
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 __all__ = ["CATALOG_VARIABLE", "Catalog", "CatalogEntry", "Published", "catalog_entry_for", "load_catalog"]
 
@@ -60,6 +60,10 @@ class Catalog:
         by_file = next((entry for entry in self if sha256 is not None and entry.sha256 == sha256), None)
         if by_file is not None:
             return by_file
+        # To read the catalog, as `quantize zoo` does, takes no onnx.
+        from quantize.graph.identity import weights_sha256
+        from quantize.graph.nodes import default_opset
+
         weights = weights_sha256(model)
         same = [entry for entry in self if entry.weights_sha256 == weights]
         opset = default_opset(model)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from quantize.config.document import Document
 from quantize.config.nearest import nearest
 from quantize.config.problem import Problem, dotted, error_of, in_file_order, shown
-from quantize.config.validation import what_is_wrong
+from quantize.config.pydantic_words import what_is_wrong
 from quantize.config.yaml_file import read_document
 from quantize.data.preprocessing import Preprocessing, choose_preprocessing
 from quantize.errors import ConfigError

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from quantize.errors import ModelError
-from quantize.measurement.machine.resources import Load, Resources, measure_resources
+from quantize.measurement.machine.loads import Load, Resources
+from quantize.measurement.machine.resources import measure_resources
 from quantize.measurement.timing.plan import Plan
 
 
