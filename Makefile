@@ -74,7 +74,7 @@ look: environment $(LOOK)/node_modules/axe-core
 picture: environment $(LOOK)/node_modules/axe-core $(RUN)/report.json
 	$(BIN)/quantize report $(RUN)
 	node tests/browser/look.mjs --modules $(LOOK) --top docs/pictures/report.png $(RUN)/report.html
-	$(BIN)/python scripts/terminal_picture.py docs/pictures/terminal.svg --columns 84 --lines 38 \
+	$(BIN)/python scripts/terminal_picture.py docs/pictures/terminal.svg --columns 84 --lines 17 \
 	  --folder $(dir $(RUN)) -- quantize report $(notdir $(RUN))
 
 $(LOOK)/node_modules/axe-core:
