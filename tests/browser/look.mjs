@@ -5,7 +5,8 @@
 //
 // For each page: 400, 800 and 1400 pixels wide, dark, and as printed (PDF, and a picture). Checked: nothing is loaded,
 // nothing scrolls sideways, nothing is logged as an error, axe-core finds nothing in light and dark, columns sort,
-// searching and filtering hide rows, and the commands can be copied. Ends with 1 if anything is wrong.
+// searching and filtering hide rows, and the commands can be copied. Then faults are planted in the first page that has
+// layers, one for each check: what is not found is wrong too. Ends with 1 if anything is wrong.
 
 import {readFileSync, mkdirSync} from "node:fs";
 import {createRequire} from "node:module";
@@ -30,7 +31,12 @@ const quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-ru
   "--disable-component-update", "--disable-sync"];
 
 const found = [];
-const wrong = (page, text) => { found.push(`${page}: ${text}`); console.log(`WRONG ${page}: ${text}`); };
+let planted = null;  // what is found of the planted faults, while they are looked for
+const wrong = (page, text) => {
+  if (planted) { planted.push(text); return; }
+  found.push(`${page}: ${text}`);
+  console.log(`WRONG ${page}: ${text}`);
+};
 
 const contrast = async (page, name, scheme) => {
   await page.emulateMedia({colorScheme: scheme});
@@ -83,6 +89,52 @@ const copied = async (page, name) => {
   if (selected.trim() !== wanted.trim()) wrong(name, `copied ${JSON.stringify(selected)}`);
 };
 
+const sideways = async (page, name, width) => {
+  await page.setViewportSize({width, height: 900});
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  if (wide > 0) wrong(name, `scrolls sideways by ${wide} at ${width} pixels`);
+};
+
+const opened = async (browser, file, name) => {
+  const context = await browser.newContext({viewport: {width: 1400, height: 900}, permissions: ["clipboard-read", "clipboard-write"]});
+  context.setDefaultTimeout(600_000);  // a busy machine is slow, and no reason to fail
+  const page = await context.newPage();
+  page.on("request", (request) => { if (!/^(file|data|about):/.test(request.url())) wrong(name, `loads ${request.url()}`); });
+  page.on("console", (message) => { if (message.type() === "error") wrong(name, `console: ${message.text()}`); });
+  page.on("pageerror", (error) => wrong(name, `script: ${error.message}`));
+  await page.goto(pathToFileURL(resolve(file)).href);
+  return page;
+};
+
+// A fault for each check, and what the check must say of it.
+const FAULTS = [
+  ["grey text", /color-contrast/, () => document.querySelector("main").insertAdjacentHTML("beforeend", '<p style="color:#949494;background:#fff">grey</p>')],
+  ["a picture without words", /image-alt/, () => document.querySelector("main").insertAdjacentHTML("beforeend", '<img src="data:,">')],
+  ["a part that is too wide", /scrolls sideways/, () => document.querySelector("main").insertAdjacentHTML("beforeend", '<div style="width:3000px">wide</div>')],
+  ["heads that do not sort", /do not sort|does not say/, () => document.querySelector("#layer-table thead").addEventListener("click", (event) => event.stopPropagation(), true)],
+  ["a search that hides nothing", /searching leaves/, () => document.querySelector('.tools[data-for="layer-table"] input').addEventListener("input", (event) => event.stopImmediatePropagation(), true)],
+  ["a filter that hides nothing", /filtering by/, () => document.querySelector('.tools[data-for="layer-table"] select').addEventListener("input", (event) => event.stopImmediatePropagation(), true)],
+  ["something from a network", /loads|console/, () => { new Image().src = "https://example.invalid/picture.png"; }],
+];
+
+const proven = async (browser, file, name) => {
+  const page = await opened(browser, file, name);
+  if (await page.$("#layer-table") === null) { await page.context().close(); return false; }
+  planted = [];
+  for (const [, , plant] of FAULTS) await page.evaluate(plant);
+  await sideways(page, name, 1400);
+  await sorted(page, name);
+  await filtered(page, name);
+  await contrast(page, name, "light");
+  const said = planted;
+  planted = null;
+  for (const [fault, expected] of FAULTS)
+    if (!said.some((text) => expected.test(text))) wrong(name, `planted and not found: ${fault}`);
+  console.log(`${name}: ${FAULTS.length} faults planted, ${FAULTS.filter(([, expected]) => said.some((text) => expected.test(text))).length} found`);
+  await page.context().close();
+  return true;
+};
+
 const browser = await chromium.launch({executablePath: given.browser, args: quiet});
 if (given.top) {
   const page = await browser.newPage({viewport: {width: 1000, height: 690}, deviceScaleFactor: 1.4, colorScheme: "light"});
@@ -95,17 +147,9 @@ if (given.top) {
 mkdirSync(given.output, {recursive: true});
 for (const file of pages) {
   const name = `${basename(resolve(file, ".."))}-${basename(file, ".html")}`;
-  const context = await browser.newContext({viewport: {width: 1400, height: 900}, permissions: ["clipboard-read", "clipboard-write"]});
-  context.setDefaultTimeout(600_000);  // a busy machine is slow, and no reason to fail
-  const page = await context.newPage();
-  page.on("request", (request) => { if (!/^(file|data|about):/.test(request.url())) wrong(name, `loads ${request.url()}`); });
-  page.on("console", (message) => { if (message.type() === "error") wrong(name, `console: ${message.text()}`); });
-  page.on("pageerror", (error) => wrong(name, `script: ${error.message}`));
-  await page.goto(pathToFileURL(resolve(file)).href);
+  const page = await opened(browser, file, name);
   for (const width of [400, 800, 1400]) {
-    await page.setViewportSize({width, height: 900});
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-    if (wide > 0) wrong(name, `scrolls sideways by ${wide} at ${width} pixels`);
+    await sideways(page, name, width);
     if (!given["no-pictures"]) await page.screenshot({path: join(given.output, `${name}-${width}.png`), fullPage: true});
   }
   if (!given["no-pictures"]) {
@@ -125,7 +169,11 @@ for (const file of pages) {
   await copied(page, name);
   const findings = await contrast(page, name, "light") + await contrast(page, name, "dark");
   console.log(`${name}: axe-core found ${findings} things, in light and dark`);
-  await context.close();
+  await page.context().close();
 }
+let isProven = false;
+for (const file of pages)
+  if (!isProven) isProven = await proven(browser, file, "planted");
+if (!isProven) wrong("planted", "no page has layers");
 await browser.close();
 process.exit(found.length ? 1 : 0);
