@@ -99,6 +99,22 @@ def refused_by_the_system(error: BaseException) -> QuantizeError | None:
     return None
 
 
+def not_written(path: Path, error: Exception) -> StorageError:
+    """Return that a file is torn or missing which native code has written: it seldom says so itself.
+
+    Args:
+        path: The file.
+        error: What reading it came to.
+    """
+    return full_disk(path) or StorageError(
+        "a file could not be written whole",
+        where=str(path),
+        found=str(error).splitlines()[0] if str(error) else type(error).__name__,
+        expected="room, and the right to write there",
+        advice=place_advice(path),
+    )
+
+
 def free_bytes(place: Path) -> int | None:
     """Return how much may still be written at a place that may not be there yet; None if that is not known."""
     nearest = place.absolute()

@@ -52,8 +52,9 @@ def _settings(data: Path, labels: Path | None) -> dict[str, object]:
         "evaluation": {"performance": {"warmup": 2, "iteration": 20, "max_seconds": 4}},
         "tuning": {
             "engine": "ort",
+            "quick": True,
             "placement": "all-int8",
             "speed_criterion": {"min_speedup": 0},
-            "exit_policy": {"max_trials": 2},
+            "exit_policy": {"max_trials": 1},
         },
     }

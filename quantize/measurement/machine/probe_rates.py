@@ -14,7 +14,7 @@ from quantize.measurement.machine.cpu_measurement import KindPeakRates, PeakRate
 from quantize.measurement.machine.layer_shapes import KINDS, ConvShape, GemmShape, LayerKind, Shape
 from quantize.measurement.machine.probe import Arithmetic, Probe, Values, probe_graph
 from quantize.measurement.operators.origins import is_conversion_name
-from quantize.measurement.operators.trace import Trace, read_trace
+from quantize.measurement.operators.trace import Trace, end_profiling
 from quantize.measurement.timing.clock import Clock, monotonic
 from quantize.measurement.timing.interleave import collector_paused
 from quantize.models.session import MissingKernelError, open_session
@@ -95,7 +95,7 @@ def _run(session: onnxruntime.InferenceSession, data: Values, runs: int) -> None
 
 
 def _trace(session: onnxruntime.InferenceSession) -> Trace:
-    return read_trace(Path(session.end_profiling()))
+    return end_profiling(session)
 
 
 def _counted(trace: Trace, probe: Probe, turn: int, warmup: int) -> list[int]:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 from onnx import ModelProto
 from scipy import stats
 
@@ -20,7 +19,7 @@ from quantize.measurement.machine.model_layers import layer_forms
 from quantize.measurement.operators.kinds import float_reason, kind_of, requantizing_concats
 from quantize.measurement.operators.operator_times import ModelProfile, OperatorTime, Profile, best_rates
 from quantize.measurement.operators.origins import find_origins, multiply_adds, weight_shapes
-from quantize.measurement.operators.trace import NodeTrace, Trace, optimized_path, run_profiled
+from quantize.measurement.operators.trace import NodeTrace, Trace, optimized_graph, run_profiled
 from quantize.measurement.timing.plan import Plan
 from quantize.models.reading import read_model
 from quantize.progress import Progress, silent
@@ -60,7 +59,7 @@ def profile(
     name_nodes(reference.graph.node)
     with scratch_folder("profile") as folder:
         traces = run_profiled(plan, inputs, names, runs, folder, progress)
-        graphs = [onnx.load(optimized_path(folder, index)) for index in range(len(names))]
+        graphs = [optimized_graph(folder, index) for index in range(len(names))]
     counts = multiply_adds(reference, traces[0].nodes, find_origins(reference, traces[0].nodes))
     saved = read_model(plan.models[candidate])
     models = [

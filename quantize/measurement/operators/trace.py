@@ -12,7 +12,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import ModelProto
+from onnxruntime import InferenceSession
 
+from quantize.disk import not_written
 from quantize.measurement.timing.blocks import round_order
 from quantize.measurement.timing.interleave import collector_paused
 from quantize.measurement.timing.plan import Plan
@@ -114,7 +119,7 @@ def run_profiled(
             optimization=plan.optimization,
             spinning=plan.spinning,
             profile_prefix=folder / f"profile-{index}",
-            optimized_path=optimized_path(folder, index),
+            optimized_path=_optimized_path(folder, index),
         )
         for index, name in enumerate(names)
     ]
@@ -135,8 +140,21 @@ def run_profiled(
                 sessions[index].run(None, {feeds[index]: image})
                 counted[index].append(run >= _WARMUP)
     progress("profile", len(order), len(order))
-    traces = [read_trace(Path(session.end_profiling())) for session in sessions]
+    traces = [end_profiling(session) for session in sessions]
     return [_only(trace, flags) for trace, flags in zip(traces, counted, strict=True)]
+
+
+def end_profiling(session: InferenceSession) -> Trace:
+    """Return the profile that a session has written: onnxruntime does not say where it could not write it.
+
+    Raises:
+        StorageError: It is torn, or missing.
+    """
+    path = Path(session.end_profiling())
+    try:
+        return read_trace(path)
+    except (OSError, ValueError) as error:
+        raise not_written(path, error) from error
 
 
 def _only(trace: Trace, flags: list[bool]) -> Trace:
@@ -147,6 +165,19 @@ def _only(trace: Trace, flags: list[bool]) -> Trace:
     return Trace(nodes=tuple(nodes), runs_ns=kept(trace.runs_ns))
 
 
-def optimized_path(folder: Path, index: int) -> Path:
+def _optimized_path(folder: Path, index: int) -> Path:
     """Return where ``run_profiled`` leaves the graph that onnxruntime ran for a model."""
     return folder / f"optimized-{index}.onnx"
+
+
+def optimized_graph(folder: Path, index: int) -> ModelProto:
+    """Return a model as onnxruntime ran it under the profiler.
+
+    Raises:
+        StorageError: Its file is torn, or missing.
+    """
+    path = _optimized_path(folder, index)
+    try:
+        return onnx.load(path)
+    except (OSError, DecodeError) as error:
+        raise not_written(path, error) from error

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
-from quantize.measurement.operators.trace import read_trace
+from quantize.errors import StorageError
+from quantize.measurement.operators.trace import end_profiling, optimized_graph, read_trace
 
 
 def test_a_trace_gives_each_node_its_time_in_each_run(tmp_path):
@@ -34,3 +36,25 @@ def test_a_trace_without_runs_is_refused(tmp_path):
     (tmp_path / "trace.json").write_text("[]", encoding="utf-8")
     with pytest.raises(ValueError, match="no run"):
         read_trace(tmp_path / "trace.json")
+
+
+@pytest.mark.parametrize("content", ["", '[{"cat": "Sess', None])
+def test_a_profile_that_onnxruntime_could_not_write_is_told_with_its_place(tmp_path, content):
+    path = tmp_path / "profile-0.json"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    with pytest.raises(StorageError, match="could not be written whole") as told:
+        end_profiling(SimpleNamespace(end_profiling=lambda: str(path)))
+    assert told.value.where == str(path)
+
+
+@pytest.mark.parametrize("content", [b"\x08\x0a\x3a\xff\xff", None])
+def test_an_optimized_graph_that_onnxruntime_could_not_write_is_told_with_its_place(tmp_path, content):
+    from quantize.measurement.operators import trace
+
+    path = trace._optimized_path(tmp_path, 0)
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(StorageError, match="could not be written whole") as told:
+        optimized_graph(tmp_path, 0)
+    assert told.value.where == str(path)
