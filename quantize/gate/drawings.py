@@ -16,7 +16,7 @@ from quantize.report.wording import NOTHING, one_line
 
 FOLDED: tuple[Verdict, ...] = ("accepted", *NEUTRAL, "pass")
 """Verdicts that ask nothing of a reader, those that say most first."""
-_WORDS: dict[Verdict, str] = {"pass": "passed", "accepted": "missed as in the accepted run"}
+_WORDS: dict[Verdict, str] = {"pass": "passed", "accepted": "missed as in the accepted run"}  # nosec B105
 
 
 def attention(result: GateResult) -> tuple[Line, ...]:

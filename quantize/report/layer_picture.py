@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from xml.sax.saxutils import escape
+from html import escape
 
 from quantize.quoting import visible
 from quantize.report.layer_map import COMPUTES, SHORT, LayerRow
