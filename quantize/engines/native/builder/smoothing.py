@@ -32,10 +32,11 @@ SMOOTHING = "smoothing"
 """The correction, and the recipe's detail that holds its factors: by tensor a letter a channel, powers of the root of
 two from ``a``, 1/64, over ``m``, 1, to ``y``, 64."""
 
-_EXPONENTS = (None, 0.25, 0.4, 0.5, 0.6, 0.75, 1.0)
-"""None: the tensor stays as it is."""
+_EXPONENTS = (0.25, 0.4, 0.5, 0.6, 0.75, 1.0)
 _ONE, _MOST, _A_DOUBLING = ord("m"), 12, 2
 _LEVELS, _WEIGHT_LEVEL = 255, 127
+_WORTH = 0.5
+"""How much of the error that rounding makes may be left, by the formula."""
 
 Channels = npt.NDArray[np.float64]
 
@@ -43,16 +44,25 @@ Channels = npt.NDArray[np.float64]
 def smoothing_factors(model: onnx.ModelProto, ranges: Mapping[str, ChannelRanges]) -> str:
     """Return the factors of every tensor that gains from some, as the recipe's detail: JSON text.
 
+    None gets any where all together gain little: it takes a second calibration to try them.
+
     Args:
         model: The fp32 model.
         ranges: Of the tensors of ``smoothable(model)``.
     """
     graph = Graph.of(model)
     chosen = {}
+    before = after = 0.0
     for smooth in smoothable(model):
-        powers = _best_powers(ranges[smooth.tensor], _by_channel(graph, smooth))
+        taken = _by_channel(graph, smooth)
+        powers, *errors = _best_powers(ranges[smooth.tensor], taken)
+        signal = sum(float((each.sizes**2 * ranges[smooth.tensor].squares).sum()) for each in taken)
         if powers.any():
             chosen[smooth.tensor] = "".join(chr(_ONE + power) for power in powers)
+        if signal > 0:
+            before, after = before + errors[0] / signal, after + errors[1] / signal
+    if after > _WORTH * before:
+        chosen = {}
     return json.dumps(chosen, separators=(",", ":"), sort_keys=True)
 
 
@@ -115,23 +125,26 @@ def _by_channel(graph: Graph, smooth: Smoothable) -> list[_Taken]:
     return taken
 
 
-def _best_powers(ranges: ChannelRanges, weights: list[_Taken]) -> npt.NDArray[np.int64]:
-    """Return the powers of the root of two, (channels,), at which rounding changes the products least."""
+def _best_powers(ranges: ChannelRanges, weights: list[_Taken]) -> tuple[npt.NDArray[np.int64], float, float]:
+    """Return the powers of the root of two, (channels,), at which rounding changes the products least.
+
+    And the mean squares by which it changes them without, and with these powers.
+    """
     activation = np.maximum(np.abs(ranges.lowest), np.abs(ranges.highest))
     weight = np.max([taken.sizes.max(axis=0) for taken in weights], axis=0)
     usable = (activation > 0) & (weight > 0)
-    best, least = np.zeros(len(activation), np.int64), np.inf
+    best = np.zeros(len(activation), np.int64)
+    before = least = _error(ranges, weights, np.ones(len(activation)))
     # Where weights pay nothing, each channel gets the whole grid.
-    exponents = (1.0,) if all(taken.apart for taken in weights) else _EXPONENTS
-    for exponent in exponents:
+    for exponent in (1.0,) if all(taken.apart for taken in weights) else _EXPONENTS:
         powers = np.zeros(len(activation), np.int64)
-        if exponent is not None and usable.any():
+        if usable.any():
             wanted = exponent * np.log2(activation[usable]) - (1 - exponent) * np.log2(weight[usable])
             powers[usable] = np.clip(np.rint(_A_DOUBLING * (wanted - np.median(wanted))), -_MOST, _MOST)
         error = _error(ranges, weights, np.exp2(powers / _A_DOUBLING))
         if error < least:
             best, least = powers, error
-    return best
+    return best, before, least
 
 
 def _error(ranges: ChannelRanges, weights: list[_Taken], factors: Channels) -> float:

@@ -19,6 +19,7 @@ from quantize.engines.native.search.candidate_builder import CandidateBuilder
 from quantize.engines.native.search.op_graph import head_inputs, head_ops, op_graph
 from quantize.engines.native.search.recipe_choice import (
     CHANCE,
+    MANY_CHOICES,
     ComparedRecipe,
     IsHopeless,
     Measure,
@@ -98,7 +99,7 @@ class RecipeSearch:
         settings = self._settings
         best = start(self.first, self.divergences)
         if self._smooths_normalizations:  # before the range rules, which see other tensors with it
-            best = self._smoothed(best)
+            best = self._smoothed(best, CHANCE)
         best = choose_rule(best, settings.range_rules, self.divergences)
         wanted = [
             name
@@ -109,21 +110,22 @@ class RecipeSearch:
         best = choose_corrections(
             best, wanted, CORRECTIONS, self.divergences, expected=_BY_THEORY, together=_FOR_ONE_ANOTHER
         )
-        # What the weights pay for smoothed tensors is less once they are rounded with the others in mind.
-        return self._smoothed(best)
+        # What the weights pay for smoothed tensors is less once they are rounded with the others in mind. All that was
+        # tried so far was chosen on these images.
+        return self._smoothed(best, MANY_CHOICES)
 
     @property
     def _smooths_normalizations(self) -> bool:
         return any(smooth.axis == -1 for smooth in smoothable(self._builder.source(self.first).graph))
 
-    def _smoothed(self, best: ComparedRecipe) -> ComparedRecipe:
-        """Return the recipe smoothed where that is nearer, by the factors of the graph as it is given."""
+    def _smoothed(self, best: ComparedRecipe, errors: float) -> ComparedRecipe:
+        """Return the recipe smoothed where that is nearer by so many standard errors."""
         if SMOOTHING not in self._settings.corrections or SMOOTHING in best.recipe.corrections:
             return best
         factors = self._builder.smoothing(self.first)
         if factors is None:
             return best
-        return better(best, with_smoothing(best.recipe, factors), self.divergences, CHANCE)
+        return better(best, with_smoothing(best.recipe, factors), self.divergences, errors)
 
     def with_tensor_rules(self, best: ComparedRecipe, sensitivity: Sensitivity) -> ComparedRecipe:
         """Return the recipe with separate rules for the most sensitive tensors, where they improve it."""
