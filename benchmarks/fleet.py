@@ -5,8 +5,7 @@
 
 Each network is tuned twice by the native engine, for this CPU's class and for ``any``, whose sums saturate nowhere and
 which so answers the same on every CPU. Both QLinear files and fp32 are timed in alternating blocks on one thread. The
-cells are in ``benchmarks/results/fleet``; what is there is not measured again. The table in
-``docs/figures.md`` is what they give.
+cells are in ``benchmarks/results/fleet``; what is there is not measured again. The README's table is what they give.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _TARGETS = ("auto", "any")
 
 
 def table(cells: Cells) -> str:
-    """Return the table of a CPU's cells in ``docs/figures.md``."""
+    """Return the README's table of a CPU's cells."""
     lines = ["| network | made for | top-1 | agreement | KL | speed-up (95 %) |", "|---|---|---:|---:|---:|---:|"]
     for name in NETWORKS:
         for target in _TARGETS:
