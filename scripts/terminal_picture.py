@@ -23,7 +23,7 @@ from rich.text import Text
 
 
 def main() -> int:
-    """Draw the picture, and end as the command did."""
+    """Draw the picture; where the command fails, draw none and end as it did."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("picture", type=Path)
     parser.add_argument("--columns", type=int, default=100)
@@ -32,6 +32,9 @@ def main() -> int:
     parser.add_argument("command", nargs="+")
     given = parser.parse_args()
     printed, code = printed_by(given.command, given.folder, given.columns)
+    if code:
+        sys.stderr.write(f"{shlex.join(given.command)} ended with {code}: no picture is drawn\n")
+        return code
     picture = drawn(shlex.join(given.command), printed, given.columns, given.lines)
     given.picture.write_text(picture, encoding="utf-8")
     return code
