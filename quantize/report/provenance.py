@@ -39,6 +39,7 @@ class Provenance(Section):
         tool: What wrote the report.
         created: Time of writing, UTC, ISO 8601.
         command: The command line, as words.
+        begun: The command line that began the run, as words, where it was resumed; empty in earlier reports.
         config_fingerprint: Hash over the resolved configuration.
         data_fingerprint: Hash over the decoded crops and labels.
         preprocessing_fingerprint: Hash over the preprocessing.
@@ -53,6 +54,7 @@ class Provenance(Section):
     tool: Tool
     created: str
     command: tuple[str, ...]
+    begun: tuple[str, ...] = ()
     config_fingerprint: str
     data_fingerprint: str
     preprocessing_fingerprint: str

@@ -180,6 +180,7 @@ def provenance(request: RunRequest, images: Images) -> Provenance:
         ),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         command=request.command,
+        begun=request.begun,
         config_fingerprint=fingerprint(request.config.model_dump(mode="json")),
         data_fingerprint=images.crops.fingerprint,
         preprocessing_fingerprint=images.preprocessing.fingerprint,

@@ -33,6 +33,7 @@ class TuneRequest:
         pair_seconds: Longest time that two models are measured against each other to decide between them; None: as
             long as each decision is given.
         command: The command line, for the report.
+        begun: The command line that began the run, where it is resumed.
     """
 
     config: RunConfig
@@ -51,6 +52,7 @@ class TuneRequest:
     workers: int | None = None
     pair_seconds: float | None = None
     command: tuple[str, ...] = ()
+    begun: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class RunRequest:
         workers: Processes that decode images; None: one a core.
         pair_seconds: Longest time that two models are measured against each other; None: as each decision is given.
         command: The command line, for the report.
+        begun: The command line that began the run, where it is resumed.
     """
 
     config: RunConfig
@@ -96,6 +99,7 @@ class RunRequest:
     workers: int | None = None
     pair_seconds: float | None = None
     command: tuple[str, ...] = ()
+    begun: tuple[str, ...] = ()
 
     @property
     def judges_accuracy(self) -> bool:

@@ -60,6 +60,7 @@ def resolve(request: TuneRequest, progress: Progress) -> RunRequest:
         workers=request.workers,
         pair_seconds=pair_seconds(config, request.pair_seconds),
         command=request.command,
+        begun=request.begun,
     )
 
 

@@ -62,6 +62,7 @@ class _RecordedRequest(BaseModel):
     remove_crops: bool
     replay: _Place | None
     latency_table: _Place | None
+    command: tuple[str, ...] = ()
 
 
 def resumed_request(request: TuneRequest) -> TuneRequest:
@@ -110,6 +111,7 @@ def resumed_request(request: TuneRequest) -> TuneRequest:
         replay=place(recorded.replay, request.replay),
         latency_table=place(recorded.latency_table, request.latency_table),
         remove_crops=request.remove_crops or recorded.remove_crops,
+        begun=recorded.command,
     )
 
 
@@ -180,6 +182,7 @@ def request_record(request: RunRequest, folder: Path) -> Mapping[str, Any]:
         remove_crops=request.remove_crops,
         replay=place(request.replay),
         latency_table=place(request.latency_table),
+        command=request.begun or request.command,
     )
     return record.model_dump(mode="json")
 

@@ -21,3 +21,19 @@ def test_a_resumed_run_has_the_whole_command_of_its_settings(report: RunReport) 
         "--name squeezenet --preset caffe --iteration 100 --engine native --rewrites common-scales,redundant "
         "--output_model again"
     )
+
+
+def test_a_resumed_run_names_its_paths_as_they_were_given_and_not_where_they_were_found(report: RunReport) -> None:
+    begun = ("quantize", "tune", "--input-model", "my nets/a.onnx", "--data_path=../val", "--calibration_list=few.txt")
+    origin = report.provenance.model_copy(update={"command": ("quantize", "tune", "--resume=r3"), "begun": begun})
+    resumed = {
+        "provenance": origin,
+        "source": report.source.model_copy(update={"path": "/found/a.onnx"}),
+        "data": report.data.model_copy(update={"path": "/found/val", "labels": "/found/val.txt"}),
+        "config": {**report.config, "data": {"calibration_list": "/found/few.txt"}},
+    }
+    command = run_command(report.model_copy(update=resumed))
+    assert command.startswith(
+        "quantize tune --input_model 'my nets/a.onnx' --data_path ../val --label_path /found/val.txt "
+        "--calibration_list few.txt "
+    )
