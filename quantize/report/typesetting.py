@@ -6,11 +6,8 @@ import re
 
 from markupsafe import Markup, escape
 
-from quantize.report.wording import one_line
+from quantize.report.wording import one_line, unparted
 
-_NO_BREAK = "\N{NO-BREAK SPACE}"
-_NUMBER_AND_UNIT = re.compile(r"(?<=\d) (?=(?:%|ms|s|min|h|kB|MB|GB|dB|G/s)(?!\w))")
-_INTERVAL = re.compile(r"(?<=\d,) (?=-?[\d.]+\])")
 _FLAG = re.compile(r"(?<![\w-])--\w+")
 
 
@@ -18,5 +15,4 @@ def typeset(text: object) -> Markup:
     """Return a sentence, or a cell of a table, as markup: escaped, on one line, with what belongs together kept so."""
     if isinstance(text, Markup):
         return text
-    joined = _INTERVAL.sub(_NO_BREAK, _NUMBER_AND_UNIT.sub(_NO_BREAK, one_line(str(text))))
-    return Markup(_FLAG.sub(r'<span class="flag">\g<0></span>', str(escape(joined))))  # noqa: S704  # nosec B704
+    return Markup(_FLAG.sub(r'<span class="flag">\g<0></span>', str(escape(unparted(one_line(str(text)))))))  # noqa: S704  # nosec B704
