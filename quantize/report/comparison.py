@@ -144,8 +144,12 @@ def _figures(report: RunReport) -> Iterator[tuple[str, str]]:
         yield f"{name}: latency, p50", milliseconds(taken)
         yield f"{name}: size", megabytes(model.bytes)
     if report.measurement is not None:
-        yield "CPU", f"{report.measurement.environment.cpu_model}, {report.measurement.plan.threads} thread(s)"
+        yield "CPU", f"{report.measurement.environment.cpu_model}, {_threads(report.measurement.plan.threads)}"
     yield "onnxruntime", report.provenance.versions.get("onnxruntime", NOTHING)
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread" + ("" if count == 1 else "s")
 
 
 def _differences(first: str, before: RunReport, second: str, after: RunReport) -> Iterator[Change]:

@@ -21,7 +21,7 @@ SHORT = {
     "float": "fp32",
     "stored": "fp32, stored int8",
     "converts": "converts",
-    "joined": "in neighbour",
+    "joined": "joined",
 }
 """The same for narrow columns."""
 

@@ -11,7 +11,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from quantize.report.table import Table
-from quantize.report.wording import one_line
+from quantize.report.wording import one_line, unparted
 
 WIDTH = 80
 _LONGEST = 2000
@@ -33,17 +33,18 @@ def drawn(table: Table) -> str:
 
 
 def wrapped(text: str, indent: str = "", *, hanging: int = 0) -> str:
-    """Return a text of one paragraph in lines of at most 80 columns, each after ``indent``.
+    """Return a text of one paragraph in lines of at most 80 columns, each after ``indent``; numbers keep their units.
 
     Args:
         text: The paragraph.
         indent: What every line begins with.
         hanging: Columns by which all lines but the first are indented further.
     """
-    return textwrap.fill(
-        one_line(text, _LONGEST),
+    lines = textwrap.fill(
+        unparted(one_line(text, _LONGEST)),
         WIDTH,
         initial_indent=indent,
         subsequent_indent=indent + " " * hanging,
         break_on_hyphens=False,
     )
+    return lines.replace("\N{NO-BREAK SPACE}", " ")

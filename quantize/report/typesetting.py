@@ -1,4 +1,4 @@
-"""Sentences as HTML that breaks lines where a reader expects it: no number is parted from its unit, and no flag cut."""
+"""Sentences as HTML that breaks lines where a reader expects it: no number is parted from its unit, no flag is cut."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import re
 
 from markupsafe import Markup, escape
 
-from quantize.report.wording import one_line
+from quantize.report.wording import one_line, unparted
 
-_NO_BREAK = "\N{NO-BREAK SPACE}"
-_NUMBER_AND_UNIT = re.compile(r"(?<=\d) (?=(?:%|ms|s|min|h|kB|MB|GB|dB|G/s)(?!\w))")
 _FLAG = re.compile(r"(?<![\w-])--\w+")
 
 
@@ -17,5 +15,4 @@ def typeset(text: object) -> Markup:
     """Return a sentence, or a cell of a table, as markup: escaped, on one line, with what belongs together kept so."""
     if isinstance(text, Markup):
         return text
-    joined = _NUMBER_AND_UNIT.sub(_NO_BREAK, one_line(str(text)))
-    return Markup(_FLAG.sub(r'<span class="flag">\g<0></span>', str(escape(joined))))  # noqa: S704  # nosec B704
+    return Markup(_FLAG.sub(r'<span class="flag">\g<0></span>', str(escape(unparted(one_line(str(text)))))))  # noqa: S704  # nosec B704

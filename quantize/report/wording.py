@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from quantize.criterion import SpeedRatio
 from quantize.quoting import sentence
 
@@ -82,6 +84,16 @@ def seconds(value: float) -> str:
 
 def _no_minus_zero(value: float, digits: int) -> float:
     return round(value, digits) + 0.0
+
+
+_NO_BREAK = "\N{NO-BREAK SPACE}"
+_NUMBER_AND_UNIT = re.compile(r"(?<=\d) (?=(?:%|ms|s|min|h|kB|MB|GB|dB|G/s)(?!\w))")
+_INTERVAL = re.compile(r"(?<=\d,) (?=-?[\d.]+\])")
+
+
+def unparted(text: str) -> str:
+    """Return a text with no-break spaces between numbers and their units, and within intervals."""
+    return _INTERVAL.sub(_NO_BREAK, _NUMBER_AND_UNIT.sub(_NO_BREAK, text))
 
 
 _LONGEST = 400

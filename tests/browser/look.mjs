@@ -93,6 +93,8 @@ const sideways = async (page, name, width) => {
   await page.setViewportSize({width, height: 900});
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   if (wide > 0) wrong(name, `scrolls sideways by ${wide} at ${width} pixels`);
+  const cut = await page.$$eval(".scroll:has(table)", (parts) => parts.map((part) => part.scrollWidth - part.clientWidth).filter((more) => more > 0));
+  for (const more of cut) wrong(name, `a table is cut by ${more} at ${width} pixels`);
 };
 
 const opened = async (browser, file, name) => {
@@ -111,6 +113,7 @@ const FAULTS = [
   ["grey text", /color-contrast/, () => document.querySelector("main").insertAdjacentHTML("beforeend", '<p style="color:#949494;background:#fff">grey</p>')],
   ["a picture without words", /image-alt/, () => document.querySelector("main").insertAdjacentHTML("beforeend", '<img src="data:,">')],
   ["a part that is too wide", /scrolls sideways/, () => document.querySelector("main").insertAdjacentHTML("beforeend", '<div style="width:3000px">wide</div>')],
+  ["a table that is cut", /table is cut/, () => { document.querySelector("#layer-table tbody th").style.minWidth = "2000px"; }],
   ["heads that do not sort", /do not sort|does not say/, () => document.querySelector("#layer-table thead").addEventListener("click", (event) => event.stopPropagation(), true)],
   ["a search that hides nothing", /searching leaves/, () => document.querySelector('.tools[data-for="layer-table"] input').addEventListener("input", (event) => event.stopImmediatePropagation(), true)],
   ["a filter that hides nothing", /filtering by/, () => document.querySelector('.tools[data-for="layer-table"] select').addEventListener("input", (event) => event.stopImmediatePropagation(), true)],

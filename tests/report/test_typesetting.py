@@ -14,6 +14,7 @@ from quantize.report.typesetting import typeset
         ("3 small 5 minutes", "3 small 5 minutes"),
         ("a --target any", 'a <span class="flag">--target</span> any'),
         ("a--b", "a--b"),
+        ("2.9x [-2.8, 3.1]", "2.9x [-2.8,\N{NO-BREAK SPACE}3.1]"),
         ("<b>&1 %", "&lt;b&gt;&amp;1\N{NO-BREAK SPACE}%"),
     ],
 )

@@ -160,7 +160,7 @@ def _added(profile: Profile) -> Iterator[Bottleneck]:
         fp32_ns = sum(node.time_ns for node in before[op_type])
         what = op_type if len(nodes) == 1 else f"{len(nodes)} {op_type}"
         if nodes[0].kind == "conversion":
-            why, advice = "only converts", "keep neighbouring layers in the same type, so that less is converted"
+            why, advice = "only converts", "keep neighbours in the same type: fewer conversions"
         else:
             new = "slower in int8" if fp32_ns else "not in the fp32 model"
             why = ", ".join(filter(None, (new, nodes[0].reason)))
