@@ -43,6 +43,7 @@ def main() -> int:
     given = _arguments()
     sys.path.append(str(Path(__file__).parents[1]))  # the small classifier is that of the tests
     folder, table, counts = given.folder.absolute(), Table(), dict[str, int]()
+    missing: list[str] = []
     if not given.print:
         if not preloaded():
             print("a C compiler (cc) is needed")
@@ -60,9 +61,10 @@ def main() -> int:
         if not given.print:
             _add(recorded, folder / engine, given)
         counts[engine] = table.total - before
+        missing += [f"{engine}: {part}" for part, each in recorded.items() if not each.is_whole]
         if given.page is not None:
-            given.page.write_text(page(table, counts, given.random, given.kills), encoding="utf-8")
-    print(page(table, counts, given.random, given.kills))
+            given.page.write_text(page(table, counts, missing, given.random, given.kills), encoding="utf-8")
+    print(page(table, counts, missing, given.random, given.kills))
     return 1 if table.wrong else 0
 
 
@@ -78,6 +80,7 @@ def _add(tables: Mapping[str, RecordedTable], folder: Path, given: argparse.Name
         frame = Frame(table, work, expected, lambda: folder / f"broken-{next(numbers)}")
         drawn = random.Random(f"{_SEED} {folder.name} {part}")
         drive(table.missing(_experiments(part, frame, drawn, calls, sites, given)), given.at_once)
+        table.end()
         print(f"{folder.name}, {part}: done", flush=True)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from faults.experiments import Table
 
@@ -28,12 +28,13 @@ else.
 """
 
 
-def page(table: Table, counts: Mapping[str, int], random: int, kills: int) -> str:
+def page(table: Table, counts: Mapping[str, int], missing: Sequence[str], random: int, kills: int) -> str:
     """Return the page.
 
     Args:
         table: What came of every fault.
         counts: How many there were, by engine.
+        missing: Parts of which not all is done.
         random: Refused calls drawn at random, as asked for.
         kills: Kills, as asked for.
     """
@@ -45,4 +46,5 @@ def page(table: Table, counts: Mapping[str, int], random: int, kills: int) -> st
         rows.append(f"| {fault} | {sum(outcomes.values())} | {words} |\n")
     wrong = len(table.wrong)
     judged = f"{wrong} came to something else than they should" if wrong else "all came to what they should"
-    return f"{head}{''.join(rows)}\n{table.total:,} faults; {judged}.\n"
+    left = f" Not all is done yet of: {', '.join(missing)}." if missing else ""
+    return f"{head}{''.join(rows)}\n{table.total:,} faults; {judged}.{left}\n"

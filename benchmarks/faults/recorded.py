@@ -9,6 +9,9 @@ from pathlib import Path
 from faults.experiments import Table
 from faults.processes import Done, Experiment
 
+_END = -1
+"""The number of the line behind the last experiment."""
+
 
 class RecordedTable(Table):
     """A part of the table: a line for each outcome, with the number of its experiment.
@@ -16,6 +19,9 @@ class RecordedTable(Table):
     Args:
         path: The file; each part of each engine has its own.
         into: The whole table, which receives every outcome too, those of the file first.
+
+    Attributes:
+        is_whole: Whether every experiment is in the file.
     """
 
     def __init__(self, path: Path, into: Table) -> None:
@@ -23,16 +29,17 @@ class RecordedTable(Table):
         self._path, self._into, self._number = path, into, 0
         self._done: set[int] = set()
         path.parent.mkdir(parents=True, exist_ok=True)
+        self.is_whole = False
         for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
             number, *outcome = json.loads(line)
             self._done.add(number)
-            into.add(*outcome)
+            self.is_whole = self.is_whole or number == _END
+            if number != _END:
+                into.add(*outcome)
 
     def add(self, fault: str, came_to: str, detail: str = "") -> None:
         """Record one outcome of the experiment that is at work."""
-        with self._path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps([self._number, fault, came_to, detail if came_to.startswith("WRONG") else ""]))
-            stream.write("\n")
+        self._write([self._number, fault, came_to, detail if came_to.startswith("WRONG") else ""])
         self._into.add(fault, came_to, detail)
 
     def missing(self, experiments: Iterable[Experiment]) -> Iterator[Experiment]:
@@ -40,6 +47,16 @@ class RecordedTable(Table):
         for number, experiment in enumerate(experiments):
             if number not in self._done:
                 yield self._numbered(number, experiment)
+
+    def end(self) -> None:
+        """Record that all experiments are done."""
+        if not self.is_whole:
+            self._write([_END])
+        self.is_whole = True
+
+    def _write(self, line: list[object]) -> None:
+        with self._path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(line) + "\n")
 
     def _numbered(self, number: int, experiment: Experiment) -> Experiment:
         done: Done | None = None

@@ -71,11 +71,12 @@ def test_the_page_counts_outcomes_and_does_not_hide_what_is_wrong(capsys: pytest
     for came_to in ("a clear error", "a clear error", "the result of an unbroken run"):
         table.add("a disk that is full", came_to)
     assert "| a disk that is full | 3 | 2 a clear error; 1 the result of an unbroken run |" in page(
-        table, {"ort": table.total}, 1, 1
+        table, {"ort": table.total}, [], 1, 1
     )
-    assert "3 faults; all came to what they should" in page(table, {"ort": table.total}, 1, 1)
+    assert "3 faults; all came to what they should" in page(table, {"ort": table.total}, [], 1, 1)
     table.add("a disk that is full", "WRONG: exit code 70", "where")
-    assert "4 faults; 1 came to something else" in page(table, {"ort": table.total}, 1, 1)
+    assert "4 faults; 1 came to something else" in page(table, {"ort": table.total}, [], 1, 1)
+    assert "Not all is done yet of: ort: places." in page(table, {"ort": 4}, ["ort: places"], 1, 1)
     assert "WRONG: exit code 70: where" in capsys.readouterr().out
 
 
@@ -91,6 +92,7 @@ def test_a_table_that_is_recorded_goes_on_where_it_was_broken_off(tmp_path: Path
             asked.append(next(each).words[0])
             with pytest.raises(StopIteration):
                 each.send(Done(0, outcome, "", 0.0))
+        assert not recorded.is_whole
         return asked, whole
 
     assert came_to("first", experiments=2)[0] == ["0", "1"]
@@ -101,3 +103,6 @@ def test_a_table_that_is_recorded_goes_on_where_it_was_broken_off(tmp_path: Path
         "fault 1": {"first": 1},
         "fault 2": {"second": 1},
     }
+    recorded = RecordedTable(tmp_path / "done.jsonl", Table())
+    recorded.end()
+    assert RecordedTable(tmp_path / "done.jsonl", Table()).is_whole
