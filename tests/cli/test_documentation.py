@@ -63,7 +63,7 @@ def test_every_flag_and_link_in_the_documentation_is_there(
     known |= {f"--no_{flag[2:]}" for words in commands.values() for flag in words.switches}
     known |= {f"--{name.replace('_', '-')}" for name in vars(pytestconfig.option) if name.startswith("quantize_")}
     for line in lines:
-        script = re.search(r"python (benchmarks/\w+\.py)", line)
+        script = re.search(r"(benchmarks/\w+\.py)", line)
         of_script = set() if script is None else set(re.findall(r'"(--\w+)"', text(script[1])))
         flags = set(re.findall(r"(?<![\w-])--[a-z][a-z_0-9-]*", re.split("pip |dask worker ", line)[0]))
         assert flags <= known | of_script, line

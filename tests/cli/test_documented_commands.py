@@ -65,6 +65,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         iteration=5,
         min_speedup=0,
         rewrites="none",
+        placement="all-int8",
         workers=1,
     )
     _know_the_preprocessing(place / "squeezenet1.0-12.onnx", place / "run" / "squeezenet1.0-12-int8.onnx")

@@ -84,6 +84,7 @@ def test_a_pad_with_a_value_between_two_integers_stays_float() -> None:
     np.testing.assert_array_equal(run(qlinear, IMAGE)[0], run(source, IMAGE, optimize=False)[0])
 
 
+@pytest.mark.usefixtures("eight_bit_space_to_depth")
 def test_space_to_depth_is_on_integers_in_qdq_as_well() -> None:
     qdq = to_qdq(_moved("SpaceToDepth", blocksize=2))
     assert _types(qdq) == ["QuantizeLinear", "SpaceToDepth", "DequantizeLinear"]

@@ -76,7 +76,7 @@ def is_same_function(model):
     assert not np.array_equal(weights[0]["w0"], weights[1]["w0"])
     assert [node.op_type for node in changed.graph.node] == [node.op_type for node in model.graph.node]
     largest = np.abs(outputs(model)).max()
-    return outputs(changed) == pytest.approx(outputs(model), rel=1e-5, abs=1e-6 * largest)
+    return outputs(changed) == pytest.approx(outputs(model), rel=1e-5, abs=float(1e-6 * largest))
 
 
 @pytest.mark.parametrize("norm", [ONE_NODE, NINE_NODES], ids=["one node", "nine nodes"])
@@ -206,7 +206,7 @@ def test_channels_between_convolutions_are_smoothed_through_what_lets_a_factor_p
     recipe = smoothed_by_pixels(model)
     assert set(json.loads(dict(recipe.details)[SMOOTHING])) >= {"a_relu", "b"}
     changed = of_pixels(source_graph(model, recipe))
-    assert changed == pytest.approx(of_pixels(model), rel=1e-4, abs=1e-5 * np.abs(of_pixels(model)).max())
+    assert changed == pytest.approx(of_pixels(model), rel=1e-4, abs=float(1e-5 * np.abs(of_pixels(model)).max()))
 
 
 def test_in_front_of_a_depthwise_convolution_every_channel_gets_the_whole_grid():
