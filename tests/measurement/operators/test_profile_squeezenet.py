@@ -93,7 +93,7 @@ def test_the_screen_of_a_real_model_has_both_times_and_what_to_do(profiled):
     lines = profile_text(profiled).splitlines()
     assert len(lines) <= 40
     assert max(map(len, lines)) <= 80
-    assert "expected of them" in "\n".join(lines)
+    assert "is expected" in "\n".join(lines)
     assert any("to do:" in line for line in lines)
 
 

@@ -36,7 +36,7 @@ def test_what_is_expected_follows_this_cpus_peaks_of_the_layers_kind(measured, r
     assert speedups["conv2"].expected_ns == pytest.approx(600_000 / gain)
     assert speedups["conv1"].expected_ns == 200_000, "int8 is slower in first layers: fp32 would do"
     assert expected_speedup(measured) == pytest.approx(800_000 / (200_000 + 600_000 / gain))
-    assert "by this CPU's peaks" in profile_text(measured)
+    assert "from this CPU's peaks" in profile_text(measured)
 
 
 def test_the_roofline_counts_the_multiply_adds_of_each_kind(profiled):
