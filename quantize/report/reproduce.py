@@ -50,7 +50,7 @@ def _given(command: Sequence[str], flag: str) -> str | None:
     return None
 
 
-def _in(config: Mapping[str, Any], path: Iterable[str]) -> Any:
+def _in(config: Mapping[str, Any], path: Iterable[str | int]) -> Any:
     value: Any = config
     for part in path:
         value = value.get(part) if isinstance(value, Mapping) else None
