@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from quantize.examination.findings import DoctorReport
     from quantize.gate.result import GateResult
     from quantize.prediction.answers import PredictReport
+    from quantize.public.calibrating import calibration_loader
     from quantize.public.checking import check, verify
     from quantize.public.comparing import RunComparison, compare
     from quantize.public.looking import doctor, inspect, package
@@ -48,6 +49,7 @@ __all__ = [
     "Verification",
     "__version__",
     "benchmark",
+    "calibration_loader",
     "check",
     "compare",
     "doctor",
@@ -75,6 +77,7 @@ _HOMES = {
     "TuneResult": "public.result",
     "Verification": "commands.verify",
     "benchmark": "public.measuring",
+    "calibration_loader": "public.calibrating",
     "check": "public.checking",
     "compare": "public.comparing",
     "doctor": "public.looking",

@@ -103,5 +103,5 @@ def quantize_run(request: pytest.FixtureRequest) -> CheckedRun:
 
     run = place("run")
     if run is None:
-        pytest.fail("no run is named: say --quantize-run=RUN, or set quantize_run in the configuration", pytrace=False)
+        pytest.fail("no run is named: pass --quantize-run=RUN, or set quantize_run in the configuration", pytrace=False)
     return CheckedRun(run, place("baseline"), place("tolerances"))

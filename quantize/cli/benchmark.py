@@ -37,7 +37,7 @@ def benchmark(
         Place | None, Option("The fp32 model to compare with, in the same process, in turns.", "FILE", FILES)
     ] = None,
     config: Annotated[Place | None, Option("Settings in YAML; flags win over them.", "FILE", FILES)] = None,
-    output_dir: Annotated[Place | None, Option("Where reports go.", "DIR", FILES)] = None,
+    output_dir: Annotated[Place | None, Option("Folder for the reports.", "DIR", FILES)] = None,
     mode: Annotated[
         Literal["accuracy", "performance", "both"],
         Option("What to measure: accuracy, performance or both.", panel=RUN),
@@ -53,7 +53,7 @@ def benchmark(
     batch_sizes: Annotated[Counts | None, Option("Measure throughput at these batch sizes too.", panel=RUN)] = None,
     profile: Annotated[bool, Option("Show the time of every operator.", panel=RUN)] = False,
     skip_unreadable: Annotated[bool, Option("Leave unreadable images out, and list them.", panel=RUN)] = False,
-    workers: Annotated[Count | None, Option("Processes that decode images. (default: one a core)", panel=RUN)] = None,
+    workers: Annotated[Count | None, Option("Processes that decode images. (default: one per core)", panel=RUN)] = None,
 ) -> ExitCode:
     """Measure accuracy and speed of a model, or of the newest run, against its fp32 baseline.
 

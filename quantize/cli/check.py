@@ -21,7 +21,7 @@ def check(
     run: Annotated[Place, Argument("The run's folder, or its report.json.", "RUN")],
     baseline: Annotated[
         Place | Literal["none"] | None,
-        Option("What `quantize baseline accept` wrote; none: limits against fp32 alone.", "FILE"),
+        Option("File of `quantize baseline accept`; none: limits against fp32 only.", "FILE"),
     ] = None,
     tolerances: Annotated[
         Place | None, Option("Tolerances in YAML. (default: configs/tolerances.yaml)", "FILE")
@@ -30,12 +30,12 @@ def check(
     require: Annotated[
         Names | None,
         Option(
-            "Figures that have to be compared: `not comparable` and `not in the baseline` fail for them.",
+            "Figures that must be compared: `not comparable` and `not in the baseline` fail.",
             "FIGURE,FIGURE",
         ),
     ] = None,
     on_inconclusive: Annotated[
-        Literal["pass", "fail"] | None, Option("Where the images do not settle it. (default: exit code 3)")
+        Literal["pass", "fail"] | None, Option("What inconclusive lines count as. (default: exit code 3)")
     ] = None,
     max_memory: Annotated[Size | None, Option(opening.MEMORY)] = None,
     opening_seconds: Annotated[Seconds | None, Option(opening.TIME)] = None,

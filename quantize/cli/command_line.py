@@ -92,7 +92,7 @@ class Commands(TyperGroup):
 
             meant = nearest(name, self.functions)
             raise ConfigError(
-                f"there is no command {name!r}",
+                f"unknown command {name!r}",
                 expected=one_of(self.functions),
                 advice=f"did you mean `{ctx.command_path} {meant}`?" if meant else f"see `{ctx.command_path} --help`",
             )
@@ -236,5 +236,5 @@ def _spelled(flag: str) -> str:
 
 def _truth(flag: str, value: str) -> bool:
     if value.lower() not in _TRUTH:
-        raise ConfigError("not a value that it takes", where=flag, found=value or "nothing", expected="true or false")
+        raise ConfigError("invalid value", where=flag, found=value or "nothing", expected="true or false")
     return _TRUTH[value.lower()]

@@ -31,7 +31,7 @@ def configuration(
     """
     if run is not None and not run.exists():
         raise RunError(
-            "no such run", where=str(run), expected="the folder that --output_model named, or its report.json"
+            "run not found", where=str(run), expected="the folder that --output_model named, or its report.json"
         )
     if file is None and run is not None:
         of_run = (run if run.is_dir() else run.parent) / "config.yaml"

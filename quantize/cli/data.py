@@ -19,13 +19,13 @@ def check(
     ],
     label_path: Annotated[Place | None, Option("A label file, or ILSVRC2012's devkit.", "FILE")] = None,
     calibration_list: Annotated[
-        Place | None, Option("Names of the calibration images; the others evaluate.", "FILE")
+        Place | None, Option("File with the names of the calibration images; all others are evaluated.", "FILE")
     ] = None,
-    classes: Annotated[Count | None, Option("How many classes the model has.")] = None,
+    classes: Annotated[Count | None, Option("Number of classes of the model.")] = None,
     contact_sheet: Annotated[Place | None, Option("Write a PNG of images with their labels.", "FILE")] = None,
     json: Annotated[bool, Option("Print JSON.")] = False,
     overwrite: Annotated[bool, Option("Replace the contact sheet.")] = False,
-    workers: Annotated[Count | None, Option("Processes that decode images. (default: one a core)")] = None,
+    workers: Annotated[Count | None, Option("Processes that decode images. (default: one per core)")] = None,
 ) -> ExitCode:
     """Read every image once: counts, classes, unreadable ones, odd modes, copies, calibration in evaluation.
 
@@ -37,14 +37,14 @@ def check(
 
     if contact_sheet is None:
         refuse_idle(
-            given_flags({}, overwrite=overwrite), ["overwrite"], "nothing is written", "say --contact_sheet FILE"
+            given_flags({}, overwrite=overwrite), ["overwrite"], "nothing is written", "pass --contact_sheet FILE"
         )
     if contact_sheet is not None and contact_sheet.exists() and not overwrite:
         raise RunError(
-            "there is something already",
+            "already exists",
             where=str(contact_sheet),
-            expected="a new file",
-            advice="name another one with --contact_sheet, or say --overwrite",
+            expected="a path that does not exist yet",
+            advice="choose another with --contact_sheet, or pass --overwrite",
         )
     with drawn_progress() as progress:
         checked = check_images(
@@ -64,4 +64,4 @@ class _Data(Commands):
     functions = {"check": check}  # noqa: RUF012 - read only
 
 
-data = _Data(name="data", help="Look at a data set.")
+data = _Data(name="data", help="Examine a data set.")

@@ -31,9 +31,9 @@ def doctor(
     overrides: Mapping[str, object],
     model: Annotated[Place, Argument("The fp32 model.", "MODEL")],
     config: Annotated[Place | None, Option("Settings in YAML; flags win over them.", "FILE", FILES)] = None,
-    images: Annotated[Count, Option("How many to try.", panel=RUN)] = 300,
+    images: Annotated[Count, Option("Number of images to try.", panel=RUN)] = 300,
     json: Annotated[bool, Option("Print JSON.", panel=RUN)] = False,
-    workers: Annotated[Count | None, Option("Processes that decode images. (default: one a core)", panel=RUN)] = None,
+    workers: Annotated[Count | None, Option("Processes that decode images. (default: one per core)", panel=RUN)] = None,
 ) -> ExitCode:
     """Examine model, images, labels and preprocessing before anything is tuned.
 

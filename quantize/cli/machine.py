@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def machine(
     model: Annotated[Place | None, Argument("An fp32 model: what int8 is expected to gain in it.", "MODEL")] = None,
     cores_per_instance: Annotated[
-        Count | None, Option("Threads that are measured beside one. (default: one a core)")
+        Count | None, Option("Threads to measure with, besides one. (default: one per core)")
     ] = None,
-    measure_again: Annotated[bool, Option("Measure this CPU whether that was done before or not.")] = False,
+    measure_again: Annotated[bool, Option("Measure this CPU again, even if it was measured before.")] = False,
     json: Annotated[bool, Option("Print JSON.")] = False,
     max_memory: Annotated[Size | None, Option(opening.MEMORY)] = None,
     opening_seconds: Annotated[Seconds | None, Option(opening.TIME)] = None,

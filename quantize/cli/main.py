@@ -167,7 +167,7 @@ def _refuse_what_is_no_text(arguments: Sequence[str]) -> None:
 
 
 def _interrupted(*, terminated: bool) -> ExitCode:
-    print_line("ended by a signal" if terminated else "interrupted")
+    print_line("terminated by a signal" if terminated else "interrupted")
     return ExitCode.INTERRUPTED
 
 

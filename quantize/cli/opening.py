@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from quantize.opening.bounds import Bounds
 
-MEMORY = "Memory that opening a model may take. (default: 2 GB plus 6 times its size)"
-TIME = "How long opening a model may take. (default: 60)"
+MEMORY = "Memory limit for opening a model. (default: 2 GB plus 6 times its size)"
+TIME = "Time limit for opening a model. (default: 60)"
 
 
 def bounds(max_memory: int | None, opening_seconds: float | None) -> Bounds:

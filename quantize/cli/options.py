@@ -120,7 +120,6 @@ def _own_parameters(command: Callable[..., ExitCode]) -> Iterator[inspect.Parame
             continue
         bare, *metadata = get_args(parameter.annotation)
         kind = Annotated[(bare, *metadata[:-1])] if metadata[:-1] else bare
-        kind = values.Switch if kind is bool and parameter.default is True else kind  # there has to be a way to say no
         yield _parameter(parameter, kind, metadata[-1])
 
 

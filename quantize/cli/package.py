@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 def package(
     run: Annotated[Place | None, Argument("The run's folder, or its report.json.", "RUN")] = None,
-    check: Annotated[Place | None, Option("Check a package instead: whole, safe, same answer.", "FILE")] = None,
-    output: Annotated[Place | None, Option("Where packages go. (default: package in the run)", "DIR")] = None,
+    check: Annotated[Place | None, Option("Check a package instead: intact, safe, same answers.", "FILE")] = None,
+    output: Annotated[Place | None, Option("Folder for the packages. (default: package in the run)", "DIR")] = None,
     licence_file: Annotated[
         Place | None, Option("Text of the fp32 model's licence. (default: the catalog's)", "FILE")
     ] = None,
@@ -56,7 +56,7 @@ def _checked(package: Path, within: Bounds) -> ExitCode:
         kernels = "where no sum saturates"
     elif not verified.same_isa:
         kernels = "on a CPU with other int8 instructions"
-    lines = [f"{quoted(verified.name)}: {'whole' if verified.answers else 'the answer differs'}"]
+    lines = [f"{quoted(verified.name)}: {'intact' if verified.answers else 'the answer differs'}"]
     lines += [f"  {quoted(name)} ({size:,} bytes)" for name, size in verified.files.items()]
     lines.append(
         f"  largest difference on the sample: {verified.largest_difference:.2g} "

@@ -24,13 +24,13 @@ def predict(
     compare: Annotated[Place | None, Option("A model to compare with, on the same images.", "FP32", RUN)] = None,
     top: Annotated[Count, Option("Answers per image.", panel=RUN)] = 5,
     class_names: Annotated[
-        Place | None, Option("A class name a line. (default: ImageNet's, for 1,000)", "FILE", RUN)
+        Place | None, Option("A file with one class name per line. (default: ImageNet's, for 1,000)", "FILE", RUN)
     ] = None,
     batch_size: Annotated[Count, Option("Images run at once.", panel=RUN)] = 16,
     json: Annotated[bool, Option("Print JSON.", panel=RUN)] = False,
     skip_unreadable: Annotated[bool, Option("Leave unreadable images out, and list them.", panel=RUN)] = False,
 ) -> ExitCode:
-    """Say what a model sees in images: the five likeliest classes of each, or its labels.
+    """Show the likeliest classes, or the labels, of images.
 
     The preprocessing is the one in the model's metadata, or the catalog's for known weights; flags win over both.
     """

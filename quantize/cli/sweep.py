@@ -23,7 +23,7 @@ def sweep(
         Place | None, Option("The folder of the runs and the report. (default: runs/sweep)", "PLACE")
     ] = None,
     workers: Annotated[
-        Count | None, Option("Processes, where no scheduler is named; one of them tunes. (default: one a core)")
+        Count | None, Option("Processes, where no scheduler is named; one of them tunes. (default: one per core)")
     ] = None,
     overwrite: Annotated[bool, Option("Do everything again, and replace runs of other settings.")] = False,
 ) -> ExitCode:
@@ -53,7 +53,7 @@ def sweep(
         with drawn_progress() as progress:
             result = run_sweep(request, progress=progress)
     except KeyboardInterrupt:
-        print_line(f"what is done is kept: the same command goes on, quantize sweep {config}")
+        print_line(f"finished runs are kept; to continue, run the same command: quantize sweep {config}")
         raise
-    print_result(f"{sweep_text(result.report)}\n\nall of it in {result.folder}")
+    print_result(f"{sweep_text(result.report)}\n\nResults: {result.folder}")
     return result.exit_code

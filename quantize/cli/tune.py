@@ -40,7 +40,7 @@ def tune(
         bool,
         Option("Remove the decoded images at the end; a later run in the same place decodes them again.", panel=RUN),
     ] = False,
-    workers: Annotated[Count | None, Option("Processes that decode images. (default: one a core)", panel=RUN)] = None,
+    workers: Annotated[Count | None, Option("Processes that decode images. (default: one per core)", panel=RUN)] = None,
 ) -> ExitCode:
     """Quantize a model under criteria of accuracy and speed, and write int8 and QDQ models and a report.
 

@@ -175,7 +175,7 @@ def _profile(measured: Subjects, plan: Plan, inputs: Inputs, progress: Progress)
     others = [name for name in measured.models if name != BASELINE]
     if not measured.compared or not others:
         raise ConfigError(
-            "a profile sets a model beside its fp32 baseline, and there is none",
+            "a profile compares a model with its fp32 baseline, and none was given",
             where="--profile",
             expected="--baseline_model, or a run",
             advice="name the fp32 model with --baseline_model",

@@ -130,7 +130,7 @@ def subjects(request: BenchmarkRequest) -> Subjects:
             "no images are named",
             where="--data_path",
             expected="a folder of images, or data.path in the configuration",
-            advice="say --data_path FOLDER --label_path FILE",
+            advice="pass --data_path FOLDER --label_path FILE",
         )
     labels = settings.labels
     if settings.path is None and report is not None and report.data.labels is not None:

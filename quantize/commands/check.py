@@ -59,10 +59,10 @@ def check_run(
     limits = read_tolerances(tolerances) if tolerances is not None else default_tolerances()
     if baseline is None and not limits_only and limits.against_baseline:
         raise ConfigError(
-            "these tolerances compare with a baseline, and none is named",
+            "these tolerances need a baseline, and none was given",
             where="--baseline",
             expected="a file that `quantize baseline accept` wrote, or `none`: limits against fp32 alone",
-            advice="accept a run first, or say --baseline none",
+            advice="accept a run first, or pass --baseline none",
         )
     result = check(
         document,

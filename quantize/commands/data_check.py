@@ -77,13 +77,13 @@ def data_check_text(checked: DataCheck, sheet: Path | None = None) -> str:
         shown = _some([f"{name} ({mode})" for name, mode in checked.converted])
         rows.append(("not RGB", f"{len(checked.converted):,}, converted when loaded: {shown}"))
     if checked.turned:
-        rows.append(("on their side", f"{len(checked.turned):,}, stood upright when loaded: {_some(checked.turned)}"))
+        rows.append(("rotated", f"{len(checked.turned):,}, turned upright when loaded: {_some(checked.turned)}"))
     if checked.unreadable:
         shown = _some([f"{image.id} ({image.reason})" for image in checked.unreadable])
         rows.append(("UNREADABLE", f"{len(checked.unreadable):,}: {shown}"))
     if checked.duplicates:
         shown = _some([" = ".join(group.ids[:3]) for group in checked.duplicates])
-        rows.append(("copies", f"{len(checked.duplicates):,} groups of the same bytes: {shown}"))
+        rows.append(("copies", f"{len(checked.duplicates):,} groups of identical files: {shown}"))
     if checked.contradictions:
         shown = _some([f"{' = '.join(group.ids[:3])} (labels {group.labels})" for group in checked.contradictions])
         rows.append(("CONTRADICTIONS", f"{len(checked.contradictions):,} groups with different labels: {shown}"))
@@ -91,11 +91,13 @@ def data_check_text(checked: DataCheck, sheet: Path | None = None) -> str:
         rows.append(("calibration", f"{checked.calibration:,} images"))
     if checked.calibration_in_evaluation:
         leaks = checked.calibration_in_evaluation
-        rows.append(("CALIBRATION", f"{len(leaks):,} of these images, or copies, evaluate too: {_some(leaks)}"))
+        rows.append(
+            ("CALIBRATION", f"{len(leaks):,} of these images, or copies of them, are evaluated too: {_some(leaks)}")
+        )
     if sheet is not None:
         rows.append(("contact sheet", quoted(sheet)))
     width = max(len(name) for name, _ in rows)
-    verdict = "Sound." if checked.sound else "Not sound: see the lines in capitals."
+    verdict = "No problems found." if checked.sound else "Problems found: see the lines in capitals."
     return "\n".join([quoted(checked.place), *(f"  {name:<{width}}  {text}" for name, text in rows), verdict])
 
 

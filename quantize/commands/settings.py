@@ -35,7 +35,6 @@ class PreprocessingSettings(TypedDict, total=False):
 class Settings(PreprocessingSettings, total=False):
     """Every setting of a run, by the last name of its key in a configuration file; fractions are of 1."""
 
-    name: str
     framework: str
     score_output: str
     requantize: bool
@@ -92,7 +91,7 @@ def configured(config: PathLike | None, settings: Mapping[str, object]) -> RunCo
         if name not in keys:
             meant = nearest(name, keys)
             raise ConfigError(
-                f"there is no setting {name!r}",
+                f"unknown setting {name!r}",
                 expected="one of " + ", ".join(sorted(keys)),
                 advice=f"did you mean {meant}?" if meant else None,
             )

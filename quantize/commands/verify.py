@@ -50,7 +50,7 @@ def verify(
     bounds: Bounds = Bounds(),
     progress: Progress = silent,
 ) -> Verification:
-    """Check a model file against its run's report, and that the run can be repeated bit for bit.
+    """Check a model file against its run's report, and repeat the run bit for bit.
 
     Args:
         model: The file.
@@ -120,7 +120,7 @@ def _view_of(report: RunReport, place: Path, artifact: ModelArtifact, path: Path
     best = max(said, key=lambda view_and_section: likeness(view_and_section[1]))
     if not any(likeness(best[1])):
         raise RunError(
-            "the report does not speak of this model",
+            "the report does not mention this model",
             where=str(path),
             found=f"graph {artifact.graph_sha256[:_SHORT]}",
             expected=", ".join(f"{section.file} ({section.graph_sha256[:_SHORT]})" for _, section in said),
@@ -137,11 +137,11 @@ def _file_lines(artifact: ModelArtifact, section: ModelSection, report: RunRepor
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         yield _line("valid", "the file is a valid ONNX model", None, str(error).splitlines()[0], "fail")
     for name, title, expected, actual in (
-        ("file", "the file is the one that was written", section.sha256, artifact.sha256),
+        ("file", "the file is unchanged since it was written", section.sha256, artifact.sha256),
         ("graph", "the graph is the one that was measured", section.graph_sha256, artifact.graph_sha256),
         (
             "accuracy",
-            "the report's accuracy is this graph's",
+            "the report's accuracy belongs to this graph",
             artifact.graph_sha256,
             section.deciding.evaluation.graph_sha256,
         ),
@@ -149,7 +149,7 @@ def _file_lines(artifact: ModelArtifact, section: ModelSection, report: RunRepor
         yield _line(name, title, expected[:_SHORT], actual[:_SHORT], "pass" if expected == actual else "fail")
     said, expected_facts = read_facts(proto), facts(report, section.role)
     wrong = sorted(key for key in {*said, *expected_facts} if said.get(key) != expected_facts.get(key))
-    title = "what the file says of itself is what the report says"
+    title = "the file's metadata match the report"
     if not said:
         yield _line("metadata", title, f"{len(expected_facts)} facts", None, "missing")
     else:
@@ -158,7 +158,7 @@ def _file_lines(artifact: ModelArtifact, section: ModelSection, report: RunRepor
 
 
 def _repeat(report: RunReport, place: Path, role: str, inputs: Inputs, progress: Progress) -> Line:
-    title, expected = "the run, repeated, gives the same graph", report.model(role).graph_sha256[:_SHORT]
+    title, expected = "repeating the run gives the same graph", report.model(role).graph_sha256[:_SHORT]
     if inputs.config is None:
         inputs = replace(inputs, config=RunConfig.model_validate(report.config))
     try:

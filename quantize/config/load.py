@@ -89,7 +89,7 @@ def fitted(wanted: InstanceBlock, document: Document, cores: int, notes: list[st
         (_INSTANCES, wanted.num_of_instance, instances),
     ):
         if after != before:
-            cut = f"{before} cut down to {after}: this machine has {_cores(cores)}"
+            cut = f"{before} reduced to {after}: this machine has {_cores(cores)}"
             notes.append(f"{document.where(path)}: {dotted(path)}: {cut}")
     return InstanceBlock(cores_per_instance=per_instance, num_of_instance=instances)
 

@@ -47,9 +47,7 @@ def _set_other_loss_aside(document: Document, given: dict[str, object], notes: l
     """Drop the file's ``relative`` if the flag ``--absolute`` is given, and the other way round."""
     flags = [dotted(path) in given for path in (_RELATIVE, _ABSOLUTE)]
     if all(flags):
-        document.problems.append(
-            Problem("--relative, --absolute", "the two exclude each other", expected="one of them")
-        )
+        document.problems.append(Problem("--relative, --absolute", "mutually exclusive", expected="one of them"))
         given.pop(dotted(_ABSOLUTE))
     for flag, other in ((_RELATIVE, _ABSOLUTE), (_ABSOLUTE, _RELATIVE)):
         if dotted(flag) in given and document.has(other):
@@ -63,7 +61,7 @@ def _set_other_preprocessing_aside(document: Document, notes: list[str]) -> None
     for name in [name for name in block if name != "preset"] if isinstance(block, dict) else []:
         where = document.where(("preprocessing", name), key=True)
         document.take(("preprocessing", name))
-        notes.append(f"{where}: preprocessing.{name}: set aside by --preset")
+        notes.append(f"{where}: preprocessing.{name}: overridden by --preset")
 
 
 def _structured(document: Document, path: KeyPath, value: object, flag: str) -> Any:

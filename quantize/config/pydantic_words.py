@@ -17,5 +17,5 @@ def what_is_wrong(detail: Mapping[str, Any]) -> str:
     if kind.startswith(_OUT_OF_RANGE):
         return "out of range"
     if kind == "literal_error":
-        return "not a value that it takes"
+        return "invalid value"
     return "wrong number of values" if kind.startswith(_WRONG_NUMBER) else "wrong type"

@@ -77,7 +77,7 @@ OpConstraints = Annotated[
 class CalibrationBlock(Block):
     """The images that activation ranges are taken from."""
 
-    sampling_size: Count = Field(default=100, description="Images drawn for calibration.")
+    sampling_size: Count = Field(default=100, description="Number of calibration images, drawn at random.")
     in_evaluation: Switch = Field(
         default=False,
         description="Keep the calibration images in the evaluation set, as published 50,000-image figures do.",
@@ -88,26 +88,22 @@ class QuantizationBlock(Block):
     """How the model is quantized."""
 
     approach: Literal["post_training_static_quant"] = Field(
-        default="post_training_static_quant", description="The kind of quantization."
+        default="post_training_static_quant", description="Kind of quantization."
     )
     calibration: CalibrationBlock = CalibrationBlock()
     target: Target = Field(
         default="auto",
-        description="CPUs to run on; auto: those of this machine's class. Only models for vnni may have sums of int8 "
-        "products that saturate on CPUs without it.",
+        description="CPUs that the models are for; auto: this machine's class. Models for vnni may saturate "
+        "on CPUs without it.",
     )
     reduce_range: Switch = Field(
         default=False, description="Use 7 bits for weights whose sums could saturate, whatever the target."
     )
     model_wise: Annotated[
         OpConstraint, Expected("a constraint, such as {activation: {algorithm: [minmax, kl]}}", "YAML")
-    ] = Field(default=OpConstraint(), description="What every op may become.")
-    optype_wise: OpConstraints = Field(
-        default_factory=dict, description="What the ops of a type may become, by op type."
-    )
-    op_wise: OpConstraints = Field(
-        default_factory=dict, description="What single ops may become, by node name or pattern."
-    )
+    ] = Field(default=OpConstraint(), description="Constraints on every op.")
+    optype_wise: OpConstraints = Field(default_factory=dict, description="Constraints by op type.")
+    op_wise: OpConstraints = Field(default_factory=dict, description="Constraints by node name or pattern.")
 
     @property
     def cpus(self) -> CpuClass:

@@ -45,7 +45,9 @@ class DataBlock(Block):
 class ModelBlock(Block):
     """The model and the format of the quantized one."""
 
-    name: Text | None = Field(default=None, description="What reports call the model.")
+    name: Annotated[Text | None, Flag(None)] = Field(
+        default=None, description="Accepted, since Neural Compressor's files have it; not used."
+    )
     framework: Literal["onnxrt_qlinearops", "onnxrt_qdq"] = Field(
         default="onnxrt_qlinearops",
         description="The format that --output_model FILE.onnx holds; the other is written beside it.",
@@ -56,13 +58,13 @@ class ModelBlock(Block):
     )
     requantize: Switch = Field(
         default=False,
-        description="Take the quantization off a model that has some, and tune it anew; else its pairs are kept.",
+        description="Remove the quantization that a model has, and tune it anew; else it is kept.",
     )
     max_memory: Size | None = Field(
         default=None,
-        description="Memory that opening a model may take; where it is left out, 2 GB plus 6 times the file's size.",
+        description="Memory limit for opening a model; by default 2 GB plus 6 times the file's size.",
     )
-    opening_seconds: Seconds = Field(default=60, description="How long opening a model may take.")
+    opening_seconds: Seconds = Field(default=60, description="Time limit for opening a model.")
 
 
 class PreprocessingBlock(Block):
@@ -72,15 +74,15 @@ class PreprocessingBlock(Block):
     """
 
     preset: PresetName | None = Field(
-        default=None, description="Named preprocessing; where it is left out, the one of a known model."
+        default=None, description="Preprocessing by name; by default that of a known model."
     )
-    resize: Count | None = Field(default=None, description="Pixels of the side that is resized to.")
+    resize: Count | None = Field(default=None, description="Size to resize to, in pixels.")
     resize_mode: Literal["square", "shorter"] | None = Field(
         default=None, description="Resize both sides (square), or the shorter one, aspect ratio kept (shorter)."
     )
-    crop: Count | None = Field(default=None, description="Pixels of the side of the square cut from the centre.")
+    crop: Count | None = Field(default=None, description="Size of the centre crop, in pixels.")
     interpolation: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"] | None = Field(
-        default=None, description="How resizing computes a pixel."
+        default=None, description="Interpolation of the resize."
     )
     channel_order: Literal["RGB", "BGR", "L"] | None = Field(
         default=None, description="The model's channel order; L is one channel of grey."
@@ -117,8 +119,8 @@ class AccuracyBlock(Block):
 class InstanceBlock(Block):
     """The cores that a benchmark uses."""
 
-    cores_per_instance: Count = Field(default=1, description="Cores, and threads, of one instance.")
-    num_of_instance: Count = Field(default=1, description="Instances that run at once, each on its own cores.")
+    cores_per_instance: Count = Field(default=1, description="Cores (and threads) per instance.")
+    num_of_instance: Count = Field(default=1, description="Instances to run at once, each on its own cores.")
 
 
 class PerformanceBlock(Block):
@@ -159,7 +161,7 @@ class ReportBlock(Block):
 
     pictures: Switch = Field(
         default=True,
-        description="Show small pictures of flipped images; they may be private.",
+        description="Include thumbnails of flipped images, which may be private.",
     )
 
 
@@ -180,7 +182,7 @@ class RunConfig(Block):
         Expected("none, default, all, or names separated by commas", "NAME"),
     ] = Field(default=("default",), description="Rewrites of the quantized graph.")
     input_contract: Literal["as-is", "imagenet", "uint8-nchw", "uint8-nhwc"] = Field(
-        default="as-is", description="The input that the quantized models take: as it is, or with pixels as they come."
+        default="as-is", description="Input of the quantized models: unchanged (as-is), normalized, or raw pixels."
     )
     report: ReportBlock = ReportBlock()
     notes: Annotated[tuple[str, ...], Flag(None), Expected("a list of texts")] = Field(

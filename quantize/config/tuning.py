@@ -38,14 +38,12 @@ class CriterionBlock(Block):
     """What a quantized model must reach: with labels, one of ``relative`` and ``absolute``."""
 
     relative: Fraction | None = Field(
-        default=None, description="Largest loss of top-1, as a share of fp32's. 0.01 where --absolute is not given."
+        default=None, description="Largest relative loss of top-1. 0.01 unless --absolute is given."
     )
     absolute: Fraction | None = Field(default=None, description="Largest loss of top-1: 0.01 is one point.")
-    agreement: Share = Field(
-        default=0.95, description="Where there are no labels: least share of images with fp32's top-1."
-    )
+    agreement: Share = Field(default=0.95, description="Without labels: smallest share of images with fp32's top-1.")
     confidence: Confidence | None = Field(
-        default=None, description="Certainty that the verdict must have; without it, the point estimate decides."
+        default=None, description="Confidence that the verdict must have; without it, the point estimate decides."
     )
     higher_is_better: Annotated[Literal[True], Flag(None), Expected("true: of top-1, more is better")] = True
 
@@ -56,7 +54,7 @@ class CriterionBlock(Block):
             return given
         losses = [name for name in ("relative", "absolute") if given.get(name) is not None]
         if len(losses) == 2:
-            raise ValueError("`relative` and `absolute` exclude each other")
+            raise ValueError("`relative` and `absolute` are mutually exclusive")
         return given if losses else {**given, "relative": _DEFAULT_RELATIVE}
 
     def criterion(
@@ -81,15 +79,17 @@ class SpeedCriterionBlock(Block):
 
     min_speedup: Speedup = Field(
         default=1.0,
-        description="Least speed-up over fp32 of either file, one image at a time; 0 asks for none.",
+        description="Smallest speed-up over fp32 of both files, one image at a time; 0: none required.",
     )
 
 
 class ExitPolicyBlock(Block):
     """When tuning stops."""
 
-    timeout: CountOrZero = Field(default=0, description="Seconds to tune; 0 stops at the first model that meets it.")
-    max_trials: Count = Field(default=100, description="Candidates to try, at most.")
+    timeout: CountOrZero = Field(
+        default=0, description="Seconds to tune; 0 stops at the first model that meets the criterion."
+    )
+    max_trials: Count = Field(default=100, description="Largest number of candidates to try.")
 
 
 class TuningBlock(Block):
@@ -97,8 +97,8 @@ class TuningBlock(Block):
 
     engine: Literal[EngineName, "both", "all"] = Field(
         default="inc",
-        description="Neural Compressor (inc), our own engine (native), onnxruntime's quantizer (ort), inc and native "
-        "compared (both), or every one that is installed (all).",
+        description="Neural Compressor (inc), this tool's own engine (native), onnxruntime's quantizer (ort), inc and "
+        "native compared (both), or every one that is installed (all).",
     )
     strategy: StrategyBlock = StrategyBlock()
     accuracy_criterion: CriterionBlock = CriterionBlock.model_validate({})
@@ -115,11 +115,11 @@ class TuningBlock(Block):
         "engine decided (all-int8). Engines inc and ort.",
     )
     time_budget: Seconds = Field(
-        default=1800, description="Time for each engine's search; then the best so far is finished."
+        default=1800, description="Time limit of each engine's search; the best model so far is then finished."
     )
     certification: Fraction | None = Field(
         default=None,
-        description="Share of evaluation images kept from every trial, to certify the chosen model. "
+        description="Share of evaluation images held back to certify the chosen model. "
         "0.3 with 5,000 evaluation images or more, else 0.",
     )
     random_seed: Seed = Field(default=1978, description="Random seed.")

@@ -100,7 +100,7 @@ class _NodeReader:
         self._count += 1
         if id(node) in self._open or self._count > _MOST_VALUES:
             raise ConfigError(
-                "anchors and aliases that repeat without end",
+                "anchors and aliases that expand without end",
                 where=_at(self._document.name, node.start_mark),
                 expected="a configuration of a few hundred lines",
             )
@@ -120,7 +120,7 @@ class _NodeReader:
                 return self._loader.construct_object(node)
             except (ValueError, LookupError, TypeError, AttributeError):  # a tag such as !!int before something else
                 pass
-        self._problem(node, "a type that configurations do not have", found=node.tag, expected="a plain value")
+        self._problem(node, "unsupported YAML type", found=node.tag, expected="a plain value")
         return None
 
     def _problem(self, node: yaml.Node, problem: str, *, found: str, expected: str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +92,8 @@ Labels = npt.NDArray[Any]
 class CalibrationDataLoader:
     """A calibration set for Neural Compressor (iterates ``(input, label)``) and onnxruntime (``get_next``).
 
-    Inputs are (N, C, H, W) float32; labels (N,) int64, or None if the data has none. Every iteration starts anew;
-    ``get_next`` has a place of its own, which ``rewind`` sets back.
+    Inputs are (N, C, H, W) float32, or as ``form`` makes them; labels (N,) int64, or None if the data has none. Every
+    iteration starts anew; ``get_next`` has a place of its own, which ``rewind`` sets back.
 
     Attributes:
         batch_size: Images in a batch.
@@ -100,13 +101,17 @@ class CalibrationDataLoader:
     Args:
         calibration: The batches.
         input_name: The model's input, which ``get_next`` names.
+        form: Brings a batch into the type and layout that the model takes; None: it stays as it is.
     """
 
-    def __init__(self, calibration: Batches, *, input_name: str) -> None:
+    def __init__(
+        self, calibration: Batches, *, input_name: str, form: Callable[[Images], npt.NDArray[Any]] | None = None
+    ) -> None:
         self.batch_size = calibration.batch_size
+        self._form = form
         self._batches = calibration
         self._input_name = input_name
-        self._next = iter(calibration)
+        self._next: Iterator[Batch] = iter(calibration)
 
     @classmethod
     def open(
@@ -162,16 +167,28 @@ class CalibrationDataLoader:
         """Return the number of batches."""
         return len(self._batches)
 
-    def __iter__(self) -> Iterator[tuple[Images, Labels | None]]:
+    def __iter__(self) -> Iterator[tuple[npt.NDArray[Any], Labels | None]]:
         """Yield (input, label) for each batch."""
         for batch in self._batches:
-            yield batch.images, batch.labels
+            yield self._formed(batch), batch.labels
 
-    def get_next(self) -> dict[str, Images] | None:
+    def get_next(self) -> dict[str, npt.NDArray[Any]] | None:
         """Return the next batch by the input's name, or None after the last: onnxruntime's CalibrationDataReader."""
         batch = next(self._next, None)
-        return None if batch is None else {self._input_name: batch.images}
+        return None if batch is None else {self._input_name: self._formed(batch)}
+
+    def set_range(self, start_index: int, end_index: int) -> None:
+        """Let ``get_next`` give some of the batches: onnxruntime asks for it where it calibrates in strides.
+
+        Args:
+            start_index: The first batch.
+            end_index: The one behind the last.
+        """
+        self._next = islice(iter(self._batches), start_index, end_index)
 
     def rewind(self) -> None:
         """Let ``get_next`` begin again."""
         self._next = iter(self._batches)
+
+    def _formed(self, batch: Batch) -> npt.NDArray[Any]:
+        return batch.images if self._form is None else self._form(batch.images)

@@ -105,7 +105,7 @@ class DataCheck:
         formats: (file format, readable images of it), the most frequent first.
         modes: (Pillow's mode, readable images of it), the most frequent first.
         converted: (image, mode) of those that are not 8-bit RGB; they are converted when loaded.
-        turned: Images that EXIF says lie on their side; they are stood upright when loaded.
+        turned: Images that EXIF says lie rotated; they are turned upright when loaded.
         shortest_side: Pixels of the shortest side of all readable images, or None if no image is readable.
         duplicates: Groups of images with the same bytes.
         calibration: Number of calibration images, or None if none were named.

@@ -118,7 +118,7 @@ def resize_square(image: Image.Image, size: int, interpolation: Interpolation) -
 def resize_shorter(image: Image.Image, size: int, interpolation: Interpolation) -> Image.Image:
     """Return the image with its shorter side resized to ``size`` pixels, the aspect ratio kept.
 
-    The longer side is cut down to whole pixels, as in torchvision's ``Resize(size)``.
+    The longer side is reduced to whole pixels, as in torchvision's ``Resize(size)``.
 
     Raises:
         UnreadableImageError: The image is so long and thin that the result would be too large for memory.

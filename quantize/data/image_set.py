@@ -173,7 +173,7 @@ def images_only(names: Iterable[str]) -> tuple[list[str], tuple[str, ...]]:
     if not others:
         return images, ()
     named = ", ".join(map(quoted, sorted(others)[:3])) + (", …" if len(others) > 3 else "")
-    return images, (f"passed over, no images by their names: {len(others):,} ({named})",)
+    return images, (f"skipped, not named as images: {len(others):,} ({named})",)
 
 
 @dataclass(frozen=True)

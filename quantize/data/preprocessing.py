@@ -31,7 +31,7 @@ class Preprocessing(BaseModel):
 
     Attributes:
         preset: Name of the preset that this came from, if any; two values that differ only in it do the same.
-        resize: Pixels of the side that is resized to.
+        resize: Size to resize to, in pixels.
         resize_mode: ``square`` resizes both sides, ``shorter`` the shorter one with the aspect ratio kept.
         crop: Pixels of the side of the square that is cut from the centre.
         interpolation: PIL's filter of that name.
@@ -121,7 +121,7 @@ class Preprocessing(BaseModel):
                     where="preprocessing.channel_order",
                     found="L",
                     expected="RGB or BGR",
-                    advice="say --channel_order with the one that the model was trained with",
+                    advice="pass --channel_order with the one that the model was trained with",
                 )
             return self
         if len(set(self.mean)) > 1 or len(set(self.std)) > 1:
@@ -130,8 +130,8 @@ class Preprocessing(BaseModel):
                 where=f"preset {self.preset}" if self.preset else "preprocessing",
                 found=f"mean {_numbers(self.mean)}, std {_numbers(self.std)}",
                 expected="one number for each",
-                advice="say --scale, --mean and --std as the model was trained: --scale 1 --mean 127.5 --std 127.5 for "
-                "values from -1 to 1, --scale 1/255 --mean 0 --std 1 for 0 to 1",
+                advice="pass --scale, --mean and --std as the model was trained: --scale 1 --mean 127.5 --std 127.5 "
+                "for values from -1 to 1, --scale 1/255 --mean 0 --std 1 for 0 to 1",
             )
         return self.model_copy(update={"channel_order": "L", "mean": self.mean[:1], "std": self.std[:1]})
 

@@ -15,15 +15,15 @@ def examine_answers(predictions: Predictions) -> Examination:
     broken = int(np.isnan(predictions.logs).any(axis=1).sum())
     images = len(predictions.logs)
     if not broken:
-        return right(_NAME, f"numbers on all {images:,} images")
+        return right(_NAME, f"finite on all {images:,} images")
     return wrong(
         _NAME,
-        f"not numbers on {broken:,} of {images:,} images",
+        f"NaN or infinities on {broken:,} of {images:,} images",
         Finding(
             check=_NAME,
-            what="The fp32 model gives NaN or infinities.",
+            what="The fp32 model outputs NaN or infinities.",
             sure="certain",
             evidence=f"on {broken:,} of {images:,} images, before anything is quantized",
-            advice="Look at what it gives for the same images where it was exported. Tuning refuses it.",
+            advice="Check its outputs for the same images where it was exported. Tuning refuses it.",
         ),
     )

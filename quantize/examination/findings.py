@@ -64,6 +64,10 @@ class DoctorReport(Section):
     findings: tuple[Finding, ...]
     checks: tuple[Check, ...]
 
+    def __repr__(self) -> str:
+        """Return it as `quantize doctor` prints it."""
+        return doctor_text(self)
+
     @property
     def problems(self) -> tuple[Finding, ...]:
         """Return the findings that make figures wrong."""
@@ -111,13 +115,18 @@ def doctor_text(report: DoctorReport) -> str:
     parts = ["\n".join(lines), *(_finding(finding) for finding in report.findings)]
     problems = len(report.problems)
     every = all(check.outcome != "not checked" for check in report.checks)
-    fine = "Nothing is wrong with this set-up." if every else "Nothing is wrong in what could be checked."
-    parts.append(f"{problems} to put right before tuning." if problems else fine)
+    fine = "No problems found." if every else "No problems found in what could be checked."
+    parts.append(f"{problems} to fix before tuning." if problems else fine)
     return "\n\n".join(parts)
 
 
 def _finding(finding: Finding) -> str:
-    rows = [("seen", finding.evidence), ("sure", finding.sure), ("to do", finding.advice), ("say", finding.command)]
+    rows = [
+        ("evidence", finding.evidence),
+        ("certainty", finding.sure),
+        ("to do", finding.advice),
+        ("flags", finding.command),
+    ]
     title = finding.what if finding.severity == "problem" else f"Note: {finding.what}"
     return "\n".join(
         [
@@ -126,8 +135,8 @@ def _finding(finding: Finding) -> str:
                 textwrap.fill(
                     shown(text),
                     _WIDTH,
-                    initial_indent=f"  {label:<6} ",
-                    subsequent_indent=" " * 9,
+                    initial_indent=f"  {label:<9}  ",
+                    subsequent_indent=" " * 13,
                     break_on_hyphens=False,
                 )
                 for label, text in rows

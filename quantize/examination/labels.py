@@ -79,7 +79,7 @@ def examine_labels(comparison: Comparison) -> Examination:
             "no reading of them fits",
             Finding(
                 check=name,
-                what="The labels do not belong to these images, or not to this model.",
+                what="The labels do not match these images, or this model.",
                 sure="very likely" if sure else "likely",
                 evidence=f"top-1 {top1} on {comparison.images} images, no better with {len(comparison.variants)} other "
                 f"preprocessings and {len(comparison.orders) - 1} orders of labels"

@@ -67,7 +67,7 @@ def examine_weights(model: ModelProto) -> Examination:
                 sure="certain" if of_layers else "likely",
                 evidence="not finite: " + "; ".join(str(stored.damage) for stored in damaged[:5]) + _more(damaged),
                 advice="Fetch the file again, or export the model again. Where what it was exported from has them "
-                "too, they are not to be mended here.",
+                "too, this tool cannot repair them.",
             ),
         )
     huge = [stored for stored in constants if stored.is_huge]
@@ -78,7 +78,7 @@ def examine_weights(model: ModelProto) -> Examination:
             Finding(
                 check=_NAME,
                 severity="note",
-                what="Some weights are larger than training leaves them.",
+                what="Some weights are larger than training produces.",
                 sure="likely",
                 evidence="; ".join(sizes) + _more(huge),
                 advice="Compare the file with what it was exported from: int8 leaves nothing of the smaller ones "

@@ -132,7 +132,7 @@ def accepted(document: ReportDocument, *, where: str) -> Baseline:
     except ValidationError as error:
         places = sorted({".".join(map(str, detail["loc"])) for detail in error.errors()})
         raise RunError(
-            "this report cannot be a baseline: it is not whole",
+            "this report cannot be a baseline: it is incomplete",
             where=where,
             found=f"nothing usable for {', '.join(places[:5])}",
             expected="a report.json as `quantize tune` wrote it",
@@ -166,7 +166,7 @@ def read_baseline(path: Path) -> Baseline:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "the file"
         raise RunError(
-            "not a baseline that this version reads",
+            "a baseline that this version cannot read",
             where=str(path),
             found=f"{place}: {first['msg']}",
             expected="a file that `quantize baseline accept` wrote",

@@ -51,9 +51,9 @@ def _line(
     if unbinding is not None or (why_not is not None and not baseline.labelled):
         return line("not applicable", unbinding or why_not)
     if before is None:
-        return line("not in the baseline", None if now is None else "accept a run again to have it compared")
+        return line("not in the baseline", None if now is None else "accept a run again to compare it")
     if now is None:
-        return line("missing", "the report does not have it")
+        return line("missing", "missing from the report")
     apart = incomparable(document, baseline, figure, role, unlike)
     if apart is not None:
         return line("not comparable", apart)

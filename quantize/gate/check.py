@@ -75,11 +75,9 @@ def _require_known(require: Sequence[str], lines: Sequence[Line]) -> None:
         if name not in looked_at:
             meant = nearest(name, looked_at)
             raise ConfigError(
-                "nothing here looks at a figure that is required",
+                "no tolerance checks a required figure",
                 where="--require",
                 found=name,
                 expected="some of " + ", ".join(looked_at),
-                advice=f"did you mean {meant}?"
-                if meant
-                else "name it among the tolerances, or compare with a baseline",
+                advice=f"did you mean {meant}?" if meant else "add it to the tolerances, or give a baseline",
             )

@@ -96,11 +96,11 @@ def _file(document: ReportDocument, role: str, file: FileFacts | None) -> Line:
     if said != measured:
         return line("fail", "the report's accuracy is another model's")
     if file is None:
-        return line("missing", "there is no such file beside the report")
+        return line("missing", "file not found beside the report")
     if file.graph_sha256 is None:
-        return line("fail", "the file is no model that can be read")
+        return line("fail", "not a readable model")
     if file.graph_sha256 != said:
-        return line("fail", "the file is another model than the one that was measured")
+        return line("fail", "not the model that was measured")
     share = model.at("integer_share")
     if isinstance(share, int | float) and file.integer_share is not None and abs(share - file.integer_share) > 1e-6:
         return line("fail", f"{percent(file.integer_share)} of its multiply-adds are in int8, not {percent(share)}")

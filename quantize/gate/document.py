@@ -100,7 +100,7 @@ class ReportDocument:
         return self.at("data", "labelled") is True
 
     def figure(self, role: str, name: str) -> float | None:
-        """Return a figure, see ``FIGURES``; None if the report does not have it."""
+        """Return a figure, see ``FIGURES``; None if missing from the report."""
         if name in _OF_ACCURACY:
             return _number(self.deciding(role).at(*_OF_ACCURACY[name]))
         if name in _OF_MODEL:
@@ -166,7 +166,7 @@ def read_document(path: Path) -> ReportDocument:
     version = values.get("schema_version") if isinstance(values, dict) else None
     if version != 1:
         raise RunError(
-            "not a report that this version reads",
+            "a report that this version cannot read",
             where=str(path),
             found=f"schema version {version}" if version is not None else "no schema version",
             expected="a report.json of schema version 1",

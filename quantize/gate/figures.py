@@ -99,7 +99,7 @@ def unbound(document: ReportDocument, classes: Sequence[CpuClass] | None) -> str
     target = target_of(document)
     if classes is None or target in classes:
         return None
-    return f"binds for {', '.join(classes)} only: this run's models are for {target}"
+    return f"applies to {', '.join(classes)} only: this run's models are for {target}"
 
 
 def title_of(role: str, figure: Figure, document: ReportDocument) -> str:

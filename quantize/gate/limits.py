@@ -36,7 +36,7 @@ def limit_lines(document: ReportDocument, tolerances: Tolerances, baseline: Base
             line = _line(document, figure, limit, role)
             missed = line.verdict in ("fail", "inconclusive")
             if missed and baseline is not None and missed_before(document, baseline, tolerances, role, figure, limit):
-                note = "the accepted run misses it too, and this one is not worse"
+                note = "the accepted run misses it too; this one is no worse"
                 line = line.model_copy(update={"verdict": "accepted", "note": note})
             yield line
 
@@ -60,7 +60,7 @@ def _line(document: ReportDocument, figure: Figure, limit: Limit, role: str) -> 
         return _drop(document, figure, limit, role, line)
     value = document.figure(role, figure.name)
     if value is None:
-        return line("missing", None, "the report does not have it")
+        return line("missing", None, "missing from the report")
     elsewhere = not_for_target(document) if figure.of_target else None
     if elsewhere is not None:
         return line("not comparable", figure.shown(value), elsewhere)
@@ -76,7 +76,7 @@ def _line(document: ReportDocument, figure: Figure, limit: Limit, role: str) -> 
         return line("pass" if _holds(limit, value) else "fail", figure.shown(value))
     interval = _interval(document, role, figure, limit.confidence)
     if interval is None:
-        return line("missing", figure.shown(value), "the report has no interval of it")
+        return line("missing", figure.shown(value), "the report has no interval for it")
     shown = f"{figure.shown(value)} [{figure.shown(interval.low)}, {figure.shown(interval.high)}]"
     ends = [_holds(limit, interval.low), _holds(limit, interval.high)]
     return line("pass" if all(ends) else "inconclusive" if any(ends) else "fail", shown)
@@ -91,7 +91,7 @@ def _speed(
     if gain.low is not None and gain.high is not None:
         shown += f" [{show(gain.low)}, {show(gain.high)}]"
     elif confidence is not None:
-        return line("missing", shown, "the report has no interval of it")
+        return line("missing", shown, "the report has no interval for it")
     outcome = SpeedCriterion(min_speedup=at_least, confidence=confidence).outcome(gain, document.noise_floor)
     return line(_VERDICTS[outcome], shown)
 
@@ -102,7 +102,7 @@ _METRICS: dict[str, Metric] = {"top1_drop": "top1", "top5_drop": "top5", "map_dr
 def _drop(document: ReportDocument, figure: Figure, limit: Limit, role: str, line: Callable[..., Line]) -> Line:
     paired = document.paired(role, figure.name.removesuffix("_drop"))
     if paired is None:
-        return line("missing", None, "the report does not have it")
+        return line("missing", None, "missing from the report")
     criterion = Criterion(
         _METRICS[figure.name],
         baseline=paired.baseline_expected,

@@ -77,7 +77,7 @@ def unlikeness(baseline: Machine, here: Machine) -> str | None:
         classes = [machine.known_class or "unknown" for machine in (here, baseline)]
         return f"measured on CPUs of class {classes[0]}, the baseline on {classes[1]}"
     if baseline.isa != here.isa:
-        return "another instruction set than the baseline's"
+        return "a different instruction set from the baseline's"
     for field, name in (("cpu_model", "processor"), ("logical_cores", "number of cores"), ("threads", "threads")):
         if getattr(baseline, field) != getattr(here, field):
             return f"another {name} than the baseline's"
@@ -93,7 +93,7 @@ def isa_note(baseline: Machine, here: Machine) -> str | None:
     if fast_there and not fast_here:
         return "This runner has no VNNI (no int8 dot product): results may differ for that reason."
     if fast_here and not fast_there:
-        return "This runner has int8 instructions that the baseline's had not: results may differ for that reason."
+        return "This runner has int8 instructions that the baseline's lacked: results may differ for that reason."
     gone, new = sorted(set(baseline.isa) - set(here.isa)), sorted(set(here.isa) - set(baseline.isa))
     changes = [f"lacks {', '.join(gone)}"] if gone else []
     changes += [f"has {', '.join(new)} besides"] if new else []

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from quantize.brief_repr import BriefModel
 from quantize.errors import ExitCode
 
 Verdict = Literal[
@@ -75,7 +76,7 @@ class Difference(BaseModel):
     found: str
 
 
-class GateResult(BaseModel):
+class GateResult(BriefModel):
     """The outcome of a check.
 
     Attributes:

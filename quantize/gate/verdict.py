@@ -95,7 +95,7 @@ def verdict_line(
 
 def _compared(now: RunVerdict | None, accepted: RunVerdict) -> tuple[Verdict, str | None]:
     if now is None:
-        return "missing", "the report does not have it"
+        return "missing", "missing from the report"
     outcomes = [
         _part(name, mine, theirs)
         for name, mine, theirs in (
@@ -126,7 +126,7 @@ def _alone(now: RunVerdict | None, tolerances: Tolerances, has_baseline: bool) -
         return "pass", None
     if tolerances.criterion == "met":
         if now is None or now.status == "not asked":
-            return "missing", "the report does not have a verdict"
+            return "missing", "the report has no verdict"
         return ("fail" if now.status == "not met" else "inconclusive"), None
     if has_baseline:
         return "not in the baseline", "an earlier version accepted that run, and did not keep its verdict"

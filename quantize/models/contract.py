@@ -226,7 +226,7 @@ def _image_input(model: ModelProto, where: str | None) -> tuple[TensorContract, 
         )
     contract = tensor_contract(inputs[0])
     if contract is None or len(contract.shape) != 4:
-        raise ModelError("the model's input is no image", where=where, found=describe(inputs[0]), expected=expected)
+        raise ModelError("the model's input is not an image", where=where, found=describe(inputs[0]), expected=expected)
     if not isinstance(contract.shape[1], int) and not isinstance(contract.shape[3], int):
         contract = _with_channels_of_conv(model, contract)
     for channels in CHANNELS:

@@ -48,7 +48,7 @@ def preprocessing_in(model: ModelProto, *, where: str) -> Preprocessing | None:
             where=where,
             found=f"{PREPROCESSING}: {text[:80]}",
             expected="the JSON that a run writes",
-            advice="say --preset with the preprocessing that the model was trained with",
+            advice="pass --preset with the preprocessing that the model was trained with",
         ) from error
 
 
@@ -129,7 +129,7 @@ def preprocessings_of(
                 where="preprocessing",
                 found=f"{_crop_words(first)}, and {_crop_words(other)}",
                 expected="the same",
-                advice="say --preset, or --resize, --resize_mode, --crop and --interpolation",
+                advice="pass --preset, or --resize, --resize_mode, --crop and --interpolation",
             )
     return {name: chosen[name] for name in models}
 

@@ -60,7 +60,7 @@ def check(
 
 
 def verify(
-    model: PathLike,
+    model: PathLike | bytes,
     *,
     run: RunLike | None = None,
     input_model: PathLike | None = None,
@@ -69,31 +69,32 @@ def verify(
     file_only: bool = False,
     progress: Progress | None = None,
 ) -> Verification:
-    """Check a model file against its run's report, and that the run can be repeated bit for bit.
+    """Check a model file against its run's report, and repeat the run bit for bit.
 
     Example:
         >>> quantize.verify("run/model-13-int8.onnx", file_only=True).exit_code.name
         'DONE'
 
     Args:
-        model: A file that a run wrote.
-        run: The run; None: the one beside the model.
+        model: A file that a run wrote, or its bytes.
+        run: The run; None: the one beside the model. Bytes have none beside them.
         input_model: The run's fp32 model, where it lies now; None: where it lay.
         data_path: The run's images, likewise.
         label_path: Their labels, likewise.
-        file_only: Do not repeat the run: check the file alone.
+        file_only: Check the file only; do not repeat the run.
         progress: Called as each long stage advances; None: a bar in a notebook or a terminal, silence elsewhere.
 
     Raises:
         QuantizeError: Something that the caller can fix; its subclasses say what.
     """
     from quantize.commands.verify import verify as verify_model
+    from quantize.public.given import model_file
     from quantize.run.repeat import Inputs
 
     inputs = Inputs(_path(input_model), _path(data_path), _path(label_path))
     report = None if run is None else run_place(run)
     with shown(progress) as told:
-        return verify_model(Path(model), report, repeat=not file_only, inputs=inputs, progress=told)
+        return verify_model(model_file(model), report, repeat=not file_only, inputs=inputs, progress=told)
 
 
 def _path(place: PathLike | None) -> Path | None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from quantize.commands.inspection import Inspection
+    from quantize.data.batches import CalibrationDataLoader
     from quantize.examination.findings import DoctorReport
     from quantize.progress import Progress
     from quantize.public.kinds import Labels, ModelLike, Pictures, RunLike
@@ -42,6 +43,7 @@ def doctor(
     *,
     images: Pictures | None = None,
     labels: Labels | None = None,
+    calibration: CalibrationDataLoader | None = None,
     config: PathLike | None = None,
     tried: int = 300,
     workers: int | None = None,
@@ -60,6 +62,7 @@ def doctor(
         model: The fp32 model, as a path, bytes of a file or a ModelProto.
         images: Decoded pictures in place of ``data_path``: uint8 (N, H, W, 3), or a sequence of pictures.
         labels: A class for each of ``images``, or for each a sequence of labels.
+        calibration: Its images calibrate, by their names in the data, in place of a drawn sample.
         config: A configuration file; the other arguments win over it.
         tried: How many images to try.
         workers: Processes that decode images; None: one a core.
@@ -70,10 +73,13 @@ def doctor(
         QuantizeError: Something is missing or cannot be read; its subclasses say what.
     """
     from quantize.commands.doctor import doctor as examine
-    from quantize.public.given import model_file
+    from quantize.public.given import calibration_list, model_file
     from quantize.public.images import with_images
 
-    resolved = configured(config, with_images(settings, images, labels))
+    known = with_images(settings, images, labels)
+    if calibration is not None:
+        known["calibration_list"] = calibration_list(calibration)
+    resolved = configured(config, known)
     with shown(progress) as told:
         return examine(model_file(model), resolved, tried=tried, workers=workers, progress=told)
 

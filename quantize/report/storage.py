@@ -36,7 +36,7 @@ def read_report(path: Path) -> RunReport:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
         raise RunError(
-            "not a report that this version reads",
+            "a report that this version cannot read",
             where=str(path),
             found=f"{place}: {first['msg']} ({error.error_count()} such places)",
             expected="a report.json of schema version 1",

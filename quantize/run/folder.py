@@ -144,11 +144,11 @@ def refuse_to_write_over(run: RunFolder, source: Path, *, overwrite: bool) -> No
     in_the_way = [path for path in (run.report, run.journal, *run.models, *run.models_of_engines) if path.exists()]
     if in_the_way and not overwrite:
         raise RunError(
-            "there is something already that this run would write over",
+            "already exists that this run would write over",
             where=str(run.path),
             found=", ".join(str(path) for path in in_the_way),
             expected="a new folder",
-            advice="name another place with --output_model, or say --overwrite, or continue it with --resume",
+            advice="name another place with --output_model, or pass --overwrite, or continue it with --resume",
         )
     for output in run.models:
         if output.exists() and source.exists() and output.samefile(source):

@@ -269,7 +269,7 @@ def preprocessing_for(model: ModelArtifact, settings: PreprocessingBlock, entry:
             "no preprocessing is named, and this model's weights are not known",
             where=str(model.path),
             expected=f"preprocessing.preset, one of: {', '.join(PRESETS)}",
-            advice="say --preset with the one that the model was trained with; a wrong one costs nearly all accuracy",
+            advice="pass --preset with the one that the model was trained with; a wrong one costs nearly all accuracy",
         )
     contract = model.contract
     return choose_preprocessing(given, contract.channels).for_input(contract.image_size, contract.channels)

@@ -82,7 +82,7 @@ def _images(request: TuneRequest, config: RunConfig, progress: Progress) -> tupl
             "no images are named",
             where="--data_path",
             expected="a folder of images (calibration needs them), or data.path in the configuration",
-            advice="say --data_path FOLDER --label_path FILE; without any argument, the demonstration runs",
+            advice="pass --data_path FOLDER --label_path FILE; without any argument, the demonstration runs",
         )
     packaged = demonstration_data(user_cache(), progress=progress)
     return packaged.data_path, packaged.label_path, packaged.calibration_list

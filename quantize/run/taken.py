@@ -64,7 +64,7 @@ def taken_model(model: ModelProto, *, where: str, requantize: bool, engines: tup
             where=where,
             found=f"operators {', '.join(quantized_operators(model))}",
             expected="the fp32 model",
-            advice="give the model that it was made from, or say --requantize to take the quantization off and tune "
+            advice="give the model that it was made from, or pass --requantize to take the quantization off and tune "
             "what is left; 'quantize benchmark' measures quantized models",
         )
     cannot = [name for name in engines if name not in KEEPS_GRIDS]
@@ -74,7 +74,7 @@ def taken_model(model: ModelProto, *, where: str, requantize: bool, engines: tup
             where=where,
             found=f"pairs of QuantizeLinear and DequantizeLinear around {_counted(undone)}",
             expected=f"--engine {KEEPS_GRIDS[0]}, or a model without them",
-            advice=f"say --engine {KEEPS_GRIDS[0]} to keep them, or --requantize to choose all grids anew",
+            advice=f"pass --engine {KEEPS_GRIDS[0]} to keep them, or --requantize to choose all grids anew",
         )
     return TakenModel(with_grids(undone.model, undone.grids), (_kept(undone),))
 

@@ -67,7 +67,7 @@ class SweepConfig(Block):
         Text | None, Expected("the address of a Dask scheduler, such as tcp://host:8786", "ADDRESS")
     ] = Field(default=None, description="The Dask scheduler; none: processes of this machine.")
     workers: Count | None = Field(
-        default=None, description="Processes, where no scheduler is named: one of them tunes. (default: one a core)"
+        default=None, description="Processes, where no scheduler is named: one of them tunes. (default: one per core)"
     )
     benchmark: tuple[Text, ...] = Field(
         default=(),

@@ -81,7 +81,7 @@ def test_a_flag_that_belongs_to_a_command_is_pointed_there(commands: Mapping[str
 
 
 def test_a_command_of_a_group_is_looked_up_in_it() -> None:
-    with pytest.raises(ConfigError, match="there is no command 'chek'") as caught:
+    with pytest.raises(ConfigError, match="unknown command 'chek'") as caught:
         parse(["data", "chek"])
     assert caught.value.advice == "did you mean `quantize data check`?"
 

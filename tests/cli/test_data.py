@@ -31,7 +31,7 @@ def test_a_sound_data_set_is_called_so_and_drawn(data: Path, capsys: pytest.Capt
     assert main([*words, "--contact_sheet", str(data / "sheet.png")]) is ExitCode.DONE
     out = capsys.readouterr().out
     assert "6, labels 0 to 5, 1 each" in out
-    assert out.endswith("Sound.\n")
+    assert out.endswith("No problems found.\n")
     with Image.open(data / "sheet.png") as sheet:
         assert sheet.format == "PNG"
     assert main([*words, "--contact_sheet", str(data / "sheet.png")]) is ExitCode.USER
@@ -50,7 +50,15 @@ def test_everything_wrong_with_a_data_set_is_reported(data: Path, capsys: pytest
     words = ["data", "check", str(folder), f"--label_path={labels}", f"--calibration_list={data / 'calibration.txt'}"]
     assert main([*words, "--workers=1"]) is ExitCode.NOT_MET
     out = capsys.readouterr().out
-    for said in ("UNREADABLE", "broken.png", "CONTRADICTIONS", "CALIBRATION", "copy.png", "grey.png (L)", "Not sound"):
+    for said in (
+        "UNREADABLE",
+        "broken.png",
+        "CONTRADICTIONS",
+        "CALIBRATION",
+        "copy.png",
+        "grey.png (L)",
+        "Problems found",
+    ):
         assert said in out
     assert main([*words, "--workers=1", "--json"]) is ExitCode.NOT_MET
     report = json.loads(capsys.readouterr().out)

@@ -86,7 +86,13 @@ def test_the_classic_flags_are_there(commands: Mapping[str, Words]) -> None:
     assert tune <= commands["quantize tune"].valued
     bench = {"--input_model", "--baseline_model", "--mode", "--config", "--data_path", "--label_path", "--output_dir"}
     assert bench <= commands["quantize benchmark"].valued
-    assert commands["quantize tune"].switches == {"--in_evaluation", "--pictures", "--reduce_range", "--requantize"}
+    assert commands["quantize tune"].switches == {
+        "--in_evaluation",
+        "--pictures",
+        "--reduce_range",
+        "--requantize",
+        "--quick",
+    }
     assert {"--overwrite", "--skip_unreadable"} <= commands["quantize tune"].bare
 
 

@@ -45,7 +45,7 @@ def _run(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
 
 
-@pytest.mark.parametrize(("name", "message"), [("SIGINT", "interrupted"), ("SIGTERM", "ended by a signal")])
+@pytest.mark.parametrize(("name", "message"), [("SIGINT", "interrupted"), ("SIGTERM", "terminated by a signal")])
 def test_a_signal_waits_until_a_module_is_imported(name: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "slow_module.py").write_text(_MODULE.format(name=name))
     done = _run(tmp_path, "load")
@@ -55,7 +55,7 @@ def test_a_signal_waits_until_a_module_is_imported(name: str, message: str, tmp_
 
 def test_an_error_that_native_code_makes_of_a_signal_is_no_bug(tmp_path: Path) -> None:
     done = _run(tmp_path, "swallow")
-    assert (done.returncode, done.stderr) == (130, "ended by a signal\n")
+    assert (done.returncode, done.stderr) == (130, "terminated by a signal\n")
 
 
 def test_handlers_are_put_back() -> None:

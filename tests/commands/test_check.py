@@ -27,7 +27,7 @@ def test_without_writing_the_run_stays_as_it_is(run: Path) -> None:
 
 def test_tolerances_of_a_baseline_need_one(run: Path) -> None:
     assert default_tolerances().against_baseline
-    with pytest.raises(ConfigError, match="none is named") as caught:
+    with pytest.raises(ConfigError, match="none was given") as caught:
         check_run(run)
     assert "--baseline none" in str(caught.value.advice)
 

@@ -89,7 +89,7 @@ def test_nothing_is_found_in_a_right_set_up(examine: Examine) -> None:
     assert report.findings == ()
     assert {check.outcome for check in report.checks} == {"right"}
     assert report.images == 63
-    assert "Nothing is wrong" in doctor_text(report)
+    assert "No problems found" in doctor_text(report)
 
 
 def test_nothing_is_found_if_the_right_preset_is_named(examine: Examine) -> None:
@@ -162,7 +162,7 @@ def test_a_double_softmax_is_found(examine: Examine, planted: Callable[[Callable
 def test_a_swapped_label_file_is_found(examine: Examine, true_labels: list[int]) -> None:
     others = np.random.default_rng(5).permutation(1000)[: len(true_labels)].tolist()
     finding = _only(examine(labels=others), "labels")
-    assert "do not belong to these images" in finding
+    assert "do not match these images" in finding
     assert "very likely" in finding
 
 

@@ -25,7 +25,7 @@ def test_each_model_of_a_run_is_packed_and_answers_its_sample(run: Path) -> None
 def test_packages_in_the_way_are_kept_until_overwriting_is_asked_for(run: Path, tmp_path: Path) -> None:
     files = package(run, tmp_path / "packages")
     before = [file.read_bytes() for file in files]
-    with pytest.raises(RunError, match="something already"):
+    with pytest.raises(RunError, match="already exists"):
         package(run, tmp_path / "packages")
     package(run, tmp_path / "packages", overwrite=True)
     assert [file.read_bytes() for file in files] == before

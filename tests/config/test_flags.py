@@ -58,13 +58,13 @@ def test_two_losses_from_flags_exclude_each_other(file: Path) -> None:
     message = _refused(
         file, {"tuning.accuracy_criterion.absolute": "0.01", "tuning.accuracy_criterion.relative": "0.01"}, 28
     )
-    assert message.startswith("--relative, --absolute: the two exclude each other")
+    assert message.startswith("--relative, --absolute: mutually exclusive")
 
 
 def test_a_preset_from_a_flag_sets_the_parts_of_the_file_aside(file: Path) -> None:
     config = load_config(file, {"preprocessing.preset": "imagenet", "preprocessing.scale": "1/255"}, cores=28)
     assert config.preprocessing.given() == {"preset": "imagenet", "scale": 1 / 255}
-    assert [note for note in config.notes if "preprocessing.mean: set aside by --preset" in note]
+    assert [note for note in config.notes if "preprocessing.mean: overridden by --preset" in note]
 
 
 def test_a_wrong_flag_is_named_with_what_it_takes() -> None:
@@ -74,7 +74,7 @@ def test_a_wrong_flag_is_named_with_what_it_takes() -> None:
         "  expected: a fraction from 0 to below 1, such as 0.01, or a percentage, such as 1%",
     ]
     assert _refused(None, {"preprocessing.resize_mode": "shortest"}).splitlines() == [
-        "--resize_mode: not a value that it takes",
+        "--resize_mode: invalid value",
         "  found:    the text 'shortest'",
         "  expected: one of square, shorter",
         "  to do:    did you mean `shorter`?",
@@ -88,7 +88,7 @@ def test_wrong_flags_and_a_wrong_file_are_reported_together(tmp_path: Path) -> N
     assert message.startswith("3 settings are wrong:")
     assert f"{path}:2:3: tuning.engin: unknown key" in message
     assert "--random_seed: out of range" in message
-    assert "--engine: not a value that it takes" in message
+    assert "--engine: invalid value" in message
 
 
 def test_a_triple_is_written_with_commas_or_as_one_number() -> None:

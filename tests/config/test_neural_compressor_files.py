@@ -36,7 +36,7 @@ def test_four_cores_become_two_on_a_machine_with_two_and_a_note_says_so() -> Non
     config = load_config(Path("squeezenet.yaml"), {}, cores=2)
     assert config.evaluation.performance.configs.cores_per_instance == 2
     assert config.notes == (
-        "squeezenet.yaml:18:27: evaluation.performance.configs.cores_per_instance: 4 cut down to 2: "
+        "squeezenet.yaml:18:27: evaluation.performance.configs.cores_per_instance: 4 reduced to 2: "
         "this machine has 2 cores",
     )
 

@@ -33,17 +33,17 @@ def test_a_problem_is_counted_and_a_note_is_not() -> None:
     text = doctor_text(report)
     assert "WRONG  labels  odd" in text
     assert "Note: The labels are odd." in text
-    assert text.endswith("1 to put right before tuning.")
+    assert text.endswith("1 to fix before tuning.")
 
 
 def test_what_was_not_checked_is_not_called_right() -> None:
-    assert doctor_text(_report(right("batch", "any"))).endswith("Nothing is wrong with this set-up.")
+    assert doctor_text(_report(right("batch", "any"))).endswith("No problems found.")
     text = doctor_text(_report(right("batch", "any"), not_checked("labels", "there are none")))
     assert "-      labels  there are none" in text
-    assert text.endswith("Nothing is wrong in what could be checked.")
+    assert text.endswith("No problems found in what could be checked.")
 
 
 def test_a_finding_without_a_command_names_none() -> None:
     text = doctor_text(_report(wrong("labels", "odd", _finding("problem"))))
-    assert "to do  Look at them." in text
-    assert "say" not in text
+    assert "to do      Look at them." in text
+    assert "flags" not in text

@@ -89,7 +89,7 @@ def test_a_model_swapped_for_another_runs_is_named(new_run: Any, baseline: Path,
     (run.folder / "qdq.onnx").write_bytes(models["qdq"](seed=1).SerializeToString())
     result = _checked(run, baseline)
     assert _broken(result) == {"qdq.file": "fail"}
-    assert "another model" in next(line.note or "" for line in result.lines if line.name == "qdq.file")
+    assert "not the model" in next(line.note or "" for line in result.lines if line.name == "qdq.file")
 
 
 def test_accuracy_of_another_model_in_the_report_is_named(new_run: Any, baseline: Path) -> None:
@@ -251,7 +251,7 @@ def test_figures_that_are_no_numbers_are_missing(new_run: Any, baseline: Path) -
 
 
 def test_tolerances_that_compare_need_a_baseline(new_run: Any) -> None:
-    with pytest.raises(ConfigError, match="none is named"):
+    with pytest.raises(ConfigError, match="none was given"):
         _checked(new_run(), None)
 
 
@@ -275,6 +275,6 @@ def test_an_unwhole_report_cannot_be_accepted(new_run: Any, tmp_path: Path) -> N
 
     run = new_run()
     run.change(_without("models"))
-    with pytest.raises(RunError, match="not whole"):
+    with pytest.raises(RunError, match="incomplete"):
         accept_run(run.folder, tmp_path / "b.json")
     assert not (tmp_path / "b.json").exists()

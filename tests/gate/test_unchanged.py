@@ -138,7 +138,7 @@ def test_a_required_figure_that_nothing_looks_at_is_the_users_to_fix(new_run: An
     with pytest.raises(ConfigError) as raised:
         check_run(new_run().folder, baseline, require=("agrement",))
     assert "did you mean agreement?" in str(raised.value)
-    with pytest.raises(ConfigError, match="nothing here looks at"):
+    with pytest.raises(ConfigError, match="no tolerance checks"):
         check_run(new_run("other").folder, limits_only=True, require=("latency_p99",))
 
 

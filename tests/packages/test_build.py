@@ -28,7 +28,7 @@ def test_the_same_run_gives_the_same_bytes(run: Path, packages: tuple[Path, ...]
 
 
 def test_packages_are_not_written_over(run: Path, packages: tuple[Path, ...]) -> None:
-    with pytest.raises(RunError, match="something already"):
+    with pytest.raises(RunError, match="already exists"):
         package(run, packages[0].parent)
     assert package(run, packages[0].parent, overwrite=True) == packages
 

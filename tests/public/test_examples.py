@@ -8,7 +8,19 @@ import pytest
 
 import quantize
 
-_ORDER = ("doctor", "tune", "inspect", "evaluate", "predict", "benchmark", "check", "verify", "compare", "package")
+_ORDER = (
+    "doctor",
+    "calibration_loader",
+    "tune",
+    "inspect",
+    "evaluate",
+    "predict",
+    "benchmark",
+    "check",
+    "verify",
+    "compare",
+    "package",
+)
 
 
 @pytest.mark.inc

@@ -69,5 +69,5 @@ def test_what_is_no_report_is_named(tmp_path: Path, text: str, reason: str) -> N
 
 def test_an_unknown_key_is_refused(tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text(json.dumps({**_values(), "colour": "red"}))
-    with pytest.raises(RunError, match="not a report"):
+    with pytest.raises(RunError, match="a report that this version cannot read"):
         read_report(tmp_path / "report.json")

@@ -61,7 +61,7 @@ def test_inspecting_another_model_says_that_it_carries_no_facts(
     assert main(["inspect", str(colour_model)]) is ExitCode.DONE
     out = capsys.readouterr().out
     assert "0.0 % of them in int8" in out
-    assert "No metadata of a run" in out
+    assert "No metadata:" in out
 
 
 def test_a_written_model_is_verified_and_its_run_repeated_bit_for_bit(colour_run: TuneResult) -> None:

@@ -46,7 +46,7 @@ def open_archives(members: Sequence[Member], paths: Sequence[Path], source: Imag
     inner = [member.name for member in members if member.name.endswith(".tar")]
     if inner:
         raise DataError(
-            "an archive of archives cannot be read as it is",
+            "an archive of archives cannot be read directly",
             where=place,
             found=f"{len(inner):,} archives in it, such as {inner[0]}",
             expected="images",
@@ -79,7 +79,10 @@ def _refuse_paths_that_leave(members: Sequence[Member], place: str) -> None:
         path = PureWindowsPath(member.name)
         if path.root or ".." in path.parts:
             raise DataError(
-                "a name in the archive leads out of it", where=place, found=repr(member.name), expected="relative paths"
+                "a path in the archive points outside it",
+                where=place,
+                found=repr(member.name),
+                expected="relative paths",
             )
 
 
@@ -118,7 +121,7 @@ def _class_folders(names: Sequence[str], place: str) -> dict[str, str] | None:
     beside = [name for name, folder in folders.items() if len(folder) == len(common)]
     if beside:
         raise DataError(
-            "images stand beside folders of images",
+            "images and folders of images are mixed",
             where=place,
             found=f"{len(beside):,} images, such as {beside[0]}",
             expected="either class folders, or images alone",

@@ -107,7 +107,7 @@ def _open_unlabelled(folder: Path, classes: int | None) -> ImageSet:
     in_folders, other_notes = images_only(list_files(folder, folders, below=True))
     if images and in_folders:
         raise DataError(
-            "images stand beside folders of images",
+            "images and folders of images are mixed",
             where=str(folder),
             found=f"{len(images):,} images, such as {images[0]}, and {len(in_folders):,} in folders",
             expected="either class folders, or a flat folder",

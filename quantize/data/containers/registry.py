@@ -82,9 +82,7 @@ def _container_files(data_path: Path) -> tuple[Path, ...]:
         return _one_kind([data_path], data_path)
     matched = sorted(Path(name) for name in glob.glob(str(data_path)))  # noqa: PTH207 - the pattern may be absolute
     if not matched:
-        raise DataError(
-            "the images are not there", where=str(data_path), expected="an existing folder, archive or table"
-        )
+        raise DataError("images not found", where=str(data_path), expected="an existing folder, archive or table")
     return _one_kind(matched, data_path)
 
 
@@ -94,9 +92,7 @@ def _one_kind(paths: Sequence[Path], data_path: Path) -> tuple[Path, ...]:
         return tuple(paths)
     compressed = any(path.name.endswith(_COMPRESSED) for path in paths)
     raise DataError(
-        "these files cannot be read as images"
-        if len(paths) > 1
-        else "this file is no container of images that is read",
+        "these files cannot be read as images" if len(paths) > 1 else "not a supported container of images",
         where=str(data_path),
         found=", ".join(path.name for path in paths[:3]) + (", …" if len(paths) > 3 else ""),
         expected=f"a folder, or files of one kind: {', '.join(CONTAINERS)}",
@@ -110,7 +106,7 @@ def _refuse_folders_of_images(paths: Sequence[Path], folder: Path) -> None:
     for name in list_folders(folder):
         if images_only(list_files(folder, [name]))[0]:
             raise DataError(
-                "archives or tables stand beside folders of images",
+                "archives or tables are mixed with folders of images",
                 where=str(folder),
                 found=f"{paths[0].name}, and images in {name}",
                 expected="one or the other",

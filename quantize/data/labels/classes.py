@@ -62,7 +62,7 @@ def class_labels(folders: Sequence[str], classes: int | None, place: str) -> tup
                 where=place,
                 found=_some(unknown),
                 expected="WordNet ids such as n01440764",
-                advice="take these folders away, or give the labels with a label file",
+                advice="remove these folders, or give a label file",
             )
         return {name: by_id[name] for name in folders}, "labels come from the class folders' WordNet ids"
     if classes is not None and len(folders) != classes:

@@ -64,7 +64,7 @@ class Devkit:
             order = {name: number for number, name in enumerate(sorted(names, key=posixpath.basename), start=1)}
         if max(order.values(), default=0) > len(self.lines) or (not all(numbered) and len(names) != len(self.lines)):
             raise DataError(
-                "the devkit's ground truth is not that of these images",
+                "the devkit's ground truth does not match these images",
                 where=str(self.place),
                 found=f"{len(self.lines):,} lines for {len(names):,} images",
                 expected="line k for the image ILSVRC2012_val_<k>.JPEG, or for the k-th image of all, sorted by name",

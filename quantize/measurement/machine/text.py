@@ -119,7 +119,7 @@ def _expectation(expectation: Expectation, machine: Machine) -> str:
         part = f"{share.fp32_ns / total:.0%}"
         lines.append(f"  {KIND_NAMES[share.kind]:<18}{share.layers:>8}{count:>15}{part:>14}{share.gain:>9.2f}x")
     if any(share.gain < 1 for share in expectation.kinds):
-        lines.append("Where int8 gains nothing, layers are taken to stay in fp32.")
+        lines.append("Layers that gain nothing from int8 are assumed to stay in fp32.")
     lines += textwrap.wrap(
         "By table: " + "; ".join(estimate_words(estimate) for estimate in expectation.elsewhere) + ".", _WIDTH
     )

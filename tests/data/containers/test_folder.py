@@ -28,7 +28,7 @@ def test_a_flat_folder_without_label_file_has_no_labels(pictures: Path) -> None:
     images = open_images(pictures, None, classes=1000)
     assert not images.labelled
     assert [record.label for record in images.records] == [None] * 4
-    assert images.notes == ("passed over, no images by their names: 1 (readme.md)",)
+    assert images.notes == ("skipped, not named as images: 1 (readme.md)",)
 
 
 def test_a_class_folder_without_images_keeps_its_rank_and_is_noted(tmp_path: Path, picture: Picture) -> None:
@@ -42,7 +42,7 @@ def test_a_class_folder_without_images_keeps_its_rank_and_is_noted(tmp_path: Pat
 def test_images_next_to_class_folders_are_ambiguous(tmp_path: Path, picture: Picture) -> None:
     root = class_folders(tmp_path / "val", picture, ["x", "y"])
     (root / "z.jpg").write_bytes(picture(3))
-    with pytest.raises(DataError, match="images stand beside folders"):
+    with pytest.raises(DataError, match="images and folders of images are mixed"):
         open_images(root, None, classes=2)
 
 

@@ -127,7 +127,7 @@ def test_several_splits_in_one_folder_are_told_apart_by_a_pattern(layouts: Layou
 def test_an_archive_next_to_what_it_was_unpacked_to_is_ambiguous(layouts: Layouts) -> None:
     folder = layouts.class_folders()
     layouts.zip().rename(folder / "val.zip")
-    with pytest.raises(DataError, match="beside folders of images") as caught:
+    with pytest.raises(DataError, match="mixed with folders of images") as caught:
         open_images(folder, None, classes=1000)
     assert "name the one" in str(caught.value.advice)
     assert len(open_images(folder / "val.zip", None, classes=1000)) == len(layouts.images)
@@ -136,13 +136,13 @@ def test_an_archive_next_to_what_it_was_unpacked_to_is_ambiguous(layouts: Layout
 def test_a_compressed_archive_says_to_uncompress_it(layouts: Layouts, tmp_path: Path) -> None:
     path = tmp_path / "val.tar.gz"
     path.write_bytes(gzip.compress(layouts.val_tar().read_bytes()))
-    with pytest.raises(DataError, match="no container of images") as caught:
+    with pytest.raises(DataError, match="not a supported container of images") as caught:
         open_images(path, None, classes=1000)
     assert "uncompress" in str(caught.value.advice)
 
 
 def test_a_pattern_that_matches_nothing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="not there") as caught:
+    with pytest.raises(DataError, match="not found") as caught:
         open_images(tmp_path / "val-*.parquet", None, classes=1000)
     assert caught.value.where == str(tmp_path / "val-*.parquet")
 

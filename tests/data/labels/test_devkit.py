@@ -20,7 +20,7 @@ def test_the_devkit_may_be_of_more_images_than_there_are(layouts: Layouts) -> No
 def test_a_devkit_of_other_images_is_refused(layouts: Layouts) -> None:
     devkit = layouts.devkit()
     layouts.images = {f"photo{n}.jpg": image for n, image in enumerate(list(layouts.images.values())[:5])}
-    with pytest.raises(DataError, match="not that of these images") as caught:
+    with pytest.raises(DataError, match="does not match these images") as caught:
         open_images(layouts.val_tar(), devkit, classes=1000)
     assert caught.value.found == "23 lines for 5 images"
 
