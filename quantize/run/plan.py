@@ -7,13 +7,14 @@ EfficientNet-Lite0); ``benchmarks/plan.py`` holds a run's log against what came 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from quantize.engines.image_budget import SAMPLE
 from quantize.recipe import EngineName
 from quantize.run.work import Work
 
-DECODE, FP32 = "decode the images", "evaluate fp32"
+DECODE, FP32, PLACE = "decode the images", "evaluate fp32", "place the layers"
 LAYER_ERRORS, REWRITE = "error by layer", "rewrite, and write both formats"
 CHECK, FILES = "correct the scores, and check every layer", "evaluate the written files"
 COMPARE, BENCHMARK, ANATOMY = "compare the engines", "benchmark", "memory and operators"
@@ -80,23 +81,27 @@ class Plan:
 def planned(work: Work) -> Plan:
     """Return the plan of a run."""
     each = len(work.searches)
-    files = [
-        (LAYER_ERRORS, work.layers * (0.002 + 0.0006 * work.effort.layer_images) * work.slowness),
-        (REWRITE, _rewriting(work)),
-        (CHECK, work.layers * (0.01 + 0.005 * work.effort.proven_images) * work.slowness),
-        (FILES, _files(work)),
-    ]
     stages = [
         (DECODE, work.images * _DECODED * work.slowness / work.cores),
         (FP32, work.evaluated * work.fp32 / work.cores),
         *((stage, _search(work, engine)) for stage, engine in work.searches),
-        *(each * files),
+        *(stage for _, engine in work.searches for stage in _written(work, engine)),
         *([(COMPARE, 6.0 * (each - 1))] if each > 1 else []),
         (BENCHMARK, _benchmark(work)),
         (ANATOMY, _anatomy(work)),
-        (REPORT, 1.3 * work.slowness),
+        (REPORT, 2.0 * work.slowness),
     ]
     return Plan(tuple(stages))
+
+
+def _written(work: Work, engine: EngineName) -> Iterator[tuple[str, float]]:
+    """Yield the stages in which an engine's files are made."""
+    if work.is_placed and engine != "native":
+        yield PLACE, _placing(work)
+    yield LAYER_ERRORS, work.layers * (0.002 + 0.0006 * work.effort.layer_images) * work.slowness
+    yield REWRITE, _rewriting(work)
+    yield CHECK, work.layers * (0.01 + 0.005 * work.effort.proven_images) * work.slowness
+    yield FILES, _files(work)
 
 
 def _pass(work: Work, images: int, share: float) -> float:
@@ -130,15 +135,18 @@ def _native(work: Work) -> float:
 
 
 def _inc(work: Work) -> float:
-    started = 6.0 * work.slowness
-    built = (0.1 * work.layers + 0.1 * work.calibrated * work.fp32 / 0.0033) * work.slowness
-    placed = 1.0 if work.quick else 12.0
-    return started + built + placed + 3 * _judged(work)
+    started, built = 4.0 * work.slowness, 0.08 * work.layers * work.slowness
+    return started + built + _CALIBRATED * work.calibrated * work.fp32 + _judged(work)
 
 
 def _ort(work: Work) -> float:
-    built = (2.0 + 0.05 * work.layers) * work.slowness + 2 * work.calibrated * work.fp32
-    return 3 * (built + _judged(work)) + (1.0 if work.quick else 12.0)
+    built = (2.0 + 0.05 * work.layers) * work.slowness + _CALIBRATED * work.calibrated * work.fp32
+    return 2 * (built + _judged(work))
+
+
+def _placing(work: Work) -> float:
+    timed = 2.0 if work.quick else 12.0 + 200 * work.fp32
+    return _SENSITIVITY * work.layers * work.fp32 + 0.4 * work.layers * work.slowness + timed + _judged(work)
 
 
 def _rewriting(work: Work) -> float:

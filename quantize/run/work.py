@@ -34,6 +34,7 @@ class Work:
         most_search: Seconds that an engine's search may take.
         most_benchmark: Seconds that the benchmark may take.
         quick: Whether it is a quick run.
+        is_placed: Whether layers that measure slower in int8 go back to float, with engines that do not see to it.
         is_repeated: Whether a recorded recipe is built again, without a search.
         effort: How much each stage does.
     """
@@ -52,6 +53,7 @@ class Work:
     most_search: float
     most_benchmark: float
     quick: bool = False
+    is_placed: bool = True
     is_repeated: bool = False
     effort: Effort = FULL
 
@@ -90,6 +92,7 @@ def work_of(
         most_search=tuning.time_budget,
         most_benchmark=performance.max_seconds,
         quick=tuning.quick,
+        is_placed=tuning.placement == "measured" and request.recorded is None,
         is_repeated=request.recorded is not None,
         effort=effort_of(config),
     )

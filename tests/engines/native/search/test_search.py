@@ -365,3 +365,26 @@ def test_every_comparison_that_decided_is_reported(search_in, clock, model, tmp_
     assert len(compared) == len(set(compared))
     kept = sorted(set(result.chosen.trial.recipe.float_nodes) - set(result.candidates[0].trial.recipe.float_nodes))
     assert any(name.endswith(", ".join(f"{node}: fp32" for node in kept)) for name in compared)
+
+
+def test_a_first_answer_is_everything_in_int8_where_that_is_good_enough(search_in, tmp_path):
+    trials, result = finished(search_in(tmp_path, first_answer=True, corrections=("bias", "scores")))
+    assert len(trials) == 1
+    assert result.chosen is not None
+    assert result.chosen.trial.recipe.corrections == ("bias", "scores")
+    assert "sensitivity" not in result.seconds
+    assert "choose recipe" not in result.seconds
+
+
+def test_a_first_answer_that_is_slower_than_fp32_is_placed_by_a_profile_alone(search_in, clock, tmp_path):
+    slow_integers(clock)
+    _, result = finished(search_in(tmp_path, first_answer=True, neighbours=0))
+    assert result.chosen is not None
+    assert stored_in(result.chosen.trial.artifact)
+    assert "sensitivity" not in result.seconds
+
+
+def test_a_first_answer_that_is_not_accurate_enough_is_searched_for(search_in, tmp_path):
+    _, result = finished(search_in(tmp_path, first_answer=True, wanted=UNREACHABLE))
+    assert result.chosen is None
+    assert "sensitivity" in result.seconds
