@@ -78,7 +78,7 @@ def accuracy_latency_chart(report: RunReport) -> str | None:
             )
         slowest = max(point.milliseconds for point in (*timed, *written.values()))
         axes.set_xlim(0, slowest * (1.2 if untimed else 1.08))
-        axes.xaxis.set_major_locator(MaxNLocator(6))
+        axes.xaxis.set_major_locator(MaxNLocator(6, steps=_STEPS))
         axes.margins(y=0.15)
         axes.set_xlabel("latency, median of quiet runs [ms]")
         axes.set_ylabel(f"{name} [%]")
@@ -106,6 +106,8 @@ def _coordinates(points: Sequence[Point]) -> tuple[list[float], list[float]]:
 
 
 _POINTS = 200
+_STEPS = (1, 2, 5, 10)
+"""Distances of ticks that are read at a glance, times powers of ten."""
 _WIDE = 5
 """Slowest over fastest run from which on an axis is logarithmic: then at least three of 1, 2 and 5 are on it."""
 
@@ -128,7 +130,7 @@ def latency_chart(measurement: Measurement) -> str:
             axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
             axes.xaxis.set_minor_locator(NullLocator())
         else:
-            axes.xaxis.set_major_locator(MaxNLocator(6))
+            axes.xaxis.set_major_locator(MaxNLocator(6, steps=_STEPS))
         axes.xaxis.set_major_formatter("{x:g}")
         axes.set_ylim(0, 101)
         axes.set_xlabel("time of a run [ms, logarithmic]" if wide else "time of a run [ms]")

@@ -82,7 +82,7 @@ def provenance_facts(report: RunReport) -> dict[str, str]:
     origin, source = report.provenance, report.source
     return {
         "command": shlex.join(origin.command),
-        "made": origin.created,
+        "created": origin.created,
         "model": f"{source.path}, sha256 {source.sha256}" + (f" ({source.catalog})" if source.catalog else ""),
         "recipe": f"{report.chosen.recipe_id}, engine {report.engine}",
         "CPUs": report.cpus,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from onnx import ModelProto, NodeProto
 
@@ -164,13 +164,21 @@ def _find_numbered(
     for index, node in enumerate(nodes):
         if origins[index] is not None or is_conversion_name(node.op_type) or is_product(node.op_type):
             continue
-        name = _inner_names(node.name)[-1]
-        while origins[index] is None and (shorter := _NUMBER.sub("", name)) != name:
-            name = shorter
+        for name in _names_without_numbers(node.name):
             origin = named.get(name) or graph.producer(name)
             if origin is not None and origin.name not in taken and _computes(node.op_type, origin.op_type):
                 origins[index] = str(origin.name)
                 taken.add(str(origin.name))
+                break
+
+
+def _names_without_numbers(name: str) -> Iterator[str]:
+    """Yield what is left of a name as numbers, and the suffixes before them, are removed one by one."""
+    rest = _inner_names(name)[-1]
+    while (shorter := _NUMBER.sub("", rest)) != rest:
+        names = _inner_names(shorter)
+        yield from names
+        rest = names[-1]
 
 
 def _computes(op_type: str, fp32_op_type: str) -> bool:

@@ -72,7 +72,7 @@ def test_a_numbered_name_leads_to_the_same_operator_once(fp32):
     fp32.graph.node.append(helper.make_node("MaxPool", ["d"], ["p"], name="/pool"))
     fp32.graph.node.append(helper.make_node("GlobalAveragePool", ["p"], ["m"], name="/mean"))
     ran = [
-        node("/pool_2_token_86", "NhwcMaxPool"),
+        node("/pool_quant_1_1_token_86", "NhwcMaxPool"),
         node("p_3", "NhwcMaxPool"),
         node("/block/Clip_1", "Reshape"),
         node("/mean_2_1", "MatMulIntegerToFloat"),
