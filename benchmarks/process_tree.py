@@ -93,7 +93,22 @@ def anonymous_bytes(pid: int, apart: str | None = None) -> int:
         children = process.children()
     except psutil.Error:
         return 0
-    return _own(pid) + sum(anonymous_bytes(child.pid, apart) for child in children)
+    own = [child.pid for child in children if not _shares_memory(pid, child.pid)]
+    return _own(pid) + sum(anonymous_bytes(child, apart) for child in own)
+
+
+def _shares_memory(parent: int, child: int) -> bool:
+    """Return whether a child still runs in its parent's memory, as between vfork and exec."""
+    sizes = _sizes(parent)
+    return bool(sizes) and sizes == _sizes(child)
+
+
+def _sizes(pid: int) -> list[str]:
+    try:
+        text = Path(f"/proc/{pid}/status").read_text("ascii", errors="replace")
+    except OSError:
+        return []
+    return [line for line in text.splitlines() if line.startswith(("VmPeak", "VmHWM", "VmData"))]
 
 
 def _own(pid: int) -> int:

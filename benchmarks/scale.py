@@ -17,8 +17,9 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from full_set import make
@@ -63,6 +64,8 @@ class Row:
         processor: Core-seconds of the whole run.
         cores: Cores that it had.
         load: Load average of the machine at the beginning and at the end.
+        peaks: Anonymous memory at its peak by the line of stderr that was the last one; empty where it was not kept.
+        note: What its figures have to be read with, added by hand.
     """
 
     model: str
@@ -83,6 +86,8 @@ class Row:
     processor: float
     cores: int
     load: tuple[float, float]
+    peaks: dict[str, int] = field(default_factory=dict)
+    note: str = ""
 
     @property
     def bound(self) -> float:
@@ -160,6 +165,7 @@ def measured(model: Path, preset: str, images: int, engine: str, work: Path, ben
         **{
             **asdict(row),
             "peak_bytes": seen.peak,
+            "peaks": seen.stages,
             "silence": max(seen.gaps),
             "seconds": seen.seconds,
             "processor": seen.processor,
@@ -246,6 +252,7 @@ _INTRODUCTION = (
     "kept in `benchmarks/results/scale`. The images are the 500 of the shared set under as many names as it takes",
     "(`benchmarks/full_set.py`): time, memory and disk are those of so many images, accuracy is that of 500. What the",
     "search needs of the images, and why, is in [decisions/many-images.md](decisions/many-images.md).",
+    "What has no row here has not been run.",
     "",
 )
 
@@ -258,16 +265,18 @@ def _memory(rows: list[Row]) -> list[str]:
         "Compressor's own child is not counted in rows of engine `inc`. Decoded images stay on the disk until",
         "`--remove_crops`.",
         "",
-        "| model | engine | images | memory | bound | decoded images | the rest of `work/` |",
-        "|---|---|---:|---:|---:|---:|---:|",
+        "| model | engine | images | memory | largest in | bound | decoded images | the rest of `work/` |",
+        "|---|---|---:|---:|---|---:|---:|---:|",
     ]
     for row in rows:
         lines.append(
             f"| {row.model}, {row.model_bytes / 1e6:.0f} MB | `{row.engine}` | {row.images:,} | "
-            f"{row.peak_bytes / 1e6:,.0f} MB | {row.bound / 1e6:,.0f} MB | {row.crop_bytes / 1e9:.2f} GB | "
+            f"{row.peak_bytes / 1e6:,.0f} MB | {max(row.peaks, key=row.peaks.__getitem__, default='')} | "
+            f"{row.bound / 1e6:,.0f} MB | {row.crop_bytes / 1e9:.2f} GB | "
             f"{row.work_bytes / 1e6:,.0f} MB |"
         )
-    return lines
+    notes = [f"{row.model}, {row.images:,} images: {row.note}" for row in rows if row.note]
+    return [*lines, *(line for note in notes for line in ("", *textwrap.wrap(note, 118)))]
 
 
 def _stages(rows: list[Row]) -> list[str]:

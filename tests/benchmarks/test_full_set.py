@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 from pathlib import Path
 
 from full_set import make
@@ -74,8 +76,9 @@ def test_a_row_says_memory_beside_its_bound_and_passes_over_all_images() -> None
         processor=1700.0,
         cores=2,
         load=(0.1, 2.0),
+        peaks={"evaluate": 400_000_000, "sensitivity": 550_000_000},
     )
-    assert "| 50,000 | 550 MB | 620 MB | 7.50 GB | 200 MB |" in "\n".join(_memory([row]))
+    assert "| 50,000 | 550 MB | sensitivity | 620 MB | 7.50 GB | 200 MB |" in "\n".join(_memory([row]))
     assert "| 1.00 | 2.61 | 5,540, – | 6 s |" in "\n".join(_images([row]))
     assert "250/s of 300 (83%)" in "\n".join(_stages([row]))
     # 300 s are 1.18 times what 50,000 images take to decode and 34,930 to evaluate; 49,900 and 130,000 are evaluated.
@@ -85,3 +88,20 @@ def test_a_row_says_memory_beside_its_bound_and_passes_over_all_images() -> None
 def test_opening_a_model_is_drawn_beside_what_it_may_take() -> None:
     model = Opened("some.onnx", 100_000_000, 2_600_000_000, 520_000_000, 650_000_000, 3.2)
     assert "| some.onnx, 100 MB | 2,600 MB | 520 MB | 650 MB | 25% | 3 s |" in _openings([model])
+
+
+def test_a_child_that_still_runs_in_its_parents_memory_is_not_counted_again(tmp_path: Path) -> None:
+    # What is forked by vfork shares it until it executes a program: here a named pipe keeps it from that for a while.
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    late = threading.Timer(1.5, lambda: os.close(os.open(pipe, os.O_WRONLY)))
+    late.start()
+    opened = f"[(os.POSIX_SPAWN_OPEN, 9, {str(pipe)!r}, os.O_RDONLY, 0)]"
+    parent = (
+        "import os; block = bytearray(b'x' * 60_000_000); "
+        f"os.waitpid(os.posix_spawn('/bin/true', ['true'], {{}}, file_actions={opened}), 0)"
+    )
+    seen = watch([sys.executable, "-c", parent])
+    late.join()
+    assert seen.returncode == 0
+    assert 60_000_000 < seen.peak < 110_000_000

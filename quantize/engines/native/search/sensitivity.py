@@ -8,6 +8,7 @@ where recipes are compared: few images near a decision make most of the mean its
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,8 +23,9 @@ from quantize.grid.grid import Grid
 from quantize.progress import Progress, silent
 
 _MICRO_BATCH = 2
-_CHUNK_BYTES = 300_000_000
-"""Bound on the tensors that one point of the pass keeps; so many images go through it together."""
+_CHUNK_BYTES, _TIMES_WEIGHTS, _LARGEST_CHUNK = 100_000_000, 2, 300_000_000
+"""Bound on the tensors that one point of the pass keeps: so much and twice the weights, at most the last; so many
+images go through it together. Each group of them opens all sessions anew, which takes long for large models only."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,9 @@ def measure_sensitivity(
     divergences: dict[tuple[str, str], list[float]] = {}
     images = scorer.images
     bytes_of_image = 4 * max(most_values(model, graph), 1)
-    chunk = max(_MICRO_BATCH, min(len(images), _CHUNK_BYTES // bytes_of_image))
+    weight_bytes = 4 * sum(math.prod(tensor.dims) for tensor in model.graph.initializer)
+    most = min(_CHUNK_BYTES + _TIMES_WEIGHTS * weight_bytes, _LARGEST_CHUNK)
+    chunk = max(_MICRO_BATCH, min(len(images), most // bytes_of_image))
     chunk = -(-len(images) // -(-len(images) // chunk))  # as many passes, each of as many images
     if fixed_batch is not None:
         chunk = max(chunk // fixed_batch, 1) * fixed_batch
