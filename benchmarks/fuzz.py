@@ -16,6 +16,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from fuzzing.drive import drive  # the others import quantize, which it instruments first
 
@@ -23,7 +24,7 @@ _RESULTS = Path("benchmarks/results/fuzzing.json")
 _PAGE = Path("docs/fuzzing.md")
 
 
-def fuzz(name: str, folder: Path, executions: int, until: float) -> int:
+def fuzz(name: str, folder: Path, executions: int, until: float, before: int) -> int:
     """Run a target in child processes, a new one where one dies, and return how often it was run.
 
     Args:
@@ -31,6 +32,7 @@ def fuzz(name: str, folder: Path, executions: int, until: float) -> int:
         folder: For what is found.
         executions: How often.
         until: When to end at the latest, on the monotonic clock.
+        before: How often it was run before: other files are drawn then.
     """
     folder.mkdir(parents=True, exist_ok=True)
     done = 0
@@ -38,13 +40,13 @@ def fuzz(name: str, folder: Path, executions: int, until: float) -> int:
     environment["PYTHONPATH"] = str(Path(__file__).parent)  # of forks that open models
     while done < executions and (left := until - time.monotonic()) > 0:
         (folder / "executions").unlink(missing_ok=True)
-        words = [sys.executable, __file__, "--drive", name, str(folder), str(executions - done), str(done)]
+        words = [sys.executable, __file__, "--drive", name, str(folder), str(executions - done), str(before + done)]
         try:
             with (folder / "log.txt").open("ab") as log:
                 code = subprocess.run(words, stdout=log, stderr=log, timeout=left, env=environment).returncode
         except subprocess.TimeoutExpired:
             code = 0
-        before = done
+        started = done
         with suppress(OSError, ValueError):
             done += int((folder / "executions").read_text())
         for place in folder.glob("*-*"):  # crash-, timeout-, oom-: what libFuzzer left of a process that died
@@ -52,9 +54,16 @@ def fuzz(name: str, folder: Path, executions: int, until: float) -> int:
                 place.replace(folder / "findings" / place.name)
         if code != 0:
             print(f"{name}: a process ended with {code} after {done:,} executions", file=sys.stderr)
-            if done == before:
+            if done == started:
                 break
     return done
+
+
+def _results() -> dict[str, Any]:
+    if not _RESULTS.is_file():
+        return {"executions": {}, "fixed": {}}
+    results: dict[str, Any] = json.loads(_RESULTS.read_text("utf-8"))
+    return results
 
 
 def findings(folder: Path) -> list[str]:
@@ -80,9 +89,10 @@ def main() -> int:
     found: dict[str, list[str]] = {}
     for name in asked.targets or TARGETS:
         until = time.monotonic() + (60 * asked.minutes if asked.minutes is not None else float("inf"))
-        done = fuzz(name, asked.folder / name, asked.executions or TARGETS[name].executions, until)
-        results = json.loads(_RESULTS.read_text("utf-8")) if _RESULTS.is_file() else {"executions": {}, "fixed": {}}
-        results["executions"][name] = results["executions"].get(name, 0) + done
+        before = _results()["executions"].get(name, 0)
+        done = fuzz(name, asked.folder / name, asked.executions or TARGETS[name].executions, until, before)
+        results = _results()
+        results["executions"][name] = before + done
         _RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8")
         _PAGE.write_text(page(results), "utf-8")
         found[name] = findings(asked.folder / name)
