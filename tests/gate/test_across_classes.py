@@ -100,7 +100,7 @@ def test_a_share_of_int8_binds_for_vnni_only(new_run: Any, models: Any, target: 
     line = lines_of(run, None)["int8.integer_share.fp32"]
     assert line.verdict == verdict
     if verdict == "not applicable":
-        assert line.note == "binds for vnni only: this run's models are for avx2"
+        assert line.note == "applies to vnni only: this run's models are for avx2"
 
 
 def test_a_change_binds_for_its_classes_only(new_run: Any, baseline: Path, tmp_path: Path) -> None:

@@ -60,5 +60,13 @@ def test_it_is_short_in_a_terminal_and_a_table_in_a_notebook(result: quantize.Tu
     assert "<td>int8</td><td>100.00 %</td>" in html
 
 
+def test_what_the_other_functions_return_is_short_too(result: quantize.TuneResult) -> None:
+    checked = quantize.check(result, limits_only=True)
+    inspected = quantize.inspect(result.model())
+    assert all(len(text) < 2500 for text in (repr(result.report), repr(checked), repr(inspected)))
+    assert "multiply-adds" in repr(inspected)
+    assert "of 9 images" in repr(inspected)  # that calibrated it
+
+
 def test_a_loaders_images_calibrate(result: quantize.TuneResult) -> None:
     assert result.report.data.calibration == 9

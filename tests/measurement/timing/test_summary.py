@@ -27,6 +27,11 @@ def test_doubts_are_listed_below_with_advice(changed):
     assert "to do: " in text
 
 
+def test_a_governor_that_the_system_does_not_tell_is_called_unknown(changed):
+    assert "governor unknown" in summary(changed(environment={"governor": None})).replace("\n", " ")
+    assert "governor powersave" in summary(changed(environment={"governor": "powersave"})).replace("\n", " ")
+
+
 def test_a_difference_below_the_noise_floor_is_called_none():
     assert (
         speedup_line(speedup_of(1.01, 1.005, 1.015), 0.02) == "b: 1.01x (95 %: 1.00 to 1.01, p < 0.001): no difference"
