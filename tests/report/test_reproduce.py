@@ -18,7 +18,7 @@ def test_a_resumed_run_has_the_whole_command_of_its_settings(report: RunReport) 
     command = run_command(report.model_copy(update={"provenance": origin, "config": config}))
     assert command == (
         "quantize tune --input_model squeezenet1.0-12.onnx --data_path imagenet/val --label_path imagenet/val.txt "
-        "--name squeezenet --preset caffe --iteration 100 --engine native --rewrites common-scales,redundant "
+        "--preset caffe --iteration 100 --engine native --rewrites common-scales,redundant "
         "--output_model again"
     )
 
