@@ -37,9 +37,8 @@ def page(results: Mapping[str, Any]) -> str:
         count, fixed = results["executions"].get(name, 0), results["fixed"].get(name, [])
         lines.append(f"| {name} | {target.what} | {count:,} | {target.executions:,} | {len(fixed)} |")
     parts = [_HEAD + "\n".join(lines) + "\n"]
-    found = {name: sentences for name, sentences in results["fixed"].items() if sentences}
+    found = [f"- {name}: {sentence}" for name, sentences in results["fixed"].items() for sentence in sentences]
     if found:
         parts.append("## What was found and mended\n")
-        for name, sentences in found.items():
-            parts.append("\n".join(f"- {name}: {sentence}" for sentence in sentences) + "\n")
+        parts.append("\n".join(found) + "\n")
     return "\n".join(parts)
