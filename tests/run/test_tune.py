@@ -336,7 +336,7 @@ def test_images_that_cannot_be_read_stop_a_run_or_are_listed_and_a_certificate_n
         assert needed > 35
         assert any(f"about {needed:,} images" in reason for reason in report.verdict.reasons)
     assert report.trials[0].metric == top1_of(report.model("int8"))
-    assert "the 35 images that no trial saw; the verdict rests on them" in text
+    assert "the 35 images that no trial used; the verdict rests on them" in text
 
 
 @pytest.mark.parametrize(("asked", "right"), [("imagenet", "caffe"), (None, "caffe")])
