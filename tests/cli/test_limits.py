@@ -63,3 +63,13 @@ def test_a_cache_in_the_home_of_nobody_is_something_to_fix(named: str, colour_mo
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "error: QUANTIZE_CACHE: there is no such home folder" in done.stderr
+
+
+def test_a_home_that_cannot_be_written_to_costs_the_cache_and_nothing_else(colour_model: Path) -> None:
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("QUANTIZE_CACHE", "XDG_CACHE_HOME")
+    }
+    command = [sys.executable, "-m", "quantize", "machine", str(colour_model)]
+    environment["HOME"] = "/proc/nobody"
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("error")) == (0, 0), done.stderr

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from quantize.measurement.timing.blocks import Block, paired_log_ratios
 from quantize.measurement.timing.measurement import Measurement
@@ -133,3 +134,9 @@ def test_interrupted_runs_and_those_after_them_count_only_if_there_are_no_others
     assert block("a", 0, 0, 10, 11, 12, 90, 99, 50, preempted=(3, 4)).median_ns == 11
     assert block("a", 0, 0, 90, 13, 99, 15, preempted=(0, 2)).median_ns == 14
     assert block("a", 0, 0, 10, 90, 99, preempted=(0, 1, 2)).median_ns == 90
+
+
+def test_a_block_without_runs_is_no_block() -> None:
+    block = Block(contestant="int8", round=0, position=0, start_ns=0, warmup_ns=(), runs_ns=(1,))
+    with pytest.raises(ValidationError, match="runs_ns"):
+        Block.model_validate({**block.model_dump(), "runs_ns": ()})
