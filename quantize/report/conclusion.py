@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from quantize.measurement.timing.measurement import latency, measured_noise_floor, speedups
 from quantize.measurement.timing.speedup import Speedup
@@ -18,6 +18,7 @@ _ALIKE = 0.1
 """What a speed may lack before it looks slower, and the noise from which on that decides nothing; fractions."""
 _VAGUE = 0.25
 """Width of a speed-up's interval, as a fraction of it, from which on the report says no more than its ends."""
+_FORMATS = {"int8": "QLinear", "qdq": "QDQ"}
 _RANKS: dict[PointState, int] = {"not met": 0, "slower": 1, "open": 2, "good": 3}
 
 
@@ -91,10 +92,9 @@ def _speed(report: RunReport) -> PointSection | None:
     gains = _gains(report)
     if not gains:
         return None
-    best, worst = max(gains, key=lambda role: gains[role]), min(gains, key=lambda role: gains[role])
+    worst = min(gains, key=lambda role: gains[role])
     int8, fp32 = (milliseconds(latency(measurement, role).quiet_ns) for role in (worst, "fp32"))
-    gained = times(gains[worst]) + (f" to {times(gains[best])}" if times(gains[best]) != times(gains[worst]) else "")
-    text = f"{gained} of fp32's speed ({int8} per run, fp32 {fp32}{_spread(report, worst)})"
+    text = f"{_gained(gains)} of fp32's speed ({int8} per run, fp32 {fp32}{_spread(report, worst)})"
     if verdict is None or _hidden_by_noise(report):
         told = f"; not settled, the noise is {percent(_noise(report), 0)}" if _hidden_by_noise(report) else ""
         return PointSection(subject="speed", state="good" if _is_faster(report) else "open", text=f"{text}{told}.")
@@ -138,12 +138,20 @@ def _speed_judged(verdict: SpeedVerdict) -> str:
     return told.get(verdict.status, "") + slower
 
 
+def _gained(gains: Mapping[str, float]) -> str:
+    """Return the speed-up of each file by name, or of both where it is the same."""
+    texts = {role: times(gain) for role, gain in gains.items()}
+    if len(set(texts.values())) == 1:
+        return next(iter(texts.values()))
+    return " and ".join(f"{text} ({_FORMATS[role]})" for role, text in texts.items())
+
+
 def _size(report: RunReport) -> PointSection:
     fp32 = report.baseline.bytes
-    largest = max(model.bytes for model in report.models)
     files = " and ".join(dict.fromkeys(megabytes(model.bytes) for model in report.models))
     smaller = _is_smaller(report)
-    of = f"{percent(largest / fp32, 0)} of fp32's" if smaller else "NOT smaller than fp32's"
+    shares = " and ".join(dict.fromkeys(percent(model.bytes / fp32, 0) for model in report.models))
+    of = f"{shares} of fp32's" if smaller else "NOT smaller than fp32's"
     return PointSection(subject="size", state="good" if smaller else "open", text=f"{files}: {of} {megabytes(fp32)}.")
 
 
