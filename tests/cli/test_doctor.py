@@ -34,7 +34,7 @@ def damaged(tmp_path: Path) -> Path:
 def test_a_finding_says_what_how_sure_and_what_to_do(damaged: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", str(damaged), "--data_path", str(damaged.parent)]) is ExitCode.NOT_MET
     out = capsys.readouterr().out
-    for said in ("WRONG  weights", "NaN", "sure   certain", "to do ", "1 to put right before tuning."):
+    for said in ("WRONG  weights", "NaN", "certainty", "certain", "to do ", "1 to fix before tuning."):
         assert said in out
     assert max(map(len, out.splitlines())) <= 80
     assert main(["doctor", "--json", str(damaged), "--data_path", str(damaged.parent)]) is ExitCode.NOT_MET

@@ -52,7 +52,7 @@ def test_a_signal_while_the_command_line_is_still_being_loaded_ends_it_without_a
         "builtins.__import__ = load\n"
         "run()\n"
     )
-    done = subprocess.run([sys.executable, "-c", loading], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", loading, "zoo"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 

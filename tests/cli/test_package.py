@@ -9,14 +9,14 @@ from quantize.errors import ExitCode
 from quantize.run.request import TuneResult
 
 
-def test_a_package_is_written_and_found_whole(
+def test_a_package_is_written_and_found_intact(
     ort_run: TuneResult, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["package", str(ort_run.run), "--output", str(tmp_path)]) is ExitCode.DONE
     first = capsys.readouterr().out.splitlines()[0].split(" (")[0]
     assert main(["package", "--check", first]) is ExitCode.DONE
     out = capsys.readouterr().out
-    assert out.startswith("colours-13-int8: whole\n")
+    assert out.startswith("colours-13-int8: intact\n")
     assert "where no sum saturates" in out
 
 

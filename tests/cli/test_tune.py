@@ -45,8 +45,9 @@ class _Place:
 
     def tune(self, *more: str) -> list[str]:
         words = [f"--input_model={self.model}", f"--data_path={self.images}", f"--label_path={self.labels}"]
-        words += [f"--output_model={self.output}", "--preset=imagenet", "--sampling_size=2", "--workers=1"]
-        return ["tune", *words, *more]
+        words += [f"--output_model={self.output}", "--preset=imagenet", "--workers=1"]
+        listed = any(word.startswith("--calibration_list=") for word in more)
+        return ["tune", *words, *([] if listed else ["--sampling_size=2"]), *more]
 
 
 def _model(*, inputs: int = 1, shape: tuple[int, ...] = (1, 3, 8, 8), opset: int = 12) -> onnx.ModelProto:
