@@ -98,7 +98,7 @@ def test_two_channels_are_refused(saved: Saved) -> None:
 def test_an_input_that_is_no_image_is_refused(saved: Saved) -> None:
     model = bare(helper.make_node("Identity", ["image"], ["scores"]), [1, 64], [1, 64])
 
-    assert "no image" in refusal(model, saved)
+    assert "not an image" in refusal(model, saved)
 
 
 def test_an_input_of_bytes_is_refused(saved: Saved) -> None:

@@ -155,7 +155,8 @@ def test_the_report_says_how_far_the_scores_moved_within_what_is_declared(run: T
     assert 0 < section.int8_moved <= section.int8_within
     assert section.images == run.report.data.calibration == 24
     assert f"--input_contract {section.contract}" in markdown(run.report).replace("\\", "")
-    assert f"--input_contract {section.contract}" in (run.run / "report.html").read_text("utf-8")
+    page = (run.run / "report.html").read_text("utf-8")
+    assert f'<span class="flag">--input_contract</span> {section.contract}' in page
 
 
 def test_the_baseline_of_the_measurement_is_the_fp32_model_with_the_same_input(run: TuneResult) -> None:

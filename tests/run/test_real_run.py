@@ -28,6 +28,7 @@ from quantize.progress import silent
 from quantize.rewrites import select_rewrites
 from quantize.run.build import remember_decisions
 from quantize.run.context import Ratios
+from quantize.run.effort import FULL
 from quantize.run.evaluator import Evaluator
 from quantize.run.request import TuneRequest, TuneResult
 from quantize.run.rewriting import rewrite_candidate
@@ -126,6 +127,7 @@ def test_the_default_rewrites_keep_every_convolution_and_fp32s_answers(
         judging=evaluator,
         images=images,
         qlinear_opset=12,
+        effort=FULL,
         progress=silent,
     )
     candidate = ModelArtifact.load(next((work / "candidates").glob("*.onnx")))
