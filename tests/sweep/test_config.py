@@ -45,7 +45,7 @@ def test_the_example_is_read_and_obeys_the_schema(capsys: pytest.CaptureFixture[
         ("models: []\n", ["sweep.yaml:1:9: models: wrong number of values", "a list of models: paths, or blocks with"]),
         ("workers: 2\n", ["models: missing"]),
         ("models: [a]\nengins: [inc]\n", ["sweep.yaml:2:1: engins: unknown key", "did you mean `engines`?"]),
-        ("models: [a]\nengines: [incc]\n", ["sweep.yaml:2:11: engines.0: not a value", "did you mean `inc`?"]),
+        ("models: [a]\nengines: [incc]\n", ["sweep.yaml:2:11: engines.0: invalid value", "did you mean `inc`?"]),
         ("models: [{path: a, nam: b}]\n", ["sweep.yaml:1:20: models.0.nam: unknown key", "one of path, name, config"]),
         ("models: [a]\nworkers: 0\n", ["workers: out of range", "found:    0", "a whole number from 1 up"]),
         ("models: [a]\nwait: soon\n", ["wait: wrong type", "found:    the text 'soon'", "such as 30min"]),
