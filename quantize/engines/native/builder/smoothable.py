@@ -169,14 +169,18 @@ class _Readers:
             return -1 if axis in (1, -1) else None  # the products check that nothing else came into that axis
         if is_op(node, "Reshape") and axis in (1, -1):
             sizes = self.graph.constant(node.input[1])
-            if axis == 1:  # behind a pool of all pixels
-                return -1 if sizes is not None and sizes.size == 2 and sizes.flat[-1] == channels else None
-            return axis if sizes is not None and sizes.size and sizes.flat[-1] == channels else None
+            if sizes is None or not sizes.size or sizes.flat[-1] != channels:
+                return None
+            return -1 if axis == -1 or (sizes.size == 2 and self._is_one_pixel(node.input[0])) else None
         if is_op(node, "Gather") and axis == -1 and self.graph.constant(node.input[1]) is not None:
             shape = self.shapes.get(node.input[0])
             # Of tokens: the channels stay last.
             return axis if shape is not None and attribute(node, "axis", 0) % len(shape) < len(shape) - 1 else None
         return None
+
+    def _is_one_pixel(self, tensor: str) -> bool:
+        """Return whether a tensor with its channels on axis 1 has one value of each, as behind a pool of all pixels."""
+        return all(size == 1 for size in self.shapes.get(tensor, (None, None, None))[2:])
 
     def _input_axis(self, layer: Layer, axis: int, channels: int) -> int | None:
         """Return the axis of the weights that a product reads the channels with; None where it reads another axis."""
