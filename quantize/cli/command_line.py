@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, ClassVar
 
@@ -41,7 +41,7 @@ class Command(TyperCommand):
         """Parse the words behind the command's name."""
         if ctx.resilient_parsing:  # a shell completes words that are not all there yet
             return list(super().parse_args(ctx, [_spelled(word) for word in args]))
-        return list(super().parse_args(ctx, Words(self, ctx.command_path).normalized(args)))
+        return list(super().parse_args(ctx, Words(self, ctx.command_path, ctx.find_root().command).normalized(args)))
 
 
 class Commands(TyperGroup):
@@ -66,7 +66,7 @@ class Commands(TyperGroup):
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Parse the words before a command's name: only flags of the group."""
         if args and args[0].startswith("-") and not ctx.resilient_parsing:
-            args = Words(self, ctx.command_path).normalized(args)
+            args = Words(self, ctx.command_path, ctx.find_root().command).normalized(args)
         return list(super().parse_args(ctx, args))
 
     def list_commands(self, ctx: Context) -> list[str]:  # noqa: ARG002 - Typer's signature
@@ -131,9 +131,15 @@ class Words:
         bare: Flags that take nothing.
     """
 
-    def __init__(self, command: Any, name: str) -> None:
-        """Read it off a command or group of Typer's."""
-        self.name, self._command = name, command
+    def __init__(self, command: Any, name: str, root: Any = None) -> None:
+        """Read it off a command or group of Typer's.
+
+        Args:
+            command: The command or group.
+            name: How it is called.
+            root: The group of all commands, whose flags unknown ones are looked for in; None: the command itself.
+        """
+        self.name, self._command, self._root = name, command, command if root is None else root
         self.valued: set[str] = set()
         self.switches: set[str] = set()
         self.bare = {"--help"}
@@ -204,18 +210,25 @@ class Words:
 
     def _unknown(self, written: str) -> ConfigError:
         from quantize.config.nearest import nearest
-        from quantize.config.schema import settings
 
-        if not isinstance(self._command, Commands) and _spelled(written)[2:] in {one.flag for one in settings()}:
-            advice = "leave it out: only `quantize tune` takes it"
-            return ConfigError(f"no effect here: `{self.name}` does not use this setting", where=written, advice=advice)
-        meant = nearest(written.lstrip("-"), [flag[2:] for flag in self.flags])
+        flag = _spelled(written)
+        opposite = f"--no_{flag[2:]}"
+        meant = opposite[2:] if opposite in self.flags else nearest(flag[2:], [known[2:] for known in self.flags])
         advice = f"did you mean --{meant}?" if meant else f"see `{self.name} --help`"
-        if meant is None and isinstance(self._command, Commands):
-            below = (Words(self._command.built(name), f"{self.name} {name}") for name in self._command.functions)
-            with_it = next((words.name for words in below if "--" + written.lstrip("-") in words.flags), None)
-            advice = f"did you mean `{with_it} {written}`?" if with_it else advice
+        takers = [] if opposite in self.flags else self._takers(flag)
+        if takers and isinstance(self._command, Commands):
+            advice = f"did you mean `{takers[0]} {written}`?"
+        elif takers and _is_setting(flag):
+            only = f"{', '.join(f'`{name}`' for name in takers)} {'takes' if len(takers) == 1 else 'take'}"
+            advice = f"leave it out: only {only} it"
+            return ConfigError(f"no effect here: `{self.name}` does not use this setting", where=written, advice=advice)
         return ConfigError(f"`{self.name}` has no such flag", where=written, advice=advice)
+
+    def _takers(self, flag: str) -> list[str]:
+        """Return the commands that take a flag."""
+        root = self._root
+        every = _commands_of(root, "quantize") if isinstance(root, Commands) else ()
+        return [name for name, command in every if flag in Words(command, name).flags]
 
     def _check_plain(self, plain: Sequence[str]) -> None:
         if len(plain) <= len(self._arguments) or self._repeats:
@@ -228,6 +241,22 @@ class Words:
             expected=f"{self.name} {' '.join(self._arguments)}".rstrip() + " and flags",
             advice=f"did you mean --{word}?" if known else f"see `{self.name} --help`",
         )
+
+
+def _commands_of(group: Commands, name: str) -> Iterator[tuple[str, Any]]:
+    """Yield every command below a group, with how it is called."""
+    for word in group.functions:
+        command, called = group.built(word), f"{name} {word}"
+        if isinstance(command, Commands):
+            yield from _commands_of(command, called)
+        else:
+            yield called, command
+
+
+def _is_setting(flag: str) -> bool:
+    from quantize.config.schema import settings
+
+    return flag[2:] in {setting.flag for setting in settings()}
 
 
 def _spelled(flag: str) -> str:

@@ -18,6 +18,8 @@ _FLAGS = ("--help", "-h")
 def page_asked_for(words: Sequence[str]) -> str | None:
     """Return the page that a command line asks for; None where it asks for something else.
 
+    A command that is not known has none: what reads command lines tells which one may have been meant.
+
     Args:
         words: The command line, without the program's name. Without any word it asks for help, too.
     """
@@ -32,5 +34,7 @@ def page_asked_for(words: Sequence[str]) -> str | None:
         if f"{name}-{word}" in known:
             name = f"{name}-{word}"
         elif not word.startswith("-"):
+            if any(page.startswith(f"{name}-") for page in known):
+                return None
             break
     return (PAGES / f"{name}.txt").read_text(encoding="utf-8") if name in known else None

@@ -107,13 +107,13 @@ def main(arguments: Sequence[str]) -> ExitCode:
     Args:
         arguments: The command line without the program's name.
     """
-    page = page_asked_for(arguments)
-    if page is not None:
-        write_stdout(page)
-        return ExitCode.DONE
     log_to_terminal()
     with interrupt_on_termination() as received:
         try:
+            page = page_asked_for(arguments)
+            if page is not None:
+                write_stdout(page)
+                return ExitCode.DONE
             refuse_narrow_limits()
             return parse(arguments)()
         except QuantizeError as error:

@@ -104,12 +104,13 @@ def test_signals_end_a_command_with_130_after_it_has_cleaned_up(number: int, mes
         assert process.wait(60) == 130
 
 
-def test_a_full_disk_behind_stdout_is_reported() -> None:
+@pytest.mark.parametrize("asked", [["--version"], ["tune", "--help"]])
+def test_a_full_disk_behind_stdout_is_reported(asked: list[str]) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "quantize", "--version"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            [sys.executable, "-m", "quantize", *asked], stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert done.returncode == 2
     assert "No space left on device" in done.stderr
