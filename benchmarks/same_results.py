@@ -3,19 +3,19 @@
     python benchmarks/same_results.py OLD NEW RUN… [--iteration 20] [--keep FOLDER]
 
 OLD and NEW are checkouts, each with its own ``.venv`` (``bash scripts/environment.sh inc``). Each RUN, a folder that
-``quantize tune`` wrote, is replayed by both on this machine; a run of the native engine is also searched again by both
-on its recorded latencies. Compared are the graph hashes with those of RUN, and every value of the two new reports, keys
-under their new names (``quantize/report/renamed_keys.py``). Left out is what times a run or says where and when it ran:
-``MEASURED``.
+``quantize tune`` wrote, is replayed by both on this machine. A run of the native engine is also searched again: by OLD
+on the latencies that RUN recorded, and by NEW on those that OLD used then, since recipes of another version may have
+other names. Compared are the graph hashes with those of RUN, and every value of the two new reports, keys under their
+new names (``quantize/report/renamed_keys.py``). Left out is what times a run or says where and when it ran
+(``report_differences.MEASURED``); keys that OLD does not write are only named.
 
-Exit code 1 where anything differs.
+Exit code 1 where anything differs, as it does where a rewrite gives another graph on purpose: ``new: another graph``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -23,22 +23,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from quantize.report.renamed_keys import new_name
+from report_differences import compared, differences, flat, new_keys
 
-# Dotted keys of a report (list positions as numbers) whose values are times, or name a place, a moment or a version.
-MEASURED = re.compile(
-    r"""^(
-      measurement | resources | profile | stages | machine | provenance\.(created|command|tool|versions)
-      | verdict\.(speed|text|summary) | replay\.of | flips\.shown\.\d+\.thumbnail
-      | (engines\.\d+\.)? (seconds | peak_bytes | search\.stages | trials\.\d+\.seconds)
-      | engines\.\d+\.reasons
-      | rewrites\.\d+\.(speedup | seconds | ratio) .*
-      | .*_ns | .*\.seconds
-    )(\.|$)""",
-    re.VERBOSE,
-)
-# Sentences that quote a measured ratio.
-TIMED = re.compile(r"runs at .* of fp32's speed|faster|slower")
 _MODELS = ("int8", "qdq")
 _CERTAIN = ("chosen.recipe", "chosen.recipe_id")
 
@@ -65,32 +51,31 @@ def main() -> int:
 
 def _compared(run: Path, old: Path, new: Path, place: Path, iteration: int) -> Iterator[str]:
     recorded = _report(run)
-    ways = {"replayed": ["--replay", str(run)]}
-    if recorded["engine"] == "native":
-        ways["searched again"] = _searched(run, recorded)
-    for way, arguments in ways.items():
-        reports = {}
+    for way in ("replayed", *(["searched again"] if recorded["engine"] == "native" else [])):
+        reports, latencies = {}, run / "latency_table.json"
         for version, checkout in (("old", old), ("new", new)):
             output = place / f"{run.name}-{way.split()[0]}-{version}"
-            _tune(checkout, [*arguments, "--iteration", str(iteration), "--output_model", str(output)], way)
-            reports[version] = _report(output)
-        differences = [
+            asked = ["--replay", str(run)] if way == "replayed" else _searched(run, recorded, latencies)
+            _tune(checkout, [*asked, "--iteration", str(iteration), "--output_model", str(output)], way)
+            reports[version], latencies = _report(output), output / "latency_table.json"
+        found = [
             *(f"old: {line}" for line in _models(recorded, reports["old"])),
             *(f"new: {line}" for line in _models(recorded, reports["new"])),
-            *_values(reports["old"], reports["new"]),
+            *differences(reports["old"], reports["new"]),
         ]
-        count = sum(1 for key in _flat(reports["new"]) if not MEASURED.match(key))
-        print(f"{run.name} {way}: {count} values, {len(differences)} differences", flush=True)
-        for line in differences:
+        print(f"{run.name} {way}: {len(compared(reports['new']))} values, {len(found)} differences", flush=True)
+        for line in found:
             print(f"  {line}", flush=True)
-        yield from differences
+        if added := new_keys(reports["old"], reports["new"]):
+            print(f"  new keys: {', '.join(added)}", flush=True)
+        yield from found
 
 
-def _searched(run: Path, recorded: dict[str, Any]) -> list[str]:
-    """Return the arguments that search again on the recorded latencies."""
+def _searched(run: Path, recorded: dict[str, Any], latencies: Path) -> list[str]:
+    """Return the arguments that search again on recorded latencies."""
     return [
         *("--config", str(run / "config.yaml"), "--input_model", recorded["source"]["path"]),
-        *("--latency_table", str(run / "latency_table.json")),
+        *("--latency_table", str(latencies)),
     ]
 
 
@@ -117,39 +102,9 @@ def _models(recorded: dict[str, Any], report: dict[str, Any]) -> Iterator[str]:
         if first[role] != second[role]:
             yield f"another {role} graph: {first[role][:12]} recorded, {second[role][:12]} now"
     for key in _CERTAIN:
-        before, now = _flat(recorded).get(key), _flat(report).get(key)
+        before, now = flat(recorded).get(key), flat(report).get(key)
         if before != now:
             yield f"{key}: {before!r} recorded, {now!r} now"
-
-
-def _values(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
-    """Yield the values that two reports do not share."""
-    before = {new_name(key): value for key, value in _flat(old).items() if not MEASURED.match(key)}
-    after = {key: value for key, value in _flat(new).items() if not MEASURED.match(key)}
-    for key in sorted(before.keys() | after.keys()):
-        missing = object()
-        first, second = before.get(key, missing), after.get(key, missing)
-        # A field that is new and says "nothing" is no difference.
-        if first is missing and second in (None, [], {}):
-            continue
-        timed = isinstance(first, str) and isinstance(second, str) and TIMED.search(first) and TIMED.search(second)
-        if first != second and not timed:
-            shown = ["(no such key)" if value is missing else repr(value)[:120] for value in (first, second)]
-            yield f"{key}: old {shown[0]}, new {shown[1]}"
-
-
-def _flat(value: Any, key: str = "") -> dict[str, Any]:
-    """Return the leaves of nested values by their dotted keys."""
-    if isinstance(value, dict) and value:
-        parts = value.items()
-    elif isinstance(value, list) and value:
-        parts = {str(position): item for position, item in enumerate(value)}.items()
-    else:
-        return {key: value}
-    leaves: dict[str, Any] = {}
-    for name, item in parts:
-        leaves |= _flat(item, f"{key}.{name}" if key else str(name))
-    return leaves
 
 
 if __name__ == "__main__":

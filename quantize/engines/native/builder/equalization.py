@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
+from quantize.engines.native.builder.homogeneous import is_homogeneous
 from quantize.engines.native.builder.layers import Layer, arrays, layers, replace_initializer
 from quantize.graph.view import Graph
 
-_HOMOGENEOUS = frozenset({"Relu", "LeakyRelu", "MaxPool", "AveragePool", "GlobalAveragePool", "Identity"})
 _SWEEPS = 3
 
 
@@ -71,7 +71,7 @@ def equalizable(model: onnx.ModelProto) -> Iterator[Pair]:
             return None
         taking: list[Layer] = []
         for node in graph.consumers(tensor):
-            if node.op_type in _HOMOGENEOUS:
+            if is_homogeneous(node):
                 behind = consumers(node.output[0])
                 if behind is None:
                     return None
@@ -101,12 +101,17 @@ def _equalize(pair: Pair, weights: dict[str, npt.NDArray[np.float32]]) -> None:
     if pair.producer.bias is not None:
         weights[pair.producer.bias] = weights[pair.producer.bias] / factors
     for layer in pair.consumers:
-        shape = (-1, 1, 1, 1) if layer.group > 1 else (1, -1, 1, 1)
-        weights[layer.weight] = weights[layer.weight] * factors.reshape(shape)
+        taken_by = weights[layer.weight]
+        weights[layer.weight] = np.moveaxis(np.moveaxis(taken_by, _inputs(layer), -1) * factors, -1, _inputs(layer))
 
 
 def _by_input(weights: npt.NDArray[np.float32], layer: Layer) -> npt.NDArray[np.float32]:
     """Return (input channels,), the greatest weight applied to each."""
-    axes = (1, 2, 3) if layer.group > 1 else (0, 2, 3)
-    greatest: npt.NDArray[np.float32] = np.abs(weights).max(axis=axes)
+    by_input = np.moveaxis(weights, _inputs(layer), 0)
+    greatest: npt.NDArray[np.float32] = np.abs(by_input.reshape(len(by_input), -1)).max(axis=1)
     return greatest
+
+
+def _inputs(layer: Layer) -> int:
+    """Return the axis of a Conv's weights that is that of its input channels: depthwise, that of the outputs too."""
+    return 0 if layer.group > 1 else 1

@@ -9,14 +9,11 @@ import numpy as np
 import onnx
 from onnx import NodeProto
 
+from quantize.engines.native.builder.homogeneous import ACTIVATIONS, is_homogeneous
 from quantize.engines.native.builder.layers import Layer, layers
 from quantize.graph.nodes import attribute, is_op
 from quantize.graph.shapes import Shape, inferred_shapes
 from quantize.graph.view import Graph
-
-_ACTIVATIONS = ("Relu", "LeakyRelu")
-_POOLS = ("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool")
-"""What lets a positive factor of a channel through, behind a Conv."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ def _behind_conv(graph: Graph, layer: Layer, node: NodeProto, readers: _Readers)
     if not products:
         return None
     activation = graph.sole_consumer(layer.output)
-    tensor = activation.output[0] if activation is not None and is_op(activation, *_ACTIVATIONS) else layer.output
+    tensor = activation.output[0] if activation is not None and is_op(activation, *ACTIVATIONS) else layer.output
     parameters = [(layer.node, 1, 0), *([(layer.node, 2, 0)] if layer.bias is not None else [])]
     return Smoothable(tensor, 1, tuple(parameters), tuple(products))
 
@@ -149,7 +146,7 @@ class _Readers:
                 taken = self._input_axis(layer, axis, channels)
                 behind = None if taken is None else [(layer, taken)]
             else:
-                is_passed = scaled and (is_op(node, *_ACTIVATIONS) or (axis == 1 and _is_pool(node)))
+                is_passed = scaled and (is_op(node, *ACTIVATIONS) or (axis == 1 and is_homogeneous(node)))
                 moved = axis if is_passed else self._moved(node, axis, channels)
                 behind = None if moved is None else self.products(node.output[0], moved, channels, scaled=scaled)
             if behind is None:
@@ -192,7 +189,3 @@ class _Readers:
             return 0 if layer.group == channels and weights.shape[:2] == (channels, 1) else None  # depthwise
         of_inputs = 1 - layer.channel_axis
         return of_inputs if axis == -1 and weights.ndim == 2 and weights.shape[of_inputs] == channels else None
-
-
-def _is_pool(node: NodeProto) -> bool:
-    return is_op(node, *_POOLS) and not any(node.output[1:])

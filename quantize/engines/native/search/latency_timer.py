@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,8 @@ from quantize.engines.native.search.search_journal import SearchJournal
 from quantize.measurement.operators.operator_times import Profile
 from quantize.models.artifact import ModelArtifact
 from quantize.recipe import Recipe
+
+_LOG = logging.getLogger("quantize")
 
 MeasureLatency = Callable[[ModelArtifact, ModelArtifact, float | None], PairedLatency]
 """Times a candidate in alternation with a baseline, the fp32 model or another candidate, until its speed-up is precise,
@@ -38,11 +41,12 @@ class LatencyTimer:
             journal: Remembers every measurement.
             measure: Times a candidate.
             profile: Profiles a candidate.
-            recorded: Times to use instead of measuring.
+            recorded: Times to use instead of measuring; what is not among them is measured, and a warning says so.
             min_speedup: The speed-up over fp32 that a candidate has to be told apart from.
         """
         self._model, self._journal = model, journal
         self._recorded = recorded or LatencyTable(model=model.graph_sha256)
+        self._told_missing = recorded is None
         self._measure, self._profile, self._min_speedup = measure, profile, min_speedup
         self._profiles: dict[str, ProfiledTimes] = {}
         self._measured: dict[str, PairedLatency] = {}
@@ -86,6 +90,7 @@ class LatencyTimer:
         def compute() -> dict[str, float]:
             latency = self._recorded.latency(graph, recipe)
             if latency is None:
+                self._tell_missing(recipe)
                 latency = self._timed(artifact, baseline, to_beat)
                 if again and to_beat is not None and latency.ratio > to_beat:
                     latency = min(latency, self._timed(artifact, baseline, to_beat), key=lambda timed: timed.ratio)
@@ -122,7 +127,10 @@ class LatencyTimer:
         """Return the fp32 model's and a candidate's time op by op, recorded or measured."""
 
         def compute() -> dict[str, Any]:
-            times = self._recorded.profiles.get(recipe.id) or ProfiledTimes.of(self._profile(artifact, recipe))
+            times = self._recorded.profiles.get(recipe.id)
+            if times is None:
+                self._tell_missing(recipe.id)
+                times = ProfiledTimes.of(self._profile(artifact, recipe))
             return times.model_dump(mode="json")
 
         times = ProfiledTimes.model_validate(
@@ -130,3 +138,12 @@ class LatencyTimer:
         )
         self._profiles[recipe.id] = times
         return times
+
+    def _tell_missing(self, recipe: str | None) -> None:
+        """Say once that not all times are recorded: what they decide may come out differently."""
+        if not self._told_missing:
+            _LOG.warning(
+                "the latency table lacks times that this search needs, of recipe %s first: they are measured here",
+                recipe or "unknown",
+            )
+        self._told_missing = True

@@ -8,6 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 from quantize.calibration.collect import collect
 from quantize.engines.native.builder.equalization import equalizable, equalized
 from quantize.engines.native.builder.weights import EQUALIZATION
+from quantize.formats.exact import open_exact_session
 from tests.engines.native.builder.small_model import BATCHES, RECIPE, error, quantize_graph, scores
 
 
@@ -16,6 +17,31 @@ def test_an_equalized_model_is_the_same_function(model):
     weights = [numpy_helper.to_array(t) for m in (model, changed) for t in m.graph.initializer if t.name == "w0"]
     assert not np.array_equal(*weights)
     assert scores(changed) == pytest.approx(scores(model), rel=1e-4, abs=1e-4)
+
+
+@pytest.mark.parametrize("kernel", [(3,), (3, 3), (1, 3, 3)], ids=["1d", "2d", "3d"])
+@pytest.mark.parametrize("group", [1, 4], ids=["all channels", "depthwise"])
+def test_convolutions_of_any_number_of_dimensions_are_equalized(kernel, group):
+    draw, sides = np.random.default_rng(5), [6] * len(kernel)
+    made = draw.normal(0, 1, (4, 3, *kernel)) * np.array([10, 1, 0.1, 3]).reshape(4, 1, *[1] * len(kernel))
+    constants = {"made": made, "shift": draw.normal(0, 1, 4), "taken": draw.normal(0, 1, (4, 4 // group, *kernel))}
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["x", "made", "shift"], ["a"], "first"),
+            helper.make_node("Relu", ["a"], ["r"], "relu"),
+            helper.make_node("Conv", ["r", "taken"], ["y"], "second", group=group),
+        ],
+        "convolutions",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, *sides])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(values.astype(np.float32), name) for name, values in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    images = draw.normal(0, 1, (2, 3, *sides)).astype(np.float32)
+    changed = equalized(model)
+    before, after = (open_exact_session(each).run(None, {"x": images})[0] for each in (model, changed))
+    assert changed != model
+    assert after == pytest.approx(before, rel=1e-5, abs=1e-5)
 
 
 def test_depthwise_chains_and_several_consumers_can_be_equalized(model):

@@ -47,6 +47,18 @@ def test_a_recipe_whose_graph_differs_in_its_last_bits_keeps_its_recorded_times(
     assert len(clock.measured) == 1
 
 
+def test_times_that_a_latency_table_lacks_are_measured_and_that_is_told_once(timer, clock, model, tmp_path, caplog):
+    timer.latency(model, recipe="abc")
+    assert "latency table" in caplog.text
+    caplog.clear()
+    timer.latency(replace(model, graph_sha256="another"), recipe="def")
+    measuring = LatencyTimer(
+        model, SearchJournal(Journal(tmp_path / "none.jsonl", {}, resume=False)), clock.measure, clock.profile
+    )
+    measuring.latency(model)  # nothing was recorded that could be lacking
+    assert caplog.text == ""
+
+
 def test_a_candidate_is_timed_against_another_one_and_reported_against_fp32(timer, clock, model, tmp_path):
     times = {"fp32": 900.0, "first": 300.0, "second": 200.0}
     clock.time_ns = lambda artifact: times[artifact.path.stem] * drift[0]
