@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from quantize.measurement.timing.measurement import latency, measured_noise_floor, speedups
 from quantize.measurement.timing.speedup import Speedup
 from quantize.report.advice import ConclusionSection, Decision, PointSection, PointState
+from quantize.report.all_cores_words import advice, with_all_cores
 from quantize.report.criterion import SpeedVerdict, Status
 from quantize.report.lost_time import lost_time_sentence
 from quantize.report.models import ModelSection
@@ -28,11 +29,22 @@ def conclusion(report: RunReport) -> ConclusionSection:
     decision, text = _recommended(report)
     if report.rough is not None:
         decision, text = _first(report, decision, text)
+    there = _on_all_cores(report, decision)
+    text = text if there is None else f"{text} {there}"
     return ConclusionSection(
         decision=decision,
         recommendation=text,
         points=tuple(sorted(points, key=lambda point: _RANKS[point.state])),
     )
+
+
+def _on_all_cores(report: RunReport, decision: Decision) -> str | None:
+    """Return what all cores add to the recommendation; None where they change nothing, or were not measured."""
+    section, measurement = report.all_cores, report.measurement
+    if section is None or measurement is None or _accuracy_status(report) == "not met":
+        return None
+    only = _fast_role(report)
+    return advice(section, decision, shipped=only or report.models[0].role, threads=measurement.plan.threads)
 
 
 def _accuracy_status(report: RunReport) -> Status:
@@ -86,6 +98,13 @@ def _formats_disagree(report: RunReport) -> bool:
 
 
 def _speed(report: RunReport) -> PointSection | None:
+    point, section, verdict = _speed_here(report), report.all_cores, report.verdict.speed
+    if point is None or section is None:
+        return point
+    return with_all_cores(point, section, for_target=verdict is None or verdict.for_target)
+
+
+def _speed_here(report: RunReport) -> PointSection | None:
     measurement, verdict = report.measurement, report.verdict.speed
     if measurement is None:
         return None
@@ -225,9 +244,14 @@ def _missed_accuracy(report: RunReport) -> str:
 
 def _fast_file(report: RunReport) -> str | None:
     """Return the name of the one file that is fast enough where the other is not; None where both are, or none is."""
+    role = _fast_role(report)
+    return None if role is None else report.model(role).file
+
+
+def _fast_role(report: RunReport) -> str | None:
     files = report.verdict.speed.files if report.verdict.speed is not None else ()
     good = [file for file in files if not file.slower and file.outcome != "not met"]
-    return report.model(good[0].role).file if 0 < len(good) < len(files) else None
+    return good[0].role if 0 < len(good) < len(files) else None
 
 
 def _too_slow(report: RunReport, speed: SpeedVerdict) -> tuple[Decision, str]:

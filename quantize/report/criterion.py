@@ -13,7 +13,7 @@ SpeedStatus = Literal["met", "not met", "inconclusive", "not asked", "not measur
 
 
 class FileSpeed(Section):
-    """One file's speed-up over fp32, one run at a time on the configured threads.
+    """One file's speed-up over fp32, one run at a time on the threads of its measurement.
 
     Attributes:
         role: ``int8`` (QLinear) or ``qdq``.

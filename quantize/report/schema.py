@@ -13,6 +13,7 @@ from quantize.measurement.timing.measurement import Measurement
 from quantize.models.contract import Task
 from quantize.recipe import EngineName
 from quantize.report.advice import ConclusionSection
+from quantize.report.all_cores import AllCoresSection
 from quantize.report.criterion import CriterionSection, Status, VerdictSection
 from quantize.report.data import DataSection, FlipsSection, InputContractSection, PreprocessingSection
 from quantize.report.graph import GraphSection
@@ -84,6 +85,8 @@ class RunReport(Section):
         search: How the engine searched, where it predicted and measured times.
         engines: Each engine where several searched, side by side; empty where one did.
         measurement: Latencies, interleaved; None if none were asked for.
+        all_cores: Both files against fp32 on all cores; None where the latencies are of all cores, where there is one
+            core, of a quick run, and in reports of earlier versions.
         resources: Memory and load time of each model; empty where they were not measured.
         profile: Time of every operator, fp32 against int8; None if it was not measured.
         flips: Images on which the int8 model's answer is another than fp32's; None if that was not looked at.
@@ -120,6 +123,7 @@ class RunReport(Section):
     rewrites: tuple[RewriteSection, ...]
     trials: tuple[TrialSection, ...]
     measurement: Measurement | None
+    all_cores: AllCoresSection | None = None
     resources: tuple[Resources, ...] = ()
     profile: Profile | None = None
     flips: FlipsSection | None = None

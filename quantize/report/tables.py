@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from quantize.report.accuracy_tables import accuracy_table, confusion_table, drop_table, flips_table
+from quantize.report.all_cores_words import all_cores_table
 from quantize.report.lost_time import lost_time_table
 from quantize.report.schema import RunReport
 from quantize.report.search_tables import (
@@ -50,6 +51,7 @@ def report_tables(report: RunReport) -> ReportTables:
         accuracy=_present(accuracy_table(report), drop_table(report)),
         speed=_present(
             speed_table(report),
+            all_cores_table(report.all_cores),
             lost_time_table(report.profile),
             machine_table(report.machine),
             engines_table(report),

@@ -17,8 +17,8 @@ from quantize.run.work import Work
 DECODE, FP32, PLACE = "decode the images", "evaluate fp32", "place the layers"
 LAYER_ERRORS, REWRITE = "error by layer", "rewrite, and write both formats"
 CHECK, FILES = "correct the scores, and check every layer", "evaluate the written files"
-COMPARE, BENCHMARK, ANATOMY = "compare the engines", "benchmark", "memory and operators"
-REPORT = "write the report"
+COMPARE, BENCHMARK, ALL_CORES = "compare the engines", "benchmark", "benchmark on all cores"
+ANATOMY, REPORT = "memory and operators", "write the report"
 
 _OF_FILES = (REWRITE, CHECK, FILES)
 
@@ -88,6 +88,7 @@ def planned(work: Work) -> Plan:
         *(stage for _, engine in work.searches for stage in _written(work, engine)),
         *([(COMPARE, 6.0 * (each - 1))] if each > 1 else []),
         (BENCHMARK, _benchmark(work)),
+        *([(ALL_CORES, _all_cores(work))] if work.most_all_cores else []),
         (ANATOMY, _anatomy(work)),
         (REPORT, 2.0 * work.slowness),
     ]
@@ -167,6 +168,12 @@ def _benchmark(work: Work) -> float:
     rounds = max(6.0, work.iterations / (2 * _ROUND))
     opened = rounds * (2 + files) * 0.03 * work.slowness
     return min(work.most_benchmark, opened + (work.iterations + 2 * _WARMED * rounds) * one)
+
+
+def _all_cores(work: Work) -> float:
+    """Return the seconds of six to a dozen rounds of ten runs of each model on all cores."""
+    opened, runs = 4 * 0.04 * work.slowness, 25
+    return min(work.most_all_cores, 8 * (opened + runs * work.fp32 * (2 + 2 * work.int8) / work.cores))
 
 
 def _anatomy(work: Work) -> float:

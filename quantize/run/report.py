@@ -25,11 +25,13 @@ from quantize.report.graph import graph_section
 from quantize.report.models import PublishedSection, Role, SourceSection
 from quantize.report.provenance import Provenance, ReplaySection, Tool
 from quantize.report.schema import RunReport
+from quantize.run.all_cores import measured_on_all_cores, other_cores, seconds_on_all_cores
 from quantize.run.build import Built
 from quantize.run.gallery import with_likeliest
 from quantize.run.judging import final_verdict
 from quantize.run.measuring import latency_plan, measure_anatomy, measure_models
 from quantize.run.no_integers import reasons_for_no_integers
+from quantize.run.plan import ALL_CORES
 from quantize.run.repeat import replay_section
 from quantize.run.request import RunRequest
 from quantize.run.rewriting import rewrite_section
@@ -56,6 +58,10 @@ def run_report(settled: Settled, others: Mapping[str, ModelArtifact] = _NO_OTHER
     models = {"fp32": context.whole, "int8": pair.int8, "qdq": pair.qdq, **others}
     with stages.stage("benchmark"):
         measurement = _measured(built, models)
+    all_cores = None
+    if other_cores(config) is not None:
+        with stages.stage(ALL_CORES):
+            all_cores = measured_on_all_cores(context, context.whole, pair.int8, pair.qdq)
     with stages.stage("memory and operators"):
         resources, operators = measure_anatomy(
             models,
@@ -94,6 +100,7 @@ def run_report(settled: Settled, others: Mapping[str, ModelArtifact] = _NO_OTHER
         trials=built.findings.sections,
         search=built.findings.search,
         measurement=measurement,
+        all_cores=all_cores,
         resources=resources,
         profile=operators,
         flips=_flips(built),
@@ -195,9 +202,8 @@ def provenance(request: RunRequest, images: Images) -> Provenance:
 def _measured(built: Built, models: Mapping[str, ModelArtifact]) -> Measurement:
     context, images = built.context, built.context.images
     performance = context.config.evaluation.performance
-    plan = latency_plan(
-        models, performance, seed=context.config.tuning.random_seed, max_seconds=performance.max_seconds
-    )
+    seconds = performance.max_seconds - seconds_on_all_cores(context.config)
+    plan = latency_plan(models, performance, seed=context.config.tuning.random_seed, max_seconds=seconds)
     return measure_models(models, images.evaluation, images.preprocessing, plan, progress=context.progress)
 
 

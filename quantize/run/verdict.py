@@ -144,27 +144,41 @@ def speed_verdict(
         asked: False where ``--criterion none`` asks for no verdict.
     """
     here = measurement.environment.cpu_class or this_cpu_class()
+    judged = asked and criterion.min_speedup > 0 and here == target
+    files = file_speeds(measurement, names, criterion if judged else None)
+    return SpeedVerdict(
+        status=_speed_status(files, len(names), judged=judged, for_target=here == target),
+        min_speedup=criterion.min_speedup,
+        noise_floor=measured_noise_floor(measurement),
+        measured_on=here,
+        target=target,
+        files=files,
+    )
+
+
+def file_speeds(
+    measurement: Measurement, names: Mapping[Role, str], criterion: SpeedCriterion | None
+) -> tuple[FileSpeed, ...]:
+    """Return the speed of each file that was measured.
+
+    Args:
+        measurement: Holds the files and fp32.
+        names: Role of each file to its name there.
+        criterion: What they are judged by; None: they are not.
+    """
     gains = {gain.candidate: gain for gain in speedups(measurement)}
-    floor, judged = measured_noise_floor(measurement), asked and criterion.min_speedup > 0 and here == target
-    files = tuple(
+    floor = measured_noise_floor(measurement)
+    return tuple(
         FileSpeed(
             role="qdq" if role == "qdq" else "int8",
             ratio=gain.ratio,
             low=gain.low,
             high=gain.high,
-            outcome=criterion.outcome(gain, floor) if judged else None,
+            outcome=criterion.outcome(gain, floor) if criterion is not None else None,
             slower=is_slower(gain, floor),
         )
         for role, name in names.items()
         if (gain := gains.get(name)) is not None
-    )
-    return SpeedVerdict(
-        status=_speed_status(files, len(names), judged=judged, for_target=here == target),
-        min_speedup=criterion.min_speedup,
-        noise_floor=floor,
-        measured_on=here,
-        target=target,
-        files=files,
     )
 
 

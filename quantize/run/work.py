@@ -10,6 +10,7 @@ from quantize.models.artifact import ModelArtifact
 from quantize.processes.pool import available_cpus
 from quantize.recipe import EngineName
 from quantize.report.provenance import MachineSection
+from quantize.run.all_cores import seconds_on_all_cores
 from quantize.run.effort import FULL, Effort, effort_of
 from quantize.run.first_timing import first_timing
 from quantize.run.request import RunRequest
@@ -33,6 +34,7 @@ class Work:
         iterations: Timed runs of each model in the benchmark.
         most_search: Seconds that an engine's search may take.
         most_benchmark: Seconds that the benchmark may take.
+        most_all_cores: Seconds that the files may be timed on all cores; 0: they are not.
         quick: Whether it is a quick run.
         is_placed: Whether layers that measure slower in int8 go back to float, with engines that do not see to it.
         is_repeated: Whether a recorded recipe is built again, without a search.
@@ -52,6 +54,7 @@ class Work:
     iterations: int
     most_search: float
     most_benchmark: float
+    most_all_cores: float = 0.0
     quick: bool = False
     is_placed: bool = True
     is_repeated: bool = False
@@ -90,7 +93,8 @@ def work_of(
         searches=_searches(request),
         iterations=performance.iteration,
         most_search=tuning.time_budget,
-        most_benchmark=performance.max_seconds,
+        most_benchmark=performance.max_seconds - seconds_on_all_cores(config),
+        most_all_cores=seconds_on_all_cores(config),
         quick=tuning.quick,
         is_placed=tuning.placement == "measured" and request.recorded is None,
         is_repeated=request.recorded is not None,
