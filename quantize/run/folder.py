@@ -144,7 +144,7 @@ def refuse_to_write_over(run: RunFolder, source: Path, *, overwrite: bool) -> No
     in_the_way = [path for path in (run.report, run.journal, *run.models, *run.models_of_engines) if path.exists()]
     if in_the_way and not overwrite:
         raise RunError(
-            "already exists that this run would write over",
+            "already holds files that this run would write",
             where=str(run.path),
             found=", ".join(str(path) for path in in_the_way),
             expected="a new folder",
