@@ -35,7 +35,7 @@ def table(cells: Cells) -> str:
             if near is None or timed is None or near.top1 is None or near.agreement is None or timed.ratio is None:
                 continue
             made_for = f"`{timed.machine['class'] if target == 'auto' else target}`"
-            figures = f"{near.top1:.1%} | {near.agreement:.1%} | {near.kl:.4f}"
+            figures = f"{100 * near.top1:.1f} % | {100 * near.agreement:.1f} % | {near.kl:.4f}"
             lines.append(
                 f"| {SUBJECTS[name].title} | {made_for} | {figures} | "
                 f"{timed.ratio:.2f}x ({timed.low:.2f} to {timed.high:.2f}) |"

@@ -8,6 +8,7 @@ from pathlib import Path
 import quantize
 from quantize.config import RunConfig, load_config
 from quantize.errors import RunError
+from quantize.similar_names import did_you_mean
 
 _EXAMPLE = Path(quantize.__file__).resolve().parent.parent / "configs" / "squeezenet.yaml"
 
@@ -31,7 +32,10 @@ def configuration(
     """
     if run is not None and not run.exists():
         raise RunError(
-            "run not found", where=str(run), expected="the folder that --output_model named, or its report.json"
+            "run not found",
+            where=str(run),
+            expected="the folder that --output_model named, or its report.json",
+            advice=did_you_mean(run),
         )
     if file is None and run is not None:
         of_run = (run if run.is_dir() else run.parent) / "config.yaml"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from quantize.config import RunConfig
-from quantize.config.schema import settings
+from quantize.config.schema import Setting, settings
 from quantize.errors import ConfigError
 
 _JUDGING = ("relative", "absolute", "agreement", "confidence")
@@ -52,6 +52,18 @@ def refuse_idle(given: Iterable[str], idle: Iterable[str], why: str, advice: str
             where=", ".join(found),
             advice=f"leave {'it' if len(found) == 1 else 'them'} out, or {advice}",
         )
+
+
+def _changed(before: RunConfig, after: RunConfig) -> list[str]:
+    """Return the flags of the settings that differ."""
+    return [setting.flag for setting in settings() if _value(before, setting) != _value(after, setting)]
+
+
+def _value(config: RunConfig, setting: Setting) -> object:
+    value: object = config
+    for part in setting.path:
+        value = getattr(value, str(part))
+    return value
 
 
 def refuse_idle_for_benchmark(
@@ -103,6 +115,11 @@ def refuse_idle_for_tune(
         )
     if not judges:
         refuse_idle(given, _JUDGING, "--criterion none judges nothing", "leave out --criterion")
+    if config.tuning.quick:
+        from quantize.run.quick import bounded
+
+        lowered = _changed(config, bounded(config))
+        refuse_idle(given, lowered, "--quick takes less than that", "leave out --quick")
     if config.data.calibration_list is not None:
         refuse_idle(given, ["sampling_size"], "--calibration_list names the images", "leave out the list")
     engine = config.tuning.engine

@@ -11,6 +11,7 @@ import yaml
 from quantize.config.document import Document, KeyPath, Loader
 from quantize.config.problem import Problem, dotted
 from quantize.errors import ConfigError
+from quantize.similar_names import did_you_mean
 
 _MOST_BYTES = 1 << 20
 _MOST_VALUES = 20_000
@@ -141,7 +142,7 @@ def _text(path: Path) -> str:
             "no such file",
             where=name,
             expected="a YAML file",
-            advice="check --config; configs/squeezenet.yaml is one to start from",
+            advice=did_you_mean(path) or "check --config; configs/squeezenet.yaml is one to start from",
         ) from error
     except OSError as error:
         raise ConfigError("cannot be read", where=name, found=error.strerror or str(error)) from error

@@ -80,10 +80,10 @@ def refuse_chance(evaluation: Evaluation, *, asked_for: str | None, fits: Sequen
         DataError: Always; call it where ``near_chance`` holds.
     """
     name = _NAMES[evaluation.task]
-    accuracy = f"{name} {evaluation.accuracy:.1%} on {evaluation.n} images with " + (
+    accuracy = f"{name} {100 * evaluation.accuracy:.1f} % on {evaluation.n} images with " + (
         f"the preset '{asked_for}'" if asked_for else "the preprocessing of the configuration"
     )
-    tried = "; ".join(f"with '{fit.preset}': {fit.accuracy:.1%} on {fit.images} images" for fit in fits)
+    tried = "; ".join(f"with '{fit.preset}': {100 * fit.accuracy:.1f} % on {fit.images} images" for fit in fits)
     best = fits[0] if fits else None
     if best is not None and best.believable and best.preset != asked_for:
         advice = f"use --preset {best.preset} (tried: {tried})"

@@ -16,6 +16,7 @@ from quantize.gate.document import ROLES, ReportDocument
 from quantize.gate.figures import DROPS, FIGURES
 from quantize.gate.machine import Machine, machine_of, target_of
 from quantize.gate.verdict import RunVerdict, verdict_of
+from quantize.similar_names import did_you_mean
 from quantize.target import CpuClass
 
 _DIGITS = 6
@@ -160,7 +161,7 @@ def read_baseline(path: Path) -> Baseline:
             where=str(path),
             found=str(error),
             expected="a file that `quantize baseline accept` wrote",
-            advice=f"accept a run first: quantize baseline accept RUN --output {path}",
+            advice=did_you_mean(path) or f"accept a run first: quantize baseline accept RUN --output {path}",
         ) from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]

@@ -13,6 +13,7 @@ from onnx.external_data_helper import uses_external_data
 from quantize.errors import ModelError
 from quantize.graph.nodes import all_nodes, all_tensors
 from quantize.models.claims import refuse_false_claims
+from quantize.similar_names import did_you_mean
 
 
 def load_external_data(
@@ -153,7 +154,7 @@ def read_model(path: Path, *, before_data: Callable[[int], None] = lambda _: Non
     if not path.is_file():
         if path.is_dir():
             raise ModelError("not a model file", where=str(path), found="a folder", expected="an ONNX file")
-        raise ModelError("file not found", where=str(path), expected="an ONNX file")
+        raise ModelError("file not found", where=str(path), expected="an ONNX file", advice=did_you_mean(path))
     if (size := path.stat().st_size) > LARGEST_BYTES:
         raise too_large(path, size)
     content = path.read_bytes()

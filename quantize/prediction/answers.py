@@ -125,4 +125,4 @@ def _lines(prediction: Prediction) -> list[str]:
 
 
 def _row(answer: Answer) -> str:
-    return f"{answer.probability:7.2%}  {answer.label:>4}  {quoted(answer.name or '')}".rstrip()
+    return f"{100 * answer.probability:6.2f} %  {answer.label:>4}  {quoted(answer.name or '')}".rstrip()

@@ -23,6 +23,7 @@ from quantize.models.artifact import ModelArtifact, ModelContract
 from quantize.models.contract import Task
 from quantize.prediction.answers import Answer, LeftOut, Prediction
 from quantize.progress import Progress, silent
+from quantize.similar_names import did_you_mean
 
 STANDARD_INPUT = "-"
 _SHOWN = 10
@@ -65,7 +66,8 @@ def _at(place: str, standard_input: Callable[[], bytes]) -> Iterator[Picture]:
         return
     path = Path(place).expanduser()
     if not path.exists():
-        raise DataError("no such image", where=place, expected="an image file or a folder of images")
+        expected = "an image file or a folder of images"
+        raise DataError("no such image", where=place, expected=expected, advice=did_you_mean(path))
     if not path.is_dir():
         yield Picture(place, path.read_bytes)
         return

@@ -21,6 +21,7 @@ from quantize.report.accuracy_tables import accuracy_rows, drop_rows
 from quantize.report.benchmark import BenchmarkReport
 from quantize.report.data import preprocessing_name
 from quantize.report.lines import drawn, wrapped
+from quantize.report.speed_tables import opened_sentence
 from quantize.report.table import Table
 from quantize.report.wording import megabytes, milliseconds, times, times_with_bounds
 
@@ -99,7 +100,7 @@ def _resources(report: BenchmarkReport) -> Table:
         "Size, load time and memory",
         ("model", "file", "load", "first run", "memory added", "peak process memory"),
         tuple(row(resources) for resources in report.resources),
-        ("Each model was opened in a process of its own; medians of three.",),
+        (opened_sentence(report.resources),),
     )
 
 

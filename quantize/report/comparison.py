@@ -28,6 +28,7 @@ from quantize.report.wording import (
 )
 
 _SHOWN = 40
+_LONGEST = 80
 _Runs = Sequence[tuple[str, RunReport]]
 
 ChangeKind = Literal["setting", "recipe", "version", "layer", "image"]
@@ -167,7 +168,15 @@ def _differences(first: str, before: RunReport, second: str, after: RunReport) -
     rows += [("image", *row) for row in _image_rows(before, after)]
     for kind, name, was, became in rows:
         if was != became:
-            yield Change(kind, name, first, was, second, became)
+            before_shown, after_shown = _shown(was, became)
+            yield Change(kind, name, first, before_shown, second, after_shown)
+
+
+def _shown(was: str, became: str) -> tuple[str, str]:
+    """Return two texts that differ, cut where what differs begins before the cut."""
+    if was[: _LONGEST // 2] == became[: _LONGEST // 2]:
+        return was, became
+    return one_line(was, _LONGEST), one_line(became, _LONGEST)
 
 
 def _tables(differences: Sequence[Change], notes: Mapping[ChangeKind, str]) -> Iterator[Table]:
@@ -200,7 +209,7 @@ def _leaves(values: Mapping[str, Any], above: str = "") -> dict[str, str]:
             leaves |= _leaves(value, f"{name}.")
         elif value not in (None, [], {}, ""):
             text = ", ".join(map(str, value)) if isinstance(value, list) else value
-            leaves[name] = one_line(text if isinstance(text, str) else json.dumps(text), 80)
+            leaves[name] = text if isinstance(text, str) else json.dumps(text)
     leaves.pop("notes", None)
     return leaves
 

@@ -25,6 +25,7 @@ from quantize.report.charts import (
 from quantize.report.conclusion import conclusion
 from quantize.report.criterion import VerdictSection
 from quantize.report.data import FlipSection
+from quantize.report.format_words import formats_sentence
 from quantize.report.layer_map import COMPUTES, SHORT, layer_rows
 from quantize.report.layer_picture import layer_picture
 from quantize.report.layer_words import check_words
@@ -34,7 +35,6 @@ from quantize.report.provenance import replay_sentences
 from quantize.report.reproduce import REPLAY, run_command
 from quantize.report.schema import RunReport
 from quantize.report.tables import report_tables
-from quantize.report.task_words import words
 from quantize.report.typesetting import typeset
 from quantize.report.wording import NOTHING, one_line, times
 
@@ -120,7 +120,7 @@ def html(report: RunReport) -> str:
         replay=replay_sentences(report.replay) if report.replay is not None else (),
         tables=report_tables(report),
         charts=charts(report),
-        alike=words(report.task).alike,
+        formats=None if report.formats is None else formats_sentence(report.formats, report.task),
         pictured=[flip for flip in (flips.shown if flips is not None else ()) if thumbnail(flip) is not None],
         flip_answers=flips is not None and any(flip.candidate_top3 for flip in flips.shown),
         listed=[flip for flip in (flips.shown if flips is not None else ()) if thumbnail(flip) is None],

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from quantize.report.conclusion import conclusion
 from quantize.report.data import preprocessing_name
+from quantize.report.format_words import formats_sentence
 from quantize.report.layer_words import check_words
 from quantize.report.provenance import replay_sentences
 from quantize.report.schema import RunReport
 from quantize.report.table import NAMES, Table
 from quantize.report.tables import report_tables
-from quantize.report.task_words import words
-from quantize.report.wording import megabytes, one_line, percent
+from quantize.report.wording import megabytes, one_line
 
 _LONGEST = 1000
 _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_[]|#~"} | {"<": "&lt;", ">": "&gt;"})
@@ -56,8 +56,7 @@ def markdown_table(table: Table) -> list[str]:
 def _formats(report: RunReport) -> list[str]:
     lines = []
     if report.formats is not None:
-        alike, agreement = words(report.task).alike, percent(report.formats.agreement)
-        lines += [f"The two formats {alike} on {agreement} of the evaluation images.", ""]
+        lines += [formats_sentence(report.formats, report.task), ""]
     if report.layer_check is not None:
         lines += [escaped(check_words(report.layer_check)), ""]
     return lines

@@ -123,14 +123,16 @@ class FormatsSection(Section):
     """Whether the two formats say the same.
 
     Attributes:
-        agreement: Share of evaluation images with the same top-1, in expectation over ties.
+        agreement: Share of those evaluation images with the same top-1, in expectation over ties.
         required: The least share that is accepted.
         largest_difference: Largest difference of a score.
+        images: How many of them both were run on; None in earlier reports.
     """
 
     agreement: float
     required: float
     largest_difference: float
+    images: int | None = None
 
 
 class LayerFindingSection(Section):

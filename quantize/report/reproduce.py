@@ -34,7 +34,8 @@ def run_command(report: RunReport) -> str:
             "calibration_list": _in(report.config, ("data", "calibration_list")),
         }
         for flag, path in paths.items():
-            words += [f"--{flag}", _given(origin.begun, flag) or path] if path is not None else []
+            named = _given(given, flag) or _given(origin.begun, flag)  # inputs may have been moved since it began
+            words += [f"--{flag}", named or path] if path is not None else []
     words += _changed_settings(report.config)
     words += ["--criterion", "none"] if report.criterion.metric == "none" else []
     words += ["--skip_unreadable"] if report.data.skipped else []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from quantize.measurement.machine.layer_shapes import KIND_NAMES
 from quantize.measurement.machine.loads import Resources
 from quantize.measurement.machine.text import saturation_words
@@ -120,8 +122,16 @@ def resources_table(report: RunReport) -> Table | None:
             )
             for model in report.resources
         ),
-        ("Each model was opened in a process of its own; medians of three.", *([stored] if stored is not None else [])),
+        (opened_sentence(report.resources), *([stored] if stored is not None else [])),
     )
+
+
+def opened_sentence(resources: Sequence[Resources]) -> str:
+    """Return how often each model was opened."""
+    times_opened = max(len(model.loads) for model in resources)
+    if times_opened == 1:
+        return "Each model was opened once, in a process of its own."
+    return f"Each model was opened in {times_opened} processes of its own; medians."
 
 
 def stored_sentence(report: RunReport) -> str | None:

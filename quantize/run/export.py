@@ -102,7 +102,7 @@ def compare_formats(pair: Pair, batches: Batches, *, threads: int) -> FormatsSec
         agreed += float(_alike(first, second, pair.int8.contract).sum())
         seen += len(first)
         largest = max(largest, float(np.abs(first - second).max()))
-    return FormatsSection(agreement=agreed / seen, required=REQUIRED_AGREEMENT, largest_difference=largest)
+    return FormatsSection(agreement=agreed / seen, required=REQUIRED_AGREEMENT, largest_difference=largest, images=seen)
 
 
 def _alike(first: Scores, second: Scores, contract: ModelContract) -> Floats:

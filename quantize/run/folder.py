@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from quantize.errors import RunError
+from quantize.similar_names import did_you_mean
 
 JOURNAL = "trials.jsonl"
 _OPSET_SUFFIX = re.compile(r"-\d+$")
@@ -144,7 +145,7 @@ def refuse_to_write_over(run: RunFolder, source: Path, *, overwrite: bool) -> No
     in_the_way = [path for path in (run.report, run.journal, *run.models, *run.models_of_engines) if path.exists()]
     if in_the_way and not overwrite:
         raise RunError(
-            "already exists that this run would write over",
+            "already holds files that this run would write over",
             where=str(run.path),
             found=", ".join(str(path) for path in in_the_way),
             expected="a new folder",
@@ -182,7 +183,7 @@ def find_run(place: Path) -> Path:
             where=str(place),
             found="no report.json" if folder.is_dir() else "no such folder",
             expected="the folder that --output_model named, or its report.json",
-            advice="run `quantize tune` first, or name another folder",
+            advice=did_you_mean(folder) or "run `quantize tune` first, or name another folder",
         )
     return folder
 

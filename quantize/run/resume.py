@@ -19,6 +19,7 @@ from quantize.run.context import Prepared
 from quantize.run.folder import JOURNAL, RunFolder
 from quantize.run.request import RunRequest, TuneRequest
 from quantize.run.resolve import with_recorded_target
+from quantize.run.resumed_settings import deciding, refuse_other_settings
 from quantize.target import CpuClass
 
 
@@ -72,7 +73,7 @@ def resumed_request(request: TuneRequest) -> TuneRequest:
 
     Raises:
         ConfigError: The run is for other CPUs than requested.
-        RunError: The folder holds no run, or one that another version began.
+        RunError: The folder holds no run, one that another version began, or one of other settings.
     """
     if request.resume is None:
         return request
@@ -94,6 +95,8 @@ def resumed_request(request: TuneRequest) -> TuneRequest:
         return recorded.now(folder) if named is None or str(named) == recorded.named else named
 
     config = with_recorded_target(request.config, recorded.target, run=str(folder))
+    if recorded.replay is None:  # a repetition's settings are made of its report's
+        refuse_other_settings(folder, config)
     settings = config.data
     names = place(recorded.calibration_list, None, settings.calibration_list)
     if names != settings.calibration_list:
@@ -148,12 +151,8 @@ def open_journal(context: Prepared) -> Journal:
 def _inputs(context: Prepared) -> Mapping[str, Any]:
     """Return what every step depends on: contents, and no paths, so that a run may be moved."""
     images = context.images
-    paths: Mapping[str, Any] = {
-        **{"notes": True, "report": True, "data": {"path", "labels", "calibration_list"}},
-        "model": {"max_memory", "opening_seconds"},  # they decide nothing of what comes of a run
-    }
     return {
-        "settings": fingerprint(context.config.model_dump(mode="json", exclude=dict(paths))),
+        "settings": fingerprint(deciding(context.config)),
         "criterion": context.request.criterion,
         "model": context.model.graph_sha256,
         "data": images.crops.fingerprint,

@@ -9,12 +9,12 @@ from quantize.errors import ExitCode
 from quantize.measurement.machine.cpu_class import this_cpu_class
 from quantize.measurement.timing.measurement import Measurement, measured_noise_floor, speedups
 from quantize.report.criterion import FileSpeed, SpeedStatus, SpeedVerdict, Status, VerdictSection
+from quantize.report.format_words import disagreement_sentence
 from quantize.report.layer_words import check_sentences
 from quantize.report.models import FormatsSection, ModelSection, Role
 from quantize.report.provenance import ReplaySection
 from quantize.report.schema import RunReport
 from quantize.report.scores import ScoresSection
-from quantize.report.task_words import words
 from quantize.report.trials import ChosenSection
 from quantize.report.verdict_words import (
     Facts,
@@ -26,7 +26,7 @@ from quantize.report.verdict_words import (
     text,
     tolerance_sentence,
 )
-from quantize.report.wording import percent, times
+from quantize.report.wording import times
 from quantize.target import CpuClass
 
 
@@ -67,11 +67,7 @@ def verdict_section(
     accuracy: Status = overall(outcomes) if outcomes and criterion.metric != "none" else "not asked"
     agree = formats is None or formats.agreement >= formats.required
     if formats is not None and not agree:
-        reasons.append(
-            f"The two formats disagree: they {words(models[0].deciding.evaluation.task).alike} on "
-            f"{percent(formats.agreement)} of the images, "
-            f"{percent(formats.required, 1)} are required."
-        )
+        reasons.append(disagreement_sentence(formats, models[0].deciding.evaluation.task))
     if scores is not None:
         reasons += scores.warnings
     if speed is not None:

@@ -80,13 +80,16 @@ const filtered = async (page, name) => {
 };
 
 const copied = async (page, name) => {
-  const button = page.locator("button.copy").first();
-  if (await button.count() === 0) return;
-  const wanted = await page.locator("pre[data-copy]").first().textContent();
-  await button.click();
-  await page.waitForFunction(() => document.querySelector("button.copy").textContent === "Copied");
-  const selected = await page.evaluate(() => navigator.clipboard.readText().catch(() => getSelection().toString()));
-  if (selected.trim() !== wanted.trim()) wrong(name, `copied ${JSON.stringify(selected)}`);
+  const blocks = page.locator("button.copy + pre[data-copy]"), buttons = page.locator("button.copy:has(+ pre[data-copy])");
+  if (await blocks.count() !== await page.locator("pre[data-copy]").count()) wrong(name, "a command has no button");
+  for (let at = 0; at < await blocks.count(); at++) {
+    const wanted = await blocks.nth(at).textContent();
+    await buttons.nth(at).click();
+    const told = await buttons.nth(at).filter({hasText: "Copied"}).waitFor({timeout: 60_000}).catch(() => "never");
+    if (told === "never") wrong(name, "a button that was pressed does not say that it copied");
+    const selected = await page.evaluate(() => navigator.clipboard.readText().catch(() => getSelection().toString()));
+    if (selected.trim() !== wanted.trim()) wrong(name, `copied ${JSON.stringify(selected)}`);
+  }
 };
 
 const sideways = async (page, name, width) => {
@@ -117,6 +120,11 @@ const FAULTS = [
   ["heads that do not sort", /do not sort|does not say/, () => document.querySelector("#layer-table thead").addEventListener("click", (event) => event.stopPropagation(), true)],
   ["a search that hides nothing", /searching leaves/, () => document.querySelector('.tools[data-for="layer-table"] input').addEventListener("input", (event) => event.stopImmediatePropagation(), true)],
   ["a filter that hides nothing", /filtering by/, () => document.querySelector('.tools[data-for="layer-table"] select').addEventListener("input", (event) => event.stopImmediatePropagation(), true)],
+  ["a button that copies something else", /^copied/, () => {
+    const write = navigator.clipboard.writeText.bind(navigator.clipboard);
+    navigator.clipboard.writeText = () => write("something else");
+  }],
+  ["a command without a button", /no button/, () => document.querySelector("main").insertAdjacentHTML("beforeend", "<pre data-copy>quantize</pre>")],
   ["something from a network", /loads|console/, () => { new Image().src = "https://example.invalid/picture.png"; }],
 ];
 
@@ -128,6 +136,7 @@ const proven = async (browser, file, name) => {
   await sideways(page, name, 1400);
   await sorted(page, name);
   await filtered(page, name);
+  await copied(page, name);
   await contrast(page, name, "light");
   const said = planted;
   planted = null;

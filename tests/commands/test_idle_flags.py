@@ -47,6 +47,16 @@ def test_a_replay_searches_nothing() -> None:
     assert caught.value.where == "--engine, --max_trials"
 
 
+def test_a_quick_run_takes_less_and_never_more() -> None:
+    more = load_config(None, {"tuning.quick": True, "evaluation.performance.iteration": "500"})
+    given = {"quick", "iteration", "relative"}
+    with pytest.raises(ConfigError, match="--quick takes less than that") as caught:
+        refuse_idle_for_tune(given, more, resumes=False, replays=False, judges=True)
+    assert caught.value.where == "--iteration"
+    less = load_config(None, {"tuning.quick": True, "evaluation.performance.iteration": "20"})
+    refuse_idle_for_tune(given, less, resumes=False, replays=False, judges=True)
+
+
 def test_settings_of_a_file_are_not_refused() -> None:
     config = load_config(None, {"tuning.engine": "native"})
     refuse_idle_for_tune({"engine", "relative"}, config, resumes=False, replays=False, judges=True)

@@ -36,9 +36,9 @@ def refusal(made: Making, asked_for: str | None, *fits: PresetFit) -> str:
 
 def test_the_preset_that_fits_is_named_with_what_it_gives(made: Making) -> None:
     text = refusal(made, "imagenet", GOOD, BAD)
-    assert "top-1 0.2% on 400 images with the preset 'imagenet'" in text
+    assert "top-1 0.2 % on 400 images with the preset 'imagenet'" in text
     assert "use --preset caffe" in text
-    assert "with 'caffe': 67.0% on 300 images" in text
+    assert "with 'caffe': 67.0 % on 300 images" in text
     assert "1 of 1000 classes" in text
 
 

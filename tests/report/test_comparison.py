@@ -47,3 +47,14 @@ def test_runs_on_other_images_say_so(report: RunReport) -> None:
     origin = report.provenance.model_copy(update={"data_fingerprint": "other"})
     other = report.model_copy(update={"provenance": origin})
     assert "different images" in compare([("a", report), ("b", other)]).notes[0]
+
+
+def test_a_change_behind_what_is_shown_of_a_long_setting_is_a_change(report: RunReport) -> None:
+    names = [f"rewrite-{number}" for number in range(20)]
+    one, other = (
+        report.model_copy(update={"config": {**report.config, "rewrites": listed}})
+        for listed in (names, [*names[:-1], "rewrite-99"])
+    )
+    (change,) = compare([("a", one), ("b", other)]).differences
+    assert (change.name, change.before) == ("rewrites", ", ".join(names))
+    assert change.after.endswith(", rewrite-18, rewrite-99")

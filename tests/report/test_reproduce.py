@@ -37,3 +37,11 @@ def test_a_resumed_run_names_its_paths_as_they_were_given_and_not_where_they_wer
         "quantize tune --input_model 'my nets/a.onnx' --data_path ../val --label_path /found/val.txt "
         "--calibration_list few.txt "
     )
+
+
+def test_inputs_that_were_named_anew_when_a_run_was_resumed_are_named_so(report: RunReport) -> None:
+    begun = ("quantize", "tune", "--input_model", "a.onnx", "--data_path", "old/val", "--label_path", "old.txt")
+    again = ("quantize", "tune", "--resume", "r3", "--data-path=new/val")
+    origin = report.provenance.model_copy(update={"command": again, "begun": begun})
+    command = run_command(report.model_copy(update={"provenance": origin}))
+    assert command.startswith("quantize tune --input_model a.onnx --data_path new/val --label_path old.txt ")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from quantize.measurement.machine.expectation import expected
+from quantize.measurement.machine.loads import Load, Resources
 from quantize.measurement.machine.model_layers import ModelLayer
 from quantize.report.html import html
 from quantize.report.lines import WIDTH
 from quantize.report.markdown import markdown
 from quantize.report.provenance import MachineSection
 from quantize.report.schema import RunReport
-from quantize.report.speed_tables import machine_table
+from quantize.report.speed_tables import machine_table, opened_sentence
 from quantize.report.storage import read_report, write_report
 from quantize.report.text import summary
 
@@ -33,6 +34,13 @@ def test_the_cpu_is_in_every_form_of_the_report(report: RunReport, section: Mach
     assert "## What this CPU can gain" in drawn
     assert "expected here; about 3x with VNNI (estimate from a table)" in drawn
     assert "What this CPU can gain" in html(with_cpu)
+
+
+def test_what_was_opened_once_is_no_median() -> None:
+    load = Load(load_ns=1, first_run_ns=1, before_bytes=1, loaded_bytes=1, peak_bytes=1)
+    once, thrice = (Resources(name="int8", loads=(load,) * times) for times in (1, 3))
+    assert opened_sentence([once]) == "Each model was opened once, in a process of its own."
+    assert opened_sentence([thrice]) == "Each model was opened in 3 processes of its own; medians."
 
 
 def test_the_table_has_each_kinds_peaks_and_its_share_of_the_model(section: MachineSection) -> None:

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+import quantize
 from quantize.measurement.timing.speedup import Speedup
 from quantize.report import wording
 from quantize.report.search import RatioSection
@@ -32,3 +36,15 @@ def test_absence_is_a_dash() -> None:
     words = [wording.percent(None), wording.points(None), wording.bounds(None, 1.0), wording.p_value(None)]
     words += [wording.milliseconds(None), wording.megabytes(None), wording.times(None), wording.times_with_bounds(none)]
     assert set(words) == {wording.NOTHING}
+
+
+def test_no_code_writes_a_percentage_without_a_space() -> None:
+    """Python's own format of a percentage has none: everything that people read has one."""
+    package = Path(quantize.__file__).parent
+    without = [
+        f"{path.relative_to(package)}:{number}"
+        for path in sorted(package.rglob("*.py"))
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if re.search(r"\{[^{}]*:[^{}]*%\}|\}%|\.format\(.*%\}", line)
+    ]
+    assert without == []

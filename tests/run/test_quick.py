@@ -106,6 +106,9 @@ def test_a_quick_run_says_what_is_rough_wherever_it_is_read(rough: TuneResult) -
     assert report.rough is not None
     assert report.rough.evaluated == report.data.evaluation == 40
     assert report.rough.drawn < report.rough.images
+    assert report.formats is not None
+    assert report.formats.images == min(QUICK.compared_images, report.data.evaluation)
+    assert f"of {report.formats.images} evaluation images." in (rough.run / "report.md").read_text("utf-8")
     assert report.verdict.headline.startswith("rough answer: ")
     sentence = report.rough.text
     assert f"a sample of {report.rough.drawn} of the {report.rough.images} images" in sentence

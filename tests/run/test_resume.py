@@ -109,6 +109,21 @@ def test_flags_given_when_a_run_is_resumed_are_not_lost(configured: Configured, 
     assert resumed_request(images).label_path == Path("moved.txt")
 
 
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_run_is_not_resumed_with_other_settings_whether_it_has_ended_or_not(
+    colour_run: TuneResult, configured: Configured, tmp_path: Path, finished: bool
+) -> None:
+    run = tmp_path / "out"
+    shutil.copytree(colour_run.run, run)
+    if not finished:
+        (run / "report.json").unlink()
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    with pytest.raises(RunError, match="settings that it was begun with") as caught:
+        tune(TuneRequest(configured({"evaluation.performance.iteration": "7"}), resume=run))
+    assert caught.value.found == "evaluation.performance.iteration: 7"
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+
+
 def test_a_run_for_other_cpus_than_asked_for_is_not_resumed(configured: Configured, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="for other CPUs"):
         resumed_request(TuneRequest(configured({"quantization.target": "vnni"}), resume=begun(tmp_path, configured)))

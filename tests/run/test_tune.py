@@ -353,7 +353,7 @@ def test_wrong_preprocessing_is_refused_with_the_name_of_the_preset_that_fits(
         tune(TuneRequest(configured(changes), input_model=tmp_path / "net.onnx", output_model=output, workers=1))
     text = str(caught.value)
     assert f"use --preset {right}" in text
-    assert f"with '{right}': 100.0% on 96 images" in text
+    assert f"with '{right}': 100.0 % on 96 images" in text
     assert (f"the preset '{asked}'" if asked else "the preprocessing of the configuration") in text
     assert not (output / "report.json").exists()
     assert not list(output.glob("*.onnx"))

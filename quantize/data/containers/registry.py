@@ -17,6 +17,7 @@ from quantize.data.containers.zip_archive import open_zips
 from quantize.data.image_set import ImageSet, NamedData, images_only
 from quantize.errors import DataError
 from quantize.progress import Progress, silent
+from quantize.similar_names import did_you_mean
 
 CONTAINERS: Mapping[str, Callable[[Sequence[Path], NamedData], ImageSet]] = MappingProxyType(
     {
@@ -82,7 +83,12 @@ def _container_files(data_path: Path) -> tuple[Path, ...]:
         return _one_kind([data_path], data_path)
     matched = sorted(Path(name) for name in glob.glob(str(data_path)))  # noqa: PTH207 - the pattern may be absolute
     if not matched:
-        raise DataError("images not found", where=str(data_path), expected="an existing folder, archive or table")
+        raise DataError(
+            "images not found",
+            where=str(data_path),
+            expected="an existing folder, archive or table",
+            advice=did_you_mean(data_path),
+        )
     return _one_kind(matched, data_path)
 
 

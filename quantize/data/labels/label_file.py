@@ -12,6 +12,7 @@ from quantize.bounded_reading import LARGEST_TEXT, read_bounded
 from quantize.data.image_set import Label, is_image_name
 from quantize.data.problems import Problems
 from quantize.errors import DataError
+from quantize.similar_names import did_you_mean
 
 
 def read_lines(path: Path, what: str) -> list[str]:
@@ -27,7 +28,9 @@ def read_lines(path: Path, what: str) -> list[str]:
     try:
         content = read_bounded(path, LARGEST_TEXT)
     except OSError as error:
-        raise DataError(f"the {what} cannot be read: {error.strerror or error}", where=str(path)) from error
+        raise DataError(
+            f"the {what} cannot be read: {error.strerror or error}", where=str(path), advice=did_you_mean(path)
+        ) from error
     return decoded_lines(content, what, path)
 
 

@@ -102,7 +102,8 @@ def surpassing_reason(gain: LayerGain, peak_rates: PeakRates, memory_rate: float
         moved, count = gain.fp32_bytes / 1e6, gain.multiply_adds / 1e6
         return f"memory: {moved:.1f} MB of fp32 values for {count:.1f} M multiply-adds"
     int8_share = gain.multiply_adds * 1e9 / rates.int8 / gain.int8_ns
-    return f"shape: fp32 reaches {arithmetic_ns / gain.fp32_ns:.0%} of its peak in it, int8 {int8_share:.0%}"
+    fp32_share = arithmetic_ns / gain.fp32_ns
+    return f"shape: fp32 reaches {100 * fp32_share:.0f} % of its peak in it, int8 {100 * int8_share:.0f} %"
 
 
 def _some(shapes: Sequence[Shape]) -> Iterable[Sequence[Shape]]:

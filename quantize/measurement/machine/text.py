@@ -55,7 +55,9 @@ def busy_words(machine: Machine) -> str | None:
     spread = max(rates.spread for rates in (machine.single, machine.several) if rates is not None)
     if spread <= BUSY:
         return None
-    return f"The machine was busy: times moved by {spread:.0%}. Measure again when it is quiet (--measure_again)."
+    return (
+        f"The machine was busy: times moved by {100 * spread:.0f} %. Measure again when it is quiet (--measure_again)."
+    )
 
 
 def _head(machine: Machine, from_cache: Path | None) -> str:
@@ -116,7 +118,7 @@ def _expectation(expectation: Expectation, machine: Machine) -> str:
     ]
     for share in expectation.kinds:
         count = f"{share.multiply_adds / 1e6:.1f} M"
-        part = f"{share.fp32_ns / total:.0%}"
+        part = f"{100 * share.fp32_ns / total:.0f} %"
         lines.append(f"  {KIND_NAMES[share.kind]:<18}{share.layers:>8}{count:>15}{part:>14}{share.gain:>9.2f}x")
     if any(share.gain < 1 for share in expectation.kinds):
         lines.append("Layers that gain nothing from int8 are assumed to stay in fp32.")

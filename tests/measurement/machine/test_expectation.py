@@ -85,7 +85,7 @@ def test_a_busy_machine_is_reported(recorded_machines):
     machine = recorded_machines["vnni"]
     assert busy_words(machine) is None
     busy = machine.model_copy(update={"several": machine.single.model_copy(update={"threads": 2, "spread": 0.5})})
-    assert "50%" in (busy_words(busy) or "")
+    assert "50 %" in (busy_words(busy) or "")
 
 
 def test_an_estimate_of_one_figure_is_rounded_and_a_range_is_not(expectations):

@@ -50,4 +50,4 @@ def test_a_layer_whose_shape_suits_int8_better_shows_in_both_shares(recorded_mac
     peak = machine.single.of("pointwise")
     fp32_ns, int8_ns = (10_000_000 * 1e9 / rate for rate in (peak.fp32 / 2, peak.int8 / 1.25))
     reason = surpassing_reason(_gain(recorded_machines, fp32_ns=fp32_ns, int8_ns=int8_ns), machine.single, 1e15)
-    assert reason == "shape: fp32 reaches 50% of its peak in it, int8 80%"
+    assert reason == "shape: fp32 reaches 50 % of its peak in it, int8 80 %"
