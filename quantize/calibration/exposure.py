@@ -13,15 +13,15 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from quantize.data.batches import Batch
+from quantize.graph.nodes import MATRIX_PRODUCTS, is_op
 from quantize.graph.shapes import inferred_types
 
 _SAME_VALUES = frozenset({"Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Dropout"})
 _MEAN_SUFFIX = ":channel_mean"
-# The axes over which the mean by channel is taken: everything but the channels, which are last in a sequence.
 _IMAGE = 4
-_CHANNELS_LAST = -4
-"""Stands for the rank of an image that a MatMul takes: it multiplies the last axis."""
-_MEAN_AXES = {2: (0,), 3: (0, 1), _IMAGE: (0, 2, 3), _CHANNELS_LAST: (0, 1, 2)}
+_OF_IMAGE = (0, 2, 3)
+_SEQUENCES = (2, 3)
+"""Ranks of tensors whose channels are last, where no Conv reads them."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,12 @@ def expose(model: onnx.ModelProto) -> Exposure:
                 derivations.append(derivation)
             known.add(tensor)
     tensors = (*observed, *(derived.tensor for derived in derivations))
+    readers = _Readers.of(model)
     means = [
-        (name, name + _MEAN_SUFFIX, rank)
+        (name, name + _MEAN_SUFFIX, axes)
         for name in tensors
-        if (rank := ranks[name]) is not None and rank in _MEAN_AXES
+        if (rank := ranks[name]) is not None and (axes := readers.averaged(name, rank)) is not None
     ]
-    multiplied = {node.input[0] for node in model.graph.node if node.op_type == "MatMul"}
-    means = [(name, output, _rank(name, rank, multiplied)) for name, output, rank in means]
     return Exposure(
         observed=tuple(observed),
         derivations=tuple(derivations),
@@ -95,8 +94,32 @@ def expose(model: onnx.ModelProto) -> Exposure:
     )
 
 
-def _rank(name: str, rank: int, multiplied: set[str]) -> int:
-    return _CHANNELS_LAST if rank == _IMAGE and name in multiplied else rank
+@dataclass(frozen=True)
+class _Readers:
+    """The tensors that products read: a Conv has their channels on axis 1, a MatMul or Gemm on the last."""
+
+    convs: frozenset[str]
+    matrix_products: frozenset[str]
+
+    @classmethod
+    def of(cls, model: onnx.ModelProto) -> _Readers:
+        convs, products = (
+            frozenset(node.input[0] for node in model.graph.node if is_op(node, *kinds))
+            for kinds in (("Conv",), MATRIX_PRODUCTS)
+        )
+        return cls(convs, products)
+
+    def averaged(self, tensor: str, rank: int) -> tuple[int, ...] | None:
+        """Return the axes over which a tensor's mean by channel is taken: all but that of the channels.
+
+        None where that is not known: of what both a Conv and a MatMul read, and of other ranks that neither reads.
+        """
+        by_conv, by_product = tensor in self.convs, tensor in self.matrix_products
+        if (by_conv and by_product and rank > min(_SEQUENCES)) or rank < min(_SEQUENCES):
+            return None
+        if by_conv or (rank == _IMAGE and not by_product):
+            return (0, *range(2, rank))
+        return tuple(range(rank - 1)) if by_product or rank in _SEQUENCES else None
 
 
 def _float_ranks(model: onnx.ModelProto) -> dict[str, int | None]:
@@ -151,12 +174,13 @@ def with_outputs(model: onnx.ModelProto, names: Iterable[str]) -> onnx.ModelProt
     return exposed
 
 
-def _with_means(model: onnx.ModelProto, observed: list[str], means: list[tuple[str, str, int]]) -> onnx.ModelProto:
+def _with_means(
+    model: onnx.ModelProto, observed: list[str], means: list[tuple[str, str, tuple[int, ...]]]
+) -> onnx.ModelProto:
     exposed = with_outputs(model, observed)
     opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-    for name, output, rank in means:
-        axes = _MEAN_AXES[rank]
-        if rank == _IMAGE:
+    for name, output, axes in means:
+        if axes == _OF_IMAGE:
             # The pooling op takes the blocked layout that convolutions leave their output in; ReduceMean does not.
             exposed.graph.node.append(helper.make_node("GlobalAveragePool", [name], [output]))
         elif opset < 18:

@@ -94,3 +94,21 @@ def test_the_channels_of_what_a_matmul_takes_are_last():
     values = open_session(exposure.model.SerializeToString()).run(names, {"x": x})
     sizes = {tensor: value.size for (tensor, _), value in zip(exposure.means, values, strict=True)}
     assert sizes == {"r": 5, "y": 3}
+
+
+@pytest.mark.parametrize("sides", [(5,), (5, 4), (5, 4, 3)], ids=["1d", "2d", "3d"])
+def test_means_of_what_a_convolution_reads_are_those_of_axis_one(sides):
+    weights = numpy_helper.from_array(np.ones((2, 3, *[1] * len(sides)), np.float32), "w")
+    nodes = [helper.make_node("Relu", ["x"], ["r"], "relu"), helper.make_node("Conv", ["r", "w"], ["y"], "conv")]
+    given = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, *sides])]
+    results = [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 2, *sides])]
+    x = np.random.default_rng(0).random((1, 3, *sides), np.float32)
+    for more in ([], [helper.make_node("MatMul", ["r", "square"], ["z"], "product")]):
+        square = numpy_helper.from_array(np.ones((sides[-1], 2), np.float32), "square")
+        graph = helper.make_graph([*nodes, *more], "tiny", given, results, [weights, square])
+        exposure = expose(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7))
+        outputs = dict(exposure.means)
+        assert ("r" in outputs) == (not more)  # a product takes the last axis for that of the channels
+        if not more:
+            (means,) = open_session(exposure.model.SerializeToString()).run([outputs["r"]], {"x": x})
+            assert means.reshape(-1) == pytest.approx(x.reshape(3, -1).mean(axis=1), rel=1e-5)

@@ -127,7 +127,7 @@ class WeightQuantizer:
             scales = weight_scales(rows, level, recipe)
             if not is_stored and bias is not None:  # a layer that computes in fp32 has a bias in fp32
                 scales = with_room_for_bias(scales, bias, activations[layer.input].scale, recipe)
-            means = statistics.tensors[layer.input].means if layer.input in statistics.tensors else None
+            means = _input_means(layer, weights, statistics)
             is_shifted = BIAS in recipe.corrections and means is not None and places.has_one(layer)
             on_grid = self._rounded(layer, rows, scales, level, recipe, central=is_shifted) * scales[:, None]
             shaped = layer.shaped(on_grid, weights.shape)
@@ -141,7 +141,7 @@ class WeightQuantizer:
                 grids[layer.weight] = Grid(scale, np.zeros_like(scale, np.int8), axis)
             if not is_shifted or means is None:
                 continue
-            shift = bias_shift(layer, rows - on_grid, means.mean())
+            shift = bias_shift(layer, rows - on_grid, means)
             name = places.shift(layer, shift)
             if name is not None:
                 added[layer.node] = name
@@ -168,6 +168,16 @@ class WeightQuantizer:
             return RoundingProblem.of(of_node.central() if central else of_node.raw())
 
         return self._problems.of(self, (node, central), made)
+
+
+def _input_means(layer: Layer, weights: Floats, statistics: CalibrationStatistics) -> npt.NDArray[np.float64] | None:
+    """Return the means of a layer's input by channel; None where those are not known, or are of another axis."""
+    tensor = statistics.tensors.get(layer.input)
+    if tensor is None or tensor.means is None:
+        return None
+    means = tensor.means.mean()
+    channels = layer.group * weights.shape[1] if layer.op_type == "Conv" else layer.rows(weights).shape[1]
+    return means if means.size == channels else None
 
 
 def _is_on(grid: Grid, layer: Layer, weights: Floats) -> bool:

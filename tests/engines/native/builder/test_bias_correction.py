@@ -52,6 +52,55 @@ def test_the_add_behind_a_matmul_is_corrected_as_its_bias(order):
     assert drift(model, corrected) < 0.6 * drift(model, plain)
 
 
+def product_of(shape, node, weights):
+    """Return how far the means of a Relu and a coarse product drift from fp32, without and with the correction."""
+    draw = np.random.default_rng(7)
+    of_channel = np.linspace(0, 4, shape[1]).reshape(-1, *[1] * (len(shape) - 2))
+    images = (draw.normal(0, 1, (24, *shape[1:])) + of_channel).astype(np.float32)
+    coarse = draw.normal(0, 0.02, weights).astype(np.float32)
+    coarse.reshape(-1)[0] = 2.0
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["r"], "relu"), node],
+        "product",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(coarse, "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    statistics = collect(model, [Batch(tuple(map(str, range(24))), images, None)])
+    candidates = [quantize_graph(model, recipe.but(per_channel=False), statistics) for recipe in (PLAIN, CORRECTED)]
+    scores = [open_exact_session(each).run(None, {"x": images})[0] for each in (model, *candidates)]
+    others = tuple(axis for axis in range(scores[0].ndim) if axis != 1)
+    return [np.abs((int8 - scores[0]).mean(axis=others)).mean() for int8 in scores[1:]]
+
+
+@pytest.mark.parametrize("sides", [(8,), (8, 8), (2, 8, 8)], ids=["1d", "2d", "3d"])
+def test_convolutions_of_any_number_of_dimensions_are_corrected(sides):
+    conv = helper.make_node("Conv", ["r", "w"], ["y"], "product")
+    plain, corrected = product_of(["N", 16, *sides], conv, (4, 16, *[1] * len(sides)))
+    assert corrected < 0.6 * plain
+
+
+def test_a_product_of_the_image_itself_is_not_corrected_by_the_means_of_its_colours():
+    product = helper.make_node("MatMul", ["x", "w"], ["t"], "product")
+    add = helper.make_node("Add", ["t", "b"], ["y"], "bias")
+    draw = np.random.default_rng(7)
+    images = draw.normal(2, 1, (8, 3, 6, 6)).astype(np.float32)
+    graph = helper.make_graph(
+        [product, add],
+        "rows",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, 6, 6])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [
+            numpy_helper.from_array(draw.normal(0, 1, shape).astype(np.float32), name)
+            for name, shape in (("w", (6, 4)), ("b", 4))
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    statistics = collect(model, [Batch(tuple(map(str, range(8))), images, None)])
+    assert quantize_graph(model, CORRECTED, statistics) == quantize_graph(model, PLAIN, statistics)
+
+
 def test_a_bias_that_another_node_adds_too_stays_as_it_is_there():
     own = helper.make_node("Add", ["t", "b"], ["biased"], "bias")
     other = helper.make_node("Add", ["biased", "b"], ["y"], "other")
