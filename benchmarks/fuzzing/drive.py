@@ -11,28 +11,35 @@ import logging
 import re
 import shutil
 import sys
+import time
 from pathlib import Path
+
+_SECONDS = 60.0
+"""Of processor time, for one file. libFuzzer's own limit is of wall time, which a machine's other work takes too."""
 
 
 class Counter:
-    """Runs a target, counts, and keeps the first file of each kind of finding."""
+    """Runs a target, counts (``done``), and keeps the first file of each kind of finding."""
 
     def __init__(self, name: str, folder: Path) -> None:
         from fuzzing.registry import TARGETS
         from fuzzing.target import scratch_folder
 
         self._target, self._folder, self._scratch = TARGETS[name], folder, scratch_folder()
-        self._done = 0
+        self.done = 0
         (folder / "findings").mkdir(parents=True, exist_ok=True)
 
     def __call__(self, content: bytes) -> None:
         """Run the target on a file."""
         from fuzzing.target import finding
 
-        self._done += 1
-        if self._done % 200 == 0:
-            (self._folder / "executions").write_text(str(self._done))
+        self.done += 1
+        if self.done % 200 == 0:
+            (self._folder / "executions").write_text(str(self.done))
+        before = time.process_time()
         found = finding(self._target, bytes(content), self._scratch)
+        if found is None and time.process_time() - before > _SECONDS:
+            found = f"more than {_SECONDS:.0f} s"
         if found is None:
             return
         kind = re.sub(r"\W+", "-", found.split("\n", 1)[0])[:100]
@@ -43,7 +50,7 @@ class Counter:
 
     def finish(self) -> None:
         """Write the count, and take the scratch away."""
-        (self._folder / "executions").write_text(str(self._done))
+        (self._folder / "executions").write_text(str(self.done))
         shutil.rmtree(self._scratch, ignore_errors=True)
 
 
@@ -62,8 +69,12 @@ def drive(name: str, folder: Path, executions: int, seed: int) -> None:
     except ImportError:
         _by_hypothesis(name, folder, executions, seed)
         return
-    with atheris.instrument_imports(include=["quantize"]):
+    with atheris.instrument_imports(include=["quantize", "PIL", "tarfile", "zipfile"]):
+        from PIL import Image
+
         from fuzzing import registry
+
+        Image.init()  # imports what reads each format
 
     target, counter = registry.TARGETS[name], Counter(name, folder)
     corpus = folder / "corpus"
@@ -71,13 +82,19 @@ def drive(name: str, folder: Path, executions: int, seed: int) -> None:
 
     def one(content: bytes) -> None:
         counter(content)
+        if counter.done == executions:
+            counter.finish()  # here, as libFuzzer ends the process without Python
 
-    options = [f"-runs={executions}", f"-seed={seed + 1}", "-timeout=60", f"-rss_limit_mb={target.megabytes}"]
+    options = [
+        f"-runs={executions}",
+        f"-seed={seed + 1}",
+        f"-timeout={10 * _SECONDS:.0f}",
+        f"-rss_limit_mb={target.megabytes}",
+    ]
     options += [f"-malloc_limit_mb={target.megabytes}", f"-artifact_prefix={folder}/", "-report_slow_units=61"]
-    import atexit
-
-    atexit.register(counter.finish)
-    atheris.Setup([sys.argv[0], *options, "-len_control=0", "-max_len=262144", str(corpus)], one)
+    # Seeds of two formats that run the same lines of quantize are kept both: what reads them is code of others.
+    options += ["-len_control=0", "-keep_seed=1", f"-max_len={target.longest}"]
+    atheris.Setup([sys.argv[0], *options, str(corpus)], one)
     atheris.Fuzz()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
 from typing import Any
 
 _VALUES: tuple[Any, ...] = (
@@ -25,63 +24,71 @@ _VALUES: tuple[Any, ...] = (
 )
 
 
+_LONGEST = 12
+_BYTES = 400
+
+
 class _Bytes:
     """Numbers from bytes, zeros at their end."""
 
     def __init__(self, content: bytes) -> None:
-        self._content, self.place = content, 0
+        self._content, self._place = content, 0
 
     def number(self, below: int) -> int:
-        """Return a number from 0 to ``below`` - 1, of two bytes."""
-        word = self._content[self.place : self.place + 2].ljust(2, b"\0")
-        self.place += 2
+        """Return a number from 0 to ``below`` - 1: of one byte where that is enough, else of two."""
+        width = 1 if below <= 256 else 2
+        word = self._content[self._place : self._place + width].ljust(width, b"\0")
+        self._place += width
         return int.from_bytes(word, "big") % max(below, 1)
 
     def is_left(self) -> bool:
         """Return whether bytes are left."""
-        return self.place < len(self._content)
+        return self._place < len(self._content)
 
 
-def changed_json(document: Any, content: bytes) -> bytes:
-    """Return a JSON document, as text, after the changes that bytes ask for; none are asked for by no bytes."""
-    value, numbers = json.loads(json.dumps(document)), _Bytes(content[:200])
-    for _ in range(12):
-        if not numbers.is_left():
+def changed_json(document: str, content: bytes) -> bytes:
+    """Return a JSON document after the changes that bytes ask for; none are asked for by no bytes.
+
+    Args:
+        document: Its text: an object that holds something.
+        content: A byte or two a decision.
+    """
+    value, numbers = json.loads(document), _Bytes(content[:_BYTES])
+    for _ in range(_LONGEST):
+        if not numbers.is_left() or not value:
             break
-        places = list(_places(value))
-        holder, key = places[numbers.number(len(places))]
-        kind = numbers.number(8)
-        if kind == 0:
-            del holder[key]
-        elif kind == 1 and isinstance(holder, list):
-            holder.append(copy.deepcopy(holder[key]))
-        elif kind == 2 and isinstance(holder, dict):
-            holder[_TEXTS[numbers.number(len(_TEXTS))]] = holder.pop(key)
-        elif kind == 3:
-            other, there = places[numbers.number(len(places))]
-            try:
-                holder[key] = copy.deepcopy(other[there])
-            except (LookupError, TypeError):  # it went with an earlier change
-                continue
-        elif kind == 4 and isinstance(holder[key], int | float) and not isinstance(holder[key], bool):
-            holder[key] = holder[key] * (numbers.number(5) - 2)
-        else:
-            holder[key] = copy.deepcopy(_VALUES[numbers.number(len(_VALUES))])
-        if not isinstance(value, dict) or not value:
-            break
+        _change(value, numbers)
     return json.dumps(value).encode("utf-8")
 
 
-_TEXTS = tuple(value for value in _VALUES if isinstance(value, str))
+def _change(value: Any, numbers: _Bytes) -> None:
+    holder, key = _place(value, numbers)
+    kind = numbers.number(8)
+    if kind == 0:
+        del holder[key]
+    elif kind == 1 and isinstance(holder, list):
+        holder.append(copy.deepcopy(holder[key]))
+    elif kind == 2 and isinstance(holder, dict):
+        holder[_TEXTS[numbers.number(len(_TEXTS))]] = holder.pop(key)
+    elif kind == 3:
+        other, there = _place(value, numbers)
+        holder[key] = copy.deepcopy(other[there])
+    elif kind == 4 and isinstance(holder[key], int | float) and not isinstance(holder[key], bool):
+        holder[key] = holder[key] * (numbers.number(5) - 2)
+    else:
+        holder[key] = copy.deepcopy(_VALUES[numbers.number(len(_VALUES))])
 
 
-def _places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield every holder and key of a document."""
-    todo = [value]
-    while todo:
-        holder = todo.pop()
+def _place(value: Any, numbers: _Bytes) -> tuple[Any, Any]:
+    """Return the holder and the key that bytes ask for: a way down, where a long list weighs no more than a number."""
+    holder = value
+    while True:
         keys = list(holder) if isinstance(holder, dict) else range(len(holder))
-        for key in keys:
-            yield holder, key
-            if isinstance(holder[key], dict | list) and holder[key]:
-                todo.append(holder[key])
+        key = keys[numbers.number(len(keys))]
+        below = holder[key]
+        if not isinstance(below, dict | list) or not below or numbers.number(4) == 1:
+            return holder, key
+        holder = below
+
+
+_TEXTS = tuple(value for value in _VALUES if isinstance(value, str))

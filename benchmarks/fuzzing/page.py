@@ -13,13 +13,14 @@ _HEAD = """# Fuzzing
 
 Every way in for a stranger's file is fed files that no stranger has thought of yet. A file is read as it should be, or
 refused by one error that the user can fix, with a message that is bounded and holds no control character; anything else
-(another exception, a crash, over a minute, over 3 GB) is a finding. Each was mended at its depth and is kept as a test.
+(another exception, a crash, over a minute of processor time, over 3 GB) is a finding. Each was mended at its depth and
+is kept as a test.
 
     python benchmarks/fuzz.py                       # every target, as often as the column "wanted" says
     python benchmarks/fuzz.py images --minutes 10   # one, for a while; counts add up
 
-With the extra `fuzzing` (atheris), coverage of quantize's code guides what is tried; where there is no wheel of it,
-hypothesis (extra `dev`) changes the seeds.
+With the extra `fuzzing` (atheris), coverage of quantize's code (and Pillow's, tarfile's and zipfile's) guides what is
+tried; where there is no wheel of it, hypothesis (extra `dev`) changes the seeds.
 
 | target | what is read | executions | wanted | findings, mended |
 |---|---|---:|---:|---:|

@@ -28,6 +28,7 @@ class Target:
             to write files to.
         refused: Errors that say that the file is refused, besides ``QuantizeError``.
         megabytes: Memory of the process, at most.
+        longest: Bytes of a file, at most.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Target:
     run: Callable[[bytes, Path], str | None]
     refused: tuple[type[Exception], ...] = ()
     megabytes: int = 3072
+    longest: int = 1 << 18
 
 
 def finding(target: Target, content: bytes, scratch: Path) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -95,9 +96,7 @@ def inspect_model(path: Path, bounds: Bounds = Bounds()) -> Inspection:
     Raises:
         ModelError: It is no ONNX model, it is damaged, or it did not stay within the bounds.
     """
-    inspection: Inspection = TypeAdapter(Inspection).validate_python(
-        open_within(bounds, inspected, (str(path), bounds), path)
-    )
+    inspection = _as_values().validate_python(open_within(bounds, inspected, (str(path), bounds), path))
     if not inspection.stored or inspection.input_type is None:
         return inspection
     from quantize.opening.prove import prove
@@ -108,7 +107,12 @@ def inspect_model(path: Path, bounds: Bounds = Bounds()) -> Inspection:
 
 def inspected(place: tuple[str, Bounds], watch: Watch) -> Any:
     """Return an inspection as a JSON value; called in a child."""
-    return TypeAdapter(Inspection).dump_python(inspect_here(place, watch), mode="json")
+    return _as_values().dump_python(inspect_here(place, watch), mode="json")
+
+
+@cache
+def _as_values() -> TypeAdapter[Inspection]:
+    return TypeAdapter(Inspection)  # takes longer to make than a small model to inspect
 
 
 def inspect_here(place: tuple[str, Bounds], watch: Watch) -> Inspection:

@@ -56,7 +56,7 @@ def refuse_false_claims(model: ModelProto, where: str) -> None:
                 where=where,
                 found=f"{tensor.name!r} of type {tensor.data_type} and {'x'.join(map(str, tensor.dims)) or 'one value'}"
                 f" {wrong}",
-                expected="as much data as its type and its dimensions say",
+                expected="as much data as its type and its dimensions say, in one piece",
                 advice="copy or download the model again, or export it again",
             )
     if model.functions:
@@ -76,6 +76,8 @@ def _wrong_size(tensor: TensorProto) -> str | None:
     """Return what is wrong with a tensor's data, words that follow its description; None: nothing."""
     if uses_external_data(tensor):
         return "has its data in another file, which a function may not"
+    if tensor.HasField("segment"):
+        return "is a segment of a larger tensor, which nothing puts together"
     if any(size < 0 for size in tensor.dims):
         return "has a negative dimension"
     elements = math.prod(tensor.dims)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fuzzing.changed_files import changed_file, run_on_changed_files
+from fuzzing.json_changes import changed_json
 from fuzzing.reused_child import ReusedChild
 from fuzzing.target import Target, finding
 
@@ -29,6 +32,22 @@ def test_a_change_is_made_where_it_is_asked_for() -> None:
     assert changed_file(b"abcd", [(1 << 14, "cut", b"x", 2)]) == b"ad"
     assert changed_file(b"abcd", [(1 << 14, "double", b"x", 2)]) == b"abcbcd"
     assert changed_file(b"", [(5, "flip", b"x", 1), (5, "end", b"x", 1)]) == b""
+
+
+def test_bytes_ask_for_changes_of_a_json_document_and_none_for_none() -> None:
+    text = json.dumps({"a": [1, {"b": 2}], "c": "x"})
+    assert json.loads(changed_json(text, b"")) == json.loads(text)
+    assert json.loads(changed_json(text, bytes([1, 0]))) == {"a": [1, {"b": 2}]}
+    assert json.loads(changed_json(text, bytes([0, 0, 1, 0, 0, 0]))) == {"a": [1, {}], "c": "x"}
+    assert json.loads(changed_json(text, bytes([0, 0, 0, 4, 4]))) == {"a": [2, {"b": 2}], "c": "x"}
+
+
+def test_random_bytes_ask_for_many_other_documents() -> None:
+    draw, text = random.Random(5), json.dumps({"a": [1, {"b": 2, "d": None}], "c": "x", "e": {"f": [0.5]}})
+    made = {changed_json(text, draw.randbytes(12)) for _ in range(200)}
+    assert len(made) > 150
+    for content in made:
+        json.loads(content)
 
 
 def worked(place: str) -> int:

@@ -96,6 +96,13 @@ def many_images() -> ModelProto:
     return model(image=(1 << 31, 3, 8, 8))
 
 
+def segment() -> ModelProto:
+    """Return a model with weights that say they are a segment of larger ones."""
+    made = model()
+    made.graph.initializer[0].segment.end = 108
+    return made
+
+
 KINDS: dict[str, tuple[Callable[[], ModelProto], str]] = {
     "zero stride": (zero_stride, "it ended by signal SIGFPE"),
     "memory": (memory_bomb, "its memory was used up"),
@@ -103,6 +110,7 @@ KINDS: dict[str, tuple[Callable[[], ModelProto], str]] = {
     "function that calls itself": (lambda: calling_functions(1, in_circle=True), "'F0' calls itself"),
     "functions in a circle": (lambda: calling_functions(3, in_circle=True), "calls itself, through others"),
     "functions that double": (lambda: calling_functions(30), "nodes once its functions are written out"),
+    "segment": (segment, "is a segment of a larger tensor"),
     "images": (many_images, "1,649,267,441,664 bytes"),
 }
 """Name to what makes a model, and what the error says was found."""
