@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event, Lock, Thread
 
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TaskID, TextColumn
 from rich.progress import Progress as Bars
+from rich.table import Column
 from rich.text import Text
 
 from quantize.cli.terminal import STDERR, print_line
@@ -30,17 +32,23 @@ def drawn_progress() -> Iterator[Progress]:
         with _heartbeat(lines):
             yield lines
         return
-    bars = Bars(
+    bars = bars_on(STDERR, time.monotonic)
+    with bars:
+        yield ProgressBars(bars, time.monotonic)
+
+
+def bars_on(console: Console, clock: Callable[[], float]) -> Bars:
+    """Return bars that are drawn on a terminal, and taken away at the end."""
+    return Bars(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
-        MofNCompleteColumn(),
-        _Times(),
-        console=STDERR,
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        _Time(),
+        console=console,
+        get_time=clock,
         transient=True,
         redirect_stdout=False,
     )
-    with bars:
-        yield ProgressBars(bars, time.monotonic)
 
 
 @contextmanager
@@ -61,13 +69,15 @@ def _heartbeat(lines: ProgressLines) -> Iterator[None]:
         thread.join()
 
 
-class _Times(ProgressColumn):
-    """The time that a stage has taken, and about what is left of it."""
+class _Time(ProgressColumn):
+    """About what is left of a stage, or else the time that it has taken: short enough for 80 columns."""
+
+    def __init__(self) -> None:
+        super().__init__(table_column=Column(no_wrap=True))
 
     def render(self, task: Task) -> Text:
         left = task.time_remaining
-        text = duration(task.elapsed or 0.0)
-        return Text(text if left is None else f"{text}, {duration(left)} left")
+        return Text(duration(task.elapsed or 0.0) if left is None else f"{duration(left)} left")
 
 
 @dataclass
