@@ -149,7 +149,7 @@ class ProgressLines:
                     self._write(_finished(stage, total, now - start), now)
             elif now - self._told.setdefault(stage, start) >= _BETWEEN_LINES:
                 self._told[stage] = now
-                self._write(_under_way(stage, done, total, now - start), now)
+                self._write(_under_way(stage, done, total, now - start), now, _left(done, total, now - start))
 
     def break_silence(self) -> None:
         """Tell that the work goes on, where nothing was told for long; any thread may call it."""
@@ -172,8 +172,9 @@ class ProgressLines:
         start, done, total = self._started.get(self._latest, (now, 0, None))
         return _under_way(self._latest, done, total, now - start) if done else f"{quoted(self._latest)}: at work"
 
-    def _write(self, text: str, now: float) -> None:
-        left = None if self._end is None else self._end - now
+    def _write(self, text: str, now: float, least: float = 0.0) -> None:
+        """Write a line with what is left of the run, which is never less than what is left of its stage."""
+        left = None if self._end is None else max(self._end - now, least)
         self._line = now
         self.write(text if left is None or left <= 0 else f"{text}; about {roughly(left)} of the whole run left")
 
@@ -187,5 +188,10 @@ def _finished(stage: str, total: int, seconds: float) -> str:
 def _under_way(stage: str, done: int, total: int | None, seconds: float) -> str:
     if not total:
         return f"{quoted(stage)}: {done} done after {duration(seconds)}"
-    left = f", about {duration(seconds * (total - done) / done)} left" if done else ""
+    left = f", about {duration(_left(done, total, seconds))} left" if done else ""
     return f"{quoted(stage)}: {done} of {total} ({100 * done / total:.0f} %){left}"
+
+
+def _left(done: int, total: int | None, seconds: float) -> float:
+    """Return the seconds that are left of a stage, as far as its pace tells."""
+    return seconds * (total - done) / done if total and done else 0.0

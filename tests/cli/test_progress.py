@@ -178,3 +178,11 @@ def test_bars_of_stages_with_long_names_are_a_line_each_in_80_columns() -> None:
     assert len(lines) == 2
     assert all(line.endswith(" left") for line in lines)
     assert any(" 3/20 " in line for line in lines)
+
+
+def test_a_run_never_has_less_left_than_its_stage() -> None:
+    lines = _lines((0, WHOLE_RUN, 0, 60), (0, "rewrites", 0, 13), (20, "rewrites", 2, 13), (10, "rewrites", 13, 13))
+    assert lines == [
+        "rewrites: 2 of 13 (15 %), about 1 min 50 s left; about 1 min 50 s of the whole run left",
+        "rewrites: 13 done in 30.0 s; about 30 s of the whole run left",
+    ]
