@@ -105,10 +105,9 @@ def _remedy(operator: OperatorSpeedup, profile: Profile, *, slower: bool, rewrit
         return ", ".join(filter(None, (what, operator.int8.reason))), advice, rewrite
     if operator.int8.kind == "fp32":
         return ", ".join(filter(None, ("in fp32", operator.int8.reason))), "keep the layers after it in fp32 too", None
-    if operator.op_type == "MaxPool":
-        if _follows_a_float_product(profile, operator.name):
-            name = POOL_BEFORE_ACTIVATION.name
-            return "no fast int8 kernel", f"apply rewrite {name}", name
+    if operator.op_type == "MaxPool" and _follows_a_float_product(profile, operator.name):
+        name = POOL_BEFORE_ACTIVATION.name
+        return "no fast int8 kernel", f"apply rewrite {name}", name
     return _unlike_fp32(operator.op_type)
 
 
