@@ -73,7 +73,7 @@ class CheckOutcome:
     result: GateResult
 
     def require(self) -> None:
-        """Fail the test where a tolerance is not held, missing or inconclusive, with the lines in the message."""
+        """Fail the test where a check failed, is missing or inconclusive, with the lines in the message."""
         from quantize.gate.drawings import lines_text
 
         if self.result.exit_code != 0:

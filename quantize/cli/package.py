@@ -39,7 +39,11 @@ def package(
         refuse_idle(packing, sorted(packing), "--check writes no package", "name a run to pack in place of --check")
         return _checked(check, within)
     if run is None or check is not None:
-        raise ConfigError("name a run to pack, or a package to check", expected="RUN, or --check FILE")
+        raise ConfigError(
+            "name a run to pack, or a package to check",
+            expected="RUN, or --check FILE",
+            advice="see `quantize package --help`",
+        )
     from quantize.commands.package import package as package_run
 
     written = package_run(run, output, licence_file, overwrite=overwrite, bounds=within)

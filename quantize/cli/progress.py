@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event, Lock, Thread
 
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TaskID, TextColumn
 from rich.progress import Progress as Bars
+from rich.table import Column
 from rich.text import Text
 
 from quantize.cli.terminal import STDERR, print_line
@@ -30,17 +32,23 @@ def drawn_progress() -> Iterator[Progress]:
         with _heartbeat(lines):
             yield lines
         return
-    bars = Bars(
+    bars = bars_on(STDERR, time.monotonic)
+    with bars:
+        yield ProgressBars(bars, time.monotonic)
+
+
+def bars_on(console: Console, clock: Callable[[], float]) -> Bars:
+    """Return bars that are drawn on a terminal, and taken away at the end."""
+    return Bars(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
-        MofNCompleteColumn(),
-        _Times(),
-        console=STDERR,
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        _Time(),
+        console=console,
+        get_time=clock,
         transient=True,
         redirect_stdout=False,
     )
-    with bars:
-        yield ProgressBars(bars, time.monotonic)
 
 
 @contextmanager
@@ -61,13 +69,15 @@ def _heartbeat(lines: ProgressLines) -> Iterator[None]:
         thread.join()
 
 
-class _Times(ProgressColumn):
-    """The time that a stage has taken, and about what is left of it."""
+class _Time(ProgressColumn):
+    """About what is left of a stage, or else the time that it has taken: short enough for 80 columns."""
+
+    def __init__(self) -> None:
+        super().__init__(table_column=Column(no_wrap=True))
 
     def render(self, task: Task) -> Text:
         left = task.time_remaining
-        text = duration(task.elapsed or 0.0)
-        return Text(text if left is None else f"{text}, {duration(left)} left")
+        return Text(duration(task.elapsed or 0.0) if left is None else f"{duration(left)} left")
 
 
 @dataclass
@@ -139,7 +149,7 @@ class ProgressLines:
                     self._write(_finished(stage, total, now - start), now)
             elif now - self._told.setdefault(stage, start) >= _BETWEEN_LINES:
                 self._told[stage] = now
-                self._write(_under_way(stage, done, total, now - start), now)
+                self._write(_under_way(stage, done, total, now - start), now, _left(done, total, now - start))
 
     def break_silence(self) -> None:
         """Tell that the work goes on, where nothing was told for long; any thread may call it."""
@@ -162,8 +172,9 @@ class ProgressLines:
         start, done, total = self._started.get(self._latest, (now, 0, None))
         return _under_way(self._latest, done, total, now - start) if done else f"{quoted(self._latest)}: at work"
 
-    def _write(self, text: str, now: float) -> None:
-        left = None if self._end is None else self._end - now
+    def _write(self, text: str, now: float, least: float = 0.0) -> None:
+        """Write a line with what is left of the run, which is never less than what is left of its stage."""
+        left = None if self._end is None else max(self._end - now, least)
         self._line = now
         self.write(text if left is None or left <= 0 else f"{text}; about {roughly(left)} of the whole run left")
 
@@ -177,5 +188,10 @@ def _finished(stage: str, total: int, seconds: float) -> str:
 def _under_way(stage: str, done: int, total: int | None, seconds: float) -> str:
     if not total:
         return f"{quoted(stage)}: {done} done after {duration(seconds)}"
-    left = f", about {duration(seconds * (total - done) / done)} left" if done else ""
+    left = f", about {duration(_left(done, total, seconds))} left" if done else ""
     return f"{quoted(stage)}: {done} of {total} ({100 * done / total:.0f} %){left}"
+
+
+def _left(done: int, total: int | None, seconds: float) -> float:
+    """Return the seconds that are left of a stage, as far as its pace tells."""
+    return seconds * (total - done) / done if total and done else 0.0

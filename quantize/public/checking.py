@@ -27,7 +27,7 @@ def check(
     require: Sequence[str] = (),
     limits_only: bool = False,
 ) -> GateResult:
-    """Hold a run against an accepted baseline, or against limits alone, and write ``check.md`` next to its report.
+    """Compare a run with an accepted baseline, or with limits alone, and write ``check.md`` next to its report.
 
     Example:
         >>> result = quantize.check("run", tolerances="tolerances.yaml")

@@ -13,7 +13,8 @@ from quantize.report.wording import milliseconds
 
 _WIDTH, _HEIGHT = 172, 40
 _ACROSS, _DOWN = 20, 22
-_MARGIN = 8
+_MARGIN = 12
+"""Around all boxes; arrows that pass boxes bend out by a little more than half of ``_ACROSS``, and must not be cut."""
 _LETTERS = 24
 _MOST = 600
 """Boxes up to which a picture can be read, and a page stays small; the table has every layer."""

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.progress import Progress as Bars
 
-from quantize.cli.progress import ProgressBars, ProgressLines
+from quantize.cli.progress import ProgressBars, ProgressLines, bars_on
 from quantize.progress import ENDED, WHOLE_RUN
 
 
@@ -160,3 +160,29 @@ def test_silence_is_broken_by_what_is_known_of_the_work_and_not_by_what_is_over(
     clock.now += 9
     progress.break_silence()
     assert written == ["tune: at work"]
+
+
+def test_bars_of_stages_with_long_names_are_a_line_each_in_80_columns() -> None:
+    written = io.StringIO()
+    clock = _Clock()
+    console = Console(file=written, width=80, force_terminal=True)
+    bars = bars_on(console, clock)
+    progress = ProgressBars(bars, clock)
+    for done in (1, 2, 3):
+        progress(WHOLE_RUN, done * 10, 144)
+        progress("correct the scores, and check every layer", done, 20)
+        clock.now += 7.0
+    drawn = io.StringIO()
+    Console(file=drawn, width=80).print(bars.get_renderable())
+    lines = [line.rstrip() for line in drawn.getvalue().splitlines() if line.strip()]
+    assert len(lines) == 2
+    assert all(line.endswith(" left") for line in lines)
+    assert any(" 3/20 " in line for line in lines)
+
+
+def test_a_run_never_has_less_left_than_its_stage() -> None:
+    lines = _lines((0, WHOLE_RUN, 0, 60), (0, "rewrites", 0, 13), (20, "rewrites", 2, 13), (10, "rewrites", 13, 13))
+    assert lines == [
+        "rewrites: 2 of 13 (15 %), about 1 min 50 s left; about 1 min 50 s of the whole run left",
+        "rewrites: 13 done in 30.0 s; about 30 s of the whole run left",
+    ]

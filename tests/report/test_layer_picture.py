@@ -37,6 +37,21 @@ def test_a_branch_stands_side_by_side_and_a_joined_node_is_read_through() -> Non
     assert boxes["3"].get("class") == "float"
 
 
+def test_an_arrow_that_passes_a_box_is_not_cut() -> None:
+    drawn = layer_picture((row("a"), row("b", inputs=(0,)), row("c", inputs=(0, 1))))
+    assert drawn is not None
+    picture = ElementTree.fromstring(drawn)
+    passing = max(
+        (tuple(map(float, re.findall(r"[\d.]+", path.get("d") or ""))) for path in picture.iter("path")),
+        key=lambda numbers: numbers[2],
+    )
+    ends, bends = (passing[0] + passing[6]) / 2, (passing[2] + passing[4]) / 2
+    rightmost = ends / 4 + bends * 3 / 4  # of a cubic Bezier curve that bends to one side
+    box = next(iter(picture.iter("rect")))
+    assert rightmost > ends + float(box.get("width") or 0) / 2
+    assert rightmost + 1 <= float(picture.get("width") or 0)
+
+
 def test_names_from_others_stay_text() -> None:
     drawn = layer_picture((row("<script>\x1b"), row("b", inputs=(0,))))
     assert drawn is not None

@@ -105,10 +105,15 @@ def _remedy(operator: OperatorSpeedup, profile: Profile, *, slower: bool, rewrit
         return ", ".join(filter(None, (what, operator.int8.reason))), advice, rewrite
     if operator.int8.kind == "fp32":
         return ", ".join(filter(None, ("in fp32", operator.int8.reason))), "keep the layers after it in fp32 too", None
-    if operator.op_type == "MaxPool":
-        if _follows_a_float_product(profile, operator.name):
-            name = POOL_BEFORE_ACTIVATION.name
-            return "no fast int8 kernel", f"apply rewrite {name}", name
+    if operator.op_type == "MaxPool" and _follows_a_float_product(profile, operator.name):
+        name = POOL_BEFORE_ACTIVATION.name
+        return "no fast int8 kernel", f"apply rewrite {name}", name
+    return _unlike_fp32(operator.op_type)
+
+
+def _unlike_fp32(op_type: str) -> _Remedy:
+    """Return what to do about an operator without weights that is slower in int8, by no rewrite."""
+    if op_type == "MaxPool":
         return "no fast int8 kernel", "leave it and the layer before it in fp32", None
     return "slower in int8", "leave it and its neighbours in fp32", None
 
@@ -161,8 +166,10 @@ def _added(profile: Profile) -> Iterator[Bottleneck]:
         what = op_type if len(nodes) == 1 else f"{len(nodes)} {op_type}"
         if nodes[0].kind == "conversion":
             why, advice = "only converts", "keep neighbours in the same type: fewer conversions"
+        elif fp32_ns:
+            why, advice, _ = _unlike_fp32(op_type)
+            why = ", ".join(filter(None, (why, nodes[0].reason)))
         else:
-            new = "slower in int8" if fp32_ns else "not in the fp32 model"
-            why = ", ".join(filter(None, (new, nodes[0].reason)))
+            why = ", ".join(filter(None, ("not in the fp32 model", nodes[0].reason)))
             advice = "nothing: quantization needs it here"
         yield Bottleneck(what, why, fp32_ns, sum(node.time_ns for node in nodes), fp32_ns, advice)

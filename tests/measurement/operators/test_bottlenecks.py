@@ -96,3 +96,11 @@ def test_operators_that_both_models_add_count_by_what_int8_adds(profiled):
         each for each in bottlenecks(with_operators(profiled, (reorder,), (slower,))) if each.what == "ReorderOutput"
     )
     assert slow.excess_ns == 50_000
+
+
+def test_a_pool_whose_name_is_lost_has_the_same_advice(profiled):
+    before = (operator("pool1", "MaxPool", "fp32", 300, origin="pool1", origin_op="MaxPool"),)
+    after = (operator("pooled_nhwc", "NhwcMaxPool", "int8", 8600),)
+    slow = bottlenecks(with_operators(profiled, before, after))[0]
+    assert (slow.what, slow.fp32_ns, slow.int8_ns) == ("MaxPool", 300e3, 8600e3)
+    assert slow.advice == "leave it and the layer before it in fp32"
