@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -131,3 +131,11 @@ def paired_log_ratios(blocks: Sequence[Block], baseline: str, candidate: str) ->
     """
     reference, tried = round_levels(blocks, baseline), round_levels(blocks, candidate)
     return np.array([reference[number] - tried[number] for number in reference if number in tried], dtype=np.float64)
+
+
+def fewest_runs(blocks: Iterable[Block], contestants: Iterable[str]) -> int:
+    """Return how many timed runs the contestant has that has the fewest."""
+    runs = dict.fromkeys(contestants, 0)
+    for block in blocks:
+        runs[block.contestant] += len(block.runs_ns)
+    return min(runs.values())

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from quantize.cpus.registry import DOT_PRODUCTS
 from quantize.measurement.machine.environment import Environment, steal_share
+from quantize.measurement.timing.blocks import fewest_runs
 from quantize.measurement.timing.measurement import Measurement, control_speedup, latency, speedups
 from quantize.measurement.timing.speedup import Speedup
 
@@ -76,21 +77,21 @@ def _machine(environment: Environment, asked_threads: int | None) -> Iterator[Do
 
 
 def _figures(measurement: Measurement) -> Iterator[Doubt]:
-    compared, precision = speedups(measurement), measurement.plan.precision
+    compared, precision, ended_by = speedups(measurement), measurement.plan.precision, _ended_by(measurement)
     for speedup in compared:
         width = speedup.relative_width
         if width is None:
             yield Doubt(
                 name="too few rounds",
                 text=f"{_count(speedup.rounds, 'round')} give no interval for {speedup.candidate}",
-                advice="raise max_seconds",
+                advice=f"raise {ended_by}",
             )
         elif width > precision:
             yield Doubt(
                 name="imprecise",
                 text=f"the speed-up interval of {speedup.candidate} is {100 * width:.1f} % wide after "
                 f"{measurement.seconds:.0f} s; {100 * precision:.1f} % was asked for",
-                advice="raise max_seconds, or measure when the machine is quiet",
+                advice=f"raise {ended_by}, or measure when the machine is quiet",
             )
     control = control_speedup(measurement)
     if control is not None and _excludes_one(control):
@@ -108,6 +109,13 @@ def _figures(measurement: Measurement) -> Iterator[Doubt]:
             + ", ".join(f"{100 * spread:.0f} % ({name})" for name, spread in wide.items()),
             advice="close other programs; trust the paired speed-up more than the times",
         )
+
+
+def _ended_by(measurement: Measurement) -> str:
+    """Return the setting that ended a measurement which was not precise yet."""
+    plan, names = measurement.plan, [contestant.name for contestant in measurement.contestants]
+    ran_out = not plan.until_precise and fewest_runs(measurement.blocks, names) >= plan.iteration
+    return "iteration" if ran_out else "max_seconds"
 
 
 def _competition(measurement: Measurement) -> Iterator[Doubt]:

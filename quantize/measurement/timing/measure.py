@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from quantize.errors import MeasurementError
 from quantize.measurement.machine.environment import read_conditions, read_environment
-from quantize.measurement.timing.blocks import Block, Contestant, paired_log_ratios, round_levels
+from quantize.measurement.timing.blocks import Block, Contestant, fewest_runs, paired_log_ratios, round_levels
 from quantize.measurement.timing.clock import Clock, monotonic
 from quantize.measurement.timing.interleave import Run, interleave
 from quantize.measurement.timing.measurement import Measurement, runs_needed
@@ -141,10 +141,7 @@ def precise_enough(
         plan: Gives ``iteration``, ``precision``, ``until_precise`` and ``confidence``.
         beside: A speed-up; an interval of 99 % that lies beside it is narrow enough.
     """
-    runs = {contestant.name: 0 for contestant in contestants}
-    for block in blocks:
-        runs[block.contestant] += len(block.runs_ns)
-    fewest = min(runs.values())
+    fewest = fewest_runs(blocks, [contestant.name for contestant in contestants])
     if not plan.until_precise and fewest >= plan.iteration:
         return True
     if fewest < (plan.iteration if plan.until_precise else runs_needed(0.99)):

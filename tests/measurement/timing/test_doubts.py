@@ -87,3 +87,16 @@ def test_interrupted_runs_are_a_doubt(recorded):
 def test_too_few_rounds_are_a_doubt(recorded):
     blocks = tuple(block for block in recorded.blocks if block.round < 3)
     assert names(recorded.model_copy(update={"blocks": blocks})) == ["too few rounds"]
+
+
+@pytest.mark.parametrize(
+    ("plan", "advice"),
+    [
+        ({"until_precise": False, "iteration": 1}, "raise iteration, "),
+        ({"until_precise": False, "iteration": 1_000_000}, "raise max_seconds, "),
+        ({"until_precise": True, "iteration": 1}, "raise max_seconds, "),
+    ],
+)
+def test_what_is_imprecise_is_told_to_raise_what_ended_it(changed, plan, advice):
+    (doubt,) = doubts(changed(plan={"precision": 0.001, **plan}))
+    assert doubt.advice.startswith(advice)
