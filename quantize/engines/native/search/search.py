@@ -154,7 +154,8 @@ class Search:
             self._journal.remember("calibrate", "statistics", self._calibrated_images, int)
             if self._settings.first_answer:
                 yield from self._first_answers()
-            if not (self._settings.first_answer and fastest_met(candidates.evaluated)):
+            # What is accurate enough and still too slow is none the faster for being more accurate.
+            if not (self._settings.first_answer and any(candidate.met for candidate in candidates.evaluated)):
                 yield from self._all_trials()
         except BudgetSpentError as spent:
             stopped = spent.what

@@ -384,6 +384,13 @@ def test_a_first_answer_that_is_slower_than_fp32_is_placed_by_a_profile_alone(se
     assert "sensitivity" not in result.seconds
 
 
+def test_a_first_answer_that_is_accurate_and_not_as_fast_as_asked_is_not_searched_on(search_in, tmp_path):
+    trials, result = finished(search_in(tmp_path, first_answer=True, neighbours=0, min_speedup=1000.0))
+    assert result.chosen is None
+    assert all(trial.artifact is not None for trial in trials)
+    assert "sensitivity" not in result.seconds
+
+
 def test_a_first_answer_that_is_not_accurate_enough_is_searched_for(search_in, tmp_path):
     _, result = finished(search_in(tmp_path, first_answer=True, wanted=UNREACHABLE))
     assert result.chosen is None
