@@ -12,30 +12,26 @@ recorded in ``done`` in the folder is not done again.
 from __future__ import annotations
 
 import argparse
-import importlib
 import itertools
 import os
-import pkgutil
 import random
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from faults.experiments import Frame, Site, Table, at_random, at_sites, kills, sites_of
-from faults.page import page
+from faults.page import page, written_by_hand
 from faults.places import place_experiments
 from faults.processes import Done, Experiment, drive, preloaded
 from faults.recorded import RecordedTable
 from faults.starts import process_experiments
-from faults.workload import MEMORY, Workload, make_inputs, outcome
+from faults.warm import import_everything, leave_out_what_takes_long
+from faults.workload import CHARTS, MEMORY, Workload, make_inputs, outcome
 
 PARTS = ("places", "processes", "kills", "random", "calls")
 _SEED = 15
-_WITHOUT = ("quantize.engines.inc.worker", "quantize.pytest_plugin", "quantize.__main__")
 
 
 def main() -> int:
@@ -48,7 +44,8 @@ def main() -> int:
         if not preloaded():
             print("a C compiler (cc) is needed")
             return 2
-        _import_everything()
+        import_everything()
+        leave_out_what_takes_long()
         for old in (folder / name for name in ("inputs", *given.engines)):
             shutil.rmtree(old, ignore_errors=True)
         make_inputs(folder / "inputs")
@@ -63,7 +60,8 @@ def main() -> int:
         counts[engine] = table.total - before
         missing += [f"{engine}: {part}" for part, each in recorded.items() if not each.is_whole]
         if given.page is not None:
-            given.page.write_text(page(table, counts, missing, given.random, given.kills), encoding="utf-8")
+            made = page(table, counts, missing, given.random, given.kills)
+            given.page.write_text(made + written_by_hand(given.page), encoding="utf-8")
     print(page(table, counts, missing, given.random, given.kills))
     return 1 if table.wrong else 0
 
@@ -86,25 +84,27 @@ def _add(tables: Mapping[str, RecordedTable], folder: Path, given: argparse.Name
 
 def _experiments(
     part: str, frame: Frame, draw: random.Random, calls: int, sites: Mapping[Site, int], given: argparse.Namespace
-) -> Iterator[Experiment]:
-    """Yield every experiment of a part."""
+) -> Iterator[tuple[int | str, Experiment]]:
+    """Yield every experiment of a part, with its name or number."""
     share = len(given.engines)
     slower = max(1.0, given.at_once / (os.cpu_count() or 1))
     if part == "places":
-        yield from place_experiments(frame)
+        yield from enumerate(place_experiments(frame))
     elif part == "processes":
-        yield from process_experiments(frame, draw)
+        yield from enumerate(process_experiments(frame, draw))
     elif part == "kills":
-        for name, how, codes in kills(draw, frame.work.seconds * slower, given.kills // share):
-            yield frame.broken(f"{name} at a random moment", codes=codes, **how)
+        for number, (name, how, codes) in enumerate(kills(draw, frame.work.seconds * slower, given.kills // share)):
+            row = f"{name} at a random moment"
+            yield number, frame.broken(row, codes=codes, environment={CHARTS: "1"}, **how)
     elif part == "random":
-        for refusal in at_random(draw, calls, given.random // share):
+        for number, refusal in enumerate(at_random(draw, calls, given.random // share)):
             row = "calls at random refused, from there on" if refusal.stays else "a call at random refused"
-            yield frame.broken(row, refusal=refusal)
+            yield number, frame.broken(row, refusal=refusal)
     else:
-        for function, refusal in itertools.islice(at_sites(sites), 0, None, given.every):
+        for name, refusal in itertools.islice(at_sites(sites), 0, None, given.every):
             memory = {MEMORY: "1"} if "resources" in str(refusal.pattern) else {}
-            yield frame.broken(f"{function} refused, each place", refusal=refusal, environment=memory)
+            row = f"{refusal.function} refused, each place"
+            yield name, frame.broken(row, refusal=refusal, environment=memory)
 
 
 def _unbroken(folder: Path, engine: str) -> tuple[Workload, Done, int]:
@@ -121,35 +121,18 @@ def _unbroken(folder: Path, engine: str) -> tuple[Workload, Done, int]:
         recorded = Workload(folder / "inputs", engine, folder / f"{engine}.json")
         command = recorded.command(unbroken, log=unbroken / "calls.txt")
         ended.append((yield replace(command, environment={**command.environment, MEMORY: "1"})))
-        # How long one takes without it.
+        # What is called, and how long it takes, without memory measured.
         again = folder / engine / "again"
-        ended.append((yield recorded.command(again)))
+        command = recorded.command(again, log=folder / engine / "calls.txt")
+        ended.append((yield replace(command, environment={**command.environment, CHARTS: "1"})))
 
     drive([runs()], 1)
     for done in ended:
         if done.code not in (0, 1, 3):
             raise SystemExit(f"the unbroken run ended with {done.code}:\n{done.errors}")
-    calls = len((unbroken / "calls.txt").read_text(errors="replace").splitlines())
+    calls = len((folder / engine / "calls.txt").read_text(errors="replace").splitlines())
     done = ended[-1]
     return Workload(folder / "inputs", engine, folder / f"{engine}.json", unbroken, done.seconds), done, calls
-
-
-def _import_everything() -> None:
-    """Import the package before anything is forked, and measure memory only where that is asked for: it takes long."""
-    import quantize
-    from quantize.measurement.machine.loads import Resources
-    from quantize.measurement.machine.resources import measure_resources
-    from quantize.run import measuring
-
-    for module in pkgutil.walk_packages(quantize.__path__, "quantize."):
-        if module.name not in _WITHOUT:
-            with suppress(ModuleNotFoundError):  # of an extra that is not installed
-                importlib.import_module(module.name)
-
-    def where_asked(*given: Any, **named: Any) -> tuple[Resources, ...]:
-        return measure_resources(*given, **{**named, "repeats": 1}) if os.environ.get(MEMORY) else ()
-
-    vars(measuring)["measure_resources"] = where_asked
 
 
 def _arguments() -> argparse.Namespace:

@@ -9,19 +9,20 @@ import re
 import shutil
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from faults.processes import Done, Experiment, Refusal
+from faults.processes import Command, Done, Experiment, Refusal
 from faults.workload import Workload, everything, journaled, outcome
 
 _ENDED = (0, 1, 3)
 _USER = 2
 _INTERRUPTED = 130
-_RANDOM_NAME = re.compile(r"(?<=[.-])[a-z0-9_]{8}(?=\.part$|/|$)")
+_RANDOM_NAME = re.compile(r"(?<=[./_-])[a-z0-9_]{8}(?=\.part$|\.tmp$|\.scratch(?:/|$)|/|$)")
 _HASH = re.compile(r"[0-9a-f]{12,64}|\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(_\d+)?")
+_TRIES = 12
 ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EACCES, errno.EROFS, errno.EMFILE, errno.EFBIG)
 
 
@@ -78,6 +79,8 @@ def broken(
 ) -> Experiment:
     """Yield a run that something happens to, and the run that goes on; judge both.
 
+    A run that ends before anything happened to it is done again, with the fault nearer to the run's beginning.
+
     Args:
         table: Receives what came of it.
         fault: The row of the table.
@@ -92,14 +95,20 @@ def broken(
         environment: Variables of the run that is broken off, on top of a run's.
         how: What happens: fields of ``Command``.
     """
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
     inputs = everything(work.folder)
-    command = work.command(place, **how)
-    before(place)
-    first = yield replace(command, environment={**command.environment, **(environment or {})})
+    for left in reversed(range(_TRIES)):
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        command = work.command(place, **how)
+        before(place)
+        first = yield replace(command, environment={**command.environment, **(environment or {})})
+        if first.struck or not left:
+            break
+        after(place)
+        how = _sooner(**how)
     kept = journaled(place / "run")
-    came_to = _came_to(first, same=outcome(place / "run") == expected, codes=codes)
+    same = outcome(place / "run") == expected
+    came_to = _came_to(first, same=same, codes=codes) if first.struck else "WRONG: nothing happened to it"
     detail = f"{place}: {how}\n{first.errors[-3000:]}"
     between(place)
     if not came_to.startswith("WRONG") and first.code not in _ENDED and resumed:
@@ -111,6 +120,30 @@ def broken(
     table.add(fault, came_to, detail)
     if not came_to.startswith("WRONG"):
         shutil.rmtree(place, ignore_errors=True)
+
+
+def killed(work: Workload, place: Path, share: float) -> Generator[Command, Done, None]:
+    """Yield a run that is killed after a share of its time; one that has ended before that is done again.
+
+    Raises:
+        RuntimeError: It ended too early every time.
+    """
+    for _ in range(_TRIES):
+        done = yield work.command(place, kill_after=work.seconds * share)
+        if done.struck:
+            return
+        shutil.rmtree(place / "run", ignore_errors=True)
+        share *= 0.7
+    raise RuntimeError(f"{place}: ended each time before it was killed")
+
+
+def _sooner(*, refusal: Refusal | None = None, kill_after: float | None = None, **how: Any) -> dict[str, Any]:
+    """Return what happens to a run, at an earlier call or moment."""
+    if refusal is not None:
+        how["refusal"] = replace(refusal, at=refusal.at // 2)
+    if kill_after is not None:
+        how["kill_after"] = kill_after * 0.7
+    return how
 
 
 @dataclass(frozen=True)
@@ -168,11 +201,12 @@ def sites_of(log: Path, place: Path) -> Mapping[Site, int]:
 
 
 def at_sites(sites: Mapping[Site, int]) -> Iterator[tuple[str, Refusal]]:
-    """Yield the first and the last call of every place, with the row of the table that it belongs to."""
+    """Yield the first and the last call of every place, each with a name that is the same in every run."""
     for site, count in sites.items():
         error = errno.EIO if site.function == "sync" else errno.ENOSPC
         for at in sorted({0, count - 1}):
-            yield site.function, Refusal(at, error, site.function, site.pattern)
+            name = f"{'last' if at else 'first'} {site.function} {site.pattern}"
+            yield name, Refusal(at, error, site.function, site.pattern)
 
 
 def at_random(draw: random.Random, calls: int, number: int) -> Iterator[Refusal]:

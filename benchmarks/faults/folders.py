@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from faults.experiments import Frame
+from faults.experiments import Frame, killed
 from faults.moments import MOMENTS, once
 from faults.processes import Command, Done, Experiment, drive
 from faults.workload import everything, journaled, outcome
@@ -75,8 +75,7 @@ def _moved(frame: Frame, after: float) -> Experiment:
     """Yield a run that is killed, moved, and gone on with where it lies then."""
     work, place = frame.work, frame.place()
     shutil.rmtree(place, ignore_errors=True)
-    seconds = work.seconds * after
-    yield work.command(place, kill_after=seconds)
+    yield from killed(work, place, after)
     moved = place / "moved"
     moved.mkdir()
     if (place / "run").is_dir():

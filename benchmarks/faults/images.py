@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +46,10 @@ def _exchanged(images: Path) -> None:
     shutil.copy(images / "image051.png", _some(images))
 
 
+def _kill(pid: int) -> None:
+    os.killpg(pid, signal.SIGKILL)
+
+
 def _copied(frame: Frame, place: Path) -> None:
     shutil.rmtree(place / "val", ignore_errors=True)
     shutil.copytree(frame.work.folder / "val", place / "val")
@@ -68,7 +74,7 @@ def _between(frame: Frame, fault: str, change: Change) -> Experiment:
     shutil.rmtree(here, ignore_errors=True)
     here.mkdir(parents=True)
     _copied(frame, here)
-    yield work.command(here, kill_after=work.seconds * 0.6)
+    yield work.command(here, meanwhile=once(here / "run" / "work" / "candidates", _kill))
     kept = journaled(here / "run")
     change(here / "val")
     second = yield work.going_on(here)

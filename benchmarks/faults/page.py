@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from faults.experiments import Table
 
@@ -26,6 +27,16 @@ else.
 | fault | runs | outcomes |
 |---|---:|---|
 """
+
+_BY_HAND = "## Found by it"
+
+
+def written_by_hand(path: Path) -> str:
+    """Return what stands below the table in a page that was made before: it is kept."""
+    if not path.is_file():
+        return ""
+    _, heading, below = path.read_text(encoding="utf-8").partition(f"\n{_BY_HAND}\n")
+    return heading + below
 
 
 def page(table: Table, counts: Mapping[str, int], missing: Sequence[str], random: int, kills: int) -> str:

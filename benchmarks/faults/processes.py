@@ -71,12 +71,21 @@ class Command:
 
 @dataclass(frozen=True)
 class Done:
-    """How a command ended: its exit code or minus its signal, what it printed, and how long it took."""
+    """How a command ended.
+
+    Attributes:
+        code: Its exit code, or minus its signal.
+        output: What it printed.
+        errors: What it said on stderr.
+        seconds: How long it took.
+        struck: Whether what was to happen to it happened before its end.
+    """
 
     code: int
     output: str
     errors: str
     seconds: float
+    struck: bool = True
 
 
 Experiment = Generator[Command, Done, None]
@@ -130,14 +139,14 @@ class _Running:
         self._command, self._signalled, self._watching = command, False, command.meanwhile is not None
         command.place.mkdir(parents=True, exist_ok=True)
         self._out, self._err = command.place / "stdout.txt", command.place / "stderr.txt"
-        count = command.place / "count"
-        count.write_bytes(bytes(8))
+        self._count = command.place / "count"
+        self._count.write_bytes(bytes(8))
         if command.log is not None:
             command.log.write_bytes(b"")
         self._passed, self._looked = 0.0, time.monotonic()
         self.pid = os.fork()
         if self.pid == 0:
-            _become(command, count, self._out, self._err)
+            _become(command, self._count, self._out, self._err)
 
     def poll(self) -> Done | None:
         """Return how it ended; None while it runs."""
@@ -147,7 +156,8 @@ class _Running:
         pid, status = os.waitpid(self.pid, os.WNOHANG)
         if pid:
             code = os.waitstatus_to_exitcode(status)
-            return Done(code, self._out.read_text(errors="replace"), self._err.read_text(errors="replace"), passed)
+            output, errors = (file.read_text(errors="replace") for file in (self._out, self._err))
+            return Done(code, output, errors, passed, self._struck())
         if self._watching and self._command.meanwhile is not None:
             self._watching = not self._command.meanwhile(self.pid)
         after = self._command.kill_after
@@ -158,6 +168,12 @@ class _Running:
         if passed > _PATIENCE:
             os.killpg(self.pid, signal.SIGKILL)
         return None
+
+    def _struck(self) -> bool:
+        refusal = self._command.refusal
+        refused = refusal is None or int.from_bytes(self._count.read_bytes(), sys.byteorder) > refusal.at
+        killed = self._command.kill_after is None or self._signalled
+        return refused and killed and not self._watching
 
 
 def _become(command: Command, count: Path, out: Path, err: Path) -> None:

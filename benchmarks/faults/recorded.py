@@ -14,7 +14,7 @@ _END = -1
 
 
 class RecordedTable(Table):
-    """A part of the table: a line for each outcome, with the number of its experiment.
+    """A part of the table: a line for each outcome, with the name or number of its experiment.
 
     Args:
         path: The file; each part of each engine has its own.
@@ -26,27 +26,28 @@ class RecordedTable(Table):
 
     def __init__(self, path: Path, into: Table) -> None:
         super().__init__()
-        self._path, self._into, self._number = path, into, 0
-        self._done: set[int] = set()
+        self._path, self._into = path, into
+        self._at_work: int | str = 0
+        self._done: set[int | str] = set()
         path.parent.mkdir(parents=True, exist_ok=True)
         self.is_whole = False
         for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-            number, *outcome = json.loads(line)
-            self._done.add(number)
-            self.is_whole = self.is_whole or number == _END
-            if number != _END:
+            name, *outcome = json.loads(line)
+            self._done.add(name)
+            self.is_whole = self.is_whole or name == _END
+            if name != _END:
                 into.add(*outcome)
 
     def add(self, fault: str, came_to: str, detail: str = "") -> None:
         """Record one outcome of the experiment that is at work."""
-        self._write([self._number, fault, came_to, detail if came_to.startswith("WRONG") else ""])
+        self._write([self._at_work, fault, came_to, detail if came_to.startswith("WRONG") else ""])
         self._into.add(fault, came_to, detail)
 
-    def missing(self, experiments: Iterable[Experiment]) -> Iterator[Experiment]:
-        """Yield the experiments of which the file holds nothing."""
-        for number, experiment in enumerate(experiments):
-            if number not in self._done:
-                yield self._numbered(number, experiment)
+    def missing(self, experiments: Iterable[tuple[int | str, Experiment]]) -> Iterator[Experiment]:
+        """Yield the experiments of which the file holds nothing, given with their names or numbers."""
+        for name, experiment in experiments:
+            if name not in self._done:
+                yield self._named(name, experiment)
 
     def end(self) -> None:
         """Record that all experiments are done."""
@@ -58,10 +59,10 @@ class RecordedTable(Table):
         with self._path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
 
-    def _numbered(self, number: int, experiment: Experiment) -> Experiment:
+    def _named(self, name: int | str, experiment: Experiment) -> Experiment:
         done: Done | None = None
         while True:
-            self._number = number
+            self._at_work = name
             try:
                 command = next(experiment) if done is None else experiment.send(done)
             except StopIteration:

@@ -14,6 +14,9 @@ from faults.processes import Command
 MEMORY = "FAULTS_MEMORY"
 """Variable that has memory measured, in child processes."""
 
+CHARTS = "FAULTS_CHARTS"
+"""Variable that has charts drawn: they are most of the work behind the search, and write nothing."""
+
 
 @dataclass(frozen=True)
 class Workload:
@@ -22,7 +25,7 @@ class Workload:
     Attributes:
         folder: The inputs: model, images, settings, the cache with this machine's measurement.
         engine: What searches.
-        table: Recorded latencies, so that every run decides alike; None: measure.
+        table: Recorded latencies, so that every run of ``native`` decides alike; None: measure.
         whole: Where the run lies that nothing broke.
         seconds: How long it took.
         images: Other copies of the images; None: those in ``folder``.
@@ -37,7 +40,7 @@ class Workload:
 
     def tune(self, place: Path) -> tuple[str, ...]:
         """Return the command line of a run in ``place``."""
-        named = () if self.table is None else ("--latency_table", str(self.table))
+        named = () if self.table is None or self.engine != "native" else ("--latency_table", str(self.table))
         images = () if self.images is None else ("--data_path", str(self.images))
         return (
             *("tune", "--input_model", str(self.folder / "colours-13.onnx"), "--workers", "1"),

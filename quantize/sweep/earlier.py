@@ -10,6 +10,7 @@ from quantize.provenance import sha256_bytes, sha256_file
 from quantize.report.schema import RunReport
 from quantize.report.storage import read_report
 from quantize.run.folder import JOURNAL
+from quantize.run.quick import bounded
 from quantize.sweep.matrix import Entry
 
 Earlier = Literal["nothing", "finished", "begun", "other", "overwrite"]
@@ -46,7 +47,7 @@ def earlier_of(entry: Entry, *, overwrite: bool) -> Earlier:
 
 def is_of(report: RunReport, entry: Entry) -> bool:
     """Return whether a report is of the run that an entry asks for: same model, settings and places of images."""
-    asked, had = _settings(entry.config.model_dump(mode="json")), _settings(dict(report.config))
+    asked, had = _settings(bounded(entry.config).model_dump(mode="json")), _settings(dict(report.config))
     target = asked["quantization"]["target"]
     if target == "auto":
         target = report.chosen.target if report.provenance.cpu_class == report.chosen.target else None

@@ -7,13 +7,15 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from faults.experiments import Table, at_sites, sites_of
-from faults.page import page
+from faults.experiments import Table, at_sites, broken, sites_of
+from faults.page import page, written_by_hand
 from faults.processes import Command, Done, Experiment
 from faults.recorded import RecordedTable
+from faults.workload import Workload
 
 _SOURCE = Path(__file__).parents[2] / "benchmarks" / "faults" / "refuse_calls.c"
 _WRITE = """
@@ -57,13 +59,13 @@ def test_every_call_that_writes_is_seen_and_the_one_that_is_named_is_refused(tmp
     assert written(tmp_path, library).returncode == 0
     sites = sites_of(tmp_path / "calls.txt", tmp_path)
     assert [site.function for site in sites] == ["open", "write", "sync", "rename"]
-    for row, refusal in at_sites(sites):
+    for _, refusal in at_sites(sites):
         assert refusal.function is not None
         assert refusal.pattern is not None
         done = written(
             tmp_path, library, at="0", errno=str(refusal.error), function=refusal.function, pattern=refusal.pattern
         )
-        assert os.strerror(errno.EIO if row == "sync" else errno.ENOSPC) in done.stderr
+        assert os.strerror(errno.EIO if refusal.function == "sync" else errno.ENOSPC) in done.stderr
 
 
 def test_the_page_counts_outcomes_and_does_not_hide_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,7 +90,7 @@ def test_a_table_that_is_recorded_goes_on_where_it_was_broken_off(tmp_path: Path
     def came_to(outcome: str, *, experiments: int) -> tuple[list[str], Table]:
         whole, asked = Table(), []
         recorded = RecordedTable(tmp_path / "done.jsonl", whole)
-        for each in recorded.missing(experiment(recorded, number) for number in range(experiments)):
+        for each in recorded.missing((number, experiment(recorded, number)) for number in range(experiments)):
             asked.append(next(each).words[0])
             with pytest.raises(StopIteration):
                 each.send(Done(0, outcome, "", 0.0))
@@ -106,3 +108,39 @@ def test_a_table_that_is_recorded_goes_on_where_it_was_broken_off(tmp_path: Path
     recorded = RecordedTable(tmp_path / "done.jsonl", Table())
     recorded.end()
     assert RecordedTable(tmp_path / "done.jsonl", Table()).is_whole
+
+
+def killed_at(seconds: float, folder: Path) -> tuple[list[float], Table]:
+    """Return when a run that ends after some seconds is killed, each time that it is begun, and what is said of it."""
+    (folder / "in" / "cache").mkdir(parents=True)
+    table, moments = Table(), list[float]()
+    work = Workload(folder / "in", "ort")
+    experiment = broken(table, "killed", work, folder / "out", (), resumed=False, codes=(-9,), kill_after=4.0)
+    with suppress(StopIteration):
+        command = next(experiment)
+        while command.kill_after is not None:
+            moments.append(command.kill_after)
+            struck = command.kill_after < seconds
+            command = experiment.send(Done(-9 if struck else 0, "", "", seconds, struck))
+    return moments, table
+
+
+def test_a_run_that_ended_before_it_was_killed_is_done_again_and_killed_sooner(tmp_path: Path) -> None:
+    moments, table = killed_at(2.0, tmp_path)
+    assert moments == pytest.approx([4.0, 2.8, 1.96])
+    assert {fault: dict(outcomes) for fault, outcomes in table.rows.items()} == {"killed": {"ended": 1}}
+
+
+def test_a_run_that_nothing_ever_happened_to_is_no_outcome_that_is_right(tmp_path: Path) -> None:
+    _, table = killed_at(0.0, tmp_path)
+    assert table.wrong[0].startswith("killed: WRONG: nothing happened to it")
+
+
+def test_what_was_written_below_the_table_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "faults.md"
+    assert written_by_hand(path) == ""
+    made = page(Table(), {"ort": 0}, [], 1, 1)
+    path.write_text(made)
+    assert written_by_hand(path) == ""
+    path.write_text(f"{made}\n## Found by it\n\nFour faults.\n")
+    assert f"{made}{written_by_hand(path)}" == path.read_text()

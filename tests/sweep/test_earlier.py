@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from quantize.config import RunConfig
+from quantize.run.quick import bounded
 from quantize.run.request import TuneResult
 from quantize.sweep.earlier import earlier_of, identity
 from quantize.sweep.matrix import Entry
@@ -22,6 +24,18 @@ def entry(ort_run: TuneResult, colour_model: Path, configured: Callable[..., Run
 def test_a_finished_run_of_the_same_model_and_settings_is_known(entry: Entry) -> None:
     assert earlier_of(entry, overwrite=False) == "finished"
     assert earlier_of(entry, overwrite=True) == "overwrite"
+
+
+def test_a_quick_run_is_known_though_its_report_holds_the_bounds_of_quick_runs(
+    entry: Entry, configured: Callable[..., RunConfig]
+) -> None:
+    quick = configured({"tuning.engine": "ort", "tuning.quick": True})
+    report = json.loads((entry.folder / "report.json").read_text(encoding="utf-8"))
+    report["config"] = bounded(quick).model_dump(mode="json")
+    report["config"]["quantization"]["target"] = report["chosen"]["target"]
+    (entry.folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
+    assert earlier_of(replace(entry, config=quick), overwrite=False) == "finished"
+    assert earlier_of(entry, overwrite=False) == "other"
 
 
 def test_a_run_of_other_settings_or_of_another_model_is_not_taken_for_it(

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 from quantize.engines.inc.job import not_importable
 from quantize.errors import EngineError
 from quantize.processes.child import ChildError, ChildProcess
 from quantize.processes.parent import Message
+from quantize.processes.refusal import raise_refusal
 
 _LOGGER = logging.getLogger("quantize.engines.inc.tuner")
 
@@ -28,12 +30,21 @@ class TimeIsUpError(Exception):
 class Conversation:
     """What the child process says, one event at a time.
 
+    Args:
+        worker: The process.
+        folder: Where it writes.
+        job: What it is to do.
+        watch: Called with its id when it has built a candidate.
+
     Attributes:
         stage: What it said it was doing last.
     """
 
-    def __init__(self, worker: ChildProcess, job: Message, watch: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self, worker: ChildProcess, folder: Path, job: Message, watch: Callable[[int], None] | None = None
+    ) -> None:
         self._worker = worker
+        self._folder = folder
         self._watch = watch
         self.stage = "start"
         self._send(job)
@@ -53,6 +64,7 @@ class Conversation:
         Raises:
             TimeIsUpError: ``deadline``, a value of ``time.monotonic()``, passed.
             EngineError: It failed or ended: names the stage and what happened.
+            StorageError: The system did not let it write, or its disk is full.
         """
         while True:
             try:
@@ -60,6 +72,7 @@ class Conversation:
             except ChildError as error:
                 if error.reason == "time":
                     raise TimeIsUpError from None
+                raise_refusal(None, self._folder)
                 raise self._crashed(error) from None
             kind = message["kind"]
             if kind == "stage":
@@ -83,6 +96,7 @@ class Conversation:
         _LOGGER.debug("%s", message["traceback"])
         if message["stage"] == "import":
             return not_importable(message["error"])
+        raise_refusal(message["refused"], self._folder)
         return EngineError(
             f"Neural Compressor failed while it was in the stage '{message['stage']}'",
             found=message["error"],

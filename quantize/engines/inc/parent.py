@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from quantize.processes.parent import Message, Parent
+from quantize.processes.refusal import refusal_of
 
 
 class Engine:
@@ -36,7 +37,8 @@ class Engine:
     def fail(self, error: BaseException) -> None:
         """Say what went wrong, and in which stage."""
         detail = "".join(traceback.format_exception(error))
-        self.send("failed", stage=self.stage, error=f"{type(error).__name__}: {error}", traceback=detail)
+        said, refused = f"{type(error).__name__}: {error}", refusal_of(error)
+        self.send("failed", stage=self.stage, error=said, traceback=detail, refused=refused)
 
 
 class SentLog(logging.Handler):

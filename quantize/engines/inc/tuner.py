@@ -98,7 +98,7 @@ class IncTuner:
                 images = write_images(batches, folder / "images.f32", self._settings.sampling_size)
                 job = tuning_job(self._settings, model, images)
                 with _neural_compressor(folder, self._work / _LOG) as worker:
-                    yield from search.trials(Conversation(worker, job, self._watch))
+                    yield from search.trials(Conversation(worker, folder, job, self._watch))
         finally:
             self.stopped = search.stopped
 
@@ -131,7 +131,7 @@ class IncBuilder:
             images = write_images(batches, folder / "images.f32", calibration_images_of(recipe))
             job = building_job(model, recipe, images)
             with _neural_compressor(folder, self._work / _LOG) as worker:
-                message = Conversation(worker, job).next_event(deadline=None)
+                message = Conversation(worker, folder, job).next_event(deadline=None)
             built = keep_candidate(Path(message["path"]), self._work / _CANDIDATES, recipe.id, model.proto())
         if placed_nodes(recipe) is None:
             return built

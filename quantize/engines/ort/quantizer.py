@@ -25,6 +25,7 @@ from quantize.graph.view import Graph
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.input_form import in_form
 from quantize.processes.child import ChildError, ChildProcess
+from quantize.processes.refusal import raise_refusal
 from quantize.recipe import Recipe
 
 EXCLUDED = "excluded"
@@ -80,6 +81,7 @@ class Quantizer:
 
         Raises:
             EngineError: The quantizer failed or died.
+            StorageError: The system did not let it write, or its disk is full.
             TimeIsUpError: The deadline passed.
         """
         if deadline is not None and time.monotonic() >= deadline:
@@ -96,6 +98,7 @@ class Quantizer:
         except ChildError as error:
             if error.reason == "time":
                 raise TimeIsUpError from None
+            raise_refusal(None, self._scratch)
             raise EngineError(
                 "the process of onnxruntime's quantizer died",
                 found=[error.how, *error.stderr.splitlines()],
@@ -105,6 +108,7 @@ class Quantizer:
             ) from None
         if "error" in answer:
             _LOG.debug("%s", answer["traceback"])
+            raise_refusal(answer["refused"], self._scratch)
             raise EngineError(
                 "onnxruntime's quantizer failed",
                 found=answer["error"],

@@ -14,6 +14,7 @@ import numpy as np
 from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
 from quantize.processes.parent import Message, Parent
+from quantize.processes.refusal import refusal_of
 
 _METHODS = {
     "minmax": CalibrationMethod.MinMax,
@@ -55,7 +56,8 @@ def serve(parent: Parent) -> None:
     try:
         _quantize(job)
     except Exception as error:  # noqa: BLE001 - reported to the engine
-        parent.send({"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()})
+        said = f"{type(error).__name__}: {error}"
+        parent.send({"error": said, "traceback": traceback.format_exc(), "refused": refusal_of(error)})
     else:
         parent.send({"done": True})
 

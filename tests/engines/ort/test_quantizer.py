@@ -13,7 +13,7 @@ from quantize.data.batches import Batch
 from quantize.engines.ort.quantizer import Quantizer, TimeIsUpError, excluding, with_float_scores
 from quantize.engines.ort.worker import BatchReader
 from quantize.engines.task import CalibrationSet
-from quantize.errors import EngineError
+from quantize.errors import EngineError, StorageError
 from quantize.formats import quantized_format
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.recipe import Recipe
@@ -119,6 +119,13 @@ def test_batches_are_read_in_parts_and_filled_from_the_beginning(tmp_path: Path)
 def test_a_failure_of_the_quantizer_is_an_error_of_the_engine(quantizer: Quantizer) -> None:
     with pytest.raises(EngineError, match="onnxruntime's quantizer failed"):
         quantizer.build(PLAIN.but(range_rule="unheard of"))
+
+
+def test_what_the_system_refuses_to_the_quantizer_is_no_failed_trial(quantizer: Quantizer, tmp_path: Path) -> None:
+    (scratch,) = (tmp_path / "work").glob("ort-*")
+    (scratch / "built.onnx").mkdir()
+    with pytest.raises(StorageError, match="Is a directory"):
+        quantizer.build(PLAIN)
 
 
 def test_a_deadline_that_has_passed_ends_the_work(quantizer: Quantizer) -> None:

@@ -18,7 +18,7 @@ from quantize.engines.native.search.search_journal import SearchJournal
 from quantize.engines.native.search.settings import SearchSettings
 from quantize.engines.native.search.source_graph import HALVES, Part, SourceGraph, can_be_halved, images_of
 from quantize.engines.task import CalibrationSet
-from quantize.errors import ModelError, QuantizeError
+from quantize.errors import ModelError, QuantizeError, StorageError
 from quantize.formats.given_grids import grids_of
 from quantize.models.artifact import ModelArtifact
 from quantize.opening.prove import prove
@@ -115,12 +115,18 @@ class CandidateBuilder:
         return ((even, odd), (odd, even)) if can_be_halved(self.calibration) else (("all", "all"),)
 
     def build(self, recipe: Recipe) -> ModelArtifact | str:
-        """Return a recipe's candidate, from its file if that is intact; the error if it cannot be built."""
+        """Return a recipe's candidate, from its file if that is intact; the error if it cannot be built.
+
+        Raises:
+            StorageError: Its file cannot be written.
+        """
 
         def compute() -> dict[str, str]:
             self._built.add(recipe.id)
             try:
                 return {"graph_sha256": self.source(recipe).build(self.model, recipe).graph_sha256}
+            except StorageError:  # says nothing of the recipe, and must not be remembered as if it did
+                raise
             except QuantizeError as error:
                 return {"error": str(error)}
 
