@@ -27,6 +27,7 @@ from quantize.rewrites.protocol import Rewrite
 from quantize.rewrites.redundant import REDUNDANT
 from quantize.rewrites.sigmoid_product import SIGMOID_PRODUCT
 from quantize.rewrites.space_to_depth import SPACE_TO_DEPTH
+from quantize.rewrites.stem_by_columns import STEM_BY_COLUMNS
 from quantize.rewrites.stem_by_rows import STEM_BY_ROWS
 
 REWRITES: tuple[Rewrite, ...] = (
@@ -34,6 +35,7 @@ REWRITES: tuple[Rewrite, ...] = (
     POOL_BEFORE_ACTIVATION,
     SPACE_TO_DEPTH,
     STEM_BY_ROWS,
+    STEM_BY_COLUMNS,
     OUTPUT_PADDING,
     CHANNEL_PADDING,
     COMMON_SCALES,

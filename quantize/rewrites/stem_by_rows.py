@@ -19,12 +19,13 @@ are the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from onnx import NodeProto
 
 from quantize.formats.parameters import add_dequantize, add_move, is_dequantize, is_quantize
-from quantize.formats.qdq_pattern import quantized_input
+from quantize.formats.qdq_pattern import quantized_input, quantizer
 from quantize.graph.nodes import attribute, is_op
 from quantize.graph.shapes import Shape, fixed_sizes
 from quantize.graph.view import Graph
@@ -110,6 +111,60 @@ def _moves_from_last(channels: int, height: int, width: int, block: int) -> list
         ("Reshape", [0, rows, width // block, block * channels * block]),
         ("Transpose", [0, 3, 1, 2]),
     ]
+
+
+@dataclass(frozen=True)
+class RowMoves:
+    """The moves of this rewrite, as they are found before a Conv.
+
+    Attributes:
+        value: The dequantized image that they begin with.
+        channels_first: Whether its shape is (N, channels, rows, columns), else (N, rows, columns, channels).
+        channels: Of the image.
+        sizes: Its rows and columns.
+        block: Pixels a side that become one cell.
+    """
+
+    value: str
+    channels_first: bool
+    channels: int
+    sizes: tuple[int, int]
+    block: int
+
+
+def row_moves(graph: Graph, conv: NodeProto) -> RowMoves | None:
+    """Return the moves of this rewrite before a Conv of known sizes, where nothing else reads what they make."""
+    if _move_before(graph, conv.input[0]) is None:
+        return None
+    shapes = graph.shapes()
+    value, moves = conv.input[0], list[tuple[str, list[int]]]()
+    cells = fixed_sizes((shapes.get(value) or ())[1:])
+    while cells is not None and len(cells) == 3 and (move := _move_before(graph, value)) is not None:
+        value, op_type, target = move
+        moves.insert(0, (op_type, target))
+        sizes = fixed_sizes((shapes.get(value) or ())[1:])
+        if sizes is None or len(sizes) != 3:
+            continue
+        for channels_first in (True, False):
+            channels, rows, columns = sizes if channels_first else (sizes[2], *sizes[:2])
+            block = rows // cells[1]
+            made_of = _moves if channels_first else _moves_from_last
+            possible = block > 1 and (channels_first or _group(rows // block * columns) is not None)
+            if possible and block * block * channels == cells[0] and moves == made_of(channels, rows, columns, block):
+                return RowMoves(value, channels_first, channels, (rows, columns), block)
+    return None
+
+
+def _move_before(graph: Graph, value: str) -> tuple[str, str, list[int]] | None:
+    """Return what a Reshape or Transpose moved to make a dequantized tensor, its type and its target; else None."""
+    quantize = quantizer(graph, value)
+    node = graph.producer(quantize.input[0]) if quantize is not None else None
+    if quantize is None or node is None or not is_op(node, "Reshape", "Transpose"):
+        return None
+    if any(graph.sole_consumer(name) is None for name in (value, quantize.output[0], node.output[0])):
+        return None
+    target = graph.constant(node.input[1]) if is_op(node, "Reshape") else attribute(node, "perm")
+    return None if target is None else (node.input[0], node.op_type, [int(size) for size in target])
 
 
 def _from_last(node: NodeProto) -> bool:

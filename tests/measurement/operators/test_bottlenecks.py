@@ -59,7 +59,11 @@ def test_the_pool_of_a_real_float_stem_comes_first():
 
 
 def test_a_first_conv_that_is_rewritten_already_gets_no_such_advice(profiled):
-    for name, op_type in (("conv1_SpaceToDepth_1_1", "Transpose"), ("cells", "SpaceToDepth")):
+    for name, op_type in (
+        ("conv1_SpaceToDepth_1_1", "Transpose"),
+        ("cells", "SpaceToDepth"),
+        ("conv1_Columns_1", "Gather"),
+    ):
         slow = bottlenecks(with_operators(profiled, (), (operator(name, op_type, "conversion", 1),)))
         assert [each.rewrite for each in slow if each.what == "conv1 (Conv)"] == [None]
 

@@ -14,7 +14,7 @@ from quantize.measurement.operators.operator_times import ModelProfile, Operator
 
 # The moves that a rewrite puts before the first Conv carry its name (a Pad for odd sizes does not); they go where it
 # goes, unlike other conversions.
-_MOVE = re.compile(r"(?P<conv>.+)_SpaceToDepth(?:_\d+)*")
+_MOVE = re.compile(r"(?P<conv>.+)_(?:SpaceToDepth|Columns)(?:_\d+)*")
 
 
 class TimedOp(BaseModel):

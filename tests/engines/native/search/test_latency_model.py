@@ -73,7 +73,7 @@ def profiled(*operators):
 
 
 def test_moves_before_a_rewritten_conv_are_counted_with_it():
-    for name in ("/stem/Conv_SpaceToDepth", "/stem/Conv_SpaceToDepth_3_1_1"):
+    for name in ("/stem/Conv_SpaceToDepth", "/stem/Conv_SpaceToDepth_3_1_1", "/stem/Conv_Columns_2_1"):
         assert [op.origin for op in profiled(operator(name))] == ["/stem/Conv"]
 
 
