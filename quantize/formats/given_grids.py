@@ -47,7 +47,8 @@ def without_quantization(model: ModelProto) -> Unquantized:
 
     Weights keep the values that they were rounded to. Of activations no rounding is left. Quantizers remove a Relu or
     Clip in front of a grid that begins at zero: a tensor on such a grid gets its bounds as a Clip, unless what makes it
-    is bounded itself.
+    is bounded itself, or it is the model's input: pixels have no activation. (onnxruntime 1.21 to 1.23 open no model
+    with a Clip between its input and a QuantizeLinear.)
 
     Args:
         model: In any format; what cannot be undone (dynamic quantization) stays.
@@ -115,7 +116,7 @@ def _without_pair(graph: Graph, source: str, node: NodeProto, by: Parameters) ->
     """Remove a DequantizeLinear of a tensor that was quantized, and return the tensor that stands for its output."""
     value = node.output[0]
     graph.remove([node])
-    if by.axis is None and by.low == 0.0 and not _is_bounded_below(graph, source):
+    if by.axis is None and by.low == 0.0 and not _needs_no_bounds(graph, source):
         # A name of its own: quantizers make the pair's names of the source's again.
         clipped = graph.fresh(f"{source}_clipped")
         ends = [graph.add_constant(f"{clipped}_{end}", np.array(at, np.float32)) for end, at in _ends(by).items()]
@@ -132,9 +133,10 @@ def _ends(by: Parameters) -> dict[str, float]:
     return {"lowest": by.low, "highest": by.high}
 
 
-def _is_bounded_below(graph: Graph, name: str) -> bool:
-    """Return whether a tensor cannot be negative because of what makes it."""
+def _needs_no_bounds(graph: Graph, name: str) -> bool:
+    """Return whether a tensor had no activation in front of its grid: it is pixels, or never negative as it is made."""
     made_by = graph.producer(name)
     while made_by is not None and is_op(made_by, *_MOVING):
-        made_by = graph.producer(made_by.input[0])
-    return made_by is not None and is_op(made_by, *_BOUNDED_BELOW)
+        name = made_by.input[0]
+        made_by = graph.producer(name)
+    return name in graph.inputs if made_by is None else is_op(made_by, *_BOUNDED_BELOW)

@@ -9,9 +9,11 @@ from quantize.report.advice import Decision, PointSection
 from quantize.report.all_cores import AllCoresSection
 from quantize.report.criterion import FileSpeed
 from quantize.report.table import NAMES, Table
-from quantize.report.wording import milliseconds, times, times_with_bounds
+from quantize.report.wording import milliseconds, percent, times, times_with_bounds
 
 _FORMATS: Mapping[str, str] = {"int8": "QLinear", "qdq": "QDQ"}
+_NOISY = 0.1
+"""The noise, a fraction, from which on it is told beside a figure that it may explain."""
 _FILES = {role: f"the {name} file" for role, name in _FORMATS.items()}
 
 
@@ -56,8 +58,9 @@ def with_all_cores(point: PointSection, section: AllCoresSection, *, for_target:
         for_target: Whether the figures are of a CPU that the files are for.
     """
     figures = " and ".join(_of_each(section))
+    noise = f", with a noise of {percent(section.noise_floor, 0)}" if (section.noise_floor or 0.0) > _NOISY else ""
     slower = for_target and bool(section.slower) and point.state in ("good", "open")
-    text = f"{point.text} On all {section.cores} cores: {figures}."
+    text = f"{point.text} On all {section.cores} cores: {figures}{noise}."
     return point.model_copy(update={"text": text, "state": "slower" if slower else point.state})
 
 
@@ -74,11 +77,15 @@ def all_cores_table(section: AllCoresSection | None) -> Table | None:
         )
         for role in ("fp32", *gains)
     )
-    note = (
+    notes = [
         f"{section.cores} threads, on as many physical cores: a shorter measurement than the one above, and none that "
         "the models were chosen by."
-    )
-    return Table(f"Latency on all {section.cores} cores", ("model", "p50", "speed-up, 95 %"), rows, (note,))
+    ]
+    if section.noise_floor is not None:
+        notes.append(
+            f"Noise, fp32 against itself: {percent(section.noise_floor, 1)}; smaller differences mean nothing."
+        )
+    return Table(f"Latency on all {section.cores} cores", ("model", "p50", "speed-up, 95 %"), rows, tuple(notes))
 
 
 def _faster_there(section: AllCoresSection) -> str | None:

@@ -69,6 +69,22 @@ def test_pairs_and_integer_weights_become_what_they_stand_for(activations: tuple
     np.testing.assert_allclose(run(undone.model), run(model), atol=0.05 / 2 * 8)
 
 
+@pytest.mark.parametrize("moved", [False, True])
+def test_the_pixels_of_the_models_input_are_given_no_bounds(moved: bool) -> None:
+    view = Graph(network(whole=False))
+    pixels = view.add("Transpose", ["x"], ["moved"], perm=[0, 1, 3, 2]).output[0] if moved else "x"
+    by = new_parameters(view, "of pixels", 1 / 255, np.array(0, np.uint8), None)
+    add_quantize(view, pixels, by, "input integers")
+    first = view.node("first")
+    assert first is not None
+    view.set_input(first, 0, add_dequantize(view, "input integers", by))
+
+    undone = without_quantization(view.model())
+
+    assert undone.activations == 2
+    assert [node.op_type for node in undone.model.graph.node] == ["Transpose"] * moved + ["Conv", "Clip", "Conv"]
+
+
 def test_of_a_grid_with_both_signs_no_bounds_are_left() -> None:
     undone = without_quantization(network(zero_point=128))
 

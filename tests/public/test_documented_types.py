@@ -20,6 +20,8 @@ def test_the_examples_for_python_have_the_types_that_the_functions_take(tmp_path
                 (tmp_path / f"{page.stem}_{number}.py").write_text(example, encoding="utf-8")
                 found.add(page.stem)
     assert {"python", "tutorial"} <= found
-    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(tmp_path)]
+    # Silent imports: `make check` holds the package itself to the types, those of the numpy that is pinned for it.
+    options = ["--strict", "--follow-imports", "silent", "--cache-dir", str(tmp_path / "cache")]
+    command = [sys.executable, "-m", "mypy", *options, str(tmp_path)]
     checked = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from quantize.measurement.timing.measurement import measured_noise_floor, speedups
+from quantize.report.advice import PointSection
 from quantize.report.all_cores import AllCoresSection
 from quantize.report.conclusion import conclusion
 from quantize.report.criterion import FileSpeed
@@ -53,11 +54,16 @@ def files_there(report: RunReport) -> dict[str, FileSpeed]:
     return {file.role: file for file in report.all_cores.files}
 
 
+def speed_point(report: RunReport) -> PointSection:
+    (point,) = (point for point in conclusion(report).points if point.subject == "speed")
+    return point
+
+
 def test_files_that_are_faster_on_all_cores_too_add_their_figure_and_nothing_to_the_recommendation(
     report: RunReport,
 ) -> None:
     told = conclusion(on_cores(report, int8=2.2, qdq=2.2))
-    (speed,) = (point for point in told.points if point.subject == "speed")
+    speed = speed_point(on_cores(report, int8=2.2, qdq=2.2))
     assert told.recommendation == SHIP
     assert "On all 2 cores: 2.20x (" in speed.text
     assert speed.state == "good"
@@ -106,11 +112,20 @@ def test_what_misses_by_no_more_than_the_noise_is_not_called_slower(report: RunR
     assert conclusion(near).recommendation == SHIP
 
 
+def test_a_noise_that_explains_a_figure_stands_beside_it(report: RunReport) -> None:
+    near = on_cores(report, int8=0.9, qdq=0.9)
+    assert near.all_cores is not None
+    assert "noise" not in speed_point(near).text
+    noisy = near.model_copy(update={"all_cores": near.all_cores.model_copy(update={"noise_floor": 0.41})})
+    assert speed_point(noisy).text.endswith(", with a noise of 41 %.")
+    assert "Noise, fp32 against itself: 41.0 %" in markdown(noisy)
+
+
 def test_too_few_rounds_for_an_interval_are_no_certainty(report: RunReport) -> None:
     vague = on_cores(report, int8=0.5, qdq=0.5, rounds=5)
     assert files_there(vague)["int8"].high is None
     assert conclusion(vague).recommendation == SHIP
-    (speed,) = (point for point in conclusion(vague).points if point.subject == "speed")
+    speed = speed_point(vague)
     assert "On all 2 cores: 0." in speed.text
     assert "SLOWER" not in speed.text
 
