@@ -27,7 +27,7 @@ from quantize.run.repeat import Inputs, repeated_hashes, replay_section
 _SHORT = 12
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verification:
     """One line for each thing that was checked."""
 
@@ -39,6 +39,10 @@ class Verification:
         codes = [ExitCode.NOT_MET for line in self.lines if line.verdict in FAILING]
         codes += [ExitCode.INCONCLUSIVE for line in self.lines if line.verdict == "not comparable"]
         return ExitCode.worst(codes)
+
+    def __repr__(self) -> str:
+        """Show how each check ended; ``lines`` has what was found."""
+        return "\n".join(["Verification", *(f"  {line.title}: {line.verdict}" for line in self.lines)])
 
 
 def verify(

@@ -26,7 +26,11 @@ def told_how_to_go_on(folder: RunFolder) -> Iterator[None]:
     """
     try:
         yield
-    except (KeyboardInterrupt, QuantizeError):
+    except KeyboardInterrupt:
+        if not _tell(folder):
+            _LOG.info("nothing was finished yet: the same command begins again")
+        raise
+    except QuantizeError:
         _tell(folder)
         raise
     except Exception as error:
@@ -37,8 +41,11 @@ def told_how_to_go_on(folder: RunFolder) -> Iterator[None]:
         raise
 
 
-def _tell(folder: RunFolder) -> None:
-    if folder.journal.is_file() and folder.journal.stat().st_size:
+def _tell(folder: RunFolder) -> bool:
+    """Return whether there is something to go on with, and how was told."""
+    finished = folder.journal.is_file() and folder.journal.stat().st_size > 0
+    if finished:
         _LOG.info(
             "what was finished is kept; this goes on with it: quantize tune --resume %s", shlex.quote(str(folder.path))
         )
+    return finished

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from quantize.commands.verify import report_of, verify
+from quantize.commands.verify import Verification, report_of, verify
 from quantize.errors import ExitCode, RunError
+from quantize.gate.result import Line
 from quantize.run.repeat import Inputs
 
 MODEL = "colours-13-int8.onnx"
@@ -53,3 +54,15 @@ def test_the_report_is_looked_for_in_the_models_folder_and_in_its_run(run: Path,
     (alone.parent / "mine.run").mkdir()
     shutil.copy(run / "report.json", alone.parent / "mine.run")
     assert report_of(alone) == alone.parent / "mine.run" / "report.json"
+
+
+def test_a_verification_shows_how_each_check_ended() -> None:
+    line = Line(
+        name="verify.valid",
+        title="the file is a valid ONNX model",
+        baseline=None,
+        found="valid",
+        allowed="the same",
+        verdict="pass",
+    )
+    assert repr(Verification((line,))) == "Verification\n  the file is a valid ONNX model: pass"

@@ -11,6 +11,8 @@ import pytest
 
 from quantize.errors import RunError, StorageError
 from quantize.run import settle, space
+from quantize.run.broken_off import told_how_to_go_on
+from quantize.run.folder import RunFolder
 from quantize.run.request import TuneRequest
 from quantize.run.tune import tune
 from tests.run.conftest import Configured
@@ -40,6 +42,13 @@ def test_a_run_that_is_broken_off_names_the_command_that_goes_on(
     with caplog.at_level(logging.INFO, "quantize"), pytest.raises(type(error)):
         tune(request_in(tmp_path / "my run"))
     assert f"quantize tune --resume '{tmp_path}/my run'" in caplog.messages[-1]
+
+
+def test_a_run_that_finished_nothing_is_to_be_begun_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = RunFolder(tmp_path, tmp_path / "int8.onnx", tmp_path / "qdq.onnx")
+    with caplog.at_level(logging.INFO, "quantize"), pytest.raises(KeyboardInterrupt), told_how_to_go_on(folder):
+        raise KeyboardInterrupt
+    assert caplog.messages == ["nothing was finished yet: the same command begins again"]
 
 
 @pytest.mark.parametrize("replaced", [False, True])
