@@ -43,6 +43,15 @@ def test_a_wrong_line_is_named_with_its_number(pictures: Path, line: str, proble
     assert caught.value.problem == problem
 
 
+@pytest.mark.parametrize("line", ["{} 3", "{}", "a.jpg {}", "a.jpg 3{}"])
+def test_a_line_of_very_many_characters_is_not_quoted_whole(pictures: Path, line: str) -> None:
+    for long in ("x" * 200_000, "\x1b" * 200_000):
+        with pytest.raises(DataError) as caught:
+            labels_of(pictures, f"b.jpg 1\n{line.format(long)}\n", classes=10)
+        assert str(caught.value.where).endswith(":2")
+        assert len(str(caught.value)) < 2_000
+
+
 def test_without_a_model_any_label_from_0_is_taken(pictures: Path) -> None:
     assert labels_of(pictures, "a.jpg 123456", classes=None) == {"a.jpg": 123456}
     with pytest.raises(DataError, match="not in 0 to 2147483647"):
