@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -27,7 +29,7 @@ def by_rows(source: ModelProto) -> ModelProto:
     return source
 
 
-def small_stem(height: int = 16, width: int = 16, **options: object) -> tuple[ModelProto, Feeds]:
+def small_stem(height: int = 16, width: int = 16, **options: Any) -> tuple[ModelProto, Feeds]:
     """Return a model of one Conv of 3x3 at stride 2 on three channels."""
     build = QLinearGraph()
     source = build.model(build.conv(build.quantized_input((2, 3, height, width)), 16, stride=2, **options))
@@ -58,6 +60,28 @@ def test_a_kernel_of_nine_pixels_becomes_one_of_one(pads: tuple[int, ...], heigh
     assert "Pad" in integer_types(after) or not any(pads)
     assert integer_types(after).count("Gather") == 2
     assert_declared(STEM_BY_COLUMNS, source, after, feeds)
+
+
+@pytest.mark.usefixtures("eight_bit_space_to_depth")
+@pytest.mark.parametrize(
+    ("pool", "outputs"),
+    [
+        ({"kernel_shape": [3, 3], "strides": [2, 2]}, 16),
+        ({"kernel_shape": [2, 2], "strides": [2, 2]}, 15),  # the last output of 16 would be read
+        ({"kernel_shape": [3, 3], "strides": [2, 2], "pads": [0, 0, 1, 1]}, 15),
+        ({"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1}, 15),
+    ],
+)
+def test_a_conv_has_outputs_in_eights_where_its_pool_reads_no_further(pool: dict[str, Any], outputs: int) -> None:
+    build = QLinearGraph()
+    conv = build.conv(build.quantized_input((1, 3, 32, 32)), 16, stride=2, relu=True)  # 15 outputs each way
+    pooled = 8 if "ceil_mode" in pool else 7
+    source = build.model(build.moved("MaxPool", conv, (1, 16, *[pooled] * 2), **pool))
+    names, after = apply(STEM_BY_COLUMNS, by_rows(source))
+    assert len(names) == 1
+    made = next(node for node in after.graph.node if is_op(node, "Conv"))
+    assert Graph(after).shapes()[made.output[0]][2:] == (outputs, outputs)
+    assert_declared(STEM_BY_COLUMNS, source, after, build.images())
 
 
 @pytest.mark.usefixtures("eight_bit_space_to_depth")
