@@ -202,7 +202,7 @@ def _recommended(report: RunReport) -> tuple[Decision, str]:
 def _first(report: RunReport, decision: Decision, text: str) -> tuple[Decision, str]:
     """Return what to do after a quick run that comes to a decision: what it rests on decides nothing by itself."""
     if decision == "ship int8":
-        gains = f"{times(min(_gains(report).values()))} of fp32's speed" if _is_faster(report) else "a smaller file"
+        gains = _claimed(report) if _is_faster(report) else "a smaller file"
         return "tune in full", f"Tune without --quick next: int8 looks worth it ({gains}), by a rough answer."
     return decision, f"{text} That is a rough answer: tune without --quick before you rely on it."
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from quantize.measurement.timing.measurement import Measurement, speedups
+from quantize.report import conclusion as conclusions
 from quantize.report.conclusion import conclusion
+from quantize.report.rough import RoughSection
 from quantize.report.schema import RunReport
 from tests.report.test_headline import spoken
 
@@ -66,3 +69,29 @@ def test_files_for_other_cpus_are_to_be_measured_there(report: RunReport) -> Non
 def test_the_demonstration_proves_nothing(report: RunReport) -> None:
     data = report.data.model_copy(update={"demonstration": True})
     assert conclusion(report.model_copy(update={"data": data})).decision == "try your own images"
+
+
+@pytest.fixture
+def busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every speed-up one of a busy machine: its interval is more than a quarter of it wide."""
+
+    def wide(measurement: Measurement) -> list[object]:
+        return [gain.model_copy(update={"low": 2.25, "high": 3.5}) for gain in speedups(measurement)]
+
+    monkeypatch.setattr(conclusions, "speedups", wide)
+
+
+@pytest.mark.usefixtures("busy")
+def test_a_speed_up_of_a_busy_machine_is_told_by_its_lower_end(report: RunReport) -> None:
+    told = conclusion(report)
+    assert "at least 2.25x of fp32's speed" in told.recommendation
+    (speed,) = (point.text for point in told.points if point.subject == "speed")
+    assert "a busy machine, so anything from 2.25x to 3.50x" in speed
+
+
+@pytest.mark.usefixtures("busy")
+def test_a_quick_run_claims_no_more_of_a_busy_machine(report: RunReport) -> None:
+    rough = RoughSection(images=500, drawn=224, evaluated=192, calibrated=32, timed_runs=60, trials=1)
+    told = conclusion(report.model_copy(update={"rough": rough}))
+    assert told.decision == "tune in full"
+    assert "int8 looks worth it (at least 2.25x of fp32's speed)" in told.recommendation
