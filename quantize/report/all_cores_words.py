@@ -40,8 +40,8 @@ def advice(section: AllCoresSection, decision: Decision, *, shipped: str, thread
     if own.role in slower and (other is None or other.role in slower):
         return f"{where} int8 is slower than fp32, {_figure(own)}: {served}, or {tuned}."
     if own.role in slower and other is not None:
-        there = f"take {_FILES[other.role]} there ({_figure(other)})"
-        return f"{where} {_FILES[own.role]} is slower than fp32, {_figure(own)}: {there}, {served}, or {tuned}."
+        there = f"take {_FILES[other.role]} there, {_figure(other)}, or {tuned}"
+        return f"{where} {_FILES[own.role]} is slower than fp32, {_figure(own)}: {there}."
     if other is not None and other.role in slower:
         return f"{where} {_FILES[other.role]} is slower than fp32, {_figure(other)}: take {_FILES[own.role]} there."
     if other is not None and section.faster_format == other:
@@ -57,7 +57,7 @@ def with_all_cores(point: PointSection, section: AllCoresSection, *, for_target:
         section: What was measured there.
         for_target: Whether the figures are of a CPU that the files are for.
     """
-    figures = " and ".join(_of_each(section))
+    figures = "; ".join(_of_each(section))
     noise = f", with a noise of {percent(section.noise_floor, 0)}" if (section.noise_floor or 0.0) > _NOISY else ""
     slower = for_target and bool(section.slower) and point.state in ("good", "open")
     text = f"{point.text} On all {section.cores} cores: {figures}{noise}."
@@ -104,8 +104,8 @@ def _of_each(section: AllCoresSection) -> Iterator[str]:
     if len({(times(file.ratio), judged[file.role]) for file in files}) == 1:
         files = (min(files, key=lambda file: file.ratio),)
     for file in files:
-        name = f" ({_FORMATS[file.role]})" if len(files) > 1 else ""
-        yield f"{_figure(file)}{name}{judged[file.role]}"
+        name = f"{_FORMATS[file.role]} " if len(files) > 1 else ""
+        yield f"{name}{_figure(file)}{judged[file.role]}"
 
 
 def _figure(file: FileSpeed) -> str:

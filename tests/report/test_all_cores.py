@@ -93,7 +93,10 @@ def test_it_is_told_in_every_form_of_the_report(draw: Callable[[RunReport], str]
 def test_a_file_that_alone_is_slower_there_is_named_and_the_other_one_to_take(report: RunReport) -> None:
     told = conclusion(on_cores(report, int8=0.9, qdq=1.5)).recommendation
     assert "On all 2 cores the QLinear file is slower than fp32, 0.90x (" in told
-    assert ": take the QDQ file there (1.50x (" in told
+    assert ": take the QDQ file there, 1.50x (" in told
+    assert told.endswith("), or tune with --cores_per_instance 2.")
+    there = speed_point(on_cores(report, int8=0.9, qdq=1.5)).text.partition(" On all 2 cores: ")[2]
+    assert re.fullmatch(r"QLinear 0.90x \(.*\), SLOWER than fp32; QDQ 1.50x \(.*\)\.", there)
     told = conclusion(on_cores(report, int8=1.5, qdq=0.9)).recommendation
     assert "On all 2 cores the QDQ file is slower than fp32, 0.90x (" in told
     assert told.endswith(": take the QLinear file there.")
@@ -126,7 +129,7 @@ def test_too_few_rounds_for_an_interval_are_no_certainty(report: RunReport) -> N
     assert files_there(vague)["int8"].high is None
     assert conclusion(vague).recommendation == SHIP
     speed = speed_point(vague)
-    assert "On all 2 cores: 0." in speed.text
+    assert "On all 2 cores: QLinear 0." in speed.text
     assert "SLOWER" not in speed.text
 
 
