@@ -90,9 +90,13 @@ def main() -> int:
     for name in asked.targets or TARGETS:
         until = time.monotonic() + (60 * asked.minutes if asked.minutes is not None else float("inf"))
         before = _results()["executions"].get(name, 0)
+        spent = os.times()
         done = fuzz(name, asked.folder / name, asked.executions or TARGETS[name].executions, until, before)
-        results = _results()
+        now, results = os.times(), _results()
         results["executions"][name] = before + done
+        if done:
+            seconds = now.children_user + now.children_system - spent.children_user - spent.children_system
+            results.setdefault("milliseconds", {})[name] = round(1000 * seconds / done, 2)
         _RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8")
         _PAGE.write_text(page(results), "utf-8")
         found[name] = findings(asked.folder / name)

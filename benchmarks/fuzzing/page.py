@@ -31,13 +31,21 @@ def page(results: Mapping[str, Any]) -> str:
     """Return the page.
 
     Args:
-        results: ``executions`` and ``fixed`` by target: how often it was run, and what was found and mended.
+        results: ``executions``, ``fixed`` and ``milliseconds`` by target: how often it was run, what was found and
+            mended, and the processor time of one execution in the last run.
     """
-    lines = []
+    lines, short = [], []
     for name, target in TARGETS.items():
         count, fixed = results["executions"].get(name, 0), results["fixed"].get(name, [])
         lines.append(f"| {name} | {target.what} | {count:,} | {target.executions:,} | {len(fixed)} |")
+        if count < target.executions:
+            each = results.get("milliseconds", {}).get(name)
+            cost = "" if each is None else f": one takes {each:g} ms of processor time"
+            short.append(f"- {name}: {target.executions - count:,} executions are still to be run{cost}")
     parts = [_HEAD + "\n".join(lines) + "\n"]
+    if short:
+        parts.append("## What is not reached yet\n")
+        parts.append("\n".join(short) + "\n")
     found = [f"- {name}: {sentence}" for name, sentences in results["fixed"].items() for sentence in sentences]
     if found:
         parts.append("## What was found and mended\n")

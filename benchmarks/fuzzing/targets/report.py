@@ -32,6 +32,8 @@ def _document() -> str:
         document["profile"][name]["operators"] = document["profile"][name]["operators"][:3]
     document["measurement"]["blocks"] = document["measurement"]["blocks"][:8]
     document["flips"]["shown"] = document["flips"]["shown"][:2]
+    for image in document["flips"]["shown"]:
+        image["thumbnail"] = image["thumbnail"][:64]
     return json.dumps(document)
 
 
