@@ -31,6 +31,16 @@ OUTSIDE = (
 """Errors of the system that no program can be blamed for, whatever it was doing."""
 
 
+def is_refusal(error: BaseException) -> bool:
+    """Return whether the system refused something that no program can be blamed for.
+
+    numpy's ``tofile`` keeps the system's reason to itself where it could not write all, as for an array of ``save``.
+    """
+    if not isinstance(error, OSError):
+        return False
+    return error.errno in OUTSIDE or (error.errno is None and "requested and" in str(error) and "written" in str(error))
+
+
 def storage_error(error: OSError, path: Path | None = None, *, needed: int | None = None) -> StorageError:
     """Return what a refusal of the system means to the user.
 
@@ -87,7 +97,7 @@ def refused_by_the_system(error: BaseException) -> QuantizeError | None:
                 found=str(seen) or None,
                 advice="end other programs, or take a machine with more memory",
             )
-        if isinstance(seen, OSError) and seen.errno in OUTSIDE:
+        if isinstance(seen, OSError) and is_refusal(seen):
             return storage_error(seen)
         seen = seen.__cause__ or seen.__context__
     if isinstance(error, KeyboardInterrupt):

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from quantize.disk import OUTSIDE, SCRATCH, full_disk, refusals_told, storage_error
+from quantize.disk import SCRATCH, full_disk, is_refusal, refusals_told, storage_error
 from quantize.errors import StorageError
 from quantize.patient_stream import PatientStream
 
@@ -46,7 +46,7 @@ def replaced(path: Path, *, needed: int | None = None) -> Iterator[Path]:
         try:
             yield temporary
         except OSError as error:  # of the caller's own writing; what it reads meanwhile is its own matter
-            if error.errno in OUTSIDE or error.filename == name:
+            if is_refusal(error) or error.filename == name:
                 raise storage_error(error, path, needed=needed) from error
             raise
         with refusals_told(path, needed=needed):
@@ -172,7 +172,7 @@ def scratch_folder(purpose: str, *, inside: Path | None = None) -> Iterator[Path
             full = full_disk(Path(name))
             if full is not None:
                 raise full from error
-            if isinstance(error, OSError) and error.errno in OUTSIDE:
+            if isinstance(error, OSError) and is_refusal(error):
                 raise storage_error(error, Path(name)) from error
             raise
 

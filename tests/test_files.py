@@ -205,6 +205,17 @@ def test_native_code_that_fails_in_a_full_place_for_temporary_files_is_told_as_t
     assert list(small_disk.iterdir()) == []
 
 
+def test_an_array_that_could_not_be_written_whole_is_told_though_numpy_keeps_the_reason_to_itself() -> None:
+    def save() -> None:
+        with scratch_folder("resources") as folder, file_size_limit(4096):
+            np.save(folder / "image.npy", np.zeros(30_000, np.float32))
+
+    with pytest.raises(StorageError, match="requested and") as caught:
+        save()
+    assert caught.value.where is not None
+    assert "quantize-resources-" in caught.value.where
+
+
 def test_a_failure_in_a_folder_with_room_is_the_failure_that_it_is() -> None:
     def fail() -> None:
         with scratch_folder("profile"):

@@ -6,7 +6,7 @@ import errno
 import os
 from pathlib import Path
 
-from quantize.disk import OUTSIDE, full_disk, storage_error
+from quantize.disk import full_disk, is_refusal, storage_error
 from quantize.processes.parent import Message
 
 
@@ -20,9 +20,9 @@ def refusal_of(error: BaseException) -> Message | None:
     """
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, OSError) and seen.errno in OUTSIDE and seen.errno != errno.ENOMEM:
+        if isinstance(seen, OSError) and is_refusal(seen) and seen.errno != errno.ENOMEM:
             file = os.fsdecode(seen.filename) if isinstance(seen.filename, (str, bytes)) else None
-            return {"errno": seen.errno, "file": file}
+            return {"errno": seen.errno or errno.EIO, "file": file}
         seen = seen.__cause__ or seen.__context__
     return None
 

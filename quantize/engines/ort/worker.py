@@ -6,11 +6,14 @@ nodes. A process of its own keeps all that in the run's work folder, and makes t
 
 from __future__ import annotations
 
+import errno
 import inspect
 import traceback
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx.shape_inference
 from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
 from quantize.processes.parent import Message, Parent
@@ -53,6 +56,7 @@ class BatchReader:
 def serve(parent: Parent) -> None:
     """Quantize one model as a job says, and answer with ``done`` or the error."""
     job = parent.receive()
+    tell_unwritten_shapes()
     try:
         _quantize(job)
     except Exception as error:  # noqa: BLE001 - reported to the engine
@@ -60,6 +64,19 @@ def serve(parent: Parent) -> None:
         parent.send({"error": said, "traceback": traceback.format_exc(), "refused": refusal_of(error)})
     else:
         parent.send({"done": True})
+
+
+def tell_unwritten_shapes() -> None:
+    """Have onnx raise where it could not write a model with its shapes: it does not look, and an empty one is read."""
+    infer = onnx.shape_inference.infer_shapes_path
+
+    def checked(model_path: str, output_path: str = "", *arguments: Any, **named: Any) -> None:
+        infer(model_path, output_path, *arguments, **named)
+        written = Path(output_path or model_path)
+        if not written.is_file() or written.stat().st_size == 0:
+            raise OSError(errno.EIO, "could not be written", str(written))
+
+    vars(onnx.shape_inference)["infer_shapes_path"] = checked
 
 
 def _quantize(job: Message) -> None:
