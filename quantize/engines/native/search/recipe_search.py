@@ -125,7 +125,13 @@ class RecipeSearch:
         factors = self._builder.smoothing(self.first)
         if factors is None:
             return best
-        return better(best, with_smoothing(best.recipe, factors), self.divergences, errors)
+        smoothed = with_smoothing(best.recipe, factors)
+        found = better(best, smoothed, self.divergences, errors)
+        if EQUALIZATION not in smoothed.corrections:
+            return found
+        # Equalization sets the channels between two Convs by their weights alone, whatever the factors there.
+        instead = tuple(name for name in smoothed.corrections if name != EQUALIZATION)
+        return better(found, smoothed.but(corrections=instead), self.divergences, errors if found is best else CHANCE)
 
     def with_tensor_rules(self, best: ComparedRecipe, sensitivity: Sensitivity) -> ComparedRecipe:
         """Return the recipe with separate rules for the most sensitive tensors, where they improve it."""

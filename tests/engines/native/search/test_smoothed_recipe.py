@@ -8,6 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from quantize.data.batches import Batch
 from quantize.engines.native.builder.smoothing import SMOOTHING
+from quantize.engines.native.builder.weights import EQUALIZATION
 from quantize.engines.native.search.candidate_builder import CandidateBuilder
 from quantize.engines.native.search.recipe_search import RecipeSearch
 from quantize.engines.native.search.search_journal import SearchJournal
@@ -35,21 +36,27 @@ def builder(tmp_path):
         helper.make_node("MatMul", ["n", "p"], ["m"], "product"),
         helper.make_node("ReduceMean", ["m"], ["scores"], "mean", axes=[1, 2], keepdims=0),
     ]
+    return candidate_builder(nodes, constants, tmp_path)
+
+
+def candidate_builder(nodes, constants, folder):
+    """Return the builder of a network of images of 3x8x8 and five scores."""
     graph = helper.make_graph(
         nodes,
-        "tokens",
+        "network",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, 8, 8])],
         [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", 5])],
         [numpy_helper.from_array(np.asarray(values, np.float32), name) for name, values in constants.items()],
     )
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    rng = np.random.default_rng(1)
     images = rng.normal(0, 1, (8, 3, 8, 8)).astype(np.float32)
     return CandidateBuilder(
-        save_model(proto, tmp_path / "fp32.onnx"),
+        save_model(proto, folder / "fp32.onnx"),
         SearchSettings(recipe=Recipe(engine="native"), threads=1),
         calibration_set([Batch(tuple("01234567"), images, None)]),
-        SearchJournal(Journal(tmp_path / "trials.jsonl", {}, resume=False)),
-        tmp_path / "work",
+        SearchJournal(Journal(folder / "trials.jsonl", {}, resume=False)),
+        folder / "work",
     )
 
 
@@ -79,3 +86,32 @@ def test_the_graph_of_a_smoothed_recipe_has_other_weights(builder):
         for each in (recipe, smoothed)
     ]
     assert not np.array_equal(*weights)
+
+
+def test_smoothing_is_tried_in_place_of_an_equalization_that_would_undo_it(tmp_path):
+    rng = np.random.default_rng(0)
+    gains = np.array([40, 1, 1, 0.02], np.float32).reshape(-1, 1, 1, 1)
+    constants = {"w": rng.normal(0, 1, (4, 3, 1, 1)) * gains, "p": rng.normal(0, 1, (5, 4, 1, 1))}
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], "first"),
+        helper.make_node("Relu", ["c"], ["r"], "relu"),
+        helper.make_node("Conv", ["r", "p"], ["m"], "second"),
+        helper.make_node("ReduceMean", ["m"], ["scores"], "mean", axes=[2, 3], keepdims=0),
+    ]
+    builder = candidate_builder(nodes, constants, tmp_path)
+    far = {(EQUALIZATION,): 0.7, (SMOOTHING, EQUALIZATION): 0.69, (SMOOTHING,): 0.3}
+
+    def measure(recipe, _is_hopeless=None, /):
+        mean = far.get(recipe.corrections, 1.0)
+        return [mean, 1.1 * mean, 0.9 * mean]
+
+    settings = SearchSettings(
+        recipe=Recipe(engine="native"), corrections=(EQUALIZATION, SMOOTHING), range_rules=("minmax",)
+    )
+    search = RecipeSearch(builder, measure, settings)
+    assert search.best().recipe.corrections == (SMOOTHING,)
+    assert [words.split(", ", 1)[1:] for words, _ in search.fidelity][1:] == [
+        ["equalization"],
+        ["smoothing, equalization"],
+        ["smoothing"],
+    ]
