@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event, Lock, Thread
@@ -93,9 +93,7 @@ class ProgressBars:
         """Draw that ``done`` of ``total`` steps of ``stage`` are finished."""
         with self._lock:
             task, start, last = self._tasks.get(stage, (None, self.clock(), 0))
-            if (
-                task is not None and done < last and (done, total) != ENDED
-            ):  # the same kind of work again, and nobody knew when the first ended
+            if task is not None and _begins_again(done, total, last):
                 self.bars.remove_task(task)
                 task, start = None, self.clock()
             if task is None:
@@ -103,8 +101,8 @@ class ProgressBars:
             self._tasks[stage] = (task, start, done)
             self.bars.update(task, completed=done, total=total)
             if total is not None and done >= total:
-                self.bars.remove_task(task)
-                del self._tasks[stage]
+                for name in _within(self._tasks, stage):
+                    self.bars.remove_task(self._tasks.pop(name)[0])
                 seconds = self.clock() - start
                 if seconds >= _SHORT:
                     self.bars.console.print(_finished(stage, total, seconds), markup=False)
@@ -136,14 +134,14 @@ class ProgressLines:
                 return
             self._latest = stage
             start, last, _ = self._started.get(stage, (now, 0, None))
-            if (
-                done < last and (done, total) != ENDED
-            ):  # the same kind of work again, and nobody knew when the first ended
+            if _begins_again(done, total, last):
                 start = now
                 self._told.pop(stage, None)
             self._started[stage] = (start, done, total)
             if total is not None and done >= total:
-                self._forget(stage)
+                for name in _within(self._started, stage):
+                    del self._started[name]
+                    self._told.pop(name, None)
                 self._latest = next(reversed(self._started), None)
                 if now - start >= _SHORT:
                     self._write(_finished(stage, total, now - start), now)
@@ -158,13 +156,6 @@ class ProgressLines:
             if now - self._line >= _SILENCE:
                 self._write(self._at_work(now), now)
 
-    def _forget(self, stage: str) -> None:
-        """Take out a stage that has ended, and what began within it and did not say that it ended."""
-        names = list(self._started)
-        for name in names[names.index(stage) :]:
-            del self._started[name]
-            self._told.pop(name, None)
-
     def _at_work(self, now: float) -> str:
         """Return what is known of the latest work that is under way."""
         if self._latest is None:
@@ -177,6 +168,17 @@ class ProgressLines:
         left = None if self._end is None else max(self._end - now, least)
         self._line = now
         self.write(text if left is None or left <= 0 else f"{text}; about {roughly(left)} of the whole run left")
+
+
+def _begins_again(done: int, total: int | None, last: int) -> bool:
+    """Return whether it is the same kind of work again, where nobody knew when the first ended."""
+    return done < last and (done, total) != ENDED
+
+
+def _within(stages: Mapping[str, object], stage: str) -> Sequence[str]:
+    """Return a stage that has ended, and what began within it and did not say that it ended."""
+    names = list(stages)
+    return [name for name in names[names.index(stage) :] if name == stage or name != WHOLE_RUN]
 
 
 def _finished(stage: str, total: int, seconds: float) -> str:

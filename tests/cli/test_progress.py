@@ -84,6 +84,16 @@ def test_a_bar_goes_when_its_stage_is_done() -> None:
     assert progress.bars.tasks == []
 
 
+def test_a_bar_goes_with_the_stage_within_which_it_began() -> None:
+    progress, _, _ = _bars()
+    progress("decode", 1, 2)
+    progress("tune", 0, None)
+    progress(WHOLE_RUN, 10, 60)
+    progress("search", 3, 100)
+    progress("tune", 1, 1)
+    assert [task.description for task in progress.bars.tasks] == ["decode", WHOLE_RUN]
+
+
 def test_a_long_stage_leaves_a_line_behind_its_bar() -> None:
     progress, written, clock = _bars()
     progress("decode", 0, 2)
