@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 
-from quantize.measurement.operators.operator_times import ModelProfile, OperatorTime
+from quantize.measurement.operators.operator_times import OperatorTime
 from quantize.report.schema import RunReport
 
 COMPUTES = {
@@ -62,7 +61,7 @@ def layer_rows(report: RunReport) -> tuple[LayerRow, ...]:
     profile = report.profile
     if profile is None:
         return ()
-    before, after = _by_origin(profile.baseline), _by_origin(profile.candidate)
+    before, after = profile.baseline.by_origin(), profile.candidate.by_origin()
     errors = {layer.node: layer.sqnr_decibel for layer in report.layers}
     stored = set(report.chosen.recipe.stored_nodes)
     if report.graph is not None:
@@ -96,11 +95,3 @@ def _computes(operators: list[OperatorTime], *, is_stored: bool) -> str:
 
 def _time(operators: list[OperatorTime] | None) -> float | None:
     return sum(operator.time_ns for operator in operators) if operators else None
-
-
-def _by_origin(model: ModelProfile) -> dict[str, list[OperatorTime]]:
-    nodes: defaultdict[str, list[OperatorTime]] = defaultdict(list)
-    for operator in model.operators:
-        if operator.origin is not None:
-            nodes[operator.origin].append(operator)
-    return dict(nodes)

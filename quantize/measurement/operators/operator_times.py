@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from pydantic import BaseModel, ConfigDict
 
 from quantize.measurement.machine.cpu_measurement import PeakRates
@@ -80,6 +82,14 @@ class ModelProfile(BaseModel):
     def time_ns(self, kind: Kind) -> float:
         """Return the time of all operators of a kind, in nanoseconds."""
         return sum(operator.time_ns for operator in self.operators if operator.kind == kind)
+
+    def by_origin(self) -> dict[str, list[OperatorTime]]:
+        """Return the operators that compute each of the fp32 model's, by its name, and no others."""
+        nodes: defaultdict[str, list[OperatorTime]] = defaultdict(list)
+        for operator in self.operators:
+            if operator.origin is not None:
+                nodes[operator.origin].append(operator)
+        return dict(nodes)
 
     @property
     def run_ns(self) -> float:

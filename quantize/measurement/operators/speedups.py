@@ -101,7 +101,7 @@ class ArithmeticRate:
 
 def operator_speedups(profile: Profile) -> tuple[OperatorSpeedup, ...]:
     """Return every operator of the fp32 model that runs as such in both models, in the order of the fp32 model."""
-    before, after = _by_origin(profile.baseline), _by_origin(profile.candidate)
+    before, after = profile.baseline.by_origin(), profile.candidate.by_origin()
     typical = typical_speedup(profile)
     speedups = []
     for origin, nodes in before.items():
@@ -132,7 +132,7 @@ def _expected_speedup(profile: Profile, operator: OperatorTime, typical: float |
 
 def typical_speedup(profile: Profile) -> float | None:
     """Return the median speed-up of products, weighted by fp32 time; None if the models have none in common."""
-    before, after = _by_origin(profile.baseline), _by_origin(profile.candidate)
+    before, after = profile.baseline.by_origin(), profile.candidate.by_origin()
     pairs = [
         (sum(node.time_ns for node in nodes), sum(node.time_ns for node in after[origin]))
         for origin, nodes in before.items()
@@ -173,11 +173,3 @@ def arithmetic_rates(profile: Profile, model: ModelProfile) -> dict[str, Arithme
 def short_name(origin: str, op_type: str) -> str:
     """Return an operator's name without what exporters put around it: ``/block/Conv`` of a Conv is ``block``."""
     return origin.removeprefix("/").removesuffix(f"/{op_type}") or origin
-
-
-def _by_origin(model: ModelProfile) -> dict[str, list[OperatorTime]]:
-    nodes: dict[str, list[OperatorTime]] = defaultdict(list)
-    for operator in model.operators:
-        if operator.origin is not None:
-            nodes[operator.origin].append(operator)
-    return dict(nodes)
