@@ -142,10 +142,20 @@ class SpeedCriterion:
             return "met"
         return "inconclusive"
 
+    def shown(self, speedup: SpeedRatio, noise_floor: float | None = None) -> Outcome:
+        """Return the outcome for a verdict: a ratio of too few rounds for an interval shows no model too slow."""
+        outcome = self.outcome(speedup, noise_floor)
+        return "inconclusive" if outcome == "not met" and speedup.high is None else outcome
+
 
 def is_slower(speedup: SpeedRatio, noise_floor: float | None = None) -> bool:
     """Return whether a model is slower than fp32, by the same rule: more than the noise of the measurement."""
     return SpeedCriterion().outcome(speedup, noise_floor) == "not met"
+
+
+def is_shown_slower(speedup: SpeedRatio, noise_floor: float | None = None) -> bool:
+    """Return whether a verdict says that a model is slower than fp32; too few rounds for an interval show nothing."""
+    return SpeedCriterion().shown(speedup, noise_floor) == "not met"
 
 
 def overall(outcomes: Sequence[Outcome]) -> Outcome:

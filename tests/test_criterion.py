@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantize.criterion import Criterion, SpeedCriterion, is_slower, overall
+from quantize.criterion import Criterion, SpeedCriterion, is_shown_slower, is_slower, overall
 
 fractions = st.floats(0, 1)
 
@@ -111,3 +111,15 @@ def test_several_outcomes_are_met_only_together():
     assert overall(["inconclusive", "not met", "met"]) == "not met"
     with pytest.raises(ValueError, match="no verdict"):
         overall([])
+
+
+@pytest.mark.parametrize(("ratio", "outcome"), [(0.75, "inconclusive"), (1.3, "met")])
+def test_a_ratio_of_too_few_rounds_for_an_interval_shows_no_model_too_slow(ratio, outcome):
+    unbounded = Measured(ratio, None, None)
+    assert SpeedCriterion().shown(unbounded) == outcome
+    assert not is_shown_slower(unbounded)
+
+
+def test_a_ratio_with_its_interval_shows_it():
+    assert SpeedCriterion().shown(Measured(0.75, 0.7, 0.8)) == "not met"
+    assert is_shown_slower(Measured(0.75, 0.7, 0.8))

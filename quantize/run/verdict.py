@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from quantize.criterion import Criterion, Outcome, SpeedCriterion, is_slower, overall
+from quantize.criterion import Criterion, Outcome, SpeedCriterion, is_shown_slower, overall
 from quantize.errors import ExitCode
 from quantize.measurement.machine.cpu_class import this_cpu_class
 from quantize.measurement.timing.measurement import Measurement, measured_noise_floor, speedups
@@ -170,8 +170,8 @@ def file_speeds(
             ratio=gain.ratio,
             low=gain.low,
             high=gain.high,
-            outcome=criterion.outcome(gain, floor) if criterion is not None else None,
-            slower=is_slower(gain, floor),
+            outcome=criterion.shown(gain, floor) if criterion is not None else None,
+            slower=is_shown_slower(gain, floor),
         )
         for role, name in names.items()
         if (gain := gains.get(name)) is not None
