@@ -1,8 +1,9 @@
 """How far one machine goes: images a second of each stage beside its limit, memory and disk, for more and more images.
 
     python benchmarks/scale.py run MODEL PRESET --images 500 5000 50000 --work FOLDER [--engine native]
+    python benchmarks/scale.py evaluate MODEL PRESET --images 500 --work FOLDER     decoding and fp32 (`evaluated.py`)
     python benchmarks/scale.py open MODEL …     what opening a model takes (`opened.py`)
-    python benchmarks/scale.py write            draws docs/scale.md from what `run` and `open` have kept
+    python benchmarks/scale.py write            draws docs/scale.md from what these have kept
 
 `run` makes the images (`full_set.py`), tunes the model on them in a process tree that is watched (`process_tree.py`),
 and counts the images of every evaluation (`counted.py`). The limit of a stage is the cores over the processor time of
@@ -21,7 +22,9 @@ import textwrap
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
+from evaluated import Evaluated, Stage, evaluated
 from full_set import make
 from opened import Opened, opened
 from process_tree import watch
@@ -36,6 +39,7 @@ from quantize.processes.pool import available_cpus
 
 _RESULTS = Path(__file__).parent / "results" / "scale"
 _OPENED = _RESULTS / "opened"
+_EVALUATED = _RESULTS / "evaluated"
 _DOCUMENT = Path(__file__).parents[1] / "docs" / "scale.md"
 _SHARED = Path(os.environ.get("QUANTIZE_SHARED", "../shared")) / "imagenet"
 _FEW = 100
@@ -115,12 +119,13 @@ def main() -> None:
     """Run, or write the document."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run")
-    run.add_argument("model", type=Path)
-    run.add_argument("preset")
-    run.add_argument("--images", type=int, nargs="+", default=[500])
+    run, evaluation = commands.add_parser("run"), commands.add_parser("evaluate")
+    for one in (run, evaluation):
+        one.add_argument("model", type=Path)
+        one.add_argument("preset")
+        one.add_argument("--images", type=int, nargs="+", default=[500])
+        one.add_argument("--work", type=Path, required=True)
     run.add_argument("--engine", default="native")
-    run.add_argument("--work", type=Path, required=True)
     run.add_argument("--max_seconds", type=int, default=30)
     opening = commands.add_parser("open")
     opening.add_argument("models", type=Path, nargs="+")
@@ -130,6 +135,13 @@ def main() -> None:
         for model in given.models:
             _keep(seen := opened(model), _OPENED / f"{model.stem}.json")
             print(seen, flush=True)
+        return
+    if given.command == "evaluate":
+        for images in given.images:
+            done = evaluated(given.model, given.preset, images, given.work / given.model.stem, _SHARED)
+            _keep(done, _EVALUATED / f"{given.model.stem}-{images}.json")
+            shutil.rmtree(given.work / given.model.stem)
+            print(done, *_evaluations([done])[-1:], sep="\n", flush=True)
         return
     if given.command == "run":
         for images in given.images:
@@ -230,7 +242,7 @@ def _disk(folder: Path) -> int:
     return sum(path.stat().st_blocks * 512 for path in files)
 
 
-def _keep(row: Row | Opened, place: Path) -> None:
+def _keep(row: Row | Opened | Evaluated, place: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(json.dumps(asdict(row), indent=1) + "\n", encoding="utf-8")
 
@@ -241,7 +253,9 @@ def document() -> str:
     rows.sort(key=lambda row: (row.model_bytes, row.engine, row.images))
     models = [Opened(**json.loads(path.read_text("utf-8"))) for path in sorted(_OPENED.glob("*.json"))]
     models.sort(key=lambda model: (model.model_bytes, model.model))
-    parts = (_memory(rows), _stages(rows), _rest(rows), _images(rows), _openings(models))
+    passes = [_evaluated(json.loads(path.read_text("utf-8"))) for path in _EVALUATED.glob("*.json")]
+    passes.sort(key=lambda done: (done.model_bytes, done.images))
+    parts = (_memory(rows), _stages(rows), _rest(rows), _evaluations(passes), _images(rows), _openings(models))
     return "\n".join([*_INTRODUCTION, *(line for part in parts for line in (*part, ""))])
 
 
@@ -321,6 +335,40 @@ def _rest(rows: list[Row]) -> list[str]:
             f"{row.until_fp32 / row.least_until_fp32:.2f} times | "
             f"{row.processor:,.0f}, {row.processor / cores:.2f} times "
             f"{cores:,.0f} | {', '.join(f'{name} {seconds:,.0f} s' for name, seconds in longest)} |"
+        )
+    return lines
+
+
+def _evaluated(kept: dict[str, Any]) -> Evaluated:
+    stages = {name: Stage(**stage) for name, stage in kept.pop("stages").items()}
+    return Evaluated(**kept, stages=stages)
+
+
+def _evaluations(passes: list[Evaluated]) -> list[str]:
+    lines = [
+        "## Evaluation by itself",
+        "",
+        "`python benchmarks/scale.py evaluate MODEL PRESET --images N --work FOLDER`: images are decoded and fp32 is",
+        "evaluated on them, beside other work. Images a second are estimated from core-seconds and from the time in",
+        "which a core had nothing to run; they are no reading of the clock of a machine with nothing else to do. They",
+        "are held against decoding, and inference in the same batches, alone on all cores (`benchmarks/evaluated.py`).",
+        "At most 1.15 times that is asked of both on 50,000 images, and is not measured on so many: on few,",
+        "the start of the processes that decode weighs more.",
+        "",
+        "| model | images | batch | decode | evaluate fp32 | of the least | idle | by the clock | memory | crops |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for done in passes:
+        both = ("decode", "fp32")
+        idle = sum(done.stages[stage].idle for stage in both) / done.cores / done.undisturbed(*both)
+        rates = [_rate(done.images, done.undisturbed(stage), done.cores / done.limits[stage]) for stage in both]
+        lines.append(
+            f"| {done.model}, {done.model_bytes / 1e6:,.0f} MB | {done.images:,} | {done.batch} | "
+            f"{' | '.join(rates)} | "
+            f"{done.undisturbed(*both) / done.least(*both):.2f} times | {idle:.0%} | "
+            f"{sum(done.stages[stage].seconds for stage in both):,.0f} s | "
+            f"{max(stage.peak_bytes for stage in done.stages.values()) / 1e6:,.0f} MB | "
+            f"{done.crop_bytes / 1e9:.2f} GB |"
         )
     return lines
 

@@ -79,6 +79,8 @@ class Outlook:
         position = None if self._plan is None else self._plan.next(stage, self._position)
         if position is not None:
             self._position, self._since, self._done, self._total, self._ended = position, self.clock(), 0, 0, False
+        elif stage == self._stage:
+            self._ended = False  # it goes on: files are compared on a sample first, and evaluated on all images then
         self._tell()
         self.progress(stage, 0, None)
 

@@ -175,3 +175,15 @@ def test_a_model_that_is_slower_on_images_kept_from_trials_is_planned_for_all_of
     run.outlook.expect_unseen(15_000)
     run.outlook.begin(FP32)
     assert run.left == pytest.approx(planned(replace(WORK, evaluated=34_900, certification=15_000)).after(0), abs=2)
+
+
+def test_a_stage_that_is_taken_up_again_is_not_over_before_it_has_ended_again() -> None:
+    run = _Run()
+    for stage in (DECODE, FP32, LAYER_ERRORS, REWRITE, CHECK):
+        run.passes(stage, 1)
+    run.passes(FILES, 1)
+    over = run.left
+    run.outlook.begin(FILES)
+    assert run.left > over
+    run.passes(FILES, 1)
+    assert run.left == over

@@ -1,0 +1,215 @@
+"""Decode images and evaluate a model on them, and tell how far that keeps the cores at work.
+
+    python benchmarks/scale.py evaluate MODEL PRESET --images N --work FOLDER
+
+Three figures a stage: the clock, the core-seconds of all processes, and the time in which a core had nothing of them
+to run (the states of all threads are looked at 50 times a second). Work beside makes the clock longer, not the other
+two by much: (core-seconds + idle core-seconds) / cores estimates what the clock says on a machine with nothing else to
+do; what is waited for takes longer beside other work, so that it is rather too long than too short.
+
+What it is held against is the processor time of decoding and of inference alone, measured in the same minute in as many
+processes as there are cores, at once: where both cores work, each is slower than one alone.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import psutil
+from full_set import make
+from process_tree import anonymous_bytes
+
+from quantize.data.batches import Batches
+from quantize.data.containers.registry import open_images
+from quantize.data.crops.crops import Crops, crop_images
+from quantize.data.decoding import decode_image
+from quantize.data.preprocessing import Preprocessing, choose_preprocessing
+from quantize.evaluation.evaluate import evaluate
+from quantize.models.artifact import ModelArtifact
+from quantize.models.input_form import in_form
+from quantize.models.session import open_session
+from quantize.processes.pool import available_cpus
+
+Result = TypeVar("Result")
+
+_INTERVAL = 0.02
+_FEW, _BATCH = 96, 4
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What one stage took.
+
+    Attributes:
+        seconds: By the clock.
+        processor: Core-seconds of all processes.
+        idle: Core-seconds in which fewer threads wanted to run than there are cores.
+        peak_bytes: Anonymous memory of all processes at its peak.
+    """
+
+    seconds: float
+    processor: float
+    idle: float
+    peak_bytes: int
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Decoding and evaluation of one model.
+
+    Attributes:
+        model: Its file's name.
+        model_bytes: Its size.
+        images: How many.
+        cores: That the processes had.
+        limits: Processor seconds of one image alone: ``decode``, and ``fp32`` in batches as they are evaluated.
+        stages: What was done: ``decode`` and ``fp32``.
+        crop_bytes: Disk of the decoded images.
+        batch: Images in a batch.
+    """
+
+    model: str
+    model_bytes: int
+    images: int
+    cores: int
+    limits: dict[str, float]
+    stages: dict[str, Stage]
+    crop_bytes: int
+    batch: int = 8  # as long as it was not kept
+
+    def least(self, *stages: str) -> float:
+        """Return what stages take if every core does nothing but decode and infer, in seconds."""
+        return self.images * sum(self.limits[stage] for stage in stages) / self.cores
+
+    def undisturbed(self, *stages: str) -> float:
+        """Return what stages take on a machine with nothing else to do, in seconds."""
+        return sum(self.stages[stage].processor + self.stages[stage].idle for stage in stages) / self.cores
+
+
+def evaluated(path: Path, preset: str, images: int, work: Path, shared: Path) -> Evaluated:
+    """Decode so many images and evaluate a model on them."""
+    model = ModelArtifact.load(path)
+    contract = model.contract
+    preprocessing = choose_preprocessing({"preset": preset}, contract.channels).for_input(
+        contract.image_size, contract.channels
+    )
+    data, labels = make(work / f"{images}", images, shared / "val", shared / "val.txt")
+    listed = open_images(data, labels, classes=contract.classes)
+    cores = available_cpus()
+    before = _alone_on_all_cores(path, preset, shared)
+    crops, decoding = _watched(lambda: crop_images(listed, preprocessing, work / "crops"))
+    _, inference = _watched(lambda: _fp32(model, crops, preprocessing, work / "scores"))
+    after = _alone_on_all_cores(path, preset, shared)
+    files = [file for file in (work / "crops").rglob("*") if file.is_file()]
+    return Evaluated(
+        model=path.name,
+        model_bytes=path.stat().st_size,
+        images=images,
+        cores=cores,
+        limits={stage: (before[stage] + after[stage]) / 2 for stage in before},
+        stages={"decode": decoding, "fp32": inference},
+        crop_bytes=sum(file.stat().st_blocks * 512 for file in files),
+        batch=_BATCH,
+    )
+
+
+def _fp32(model: ModelArtifact, crops: Crops, preprocessing: Preprocessing, store: Path) -> None:
+    evaluate(model, Batches(crops, preprocessing, _BATCH), threads=available_cpus(), store=store)
+
+
+def _watched(work: Callable[[], Result]) -> tuple[Result, Stage]:
+    """Do some work, and return what it returns and what it took."""
+    program = [sys.executable, __file__, "watch", str(psutil.Process().pid)]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as watcher:
+        assert watcher.stdout is not None
+        watcher.stdout.readline()  # it has begun
+        began, spent = time.monotonic(), _processor()
+        result = work()
+        seconds, processor = time.monotonic() - began, _processor() - spent
+        told, _ = watcher.communicate("end\n")
+    idle, peak = told.split()
+    return result, Stage(seconds, processor, float(idle) * seconds, int(peak))
+
+
+def _processor() -> float:
+    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return sum(sum(resource.getrusage(each)[:2]) for each in who)
+
+
+def watch(pid: int) -> None:
+    """Look at a process and its children until a line comes, and print the idle cores' mean number and peak memory."""
+    ended, cores, idle, peak, looks = threading.Event(), available_cpus(), 0, 0, 0
+    threading.Thread(target=_until_told, args=(ended,), daemon=True).start()
+    print("begun", flush=True)
+    tree: list[int] = []
+    while not ended.wait(_INTERVAL):
+        if looks % 10 == 0:
+            children = psutil.Process(pid).children(recursive=True)
+            tree = [pid, *(child.pid for child in children if child.pid != psutil.Process().pid)]
+            peak = max(peak, anonymous_bytes(pid) - anonymous_bytes(psutil.Process().pid))
+        idle += max(cores - sum(map(_wanting, tree)), 0)
+        looks += 1
+    print(idle / max(looks, 1), peak)
+
+
+def _until_told(ended: threading.Event) -> None:
+    sys.stdin.readline()
+    ended.set()
+
+
+def _wanting(pid: int) -> int:
+    """Return how many threads of a process run or could, if a core were free."""
+    wanting = 0
+    for thread in Path(f"/proc/{pid}/task").glob("*/stat"):
+        try:
+            wanting += thread.read_text("ascii", errors="replace").rpartition(")")[2].split()[0] == "R"
+        except OSError:  # it has ended
+            continue
+    return wanting
+
+
+def _alone_on_all_cores(path: Path, preset: str, shared: Path) -> dict[str, float]:
+    """Return the processor seconds of one image in each stage, where every core does it."""
+    program = [sys.executable, __file__, "alone", str(path), preset, str(shared)]
+    with_all = [subprocess.Popen(program, stdout=subprocess.PIPE, text=True) for _ in range(available_cpus())]
+    told = [[float(word) for word in process.communicate()[0].split()] for process in with_all]
+    return {
+        stage: sum(each) / len(told) for stage, each in zip(("decode", "fp32"), zip(*told, strict=True), strict=True)
+    }
+
+
+def alone(path: Path, preset: str, shared: Path) -> None:
+    """Print the processor seconds of decoding one image, and of one in a batch."""
+    model = ModelArtifact.load(path)
+    contract = model.contract
+    preprocessing = choose_preprocessing({"preset": preset}, contract.channels).for_input(
+        contract.image_size, contract.channels
+    )
+    listed = open_images(shared / "val", shared / "val.txt", classes=contract.classes)
+    spread = range(0, len(listed.records), max(len(listed.records) // _FEW, 1))[:_FEW]
+    began = time.process_time()
+    crops = [preprocessing.crop_image(decode_image(listed.source.read(listed.records[at].locator))) for at in spread]
+    decoding = (time.process_time() - began) / len(crops)
+    session = open_session(path, threads=1)
+    images = in_form(contract, preprocessing.normalize(np.stack(crops[:_BATCH])))
+    session.run(None, {contract.input.name: images})
+    began = time.process_time()
+    for _ in range(_FEW // _BATCH):
+        session.run(None, {contract.input.name: images})
+    print(decoding, (time.process_time() - began) / _FEW)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "watch":
+        watch(int(sys.argv[2]))
+    else:
+        alone(Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4]))
