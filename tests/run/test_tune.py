@@ -387,7 +387,7 @@ def test_an_interrupted_run_goes_on_after_its_last_finished_trial(
     first = json.loads(journal.splitlines()[1])["result"]["section"]
 
     changed = configured({"tuning.random_seed": 7})
-    with pytest.raises(RunError, match="another configuration"):
+    with pytest.raises(RunError, match="settings that it was begun with"):
         tune(TuneRequest(changed, resume=run, workers=1))
     assert (run / "trials.jsonl").read_bytes() == journal
     assert load_config(run / "config.yaml", {}).tuning.random_seed == 1978
