@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from quantize.measurement.machine.loads import Resources
 from quantize.measurement.operators.operator_times import Profile
@@ -117,7 +117,7 @@ class RunReport(Section):
     data: DataSection
     preprocessing: PreprocessingSection
     baseline: ModelSection
-    models: tuple[ModelSection, ...]
+    models: Annotated[tuple[ModelSection, ...], Field(min_length=1)]
     formats: FormatsSection | None
     chosen: ChosenSection
     rewrites: tuple[RewriteSection, ...]

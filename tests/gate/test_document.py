@@ -35,8 +35,9 @@ def test_a_part_of_another_form_ends_no_check(part: str, value: Any, tmp_path: P
     workflow_commands(result)
 
 
-def test_resources_of_another_form_leave_the_memory_unknown(tmp_path: Path) -> None:
+@pytest.mark.parametrize("resources", [5, [{"name": "int8", "loads": []}]])
+def test_resources_of_another_form_leave_the_memory_unknown(tmp_path: Path, resources: object) -> None:
     path = tmp_path / "report.json"
-    path.write_text(json.dumps({**json.loads(_FIXTURE.read_text("utf-8")), "resources": 5}))
+    path.write_text(json.dumps({**json.loads(_FIXTURE.read_text("utf-8")), "resources": resources}))
     assert read_document(_FIXTURE).figure("int8", "peak_memory") is not None
     assert read_document(path).figure("int8", "peak_memory") is None

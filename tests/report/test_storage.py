@@ -67,6 +67,15 @@ def test_what_is_no_report_is_named(tmp_path: Path, text: str, reason: str) -> N
     assert str(tmp_path) in str(raised.value)
 
 
+@pytest.mark.parametrize("key", ["models", "loads"])
+def test_a_report_of_no_models_or_of_no_loads_is_refused(tmp_path: Path, key: str) -> None:
+    values = _values()
+    (values if key == "models" else values["resources"][0])[key] = []
+    (tmp_path / "report.json").write_text(json.dumps(values))
+    with pytest.raises(RunError, match=key):
+        read_report(tmp_path / "report.json")
+
+
 def test_an_unknown_key_is_refused(tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text(json.dumps({**_values(), "colour": "red"}))
     with pytest.raises(RunError, match="a report that this version cannot read"):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import statistics
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Load(BaseModel):
@@ -38,7 +39,7 @@ class Resources(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    loads: tuple[Load, ...]
+    loads: Annotated[tuple[Load, ...], Field(min_length=1)]
 
     @property
     def load_ns(self) -> float:
