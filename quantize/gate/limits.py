@@ -92,7 +92,7 @@ def _speed(
         shown += f" [{show(gain.low)}, {show(gain.high)}]"
     elif confidence is not None:
         return line("missing", shown, "the report has no interval for it")
-    outcome = SpeedCriterion(min_speedup=at_least, confidence=confidence).shown(gain, document.noise_floor)
+    outcome = SpeedCriterion(min_speedup=at_least, confidence=confidence).outcome(gain, document.noise_floor)
     return line(_VERDICTS[outcome], shown)
 
 

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict
 
-from quantize.criterion import is_shown_slower
+from quantize.criterion import is_slower
 from quantize.gate.document import ROLES, ReportDocument
 from quantize.gate.machine import not_for_target
 from quantize.gate.result import Line, Verdict
@@ -57,7 +57,7 @@ def verdict_of(document: ReportDocument) -> RunVerdict | None:
         return None
     speed = document.at("verdict", "speed", "status")
     slower = not_for_target(document) is None and any(
-        is_shown_slower(document.gains[role], document.noise_floor) for role in ROLES if role in document.gains
+        is_slower(document.gains[role], document.noise_floor) for role in ROLES if role in document.gains
     )
     said = document.text("verdict", "summary")
     return RunVerdict(
