@@ -26,13 +26,14 @@ from typing import TypeVar
 import numpy as np
 import psutil
 from full_set import make
+from prepared import disk_bytes, preprocessing_of
 from process_tree import anonymous_bytes
 
 from quantize.data.batches import Batches
 from quantize.data.containers.registry import open_images
 from quantize.data.crops.crops import Crops, crop_images
 from quantize.data.decoding import decode_image
-from quantize.data.preprocessing import Preprocessing, choose_preprocessing
+from quantize.data.preprocessing import Preprocessing
 from quantize.evaluation.evaluate import evaluate
 from quantize.models.artifact import ModelArtifact
 from quantize.models.input_form import in_form
@@ -99,9 +100,7 @@ def evaluated(path: Path, preset: str, images: int, work: Path, shared: Path) ->
     """Decode so many images and evaluate a model on them."""
     model = ModelArtifact.load(path)
     contract = model.contract
-    preprocessing = choose_preprocessing({"preset": preset}, contract.channels).for_input(
-        contract.image_size, contract.channels
-    )
+    preprocessing = preprocessing_of(contract, preset)
     data, labels = make(work / f"{images}", images, shared / "val", shared / "val.txt")
     listed = open_images(data, labels, classes=contract.classes)
     cores = available_cpus()
@@ -109,7 +108,6 @@ def evaluated(path: Path, preset: str, images: int, work: Path, shared: Path) ->
     crops, decoding = _watched(lambda: crop_images(listed, preprocessing, work / "crops"))
     _, inference = _watched(lambda: _fp32(model, crops, preprocessing, work / "scores"))
     after = _alone_on_all_cores(path, preset, shared)
-    files = [file for file in (work / "crops").rglob("*") if file.is_file()]
     return Evaluated(
         model=path.name,
         model_bytes=path.stat().st_size,
@@ -117,7 +115,7 @@ def evaluated(path: Path, preset: str, images: int, work: Path, shared: Path) ->
         cores=cores,
         limits={stage: (before[stage] + after[stage]) / 2 for stage in before},
         stages={"decode": decoding, "fp32": inference},
-        crop_bytes=sum(file.stat().st_blocks * 512 for file in files),
+        crop_bytes=disk_bytes(work / "crops"),
         batch=_BATCH,
     )
 
@@ -191,9 +189,7 @@ def alone(path: Path, preset: str, shared: Path) -> None:
     """Print the processor seconds of decoding one image, and of one in a batch."""
     model = ModelArtifact.load(path)
     contract = model.contract
-    preprocessing = choose_preprocessing({"preset": preset}, contract.channels).for_input(
-        contract.image_size, contract.channels
-    )
+    preprocessing = preprocessing_of(contract, preset)
     listed = open_images(shared / "val", shared / "val.txt", classes=contract.classes)
     spread = range(0, len(listed.records), max(len(listed.records) // _FEW, 1))[:_FEW]
     began = time.process_time()

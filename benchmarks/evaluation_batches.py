@@ -15,11 +15,11 @@ import time
 from pathlib import Path
 
 from full_set import make
+from prepared import preprocessing_of
 
 from quantize.data.batches import Batches
 from quantize.data.containers.registry import open_images
 from quantize.data.crops.crops import crop_images
-from quantize.data.preprocessing import choose_preprocessing
 from quantize.evaluation.evaluate import evaluate
 from quantize.models.artifact import ModelArtifact
 from quantize.processes.pool import available_cpus
@@ -39,8 +39,7 @@ def main() -> None:
     given = parser.parse_args()
     model = ModelArtifact.load(given.model)
     contract = model.contract
-    chosen = choose_preprocessing({"preset": given.preset}, contract.channels)
-    preprocessing = chosen.for_input(contract.image_size, contract.channels)
+    preprocessing = preprocessing_of(contract, given.preset)
     least: dict[int, tuple[float, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         data, labels = make(Path(folder), given.images, given.data_path, given.label_path)

@@ -27,11 +27,11 @@ from typing import Any
 from evaluated import Evaluated, Stage, evaluated
 from full_set import make
 from opened import Opened, opened
+from prepared import disk_bytes, preprocessing_of
 from process_tree import watch
 
 from quantize.data.containers.registry import open_images
 from quantize.data.decoding import decode_image
-from quantize.data.preprocessing import choose_preprocessing
 from quantize.models.artifact import ModelArtifact
 from quantize.models.input_form import in_form
 from quantize.models.session import open_session
@@ -205,8 +205,8 @@ def row_of(
         inferences=counts,
         judged=[trial.get("images") for trial in report["trials"]],
         peak_bytes=0,
-        work_bytes=_disk(run / "work") - _disk(run / "work" / "crops"),
-        crop_bytes=_disk(run / "work" / "crops"),
+        work_bytes=disk_bytes(run / "work") - disk_bytes(run / "work" / "crops"),
+        crop_bytes=disk_bytes(run / "work" / "crops"),
         silence=0.0,
         seconds=0.0,
         processor=0.0,
@@ -219,8 +219,7 @@ def limits(fp32: Path, int8: Path, preset: str, data: Path, labels: Path) -> dic
     """Return how many images a second all cores could decode and run, by the processor time of one process."""
     model = ModelArtifact.load(fp32)
     contract = model.contract
-    chosen = choose_preprocessing({"preset": preset}, contract.channels)
-    preprocessing = chosen.for_input(contract.image_size, contract.channels)
+    preprocessing = preprocessing_of(contract, preset)
     listed = open_images(data, labels, classes=contract.classes)
     began = time.process_time()
     crops = [preprocessing.crop_image(decode_image(listed.read(at))) for at in range(_FEW)]
@@ -235,11 +234,6 @@ def limits(fp32: Path, int8: Path, preset: str, data: Path, labels: Path) -> dic
             session.run(None, {artifact.contract.input.name: image})
         seconds[name] = time.process_time() - began
     return {name: available_cpus() * _FEW / spent for name, spent in seconds.items()}
-
-
-def _disk(folder: Path) -> int:
-    files = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
-    return sum(path.stat().st_blocks * 512 for path in files)
 
 
 def _keep(row: Row | Opened | Evaluated, place: Path) -> None:

@@ -7,27 +7,12 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from fuzzing.drawn import Numbers
+
 _NUMBERS = (0, 1, -1, 2, 3, 7, 13, 22, 255, 1 << 20, 1 << 31, -(1 << 31), (1 << 62), (1 << 63) - 1, -(1 << 63))
 _TEXTS = (b"", b"x", b"image", b"Conv", b"If", b"Loop", b"Reshape", b"QuantizeLinear", b"com.microsoft", b"\xff", b"N")
 _FLOATS = (0.0, -1.0, 1e-45, 3e38, float("inf"), float("nan"))
 _LONGEST = 12
-
-
-class _Bytes:
-    """Numbers from bytes, zeros at their end."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content, self._place = content, 0
-
-    def number(self, below: int) -> int:
-        """Return a number from 0 to ``below`` - 1, of two bytes."""
-        word = self._content[self._place : self._place + 2].ljust(2, b"\0")
-        self._place += 2
-        return int.from_bytes(word, "big") % max(below, 1)
-
-    def is_left(self) -> bool:
-        """Return whether bytes are left."""
-        return self._place < len(self._content)
 
 
 def changed_message(message: Message, content: bytes) -> bytes:
@@ -39,7 +24,7 @@ def changed_message(message: Message, content: bytes) -> bytes:
     """
     made = type(message)()
     made.CopyFrom(message)
-    numbers = _Bytes(content)
+    numbers = Numbers(content)
     for _ in range(_LONGEST):
         if not numbers.is_left():
             break
@@ -67,7 +52,7 @@ def _repeats(field: Any) -> bool:
     return bool(field.is_repeated if hasattr(field, "is_repeated") else field.label == field.LABEL_REPEATED)
 
 
-def _change(held: Any, field: Any, numbers: _Bytes) -> None:
+def _change(held: Any, field: Any, numbers: Numbers) -> None:
     kind = numbers.number(6)
     if kind == 0:
         held.ClearField(field.name)
@@ -95,7 +80,7 @@ def _change(held: Any, field: Any, numbers: _Bytes) -> None:
         setattr(held, field.name, _value(field, numbers))
 
 
-def _value(field: Any, numbers: _Bytes) -> Any:
+def _value(field: Any, numbers: Numbers) -> Any:
     if field.type == field.TYPE_STRING:
         return _TEXTS[numbers.number(len(_TEXTS))].decode("utf-8", "replace")
     if field.type == field.TYPE_BYTES:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+import random
 from typing import Any
+
+from fuzzing.drawn import Numbers
 
 _VALUES: tuple[Any, ...] = (
     *(None, True, False, 0, 1, -1, 2**31, -(2**63), 2**70, 0.5, -0.0, 1e308, 5e-324, "", "x", [], {}, [[]], {"": None}),
@@ -28,22 +31,10 @@ _LONGEST = 12
 _BYTES = 400
 
 
-class _Bytes:
-    """Numbers from bytes, zeros at their end."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content, self._place = content, 0
-
-    def number(self, below: int) -> int:
-        """Return a number from 0 to ``below`` - 1: of one byte where that is enough, else of two."""
-        width = 1 if below <= 256 else 2
-        word = self._content[self._place : self._place + width].ljust(width, b"\0")
-        self._place += width
-        return int.from_bytes(word, "big") % max(below, 1)
-
-    def is_left(self) -> bool:
-        """Return whether bytes are left."""
-        return self._place < len(self._content)
+def json_seeds(least: bytes) -> list[bytes]:
+    """Return what fuzzing of a document begins with: no change, the least document, and changes by drawn bytes."""
+    draw = random.Random(0)
+    return [b"", least, *(draw.randbytes(length) for length in (6, 12, 24, 48) for _ in range(5))]
 
 
 def changed_json(document: str, content: bytes) -> bytes:
@@ -53,7 +44,7 @@ def changed_json(document: str, content: bytes) -> bytes:
         document: Its text: an object that holds something.
         content: A byte or two a decision.
     """
-    value, numbers = json.loads(document), _Bytes(content[:_BYTES])
+    value, numbers = json.loads(document), Numbers(content[:_BYTES], narrow=True)
     for _ in range(_LONGEST):
         if not numbers.is_left() or not value:
             break
@@ -61,7 +52,7 @@ def changed_json(document: str, content: bytes) -> bytes:
     return json.dumps(value).encode("utf-8")
 
 
-def _change(value: Any, numbers: _Bytes) -> None:
+def _change(value: Any, numbers: Numbers) -> None:
     holder, key = _place(value, numbers)
     kind = numbers.number(8)
     if kind == 0:
@@ -79,7 +70,7 @@ def _change(value: Any, numbers: _Bytes) -> None:
         holder[key] = copy.deepcopy(_VALUES[numbers.number(len(_VALUES))])
 
 
-def _place(value: Any, numbers: _Bytes) -> tuple[Any, Any]:
+def _place(value: Any, numbers: Numbers) -> tuple[Any, Any]:
     """Return the holder and the key that bytes ask for: a way down, where a long list weighs no more than a number."""
     holder = value
     while True:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import random
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
-from fuzzing.json_changes import changed_json
+from fuzzing.json_changes import changed_json, json_seeds
 from fuzzing.target import Target
 from quantize.commands.check import default_tolerances
 from quantize.gate.baseline import accepted, read_baseline, write_baseline
@@ -40,16 +39,11 @@ def _run(content: bytes, scratch: Path) -> None:
     write_baseline(baseline, scratch / "again.json")
 
 
-def _seeds() -> list[bytes]:
-    draw = random.Random(0)
-    return [b"", b'{"version": 1}', *(draw.randbytes(length) for length in (6, 12, 24, 48) for _ in range(5))]
-
-
 TARGET = Target(
     name="baseline",
     what="baseline.json, and a check against it",
     executions=200_000,
-    seeds=_seeds,
+    seeds=partial(json_seeds, b'{"version": 1}'),
     run=_run,
     longest=96,
 )
