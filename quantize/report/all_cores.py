@@ -27,7 +27,7 @@ class AllCoresSection(Section):
     @property
     def slower(self) -> tuple[FileSpeed, ...]:
         """Return the files that are slower than fp32 with certainty: an interval below 1 by more than the noise."""
-        return tuple(file for file in self.files if file.slower and file.high is not None)
+        return tuple(file for file in self.files if file.slower)
 
     @property
     def faster(self) -> tuple[FileSpeed, ...]:

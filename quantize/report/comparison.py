@@ -9,6 +9,7 @@ from itertools import groupby, pairwise
 from pathlib import PurePath
 from typing import Any, Literal
 
+from quantize.config.leaves import leaves
 from quantize.measurement.timing.measurement import latency, speedups
 from quantize.report.conclusion import conclusion
 from quantize.report.data import preprocessing_name
@@ -155,8 +156,8 @@ def _threads(count: int) -> str:
 
 def _differences(first: str, before: RunReport, second: str, after: RunReport) -> Iterator[Change]:
     leaves: tuple[tuple[ChangeKind, dict[str, str], dict[str, str]], ...] = (
-        ("setting", _leaves(before.config), _leaves(after.config)),
-        ("recipe", _leaves(_recipe(before)), _leaves(_recipe(after))),
+        ("setting", _texts(before.config), _texts(after.config)),
+        ("recipe", _texts(_recipe(before)), _texts(_recipe(after))),
         ("version", dict(before.provenance.versions), dict(after.provenance.versions)),
     )
     rows: list[tuple[ChangeKind, str, str, str]] = [
@@ -200,18 +201,15 @@ def _recipe(report: RunReport) -> Mapping[str, Any]:
     return {**values, "details": dict(values["details"]), "range_rules": dict(values["range_rules"])}
 
 
-def _leaves(values: Mapping[str, Any], above: str = "") -> dict[str, str]:
-    """Return every setting inside a mapping by its dotted name, as text."""
-    leaves: dict[str, str] = {}
-    for key, value in values.items():
-        name = f"{above}{key}"
-        if isinstance(value, Mapping) and value:
-            leaves |= _leaves(value, f"{name}.")
-        elif value not in (None, [], {}, ""):
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return every setting inside a mapping that is set, by its dotted name, as text."""
+    texts: dict[str, str] = {}
+    for name, value in leaves(values):
+        if value not in (None, [], ""):
             text = ", ".join(map(str, value)) if isinstance(value, list) else value
-            leaves[name] = text if isinstance(text, str) else json.dumps(text)
-    leaves.pop("notes", None)
-    return leaves
+            texts[name] = text if isinstance(text, str) else json.dumps(text)
+    texts.pop("notes", None)
+    return texts
 
 
 def _layer_rows(before: RunReport, after: RunReport) -> list[tuple[str, str, str]]:

@@ -23,6 +23,7 @@ from quantize.graph.shapes import Shape, fixed_sizes
 from quantize.graph.view import Graph
 from quantize.rewrites.convs import ConvWeights
 from quantize.rewrites.protocol import Declaration, Rewrite, not_shown_slower
+from quantize.rewrites.stem_moves import SPACE_TO_DEPTH_MOVE
 
 FEW_CHANNELS = 4
 STRIDES = (2, 4)
@@ -103,7 +104,7 @@ def _rewrite(graph: Graph, weights: ConvWeights, shape: Shape | None) -> bool:
     ]
     pixels = _padded(graph, node.input[0], [fold.length - size for fold, size in zip(folds, sizes, strict=True)])
     cells = graph.fresh(f"{node.name}_cells_float")
-    graph.add("SpaceToDepth", [pixels], [cells], name=f"{node.name}_SpaceToDepth", blocksize=stride)
+    graph.add("SpaceToDepth", [pixels], [cells], name=f"{node.name}_{SPACE_TO_DEPTH_MOVE}", blocksize=stride)
     add_quantize(graph, cells, source.by, integers := graph.fresh(f"{node.name}_cells"))
     folded = graph.add_constant(f"{weights.source.integers}_folded", _fold_weight(weights, folds))
     data = add_dequantize(graph, integers, source.by)

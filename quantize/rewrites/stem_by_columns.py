@@ -31,6 +31,7 @@ from quantize.rewrites.channel_padding import INPUT_CHANNELS
 from quantize.rewrites.convs import ConvWeights
 from quantize.rewrites.protocol import Declaration, Rewrite, not_shown_slower
 from quantize.rewrites.stem_by_rows import VECTOR, RowMoves, row_moves
+from quantize.rewrites.stem_moves import COLUMNS_MOVE
 
 MOST = 3
 """The columns are at most so many times the image: a kernel of 3x3 pixels makes 2.3 of it at stride 2, 7x7 makes 12."""
@@ -106,7 +107,7 @@ def _rewrite(graph: Graph, weights: ConvWeights, moves: RowMoves) -> bool:
         return False
     if _reads_no_further(graph, node, outputs):
         rows, columns = rows.rounded_up(), columns.rounded_up()
-    value = _add_moves(graph, f"{node.name}_Columns", moves, source.by, rows, columns, channels)
+    value = _add_moves(graph, f"{node.name}_{COLUMNS_MOVE}", moves, source.by, rows, columns, channels)
     wide = np.empty((len(kernel), channels), kernel.dtype)
     wide[...] = weights.zero_points.reshape(-1, 1)
     wide[:, : kernel[0].size] = kernel.transpose(0, 3, 1, 2).reshape(len(kernel), -1)

@@ -10,9 +10,9 @@ from quantize.config.run_config import RunConfig
 from quantize.measurement.machine.usable_cores import usable_physical_cores
 from quantize.measurement.timing.measure import measure
 from quantize.measurement.timing.measurement import measured_noise_floor
-from quantize.models.artifact import ModelArtifact
 from quantize.report.all_cores import AllCoresSection
 from quantize.run.context import Prepared
+from quantize.run.export import Pair
 from quantize.run.measuring import inputs_of, latency_plan
 from quantize.run.verdict import file_speeds
 
@@ -42,23 +42,19 @@ def seconds_on_all_cores(config: RunConfig) -> float:
     return min(_SECONDS, _SHARE * config.evaluation.performance.max_seconds)
 
 
-def measured_on_all_cores(
-    context: Prepared, fp32: ModelArtifact, int8: ModelArtifact, qdq: ModelArtifact
-) -> AllCoresSection | None:
-    """Return both files against fp32 on all cores; None where that is not measured.
+def measured_on_all_cores(context: Prepared, pair: Pair, cores: int) -> AllCoresSection:
+    """Return both files against fp32 on all cores.
 
     It ends as soon as both are told apart from fp32, or their speed-ups are known to 2 %.
 
     Args:
         context: The run; its images are those that the models take.
-        fp32: What they are compared with.
-        int8: The QLinear file.
-        qdq: The QDQ file.
+        pair: The written files.
+        cores: On how many, of ``other_cores``.
     """
-    config, images, cores = context.config, context.images, other_cores(context.config)
-    if cores is None:
-        return None
-    models, performance = {"fp32": fp32, "int8": int8, "qdq": qdq}, config.evaluation.performance
+    config, images = context.config, context.images
+    models = {"fp32": context.whole, "int8": pair.int8, "qdq": pair.qdq}
+    performance = config.evaluation.performance
     plan = latency_plan(
         models,
         performance,

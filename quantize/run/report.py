@@ -59,9 +59,9 @@ def run_report(settled: Settled, others: Mapping[str, ModelArtifact] = _NO_OTHER
     with stages.stage("benchmark"):
         measurement = _measured(built, models)
     all_cores = None
-    if other_cores(config) is not None:
+    if (cores := other_cores(config)) is not None:
         with stages.stage(ALL_CORES):
-            all_cores = measured_on_all_cores(context, context.whole, pair.int8, pair.qdq)
+            all_cores = measured_on_all_cores(context, pair, cores)
     with stages.stage("memory and operators"):
         resources, operators = measure_anatomy(
             models,

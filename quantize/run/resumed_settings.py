@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from quantize.config.leaves import leaves
 from quantize.config.load import load_config
 from quantize.config.run_config import RunConfig
 from quantize.errors import ConfigError, RunError
@@ -38,10 +39,10 @@ def refuse_other_settings(run: Path, config: RunConfig) -> None:
     if not written.is_file():
         return
     try:
-        begun = dict(_leaves(deciding(load_config(written, {}))))
+        begun = dict(leaves(deciding(load_config(written, {}))))
     except ConfigError:
         return
-    asked = dict(_leaves(deciding(bounded(config))))
+    asked = dict(leaves(deciding(bounded(config))))
     other = [f"{key}: {asked.get(key)}" for key in sorted({*begun, *asked}) if begun.get(key) != asked.get(key)]
     if other:
         names = [text.partition(":")[0] for text in other]
@@ -52,11 +53,3 @@ def refuse_other_settings(run: Path, config: RunConfig) -> None:
             expected=", ".join(f"{name}: {begun.get(name)}" for name in names),
             advice="leave them out, or begin another run",
         )
-
-
-def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{above}{key}.")
-        else:
-            yield f"{above}{key}", value

@@ -12,11 +12,9 @@ from quantize.measurement.operators.speedups import OperatorSpeedup, operator_sp
 from quantize.rewrites.common_scales import COMMON_SCALES
 from quantize.rewrites.pool_before_activation import POOL_BEFORE_ACTIVATION
 from quantize.rewrites.space_to_depth import SPACE_TO_DEPTH
+from quantize.rewrites.stem_moves import STEM_MOVES
 
 _SHARE_THAT_MATTERS = 0.01
-# The operator, or part of the names of those that stand for it in QDQ.
-_STEM_MOVES = {"SpaceToDepth", "Columns"}
-"""Operators, or parts of their names, by which a first Conv that was rewritten is known."""
 _SHORT = 22
 _DEPTHWISE = "depthwise"
 _ACTIVATIONS = (*ACTIVATIONS, "LeakyRelu")
@@ -54,7 +52,7 @@ class Bottleneck:
 
 def bottlenecks(profile: Profile) -> tuple[Bottleneck, ...]:
     """Return what takes at least 1 % of the quantized model's time more than expected, the largest excess first."""
-    rewritten = any(_STEM_MOVES & {node.op_type, *node.name.split("_")} for node in profile.candidate.operators)
+    rewritten = any(STEM_MOVES & {node.op_type, *node.name.split("_")} for node in profile.candidate.operators)
     candidates = [*_own(operator_speedups(profile), profile, rewritten=rewritten), *_added(profile)]
     least = _SHARE_THAT_MATTERS * profile.candidate.run_ns
     return tuple(sorted((each for each in candidates if each.excess_ns >= least), key=lambda each: -each.excess_ns))

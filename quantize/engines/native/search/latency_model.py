@@ -11,10 +11,11 @@ from pydantic import BaseModel, ConfigDict
 
 from quantize.engines.native.search.op_graph import OpGraph
 from quantize.measurement.operators.operator_times import ModelProfile, OperatorTime, Profile
+from quantize.rewrites.stem_moves import STEM_MOVES
 
 # The moves that a rewrite puts before the first Conv carry its name (a Pad for odd sizes does not); they go where it
 # goes, unlike other conversions.
-_MOVE = re.compile(r"(?P<conv>.+)_(?:SpaceToDepth|Columns)(?:_\d+)*")
+_MOVE = re.compile(rf"(?P<conv>.+)_(?:{'|'.join(sorted(STEM_MOVES))})(?:_\d+)*")
 
 
 class TimedOp(BaseModel):
