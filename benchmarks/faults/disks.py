@@ -26,7 +26,7 @@ def disk_experiments(frame: Frame) -> Iterator[Experiment]:
         yield frame.broken(f"disk of {what} full before", **{**disk, "before": _mounted(name, full=True)})
         for moment in MOMENTS if name == "run" else MOMENTS[2:4]:
             here = frame.place()
-            act = once(here / "run" / moment, _filling(here / name))
+            act = once(here / "run", moment, _filling(here / name))
             yield frame.broken(f"disk of {what} full from some moment on", here, meanwhile=act, **disk)
         yield frame.broken(f"{what} read-only", **{**disk, "before": _mounted(name, options="ro")})
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,12 +16,12 @@ def folder_experiments(frame: Frame) -> Iterator[Experiment]:
     """Yield what is done to the folder of a run."""
     for moment in MOMENTS:
         here = frame.place()
-        act = once(here / "run" / moment, _removing(here / "run"))
+        act = once(here / "run", moment, _removing(here / "run"))
         yield frame.broken("output folder removed meanwhile", here, meanwhile=act, between=_without_run)
     for name, what in (("tmp", "TMPDIR"), ("cache", "cache")):
         for moment in (MOMENTS[0], MOMENTS[2], MOMENTS[4]):
             here = frame.place()
-            act = once(here / "run" / moment, _removing(here / name))
+            act = once(here / "run", moment, _removing(here / name))
             yield frame.broken(f"{what} removed meanwhile", here, meanwhile=act)
     for moment in MOMENTS[:5]:
         for overwrite in (False, True):
@@ -53,14 +51,12 @@ def _two_at_once(frame: Frame, moment: str, *, overwrite: bool) -> Experiment:
             words = (*work.tune(place), *(["--overwrite"] if overwrite else []))
             ended.append((yield Command(words, place / "second", work.environment(place))))
 
-        os.kill(pid, signal.SIGSTOP)  # however long the second takes, the first is still at work
-        drive([runs()], 1)
-        os.kill(pid, signal.SIGCONT)
+        drive([runs()], 1)  # however long it takes, the first is held
         done = ended[0]
         told = done.code == 2 and f"process {pid} on" in done.errors and "Traceback" not in done.errors
         said.append("" if told else f"WRONG: the second was not told: {done.code}: {done.errors[-2000:]}")
 
-    first = yield work.command(place, meanwhile=once(place / "run" / moment, second))
+    first = yield work.command(place, meanwhile=once(place / "run", moment, second))
     if not said:  # the first ended while another experiment was looked after
         shutil.rmtree(place, ignore_errors=True)
         return

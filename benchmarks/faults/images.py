@@ -59,7 +59,7 @@ def _meanwhile(frame: Frame, fault: str, change: Change, moment: str) -> Experim
     """Yield a run whose images change at a moment, and are put back before it is gone on with."""
     here = frame.place()
     work = replace(frame.work, images=here / "val")
-    act = once(here / "run" / moment, lambda _: change(here / "val"))
+    act = once(here / "run", moment, lambda _: change(here / "val"))
 
     def put(place: Path) -> None:
         _copied(frame, place)
@@ -74,7 +74,7 @@ def _between(frame: Frame, fault: str, change: Change) -> Experiment:
     shutil.rmtree(here, ignore_errors=True)
     here.mkdir(parents=True)
     _copied(frame, here)
-    yield work.command(here, meanwhile=once(here / "run" / "work" / "candidates", _kill))
+    yield work.command(here, meanwhile=once(here / "run", "work/candidates", _kill))
     kept = journaled(here / "run")
     change(here / "val")
     second = yield work.going_on(here)

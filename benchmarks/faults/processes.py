@@ -11,10 +11,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 _SOURCE = Path(__file__).with_name("refuse_calls.c")
+_PACKAGES = str(Path(__file__).parents[1])
 _PATIENCE = 300.0
 _POLL = 0.01
 
@@ -141,12 +143,16 @@ class _Running:
         self._out, self._err = command.place / "stdout.txt", command.place / "stderr.txt"
         self._count = command.place / "count"
         self._count.write_bytes(bytes(8))
+        for file in (self._out, self._err):  # here: the process may be killed before it has opened them
+            file.write_bytes(b"")
         if command.log is not None:
             command.log.write_bytes(b"")
         self._passed, self._looked = 0.0, time.monotonic()
         self.pid = os.fork()
         if self.pid == 0:
             _become(command, self._count, self._out, self._err)
+        with suppress(OSError):  # it has done so itself, or ended; else what is sent to its group finds none yet
+            os.setpgid(self.pid, self.pid)
 
     def poll(self) -> Done | None:
         """Return how it ended; None while it runs."""
@@ -180,7 +186,7 @@ def _become(command: Command, count: Path, out: Path, err: Path) -> None:
     """Run the command in this forked process, and end it."""
     code = 70
     try:
-        os.setsid()
+        os.setpgid(0, 0)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         for number, file in ((1, out), (2, err)):
             handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -202,7 +208,8 @@ def _become(command: Command, count: Path, out: Path, err: Path) -> None:
             number = getattr(resource, name)
             resource.setrlimit(number, (most, most))
         if command.anew:
-            os.execv(sys.executable, [sys.executable, "-m", "quantize", *command.words])
+            os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (_PACKAGES, os.environ.get("PYTHONPATH"))))
+            os.execv(sys.executable, [sys.executable, "-m", "faults.anew", *command.words])
         from quantize.cli.main import main
 
         sys.argv = ["quantize", *command.words]

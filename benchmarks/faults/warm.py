@@ -8,6 +8,7 @@ import pkgutil
 from contextlib import suppress
 from typing import Any
 
+from faults.gains import MEASURING, fix_gains
 from faults.workload import CHARTS, MEMORY
 
 _WITHOUT = ("quantize.engines.inc.worker", "quantize.pytest_plugin", "quantize.__main__")
@@ -32,14 +33,10 @@ def leave_out_what_takes_long() -> None:
     from quantize.measurement.machine.loads import Resources
     from quantize.measurement.machine.resources import measure_resources
     from quantize.report.canvas import Drawing
-    from quantize.rewrites.protocol import RatioInterval
-    from quantize.run import measuring, rewriting
+    from quantize.run import measuring
 
     def memory(*given: Any, **named: Any) -> tuple[Resources, ...]:
         return measure_resources(*given, **{**named, "repeats": 1}) if os.environ.get(MEMORY) else ()
-
-    def gain(*_: object) -> RatioInterval:
-        return RatioInterval(low=0.9, ratio=1.0, high=1.1)
 
     drawn = Drawing.finish
 
@@ -50,5 +47,5 @@ def leave_out_what_takes_long() -> None:
             drawing.svg = "<svg></svg>"
 
     vars(measuring)["measure_resources"] = memory
-    vars(rewriting)["_measured"] = gain
+    fix_gains(importlib.import_module(MEASURING))
     setattr(Drawing, "finish", finish)  # noqa: B010 - mypy takes no assignment to a method

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 
+import psutil
 import pytest
+from faults.anew import AfterImport
 from faults.experiments import Table, at_sites, broken, sites_of
+from faults.gains import MEASURING, fix_gains
+from faults.moments import once
 from faults.page import page, written_by_hand
-from faults.processes import Command, Done, Experiment
+from faults.processes import Command, Done, Experiment, drive
 from faults.recorded import RecordedTable
 from faults.workload import Workload
 
@@ -144,3 +152,61 @@ def test_what_was_written_below_the_table_is_kept(tmp_path: Path) -> None:
     assert written_by_hand(path) == ""
     path.write_text(f"{made}\n## Found by it\n\nFour faults.\n")
     assert f"{made}{written_by_hand(path)}" == path.read_text()
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    """Return a process that sleeps until it is ended."""
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
+        yield process
+        process.kill()
+
+
+def test_a_run_is_held_while_something_happens_to_it_and_is_left_alone_once_it_is_whole(
+    tmp_path: Path, sleeper: subprocess.Popen[bytes]
+) -> None:
+    states: list[str] = []
+    look = once(tmp_path, "trials.jsonl", lambda pid: states.append(psutil.Process(pid).status()))
+    assert not look(sleeper.pid)
+    (tmp_path / "trials.jsonl").touch()
+    (tmp_path / "report.json").touch()
+    assert not look(sleeper.pid)
+    assert states == []
+    (tmp_path / "report.json").unlink()
+    assert look(sleeper.pid)
+    assert states == [psutil.STATUS_STOPPED]
+    assert psutil.Process(sleeper.pid).status() != psutil.STATUS_STOPPED
+
+
+def test_nothing_happens_to_a_run_that_has_ended_by_itself(tmp_path: Path, sleeper: subprocess.Popen[bytes]) -> None:
+    (tmp_path / "trials.jsonl").touch()
+    sleeper.kill()
+    assert not once(tmp_path, "trials.jsonl", lambda _: pytest.fail("it had ended"))(sleeper.pid)
+
+
+def test_a_process_that_is_killed_before_it_has_begun_has_said_nothing(tmp_path: Path) -> None:
+    ended: list[Done] = []
+
+    def killed() -> Experiment:
+        ended.append((yield Command(("--version",), tmp_path / "place", kill_after=-1.0)))
+
+    drive([killed()], 1)
+    assert (ended[0].code, ended[0].output, ended[0].errors) == (-signal.SIGKILL, "", "")
+
+
+def test_a_process_begun_anew_rests_no_decision_on_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "first_loaded.py").write_text("name = 'first'")
+    (tmp_path / "then_loaded.py").write_text("name = 'then'")
+    seen: list[str] = []
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "meta_path", [AfterImport("then_loaded", lambda it: seen.append(it.name)), *sys.meta_path])
+    importlib.import_module("first_loaded")
+    assert seen == []
+    importlib.import_module("then_loaded")
+    assert seen == ["then"]
+    rewriting = ModuleType("another")
+    with pytest.raises(AttributeError):
+        fix_gains(rewriting)
+    vars(rewriting).update(vars(importlib.import_module(MEASURING)))
+    fix_gains(rewriting)
+    assert vars(rewriting)["_measured"]().ratio == 1.0
