@@ -29,8 +29,10 @@ from faults.recorded import RecordedTable
 from faults.starts import process_experiments
 from faults.warm import import_everything, leave_out_what_takes_long
 from faults.workload import CHARTS, MEMORY, Workload, make_inputs, outcome
+from own_folder import refuse_foreign
 
 PARTS = ("places", "processes", "kills", "random", "calls")
+DONE = "done"
 _SEED = 15
 
 
@@ -44,6 +46,7 @@ def main() -> int:
         if not preloaded():
             print("a C compiler (cc) is needed")
             return 2
+        refuse_foreign(folder, own=(folder / DONE).is_dir())
         import_everything()
         leave_out_what_takes_long()
         for old in (folder / name for name in ("inputs", *given.engines)):
@@ -52,7 +55,7 @@ def main() -> int:
     for engine in given.engines:
         before = table.total
         recorded = {
-            part: RecordedTable(folder / "done" / f"{engine}-{part}.jsonl", table)
+            part: RecordedTable(folder / DONE / f"{engine}-{part}.jsonl", table)
             for part in (PARTS if given.print else given.parts)
         }
         if not given.print:
@@ -138,7 +141,7 @@ def _unbroken(folder: Path, engine: str) -> tuple[Workload, Done, int]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, default=Path("runs/faults"))
+    parser.add_argument("--folder", type=Path, default=Path("runs/faults"), help="new, empty, or of an earlier call")
     parser.add_argument("--engines", nargs="+", default=["native", "ort"])
     parser.add_argument("--random", type=int, default=200)
     parser.add_argument("--kills", type=int, default=200)

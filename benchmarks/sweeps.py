@@ -27,8 +27,9 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from own_folder import refuse_foreign
 from sweeping.comparison import came_to, classes, written_at
-from sweeping.inputs import MODELS, write_sweep
+from sweeping.inputs import MODELS, is_own, write_sweep
 from sweeping.workers import joined, kill_after, kill_the_one_that_tunes, scheduler, swept, worker
 
 
@@ -38,6 +39,7 @@ def main() -> int:
     folder = given.folder.absolute()
     judged = _Judged()
     if not given.again:
+        refuse_foreign(folder, own=is_own(folder))
         shutil.rmtree(folder, ignore_errors=True)
         file = write_sweep(folder, given.models.resolve(), given.data_path, given.label_path, given.images)
         _on_this_machine(file, folder, judged)
@@ -124,7 +126,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--label_path", type=Path, required=True)
     parser.add_argument("--models", type=Path, default=Path("../shared/models"))
     parser.add_argument("--images", type=int, default=100)
-    parser.add_argument("--folder", type=Path, default=Path("runs/sweeps"))
+    parser.add_argument("--folder", type=Path, default=Path("runs/sweeps"), help="new, empty, or of an earlier call")
     parser.add_argument("--again", action="store_true", help="the last one alone, on what an earlier call left")
     return parser.parse_args()
 

@@ -15,6 +15,17 @@ MODELS = {
 }
 """The files, and whether the photographs' labels are theirs; without labels agreement decides."""
 
+_FILE = "sweep.yaml"
+
+
+def is_own(folder: Path) -> bool:
+    """Return whether a folder is one that ``write_sweep`` filled: its sweep names the settings beside it."""
+    try:
+        models = yaml.safe_load((folder / _FILE).read_text(encoding="utf-8"))["models"]
+        return [entry["config"] for entry in models] == [str(_settings_of(folder, name)) for name in MODELS]
+    except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError):
+        return False
+
 
 def write_sweep(folder: Path, models: Path, data: Path, labels: Path, images: int) -> Path:
     """Write images, settings and the sweep's file; return that.
@@ -35,12 +46,16 @@ def write_sweep(folder: Path, models: Path, data: Path, labels: Path, images: in
     (folder / "val.txt").write_text("".join(f"{line}\n" for line in drawn), encoding="utf-8")
     entries = []
     for name, labelled in MODELS.items():
-        settings = folder / f"{name}.yaml"
+        settings = _settings_of(folder, name)
         settings.write_text(yaml.safe_dump(_settings(photographs, folder / "val.txt" if labelled else None)))
         entries.append({"path": str(models / f"{name}.onnx"), "config": str(settings)})
-    file = folder / "sweep.yaml"
+    file = folder / _FILE
     file.write_text(yaml.safe_dump({"models": entries, "shard": 25}))
     return file
+
+
+def _settings_of(folder: Path, name: str) -> Path:
+    return folder / f"{name}.yaml"
 
 
 def _settings(data: Path, labels: Path | None) -> dict[str, object]:
