@@ -32,10 +32,11 @@ def page(folders: list[Cells]) -> str:
         found = [name for name in SUBJECTS if name in set(cells.networks())]
         parts.append(f"## {_cpu(cells, found)}\n")
         for table in ("A", "B"):
-            named = [name for name in found if SUBJECTS[name].table == table]
-            if named:
-                parts.append(f"### Table {table}\n")
-                parts += [_table(name, cells) for name in named]
+            of_table = [name for name in SUBJECTS if SUBJECTS[name].table == table]
+            parts.append(f"### Table {table}\n")
+            parts += [_table(name, cells) for name in of_table if name in found]
+            if missing := [SUBJECTS[name].title for name in of_table if name not in found]:
+                parts.append(f"Not measured on this CPU: {'; '.join(missing)}.\n")
     return "\n".join(parts).rstrip("\n") + "\n"
 
 

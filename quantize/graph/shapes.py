@@ -19,12 +19,20 @@ from onnx import (
 )
 
 from quantize.errors import ModelError
-from quantize.graph.nodes import DEFAULT_DOMAINS, MICROSOFT
+from quantize.graph.nodes import DEFAULT_DOMAIN, DEFAULT_DOMAINS, MICROSOFT
+from quantize.graph.told_types import told_types
 
 Shape = tuple[int | str | None, ...]
 """One entry per dimension: its size, its symbol, or None where nothing is known."""
 
-_KEEPS_SHAPE = frozenset({"QuickGelu", "Gelu", "FastGelu", "QLinearSigmoid", "QLinearLeakyRelu", "QLinearSoftmax"})
+_KEEPS_SHAPE = frozenset(
+    {
+        (DEFAULT_DOMAIN, "GroupNormalization"),
+        *((MICROSOFT, name) for name in ("QuickGelu", "Gelu", "FastGelu", "BiasGelu")),
+        *((MICROSOFT, name) for name in ("QLinearSigmoid", "QLinearLeakyRelu", "QLinearSoftmax")),
+    }
+)
+"""Operators that onnx infers nothing behind, or not for any batch, and whose result has the shape of their input."""
 
 _SMALL = 1024
 """Constants of up to so many elements may be shapes themselves; larger ones are declared by type and shape alone."""
@@ -87,8 +95,32 @@ def _shape_of(sizes: Sequence[int]) -> TensorShapeProto:
 
 
 def with_inferred_shapes(model: ModelProto) -> ModelProto:
-    """Return a copy of a model that declares the types and shapes of its tensors, as far as they can be inferred."""
-    return _inferred(model)
+    """Return a copy of a model that declares the types and shapes of its tensors, as far as they can be inferred.
+
+    Of what onnx cannot infer, onnxruntime is asked.
+    """
+    inferred = _inferred(model)
+    inferred.graph.value_info.extend(told_types(model, _untyped(inferred.graph)))
+    return inferred
+
+
+def with_told_types(model: ModelProto) -> ModelProto:
+    """Return a model that declares the types that onnx cannot infer but onnxruntime tells; itself without any."""
+    bare, _ = _bare(model)
+    told = told_types(bare, _untyped(_inferred(bare).graph))
+    if not told:
+        return model
+    declared = ModelProto()
+    declared.CopyFrom(model)
+    declared.graph.value_info.extend(told)
+    return declared
+
+
+def _untyped(graph: GraphProto) -> list[str]:
+    """Return the results of an inferred graph's nodes whose types it does not know."""
+    values = (*graph.value_info, *graph.input, *graph.output)
+    known = {value.name for value in values if value.type.WhichOneof("value") is not None}
+    return [name for node in graph.node for name in node.output if name and name not in known]
 
 
 def _inferred(model: ModelProto, *, data_prop: bool = False) -> ModelProto:
@@ -109,15 +141,20 @@ def _inferred(model: ModelProto, *, data_prop: bool = False) -> ModelProto:
 
 
 def inferred_types(model: ModelProto) -> dict[str, TypeProto]:
-    """Return the types of a model's tensors by name, shapes with them, as far as they can be inferred."""
+    """Return the types of a model's tensors by name, shapes with them, as far as they can be inferred or asked for."""
+    bare, added = _bare(model)
+    graph = with_inferred_shapes(bare).graph
+    values = (*graph.value_info, *graph.input, *graph.output)
+    return {value.name: value.type for value in values if value.name not in added}
+
+
+def _bare(model: ModelProto) -> tuple[ModelProto, set[str]]:
+    """Return a model without large weights, and the inputs that stand for them."""
     bare = ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)
     bare.graph.name = model.graph.name
     for field in ("node", "input", "output", "value_info", "sparse_initializer"):
         getattr(bare.graph, field).extend(getattr(model.graph, field))
-    added = _declare(model.graph.initializer, bare.graph)
-    graph = _inferred(bare).graph
-    values = (*graph.value_info, *graph.input, *graph.output)
-    return {value.name: value.type for value in values if value.name not in added}
+    return bare, _declare(model.graph.initializer, bare.graph)
 
 
 def declared_shape(value: ValueInfoProto) -> Shape | None:
@@ -138,8 +175,9 @@ def fixed_sizes(shape: Shape | None) -> tuple[int, ...] | None:
 
 
 def _stand_in(node: NodeProto) -> NodeProto:
-    """Return what the inference knows, of the same shapes, for an operator of onnxruntime's that keeps its input's."""
-    if node.domain != MICROSOFT or node.op_type not in _KEEPS_SHAPE:
+    """Return what the inference knows, of the same shape, for an operator that keeps its input's."""
+    domain = DEFAULT_DOMAIN if node.domain in DEFAULT_DOMAINS else node.domain
+    if (domain, node.op_type) not in _KEEPS_SHAPE:
         return node
     return helper.make_node("Identity", node.input[:1], node.output[:1], name=node.name)
 

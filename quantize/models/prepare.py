@@ -20,7 +20,7 @@ from quantize.graph.fixed_shapes import declare_output_shape
 from quantize.graph.inlining import without_functions
 from quantize.graph.nodes import default_opset
 from quantize.graph.opsets.raising import raise_opset
-from quantize.graph.shapes import inferred_shapes
+from quantize.graph.shapes import inferred_shapes, with_told_types
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.batch_size import with_any_batch, with_fixed_batch
 from quantize.models.contract import SCORE_TASK, model_contract
@@ -132,7 +132,8 @@ def prepare_whole(
         RuntimeError: The clean model does not give the source's scores to 1e-5 (a bug).
     """
     clean = clean_form(source, opset=opset, score_output=score_output, model=model, of_labels=of_labels)
-    written = save_model(clean.core, destination)
+    # Quantizers that read the file ask nobody for types that onnx does not infer.
+    written = save_model(with_told_types(clean.core), destination)
     whole = written if clean.whole is None else save_model(clean.whole, _whole_path(destination))
     return PreparedModel(written, clean.ending, clean.form, whole, clean.floats, clean.notes)
 

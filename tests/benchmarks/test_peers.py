@@ -49,6 +49,12 @@ def test_a_row_has_what_was_measured_and_a_reason_stands_for_what_could_not_be(c
     assert "agreement" not in text.partition("### Table B")[2]
 
 
+def test_a_network_that_was_not_measured_is_named(cells: Cells) -> None:
+    real, made = page([cells]).split("### Table B")
+    assert "Not measured on this CPU: SqueezeNet 1.0; EfficientNet-Lite0;" in real
+    assert "Not measured on this CPU: ResNet-50; MobileNetV2;" in made
+
+
 def test_a_time_of_another_file_is_not_shown_as_this_ones(cells: Cells) -> None:
     cells.write(Near(contender="ours-qdq", file_sha256="c" * 64, decibel=31.0, **KNOWN))
     assert "| ours, QDQ | 31.0 dB |  | another file was timed |" in page([cells]).replace("not known", "")
