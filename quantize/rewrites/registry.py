@@ -16,6 +16,7 @@ from quantize.formats import canonical, to_qdq
 from quantize.graph.view import Graph
 from quantize.rewrites.channel_padding import CHANNEL_PADDING
 from quantize.rewrites.common_scales import COMMON_SCALES
+from quantize.rewrites.early_selection import EARLY_SELECTION
 from quantize.rewrites.float_head import FLOAT_HEAD
 from quantize.rewrites.function_table import FUNCTION_TABLE
 from quantize.rewrites.hard_swish import HARD_SWISH
@@ -32,6 +33,7 @@ from quantize.rewrites.stem_by_rows import STEM_BY_ROWS
 
 REWRITES: tuple[Rewrite, ...] = (
     REDUNDANT,
+    EARLY_SELECTION,
     POOL_BEFORE_ACTIVATION,
     SPACE_TO_DEPTH,
     STEM_BY_ROWS,
