@@ -68,6 +68,8 @@ class Net:
         if kind == "hard swish by clip":
             clipped = self.op("Clip", self.op("Add", x, self.number(3)), self.number(0), self.number(6))
             return self.op("Div", self.op("Mul", x, clipped), self.number(6))
+        if kind in ("HardSwish", "Sigmoid"):
+            return self.op(kind, x)
         if kind == "gelu":
             error = self.op("Erf", self.op("Div", x, self.number(np.sqrt(2))))
             return self.op("Mul", self.op("Mul", x, self.op("Add", error, self.number(1))), self.number(0.5))

@@ -14,7 +14,7 @@ from typing import Literal
 
 from onnx import NodeProto
 
-from quantize.graph.nodes import ACTIVATIONS, is_op
+from quantize.graph.nodes import ACTIVATIONS, MICROSOFT, is_op
 from quantize.graph.view import Graph
 
 Kind = Literal["function", "normalization", "biased product"]
@@ -24,6 +24,9 @@ CURVED = (
     *("Reciprocal", "Selu", "Sigmoid", "Softplus", "Softsign", "Sqrt", "Swish", "Tanh", "ThresholdedRelu"),
 )
 """Operators on one value each that are no straight line."""
+
+ONE_NODE = {"QuickGelu": MICROSOFT, "Gelu": MICROSOFT, "FastGelu": MICROSOFT}
+"""Functions that onnxruntime computes as one node of its own, and the domain."""
 
 _STRAIGHT = ("Abs", "Add", "Clip", "Div", "Max", "Min", "Mul", "Neg", "Relu", "Sub")
 _CENTERING = ("ReduceMean",)
@@ -53,6 +56,23 @@ class Region:
     def float_nodes(self) -> tuple[str, ...]:
         """Return the names of the nodes that compute in float whatever stands around them."""
         return tuple(node.name for node in self.nodes if not is_op(node, "MatMul"))
+
+
+def is_function(node: NodeProto) -> bool:
+    """Return whether a node by itself is a function of one value each, such as a HardSwish."""
+    one = is_op(node, *CURVED) or ONE_NODE.get(node.op_type) == node.domain
+    return one and len(node.input) == 1 and len(node.output) == 1
+
+
+def functions(graph: Graph) -> Iterator[tuple[NodeProto, ...]]:
+    """Yield the nodes of every function of one tensor, be it one node or several; each is named as its last one."""
+    groups = {id(node): region for region in regions(graph) for node in region.nodes}
+    for node in graph.sorted_nodes():
+        region = groups.get(id(node))
+        if region is None and is_function(node):
+            yield (node,)
+        elif region is not None and region.kind == "function" and region.nodes[-1] is node:
+            yield region.nodes
 
 
 def regions(graph: Graph) -> tuple[Region, ...]:

@@ -16,15 +16,12 @@ from onnx import NodeProto, TensorProto, helper
 
 from quantize.formats.parameters import Parameters
 from quantize.formats.qdq_pattern import output_quantization, quantized_input
-from quantize.graph.nodes import MICROSOFT, is_op
-from quantize.graph.regions import CURVED, regions
+from quantize.graph.nodes import MICROSOFT
+from quantize.graph.regions import functions
 from quantize.graph.view import Graph
 from quantize.models.session import open_session
 
 Floats = NDArray[np.float32]
-
-ONE_NODE = {"QuickGelu": MICROSOFT, "Gelu": MICROSOFT, "FastGelu": MICROSOFT}
-"""Functions that onnxruntime computes as one node of its own, and the domain."""
 
 _CLOSE = 1e-5
 _TRIED = np.linspace(-12, 12, 97, dtype=np.float32)
@@ -87,18 +84,9 @@ def is_same(tried: Floats, function: Callable[[NDArray[np.float64]], NDArray[Any
 
 def quantized_functions(graph: Graph) -> Iterator[QuantizedFunction]:
     """Yield the functions of quantized tensors in a graph in canonical form, in its order."""
-    groups = {id(node): region for region in regions(graph) for node in region.nodes}
-    for node in graph.sorted_nodes():
-        region = groups.get(id(node))
-        if region is not None:
-            if region.kind != "function" or region.nodes[-1] is not node:
-                continue
-            nodes, value = region.nodes, region.source
-        elif _is_function(node):
-            nodes, value = (node,), node.input[0]
-        else:
-            continue
-        source, result = quantized_input(graph, value), output_quantization(graph, node.output[0])
+    for nodes in functions(graph):
+        value = next(name for name in nodes[0].input if graph.constant(name) is None)
+        source, result = quantized_input(graph, value), output_quantization(graph, nodes[-1].output[0])
         if source is not None and source.by.axis is None and result is not None and _same_type(source.by, result[1]):
             yield QuantizedFunction(nodes, value, source.integers, source.by, *result)
 
@@ -146,11 +134,6 @@ def on_every(
 def still_in_float(graph: Graph, names: Sequence[str]) -> list[str]:
     """Return a sentence for each rewritten function that is there all the same."""
     return broken_names(graph, names, "is still computed in float")
-
-
-def _is_function(node: NodeProto) -> bool:
-    one = is_op(node, *CURVED) and len(node.input) == 1
-    return one or (ONE_NODE.get(node.op_type) == node.domain and len(node.input) == 1)
 
 
 def _same_type(one: Parameters, other: Parameters) -> bool:

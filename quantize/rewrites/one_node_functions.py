@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from quantize.graph.regions import ONE_NODE
 from quantize.graph.view import Graph
 from quantize.rewrites.functions import (
-    ONE_NODE,
     QuantizedFunction,
     broken_names,
     gelu,

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from onnx import ModelProto, NodeProto
 
 from quantize.graph.nodes import ACTIVATIONS, LINEAR, WEIGHTED, attribute
+from quantize.graph.regions import functions
 from quantize.graph.shapes import Shape, inferred_shapes
 from quantize.graph.view import Graph
 from quantize.measurement.operators.trace import NodeTrace
@@ -84,7 +85,8 @@ def find_origins(
     """Return, for each node that ran, the name of the fp32 model's node that it computes.
 
     First by name: onnxruntime and the quantizers keep the name of the node, or of its output, within theirs; where
-    they also number it, the operator must be the same, and the fp32 node not found yet. Then what is left over of the
+    they also number it, the operator must be the same, and the fp32 node not found yet, unless it is a function, such
+    as HardSwish: rewrites compute one by several nodes of its name (``rewrites.functions``). Then what is left of the
     products: where weights of a shape are left over equally often on both sides, those in their order; then, if as
     many are left over in all, in their order, which quantization does not change.
 
@@ -100,6 +102,7 @@ def find_origins(
     named = {node.name: node for node in graph.nodes if node.name}
     origins = [_by_name(node, named, graph) for node in nodes]
     _find_numbered(nodes, origins, named, graph)
+    _find_parts(nodes, origins, frozenset(own[-1].name for own in functions(graph)))
     taken = set(origins)
     left = [index for index, node in enumerate(nodes) if origins[index] is None and is_product(node.op_type)]
     products = [node for node in model.graph.node if node.op_type in WEIGHTED and node.name not in taken]
@@ -170,6 +173,16 @@ def _find_numbered(
                 origins[index] = str(origin.name)
                 taken.add(str(origin.name))
                 break
+
+
+def _find_parts(nodes: Sequence[NodeTrace], origins: list[str | None], functions: frozenset[str]) -> None:
+    """Find the nodes that compute a function together: its name, a word or none, and a number, in place."""
+    for index, node in enumerate(nodes):
+        if origins[index] is not None or is_conversion_name(node.op_type) or is_product(node.op_type):
+            continue
+        names = (node.name, *_names_without_numbers(node.name))
+        parts = (part for name in names for part in (name, name.rpartition("_")[0]))
+        origins[index] = next((part for part in parts if part in functions), None)
 
 
 def _names_without_numbers(name: str) -> Iterator[str]:

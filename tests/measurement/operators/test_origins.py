@@ -7,9 +7,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from quantize.graph.regions import functions
+from quantize.graph.view import Graph
 from quantize.measurement.operators.origins import find_origins, multiply_adds, weight_shapes
 from quantize.measurement.operators.trace import NodeTrace
 from tests.measurement.operators.builders import node
+from tests.small_blocks import activated
 
 
 @pytest.fixture
@@ -113,3 +116,13 @@ def test_multiply_adds_follow_the_sizes_that_ran_and_the_weights(fp32):
         "/block/Conv": 2 * 16 * 8 * 1 * 9,
         "/fc/Gemm": 2 * 10 * 128,
     }
+
+
+@pytest.mark.parametrize("kind", ["hard swish", "silu"])
+def test_what_computes_a_function_together_comes_from_its_last_node(kind):
+    model = activated(kind)
+    last = next(functions(Graph.of(model)))[-1].name
+    names = (f"{last}_Add_1", f"{last}_1_1", f"{last}_Sigmoid", last)
+    ran = [node(name, op) for name, op in zip(names, ("QLinearAdd", "QLinearMul", "Sigmoid", "Mul"), strict=True)]
+    assert find_origins(model, ran) == [last] * len(ran)
+    assert find_origins(model, [node(f"{last}_Add_1", "QuantizeLinear"), node("Other_Add_1", "Add")]) == [None, None]

@@ -125,12 +125,14 @@ def best_assignment(costs: Costs, price: float) -> frozenset[str]:
         price: Nanoseconds for one nat.
     """
     latency, graph = costs.latency, costs.graph
-    conversions = sum(2 * latency.conversion_ns for _ in graph.tensors) * max(graph.elements.values())
+    conversions = 2 * len(graph.tensors) * latency.converting(max(graph.elements.values()))
     cut = _Cut(2 * (sum(latency.float_ns.values()) + sum(latency.int8_ns.values()) + conversions))
     for op in graph.ops:
         cut.if_float(op.name, latency.float_ns[op.name])
         cost = latency.int8_ns[op.name] + price * costs.weights.get(op.name, 0.0)
         cut.if_int8(op.name, _NEVER if op.name in costs.fixed else cost)
+        if op.name in latency.alone_ns:
+            cut.edge(cut.vertex(graph.producers[op.inputs[0]].name), cut.vertex(op.name), latency.alone_ns[op.name])
     for tensor in graph.tensors:
         producer = graph.producers.get(tensor)
         consumers = graph.consumers.get(tensor, ())
@@ -141,9 +143,9 @@ def best_assignment(costs: Costs, price: float) -> frozenset[str]:
             cut.edge(cut.vertex(op.name), on_grid, _NEVER)
         made = cut.vertex(producer.name) if producer is not None else cut.sink
         quantized = cut.vertex(f"quantized:{tensor}")
-        cut.edge(quantized, made, latency.conversion_ns * graph.elements[tensor])
+        cut.edge(quantized, made, latency.converting(graph.elements[tensor]))
         dequantized = cut.vertex(f"dequantized:{tensor}")
-        cut.edge(made, dequantized, latency.conversion_ns * graph.dequantized_elements(tensor))
+        cut.edge(made, dequantized, latency.converting(graph.dequantized_elements(tensor)))
         for op in consumers:
             cut.edge(cut.vertex(op.name), quantized, _NEVER)
             cut.edge(dequantized, cut.vertex(op.name), _NEVER)

@@ -13,7 +13,7 @@ from onnx import TensorProto
 
 from quantize.formats.float_reasons import float_reasons
 from quantize.graph.nodes import ACTIVATIONS, MATRIX_PRODUCTS, NORMALIZING, WEIGHTED, reads
-from quantize.graph.regions import regions
+from quantize.graph.regions import is_function, regions
 from quantize.graph.shapes import inferred_types
 from quantize.graph.view import Graph
 
@@ -36,8 +36,8 @@ class FusedOp:
         output: The tensor behind the activation; of several outputs the first, which stands for all of them.
         moving: The op only moves values.
         has_constants: The op takes constants, such as weights.
-        function: The op is a function of one tensor, such as SiLU: in int8, what it takes and gives is on grids, but
-            nothing inside it.
+        function: The op is a function of one tensor, such as SiLU or HardSwish: in int8, what it takes and gives is on
+            grids, but nothing inside it.
     """
 
     name: str
@@ -125,7 +125,7 @@ class OpGraph:
 def op_graph(model: onnx.ModelProto, op_types: Sequence[str]) -> OpGraph:
     """Return the ops of ``model`` whose type is one of ``op_types``, and which onnxruntime computes on integers.
 
-    A function of one tensor that is written as several nodes is one op, and so are a MatMul and the Add of its bias.
+    A function of one tensor is one op, of one node or of several, and so are a MatMul and the Add of its bias.
     """
     constants = {tensor.name for tensor in model.graph.initializer}
     image = next(value.name for value in model.graph.input if value.name not in constants)
@@ -208,6 +208,9 @@ def _groups(model: onnx.ModelProto, op_types: Sequence[str], stay: Collection[st
     uses.update(value.name for value in model.graph.output)
     position_of = {name: index for index, node in enumerate(model.graph.node) for name in node.input[:1]}
     for index, node in enumerate(model.graph.node):
+        # Not one whose integers a quantizer computes, as a Sigmoid's: that is an op like any other.
+        if index not in groups and is_function(node) and (node.name in stay or node.op_type not in op_types):
+            groups[index] = _Group((index,), function=True)
         following = position_of.get(node.output[0])
         if index in groups or following is None or following in groups or uses[node.output[0]] != 1:
             continue

@@ -34,11 +34,16 @@ TIMES = st.lists(st.floats(1, 1000), min_size=5, max_size=5)
 SENSITIVITIES = st.lists(st.floats(0, 1), min_size=5, max_size=5)
 
 
-def costs(float_ns, int8_ns, weights, tensors, convert, fixed=frozenset()):
+def costs(float_ns, int8_ns, weights, tensors, convert, fixed=frozenset(), crossing=0.0, alone=None):
     return Costs(
         graph=GRAPH,
         latency=LatencyModel(
-            dict(zip(NAMES, float_ns, strict=True)), dict(zip(NAMES, int8_ns, strict=True)), convert, 5.0
+            dict(zip(NAMES, float_ns, strict=True)),
+            dict(zip(NAMES, int8_ns, strict=True)),
+            convert,
+            5.0,
+            crossing_ns=crossing,
+            alone_ns=alone or {},
         ),
         weights=dict(zip(NAMES, weights, strict=True)),
         tensors=dict(zip(["x", "ta", "tb", "tc", "td"], tensors, strict=True)),

@@ -21,10 +21,13 @@ from tests.engines.native.search.small_costs import SENSITIVITIES, TIMES, costs,
 RECIPE = Recipe(engine="native", range_rule="minmax")
 
 
-@given(TIMES, TIMES, SENSITIVITIES, SENSITIVITIES, st.floats(0, 5), st.floats(0, 1000))
+@given(
+    *(TIMES, TIMES, SENSITIVITIES, SENSITIVITIES, st.floats(0, 5), st.floats(0, 1000)),
+    *(st.floats(0, 300), st.dictionaries(st.sampled_from("bc"), st.floats(0, 500))),
+)
 @settings(max_examples=150, deadline=None)
-def test_the_cut_is_the_best_of_all_assignments(float_ns, int8_ns, weights, tensors, convert, price):
-    given_costs = costs(float_ns, int8_ns, weights, tensors, convert)
+def test_the_cut_is_the_best_of_all_assignments(float_ns, int8_ns, weights, tensors, convert, price, crossing, alone):
+    given_costs = costs(float_ns, int8_ns, weights, tensors, convert, crossing=crossing, alone=alone)
 
     def total(ops):
         return given_costs.time_ns(ops) + price * given_costs.sensitivity(ops)

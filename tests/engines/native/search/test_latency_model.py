@@ -7,6 +7,7 @@ import pytest
 
 from quantize.engines.native.search.latency_model import ProfiledTimes, TimedOp, latency_model
 from quantize.engines.native.search.op_graph import op_graph
+from tests.small_blocks import activated
 
 OP_TYPES = ("Conv", "Concat", "MaxPool", "GlobalAveragePool", "Softmax")
 
@@ -50,7 +51,7 @@ def test_a_border_between_fp32_and_int8_costs_a_conversion_of_every_value(predic
     everything = frozenset(op.name for op in graph.ops)
     alone = latency.predicted(graph, everything - {"left"})
     fp32 = latency.predicted(graph, everything)
-    converted = latency.conversion_ns * (graph.elements["r0"] + graph.elements["r1"])
+    converted = latency.converting(graph.elements["r0"]) + latency.converting(graph.elements["r1"])
     assert alone - fp32 == pytest.approx(40 - 100 + converted)
 
 
@@ -59,8 +60,46 @@ def test_a_tensor_with_two_int8_consumers_is_converted_once(predicted):
     everything = frozenset(op.name for op in graph.ops)
     both = latency.predicted(graph, everything - {"left", "right", "concat"})
     fp32 = latency.predicted(graph, everything)
-    converted = latency.conversion_ns * (graph.elements["r0"] + graph.elements["cat"])
+    converted = latency.converting(graph.elements["r0"]) + latency.converting(graph.elements["cat"])
     assert both - fp32 == pytest.approx(40 + 80 - 300 + converted)
+
+
+def test_many_small_conversions_do_not_make_each_value_dear(model):
+    graph = op_graph(model.proto(), OP_TYPES)
+    call, value = 2.0, 0.25
+
+    def latency(*sizes):
+        conversions = [
+            TimedOp(origin=None, kind="conversion", time_ns=call + value * size)
+            for size in (graph.elements["x"], *sizes)
+        ]
+        shortest = TimedOp(origin="gap", kind="int8", time_ns=call)
+        return latency_model(ProfiledTimes(baseline=(), candidate=(shortest, *conversions)), graph)
+
+    alone, with_scores = latency(), latency(graph.elements["scores"])
+    assert with_scores.conversion_ns == pytest.approx(alone.conversion_ns, rel=0.05)
+    assert with_scores.converting(0) == 0.0
+    assert with_scores.converting(1) > call / 2
+
+
+def test_moves_count_with_a_conv_that_a_rewrite_made_anew(model):
+    graph = op_graph(model.proto(), OP_TYPES)
+    candidate = timed("int8", [("stem", 90), ("stem_1", 30), ("nothing_1", 5)])
+    latency = latency_model(ProfiledTimes(baseline=(), candidate=candidate), graph)
+    assert latency.int8_ns["stem"] == 120
+    assert latency.rest_ns == 5
+
+
+def test_a_function_that_fp32_fuses_is_not_free_behind_an_int8_op():
+    graph = op_graph(activated("HardSwish"), OP_TYPES)
+    conv, function = graph.ops[0].name, graph.ops[1].name
+    everything = frozenset(op.name for op in graph.ops)
+    baseline, candidate = timed("fp32", [(conv, 300)]), timed("int8", [(conv, 100), (function, 40)])
+    latency = latency_model(ProfiledTimes(baseline=baseline, candidate=candidate), graph)
+    assert latency.predicted(graph, everything) == 300
+    assert latency.predicted(graph, everything - {conv}) == 100 + 40
+    assert latency.predicted(graph, everything - {conv, function}) == 100 + 40
+    assert latency.predicted(graph, everything - {function}) == 300 + 40
 
 
 def operator(name, origin=None, kind="conversion", time_ns=1.0):

@@ -74,6 +74,18 @@ def test_a_function_of_several_nodes_is_one_op_between_its_tensors():
     assert all(len(op.nodes) == 5 for op in functions)
 
 
+def test_a_function_of_one_node_is_one_op_too():
+    graph = op_graph(activated("HardSwish"), OP_TYPES)
+    functions = [op for op in graph.ops if op.function]
+    assert [(op.op_type, len(op.nodes)) for op in functions] == [("HardSwish", 1)] * 2
+    assert {op.output for op in functions} & {name for op in graph.ops for name in op.inputs}
+
+
+def test_a_function_that_has_an_integer_operator_is_an_op_like_any_other():
+    graph = op_graph(activated("Sigmoid"), OP_TYPES)
+    assert [op.function for op in graph.ops if op.op_type == "Sigmoid"] == [False, False]
+
+
 def test_a_matmul_has_its_bias_and_gives_floats_for_nothing():
     graph = op_graph(transformer(), OP_TYPES)
     layers = [op for op in graph.ops if op.op_type == "MatMul" and op.has_constants]
