@@ -109,6 +109,8 @@ def broken(
     kept = journaled(place / "run")
     same = outcome(place / "run") == expected
     came_to = _came_to(first, same=same, codes=codes) if first.struck else "WRONG: nothing happened to it"
+    if not same and (place / "run" / "report.json").exists():  # that is written last
+        came_to = f"WRONG: a report of a run that is not whole, exit code {first.code}"
     detail = f"{place}: {how}\n{first.errors[-3000:]}"
     between(place)
     if not came_to.startswith("WRONG") and first.code not in _ENDED and resumed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,7 +92,7 @@ def tune(request: TuneRequest, *, progress: Progress = silent, all_images: Evalu
             remove_crops(folder.work / "crops")
         still_held()
         with stages.stage(REPORT):
-            _write(report, folder)
+            _write(report, folder, still_held)
     return _result(folder.path, report)
 
 
@@ -168,9 +168,12 @@ def _with_every_engine(
     return came_to, failed
 
 
-def _write(report: RunReport, folder: RunFolder) -> None:
-    write_text(folder.markdown, markdown(report))
-    write_text(folder.html, html(report))
+def _write(report: RunReport, folder: RunFolder, still_held: Callable[[], None]) -> None:
+    texts = {folder.markdown: markdown(report), folder.html: html(report)}
+    still_held()  # drawing takes seconds, and writing would make the folder anew: one with a report and no models
+    for path, text in texts.items():
+        write_text(path, text)
+    still_held()
     write_report(report, folder.report)  # last: a folder with a report is a whole run
 
 

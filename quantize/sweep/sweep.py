@@ -105,7 +105,7 @@ def sweep(request: SweepRequest, *, progress: Progress = silent) -> SweepResult:
     """
     config, output = request.config, request.config.output.absolute()
     entries = entries_of(config)
-    with run_lock(output / "work"):
+    with run_lock(output / "work") as still_held:
         tasks = _tasks(request, entries)
         state = _State()
         finished = [entry.name for entry in entries if entry.name not in tasks]
@@ -121,6 +121,7 @@ def sweep(request: SweepRequest, *, progress: Progress = silent) -> SweepResult:
                 measure = _measure_jobs(entries, workers, output, again=frozenset(tasks))
                 dispatch.run(measure, lambda *done: _told(_State(), *done), progress)
         report = _report(request, entries, state, output)
+        still_held()
         write_text(output / "sweep.md", sweep_markdown(report))
         write_text(output / "sweep.html", sweep_html(report))
         write_text(output / "sweep.json", report.model_dump_json(indent=1) + "\n")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from quantize.config import load_config
-from quantize.errors import ExitCode, StorageError
+from quantize.errors import ExitCode, RunError, StorageError
 from quantize.run.request import TuneRequest, TuneResult
 from quantize.run.tune import tune
 from tests.run.conftest import Configured
@@ -86,3 +86,19 @@ def test_a_run_whose_files_are_refused_tells_it_and_goes_on_to_what_an_unbroken_
     assert again.exit_code is ExitCode.DONE
     assert journal.read_bytes().startswith(kept)
     assert graphs_of(again) == graphs
+
+
+def test_a_folder_that_is_removed_while_the_report_is_drawn_is_not_made_anew(
+    configured: Configured, colour_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "out"
+
+    def drawn(_: object) -> str:
+        assert list(run.glob("*.onnx"))
+        shutil.rmtree(run)
+        return "a page"
+
+    monkeypatch.setattr("quantize.run.tune.html", drawn)
+    with pytest.raises(RunError, match="removed or replaced while the run was at work"):
+        tune(TuneRequest(configured({"tuning.engine": "ort"}), input_model=colour_model, output_model=run, workers=1))
+    assert not run.exists()
