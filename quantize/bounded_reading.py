@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import stat
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +25,7 @@ def read_bounded(path: Path, largest: int, *, regular: bool = False) -> bytes:
     Raises:
         OSError: It cannot be read, is larger, or is no file.
     """
-    # Without O_NONBLOCK, opening a pipe that nobody writes to would wait for ever.
-    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(path, flags | (getattr(os, "O_NONBLOCK", 0) if regular else 0))
-    with open(descriptor, "rb", buffering=0) as stream:  # noqa: PTH123 - it is open already
-        status = os.fstat(descriptor)
-        if stat.S_ISDIR(status.st_mode):
-            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if regular and not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "a pipe, a device or a socket, no file", str(path))
+    with open_regular(path) if regular else path.open("rb", buffering=0) as stream:
         parts: list[bytes] = []
         left = largest + 1
         while left and (part := stream.read(min(left, 1 << 24))):
@@ -43,15 +36,34 @@ def read_bounded(path: Path, largest: int, *, regular: bool = False) -> bytes:
     return b"".join(parts)
 
 
-def read_json(path: Path) -> Any:
+def open_regular(path: Path) -> FileIO:
+    """Open a file for reading, unbuffered, and refuse pipes, devices and sockets.
+
+    Raises:
+        OSError: It cannot be read, or is no file.
+    """
+    # Without O_NONBLOCK, opening a pipe that nobody writes to would wait for ever.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    stream = FileIO(os.open(path, flags), "rb")
+    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        stream.close()
+        raise OSError(errno.EINVAL, "a pipe, a device or a socket, no file", str(path))
+    return stream
+
+
+def read_json(path: Path, *, regular: bool = False) -> Any:
     """Return the value in a JSON file.
+
+    Args:
+        path: The file.
+        regular: Refuse pipes, devices and sockets, as ``read_bounded`` does.
 
     Raises:
         OSError: It cannot be read, or is larger than a report.
         ValueError: It is no JSON, not UTF-8, nested too deeply, or holds integers of thousands of digits or halves of
             surrogate pairs. NaN is read: a figure that is none is for its reader to tell.
     """
-    text = read_bounded(path, LARGEST_TEXT).decode("utf-8-sig")
+    text = read_bounded(path, LARGEST_TEXT, regular=regular).decode("utf-8-sig")
     try:
         value = json.loads(text)
     except RecursionError:

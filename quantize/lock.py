@@ -12,6 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from quantize.bounded_reading import read_json
 from quantize.disk import refusals_told
 from quantize.errors import RunError, StorageError
 from quantize.files import make_folder, write_text
@@ -115,7 +116,7 @@ def _gone(folder: Path) -> RunError:
 
 def _held(folder: Path) -> HeldError:
     try:
-        holder = json.loads((folder / _HOLDER).read_text(encoding="utf-8"))
+        holder = read_json(folder / _HOLDER, regular=True)
         held_by = f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
     except (OSError, ValueError, KeyError, TypeError):  # it has only just begun, or is just ending
         held_by = "another process"

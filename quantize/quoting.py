@@ -15,6 +15,9 @@ LONGEST = 200
 LONGEST_SENTENCE = 2000
 """Characters of a sentence of our own words and several values."""
 
+_LONGEST_SEARCHED = 200_000
+"""Characters in which values are looked for: that takes 400 bytes for each."""
+
 _TAIL = 50
 
 # C0 and C1, separators of lines, marks and overrides of direction, isolates, the byte order mark, surrogates,
@@ -67,9 +70,17 @@ def sentence(text: str, longest: int = LONGEST_SENTENCE) -> str:
     """
     if len(text) <= LONGEST:
         return visible(_FACT.sub(r"; \1: ", text))
+    if len(text) > _LONGEST_SEARCHED:  # looking for values in it would take memory without end
+        return f"{visible(text[:longest])[:longest]}… ({len(text):,} characters)"
     cut = _LITERAL.sub(lambda match: match[1] + quoted(match[2]) + match[1], text)
-    cut = _WORD.sub(lambda match: quoted(match.group()), visible(_FACT.sub(r"; \1: ", cut)))
+    cut = _WORD.sub(_shorter, visible(_FACT.sub(r"; \1: ", cut)))
     return cut if len(cut) <= longest else f"{cut[:longest]}… ({len(text):,} characters)"
+
+
+def _shorter(word: re.Match[str]) -> str:
+    """Return a long word cut, but for a literal that has just been cut, which its marks make a little longer."""
+    text = word.group()
+    return text if len(text) <= LONGEST + len("'…'") else quoted(text)
 
 
 def csv_cell(text: object) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 
 import pytest
 
@@ -84,3 +85,19 @@ def test_several_facts_and_several_errors_have_lines_of_their_own() -> None:
     error = DataError("2 problems in x", found=["a\nb", "c"])
     assert str(error).split("\n") == ["2 problems in x", "  found:", "    a\\nb", "    c"]
     assert error.found == "a\nb; c"
+
+
+@pytest.mark.parametrize("part", ["x", "\x1b", "'", "x ", "\\'"])
+def test_a_value_of_any_length_takes_little_memory(part: str) -> None:
+    text = f"no label after {part * 1_000_000!r} at all"
+    tracemalloc.start()
+    shown = sentence(text)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1_000_000
+    assert shown.endswith(f"… ({len(text):,} characters)")
+    assert len(shown) < 2100
+
+
+def test_a_long_literal_without_spaces_says_its_length_once() -> None:
+    assert sentence(f"no label after {'x' * 100_000!r} at all").count("characters") == 1

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import TypeAdapter
 
-from quantize.calibration.store import UNREADABLE, path_of, write_arrays
+from quantize.calibration.store import UNREADABLE, path_of, refuse_packed, write_arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +67,10 @@ class StoredMoments(Mapping[str, SecondMoments]):
         """
         self._path = path
         with np.load(path, allow_pickle=False) as arrays:
-            names = json.loads(str(arrays["names"]))
+            names = TypeAdapter(list[str]).validate_json(str(arrays["names"]))
             self._samples = [int(count) for count in arrays["samples"]]
+        if len(self._samples) != len(names) or min(self._samples, default=1) < 1:
+            raise ValueError("not as many samples as layers")
         self._places = {name: index for index, name in enumerate(names)}
 
     def __getitem__(self, node: str) -> SecondMoments:
@@ -113,6 +116,23 @@ class MergedMoments(Mapping[str, SecondMoments]):
         return len(self._first)
 
 
+def refuse_other_forms(moments: SecondMoments) -> None:
+    """Refuse arrays that are no second moments, as a file in a stranger's folder may hold.
+
+    Raises:
+        ValueError: They have other types or sizes, or are not finite.
+    """
+    products, means = moments.products, moments.means
+    if not (
+        products.dtype == means.dtype == np.float32
+        and means.ndim == 2
+        and products.shape == (*means.shape, means.shape[1])
+        and np.isfinite(products).all()
+        and np.isfinite(means).all()
+    ):
+        raise ValueError("no second moments")
+
+
 def stored_moments(
     folder: Path, fingerprints: Mapping[str, str], collect: Callable[[], Mapping[str, SecondMoments]]
 ) -> Mapping[str, SecondMoments]:
@@ -125,10 +145,14 @@ def stored_moments(
     """
     path = path_of(folder, "moments", fingerprints)
     try:
+        refuse_packed(path)
         with zipfile.ZipFile(path) as archive:  # read once as a whole: each layer is read on demand
             damaged = archive.testzip()
         if damaged is None:
-            return StoredMoments(path)
+            stored = StoredMoments(path)
+            for moments in stored.values():
+                refuse_other_forms(moments)
+            return stored
     except UNREADABLE:
         pass
     collected = collect()

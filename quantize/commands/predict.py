@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from quantize.config.run_config import PreprocessingBlock
+from quantize.data.image_bounds import LARGEST_FILE
 from quantize.data.preprocessing import Preprocessing
 from quantize.errors import ModelError
 from quantize.models.artifact import ModelArtifact
@@ -33,7 +34,7 @@ def predict(
     threads: int | None = None,
     skip_unreadable: bool = False,
     bounds: Bounds = Bounds(),
-    standard_input: Callable[[], bytes] = lambda: sys.stdin.buffer.read(),
+    standard_input: Callable[[], bytes] = lambda: sys.stdin.buffer.read(LARGEST_FILE + 1),
     progress: Progress = silent,
 ) -> PredictReport:
     """Return the classes that a model names for each image, with their probabilities.

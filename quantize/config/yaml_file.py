@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from quantize.bounded_reading import read_bounded
 from quantize.config.document import Document, KeyPath, Loader
 from quantize.config.problem import Problem, dotted
 from quantize.errors import ConfigError
@@ -134,9 +136,7 @@ def _text(path: Path) -> str:
     try:
         if path.is_dir():
             raise ConfigError("a folder, not a file", where=name, expected="a YAML file")
-        if path.stat().st_size > _MOST_BYTES:
-            raise ConfigError("too large for a configuration", where=name, expected="a YAML file of at most 1 MiB")
-        content = path.read_bytes()
+        content = read_bounded(path, _MOST_BYTES)
     except FileNotFoundError as error:
         raise ConfigError(
             "no such file",
@@ -145,6 +145,9 @@ def _text(path: Path) -> str:
             advice=did_you_mean(path) or "check --config; configs/squeezenet.yaml is one to start from",
         ) from error
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            expected = "a YAML file of at most 1 MiB"
+            raise ConfigError("too large for a configuration", where=name, expected=expected) from error
         raise ConfigError("cannot be read", where=name, found=error.strerror or str(error)) from error
     try:
         text = content.decode("utf-8-sig")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from quantize.bounded_reading import read_json
 from quantize.errors import DataError, RunError
 from quantize.evaluation.inference import are_probabilities
 from quantize.files import replaced, write_text
@@ -45,9 +46,9 @@ class ScoreStore:
             RunError: It is absent, of another version, or the array does not fit its ids.
         """
         try:
-            about = json.loads(_about(path).read_text("utf-8"))
+            about = read_json(_about(path), regular=True)
             stored_bytes = path.stat().st_size
-        except (OSError, json.JSONDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise RunError(
                 "no stored scores", where=str(path), found=str(error), advice="evaluate fp32 again"
             ) from None

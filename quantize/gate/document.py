@@ -160,7 +160,7 @@ def read_document(path: Path) -> ReportDocument:
         RunError: It is missing, not JSON, or a report of another schema version.
     """
     try:
-        values = read_json(path)
+        values = read_json(path, regular=True)
     except (OSError, ValueError) as error:
         raise RunError("the report cannot be read", where=str(path), found=str(error)) from None
     version = values.get("schema_version") if isinstance(values, dict) else None

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, numpy_helper
 from PIL import Image
 
+from quantize.bounded_reading import LARGEST_TEXT, read_bounded
 from quantize.data.preprocessing import Preprocessing
 from quantize.errors import RunError
 from quantize.formats.exact import open_exact_session
@@ -129,7 +130,7 @@ def licence_of(name: str | None, file: Path | None) -> Licence:
     """
     if file is not None:
         try:
-            return Licence(name, file.read_text(encoding="utf-8"))
+            return Licence(name, read_bounded(file, LARGEST_TEXT).decode("utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise RunError(f"the licence cannot be read: {error}", where=str(file)) from error
     if name == _APACHE:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from quantize.bounded_reading import read_bounded
 from quantize.data.containers.folder import list_files
 from quantize.data.decoding import UnreadableImageError, decode_image
+from quantize.data.image_bounds import LARGEST_FILE
 from quantize.data.image_set import images_only
 from quantize.data.preprocessing import Preprocessing
 from quantize.errors import DataError
@@ -69,13 +72,13 @@ def _at(place: str, standard_input: Callable[[], bytes]) -> Iterator[Picture]:
         expected = "an image file or a folder of images"
         raise DataError("no such image", where=place, expected=expected, advice=did_you_mean(path))
     if not path.is_dir():
-        yield Picture(place, path.read_bytes)
+        yield Picture(place, partial(read_bounded, path, LARGEST_FILE))
         return
     names, _ = images_only(list_files(path, below=True))
     if not names:
         raise DataError("no images here", where=place, expected="JPEG, PNG or other image files")
     for name in sorted(names):
-        yield Picture(str(path / name), (path / name).read_bytes)
+        yield Picture(str(path / name), partial(read_bounded, path / name, LARGEST_FILE, regular=True))
 
 
 class Predictor:

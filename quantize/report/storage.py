@@ -29,7 +29,7 @@ def read_report(path: Path) -> RunReport:
         RunError: It is missing, not JSON, or not of this schema.
     """
     try:
-        return RunReport.model_validate_json(read_bounded(path, LARGEST_TEXT))
+        return RunReport.model_validate_json(read_bounded(path, LARGEST_TEXT, regular=True))
     except OSError as error:
         raise RunError("the report cannot be read", where=str(path), found=str(error)) from None
     except ValidationError as error:

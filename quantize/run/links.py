@@ -1,4 +1,4 @@
-"""Links in a run's folder: one from a stranger could make a run write anywhere."""
+"""What is no file in a run's folder: a link could make a run write anywhere, a pipe make it wait for ever."""
 
 from __future__ import annotations
 
@@ -16,30 +16,45 @@ _WRITTEN_THROUGH = (JOURNAL, "work", *get_args(EngineName))
 
 
 def refuse_links_that_leave(run: Path) -> None:
-    """Refuse a run's folder in which a link leads out of it, before anything is written there.
+    """Refuse a run's folder in which a link leads out of it, or lies a pipe, before anything is written there.
 
     Args:
         run: The folder, which may not be there yet; it may itself be named by a link, since the user named it.
 
     Raises:
-        RunError: There is such a link.
+        RunError: There is such a link, a pipe, a socket or a device.
     """
     home = run.resolve()
-    for link in _links(run):
-        if not link.resolve().is_relative_to(home):
+    for place in _places(run):
+        target = _target(place) if place.is_symlink() else place
+        if target is None or (target != place and not target.is_relative_to(home)):
             raise RunError(
                 "a link in the run's folder leads out of it",
-                where=str(link),
-                found=f"a link to {link.resolve()}",
+                where=str(place),
+                found="links in a circle" if target is None else f"a link to {target}",
                 expected="files and folders",
                 advice="if the folder is yours, put what it names in the link's place; else name another one",
             )
+        if target.exists() and not (target.is_file() or target.is_dir()):
+            raise RunError(
+                "something in the run's folder is no file",
+                where=str(place),
+                found="a pipe, a socket or a device",
+                expected="files and folders",
+                advice="if the folder is yours, remove it; else name another one",
+            )
 
 
-def _links(run: Path) -> Iterator[Path]:
+def _places(run: Path) -> Iterator[Path]:
     for name in _WRITTEN_THROUGH:
-        place = run / name
-        if place.is_symlink():
-            yield place
-        for folder, folders, files in os.walk(place):
-            yield from (path for name in (*folders, *files) if (path := Path(folder, name)).is_symlink())
+        yield run / name
+        for folder, folders, files in os.walk(run / name):
+            yield from (Path(folder, name) for name in (*folders, *files))
+
+
+def _target(link: Path) -> Path | None:
+    """Return what a link leads to in the end; None: to itself."""
+    try:
+        return link.resolve()
+    except (OSError, RuntimeError):
+        return None

@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
 
+from quantize.bounded_reading import LARGEST_TEXT, read_bounded
 from quantize.errors import ExitCode
 from quantize.files import write_text
 from quantize.lock import run_lock
@@ -184,7 +185,7 @@ def _measure_jobs(
             file = _latency(output, entry, name)
             if entry.name in again:
                 file.unlink(missing_ok=True)
-            if name != own and not file.is_file():
+            if name != own and _measured(file) is None:
                 task = MeasureTask(entry, file)
                 jobs.append(Job(f"{entry.name} on {name}", measure_on_worker, task, name, elsewhere=False))
     return jobs
@@ -192,6 +193,14 @@ def _measure_jobs(
 
 def _latency(output: Path, entry: Entry, cpu_class: CpuClass) -> Path:
     return output / "latency" / f"{entry.name}.{cpu_class}.json"
+
+
+def _measured(file: Path) -> BenchmarkReport | None:
+    """Return what a run was measured to be on another class of CPUs; None: not yet, or what is there is damaged."""
+    try:
+        return BenchmarkReport.model_validate_json(read_bounded(file, LARGEST_TEXT, regular=True))
+    except (OSError, ValueError):
+        return None
 
 
 def _told(state: _State, name: str, outcome: Outcome) -> None:
@@ -247,8 +256,8 @@ def _run(entry: Entry, outcome: Outcome | None, output: Path) -> SweepRun:
         if report.measurement is not None and measured_on is not None:
             speed += speed_of(report.measurement, report.chosen.target, measured_on)
         for file in sorted((output / "latency").glob(f"{glob.escape(entry.name)}.*.json")):
-            other = BenchmarkReport.model_validate_json(file.read_text(encoding="utf-8"))
-            if other.latency is not None and other.cpu_class not in (None, measured_on):
+            other = _measured(file)
+            if other is not None and other.latency is not None and other.cpu_class not in (None, measured_on):
                 speed += speed_of(other.latency, report.chosen.target, other.cpu_class)
     return SweepRun(
         name=entry.name,

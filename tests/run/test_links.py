@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -27,6 +28,24 @@ def test_a_link_that_leads_out_of_the_folder_is_refused(tmp_path: Path, name: st
     with pytest.raises(RunError, match="leads out of it") as refused:
         refuse_links_that_leave(tmp_path / "run")
     assert refused.value.where == str(link)
+
+
+def test_links_in_a_circle_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "run" / "work").mkdir(parents=True)
+    (tmp_path / "run" / "work" / "loop").symlink_to("loop")
+    with pytest.raises(RunError, match="leads out of it"):
+        refuse_links_that_leave(tmp_path / "run")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names on this system")
+@pytest.mark.parametrize("name", ["trials.jsonl", "work/fp32.onnx", "work/crops/crops-1.npy"])
+def test_a_pipe_in_the_folder_is_refused_and_not_waited_for(tmp_path: Path, name: str) -> None:
+    pipe = tmp_path / "run" / name
+    pipe.parent.mkdir(parents=True)
+    os.mkfifo(pipe)
+    with pytest.raises(RunError, match="no file") as refused:
+        refuse_links_that_leave(tmp_path / "run")
+    assert refused.value.where == str(pipe)
 
 
 def test_links_to_a_run_and_within_it_are_followed(tmp_path: Path) -> None:

@@ -54,3 +54,6 @@ def test_a_run_for_a_target_is_tuned_on_that_class_and_timed_on_the_other(
     assert file.name.endswith(f".{other_class}.json")
     assert json.loads(file.read_text(encoding="utf-8"))["cpu_class"] == other_class
     assert result.report.runs[0].times.worker == "0"
+    file.write_text("{", encoding="utf-8")  # damaged, or of another version: it is measured again
+    assert len(sweep(written(changes)).report.runs[0].times.speed) == len(result.report.runs[0].times.speed)
+    assert json.loads(file.read_text(encoding="utf-8"))["cpu_class"] == other_class

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from PIL import __version__ as pillow_version
 from PIL import features
 
+from quantize.bounded_reading import open_regular, read_json
 from quantize.errors import DataError
 from quantize.files import write_text
 from quantize.progress import Progress
@@ -58,7 +59,7 @@ class CropIndex:
     def read(cls, path: Path) -> CropIndex | None:
         """Return the index in a file, or None if it is missing or damaged."""
         try:
-            values = json.loads(path.read_bytes())
+            values = read_json(path, regular=True)
             rows = tuple(CachedRow(tuple(row["state"]), row["sha256"]) for row in values["rows"])
             return cls(values["decoder"], rows)
         except (OSError, ValueError, KeyError, TypeError):
@@ -106,7 +107,7 @@ def proven_rows(path: Path, shape: Sequence[int], index: CropIndex) -> Iterator[
     size = int(np.prod(shape[1:]))
     expected = header(shape)
     try:
-        stream: BinaryIO = path.open("rb")
+        stream: BinaryIO = open_regular(path)
     except OSError:
         return
     with stream:

@@ -12,6 +12,7 @@ from quantize.bounded_reading import LARGEST_TEXT, read_bounded
 from quantize.data.image_set import Label, is_image_name
 from quantize.data.problems import Problems
 from quantize.errors import DataError
+from quantize.quoting import quoted
 from quantize.similar_names import did_you_mean
 
 
@@ -45,11 +46,22 @@ def decoded_lines(content: bytes, what: str, path: Path) -> list[str]:
             found=f"byte 0x{content[error.start]:02x} at offset {error.start:,}",
             expected=f"a text file; is this the {what}?",
         ) from error
-    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    for number, line in enumerate(lines, start=1):
+        if len(line) > _LONGEST_LINE:
+            raise DataError(
+                f"a line of the {what} is too long",
+                where=f"{path}:{number}",
+                found=f"{len(line):,} characters: {quoted(line)}",
+                expected=f"at most {_LONGEST_LINE:,}; is this the {what}?",
+            )
+    return lines
 
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _LARGEST = 2**31 - 1
+_LONGEST_LINE = 100_000
+"""Characters of a line: the path of an image, and the numbers of 10,000 labels."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from quantize.data.containers.registry import open_images
+from quantize.data.labels.label_file import read_lines
 from quantize.errors import DataError
 from tests.data.layouts import labels_of
 
@@ -67,3 +68,12 @@ def test_a_label_file_without_text_is_refused(pictures: Path, content: bytes, pr
     with pytest.raises(DataError, match=problem) as caught:
         open_images(pictures, label_file, classes=None)
     assert str(label_file) in str(caught.value.where)
+
+
+def test_a_line_that_no_image_has_is_cut_in_the_message(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_text("a.png 1\n" + "\x1b" * 2_000_000 + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match="2,000,000 characters") as refused:
+        read_lines(path, "label file")
+    assert refused.value.where == f"{path}:2"
+    assert len(str(refused.value)) < 1000

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from quantize.bounded_reading import LARGEST_TEXT, read_bounded
 from quantize.engines.native.search.latency_model import ProfiledTimes
 from quantize.errors import RunError
 from quantize.files import write_text
@@ -82,7 +83,7 @@ class LatencyTable(BaseModel):
             RunError: If the file is missing, no such table, or of another model.
         """
         try:
-            table = cls.model_validate_json(path.read_bytes())
+            table = cls.model_validate_json(read_bounded(path, LARGEST_TEXT))
         except OSError as error:
             raise RunError("the latency table cannot be read", where=str(path), found=str(error)) from error
         except ValidationError as error:
