@@ -2,10 +2,11 @@
 
     python benchmarks/scale.py evaluate MODEL PRESET --images N --work FOLDER
 
-Three figures a stage: the clock, the core-seconds of all processes, and the time in which a core had nothing of them
-to run (the states of all threads are looked at 50 times a second). Work beside makes the clock longer, not the other
-two by much: (core-seconds + idle core-seconds) / cores estimates what the clock says on a machine with nothing else to
-do; what is waited for takes longer beside other work, so that it is rather too long than too short.
+Four figures a stage: the clock; the core-seconds of all its processes, and of all others on the machine, which say how
+far the clock is that of a quiet machine; and the time in which a core had nothing of them to run (the states of all
+threads are looked at up to 50 times a second). Work beside makes the clock longer, not the core-seconds and the idle
+ones by much: their sum over the cores estimates what the clock says on a machine with nothing else to do; what is
+waited for takes longer beside other work, so that it is rather too long than too short.
 
 What it is held against is the processor time of decoding and of inference alone, measured in the same minute in as many
 processes as there are cores, at once: where both cores work, each is slower than one alone.
@@ -27,7 +28,7 @@ import numpy as np
 import psutil
 from full_set import make
 from prepared import disk_bytes, preprocessing_of
-from process_tree import anonymous_bytes
+from process_tree import anonymous_bytes, machine_seconds
 
 from quantize.data.batches import Batches
 from quantize.data.containers.registry import open_images
@@ -43,6 +44,7 @@ from quantize.processes.pool import available_cpus
 Result = TypeVar("Result")
 
 _INTERVAL = 0.02
+_SPARING = 100  # a look is followed by so many times its own length without one: looking takes a core 1 % at most
 _FEW, _BATCH = 96, 4
 
 
@@ -55,12 +57,15 @@ class Stage:
         processor: Core-seconds of all processes.
         idle: Core-seconds in which fewer threads wanted to run than there are cores.
         peak_bytes: Anonymous memory of all processes at its peak.
+        others: Core-seconds of all other processes of the machine, and of the machines beside it on the same cores;
+            None as long as it was not kept.
     """
 
     seconds: float
     processor: float
     idle: float
     peak_bytes: int
+    others: float | None = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,16 @@ class Evaluated:
     def least(self, *stages: str) -> float:
         """Return what stages take if every core does nothing but decode and infer, in seconds."""
         return self.images * sum(self.limits[stage] for stage in stages) / self.cores
+
+    def clock(self, *stages: str) -> float:
+        """Return what stages took by the clock, in seconds."""
+        return sum(self.stages[stage].seconds for stage in stages)
+
+    def others(self, *stages: str) -> float | None:
+        """Return which share of the cores' time other processes took meanwhile; None where that was not kept."""
+        taken = [self.stages[stage].others for stage in stages]
+        kept = [seconds for seconds in taken if seconds is not None]
+        return sum(kept) / self.cores / self.clock(*stages) if len(kept) == len(taken) else None
 
     def undisturbed(self, *stages: str) -> float:
         """Return what stages take on a machine with nothing else to do, in seconds."""
@@ -130,12 +145,12 @@ def _watched(work: Callable[[], Result]) -> tuple[Result, Stage]:
     with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as watcher:
         assert watcher.stdout is not None
         watcher.stdout.readline()  # it has begun
-        began, spent = time.monotonic(), _processor()
+        began, spent, busy = time.monotonic(), _processor(), machine_seconds()
         result = work()
-        seconds, processor = time.monotonic() - began, _processor() - spent
+        seconds, processor, machine = time.monotonic() - began, _processor() - spent, machine_seconds() - busy
         told, _ = watcher.communicate("end\n")
     idle, peak = told.split()
-    return result, Stage(seconds, processor, float(idle) * seconds, int(peak))
+    return result, Stage(seconds, processor, float(idle) * seconds, int(peak), max(machine - processor, 0.0))
 
 
 def _processor() -> float:
@@ -145,18 +160,21 @@ def _processor() -> float:
 
 def watch(pid: int) -> None:
     """Look at a process and its children until a line comes, and print the idle cores' mean number and peak memory."""
-    ended, cores, idle, peak, looks = threading.Event(), available_cpus(), 0, 0, 0
+    ended, cores, own = threading.Event(), available_cpus(), psutil.Process().pid
     threading.Thread(target=_until_told, args=(ended,), daemon=True).start()
     print("begun", flush=True)
-    tree: list[int] = []
-    while not ended.wait(_INTERVAL):
-        if looks % 10 == 0:
-            children = psutil.Process(pid).children(recursive=True)
-            tree = [pid, *(child.pid for child in children if child.pid != psutil.Process().pid)]
-            peak = max(peak, anonymous_bytes(pid) - anonymous_bytes(psutil.Process().pid))
-        idle += max(cores - sum(map(_wanting, tree)), 0)
-        looks += 1
-    print(idle / max(looks, 1), peak)
+    idle = watched = 0.0
+    peak, due, pause, before = 0, 0.0, _INTERVAL, time.monotonic()
+    while not ended.wait(pause):
+        now = time.monotonic()
+        idle += max(cores - _wanting(pid, own), 0) * (now - before)
+        watched += now - before
+        before = now
+        pause = max(_INTERVAL, _SPARING * (time.monotonic() - now))
+        if now >= due:
+            peak = max(peak, anonymous_bytes(pid) - anonymous_bytes(own))
+            due = now + _SPARING * (time.monotonic() - now)
+    print(idle / max(watched, _INTERVAL), peak)
 
 
 def _until_told(ended: threading.Event) -> None:
@@ -164,14 +182,16 @@ def _until_told(ended: threading.Event) -> None:
     ended.set()
 
 
-def _wanting(pid: int) -> int:
-    """Return how many threads of a process run or could, if a core were free."""
+def _wanting(pid: int, apart: int) -> int:
+    """Return how many threads of a process and its children but one run, or could if a core were free."""
     wanting = 0
-    for thread in Path(f"/proc/{pid}/task").glob("*/stat"):
+    for thread in Path(f"/proc/{pid}/task").glob("*"):
         try:
-            wanting += thread.read_text("ascii", errors="replace").rpartition(")")[2].split()[0] == "R"
+            wanting += (thread / "stat").read_text("ascii", errors="replace").rpartition(")")[2].split()[0] == "R"
+            children = [int(child) for child in (thread / "children").read_text("ascii").split()]
         except OSError:  # it has ended
             continue
+        wanting += sum(_wanting(child, apart) for child in children if child != apart)
     return wanting
 
 

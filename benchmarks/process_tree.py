@@ -32,6 +32,7 @@ class Watched:
         returncode: Its exit code.
         seconds: How long it took, by the clock.
         processor: Core-seconds of the whole tree.
+        others: Core-seconds of all other processes of the machine, and of machines beside it on the same cores.
         peak: Largest anonymous memory of the tree, in bytes.
         stages: The same by the line of stderr that was the last one at the time, its figures left out.
         gaps: Seconds between lines of stderr.
@@ -42,6 +43,7 @@ class Watched:
     returncode: int = 0
     seconds: float = 0.0
     processor: float = 0.0
+    others: float = 0.0
     peak: int = 0
     stages: dict[str, int] = field(default_factory=dict)
     gaps: list[float] = field(default_factory=list)
@@ -58,7 +60,7 @@ def watch(command: Sequence[str], *, echo: bool = False, apart: str | None = Non
         apart: A child whose command line holds this is not counted, nor what it started.
     """
     seen, began = Watched(), time.monotonic()
-    before = _processor()
+    before, busy = _processor(), machine_seconds()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         assert process.stdout is not None
@@ -79,6 +81,7 @@ def watch(command: Sequence[str], *, echo: bool = False, apart: str | None = Non
             reader.join()
         seen.returncode = process.returncode
     seen.seconds, seen.processor = time.monotonic() - began, _processor() - before
+    seen.others = max(machine_seconds() - busy - seen.processor, 0.0)
     times = [0.0, *(at for at, _ in seen.lines), seen.seconds]
     seen.gaps = [later - earlier for earlier, later in pairwise(times)]
     return seen
@@ -95,6 +98,12 @@ def anonymous_bytes(pid: int, apart: str | None = None) -> int:
         return 0
     own = [child.pid for child in children if not _shares_memory(pid, child.pid)]
     return _own(pid) + sum(anonymous_bytes(child, apart) for child in own)
+
+
+def machine_seconds() -> float:
+    """Return the core-seconds in which the machine's cores were not idle since it started."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system + times.irq + times.softirq + times.steal)
 
 
 def _shares_memory(parent: int, child: int) -> bool:

@@ -8,7 +8,7 @@
 `run` makes the images (`full_set.py`), tunes the model on them in a process tree that is watched (`process_tree.py`),
 and counts the images of every evaluation (`counted.py`). The limit of a stage is the cores over the processor time of
 one image in it, measured alone in one process on 100 images. One JSON file a run is kept in `benchmarks/results/scale`,
-with the load of the machine: its times count only where nothing else ran.
+with what other processes took of the cores: its times count only where that is little.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ class Row:
         load: Load average of the machine at the beginning and at the end.
         peaks: Anonymous memory at its peak by the line of stderr that was the last one; empty where it was not kept.
         note: What its figures have to be read with, added by hand.
+        others: Core-seconds of all other processes of the machine meanwhile; None where they were not kept.
     """
 
     model: str
@@ -92,6 +93,14 @@ class Row:
     load: tuple[float, float]
     peaks: dict[str, int] = field(default_factory=dict)
     note: str = ""
+    others: float | None = None
+
+    @property
+    def beside(self) -> str:
+        """Return which share of the cores' time other work took, or the load where that was not kept."""
+        if self.others is None:
+            return f"load {self.load[0]:.0f} to {self.load[1]:.0f}"
+        return _beside(self.others / self.cores / self.seconds)
 
     @property
     def bound(self) -> float:
@@ -181,6 +190,7 @@ def measured(model: Path, preset: str, images: int, engine: str, work: Path, ben
             "silence": max(seen.gaps),
             "seconds": seen.seconds,
             "processor": seen.processor,
+            "others": seen.others,
             "load": (before, os.getloadavg()[0]),
         }
     )
@@ -262,6 +272,9 @@ _INTRODUCTION = (
     "search needs of the images, and why, is in [decisions/many-images.md](decisions/many-images.md).",
     "What has no row here has not been run.",
     "",
+    "*Beside* is what other processes took of the cores meanwhile: up to a tenth, times are those of a quiet machine's",
+    "clock; more is marked busy, and its times are no claim. A load instead is from before that was kept.",
+    "",
 )
 
 
@@ -291,10 +304,9 @@ def _stages(rows: list[Row]) -> list[str]:
     lines = [
         "## Time",
         "",
-        "Images a second by the clock, of what all cores could do by the processor time of one image. A load well",
-        "above the number of cores says that other work ran beside: that share is of a busy machine, and no claim.",
+        "Images a second by the clock, of what all cores could do by the processor time of one image.",
         "",
-        "| model | engine | images | decode | evaluate fp32 | written files | whole run | load |",
+        "| model | engine | images | decode | evaluate fp32 | written files | whole run | beside |",
         "|---|---|---:|---:|---:|---:|---:|---:|",
     ]
     for row in rows:
@@ -304,7 +316,7 @@ def _stages(rows: list[Row]) -> list[str]:
             f"{_rate(row.images, row.stages.get('decode the images'), row.limits['decode'])} | "
             f"{_rate(row.evaluated, row.stages.get('evaluate fp32'), row.limits['fp32'])} | "
             f"{_share(files, row.stages.get('evaluate the written files'))} | {row.seconds / 60:.0f} min, "
-            f"{row.processor / 60:.0f} core-minutes | {row.load[0]:.0f} to {row.load[1]:.0f} on {row.cores} |"
+            f"{row.processor / 60:.0f} core-minutes | {row.beside} |"
         )
     return lines
 
@@ -342,27 +354,27 @@ def _evaluations(passes: list[Evaluated]) -> list[str]:
     lines = [
         "## Evaluation by itself",
         "",
-        "`python benchmarks/scale.py evaluate MODEL PRESET --images N --work FOLDER`: images are decoded and fp32 is",
-        "evaluated on them, beside other work. Images a second are estimated from core-seconds and from the time in",
-        "which a core had nothing to run; they are no reading of the clock of a machine with nothing else to do. They",
-        "are held against decoding, and inference in the same batches, alone on all cores (`benchmarks/evaluated.py`).",
-        "At most 1.15 times that is asked of both on 50,000 images, and is not measured on so many: on few,",
-        "the start of the processes that decode weighs more.",
+        "`python benchmarks/scale.py evaluate MODEL PRESET --images N --work FOLDER`: images are decoded, and fp32 is",
+        "evaluated on them, by the clock. The least is decoding, and inference in the same batches, alone on all",
+        "cores: core-seconds over cores (`benchmarks/evaluated.py`). At most 1.15 times that is asked of both on",
+        "50,000 images; on few, the start of the processes that decode weighs more. The crops were in memory (tmpfs):",
+        "what a disk is waited for is not in it. Without others is estimated, from core-seconds and from the time in",
+        "which a core had nothing to run.",
         "",
-        "| model | images | batch | decode | evaluate fp32 | of the least | idle | by the clock | memory | crops |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| model | images | batch | decode | evaluate fp32 | both | least | beside | without others | idle | memory |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for done in passes:
         both = ("decode", "fp32")
+        least, others = done.least(*both), done.others(*both)
         idle = sum(done.stages[stage].idle for stage in both) / done.cores / done.undisturbed(*both)
-        rates = [_rate(done.images, done.undisturbed(stage), done.cores / done.limits[stage]) for stage in both]
+        rates = [_rate(done.images, done.clock(stage), done.cores / done.limits[stage]) for stage in both]
         lines.append(
             f"| {done.model}, {done.model_bytes / 1e6:,.0f} MB | {done.images:,} | {done.batch} | "
-            f"{' | '.join(rates)} | "
-            f"{done.undisturbed(*both) / done.least(*both):.2f} times | {idle:.0%} | "
-            f"{sum(done.stages[stage].seconds for stage in both):,.0f} s | "
-            f"{max(stage.peak_bytes for stage in done.stages.values()) / 1e6:,.0f} MB | "
-            f"{done.crop_bytes / 1e9:.2f} GB |"
+            f"{' | '.join(rates)} | {done.clock(*both):,.0f} s, {done.clock(*both) / least:.2f} times | "
+            f"{least:,.0f} s | {'–' if others is None else _beside(others)} | "
+            f"{done.undisturbed(*both) / least:.2f} times | {idle:.0%} | "
+            f"{max(stage.peak_bytes for stage in done.stages.values()) / 1e6:,.0f} MB |"
         )
     return lines
 
@@ -390,7 +402,10 @@ def _images(rows: list[Row]) -> list[str]:
     lines = [
         "## Images",
         "",
-        "Images of all evaluations, as passes over all of them; and how many each trial was judged on.",
+        "Images of all evaluations, as passes over all of them; and how many each trial was judged on. At most three",
+        "in int8 and one in fp32 are asked of 50,000. Below 4,096 that trials may see, each candidate, rewrite and",
+        "step on the way is judged on all of them, since fewer would not tell two apart: more passes, of which each is",
+        "a second or a few.",
         "",
         "| model | engine | images | fp32 passes | int8 passes | each trial | longest silence |",
         "|---|---|---:|---:|---:|---|---:|",
@@ -403,6 +418,13 @@ def _images(rows: list[Row]) -> list[str]:
             f"{row.inferences.get('int8', 0) / every:.2f} | {judged} | {row.silence:.0f} s |"
         )
     return lines
+
+
+_QUIET = 0.1
+
+
+def _beside(share: float) -> str:
+    return f"{share:.0%}" if share <= _QUIET else f"{share:.0%}: busy"
 
 
 def _rate(images: int, seconds: float | None, limit: float) -> str:

@@ -73,16 +73,24 @@ class Batches:
         """Return the number of batches."""
         return -(-len(self.crops) // self.batch_size)
 
+    def __getitem__(self, at: int) -> Batch:
+        """Return one batch; any thread may ask for one.
+
+        Raises:
+            IndexError: There are not so many.
+        """
+        if not 0 <= at < len(self):
+            raise IndexError(f"batch {at} of {len(self)}")
+        crops, part = self.crops, slice(at * self.batch_size, (at + 1) * self.batch_size)
+        return Batch(
+            ids=crops.ids[part],
+            images=self.preprocessing.normalize(crops.array[part]),
+            labels=None if crops.labels is None else crops.labels[part],
+        )
+
     def __iter__(self) -> Iterator[Batch]:
         """Yield the batches, in the order of the crops."""
-        crops = self.crops
-        for start in range(0, len(crops), self.batch_size):
-            part = slice(start, start + self.batch_size)
-            yield Batch(
-                ids=crops.ids[part],
-                images=self.preprocessing.normalize(crops.array[part]),
-                labels=None if crops.labels is None else crops.labels[part],
-            )
+        return map(self.__getitem__, range(len(self)))
 
 
 Images = npt.NDArray[np.float32]

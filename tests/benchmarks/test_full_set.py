@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
+from evaluated import Evaluated, Stage
 from full_set import make
 from opened import Opened
 from process_tree import watch
-from scale import Row, _images, _memory, _openings, _rest, _stages
+from scale import Row, _evaluations, _images, _memory, _openings, _rest, _stages
 
 
 def few(folder: Path) -> tuple[Path, Path]:
@@ -77,12 +79,31 @@ def test_a_row_says_memory_beside_its_bound_and_passes_over_all_images() -> None
         cores=2,
         load=(0.1, 2.0),
         peaks={"evaluate": 400_000_000, "sensitivity": 550_000_000},
+        others=90.0,
     )
+    assert "| 15 min, 28 core-minutes | 5% |" in "\n".join(_stages([row]))
+    assert "| 15 min, 28 core-minutes | 20%: busy |" in "\n".join(_stages([replace(row, others=360.0)]))
+    assert "| 15 min, 28 core-minutes | load 0 to 2 |" in "\n".join(_stages([replace(row, others=None)]))
     assert "| 50,000 | 550 MB | sensitivity | 620 MB | 7.50 GB | 200 MB |" in "\n".join(_memory([row]))
     assert "| 1.00 | 2.61 | 5,540, – | 6 s |" in "\n".join(_images([row]))
     assert "250/s of 300 (83%)" in "\n".join(_stages([row]))
     # 300 s are 1.18 times what 50,000 images take to decode and 34,930 to evaluate; 49,900 and 130,000 are evaluated.
     assert "| 300 s, 1.18 times | 1,700, 2.13 times 800 | decode the images 200 s, " in "\n".join(_rest([row]))
+
+
+def test_evaluation_by_itself_is_the_clock_beside_the_least_and_says_what_ran_beside() -> None:
+    def done(others: float | None) -> str:
+        stages = {
+            "decode": Stage(110.0, 205.0, 5.0, 200_000_000, others),
+            "fp32": Stage(110.0, 215.0, 3.0, 250_000_000, others),
+        }
+        limits = {"decode": 0.004, "fp32": 0.004}
+        return _evaluations([Evaluated("some.onnx", 5_000_000, 50_000, 2, limits, stages, 0, 4)])[-1]
+
+    both = "455/s of 500 (91%) | 455/s of 500 (91%) | 220 s, 1.10 times | 200 s"
+    assert f"{both} | 5% | 1.07 times | 2% | 250 MB |" in done(11.0)
+    assert f"{both} | 25%: busy | 1.07 times |" in done(55.0)
+    assert f"{both} | – | 1.07 times |" in done(None)
 
 
 def test_opening_a_model_is_drawn_beside_what_it_may_take() -> None:

@@ -47,6 +47,16 @@ def test_every_iteration_starts_over() -> None:
     assert [batch.ids for batch in made] == [batch.ids for batch in made]
 
 
+def test_any_batch_is_had_by_its_place() -> None:
+    made = Batches(crops(5), SMALL, 2)
+    for at, batch in enumerate(made):
+        assert made[at].ids == batch.ids
+        assert np.array_equal(made[at].images, batch.images)
+    for wrong in (-1, 3):
+        with pytest.raises(IndexError):
+            made[wrong]
+
+
 def test_batches_of_unlabelled_images_have_no_labels() -> None:
     assert all(batch.labels is None for batch in Batches(crops(3, labelled=False), SMALL, 2))
 

@@ -96,6 +96,30 @@ def test_the_batch_size_changes_no_outcome(tmp_path: Path, size: int) -> None:
         np.testing.assert_array_equal(getattr(expected.outcomes, name), getattr(evaluation.outcomes, name))
 
 
+def test_what_is_looked_at_together_is_as_it_is_image_by_image(tmp_path: Path) -> None:
+    fp32, other = _model(tmp_path), _model(tmp_path, name="other", noise=0.1)
+    made = []
+    for size in (1, 3, 64, 150):
+        store = tmp_path / f"{size}.scores"
+        evaluate(fp32, _batches(150, size), store=store, threads=2)
+        made.append((store.read_bytes(), evaluate(other, _batches(150, size), baseline=ScoreStore.open(store))))
+    (expected_bytes, expected), *others = made
+    assert expected.fidelity is not None
+    for stored, evaluation in others:
+        assert stored == expected_bytes
+        assert evaluation.fidelity is not None
+        assert evaluation.outcomes.ids == expected.outcomes.ids
+        np.testing.assert_array_equal(evaluation.outcomes.prediction, expected.outcomes.prediction)
+        np.testing.assert_array_equal(evaluation.fidelity.divergences, expected.fidelity.divergences)
+
+
+def test_images_that_are_left_at_the_end_are_checked_too(tmp_path: Path) -> None:
+    batches = _batches(70, 4)
+    batches[-1].images[-1, 0, 0, 0] = np.nan
+    with pytest.raises(ModelError, match=r"image-069\.jpg"):
+        evaluate(_model(tmp_path), batches)
+
+
 @pytest.mark.parametrize("batch", [1, 4, 64])
 def test_a_model_of_a_fixed_batch_size_gets_its_batches(tmp_path: Path, batch: int) -> None:
     free, fixed = _model(tmp_path), _model(tmp_path, name="fixed", batch=batch)
