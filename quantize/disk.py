@@ -182,6 +182,8 @@ def _in_words(error: OSError, path: Path | None) -> tuple[str, str | None, str]:
         )
     if error.errno in (errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO):
         return f"the disk reports an error ({said})", None, f"look after the disk, or {elsewhere}"
+    if error.errno == errno.ENAMETOOLONG:
+        return said, None, "take a shorter name"
     return said, None, elsewhere
 
 
