@@ -3,50 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-from numpy.lib.stride_tricks import sliding_window_view
 
 from quantize.calibration.exposure import OneImage, single_images, with_outputs
+from quantize.calibration.layer_inputs import POSITIONS, Sampling, Window, sampling
 from quantize.calibration.one_ahead import one_ahead
 from quantize.calibration.second_moments import SecondMoments
 from quantize.data.batches import Batch
 from quantize.models.session import open_session
 from quantize.progress import Progress, silent
 
-POSITIONS = 64
-"""Positions of a Conv's output sampled in one image, evenly spaced."""
-
 LARGEST = 2304
 """Inputs of one output channel above which a layer's moments are not collected: the matrix has their square."""
 
 _TOGETHER = 1024
+_PART_BYTES = 4_000_000
+"""Samples that are made at a time, where they are made of images: what a CPU's caches hold."""
 
-
-@dataclass(frozen=True)
-class Window:
-    """How a layer's inputs are cut out of its input tensor.
-
-    Attributes:
-        node: The layer's name.
-        input: The input tensor.
-        group: Groups of a Conv, else 1.
-        kernel: Height and width of the kernel; None for layers applied to the last axis.
-        strides: Of the Conv.
-        pads: top, left, bottom, right.
-        dilations: Of the Conv.
-    """
-
-    node: str
-    input: str
-    group: int
-    kernel: tuple[int, int] | None
-    strides: tuple[int, int] = (1, 1)
-    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
-    dilations: tuple[int, int] = (1, 1)
+_Multiplied = tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]
+"""Sums over samples: products (groups, inputs, inputs), and the samples themselves (groups, inputs)."""
 
 
 def collect_second_moments(
@@ -69,76 +47,119 @@ def collect_second_moments(
     exposed = sorted({window.input for window in windows} - {value.name for value in model.graph.input})
     outputs = dict.fromkeys([*(value.name for value in model.graph.output), *exposed])
     runner = OneImage(open_session(with_outputs(model, outputs).SerializeToString(), threads=threads))
-    sums: dict[str, _Sums] = {}
+    sums = {window.node: _Sums(window) for window in windows}
 
     def infer(image: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
         return {runner.input: image, **dict(zip(exposed, runner.run(exposed, image), strict=True))}
 
     for seen, values in enumerate(one_ahead(infer, single_images(batches)), start=1):
         for window in windows:
-            sums.setdefault(window.node, _Sums()).add(sampled(values[window.input], window))
+            sums[window.node].add(values[window.input])
         progress("second moments", seen, None)
     return {node: added.moments() for node, added in sums.items()}
 
 
-@dataclass
 class _Sums:
-    """Sums over the samples of one layer while the pass runs."""
+    """Sums over the samples of one layer while the pass runs.
 
-    products: npt.NDArray[np.float64] | None = None
-    sums: npt.NDArray[np.float64] | None = None
-    count: int = 0
-    pending: list[npt.NDArray[np.float32]] = field(default_factory=list)
+    Adding a large matrix takes longer than multiplying few samples, so those of some images are multiplied at once.
+    """
 
-    def add(self, sample: npt.NDArray[np.float32]) -> None:
-        self.pending.append(sample)
-        # Adding a large matrix takes longer than multiplying few samples, so some images are multiplied at once.
-        if sum(part.shape[1] for part in self.pending) >= _TOGETHER:
+    def __init__(self, window: Window) -> None:
+        self._window = window
+        self._pending: _Samples | _Planes | None = None
+        self._products: npt.NDArray[np.float64] | None = None
+        self._sums: npt.NDArray[np.float64] | None = None
+        self._count = 0
+
+    def add(self, values: npt.NDArray[np.float32]) -> None:
+        """Add the samples of an image."""
+        of_image = sampling(self._window, values.shape)
+        if self._pending is None or self._pending.sampling is not of_image:
+            self._flush()
+            self._pending = (_Planes if of_image.is_smaller_whole else _Samples)(of_image)
+        self._pending.add(values)
+        if self._pending.count >= _TOGETHER:
             self._flush()
 
-    def _flush(self) -> None:
-        if not self.pending:
-            return
-        sample = np.concatenate(self.pending, axis=1)
-        self.pending = []
-        products = np.matmul(sample.swapaxes(1, 2), sample)
-        if self.products is None or self.sums is None:
-            self.products = np.zeros(products.shape)
-            self.sums = np.zeros(products.shape[:2])
-        self.products += products
-        self.sums += sample.sum(axis=1, dtype=np.float64)
-        self.count += sample.shape[1]
-
     def moments(self) -> SecondMoments:
+        """Return the moments of all that was added."""
         self._flush()
-        assert self.products is not None
-        assert self.sums is not None
+        assert self._products is not None
+        assert self._sums is not None
         return SecondMoments(
-            products=(self.products / self.count).astype(np.float32),
-            means=(self.sums / self.count).astype(np.float32),
-            samples=self.count,
+            products=(self._products / self._count).astype(np.float32),
+            means=(self._sums / self._count).astype(np.float32),
+            samples=self._count,
         )
 
-
-def sampled(values: npt.NDArray[np.float32], window: Window) -> npt.NDArray[np.float32]:
-    """Return float32 (groups, samples, inputs): what the layer's weights are applied to."""
-    if window.kernel is None:
-        rows = values.reshape(-1, values.shape[-1])
-        return rows[_spread(len(rows))][None]
-    top, left, bottom, right = window.pads
-    # Most Convs are pointwise and pad nothing: copying their input would take longer than the sampling.
-    padded = np.pad(values[0], ((0, 0), (top, bottom), (left, right))) if any(window.pads) else values[0]
-    extent = [(size - 1) * step + 1 for size, step in zip(window.kernel, window.dilations, strict=True)]
-    views = sliding_window_view(padded, (padded.shape[0], *extent))[0][
-        :: window.strides[0], :: window.strides[1], :, :: window.dilations[0], :: window.dilations[1]
-    ]
-    width = views.shape[1]
-    rows, columns = np.divmod(_spread(views.shape[0] * width), width)
-    patches = views[rows, columns]
-    samples, channels = patches.shape[:2]
-    grouped = patches.reshape(samples, window.group, channels // window.group, -1)
-    return np.ascontiguousarray(grouped.swapaxes(0, 1)).reshape(window.group, samples, -1)
+    def _flush(self) -> None:
+        if self._pending is None or not self._pending.count:
+            return
+        self._count += self._pending.count
+        products, sums = self._pending.multiplied()
+        if self._products is None or self._sums is None:
+            self._products, self._sums = products.astype(np.float64), sums
+        else:
+            self._products += products
+            self._sums += sums
 
 
-def _spread(size: int) -> npt.NDArray[np.int64]:
-    return np.unique(np.linspace(0, size - 1, min(size, POSITIONS)).round().astype(np.int64))
+class _Samples:
+    """Samples of a layer, and how many there are.
+
+    They lie in memory that is used again: that the system clears new pages for every image would take as long as the
+    rest.
+    """
+
+    def __init__(self, of_image: Sampling) -> None:
+        self.sampling, self.count = of_image, 0
+        self._samples = np.empty((of_image.groups, _TOGETHER + POSITIONS, of_image.inputs), np.float32)
+
+    def add(self, values: npt.NDArray[np.float32]) -> None:
+        end = self.count + self.sampling.samples
+        self.sampling.take(values, self._samples[:, self.count : end])
+        self.count = end
+
+    def multiplied(self) -> _Multiplied:
+        """Return the sums over all samples, and forget them."""
+        samples = self._samples[:, : self.count]
+        self.count = 0
+        return _multiplied(samples)
+
+
+class _Planes:
+    """Images of a depthwise Conv's input, and how many samples there are of them.
+
+    The windows of the samples overlap: some times as many values, which are made for some channels at a time.
+    """
+
+    def __init__(self, of_image: Sampling) -> None:
+        self.sampling, self.count = of_image, 0
+        images = -(-_TOGETHER // of_image.samples)
+        # Behind each image the 0 that is read where a window lies in the padding, at -1.
+        self._planes = np.zeros((of_image.groups, images, of_image.plane + 1), np.float32)
+
+    def add(self, values: npt.NDArray[np.float32]) -> None:
+        image = self.count // self.sampling.samples
+        self._planes[:, image, :-1] = values[0].reshape(-1, self.sampling.plane)
+        self.count += self.sampling.samples
+
+    def multiplied(self) -> _Multiplied:
+        """Return the sums over all samples, and forget them."""
+        whole, inputs = self.sampling.plane + 1, self.sampling.inputs
+        firsts = whole * np.arange(self.count // self.sampling.samples)
+        index = (firsts[:, None] + self.sampling.index.reshape(-1) % whole).reshape(-1)
+        groups = max(1, _PART_BYTES // (4 * index.size))
+        self.count = 0
+        flat = self._planes.reshape(len(self._planes), -1)
+        parts = [
+            _multiplied(np.take(flat[start : start + groups], index, axis=1).reshape(-1, index.size // inputs, inputs))
+            for start in range(0, len(flat), groups)
+        ]
+        products, sums = zip(*parts, strict=True)
+        return np.concatenate(products), np.concatenate(sums)
+
+
+def _multiplied(samples: npt.NDArray[np.float32]) -> _Multiplied:
+    return np.matmul(samples.swapaxes(1, 2), samples), samples.sum(axis=1, dtype=np.float64)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from onnx import numpy_helper
 
-from quantize.calibration.moment_pass import Window, collect_second_moments
+from quantize.calibration.layer_inputs import Window
+from quantize.calibration.moment_pass import collect_second_moments
 from quantize.models.session import open_session
 
 

@@ -33,7 +33,7 @@ from quantize.formats.given_grids import grids_of
 from quantize.formats.kept_activations import with_activations
 from quantize.graph.lone_norms import has_lone_norms, norms_as_convs
 from quantize.graph.means import has_means, means_as_pools
-from quantize.graph.nodes import default_opset
+from quantize.graph.nodes import default_opset, reads
 from quantize.graph.opsets.raising import raise_opset
 from quantize.graph.view import Graph
 from quantize.grid.grid import Grid
@@ -138,6 +138,15 @@ class NativeBuilder:
         source = self._source_of(model, recipe)
         placed = self._with_float_nodes(source, recipe, statistics)
         return activation_grids(source, placed, statistics, self._ranges)
+
+    def used_grids(self, model: onnx.ModelProto, recipe: Recipe, statistics: CalibrationStatistics) -> dict[str, Grid]:
+        """Return those of ``grids`` that can matter: of what the nodes read or make that the recipe quantizes."""
+        source = self._source_of(model, recipe)
+        floats = {*self._with_float_nodes(source, recipe, statistics).float_nodes}
+        kinds = {*op_types_of(recipe)}
+        nodes = [node for node in source.graph.node if node.op_type in kinds and node.name not in floats]
+        used = {name for node in nodes for name in (*reads(node), *node.output)}
+        return {name: grid for name, grid in self.grids(model, recipe, statistics).items() if name in used}
 
     def _source_of(self, model: onnx.ModelProto, recipe: Recipe) -> onnx.ModelProto:
         return source_graph(model, recipe) if self._source is None else self._source

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
-from quantize.calibration.moment_pass import LARGEST, Window
+from quantize.calibration.layer_inputs import Window
+from quantize.calibration.moment_pass import LARGEST
 from quantize.graph.nodes import attribute, reads
 
 

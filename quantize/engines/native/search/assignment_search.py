@@ -113,16 +113,16 @@ class AssignmentSearch:
                     continue
                 graphs.add(artifact.graph_sha256)
                 measured += 1
-                may_be_nearer = costs.sensitivity(moved) < costs.sensitivity(frozenset(recipe.float_nodes))
-                to_beat = fastest.speedup / AS_FAST if may_be_nearer else fastest.speedup * FASTER
+                # What is only as fast has to be nearer to fp32, which takes less time to tell: speed-ups that differ by
+                # so little are told apart last. What is not nearer has to be faster.
+                less_sensitive = costs.sensitivity(moved) < costs.sensitivity(frozenset(recipe.float_nodes))
+                is_nearer = less_sensitive and self._comparisons.is_nearer(changed, recipe)
+                to_beat = fastest.speedup / AS_FAST if is_nearer else fastest.speedup * FASTER
                 predicted = costs.time_ns(moved)
                 timed = self._timer.latency(
                     artifact, recipe=changed.id, baseline=fastest.trial.artifact, to_beat=to_beat
                 )
                 is_fast = timed.ratio > to_beat
-                # Only as fast is not enough: it has to be nearer to fp32, which takes as long to tell as the time did.
-                if is_fast and may_be_nearer and timed.ratio <= fastest.speedup * FASTER:
-                    is_fast = self._comparisons.is_nearer(changed, recipe)
                 if not is_fast:
                     slower = CandidateRecord(changed.id, stage, predicted, timed.candidate_ns, timed.ratio)
                     self._candidates.timed.append(slower)

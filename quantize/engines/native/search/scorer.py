@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -82,8 +82,11 @@ class Scorer:
         """
         if self._threads == 1 or len(given) < 2:
             return [run(value) for value in given]
-        with ThreadPoolExecutor(self._threads) as pool:
-            return list(pool.map(run, given))
+        return list(self._pool.map(run, given))
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._threads)
 
     def fidelity(self, candidate: onnx.ModelProto) -> Fidelity:
         """Return the fidelity of a candidate with the fp32 model's contract, computed without saturation."""
@@ -175,6 +178,6 @@ class CrossValidation:
     def _signature(self, recipe: Recipe, seen: Part) -> str:
         """Return what tells candidates apart: the recipe with its rules replaced by the grids that they give."""
         source = self._builder.source(recipe)
-        given = source.builder(seen).grids(self._builder.proto, recipe, source.statistics(seen))
+        given = source.builder(seen).used_grids(self._builder.proto, recipe, source.statistics(seen))
         grids = {name: [float(grid.scale), int(grid.zero_point)] for name, grid in given.items()}
         return fingerprint([recipe.but(range_rule="", range_rules=()).model_dump(mode="json"), grids])

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
+from quantize.calibration.one_ahead import one_ahead
 from quantize.engines.native.search.live_tensors import most_values
 from quantize.engines.native.search.op_graph import OpGraph
 from quantize.engines.native.search.scorer import Scorer
-from quantize.engines.native.search.single_op_pass import SingleOpPass
+from quantize.engines.native.search.single_op_pass import Measured, SingleOpPass
 from quantize.grid.grid import Grid
 from quantize.progress import Progress, silent
 
@@ -85,7 +86,7 @@ def measure_sensitivity(
     for start in range(0, len(images), chunk):
         part = slice(start, start + chunk)
         single = SingleOpPass(model, graph, weights, biases, grids, scorer, part, size, only_whole=only_whole)
-        for key, of_images in single.divergences(progress):
+        for key, of_images in one_ahead(_computed, single.measured(progress)):
             divergences.setdefault(key, []).extend(of_images)
     means = {key: mean_of_roots(of_images) for key, of_images in divergences.items()}
     return Sensitivity(
@@ -93,6 +94,11 @@ def measure_sensitivity(
         tensors={name: value for (kind, name), value in means.items() if kind == "tensor"},
         images=len(images),
     )
+
+
+def _computed(measured: Measured) -> tuple[tuple[str, str], list[float]]:
+    key, divergences = measured
+    return key, divergences()
 
 
 def mean_of_roots(divergences: Sequence[float]) -> float:

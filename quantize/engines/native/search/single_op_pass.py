@@ -25,8 +25,8 @@ Tensors = dict[str, list[npt.NDArray[Any]]]
 """By tensor: its values, micro-batch by micro-batch."""
 Changed = Callable[[int], npt.NDArray[Any]]
 """Returns other values of a tensor for the micro-batch at a position."""
-Divergences = tuple[tuple[str, str], list[float]]
-"""(``weights`` or ``tensor``, name) and the KL from fp32 of every image, in nats."""
+Measured = tuple[tuple[str, str], Callable[[], list[float]]]
+"""(``weights`` or ``tensor``, name) and what computes the KL from fp32 of every image, in nats."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,11 @@ class SingleOpPass:
         self._steps = range(len(starts))
         self._last_use = last_uses(model, graph)
 
-    def divergences(self, progress: Progress) -> Iterator[Divergences]:
-        """Yield the divergences with the weights of each op, and with each tensor, quantized alone."""
+    def measured(self, progress: Progress) -> Iterator[Measured]:
+        """Yield what computes the divergences with the weights of each op, and with each tensor, quantized alone.
+
+        One can be computed, in another thread, while the next op's sessions open and the op itself runs.
+        """
         ops = {op.nodes[-1]: op for op in self._graph.ops}
         inside = {index for op in self._graph.ops for index in op.nodes[:-1]}
         image = self._graph.image
@@ -110,10 +113,10 @@ class SingleOpPass:
                 yield from self._quantized_alone(op, before)
                 done += 1
                 progress("sensitivity", done, len(ops))
-            for name in [name for name in self._live if self._last_use.get(name, -1) <= index]:
-                del self._live[name]
+            # What was yielded holds on to what it needs.
+            self._live = {name: values for name, values in self._live.items() if self._last_use.get(name, -1) > index}
 
-    def _quantized_alone(self, op: FusedOp, before: Tensors) -> Iterator[Divergences]:
+    def _quantized_alone(self, op: FusedOp, before: Tensors) -> Iterator[Measured]:
         last = op.nodes[-1]
         if not op.moving and op.output in self._grids and op.output != self._graph.scores:
             yield ("tensor", op.output), self._divergences_with(last, op.output, self._rounded(op.output))
@@ -136,8 +139,8 @@ class SingleOpPass:
         grid, live = self._grids[tensor], self._live[tensor]
         return lambda step: grid.placed(live[step])
 
-    def _divergences_with(self, index: int, tensor: str, changed: Changed) -> list[float]:
-        """Return the divergences where a tensor has other values when the nodes behind ``index`` run.
+    def _divergences_with(self, index: int, tensor: str, changed: Changed) -> Callable[[], list[float]]:
+        """Return what computes the divergences where a tensor has other values when the nodes behind ``index`` run.
 
         Of those values no more are kept than of the micro-batches that run at a time.
         """
@@ -152,8 +155,11 @@ class SingleOpPass:
             of_step: npt.NDArray[Any] = rest.session.run([output], feed)[0]
             return of_step
 
-        whole = np.concatenate([part.reshape(len(part), -1) for part in self._scorer.map(scores, self._steps)])
-        return self._scorer.divergences(whole[: self._count], self._part)
+        def divergences() -> list[float]:
+            whole = np.concatenate([part.reshape(len(part), -1) for part in self._scorer.map(scores, self._steps)])
+            return self._scorer.divergences(whole[: self._count], self._part)
+
+        return divergences
 
     def _behind(self, index: int) -> Rest | None:
         """Return what runs behind a node; None behind the last one.
@@ -173,8 +179,8 @@ class SingleOpPass:
         self, session: onnxruntime.InferenceSession, nodes: Sequence[int], outputs: Sequence[str], live: Tensors
     ) -> Tensors:
         inputs = self._subgraphs.inputs(nodes)
-        feeds = [{name: live[name][step] for name in inputs} for step in self._steps]
-        results = self._scorer.map(lambda feed: session.run(list(outputs), feed), feeds)
+        # In this thread: the others compute what was yielded last.
+        results = [session.run(list(outputs), {name: live[name][step] for name in inputs}) for step in self._steps]
         return {name: [values[at] for values in results] for at, name in enumerate(outputs)}
 
 

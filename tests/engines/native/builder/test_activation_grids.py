@@ -42,3 +42,16 @@ def test_a_builder_that_remembers_ranges_gives_the_grids_of_one_that_does_not(mo
             fresh = activation_grids(model, recipe, given)
             assert remembered.keys() == fresh.keys()
             assert all(remembered[name].same_as(grid) for name, grid in fresh.items())
+
+
+def test_grids_of_tensors_that_only_float_nodes_touch_cannot_matter(model, statistics):
+    builder = NativeBuilder(Path("unused"))
+    floats = RECIPE.but(float_nodes=tuple(node.name for node in model.graph.node[-2:]))
+    between = next(name for name in model.graph.node[-2].output)
+    whole, used = (of(model, floats, statistics) for of in (builder.grids, builder.used_grids))
+    assert between in whole
+    assert between not in used
+    assert all(grid.same_as(whole[name]) for name, grid in used.items())
+    changed = floats.but(range_rules=((between, "entropy"),))
+    unchanged, other = (builder.graph(model, recipe, statistics) for recipe in (floats, changed))
+    assert unchanged.SerializeToString(deterministic=True) == other.SerializeToString(deterministic=True)
