@@ -17,7 +17,9 @@ from pathlib import Path
 
 _SOURCE = Path(__file__).with_name("refuse_calls.c")
 _PACKAGES = str(Path(__file__).parents[1])
-_PATIENCE = 300.0
+_PATIENCE = 1800.0
+"""Seconds after which a command hangs: much more than one takes on a machine that others use too."""
+
 _POLL = 0.01
 
 
@@ -188,6 +190,8 @@ def _become(command: Command, count: Path, out: Path, err: Path) -> None:
     try:
         os.setpgid(0, 0)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        for each in (signal.SIGTERM, signal.SIGHUP):  # `nohup` has it ignored, and then nothing would happen to a run
+            signal.signal(each, signal.SIG_DFL)
         for number, file in ((1, out), (2, err)):
             handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(handle, number)
