@@ -6,8 +6,11 @@ import numpy as np
 from onnx import NodeProto
 
 from quantize.graph.activations import Interval, interval
-from quantize.graph.nodes import is_op
+from quantize.graph.nodes import attribute, is_op, take_attribute
 from quantize.graph.view import Graph
+
+_AXES = 3
+"""Which input of a Pad names its axes."""
 
 
 def merge_activations(graph: Graph) -> None:
@@ -49,3 +52,44 @@ def drop_empty_pieces(graph: Graph) -> None:
         graph.set_inputs(node, kept)
         if len(kept) == 1:
             graph.bypass(node)
+
+
+def pad_every_axis(graph: Graph) -> None:
+    """Spell out for every axis what a Pad adds to some (opset 18): onnxruntime's moves of Transposes know no others."""
+    partial = [node for node in graph.nodes if is_op(node, "Pad") and len(node.input) > _AXES and node.input[_AXES]]
+    shapes = graph.shapes() if partial else {}
+    for node in partial:
+        amounts, axes = graph.constant(node.input[1]), graph.constant(node.input[_AXES])
+        shape = shapes.get(node.input[0])
+        if amounts is None or axes is None or shape is None:
+            continue
+        every = np.zeros((2, len(shape)), np.int64)
+        every[:, axes] = amounts.reshape(2, -1)
+        name = graph.add_constant(f"{node.input[1]}_of_every_axis", every.reshape(-1))
+        graph.set_inputs(node, [node.input[0], name, *node.input[2:_AXES]])
+
+
+def pad_ahead_of_pools(graph: Graph) -> None:
+    """Put the padding that an AveragePool counts ahead of it, where windows may reach beyond it (``ceil_mode``).
+
+    What lies beyond counts in no mean; onnxruntime's QLinearAveragePool counts it.
+    """
+    for node in list(graph.nodes):
+        if not is_op(node, "AveragePool") or not attribute(node, "count_include_pad", 0):
+            continue
+        if not attribute(node, "ceil_mode", 0) or attribute(node, "auto_pad", "NOTSET") not in ("NOTSET", b"NOTSET"):
+            continue
+        sizes = attribute(node, "kernel_shape")
+        pads = np.array(attribute(node, "pads", [0] * 2 * len(sizes))).reshape(2, -1)
+        strides, dilations = (np.array(attribute(node, name, [1] * len(sizes))) for name in ("strides", "dilations"))
+        if (pads[1] > dilations * (np.array(sizes) - 1) + 1 - strides).any():
+            continue  # a window may begin in the padding, which is dropped there and would not be here
+        take_attribute(node, "count_include_pad")
+        if not pads.any():
+            continue
+        take_attribute(node, "pads")
+        padded = graph.fresh(f"{node.input[0]}_padded")
+        amounts = graph.add_constant(f"{padded}_amounts", np.pad(pads, [(0, 0), (2, 0)]).reshape(-1).astype(np.int64))
+        zero = graph.add_constant(f"{padded}_value", np.array(0, np.float32))
+        graph.add("Pad", [node.input[0], amounts, zero], [padded], name=f"{node.name}_Pad", before=node)
+        graph.set_input(node, 0, padded)

@@ -9,15 +9,18 @@ from onnx import NodeProto
 from quantize.graph.nodes import attribute, is_op, take_attribute
 from quantize.graph.view import Graph
 
+_BY_ROW = 2
+"""Dimensions of a bias that may differ from row to row."""
+
 
 def plain_gemms(graph: Graph) -> None:
     """Fold the constant factors of Gemms into their weights and biases, and spell out biases that broadcast.
 
     ``alpha`` becomes part of a constant weight, ``beta`` of a constant bias; a scalar bias, or one of (1,), (1, 1) or
-    (1, outputs), becomes one of (outputs,). What takes Gemms apart afterwards finds one form of them. A Gemm whose
-    weight or bias the graph computes, or whose bias differs from row to row, keeps that part of its form.
+    (1, outputs), becomes one of (outputs,); one that differs from row to row is added behind the Gemm. What takes Gemms
+    apart afterwards finds one form of them. A Gemm whose weight or bias the graph computes keeps that part of its form.
     """
-    for node in graph.nodes:
+    for node in list(graph.nodes):
         if is_op(node, "Gemm"):
             _fold_alpha(graph, node)
             _fold_beta(graph, node)
@@ -35,11 +38,21 @@ def _fold_beta(graph: Graph, node: NodeProto) -> None:
     if weight is None or bias is None or weight.ndim != 2 or not np.isfinite(beta):
         return
     outputs = weight.shape[0 if attribute(node, "transB", 0) else 1]
-    if bias.size not in (1, outputs) or bias.shape[-1:] not in ((), (1,), (outputs,)):
+    if bias.ndim == _BY_ROW and bias.shape[0] > 1:
+        _add_behind(graph, node, bias.astype(np.float64) * beta)
         return
     if beta != 1 or bias.shape != (outputs,):
         take_attribute(node, "beta")
         _replace(graph, node, 2, np.broadcast_to(bias.reshape(-1).astype(np.float64) * beta, (outputs,)))
+
+
+def _add_behind(graph: Graph, node: NodeProto, rows: NDArray[np.float64]) -> None:
+    take_attribute(node, "beta")
+    result, product = node.output[0], graph.fresh(f"{node.output[0]}_product")
+    name = graph.add_constant(f"{node.input[2]}_folded", rows.astype(np.float32))
+    graph.set_inputs(node, list(node.input[:2]))
+    graph.set_output(node, 0, product)
+    graph.add("Add", [product, name], [result], name=f"{node.name}_Add")
 
 
 def _floats(graph: Graph, node: NodeProto, position: int) -> NDArray[np.float32] | None:

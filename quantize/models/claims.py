@@ -96,6 +96,9 @@ def _wrong_size(tensor: TensorProto) -> str | None:
 def _raw_bytes(tensor: TensorProto, elements: int) -> int:
     if tensor.data_type in _HALF_BYTES:
         return (elements + 1) // 2
+    name = TensorProto.DataType.Name(tensor.data_type)
+    if name.startswith(("BFLOAT16", "FLOAT8")):  # onnx before 1.19 gives the type that it converts them to
+        return elements * (2 if name == "BFLOAT16" else 1)
     return elements * int(helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
 
 

@@ -14,7 +14,7 @@ from quantize.graph.folding import fold_affine, merge_padding
 from quantize.graph.forward_folding import fold_forward
 from quantize.graph.nodes import DEFAULT_DOMAIN, all_nodes, is_op
 from quantize.graph.opsets.raising import raise_graph
-from quantize.graph.plain_forms import drop_empty_pieces, merge_activations
+from quantize.graph.plain_forms import drop_empty_pieces, merge_activations, pad_ahead_of_pools, pad_every_axis
 from quantize.graph.plain_gemms import plain_gemms
 from quantize.graph.product_folding import fold_into_products
 from quantize.graph.shapes import inferred_types
@@ -54,6 +54,8 @@ def simplified(model: ModelProto, opset: int, where: str) -> ModelProto:
     remove_dead_code(graph)
     drop_empty_pieces(graph)
     merge_activations(graph)
+    pad_every_axis(graph)
+    pad_ahead_of_pools(graph)
     contract = model_contract(model)
     if contract.input_layout == "NHWC":
         take_channels_first(graph)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from quantize.graph.plain_forms import drop_empty_pieces, merge_activations
+from quantize.graph.plain_forms import drop_empty_pieces, merge_activations, pad_ahead_of_pools, pad_every_axis
 from tests.graph.small_models import after, model_of, operators, run
 
 
@@ -61,3 +61,28 @@ def test_empty_pieces_of_a_concat_go_and_with_them_one_that_joins_nothing() -> N
     assert operators(dropped) == ["Relu", "Concat"]
     assert not dropped.graph.initializer
     np.testing.assert_array_equal(run(dropped)[0], run(model)[0])
+
+
+def test_a_pad_of_some_axes_is_spelled_out_for_every_one() -> None:
+    nodes = [helper.make_node("Pad", ["x", "amounts", "", "axes"], ["y"], mode="reflect")]
+    model = model_of(nodes, {"amounts": np.array([1, 2, 3, 0]), "axes": np.array([-1, 2])})
+    model.opset_import[0].version = 18
+    spelled = after(pad_every_axis, model)
+    assert len(spelled.graph.node[0].input) == 3
+    np.testing.assert_array_equal(run(spelled)[0], run(model)[0])
+
+
+@pytest.mark.parametrize("attributes", [{}, {"pads": [1, 1, 1, 1]}, {"pads": [1, 0, 0, 1], "kernel_shape": [4, 4]}])
+def test_padding_that_a_pool_counts_stands_ahead_of_it_where_windows_may_reach_beyond(attributes: Any) -> None:
+    given = {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1, "count_include_pad": 1, **attributes}
+    model = model_of([helper.make_node("AveragePool", ["x"], ["y"], **given)], {})
+    ahead = after(pad_ahead_of_pools, model)
+    assert operators(ahead) == (["Pad", "AveragePool"] if attributes else ["AveragePool"])
+    assert not any(entry.name == "count_include_pad" for entry in ahead.graph.node[-1].attribute)
+    np.testing.assert_allclose(run(ahead)[0], run(model)[0], rtol=1e-6, atol=1e-6)
+
+
+def test_a_pool_whose_window_may_begin_in_its_padding_keeps_it() -> None:
+    given = {"kernel_shape": [3, 3], "strides": [3, 3], "ceil_mode": 1, "count_include_pad": 1, "pads": [1, 1, 1, 1]}
+    model = model_of([helper.make_node("AveragePool", ["x"], ["y"], **given)], {})
+    assert after(pad_ahead_of_pools, model).graph.node == model.graph.node

@@ -42,9 +42,12 @@ def test_a_plain_gemm_stays_as_it_is(bias: Any) -> None:
     assert after(plain_gemms, model).graph.node == model.graph.node
 
 
-def test_a_bias_that_differs_from_row_to_row_stays() -> None:
-    model = gemm(noise(2, 2, 1), beta=0.5)
-    assert after(plain_gemms, model).graph.node == model.graph.node
+@pytest.mark.parametrize("shape", [(2, 1), (2, OUTPUTS)])
+def test_a_bias_that_differs_from_row_to_row_is_added_behind(shape: tuple[int, int]) -> None:
+    model = gemm(noise(2, *shape), beta=0.5)
+    plain = after(plain_gemms, model)
+    assert [(node.op_type, len(node.input)) for node in plain.graph.node] == [("Flatten", 1), ("Gemm", 2), ("Add", 2)]
+    np.testing.assert_allclose(run(plain)[0], run(model)[0], rtol=1e-5, atol=1e-5)
 
 
 def test_a_weight_that_another_node_reads_too_stays_as_it_is_for_that_one() -> None:

@@ -147,6 +147,21 @@ def test_external_weights_over_two_gigabytes_are_refused_unread(classifier: Clas
     assert "too large" in refused(path)
 
 
+@pytest.mark.parametrize(("name", "size"), [("BFLOAT16", 2), ("FLOAT8E4M3FN", 1), ("FLOAT16", 2), ("DOUBLE", 8)])
+def test_weights_of_any_width_are_as_long_as_their_type_says(
+    classifier: Classifier, tmp_path: Path, name: str, size: int
+) -> None:
+    model, path = classifier(), tmp_path / "model.onnx"
+    kind = TensorProto.DataType.Value(name)
+    model.graph.initializer.append(TensorProto(name="w", data_type=kind, dims=[3, 5], raw_data=bytes(15 * size)))
+    onnx.save(model, path)
+    assert read_model(path) == model
+
+    model.graph.initializer[-1].raw_data += b"0"
+    onnx.save(model, path)
+    assert "damaged" in refused(path)
+
+
 @settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.floats(0, 1, exclude_max=True), byte=st.integers(0, 255), removed=st.integers(0, 4))
 def test_a_damaged_model_is_refused_or_taken_but_no_bug(

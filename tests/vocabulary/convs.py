@@ -101,6 +101,19 @@ def normalized() -> ModelProto:
     return write.model(write.head(write.relu(write.conv(x, 16))))
 
 
+def in_newer_forms() -> ModelProto:
+    """GroupNormalization, a Pad that names its axes, and a pool that counts padding and reaches beyond it."""
+    write = Writer(opset=21)
+    x = write.conv(write.image, 16, stride=2)
+    numbers = [write.floats(np.abs(write.bias(16)) + 0.5), write.floats(write.bias(16))]
+    x = write.relu(write.on(x, "GroupNormalization", *numbers, num_groups=4))
+    name = write.node("Pad", x.name, write.integers([1, 1, 1, 1]), write.floats(0), write.integers([-2, -1]))
+    x = write.relu(write.conv(Maps(name, 16, x.side + 2), 16))
+    pool = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1] * 4, "ceil_mode": 1, "count_include_pad": 1}
+    x = write.relu(write.conv(Maps(write.node("AveragePool", x.name, **pool), 16, 6), 16))
+    return write.model(write.head(x))
+
+
 def with_dropout() -> ModelProto:
     """A graph exported with Dropout and Identity in it."""
     write = Writer()

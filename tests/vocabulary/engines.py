@@ -24,6 +24,7 @@ from quantize.engines.ort.quantizer import excluding
 from quantize.engines.ort.worker import serve
 from quantize.engines.task import CalibrationSet
 from quantize.formats.float_reasons import float_reasons
+from quantize.graph.opsets.raising import raise_opset
 from quantize.models.artifact import ModelArtifact
 from quantize.processes.parent import Message
 from quantize.recipe import Recipe
@@ -66,7 +67,8 @@ def by_neural_compressor(model: ModelArtifact, calibration: CalibrationSet, fold
     return Candidate(trial.artifact, trial.recipe)
 
 
-def _head(model: ModelProto, recipe: Recipe) -> frozenset[str]:
+def _head(prepared: ModelProto, recipe: Recipe) -> frozenset[str]:
+    model = raise_opset(prepared, 13)
     return head_ops(op_graph(model, op_types_of(recipe)), {layer.node for layer in layers(model)})
 
 

@@ -25,6 +25,7 @@ KINDS: tuple[Callable[[], ModelProto], ...] = (
     activations.two_in_a_row,
     convs.depthwise,
     convs.grouped_and_dilated,
+    convs.in_newer_forms,
     convs.normalized,
     convs.padded,
     convs.pooled,

@@ -34,7 +34,8 @@ def resize_coordinates(node: NodeProto, step: Step) -> None:
     if scales is None:
         raise cannot(node, step, "scales that the graph computes")
     step.graph.set_input(node, 2, node.input[1])
-    step.graph.set_input(node, 1, "")
+    # The region may be left out from opset 13 on only.
+    step.graph.set_input(node, 1, step.graph.add_constant(f"{node.output[0]}_region", np.zeros(0, np.float32)))
     set_attribute(node, "coordinate_transformation_mode", "asymmetric")
     if attribute(node, "mode", "nearest") == "nearest":
         set_attribute(node, "nearest_mode", "ceil" if (scales < 1).any() else "floor")

@@ -252,6 +252,17 @@ def test_an_upsample_of_two_scales_becomes_a_resize() -> None:
     np.testing.assert_array_equal(y, x.repeat(2, axis=2).repeat(3, axis=3))
 
 
+@pytest.mark.parametrize("opset", [11, 12, 13])
+def test_a_resize_by_scales_is_one_that_onnxruntime_reads_at_every_opset(opset: int) -> None:
+    x, scales = noise(1, 2, 3, 3), np.array([1, 1, 2, 2], np.float32)
+    model = model_of([op("Upsample", "x scales", mode="nearest")], 9, x.shape, {"scales": scales})
+
+    raised = raise_opset(model, opset)
+
+    assert [node.op_type for node in raised.graph.node] == ["Resize"]
+    np.testing.assert_array_equal(run(raised, x), x.repeat(2, axis=2).repeat(2, axis=3))
+
+
 def test_the_constants_of_a_selu_stay_those_of_its_time() -> None:
     x = noise(2, 3)
     expected = 1.0507 * np.where(x > 0, x, 1.6732 * (np.exp(x) - 1))

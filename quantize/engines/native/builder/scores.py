@@ -23,7 +23,7 @@ from onnx import helper, numpy_helper
 
 from quantize.calibration.exposure import with_outputs
 from quantize.formats.exact import open_exact_session
-from quantize.graph.nodes import RESHAPING, replace_all
+from quantize.graph.nodes import LINEAR, RESHAPING, replace_all
 from quantize.graph.view import Graph
 from quantize.models.contract import score_kind, score_task
 from quantize.models.input_form import filled
@@ -136,7 +136,7 @@ def logits_tensor(model: onnx.ModelProto) -> str:
     while (node := graph.producer(tensor)) is not None:
         if node.op_type in ("Softmax", "Sigmoid"):
             return str(node.input[0])
-        if node.op_type not in RESHAPING:
+        if node.op_type not in (*RESHAPING, *LINEAR):
             break
         tensor = node.input[0]
     return output
