@@ -20,7 +20,6 @@ from quantize.models.reading import read_model
 from quantize.opening.blame import blamed
 from quantize.opening.bounds import Bounds, open_within
 from quantize.processes.watch import Watch
-from quantize.provenance import sha256_file
 from quantize.report.integer_share import arithmetic_of
 from quantize.run.folder import find_run
 
@@ -98,8 +97,8 @@ def _facts(name: str | None, folder: Path, bounds: Bounds) -> FileFacts | None:
     try:
         found = open_within(bounds, identified, (str(path), bounds), path)
     except ModelError:
-        return FileFacts(sha256=sha256_file(path), graph_sha256=None, integer_share=None)
-    return FileFacts(sha256=sha256_file(path), **found)
+        return FileFacts(graph_sha256=None, integer_share=None)
+    return FileFacts(**found)
 
 
 def identified(place: tuple[str, Bounds], watch: Watch) -> dict[str, Any]:

@@ -23,12 +23,10 @@ class FileFacts:
     """A model file as it lies in the run's folder.
 
     Attributes:
-        sha256: Hash of its bytes.
         graph_sha256: Hash of the model without its metadata; None if it is no readable model.
         integer_share: Share of its multiply-adds in int8; None if unknown.
     """
 
-    sha256: str
     graph_sha256: str | None
     integer_share: float | None
 

@@ -13,6 +13,7 @@ from onnx.external_data_helper import uses_external_data
 from quantize.errors import ModelError
 from quantize.graph.nodes import all_nodes, all_tensors
 from quantize.models.claims import refuse_false_claims
+from quantize.provenance import sha256_file
 from quantize.similar_names import did_you_mean
 
 
@@ -174,6 +175,11 @@ def read_model(path: Path, *, before_data: Callable[[int], None] = lambda _: Non
     load_external_data(model, path, LARGEST_BYTES - size, before_data=lambda data: before_data(size + data))
     refuse_false_claims(model, str(path))
     return model
+
+
+def sha256_of_model(path: Path) -> str | None:
+    """Return the SHA-256 of a model's file; None: there is no file, or one larger than any model, which is not read."""
+    return sha256_file(path) if path.is_file() and path.stat().st_size <= LARGEST_BYTES else None
 
 
 def refuse_other_formats(content: bytes, where: str) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from onnx import ModelProto
 
+from quantize.models.reading import sha256_of_model
 from quantize.opening.bounds import Bounds, open_within
 from quantize.opening.proof import Request, prove_model
-from quantize.provenance import sha256_file
 
 _PROVEN: set[tuple[str, str, Request]] = set()
 
@@ -45,7 +45,8 @@ def prove(
         ChildError: It is a good model, and preparing it failed: a bug.
     """
     request = Request(str(path), bounds, score_output, prepares, form)
-    known = (str(path.resolve()), sha256_file(path), request) if path.is_file() and form is None else None
+    sha256 = sha256_of_model(path) if form is None else None
+    known = None if sha256 is None else (str(path.resolve()), sha256, request)
     if known in _PROVEN:
         return
     answer = open_within(bounds, prove_model, request, path)

@@ -19,12 +19,13 @@ from quantize.formats.exact import open_exact_session
 from quantize.formats.saturation import saturating_layers
 from quantize.models.artifact import ModelArtifact
 from quantize.models.input_form import in_form
+from quantize.models.reading import sha256_of_model
 from quantize.models.session import open_session
 from quantize.opening.bounds import Bounds
 from quantize.opening.prove import prove
 from quantize.packages.archive import write_archive
 from quantize.packages.card import model_card
-from quantize.provenance import sha256_bytes, sha256_file
+from quantize.provenance import sha256_bytes
 from quantize.report.models import ModelSection
 from quantize.report.schema import RunReport
 
@@ -164,12 +165,12 @@ def build_package(
         ModelError: The model cannot be opened within them.
         RunError: The model's file is gone, or is not the one of the report.
     """
-    sha256 = sha256_file(model) if model.is_file() else None
+    sha256 = sha256_of_model(model)
     if sha256 != section.sha256:
         raise RunError(
             "the model is not the one of the report",
             where=str(model),
-            found=f"sha256 {sha256}" if sha256 else "no such file",
+            found=f"sha256 {sha256}" if sha256 else "no such file, or one larger than any model",
             expected=f"sha256 {section.sha256}",
             advice="run `quantize tune` again, and package what it wrote",
         )

@@ -15,7 +15,8 @@ from onnx.external_data_helper import set_external_data
 
 from quantize.errors import ModelError
 from quantize.models.prepare import prepare
-from quantize.models.reading import LARGEST_BYTES, read_model
+from quantize.models.reading import LARGEST_BYTES, read_model, sha256_of_model
+from quantize.provenance import sha256_bytes
 
 Classifier = Callable[..., ModelProto]
 
@@ -175,3 +176,12 @@ def test_a_damaged_model_is_refused_or_taken_but_no_bug(
 
     with contextlib.suppress(ModelError):
         assert prepare(path, tmp_path / "prepared.onnx").contract.classes > 1
+
+
+def test_a_file_larger_than_any_model_is_not_read_to_be_hashed(tmp_path: Path) -> None:
+    path = tmp_path / "sparse.onnx"
+    path.write_bytes(b"a")
+    assert sha256_of_model(path) == sha256_bytes(b"a")
+    os.truncate(path, LARGEST_BYTES + 1)
+    assert sha256_of_model(path) is None
+    assert sha256_of_model(tmp_path) is None
