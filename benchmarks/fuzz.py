@@ -22,6 +22,8 @@ from fuzzing.drive import drive  # the others import quantize, which it instrume
 
 _RESULTS = Path("benchmarks/results/fuzzing.json")
 _PAGE = Path("docs/fuzzing.md")
+_SLICE = 10_000
+"""Executions after which the counts are saved: what a stop loses at most."""
 
 
 def fuzz(name: str, folder: Path, executions: int, until: float, before: int) -> int:
@@ -66,6 +68,15 @@ def _results() -> dict[str, Any]:
     return results
 
 
+def _save(name: str, executions: int, done: int, spent: os.times_result) -> None:
+    now, results = os.times(), _results()
+    results["executions"][name] = executions
+    if done:
+        seconds = now.children_user + now.children_system - spent.children_user - spent.children_system
+        results.setdefault("milliseconds", {})[name] = round(1000 * seconds / done, 2)
+    _RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
 def findings(folder: Path) -> list[str]:
     """Return what was found, one line a kind."""
     return sorted(path.name for path in (folder / "findings").glob("*") if path.suffix != ".txt")
@@ -89,16 +100,13 @@ def main() -> int:
     found: dict[str, list[str]] = {}
     for name in asked.targets or TARGETS:
         until = time.monotonic() + (60 * asked.minutes if asked.minutes is not None else float("inf"))
-        before = _results()["executions"].get(name, 0)
-        spent = os.times()
-        done = fuzz(name, asked.folder / name, asked.executions or TARGETS[name].executions, until, before)
-        now, results = os.times(), _results()
-        results["executions"][name] = before + done
-        if done:
-            seconds = now.children_user + now.children_system - spent.children_user - spent.children_system
-            results.setdefault("milliseconds", {})[name] = round(1000 * seconds / done, 2)
-        _RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        _PAGE.write_text(page(results), "utf-8")
+        before, wanted = _results()["executions"].get(name, 0), asked.executions or TARGETS[name].executions
+        spent, done, ran = os.times(), 0, 1
+        while done < wanted and ran:
+            ran = fuzz(name, asked.folder / name, min(_SLICE, wanted - done), until, before + done)
+            done += ran
+            _save(name, before + done, done, spent)
+            _PAGE.write_text(page(_results()), "utf-8")
         found[name] = findings(asked.folder / name)
         print(f"{name}: {done:,} executions, {len(found[name])} kinds of findings", *found[name], sep="\n  ")
     return 1 if any(found.values()) else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contest.cells import Cells, Near, Timed
 from contest.contenders import CONTENDERS
 from contest.subjects import SUBJECTS
+from quantize.report.wording import percent
 
 _HEAD = """# Networks, beside other tools
 
@@ -80,13 +81,13 @@ def _table(name: str, cells: Cells) -> str:
 
 
 def _percent(fraction: float | None) -> str:
-    return "" if fraction is None else f"{fraction:.1%}"
+    return "" if fraction is None else percent(fraction, 1)
 
 
 def _share(near: Near) -> str:
     if near.contender == "fp32":
         return ""
-    return "not known" if near.int8_share is None else f"{near.int8_share:.0%}"
+    return "not known" if near.int8_share is None else percent(near.int8_share, 0)
 
 
 def _number(value: float | None, form: str, unit: str = "") -> str:

@@ -119,6 +119,7 @@ class ProgressLines:
     _lock: Lock = field(default_factory=Lock)
     _line: float = field(init=False)
     _latest: str | None = None
+    _ended: str | None = None
     _end: float | None = None
 
     def __post_init__(self) -> None:
@@ -142,7 +143,7 @@ class ProgressLines:
                 for name in _within(self._started, stage):
                     del self._started[name]
                     self._told.pop(name, None)
-                self._latest = next(reversed(self._started), None)
+                self._latest, self._ended = next(reversed(self._started), None), stage
                 if now - start >= _SHORT:
                     self._write(_finished(stage, total, now - start), now)
             elif now - self._told.setdefault(stage, start) >= _BETWEEN_LINES:
@@ -154,14 +155,15 @@ class ProgressLines:
         with self._lock:
             now = self.clock()
             if now - self._line >= _SILENCE:
-                self._write(self._at_work(now), now)
+                self._write(*self._at_work(now))
 
-    def _at_work(self, now: float) -> str:
-        """Return what is known of the latest work that is under way."""
+    def _at_work(self, now: float) -> tuple[str, float, float]:
+        """Return what is known of the latest work that is under way, else what it comes after, for ``_write``."""
         if self._latest is None:
-            return "at work"
+            return "at work" if self._ended is None else f"after {quoted(self._ended)}: at work", now, 0.0
         start, done, total = self._started.get(self._latest, (now, 0, None))
-        return _under_way(self._latest, done, total, now - start) if done else f"{quoted(self._latest)}: at work"
+        text = _under_way(self._latest, done, total, now - start) if done else f"{quoted(self._latest)}: at work"
+        return text, now, _left(done, total, now - start)
 
     def _write(self, text: str, now: float, least: float = 0.0) -> None:
         """Write a line with what is left of the run, which is never less than what is left of its stage."""

@@ -167,7 +167,7 @@ def _repeat(report: RunReport, place: Path, role: str, inputs: Inputs, progress:
         inputs = replace(inputs, config=RunConfig.model_validate(report.config))
     try:
         with scratch_folder("verify") as scratch:
-            hashes = repeated_hashes(report, inputs, scratch, cache=place.parent / "work" / "crops", progress=progress)
+            hashes = repeated_hashes(report, inputs, scratch, run=place.parent, progress=progress)
     except QuantizeError as error:
         note = " ".join(str(error).split())
         return _line("repeat", title, expected, None, "not comparable", f"it cannot be repeated here: {note}")

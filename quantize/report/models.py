@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import PositiveInt
+
 from quantize.evaluation.paired import PairedComparison
 from quantize.evaluation.paired_precision import PrecisionComparison
 from quantize.evaluation.summary import EvaluationSummary
@@ -63,7 +65,7 @@ class ModelSection(Section):
     file: str
     sha256: str
     graph_sha256: str
-    bytes: int
+    bytes: PositiveInt
     opset: int
     ops: dict[str, int]
     multiply_adds: int | None = None

@@ -151,6 +151,18 @@ class RunReport(Section):
     def _under_new_names(cls, values: Any) -> Any:
         return with_new_names(values) if isinstance(values, Mapping) else values
 
+    @model_validator(mode="after")
+    def _of_its_models(self) -> RunReport:
+        roles = {section.role for section in self.models}
+        if self.baseline.role != "fp32" or "fp32" in roles or len(roles) < len(self.models):
+            raise ValueError("the roles are not of one fp32 model and one model a format")
+        for measurement in (self.measurement, self.all_cores.measurement if self.all_cores is not None else None):
+            if measurement is None:
+                continue
+            if measurement.names("baseline") != ("fp32",) or not roles <= set(measurement.names("candidate")):
+                raise ValueError("a measurement that does not compare each model with fp32")
+        return self
+
     @property
     def task(self) -> Task:
         """Return what the models say of an image."""

@@ -23,7 +23,8 @@ from quantize.run.context import Ratios, Stages
 from quantize.run.engine_task import calibration_set
 from quantize.run.input_contract import contracted
 from quantize.run.preflight import prepare_run, read_inputs
-from quantize.run.request import RunRequest
+from quantize.run.recorded_request import require_inputs, with_inputs_of
+from quantize.run.request import RunRequest, TuneRequest
 from quantize.run.resolve import with_recorded_preprocessing, with_recorded_target
 from quantize.run.search import Findings
 
@@ -48,7 +49,7 @@ class Inputs:
 
 
 def repeated_hashes(
-    report: RunReport, inputs: Inputs, scratch: Path, *, cache: Path, progress: Progress
+    report: RunReport, inputs: Inputs, scratch: Path, *, run: Path, progress: Progress
 ) -> dict[str, str]:
     """Return the graph hashes that a run's recorded configuration and recipe give, by role.
 
@@ -56,13 +57,13 @@ def repeated_hashes(
         report: The run's report.
         inputs: Where its inputs lie.
         scratch: Where the engine may write.
-        cache: Folder of decoded images; the run's own saves decoding them again.
+        run: The run's folder: it tells where inputs lie that are not named, and its images are decoded already.
         progress: Receives the progress of everything that takes long.
 
     Raises:
         QuantizeError: The inputs are not there, are others, or the engine is missing.
     """
-    request = _request(report, inputs, scratch, progress)
+    request, cache = _request(report, inputs, scratch, run, progress), run / "work" / "crops"
     stages = Stages()
     prepared = prepare_run(
         request,
@@ -85,14 +86,16 @@ def repeated_hashes(
     return {**hashes, "fp32": folded.context.whole.graph_sha256}
 
 
-def _request(report: RunReport, inputs: Inputs, scratch: Path, progress: Progress) -> RunRequest:
+def _request(report: RunReport, inputs: Inputs, scratch: Path, run: Path, progress: Progress) -> RunRequest:
     config = with_recorded_target(
         inputs.config or RunConfig.model_validate(report.config), report.chosen.target, run="the report"
     )
-    data, labels, calibration_list = _places(report, inputs, config, progress)
-    return RunRequest(
-        config=with_recorded_preprocessing(config, report),
-        model=inputs.model or Path(report.source.path),
+    asked = TuneRequest(config=config, input_model=inputs.model, data_path=inputs.data, label_path=inputs.labels)
+    found = with_inputs_of(run, asked)
+    data, labels, calibration_list = _images(report, found, progress)
+    request = RunRequest(
+        config=with_recorded_preprocessing(found.config, report),
+        model=found.input_model or Path(report.source.path),
         data=data,
         labels=labels,
         calibration_list=calibration_list,
@@ -102,19 +105,20 @@ def _request(report: RunReport, inputs: Inputs, scratch: Path, progress: Progres
         skip_unreadable=bool(report.data.skipped),
         criterion="none",
     )
+    require_inputs(request)
+    return request
 
 
-def _places(
-    report: RunReport, inputs: Inputs, config: RunConfig, progress: Progress
-) -> tuple[Path, Path | None, Path | None]:
+def _images(report: RunReport, found: TuneRequest, progress: Progress) -> tuple[Path, Path | None, Path | None]:
     """Return the images, their labels and the list of calibration images."""
-    if inputs.data is not None:
-        return inputs.data, inputs.labels, config.data.calibration_list
+    names = found.config.data.calibration_list
+    if found.data_path is not None:
+        return found.data_path, found.label_path, names
     if report.data.demonstration:
         packaged = demonstration_data(user_cache(), progress=progress)
         return packaged.data_path, packaged.label_path, packaged.calibration_list
     labels = Path(report.data.labels) if report.data.labels is not None else None
-    return Path(report.data.path), labels, config.data.calibration_list
+    return Path(report.data.path), found.label_path or labels, names
 
 
 def replay_section(of: Path, report: RunReport, hashes: Mapping[str, str]) -> ReplaySection:

@@ -16,6 +16,7 @@ from quantize.report.schema import RunReport
 from quantize.report.storage import read_report
 from quantize.run.folder import demonstration_folder, find_run
 from quantize.run.quick import bounded, pair_seconds
+from quantize.run.recorded_request import require_inputs, with_inputs_of
 from quantize.run.request import RunRequest, TuneRequest
 from quantize.target import CpuClass, computes_otherwise
 
@@ -34,14 +35,17 @@ def resolve(request: TuneRequest, progress: Progress) -> RunRequest:
         ModelError: The demonstration's model cannot be fetched.
         RunError: The report that shall be repeated is not there or of another version.
     """
-    recorded = _recorded(request)
+    place = None if request.replay is None else _report(request.replay)
+    recorded = None if place is None else read_report(place)
+    if place is not None:
+        request = with_inputs_of(place.parent, request)
     config = request.config if recorded is None else _replay_settings(request.config, recorded, str(request.replay))
     data, labels, calibration_list = _images(request, config, progress)
     model = request.input_model
     if model is None:
         model = Path(recorded.source.path) if recorded else fetch(DEMONSTRATION_MODEL, progress=progress).path
     demonstration = request.data_path is None and config.data.path is None
-    return RunRequest(
+    resolved = RunRequest(
         config=bounded(with_target(config)),
         model=model,
         data=data,
@@ -62,13 +66,13 @@ def resolve(request: TuneRequest, progress: Progress) -> RunRequest:
         command=request.command,
         begun=request.begun,
     )
+    if recorded is not None:
+        require_inputs(resolved)
+    return resolved
 
 
-def _recorded(request: TuneRequest) -> RunReport | None:
-    place = request.replay
-    if place is None:
-        return None
-    return read_report(find_run(place) / "report.json" if place.is_dir() else place)
+def _report(replay: Path) -> Path:
+    return find_run(replay) / "report.json" if replay.is_dir() else replay
 
 
 def _images(request: TuneRequest, config: RunConfig, progress: Progress) -> tuple[Path, Path | None, Path | None]:

@@ -2,68 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from quantize.errors import RunError
 from quantize.files import remove_if_empty, write_text
-from quantize.journal import Journal, recorded_request
+from quantize.journal import Journal
 from quantize.provenance import fingerprint, sha256_file
 from quantize.report.storage import read_report
 from quantize.run.context import Prepared
 from quantize.run.folder import JOURNAL, RunFolder
-from quantize.run.request import RunRequest, TuneRequest
+from quantize.run.recorded_request import place_now, read_request, request_record
+from quantize.run.request import TuneRequest
 from quantize.run.resolve import with_recorded_target
 from quantize.run.resumed_settings import deciding, refuse_other_settings
-from quantize.target import CpuClass
-
-
-class _Place(BaseModel):
-    """Where an input lay: as it was named, and how it is found again from the run's folder, or from anywhere."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    named: str | None
-    relative: str
-    absolute: str
-
-    @classmethod
-    def of(cls, path: Path, folder: Path, named: Path | None = None) -> _Place:
-        absolute = path.absolute()
-        return cls(
-            named=None if named is None else str(named),
-            relative=os.path.relpath(absolute, folder.absolute()),
-            absolute=str(absolute),
-        )
-
-    def now(self, folder: Path) -> Path:
-        """Return the input's place for a run that lies in ``folder`` now, moved with its inputs or alone."""
-        relative = Path(os.path.normpath(folder.absolute() / self.relative))
-        return relative if relative.exists() else Path(self.absolute)
-
-
-class _RecordedRequest(BaseModel):
-    """What was requested of a run. It names no place to write to: a run resumes in the folder of its journal."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    input_model: _Place | None
-    data: _Place | None
-    labels: _Place | None
-    calibration_list: _Place | None
-    output_is_file: bool
-    target: CpuClass
-    criterion: Literal["accuracy", "none"]
-    skip_unreadable: bool
-    remove_crops: bool
-    replay: _Place | None
-    latency_table: _Place | None
-    command: tuple[str, ...] = ()
 
 
 def resumed_request(request: TuneRequest) -> TuneRequest:
@@ -79,7 +35,7 @@ def resumed_request(request: TuneRequest) -> TuneRequest:
         return request
     folder = request.resume.parent if request.resume.name == "report.json" else request.resume
     try:
-        recorded = _RecordedRequest.model_validate(recorded_request(folder / JOURNAL))
+        recorded = read_request(folder)
     except (OSError, ValidationError) as error:
         raise RunError(
             "there is no run here that can be continued",
@@ -89,30 +45,17 @@ def resumed_request(request: TuneRequest) -> TuneRequest:
             advice="start the run again, with --overwrite if it left something behind",
         ) from None
 
-    def place(recorded: _Place | None, asked: Path | None, named: Path | None = None) -> Path | None:
-        if asked is not None or recorded is None:
-            return asked
-        return recorded.now(folder) if named is None or str(named) == recorded.named else named
-
     config = with_recorded_target(request.config, recorded.target, run=str(folder))
     if recorded.replay is None:  # a repetition's settings are made of its report's
         refuse_other_settings(folder, config)
-    settings = config.data
-    names = place(recorded.calibration_list, None, settings.calibration_list)
-    if names != settings.calibration_list:
-        config = config.model_copy(update={"data": settings.model_copy(update={"calibration_list": names})})
     return replace(
-        request,
-        config=config,
-        input_model=place(recorded.input_model, request.input_model),
-        data_path=place(recorded.data, request.data_path, settings.path),
-        label_path=place(recorded.labels, request.label_path, settings.labels),
+        recorded.with_inputs(replace(request, config=config), folder),
         output_model=folder.with_suffix(".onnx") if recorded.output_is_file and folder.suffix == ".run" else folder,
         criterion=recorded.criterion,
         skip_unreadable=recorded.skip_unreadable,
         resume=folder,
-        replay=place(recorded.replay, request.replay),
-        latency_table=place(recorded.latency_table, request.latency_table),
+        replay=place_now(recorded.replay, folder, request.replay),
+        latency_table=place_now(recorded.latency_table, folder, request.latency_table),
         remove_crops=request.remove_crops or recorded.remove_crops,
         begun=recorded.command,
     )
@@ -160,30 +103,6 @@ def _inputs(context: Prepared) -> Mapping[str, Any]:
         "preprocessing": images.preprocessing.fingerprint,
         "latencies": "measured" if context.request.latency_table is None else "recorded",
     }
-
-
-def request_record(request: RunRequest, folder: Path) -> Mapping[str, Any]:
-    """Return what a run in ``folder`` was asked, a JSON value, for its journal."""
-
-    def place(path: Path | None, named: Path | None = None) -> _Place | None:
-        return None if path is None else _Place.of(path, folder, named)
-
-    settings, own = request.config.data, not request.demonstration
-    record = _RecordedRequest(
-        input_model=place(request.model) if own else None,
-        data=place(request.data, settings.path) if own else None,
-        labels=place(request.labels, settings.labels) if own else None,
-        calibration_list=place(request.calibration_list, settings.calibration_list) if own else None,
-        output_is_file=request.output.suffix == ".onnx",
-        target=request.config.quantization.cpus,
-        criterion=request.criterion,
-        skip_unreadable=request.skip_unreadable,
-        remove_crops=request.remove_crops,
-        replay=place(request.replay),
-        latency_table=place(request.latency_table),
-        command=request.begun or request.command,
-    )
-    return record.model_dump(mode="json")
 
 
 def _models_of_an_earlier_run(folder: RunFolder) -> list[Path]:

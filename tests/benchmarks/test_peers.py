@@ -43,7 +43,7 @@ def test_a_cell_is_found_again_and_one_that_is_missing_is_none(cells: Cells) -> 
 def test_a_row_has_what_was_measured_and_a_reason_stands_for_what_could_not_be(cells: Cells) -> None:
     text = page([cells])
     assert "## Some CPU, class `vnni`, 2 cores (avx2), onnxruntime 1.32.0" in text
-    assert "| ours, QDQ | 30.0 dB | 98% | 3.00x (2.90 to 3.10), 2.70 ms |" in text
+    assert "| ours, QDQ | 30.0 dB | 98 % | 3.00x (2.90 to 3.10), 2.70 ms |" in text
     assert "| AMD Quark | – | – | – |" in text
     assert "AMD Quark: not ready after 10 minutes." in text
     assert "agreement" not in text.partition("### Table B")[2]

@@ -196,3 +196,26 @@ def test_a_run_never_has_less_left_than_its_stage() -> None:
         "rewrites: 2 of 13 (15 %), about 1 min 50 s left; about 1 min 50 s of the whole run left",
         "rewrites: 13 done in 30.0 s; about 30 s of the whole run left",
     ]
+
+
+def test_silence_is_broken_by_a_run_that_never_has_less_left_than_its_stage() -> None:
+    clock, written = _Clock(), list[str]()
+    progress = ProgressLines(written.append, clock)
+    progress(WHOLE_RUN, 0, 30)
+    progress("profile", 0, 10)
+    clock.now += 4
+    progress("profile", 1, 10)
+    clock.now += 6
+    progress.break_silence()
+    assert written == ["profile: 1 of 10 (10 %), about 1 min 30 s left; about 1 min 30 s of the whole run left"]
+
+
+def test_between_stages_silence_is_broken_by_the_stage_that_it_comes_after() -> None:
+    clock, written = _Clock(), list[str]()
+    progress = ProgressLines(written.append, clock)
+    progress(WHOLE_RUN, 0, 30)
+    progress("tune", 0, None)
+    progress("tune", *ENDED)
+    clock.now += 9
+    progress.break_silence()
+    assert written == ["after tune: at work; about 20 s of the whole run left"]

@@ -8,6 +8,7 @@ import pytest
 from quantize.commands.verify import Verification, report_of, verify
 from quantize.errors import ExitCode, RunError
 from quantize.gate.result import Line
+from quantize.report.storage import read_report, write_report
 from quantize.run.repeat import Inputs
 
 MODEL = "colours-13-int8.onnx"
@@ -29,7 +30,16 @@ def test_a_written_model_is_the_one_of_its_report_and_of_its_repetition(run: Pat
 def test_a_repetition_without_the_inputs_is_inconclusive_and_no_failure(run: Path, tmp_path: Path) -> None:
     verification = verify(run / MODEL, inputs=Inputs(model=tmp_path / "gone.onnx"))
     assert verification.lines[-1].verdict == "not comparable"
+    assert "--input_model" in (verification.lines[-1].note or "")
     assert verification.exit_code is ExitCode.INCONCLUSIVE
+
+
+def test_inputs_that_were_named_from_another_folder_are_found_again(run: Path) -> None:
+    report = read_report(run / "report.json")
+    source = report.source.model_copy(update={"path": "named/from/another/folder.onnx"})
+    data = report.data.model_copy(update={"path": "named/there", "labels": "named/there.txt"})
+    write_report(report.model_copy(update={"source": source, "data": data}), run / "report.json")
+    assert verify(run / MODEL).lines[-1].verdict == "pass"
 
 
 def test_another_models_bytes_under_the_name_fail(run: Path) -> None:

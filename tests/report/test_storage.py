@@ -76,6 +76,42 @@ def test_a_report_of_no_models_or_of_no_loads_is_refused(tmp_path: Path, key: st
         read_report(tmp_path / "report.json")
 
 
+def test_a_report_of_a_model_without_bytes_is_refused(tmp_path: Path) -> None:
+    values = _values()
+    values["baseline"]["bytes"] = 0
+    (tmp_path / "report.json").write_text(json.dumps(values))
+    with pytest.raises(RunError, match=r"baseline\.bytes"):
+        read_report(tmp_path / "report.json")
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"name": "another"}, "contestants fp32, "),
+        ({"name": "another", "contestant": "another"}, "does not compare each model"),
+        ({"role": "alone"}, "does not compare each model"),
+    ],
+)
+def test_a_measurement_without_times_of_a_contestant_or_of_a_model_is_refused(
+    tmp_path: Path, changed: dict[str, str], reason: str
+) -> None:
+    values = _values()
+    for part in (*values["measurement"]["contestants"], *values["measurement"]["blocks"]):
+        if "int8" in (part.get("name"), part.get("contestant")):
+            part.update({key: value for key, value in changed.items() if key in part})
+    (tmp_path / "report.json").write_text(json.dumps(values))
+    with pytest.raises(RunError, match=reason):
+        read_report(tmp_path / "report.json")
+
+
+def test_a_report_of_two_models_of_a_format_is_refused(tmp_path: Path) -> None:
+    values = _values()
+    values["models"][0]["role"] = values["models"][1]["role"]
+    (tmp_path / "report.json").write_text(json.dumps(values))
+    with pytest.raises(RunError, match="the roles are not"):
+        read_report(tmp_path / "report.json")
+
+
 def test_an_unknown_key_is_refused(tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text(json.dumps({**_values(), "colour": "red"}))
     with pytest.raises(RunError, match="a report that this version cannot read"):

@@ -21,7 +21,7 @@ from quantize.report.storage import read_report
 from quantize.report.text import summary
 
 _FIXTURE = Path("tests/report/fixtures/report-v1.json")
-_PAGES_OF = 500  # executions: a page takes seconds, for its charts
+_PAGES_OF = 2_000  # executions: a page takes seconds, for its charts
 
 
 @cache

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from quantize.measurement.machine.environment import Conditions, Environment
 from quantize.measurement.timing.blocks import Block, Contestant, paired_log_ratios, round_levels
 from quantize.measurement.timing.interleave import Stop
 from quantize.measurement.timing.plan import Plan
 from quantize.measurement.timing.speedup import Speedup, median_interval, noise_floor, speedup
+from quantize.quoting import quoted
 
 # A percentile rests on the runs beyond it: with fewer than ten, a single outlier decides it.
 _RUNS_BEYOND = 10
@@ -65,6 +66,15 @@ class Measurement(BaseModel):
     blocks: tuple[Block, ...]
     stopped: Stop
     seconds: float
+
+    @model_validator(mode="after")
+    def _of_its_contestants(self) -> Measurement:
+        timed, names = {block.contestant for block in self.blocks}, [one.name for one in self.contestants]
+        if timed != set(names) or len(names) > len(timed):
+            raise ValueError(
+                f"contestants {quoted(', '.join(names))}, and blocks of {quoted(', '.join(sorted(timed)))}"
+            )
+        return self
 
     def names(self, role: Literal["baseline", "control", "candidate", "alone"]) -> tuple[str, ...]:
         """Return the names of the contestants with a role."""
