@@ -26,6 +26,7 @@ from quantize.rewrites.output_padding import OUTPUT_PADDING
 from quantize.rewrites.pool_before_activation import POOL_BEFORE_ACTIVATION
 from quantize.rewrites.protocol import Rewrite
 from quantize.rewrites.redundant import REDUNDANT
+from quantize.rewrites.scaled_grids import SCALED_GRIDS
 from quantize.rewrites.sigmoid_product import SIGMOID_PRODUCT
 from quantize.rewrites.space_to_depth import SPACE_TO_DEPTH
 from quantize.rewrites.stem_by_columns import STEM_BY_COLUMNS
@@ -41,6 +42,7 @@ REWRITES: tuple[Rewrite, ...] = (
     OUTPUT_PADDING,
     CHANNEL_PADDING,
     COMMON_SCALES,
+    SCALED_GRIDS,
     HARD_SWISH,
     ONE_NODE_FUNCTIONS,
     SIGMOID_PRODUCT,
