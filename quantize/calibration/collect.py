@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -165,8 +166,9 @@ def _derive(tensors: dict[str, TensorStatistics], exposure: Exposure, means: Map
         sources = [tensors[name] for name in derived.sources]
         minimum = min(source.minimum for source in sources)
         maximum = max(source.maximum for source in sources)
-        low = derived.lowest if derived.lowest is not None else minimum
-        high = derived.highest if derived.highest is not None else maximum
+        # Without a bound, none of the values is one: all of a dead Relu's input lie below what it gives.
+        low = derived.lowest if derived.lowest is not None else -math.inf
+        high = derived.highest if derived.highest is not None else math.inf
         histogram = Histogram.sum(*(source.histogram for source in sources))
         tensors[derived.tensor] = TensorStatistics(
             histogram=histogram.clipped(derived.lowest, derived.highest),

@@ -23,7 +23,12 @@ def every_tensor(model, images):
     return {"x": images} | {name: np.concatenate([run[i] for run in runs]) for i, name in enumerate(names)}
 
 
-def test_every_tensor_is_known_as_if_all_its_values_had_been_kept(small_model, images, batches_of):
+@pytest.mark.parametrize("bias", [0, -1e3, 1e3], ids=["alive", "all below the bounds", "all above them"])
+def test_every_tensor_is_known_as_if_all_its_values_had_been_kept(small_model, images, batches_of, bias):
+    biases = numpy_helper.from_array(np.full(4, bias, np.float32), "b0")
+    next(tensor for tensor in small_model.graph.initializer if tensor.name == "b0").CopyFrom(biases)
+    biases = numpy_helper.from_array(np.full(6, bias, np.float32), "b2")
+    next(tensor for tensor in small_model.graph.initializer if tensor.name == "b2").CopyFrom(biases)
     statistics = collect(small_model, batches_of(images, 3))
     tensors = every_tensor(small_model, images)
     assert set(statistics.tensors) == set(tensors)
@@ -35,7 +40,7 @@ def test_every_tensor_is_known_as_if_all_its_values_had_been_kept(small_model, i
         assert tensor.maximum == values.max(), name
         means = values.mean(axis=tuple(axis for axis in range(values.ndim) if axis != 1))
         assert tensor.means is not None
-        assert tensor.means.mean() == pytest.approx(means, abs=1e-5), name
+        assert tensor.means.mean() == pytest.approx(means, rel=1e-5, abs=1e-5), name
 
 
 def test_neither_batch_size_nor_order_moves_a_bit(small_model, images, batches_of):

@@ -15,6 +15,14 @@ def relu_beside_signed() -> ModelProto:
     return write.model(write.head(write.relu(write.conv(x, 32, stride=2))))
 
 
+def dead_relu_beside_signed() -> ModelProto:
+    """Concat of a Relu that never lets anything through, of values far below zero, and a linear branch."""
+    write = Writer()
+    dead = write.relu(write.conv(write.image, 16, stride=2, bias=np.full(16, -1e3, np.float32)))
+    x = write.concat(dead, write.conv(write.image, 16, stride=2))
+    return write.model(write.head(write.relu(write.conv(x, 32, stride=2))))
+
+
 def relu_beside_wider_clip() -> ModelProto:
     """Concat of Clips with different bounds, and a dense block that reads all that was before."""
     write = Writer()

@@ -72,6 +72,12 @@ def test_a_kind_keeps_its_scores(kind: Callable[[], ModelProto], tmp_path: Path)
     assert in_float == IN_FLOAT.get(kind.__name__, [])
 
 
+def test_a_relu_that_is_dead_widens_no_grid_of_others(tmp_path: Path) -> None:
+    made = quantized(joins.dead_relu_beside_signed(), tmp_path)
+    assert min(made.sqnr) > 20  # 6 on the range of what it takes
+    assert made.agree
+
+
 @pytest.mark.parametrize("opset", [7, 8, 9, 10, 11, 12, 13, 15, 18, 21, 23])
 def test_every_opset_is_taken(opset: int, tmp_path: Path) -> None:
     made = quantized(spreads.old_and_new(opset), tmp_path)
