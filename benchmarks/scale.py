@@ -293,7 +293,8 @@ def _memory(rows: list[Row]) -> list[str]:
         lines.append(
             f"| {row.model}, {row.model_bytes / 1e6:.0f} MB | `{row.engine}` | {row.images:,} | "
             f"{row.peak_bytes / 1e6:,.0f} MB | {max(row.peaks, key=row.peaks.__getitem__, default='')} | "
-            f"{row.bound / 1e6:,.0f} MB | {row.crop_bytes / 1e9:.2f} GB | "
+            f"{row.bound / 1e6:,.0f} MB{', exceeded' if row.peak_bytes > row.bound else ''} | "
+            f"{row.crop_bytes / 1e9:.2f} GB | "
             f"{row.work_bytes / 1e6:,.0f} MB |"
         )
     notes = [f"{row.model}, {row.images:,} images: {row.note}" for row in rows if row.note]
@@ -315,8 +316,8 @@ def _stages(rows: list[Row]) -> list[str]:
             f"| {row.model} | `{row.engine}` | {row.images:,} | "
             f"{_rate(row.images, row.stages.get('decode the images'), row.limits['decode'])} | "
             f"{_rate(row.evaluated, row.stages.get('evaluate fp32'), row.limits['fp32'])} | "
-            f"{_share(files, row.stages.get('evaluate the written files'))} | {row.seconds / 60:.0f} min, "
-            f"{row.processor / 60:.0f} core-minutes | {row.beside} |"
+            f"{_share(files, row.stages.get('evaluate the written files'))} | {_span(row.seconds, 'min', 's')}, "
+            f"{_span(row.processor, 'core-minutes', 'core-seconds')} | {row.beside} |"
         )
     return lines
 
@@ -403,9 +404,8 @@ def _images(rows: list[Row]) -> list[str]:
         "## Images",
         "",
         "Images of all evaluations, as passes over all of them; and how many each trial was judged on. At most three",
-        "in int8 and one in fp32 are asked of 50,000. Below 4,096 that trials may see, each candidate, rewrite and",
-        "step on the way is judged on all of them, since fewer would not tell two apart: more passes, of which each is",
-        "a second or a few.",
+        "in int8 and one in fp32 are asked of 50,000. Where fewer than 5,000 are evaluated, none are kept from the",
+        "trials, and a candidate that may pass is judged on all of them: more passes, over fewer images.",
         "",
         "| model | engine | images | fp32 passes | int8 passes | each trial | longest silence |",
         "|---|---|---:|---:|---:|---|---:|",
@@ -425,6 +425,13 @@ _QUIET = 0.1
 
 def _beside(share: float) -> str:
     return f"{share:.0%}" if share <= _QUIET else f"{share:.0%}: busy"
+
+
+_FEW_SECONDS = 180
+
+
+def _span(seconds: float, minutes_of: str, seconds_of: str) -> str:
+    return f"{seconds:.0f} {seconds_of}" if seconds < _FEW_SECONDS else f"{seconds / 60:.0f} {minutes_of}"
 
 
 def _rate(images: int, seconds: float | None, limit: float) -> str:
