@@ -189,11 +189,11 @@ def _bypass(model: ModelProto, rounding: onnx.NodeProto, back: onnx.NodeProto) -
     graph.node.remove(back)
     if not any(rounding.output[0] in reads(node) for node in graph.node):
         graph.node.remove(rounding)
-    if rounded != graph.output[0].name:
+    if rounded not in {value.name for value in graph.output}:
         for node in graph.node:
             rename_reads(node, rounded, source)
         return
-    for node in graph.node:  # the scores keep their name
+    for node in graph.node:  # the scores keep their name, and so do those that a second output gives before a Softmax
         rename_reads(node, source, rounded)
         for position, name in enumerate(node.output):
             if name == source:

@@ -159,6 +159,16 @@ def test_scores_are_not_rounded_whatever_keeps_them_after_the_last_layer() -> No
     assert [(node.op_type, list(node.output)) for node in alone.graph.node] == [("Relu", ["r"])]
 
 
+def test_logits_that_are_an_output_of_their_own_keep_their_name() -> None:
+    model = rounded(helper.make_node("Softmax", ["r"], ["y"], "softmax"))
+    model.graph.output.append(helper.make_empty_tensor_value_info("r"))
+    freed = with_float_scores(model)
+    assert [(node.op_type, *node.input, *node.output) for node in freed.graph.node] == [
+        ("Relu", "given", "r"),
+        ("Softmax", "r", "y"),
+    ]
+
+
 def test_what_is_averaged_after_rounding_stays_rounded() -> None:
     model = rounded(helper.make_node("GlobalAveragePool", ["r"], ["y"], "pool"))
     assert with_float_scores(model) == model
