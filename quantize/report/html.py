@@ -32,7 +32,7 @@ from quantize.report.layer_words import check_words
 from quantize.report.lost_time import lost_time_sentence
 from quantize.report.markdown import provenance_facts
 from quantize.report.provenance import replay_sentences
-from quantize.report.reproduce import LONGEST_COMMAND, REPLAY, run_command
+from quantize.report.reproduce import REPLAY, run_command
 from quantize.report.schema import RunReport
 from quantize.report.tables import report_tables
 from quantize.report.typesetting import typeset
@@ -76,11 +76,12 @@ def _templates() -> Environment:
     )
     environment.filters["svg"] = svg
     environment.filters["typeset"] = typeset
-    environment.filters["command"] = lambda text: one_line(text, LONGEST_COMMAND)
+    environment.filters["command"] = lambda text: one_line(text, _LONGEST_COMMAND)
     environment.filters["whole"] = escape  # escaped, but not cut
     return environment
 
 
+_LONGEST_COMMAND = 20_000
 _JPEG = re.compile(r"/9j/[A-Za-z0-9+/]+={0,2}")  # base 64 of what every JPEG begins with
 
 

@@ -10,7 +10,6 @@ from quantize.report.data import preprocessing_name
 from quantize.report.format_words import formats_sentence
 from quantize.report.layer_words import check_words
 from quantize.report.provenance import replay_sentences
-from quantize.report.reproduce import LONGEST_COMMAND, REPLAY, run_command
 from quantize.report.schema import RunReport
 from quantize.report.table import NAMES, Table
 from quantize.report.tables import report_tables
@@ -33,7 +32,7 @@ def markdown(report: RunReport) -> str:
         lines += [*(f"- {escaped(sentence)}" for sentence in replay_sentences(report.replay)), ""]
     for table in report_tables(report):
         lines += markdown_table(table)
-    lines += _formats(report) + _skipped(report) + _notes(report) + _provenance(report) + _reproduce(report)
+    lines += _formats(report) + _skipped(report) + _notes(report) + _provenance(report)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -103,15 +102,3 @@ def provenance_facts(report: RunReport) -> dict[str, str]:
 def _provenance(report: RunReport) -> list[str]:
     facts = provenance_facts(report)
     return ["## Provenance", "", *(f"- {name}: {escaped(text)}" for name, text in facts.items()), ""]
-
-
-def _reproduce(report: RunReport) -> list[str]:
-    again = "The same models, bit for bit, without a search; in the run's folder, with the same versions and"
-    lines = [
-        "## How to reproduce this",
-        "",
-        "The same run:",
-        "",
-        f"    {one_line(run_command(report), LONGEST_COMMAND)}",
-    ]
-    return [*lines, "", f"{again} instruction sets:", "", f"    {REPLAY}", ""]

@@ -12,8 +12,6 @@ from quantize.report.schema import RunReport
 
 REPLAY = "quantize tune --replay report.json --output_model replayed"
 """What gives the same models from a report, without a search; it is run in the run's folder."""
-LONGEST_COMMAND = 20_000
-"""Characters of a command that are shown."""
 _OWN = ("data_path", "label_path", "calibration_list")
 
 

@@ -33,12 +33,3 @@ def test_what_was_not_measured_is_left_out_or_a_dash(report: RunReport) -> None:
     assert "Latency" not in drawn
     assert "Rewrites" not in drawn
     assert not re.search(r"\b(nan|None)\b", drawn)
-
-
-def test_the_command_that_gives_a_run_again_stands_in_code_whatever_it_holds(report: RunReport) -> None:
-    given = ("quantize", "tune", "--data_path", "a\n```\n# b")
-    drawn = markdown(report.model_copy(update={"provenance": report.provenance.model_copy(update={"command": given})}))
-    (line,) = re.findall(r"## How to reproduce this\n\nThe same run:\n\n(.*)\n", drawn)
-    assert line.startswith("    quantize tune --data_path ")
-    assert "# b" in line
-    assert "\n    quantize tune --replay report.json --output_model replayed\n" in drawn
