@@ -74,7 +74,7 @@ class Layer:
         weights = self.random.integers(-127, 128, (outputs, inputs, kernel, kernel)).astype(np.int8)
         parts = (weights, np.full(outputs, 0.0005, np.float32), np.zeros(outputs, np.int8))
         names, bias = [self.constant(part) for part in parts], self.constant(np.zeros(outputs, np.int32))
-        sizes = {"kernel_shape": [kernel] * 2, "pads": [kernel // 2] * 4}
+        sizes: dict[str, Any] = {"kernel_shape": [kernel] * 2, "pads": [kernel // 2] * 4}
         return self.add("QLinearConv", x, *X, *names, *Y, bias, channels_last=1, **sizes)
 
     def model(self, output: str) -> ModelProto:
