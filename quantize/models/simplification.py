@@ -29,13 +29,15 @@ def view(model: ModelProto) -> Graph:
     return Graph(model, numbers_from=2)
 
 
-def simplified(model: ModelProto, opset: int, where: str) -> ModelProto:
+def simplified(model: ModelProto, opset: int, where: str, *, fold: bool = True) -> ModelProto:
     """Return a model with nothing in it that another form of the same network says more simply.
 
     Args:
         model: The source, its weights as initializers only, without functions.
         opset: Lowest opset of the result.
         where: The file, for messages.
+        fold: Whether layers take in the sums and products by channel beside them. float32 then rounds elsewhere, which
+            shows where large numbers cancel out.
 
     Raises:
         ModelError: It has operators that the installed onnx does not know, or cannot be raised to the opset.
@@ -62,10 +64,12 @@ def simplified(model: ModelProto, opset: int, where: str) -> ModelProto:
     graph.proto.input[0].type.tensor_type.shape.dim[1].dim_value = contract.channels
     graph = cancel_transposes(graph)
     merge_padding(graph)
-    fold_affine(graph)
-    fold_forward(graph)
+    if fold:
+        fold_affine(graph)
+        fold_forward(graph)
     plain_gemms(graph)
-    fold_into_products(graph)
+    if fold:
+        fold_into_products(graph)
     model = finished(graph)
     graph = view(model)
     read_through_identity(graph, inferred_types(model))

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from quantize.report.models import LayerCheckSection, LayerFindingSection
 
+_MOST = 3.4028234663852886e38  # the greatest float32: no error can be predicted
+
 _FORMATS: Mapping[str, str] = {"int8": "QLinear", "qdq": "QDQ"}
 
 
@@ -31,6 +33,11 @@ def check_words(check: LayerCheckSection) -> str:
 
 def wrong_layer(finding: LayerFindingSection) -> str:
     """Return what a layer did, in a sentence without its end."""
+    if finding.predicted >= _MOST:
+        return (
+            f"Layer {finding.layer} ({finding.op_type}) cannot be held to its int8 grids, which round values to where "
+            "fp32 computes no number, such as 1 / 0"
+        )
     return (
         f"Layer {finding.layer} ({finding.op_type}) has an error of {finding.error:.3g} in int8; its grids "
         f"predict {finding.predicted:.3g} ({finding.ratio:,.0f} times that)"

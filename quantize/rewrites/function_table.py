@@ -29,13 +29,14 @@ def _apply(graph: Graph) -> Sequence[str]:
 
 def _rewrite(graph: Graph, function: QuantizedFunction, shape: Shape | None) -> bool:
     sizes = fixed_sizes(shape[1:]) if shape is not None and len(shape) > 1 else None
-    if sizes is None:
+    # A pole on the grid (1 / 0) may have to compute in float: the check of every layer knows it by its nodes.
+    if sizes is None or not np.isfinite(values := function.on_grid(graph)).all():
         return False
     name = function.name
     # Of any batch, and in a form from which shapes can be inferred.
     whole = graph.add_constant(f"{name}_shape", np.array([-1, *sizes], np.int64))
     # An index below 0 counts from the end: so signed integers find their values by their bits, too.
-    table = graph.add_constant(f"{name}_table", function.table(graph).reshape(1, -1))
+    table = graph.add_constant(f"{name}_table", function.result.quantize(values).reshape(1, -1))
     row = graph.add_constant(f"{name}_row", np.array([1, -1], np.int64))
     flat, indices, looked_up = (graph.fresh(f"{name}_{part}") for part in ("flat", "at", "looked_up"))
     graph.remove([*function.nodes, function.quantize])

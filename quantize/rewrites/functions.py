@@ -66,11 +66,11 @@ class QuantizedFunction:
         result: Floats = np.asarray(session.run([output], {self.value: values})[0])
         return result
 
-    def table(self, graph: Graph) -> NDArray[Any]:
-        """Return the integers of the result by the bits of the input's integer, of shape (256,)."""
+    def on_grid(self, graph: Graph) -> Floats:
+        """Return the function of each value of the input's grid by the bits of its integer, of shape (256,)."""
         kind = self.source.zero_point.dtype
         integers = np.arange(256, dtype=np.uint8).view(kind)
-        return self.result.quantize(self.of(graph, self.source.dequantize(integers)))
+        return self.of(graph, self.source.dequantize(integers))
 
     def tried(self, graph: Graph) -> Floats:
         """Return the function of a sample of numbers, by which ``is_same`` tells it."""

@@ -19,6 +19,7 @@ from quantize.evaluation.layer_check import LayerFinding, check_layers
 from quantize.evaluation.layer_check.prediction import ALLOWED
 from quantize.formats import to_qdq, to_qlinear
 from quantize.graph.nodes import default_opset
+from quantize.graph.view import Graph
 from quantize.models.input_form import in_form
 from quantize.recipe import Recipe
 from quantize.report.layer_words import wrong_layer
@@ -28,6 +29,7 @@ from quantize.rewrites.input_contract import padded_as_quantized
 from quantize.run.context import Context
 from quantize.run.export import finished
 from quantize.run.score_correction import CORRECTION
+from quantize.run.unforeseen import Unforeseen
 
 _LOG = logging.getLogger("quantize")
 _ROLES: dict[str, Role] = {"int8": "int8", "qdq": "qdq"}
@@ -78,20 +80,24 @@ def check_every_layer(context: Context, plain: Rewritten, recipe: Recipe, correc
     reference, padded = as_engine(model, recipe), as_engine(padded_as_quantized(model, contract), recipe)
     images = _images(context)
     to_float: list[LayerFindingSection] = []
+    unforeseen = Unforeseen(Graph.of(reference))
     while True:
         rewritten, corrections = correct(plain, len(to_float))
         files = finished(rewritten, context.target)
         written = {"int8": files.qlinear, "qdq": files.qdq}
         found = check_layers(reference, written, images, corrected=CORRECTION in corrections, padded=padded)
-        sections = [_section(role, finding) for role, findings in found.items() for finding in findings]
+        held = {role: unforeseen.left(findings) for role, findings in found.items()}
+        sections = [_section(role, finding) for role, findings in held.items() for finding in findings]
         wrong = [section for section in sections if not section.ratio <= ALLOWED]
         if not wrong:
             break
-        _refuse_twice(wrong, to_float)
-        for section in {section.layer: section for section in wrong}.values():
+        _refuse_twice(wrong, to_float, unforeseen)
+        new = [section for section in wrong if not unforeseen.growing(section.layer)]
+        for section in {section.layer: section for section in new}.values():
             _LOG.warning("%s: it computes in float.", wrong_layer(section))
-        to_float += wrong
-        plain = _in_float(plain, reference, [f for findings in found.values() for f in findings if f.wrong])
+        to_float += new
+        nodes = unforeseen.nodes([f for findings in held.values() for f in findings if f.wrong])
+        plain = _in_float(plain, reference, nodes)
     worst = max(sections, key=lambda section: section.ratio, default=None)
     checked = tuple(dict.fromkeys(section.layer for section in sections))
     count = sum(len(batch.images) for batch in images)
@@ -117,18 +123,19 @@ def _section(role: str, finding: LayerFinding) -> LayerFindingSection:
     )
 
 
-def _refuse_twice(wrong: Sequence[LayerFindingSection], to_float: Sequence[LayerFindingSection]) -> None:
+def _refuse_twice(
+    wrong: Sequence[LayerFindingSection], to_float: Sequence[LayerFindingSection], unforeseen: Unforeseen
+) -> None:
     for section in wrong:
         before = next((one for one in to_float if (one.layer, one.file) == (section.layer, section.file)), None)
-        if before is not None:
+        if before is not None and not unforeseen.growing(section.layer):
             raise WrongLayerError(
                 f"{wrong_layer(before)}, and {section.error:.3g} in float, {section.predicted:.3g} predicted; "
                 f"{ALLOWED:g} times are allowed. No file is written."
             )
 
 
-def _in_float(rewritten: Rewritten, reference: ModelProto, wrong: Sequence[LayerFinding]) -> Rewritten:
-    nodes = list(dict.fromkeys(name for finding in wrong for name in finding.nodes))
+def _in_float(rewritten: Rewritten, reference: ModelProto, nodes: Sequence[str]) -> Rewritten:
     model = with_float_layers(rewritten.qdq, reference, nodes)
     qlinear, qdq = (default_opset(form) for form in (rewritten.qlinear, rewritten.qdq))
     return replace(rewritten, qlinear=to_qlinear(model, opset=qlinear), qdq=to_qdq(model, opset=qdq))

@@ -16,6 +16,7 @@ from quantize.graph.opsets.raising import raise_opset
 from quantize.models.artifact import ModelArtifact
 from quantize.models.prepare import prepare, prepare_whole
 from quantize.models.session import open_session
+from tests.vocabulary.writer import Writer
 
 Classifier = Callable[..., ModelProto]
 Scores = Callable[[ModelProto, NDArray[np.float32]], NDArray[np.float32]]
@@ -102,6 +103,18 @@ def test_two_nodes_of_one_name_are_taken_and_told(
     np.testing.assert_array_equal(run(whole.model.proto(), images), expected)
     assert whole.notes == ("2 nodes are named 'same': all but the first are called 'same_2' here.",)
     assert [node.name for node in whole.model.proto().graph.node][:2] == ["same", "same_2"]
+
+
+def test_sums_that_cancel_out_stay_as_they_are_where_folding_changes_what_float32_rounds(tmp_path: Path) -> None:
+    write = Writer()
+    x = write.conv(write.stem(), 16, bias=np.full(16, 1e5, np.float32))
+    source = tmp_path / "source.onnx"
+    onnx.save(write.model(write.head(write.on(x, "Sub", write.floats(1e5)))), source)
+    whole = prepare_whole(source, tmp_path / "prepared.onnx")
+
+    assert "Sub" in operators(whole.model)
+    (told,) = whole.notes
+    assert told.startswith("Sums and products by channel stay nodes of their own")
 
 
 def test_an_operator_that_is_newer_than_the_installed_onnx_is_named(

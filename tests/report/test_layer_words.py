@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import numpy as np
+
 from quantize.report.layer_words import check_sentences, check_words
 from quantize.report.models import LayerCheckSection, LayerFindingSection, Role
 
@@ -33,3 +35,12 @@ def test_a_layer_that_went_to_float_is_told_once_by_its_worst_file() -> None:
         "Layer b (Conv) has an error of 0.092 in int8; its grids predict 0.02 (5 times that): it computes in float.",
         "Layer a (Conv) has an error of 247 in int8; its grids predict 0.02 (12,346 times that): it computes in float.",
     ]
+
+
+def test_a_layer_without_a_prediction_is_told_without_figures() -> None:
+    most = float(np.finfo(np.float32).max)
+    (told,) = check_sentences(check(finding("norm", 1.0).model_copy(update={"predicted": most, "ratio": most})))
+    assert told == (
+        "Layer norm (Conv) cannot be held to its int8 grids, which round values to where fp32 computes no number, "
+        "such as 1 / 0: it computes in float."
+    )

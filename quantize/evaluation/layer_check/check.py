@@ -22,6 +22,8 @@ from quantize.models.session import open_session
 
 Array = npt.NDArray[Any]
 
+_MOST = float(np.finfo(np.float32).max)
+
 
 @dataclass(frozen=True)
 class LayerFinding:
@@ -33,7 +35,8 @@ class LayerFinding:
         nodes: All nodes of the fp32 model that the layer computes, by name.
         error: Root mean square of the difference from fp32, the layer's inputs being fp32's; the greatest float32
             where it is no number.
-        predicted: The same as the grids predict it.
+        predicted: The same as the grids predict it; the greatest float32 where that is no number: what the layer takes
+            is rounded to where its function has none (1 / 0).
     """
 
     layer: str
@@ -44,8 +47,18 @@ class LayerFinding:
 
     @property
     def ratio(self) -> float:
-        """Return the error over the predicted one."""
-        return self.error / self.predicted
+        """Return the error over the predicted one; the greatest float32 where none can be predicted."""
+        return self.error / self.predicted if self.foreseen else _MOST
+
+    @property
+    def is_number(self) -> bool:
+        """Return whether the layer gives a number wherever fp32 does."""
+        return self.error < _MOST
+
+    @property
+    def foreseen(self) -> bool:
+        """Return whether the grids predict an error at all."""
+        return self.predicted < _MOST
 
     @property
     def wrong(self) -> bool:
@@ -175,7 +188,8 @@ class _Check:
         )
         node = self._reference.node(held.layer)
         op_type = node.op_type if node is not None else ""
-        return LayerFinding(held.layer, op_type, held.origins, _finite(np.sqrt(sums.error / count)), predicted)
+        error = _finite(np.sqrt(sums.error / count))
+        return LayerFinding(held.layer, op_type, held.origins, error, _finite(predicted))
 
 
 def _squares(values: Array, finite: Array) -> float:
@@ -183,8 +197,7 @@ def _squares(values: Array, finite: Array) -> float:
 
 
 def _finite(error: float) -> float:
-    most = float(np.finfo(np.float32).max)
-    return float(error) if error < most else most
+    return float(error) if error < _MOST else _MOST
 
 
 def _correction(drifts: list[Array]) -> float:

@@ -109,3 +109,10 @@ def test_squeezed_blocks_in_a_row_can_be_fed(tmp_path: Path) -> None:
     """With all of its optimizations, onnxruntime 1.32 reads what is fed here in another layout than it is in."""
     plan = Plan((Planned("squeezed", 0, 312), Planned("squeezed", 0, 312)), side=16)
     assert max(one.ratio for one in found(made(plan, "native", str(tmp_path)), engine="native")) < 2
+
+
+def test_a_layer_for_which_no_error_can_be_predicted_is_wrong() -> None:
+    unforeseen = LayerFinding("norm", "Mul", ("norm",), error=0.02, predicted=float(np.finfo(np.float32).max))
+    assert unforeseen.wrong
+    assert unforeseen.is_number
+    assert not unforeseen.foreseen
