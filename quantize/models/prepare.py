@@ -21,6 +21,7 @@ from quantize.graph.inlining import without_functions
 from quantize.graph.nodes import default_opset
 from quantize.graph.opsets.raising import raise_opset
 from quantize.graph.shapes import inferred_shapes, with_told_types
+from quantize.graph.sparse_weights import store_densely
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.batch_size import TOLERANCE, with_any_batch, with_fixed_batch
 from quantize.models.contract import SCORE_TASK, model_contract
@@ -211,7 +212,9 @@ def _whole_path(destination: Path) -> Path:
 
 def _readable(model: ModelProto) -> ModelProto:
     """Return the model with its weights as initializers only, without functions and dead nodes; any opset."""
-    graph = view(without_functions(model))
+    model = without_functions(model)
+    store_densely(model.graph)
+    graph = view(model)
     free_initializers(graph)
     remove_dead_code(graph)
     return graph.model()
