@@ -21,6 +21,7 @@ class Window:
         node: The layer's name.
         input: The input tensor.
         group: Groups of a Conv, else 1.
+        inputs: Of one output channel.
         kernel: Height and width of the kernel; None for layers applied to the last axis.
         strides: Of the Conv.
         pads: top, left, bottom, right.
@@ -30,6 +31,7 @@ class Window:
     node: str
     input: str
     group: int
+    inputs: int
     kernel: tuple[int, int] | None
     strides: tuple[int, int] = (1, 1)
     pads: tuple[int, int, int, int] = (0, 0, 0, 0)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from quantize.calibration.one_ahead import one_ahead
 from quantize.calibration.second_moments import SecondMoments
 from quantize.data.batches import Batch
 from quantize.models.session import open_session
+from quantize.processes.memory import give_back_unused
 from quantize.progress import Progress, silent
 
 LARGEST = 2304
@@ -22,6 +24,12 @@ LARGEST = 2304
 _TOGETHER = 1024
 _PART_BYTES = 4_000_000
 """Samples that are made at a time, where they are made of images: what a CPU's caches hold."""
+
+_PASS_BYTES, _TIMES_WEIGHTS = 100_000_000, 2
+"""Bound on what is held while the images are run once: so much and twice the weights."""
+
+_SUM, _SAMPLE = 8, 4
+"""Bytes of a float64 and of a float32."""
 
 _Multiplied = tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]
 """Sums over samples: products (groups, inputs, inputs), and the samples themselves (groups, inputs)."""
@@ -40,10 +48,48 @@ def collect_second_moments(
     Args:
         model: The fp32 model.
         windows: The layers to look at.
-        batches: Images as the model takes them, float32 (N, ...); 32 to 64 of them are enough.
+        batches: Images as the model takes them, float32 (N, ...); 32 to 64 of them are enough. They are run through the
+            model more than once, and so iterated, where the layers' moments are large.
         threads: Intra-op threads of the session.
         progress: Called after each image.
     """
+    collected: dict[str, SecondMoments] = {}
+    before = 0
+
+    def counted(stage: str, done: int, total: int | None) -> None:
+        progress(stage, before + done, total)
+
+    for part in _parts(windows, _weight_bytes(model)):
+        of_part, images = _collected(model, part, batches, threads, counted)
+        collected |= of_part
+        before += images
+        give_back_unused()
+    return {window.node: collected[window.node] for window in windows}
+
+
+def _parts(windows: Sequence[Window], weight_bytes: int) -> Iterator[list[Window]]:
+    """Yield the layers in parts whose sums and samples are not too large: the images are run anew for each."""
+    most = _PASS_BYTES + _TIMES_WEIGHTS * weight_bytes
+    part: list[Window] = []
+    size = 0
+    for window in windows:
+        own = window.group * window.inputs * (_SUM * window.inputs + _SAMPLE * (_TOGETHER + POSITIONS))
+        if part and size + own > most:
+            yield part
+            part, size = [], 0
+        part.append(window)
+        size += own
+    if part:
+        yield part
+
+
+def _weight_bytes(model: onnx.ModelProto) -> int:
+    return sum(_SAMPLE * math.prod(tensor.dims) for tensor in model.graph.initializer)
+
+
+def _collected(
+    model: onnx.ModelProto, windows: Sequence[Window], batches: Iterable[Batch], threads: int, progress: Progress
+) -> tuple[dict[str, SecondMoments], int]:
     exposed = sorted({window.input for window in windows} - {value.name for value in model.graph.input})
     outputs = dict.fromkeys([*(value.name for value in model.graph.output), *exposed])
     runner = OneImage(open_session(with_outputs(model, outputs).SerializeToString(), threads=threads))
@@ -52,11 +98,12 @@ def collect_second_moments(
     def infer(image: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
         return {runner.input: image, **dict(zip(exposed, runner.run(exposed, image), strict=True))}
 
+    seen = 0
     for seen, values in enumerate(one_ahead(infer, single_images(batches)), start=1):
         for window in windows:
             sums[window.node].add(values[window.input])
         progress("second moments", seen, None)
-    return {node: added.moments() for node, added in sums.items()}
+    return {window.node: sums.pop(window.node).moments() for window in windows}, seen  # sums are freed one by one
 
 
 class _Sums:

@@ -90,7 +90,9 @@ def open_exact_session(
     # Where nothing saturates, the model itself gives the same bits, and int8 weights have kernels 3 to 6 times as fast.
     exact.CopyFrom(with_unsigned_weights(model) if sums_saturate() else model)
     guard_float_layers(exact)
-    return open_session(exact.SerializeToString(), threads=threads, optimization=optimization, where=where)
+    serialized = exact.SerializeToString()
+    del exact  # opening takes as much once more
+    return open_session(serialized, threads=threads, optimization=optimization, where=where)
 
 
 def _integer_operator(graph: Graph, unsigned: Unsigned, node: NodeProto, *, only_saturating: bool) -> None:

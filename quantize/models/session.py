@@ -48,6 +48,7 @@ def open_session(
     threads: int = 1,
     optimization: Optimization = "all",
     spinning: bool | None = None,
+    arena: bool = True,
     profile_prefix: Path | None = None,
     optimized_path: Path | None = None,
     where: str | None = None,
@@ -59,6 +60,7 @@ def open_session(
         threads: Intra-op threads; operators run one after another.
         optimization: How far onnxruntime may rewrite the graph.
         spinning: Whether idle threads spin; None leaves onnxruntime's default.
+        arena: Whether memory of tensors is kept for the next run; without, each is freed, which takes longer.
         profile_prefix: Beginning of the profile's file name; the session's ``end_profiling`` returns the whole name.
         optimized_path: Where to write the graph as onnxruntime runs it.
         where: The model's name in errors; by default its path.
@@ -76,6 +78,7 @@ def open_session(
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = _LEVELS[optimization]
     options.log_severity_level = _FATAL
+    options.enable_cpu_mem_arena = arena
     if spinning is not None:
         options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
     if profile_prefix is not None:

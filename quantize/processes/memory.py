@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ import psutil
 
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _RESET_PEAK = "5"
+_MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD of malloc.h
+_LARGEST_THRESHOLD = 32 << 20
 
 
 def resident_bytes() -> int:
@@ -64,13 +68,34 @@ def give_back_unused() -> None:
     It keeps what sessions and arrays have freed, scattered over an arena for every thread: hundreds of megabytes that
     the next step does not find again. It takes milliseconds, and is for the end of a step, not for its middle.
     """
-    trim = _malloc_trim()
+    trim = _of_glibc("malloc_trim")
     if trim is not None:
         trim(0)
 
 
+@contextmanager
+def large_blocks_given_back() -> Iterator[None]:
+    """Return each freed block of a megabyte or more to the system at once meanwhile, where the C library can (glibc).
+
+    That costs a fault for every page that is used again, so it is for steps that hold all tensors of an image, in
+    memory that the steps before left scattered. Afterwards it is so from ``_LARGEST_THRESHOLD`` on, to which glibc
+    would have raised it by itself.
+    """
+    set_option = _of_glibc("mallopt")
+    if set_option is None:
+        yield
+        return
+    give_back_unused()
+    set_option(_MMAP_THRESHOLD, 1 << 20)
+    try:
+        yield
+    finally:
+        set_option(_MMAP_THRESHOLD, _LARGEST_THRESHOLD)
+        give_back_unused()
+
+
 @cache
-def _malloc_trim() -> Any:
+def _of_glibc(function: str) -> Any:
     if sys.platform != "linux":
         return None
-    return getattr(ctypes.CDLL(None), "malloc_trim", None)
+    return getattr(ctypes.CDLL(None), function, None)

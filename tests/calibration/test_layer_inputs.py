@@ -22,12 +22,12 @@ def windows_of(values, window):
 @pytest.mark.parametrize(
     "window",
     [
-        Window("plain", "x", 1, (3, 3)),
-        Window("pointwise", "x", 1, (1, 1)),
-        Window("padded", "x", 1, (3, 3), pads=(1, 1, 1, 1)),
-        Window("of unlike sides", "x", 2, (3, 2), strides=(2, 1), pads=(0, 1, 2, 0)),
-        Window("dilated", "x", 1, (2, 2), pads=(2, 2, 2, 2), dilations=(2, 3)),
-        Window("depthwise", "x", 6, (3, 3), strides=(2, 2), pads=(1, 0, 0, 1)),
+        Window("plain", "x", 1, 54, (3, 3)),
+        Window("pointwise", "x", 1, 6, (1, 1)),
+        Window("padded", "x", 1, 54, (3, 3), pads=(1, 1, 1, 1)),
+        Window("of unlike sides", "x", 2, 18, (3, 2), strides=(2, 1), pads=(0, 1, 2, 0)),
+        Window("dilated", "x", 1, 24, (2, 2), pads=(2, 2, 2, 2), dilations=(2, 3)),
+        Window("depthwise", "x", 6, 9, (3, 3), strides=(2, 2), pads=(1, 0, 0, 1)),
     ],
     ids=lambda window: window.node,
 )
@@ -42,10 +42,10 @@ def test_what_is_sampled_is_what_the_weights_are_applied_to(window):
 
 
 def test_a_depthwise_layer_whose_images_are_kept_has_the_moments_of_its_windows(small_model, images, batches_of):
-    window = Window("conv1", "r0", 4, (5, 5), pads=(2, 2, 2, 2))
+    window = Window("conv1", "r0", 4, 25, (5, 5), pads=(2, 2, 2, 2))
     assert sampling(window, (1, 4, 8, 8)).is_smaller_whole
     of_images = collect_second_moments(small_model, [window], batches_of(images, 3))["conv1"]
-    one_channel = Window("conv1", "r0", 1, (5, 5), pads=(2, 2, 2, 2))
+    one_channel = Window("conv1", "r0", 1, 100, (5, 5), pads=(2, 2, 2, 2))
     of_windows = collect_second_moments(small_model, [one_channel], batches_of(images, 3))["conv1"]
     assert of_images.samples == of_windows.samples
     for channel, products in enumerate(of_images.products):

@@ -19,6 +19,7 @@ from quantize.evaluation.layer_check.prediction import ALLOWED, predicted_error
 from quantize.formats import canonical
 from quantize.graph.view import Graph
 from quantize.models.session import open_session
+from quantize.processes.memory import give_back_unused
 
 Array = npt.NDArray[Any]
 
@@ -93,7 +94,7 @@ def check_layers(
 def _checked(check: _Check, reference: ModelProto, batches: Iterable[Batch]) -> tuple[LayerFinding, ...]:
     inner = [name for name in check.tensors if name not in {value.name for value in reference.graph.input}]
     inner = list(dict.fromkeys(inner))
-    session = open_session(with_outputs(reference, inner).SerializeToString())
+    session = open_session(with_outputs(reference, inner).SerializeToString(), arena=False)
     image = session.get_inputs()[0].name
     for batch in batches:
         values = dict(zip(inner, session.run(inner, {image: batch.images}), strict=True)) | {image: batch.images}
@@ -121,7 +122,7 @@ class _Check:
         made = {name for node in written.graph.node for name in node.output}
         self._held = [held for held in found.all() if held.by is None or held.name in made]
         self._written, self._corrected = written, corrected
-        self._on_grid = with_grid_weights(padded, self._graph, found.origins)
+        self._on_grid: ModelProto | None = with_grid_weights(padded, self._graph, found.origins)
         self._sums = {held.name: _Sums() for held in self._held}
         self._models: tuple[FedModel, FedModel, FedModel | None] | None = None
 
@@ -141,7 +142,9 @@ class _Check:
             on_grid.setdefault(held.tensor, held.by.placed(values[held.tensor]))
         reference, own, free = self._models or self._open(given, on_grid)
         expected = reference.run(images, on_grid)
+        on_grid.clear()  # all tensors of an image are held some times over
         made = own.run(images, given)
+        given.clear()
         unfed = free.run(images, {}) if free is not None else {}
         for held in self._held:
             y, result = values[held.tensor].astype(np.float64), made[held.name]
@@ -161,14 +164,16 @@ class _Check:
     def _open(
         self, given: Mapping[str, Array], on_grid: Mapping[str, Array]
     ) -> tuple[FedModel, FedModel, FedModel | None]:
-        inputs = {value.name for value in self._on_grid.graph.input}
-        reference = FedModel(
-            self._on_grid, on_grid, [name for name in dict.fromkeys(self.tensors) if name not in inputs]
-        )
+        model, self._on_grid = self._on_grid, None  # needed once, and as large as the model
+        assert model is not None
+        inputs = {value.name for value in model.graph.input}
+        reference = FedModel(model, on_grid, [name for name in dict.fromkeys(self.tensors) if name not in inputs])
+        del model
         own = FedModel(self._written, given, [held.name for held in self._held])
         outputs = [held.name for held in self._held if held.by is None]
         free = FedModel(self._written, {}, outputs) if self._corrected and outputs else None
         self._models = (reference, own, free)
+        give_back_unused()  # what opening them took, before all tensors of an image are held
         return self._models
 
     def findings(self) -> tuple[LayerFinding, ...]:

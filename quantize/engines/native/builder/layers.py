@@ -87,11 +87,11 @@ def windows(model: onnx.ModelProto) -> Iterator[Window]:
     for layer in layers(model):
         dims = list(constants[layer.weight].dims)
         if layer.op_type != "Conv":
-            if len(dims) == 2 and dims[1 - layer.channel_axis] <= LARGEST:
-                yield Window(node=layer.node, input=layer.input, group=1, kernel=None)
+            if len(dims) == 2 and (inputs := dims[1 - layer.channel_axis]) <= LARGEST:
+                yield Window(node=layer.node, input=layer.input, group=1, inputs=inputs, kernel=None)
             continue
         node = nodes[layer.node]
-        if len(dims) != 4 or dims[1] * dims[2] * dims[3] > LARGEST:
+        if len(dims) != 4 or (inputs := dims[1] * dims[2] * dims[3]) > LARGEST:
             continue
         if attribute(node, "auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
             continue
@@ -99,6 +99,7 @@ def windows(model: onnx.ModelProto) -> Iterator[Window]:
             node=layer.node,
             input=layer.input,
             group=layer.group,
+            inputs=inputs,
             kernel=(dims[2], dims[3]),
             strides=tuple(attribute(node, "strides", (1, 1))),
             pads=tuple(attribute(node, "pads", (0, 0, 0, 0))),

@@ -26,6 +26,7 @@ from quantize.engines.task import CalibrationSet
 from quantize.formats.float_reasons import FloatReason
 from quantize.graph.identity import graph_sha256
 from quantize.models.artifact import ModelArtifact
+from quantize.processes.memory import give_back_unused
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
 
@@ -116,6 +117,7 @@ class SourceGraph:
                 self._statistics[part] = first.merged(second)
             else:
                 self._statistics[part] = self._stored_statistics(part)
+                give_back_unused()
         return self._statistics[part]
 
     def moments(self, part: Part) -> Mapping[str, SecondMoments]:
@@ -126,6 +128,7 @@ class SourceGraph:
                 self._moments[part] = MergedMoments(first, second)
             else:
                 self._moments[part] = self._stored_moments(part)
+                give_back_unused()
         return self._moments[part]
 
     def builder(self, part: Part = "all") -> NativeBuilder:
@@ -184,7 +187,7 @@ class SourceGraph:
             lambda: collect_second_moments(
                 self.graph,
                 list(windows(self.graph)),
-                images_of(self._calibration, part, most),
+                PartOfImages(self._calibration, part, most),
                 threads=self._threads,
                 progress=self._progress,
             ),
