@@ -92,7 +92,8 @@ def open_exact_session(
     guard_float_layers(exact)
     serialized = exact.SerializeToString()
     del exact  # opening takes as much once more
-    return open_session(serialized, threads=threads, optimization=optimization, where=where)
+    # Never timed; arenas of the powers of two that large tensors need would be most of a run's memory.
+    return open_session(serialized, threads=threads, optimization=optimization, arena=False, where=where)
 
 
 def _integer_operator(graph: Graph, unsigned: Unsigned, node: NodeProto, *, only_saturating: bool) -> None:

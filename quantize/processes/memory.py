@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,7 @@ import psutil
 
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _RESET_PEAK = "5"
-_MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD of malloc.h
-_LARGEST_THRESHOLD = 32 << 20
+_TRIM, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX of malloc.h
 
 
 def resident_bytes() -> int:
@@ -73,25 +71,17 @@ def give_back_unused() -> None:
         trim(0)
 
 
-@contextmanager
-def large_blocks_given_back() -> Iterator[None]:
-    """Return each freed block of a megabyte or more to the system at once meanwhile, where the C library can (glibc).
+def keep_little_unused() -> None:
+    """Make the C library return large blocks as they are freed, where it can (glibc), in this process from now on.
 
-    That costs a fault for every page that is used again, so it is for steps that hold all tensors of an image, in
-    memory that the steps before left scattered. Afterwards it is so from ``_LARGEST_THRESHOLD`` on, to which glibc
-    would have raised it by itself.
+    By itself it returns none below 32 MB once one has been freed, and has eight arenas for a core, in which what
+    sessions and arrays free lies scattered: half of the memory of a run. A page that was returned costs a fault when
+    it is used again, so blocks of less than 4 MB are kept. Sessions that are timed have memory of their own.
     """
     set_option = _of_glibc("mallopt")
-    if set_option is None:
-        yield
-        return
-    give_back_unused()
-    set_option(_MMAP_THRESHOLD, 1 << 20)
-    try:
-        yield
-    finally:
-        set_option(_MMAP_THRESHOLD, _LARGEST_THRESHOLD)
-        give_back_unused()
+    if set_option is not None:
+        for option, value in ((_ARENA_MAX, max(2, os.cpu_count() or 1)), (_MMAP_THRESHOLD, 4 << 20), (_TRIM, 16 << 20)):
+            set_option(option, value)
 
 
 @cache

@@ -14,7 +14,6 @@ from quantize.evaluation.other_outputs import kept_outputs
 from quantize.graph.op_counts import op_counts
 from quantize.measurement.timing.measurement import Measurement
 from quantize.models.artifact import ModelArtifact, save_model
-from quantize.processes.memory import large_blocks_given_back
 from quantize.processes.pool import available_cpus
 from quantize.report.criterion import VerdictSection
 from quantize.report.integer_share import arithmetic_of
@@ -55,7 +54,7 @@ def formats_of(built: Built) -> FormatsSection:
     most = context.effort.compared_images
     if context.is_sampled or context.config.tuning.quick:
         crops = crops.subset(race_order(len(crops), context.config.tuning.random_seed)[:most].tolist())
-    with context.stages.stage(_STAGE), large_blocks_given_back():
+    with context.stages.stage(_STAGE):
         return compare_formats(built.pair, context.batches(crops), threads=available_cpus())
 
 

@@ -21,7 +21,6 @@ from quantize.formats import to_qdq, to_qlinear
 from quantize.graph.nodes import default_opset
 from quantize.graph.view import Graph
 from quantize.models.input_form import in_form
-from quantize.processes.memory import large_blocks_given_back
 from quantize.recipe import Recipe
 from quantize.report.layer_words import wrong_layer
 from quantize.report.models import LayerCheckSection, LayerFindingSection, Role
@@ -86,8 +85,7 @@ def check_every_layer(context: Context, plain: Rewritten, recipe: Recipe, correc
         rewritten, corrections = correct(plain, len(to_float))
         files = finished(rewritten, context.target)
         written = {"int8": files.qlinear, "qdq": files.qdq}
-        with large_blocks_given_back():
-            found = check_layers(reference, written, images, corrected=CORRECTION in corrections, padded=padded)
+        found = check_layers(reference, written, images, corrected=CORRECTION in corrections, padded=padded)
         held = {role: unforeseen.left(findings) for role, findings in found.items()}
         sections = [_section(role, finding) for role, findings in held.items() for finding in findings]
         wrong = [section for section in sections if not section.ratio <= ALLOWED]

@@ -14,6 +14,7 @@ from quantize.errors import EngineError
 from quantize.evaluation.evaluate import EvaluationPass, evaluate
 from quantize.files import remove_leftovers, write_text
 from quantize.lock import run_lock
+from quantize.processes.memory import keep_little_unused
 from quantize.progress import Progress, silent
 from quantize.recipe import EngineName
 from quantize.report.conclusion import conclusion
@@ -54,6 +55,8 @@ def tune(request: TuneRequest, *, progress: Progress = silent, all_images: Evalu
 
     With ``resume``, an interrupted run resumes after its last finished step, and a finished one is read again.
 
+    With glibc, this process returns large blocks of memory as they are freed from then on.
+
     Args:
         request: What to do.
         progress: Receives the progress of everything that takes long.
@@ -67,6 +70,7 @@ def tune(request: TuneRequest, *, progress: Progress = silent, all_images: Evalu
         return _result(request.resume, read_report(request.resume / "report.json"))
     asked = resolve(request, progress)
     _LOG.info("%s", target_in_words(asked.config))
+    keep_little_unused()
     outlook = Outlook(progress)
     stages = Stages(outlook.begin, outlook.end)
     inputs = read_inputs(asked, stages)

@@ -54,3 +54,28 @@ def test_freed_memory_goes_back_to_the_system() -> None:
     assert len(kept) == 10
     if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
         assert resident_bytes() < full - 30_000_000
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told so")
+def test_large_blocks_go_back_to_the_system_as_they_are_freed() -> None:
+    """Runs in a separate process, which stays so."""
+    lines = [
+        "import ctypes",
+        "from quantize.processes.memory import keep_little_unused, resident_bytes",
+        "libc = ctypes.CDLL(None)",
+        "libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]",
+        "libc.free.argtypes = [ctypes.c_void_p]",
+        "def filled(size):",
+        "    block = libc.malloc(size)",
+        "    ctypes.memset(block, 1, size)",
+        "    return block",
+        "keep_little_unused()",
+        "libc.free(filled(30 << 20))",  # after which glibc would keep what is smaller
+        "blocks = [filled(8 << 20) for _ in range(8)]",
+        "full = resident_bytes()",
+        "for block in blocks[:-1]: libc.free(block)",  # the last one is left at the top of a heap
+        "print(full - resident_bytes())",
+    ]
+    script = "\n".join(lines)
+    output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert int(output) > 50_000_000

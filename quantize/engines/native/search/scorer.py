@@ -72,7 +72,7 @@ class Scorer:
 
     def open(self, model: Path | bytes) -> onnxruntime.InferenceSession:
         """Return a session of a model, its file or its serialization, to be run on one thread."""
-        return open_session(model, threads=1, spinning=False)
+        return open_session(model, threads=1, spinning=False, arena=False)
 
     def map(self, run: Callable[[Given], Result], given: Sequence[Given]) -> list[Result]:
         """Return ``run(value)`` for all values, in their order; several run at a time.
