@@ -67,7 +67,12 @@ def with_unsigned_weights(
 
 
 def open_exact_session(
-    model: ModelProto | Path, *, threads: int = 1, optimization: Optimization = "all", where: str | None = None
+    model: ModelProto | Path,
+    *,
+    threads: int = 1,
+    optimization: Optimization = "all",
+    arena: bool = True,
+    where: str | None = None,
 ) -> onnxruntime.InferenceSession:
     """Return a session that computes what the graph says, without saturation, whatever the CPU.
 
@@ -78,6 +83,7 @@ def open_exact_session(
         model: A model in any format, or its file.
         threads: Intra-op threads.
         optimization: How far onnxruntime may rewrite the graph.
+        arena: See ``open_session``.
         where: The model's name in errors; by default its path.
 
     Raises:
@@ -92,8 +98,7 @@ def open_exact_session(
     guard_float_layers(exact)
     serialized = exact.SerializeToString()
     del exact  # opening takes as much once more
-    # Never timed; arenas of the powers of two that large tensors need would be most of a run's memory.
-    return open_session(serialized, threads=threads, optimization=optimization, arena=False, where=where)
+    return open_session(serialized, threads=threads, optimization=optimization, arena=arena, where=where)
 
 
 def _integer_operator(graph: Graph, unsigned: Unsigned, node: NodeProto, *, only_saturating: bool) -> None:

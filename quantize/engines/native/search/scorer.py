@@ -70,9 +70,9 @@ class Scorer:
         """Free the images, which can be read again."""
         self._images = None
 
-    def open(self, model: Path | bytes) -> onnxruntime.InferenceSession:
+    def open(self, model: Path | bytes, *, arena: bool = True) -> onnxruntime.InferenceSession:
         """Return a session of a model, its file or its serialization, to be run on one thread."""
-        return open_session(model, threads=1, spinning=False, arena=False)
+        return open_session(model, threads=1, spinning=False, arena=arena)
 
     def map(self, run: Callable[[Given], Result], given: Sequence[Given]) -> list[Result]:
         """Return ``run(value)`` for all values, in their order; several run at a time.

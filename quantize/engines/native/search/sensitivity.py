@@ -21,12 +21,11 @@ from quantize.engines.native.search.op_graph import OpGraph
 from quantize.engines.native.search.scorer import Scorer
 from quantize.engines.native.search.single_op_pass import Measured, SingleOpPass
 from quantize.grid.grid import Grid
-from quantize.processes.memory import give_back_unused
 from quantize.progress import Progress, silent
 
 _MICRO_BATCH = 2
-_CHUNK_BYTES, _TIMES_WEIGHTS, _LARGEST_CHUNK = 40_000_000, 1, 300_000_000
-"""Bound on the tensors that one point of the pass keeps: so much and the weights, at most the last; so many
+_CHUNK_BYTES, _TIMES_WEIGHTS, _LARGEST_CHUNK = 75_000_000, 2, 300_000_000
+"""Bound on the tensors that one point of the pass keeps: so much and twice the weights, at most the last; so many
 images go through it together. Each group of them opens all sessions anew, which takes long for large models only."""
 
 
@@ -89,7 +88,6 @@ def measure_sensitivity(
         single = SingleOpPass(model, graph, weights, biases, grids, scorer, part, size, only_whole=only_whole)
         for key, of_images in one_ahead(_computed, single.measured(progress)):
             divergences.setdefault(key, []).extend(of_images)
-            give_back_unused()  # a session for every piece of the graph leaves its memory scattered
     means = {key: mean_of_roots(of_images) for key, of_images in divergences.items()}
     return Sensitivity(
         weights={name: value for (kind, name), value in means.items() if kind == "weights"},

@@ -104,7 +104,7 @@ class SingleOpPass:
             if not outputs:
                 continue
             before = self._live
-            session = self._scorer.open(self._subgraphs.extract(nodes, outputs))
+            session = self._scorer.open(self._subgraphs.extract(nodes, outputs), arena=False)
             self._live = before | self._run(session, nodes, outputs, before)
             for tensor in outputs if op is None else ():
                 if tensor in self._graph.float_made and tensor in self._grids:
@@ -126,7 +126,7 @@ class SingleOpPass:
             bias = self._biases.get(op.name)
             added = None if bias is None else (op.nodes[0], bias)
             own = changed if bias is None else [*changed, self._weights[bias]]
-            session = self._scorer.open(self._subgraphs.extract(op.nodes, [op.output], own, added))
+            session = self._scorer.open(self._subgraphs.extract(op.nodes, [op.output], own, added), arena=False)
             inputs = self._subgraphs.inputs(op.nodes)
 
             def output(step: int) -> npt.NDArray[Any]:
@@ -170,7 +170,7 @@ class SingleOpPass:
             nodes = range(index + 1, len(self._model.graph.node))
             rest = None
             if len(nodes):
-                session = self._scorer.open(self._subgraphs.extract(nodes, [self._graph.scores]))
+                session = self._scorer.open(self._subgraphs.extract(nodes, [self._graph.scores]), arena=False)
                 rest = Rest(session, self._subgraphs.inputs(nodes))
             self._rest = index, rest
         return self._rest[1]
