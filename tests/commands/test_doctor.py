@@ -31,9 +31,14 @@ def known() -> MutableMapping[tuple[str, str, str], Predictions]:
 
 @pytest.fixture
 def examine(
-    squeezenet: Path, shared: Path, tmp_path: Path, known: MutableMapping[tuple[str, str, str], Predictions]
+    squeezenet: Path,
+    shared: Path,
+    tmp_path: Path,
+    known: MutableMapping[tuple[str, str, str], Predictions],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Examine:
-    """Return the examination of SqueezeNet on 63 of the 500 images, with something changed."""
+    """Return the examination of SqueezeNet on 63 of the 500 images, with something changed, for a CPU with VNNI."""
+    monkeypatch.setenv("QUANTIZE_CPU_CLASS", "vnni")  # of any other, doctor has notes on each model
 
     def run(
         *,
@@ -89,6 +94,17 @@ def test_nothing_is_found_in_a_right_set_up(examine: Examine) -> None:
     assert report.findings == ()
     assert {check.outcome for check in report.checks} == {"right"}
     assert report.images == 63
+    assert "No problems found" in doctor_text(report)
+
+
+def test_a_right_set_up_has_notes_on_a_cpu_without_vnni(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUANTIZE_CPU_CLASS", "avx2")
+    report = examine()
+    assert [(finding.check, finding.severity) for finding in report.findings] == [
+        ("machine", "note"),
+        ("saturation", "note"),
+    ]
+    assert {check.outcome for check in report.checks} == {"right"}
     assert "No problems found" in doctor_text(report)
 
 

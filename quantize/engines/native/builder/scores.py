@@ -101,7 +101,7 @@ def logits(model: onnx.ModelProto, images: Iterable[Floats], threads: int = 1) -
     """
     tensor = logits_tensor(model)
     # What is corrected is what quantizing did, not what the CPU at hand saturates: the same model is made everywhere.
-    session = open_exact_session(with_outputs(model, [tensor]))
+    session = open_exact_session(with_outputs(model, [tensor]), arena=False)
     give_back_unused()  # what opening it took
     given = session.get_inputs()[0]
     fixed = given.shape[0] if isinstance(given.shape[0], int) else None
