@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 from evaluated import Evaluated, Stage
 from full_set import make
 from opened import Opened
@@ -111,11 +113,28 @@ def test_opening_a_model_is_drawn_beside_what_it_may_take() -> None:
     assert "| some.onnx, 100 MB | 2,600 MB | 520 MB | 650 MB | 25% | 3 s |" in _openings([model])
 
 
+def _has_grandchild(process: int) -> bool:
+    """Return whether the process that the test starts has started one in turn."""
+    try:
+        children = psutil.Process(process).children()
+        return any(child.children() for child in children if "posix_spawn" in " ".join(child.cmdline()))
+    except psutil.Error:
+        return False
+
+
 def test_a_child_that_still_runs_in_its_parents_memory_is_not_counted_again(tmp_path: Path) -> None:
     # What is forked by vfork shares it until it executes a program: here a named pipe keeps it from that for a while.
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    late = threading.Timer(1.5, lambda: os.close(os.open(pipe, os.O_WRONLY)))
+
+    def release() -> None:
+        until = time.monotonic() + 60
+        while not _has_grandchild(os.getpid()) and time.monotonic() < until:  # a busy machine starts Python slowly
+            time.sleep(0.02)
+        time.sleep(0.7)
+        os.close(os.open(pipe, os.O_WRONLY))
+
+    late = threading.Thread(target=release)
     late.start()
     opened = f"[(os.POSIX_SPAWN_OPEN, 9, {str(pipe)!r}, os.O_RDONLY, 0)]"
     parent = (
