@@ -27,6 +27,7 @@ from typing import TypeVar
 import numpy as np
 import psutil
 from full_set import make
+from measured_on import MeasuredOn, this_cpu
 from prepared import disk_bytes, preprocessing_of
 from process_tree import anonymous_bytes, machine_seconds
 
@@ -75,6 +76,7 @@ class Evaluated:
     Attributes:
         model: Its file's name.
         model_bytes: Its size.
+        cpu: What it was measured on.
         images: How many.
         cores: That the processes had.
         limits: Processor seconds of one image alone: ``decode``, and ``fp32`` in batches as they are evaluated.
@@ -85,6 +87,7 @@ class Evaluated:
 
     model: str
     model_bytes: int
+    cpu: MeasuredOn
     images: int
     cores: int
     limits: dict[str, float]
@@ -126,6 +129,7 @@ def evaluated(path: Path, preset: str, images: int, work: Path, shared: Path) ->
     return Evaluated(
         model=path.name,
         model_bytes=path.stat().st_size,
+        cpu=this_cpu(),
         images=images,
         cores=cores,
         limits={stage: (before[stage] + after[stage]) / 2 for stage in before},

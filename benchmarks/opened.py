@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
+from measured_on import MeasuredOn, this_cpu
 
 from quantize.opening.bounds import Bounds
 from quantize.opening.prove import prove
@@ -29,6 +30,7 @@ class Opened:
     Attributes:
         model: Its file's name.
         model_bytes: Its size.
+        cpu: What it was measured on.
         bound: Memory that it may take, in bytes.
         resident: Its largest resident memory, in bytes.
         writable: Its largest writable memory, in bytes.
@@ -37,6 +39,7 @@ class Opened:
 
     model: str
     model_bytes: int
+    cpu: MeasuredOn
     bound: int
     resident: int = 0
     writable: int = 0
@@ -46,7 +49,7 @@ class Opened:
 def opened(path: Path) -> Opened:
     """Open a model as `tune` does before anything else, and return what that took."""
     size = path.stat().st_size
-    seen, ended = Opened(path.name, size, Bounds().memory_for(size)), threading.Event()
+    seen, ended = Opened(path.name, size, this_cpu(), Bounds().memory_for(size)), threading.Event()
     sizes: list[tuple[int, int]] = [(0, 0)]
     watcher = threading.Thread(target=_watch, args=(sizes, ended))
     watcher.start()

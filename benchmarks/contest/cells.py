@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from measured_on import this_cpu
 from pydantic import BaseModel, ConfigDict
 
 from quantize.files import replaced
-from quantize.measurement.machine.cpu import cpu_model
-from quantize.measurement.machine.cpu_class import this_cpu_class
 
 
 class Near(BaseModel):
@@ -86,7 +84,7 @@ class Cells:
     """The cells of one CPU in a folder of its own."""
 
     def __init__(self, folder: Path, cpu: str | None = None) -> None:
-        self.folder = folder / (cpu or this_cpu())
+        self.folder = folder / (cpu or this_cpu().folder)
 
     def near(self, network: str, contender: str) -> Near | None:
         """Return a cell that is there."""
@@ -122,15 +120,3 @@ class Cells:
     def threads(self, network: str) -> list[int]:
         """Return the numbers of threads that a network was timed with."""
         return sorted(int(path.stem.rpartition("-")[2]) for path in self._timed(network, "fp32"))
-
-
-def this_cpu() -> str:
-    """Return a folder's name for this CPU, such as ``amd-epyc-family-26-vnni``: of its name, family and class."""
-    numbers = dict(re.findall(r"^(cpu family)\s*:\s*(\d+)", _cpuinfo(), re.MULTILINE))
-    family = f" family {numbers['cpu family']}" if "cpu family" in numbers else ""
-    return re.sub(r"[^a-z0-9]+", "-", f"{cpu_model()}{family} {this_cpu_class()}".lower()).strip("-")
-
-
-def _cpuinfo() -> str:
-    path = Path("/proc/cpuinfo")
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""

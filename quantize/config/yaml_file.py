@@ -11,7 +11,7 @@ import yaml
 
 from quantize.bounded_reading import read_bounded
 from quantize.config.document import Document, KeyPath, Loader
-from quantize.config.problem import Problem, dotted
+from quantize.config.problem import Problem, dotted, shown
 from quantize.errors import ConfigError
 from quantize.similar_names import did_you_mean
 
@@ -19,6 +19,8 @@ _MOST_BYTES = 1 << 20
 _MOST_VALUES = 20_000
 _SCALARS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
 _NULL = "tag:yaml.org,2002:null"
+_UNREAD = object()
+"""Stands for a value of which a problem was told: it is left out, so that nothing else is said of it."""
 _LISTS = {"tag:yaml.org,2002:seq", "tag:yaml.org,2002:python/tuple"}
 
 
@@ -76,7 +78,9 @@ class _NodeReader:
             key = str(key_node.value)
             here = (*path, key)
             self._document.keys[here] = key_at
-            values[key] = self._value(value_node, here)
+            value = self._value(value_node, here)
+            if value is not _UNREAD:
+                values[key] = value
         return values
 
     def _pairs(self, node: yaml.MappingNode, path: KeyPath) -> Iterator[tuple[yaml.Node, yaml.Node]]:
@@ -117,14 +121,19 @@ class _NodeReader:
         if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
             return self.mapping(node, path)
         if isinstance(node, yaml.SequenceNode) and node.tag in _LISTS:
-            return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
+            items = [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
+            return _UNREAD if any(item is _UNREAD for item in items) else items
         if isinstance(node, yaml.ScalarNode) and node.tag in _SCALARS:
             try:
                 return self._loader.construct_object(node)
-            except (ValueError, LookupError, TypeError, AttributeError):  # a tag such as !!int before something else
-                pass
+            except (ValueError, LookupError, TypeError, AttributeError):
+                found = f"{shown(node.value)} behind the tag {node.tag}"
+                self._problem(
+                    node, "not a value of that YAML type", found=found, expected="a plain value, without a tag"
+                )
+                return _UNREAD
         self._problem(node, "unsupported YAML type", found=node.tag, expected="a plain value")
-        return None
+        return _UNREAD
 
     def _problem(self, node: yaml.Node, problem: str, *, found: str, expected: str) -> None:
         at = _at(self._document.name, node.start_mark)

@@ -23,10 +23,10 @@ from quantize.run.build import Built
 from quantize.run.context import Context
 from quantize.run.evaluator import Evaluator, baseline_accuracy, candidate_accuracy
 from quantize.run.export import compare_formats
+from quantize.run.plan import FILES
 from quantize.run.verdict import speed_verdict, verdict_section
 
 _KEPT_IMAGES = 64
-_STAGE = "evaluate the written files"
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def formats_of(built: Built) -> FormatsSection:
     most = context.effort.compared_images
     if context.is_sampled or context.config.tuning.quick:
         crops = crops.subset(race_order(len(crops), context.config.tuning.random_seed)[:most].tolist())
-    with context.stages.stage(_STAGE):
+    with context.stages.stage(FILES):
         return compare_formats(built.pair, context.batches(crops), threads=available_cpus())
 
 
@@ -69,7 +69,7 @@ def judge(built: Built, formats: FormatsSection) -> Judged:
     """
     context, pair = built.context, built.pair
     kept = context.images.certification
-    with context.stages.stage(_STAGE):
+    with context.stages.stage(FILES):
         certification = context.evaluator(kept, "certification") if kept is not None else None
         own = model_section(
             "fp32",

@@ -16,6 +16,7 @@ from quantize.run.context import Context
 from quantize.run.engine_task import placement_section, ratio_of
 from quantize.run.folder import RunFolder
 from quantize.run.judging import Judged, formats_of, judge, lost_by, metrics_of
+from quantize.run.plan import FILES
 from quantize.run.search import Findings, Search
 
 _LOG = logging.getLogger("quantize")
@@ -123,8 +124,9 @@ def _attempt(context: Context, findings: Findings, trial: Trial, search: Search,
     met = context.criterion.met(trial.metric) if place is None else place.met
     if not met:
         return _Attempt(trial, files, None)  # nothing was promised, so nothing was lost
-    lost = lost_by(files.built, files.formats)
-    speedup = _slower(context, files.built, place) if lost is None else None
+    with context.stages.stage(FILES):
+        lost = lost_by(files.built, files.formats)
+        speedup = _slower(context, files.built, place) if lost is None else None
     if lost is None and speedup is None:
         return _Attempt(trial, files, None)
     metric, by = lost or (None, "rewrites that had been timed and are not in the files")

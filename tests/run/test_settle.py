@@ -14,9 +14,11 @@ from quantize.engines.ort.engine import OrtEngine
 from quantize.engines.task import SearchTask
 from quantize.engines.trial import SearchOutcome, Trial
 from quantize.errors import ExitCode
+from quantize.progress import ENDED, WHOLE_RUN
 from quantize.report.markdown import markdown
 from quantize.rewrites import Rewritten
 from quantize.run import layer_check
+from quantize.run.plan import REPORT
 from quantize.run.request import TuneRequest, TuneResult
 from quantize.run.settle import UnopenedFilesError
 from quantize.run.tune import tune
@@ -194,3 +196,23 @@ def test_where_onnxruntime_opens_no_candidates_files_that_is_a_bug_and_nothing_i
     with pytest.raises(UnopenedFilesError, match="NoSuchOperator"):
         tuned(configured, colour_model, tmp_path / "run")
     assert not list((tmp_path / "run").glob("*.onnx"))
+
+
+def test_whatever_tells_how_far_it_is_belongs_to_a_stage_of_the_run(
+    colour_model: Path, configured: Configured, tmp_path: Path, ended_search: EndedSearch, spoiled: Spoil
+) -> None:
+    """Else a log says that something is over ("after evaluate: at work") while it is going on."""
+    told = list[tuple[str, int, int | None]]()
+    ended_search()
+    spoiled(1)
+    request = TuneRequest(configured(), input_model=colour_model, output_model=tmp_path / "out", workers=1)
+    result = tune(request, progress=lambda *step: told.append(step))
+    stages = {stage.name for stage in result.report.stages} | {REPORT}
+    under_way, outside = list[str](), set[str]()
+    for name, done, total in told:
+        if name in stages:
+            under_way = [name] if (done, total) != ENDED else []
+        elif name != WHOLE_RUN and not under_way:
+            outside.add(name)
+    assert "evaluate" in {name for name, _, _ in told}
+    assert outside == set()

@@ -107,18 +107,24 @@ def interleave(
         if not complete:
             return tuple(loop.blocks), "out of time"
         done += 1
-        progress("benchmark", done, _rounds_at_most(loop))
+        progress("benchmark", done, _rounds_at_most(loop, done))
         if enough(loop.blocks):
             return tuple(loop.blocks), "precise"
         if loop.seconds() >= plan.max_seconds:
             return tuple(loop.blocks), "out of time"
 
 
-def _rounds_at_most(loop: _Loop) -> int | None:
-    """Return the rounds that give as many runs as are asked for; None where it goes on until it is precise."""
-    if loop.plan.until_precise or loop.length is None:
+def _rounds_at_most(loop: _Loop, done: int) -> int | None:
+    """Return the rounds that give as many runs as are asked for, or that fit into the time if those are fewer.
+
+    None where it goes on until it is precise.
+    """
+    plan = loop.plan
+    if plan.until_precise or loop.length is None:
         return None
-    return math.ceil(loop.plan.iteration / (2 * loop.length))
+    passed = loop.seconds()
+    within_time = done + max(math.ceil(done * (plan.max_seconds - passed) / max(passed, 1e-9)), 0)
+    return min(math.ceil(plan.iteration / (2 * loop.length)), within_time)
 
 
 def _one_round(loop: _Loop, number: int, order: tuple[str, ...], contestants: Mapping[str, OpenSession]) -> bool:

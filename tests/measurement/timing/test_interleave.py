@@ -102,3 +102,23 @@ def test_an_error_in_a_session_is_not_swallowed(plan):
     with pytest.raises(KeyboardInterrupt):
         interleave({"fp32": lambda: lambda number: broken()}, plan, enough=lambda blocks: True)
     assert gc.isenabled()
+
+
+def test_what_is_told_to_be_left_is_never_more_than_the_time_limit_leaves(simulate, tiny):
+    plan = Plan(
+        models={"fp32": tiny}, baseline="fp32", iteration=200_000, until_precise=False, max_seconds=60, warmup=1
+    )
+    simulation, told = simulate(lambda *_: 50e6), list[tuple[float, float]]()
+    begun = simulation.clock()
+
+    def progress(stage: str, done: int, total: int | None) -> None:
+        passed = (simulation.clock() - begun) / 1e9
+        assert total is not None
+        told.append((passed, passed / done * (total - done)))
+
+    interleave(
+        {"fp32": simulation.session("fp32")}, plan, enough=lambda _: False, clock=simulation.clock, progress=progress
+    )
+    assert len(told) >= 5
+    assert all(left <= plan.max_seconds - passed + passed / (at + 1) for at, (passed, left) in enumerate(told))
+    assert told[0][1] > 10
