@@ -48,9 +48,10 @@ _INTRODUCTION = (
     "*Beside* is what other processes took of the cores meanwhile: up to a tenth, times are those of a quiet machine's",
     "clock; more is marked busy, and its times are no claim. A load instead is from before that was kept.",
     "",
-    "*Label-free* rows were tuned without the label list and with `--criterion none` (`--label_free`): ResNet-50,",
-    "VGG-11 and ConvNeXt-Tiny have made weights (`python benchmarks/make_networks.py`), whose answers have nothing to",
-    "do with the labels. No trial is judged on images there; the written files are evaluated all the same.",
+    "*Label-free* rows were tuned without the label list and with `--criterion none`, by",
+    "`python benchmarks/scale.py run MODEL PRESET --images N --work FOLDER --label_free`: ResNet-50, VGG-11 and",
+    "ConvNeXt-Tiny have made weights (`python benchmarks/make_networks.py`), whose answers have nothing to do with the",
+    "labels. No trial is judged on images there; the written files are evaluated all the same.",
     "",
 )
 

@@ -17,6 +17,7 @@ from quantize.models.artifact import ModelArtifact
 from quantize.opening.bounds import Bounds
 from quantize.opening.prove import prove
 from quantize.progress import Progress, silent
+from quantize.quoting import sentence
 from quantize.report.metadata import facts, read_facts
 from quantize.report.models import ModelSection
 from quantize.report.schema import RunReport
@@ -169,8 +170,8 @@ def _repeat(report: RunReport, place: Path, role: str, inputs: Inputs, progress:
         with scratch_folder("verify") as scratch:
             hashes = repeated_hashes(report, inputs, scratch, run=place.parent, progress=progress)
     except QuantizeError as error:
-        note = " ".join(str(error).split())
-        return _line("repeat", title, expected, None, "not comparable", f"it cannot be repeated here: {note}")
+        note = f"it cannot be repeated here: {sentence(str(error))}"
+        return _line("repeat", title, expected, None, "not comparable", note)
     outcome = replay_section(place, report, {role: hashes[role]})
     verdicts: dict[str, Verdict] = {"same": "pass", "different": "fail", "not comparable": "not comparable"}
     differences = "; ".join(outcome.differences) or None

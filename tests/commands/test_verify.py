@@ -30,7 +30,7 @@ def test_a_written_model_is_the_one_of_its_report_and_of_its_repetition(run: Pat
 def test_a_repetition_without_the_inputs_is_inconclusive_and_no_failure(run: Path, tmp_path: Path) -> None:
     verification = verify(run / MODEL, inputs=Inputs(model=tmp_path / "gone.onnx"))
     assert verification.lines[-1].verdict == "not comparable"
-    assert "--input_model" in (verification.lines[-1].note or "")
+    assert "; to do: name where it lies now with --input_model" in (verification.lines[-1].note or "")
     assert verification.exit_code is ExitCode.INCONCLUSIVE
 
 
