@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from quantize.cache_folder import user_cache
-from quantize.config.quantization import QuantizationBlock
 from quantize.config.run_config import RunConfig
 from quantize.data.batches import Batch
 from quantize.data.containers.registry import open_images
@@ -19,11 +18,8 @@ from quantize.data.crops.crops import crop_images
 from quantize.data.image_set import ImageSet
 from quantize.data.preprocessing import Preprocessing
 from quantize.data.split import Split, read_calibration_list, split
-from quantize.engines.engine import engines_for
-from quantize.engines.foreseen import foreseen
-from quantize.engines.native.builder.qdq import FLOAT_OUTPUTS
-from quantize.engines.native.constraints import constrained_recipe
-from quantize.engines.task import CalibrationSet
+from quantize.engines.engine import engine_named, engines_for
+from quantize.engines.task import BuildTask, CalibrationSet
 from quantize.errors import ConfigError
 from quantize.examination.answers import examine_answers
 from quantize.examination.calibration import examine_calibration
@@ -31,7 +27,7 @@ from quantize.examination.cpu import examine_cpu, examine_saturation, with_round
 from quantize.examination.findings import DoctorReport, Examination, not_checked
 from quantize.examination.graph import examine_batch, examine_format, examine_scores
 from quantize.examination.labels import examine_labels, label_orders
-from quantize.examination.operators import examine_building, examine_operators
+from quantize.examination.operators import examine_engine
 from quantize.examination.preprocessing import examine_preprocessing, variants
 from quantize.examination.published import examine_published
 from quantize.examination.saturation import saturation
@@ -47,7 +43,6 @@ from quantize.opening.prove import prove
 from quantize.prediction.preprocessing import model_preprocessing
 from quantize.processes.pool import available_cpus
 from quantize.progress import Progress, silent
-from quantize.recipe import Recipe
 from quantize.rewrites import select_rewrites
 from quantize.run.measuring import machine_section
 from quantize.run.resolve import with_target
@@ -114,9 +109,7 @@ def doctor(
             model, scratch / "fp32.onnx", opset=13, score_output=asked_for.score_output, model=taken.model
         )
         clean, contract = prepared.proto(), prepared.contract
-        recipe = _first_recipe(clean, config)
         examinations += [examine_scores(clean, contract), examine_batch(contract)]
-        examinations.append(examine_operators(foreseen(clean, recipe)))
         cores = config.evaluation.performance.configs.cores_per_instance
         examinations.append(examine_cpu(machine_section(model.stem, prepared, cores, config.quantization.cpus)))
         of_labels = contract.task == "labels"
@@ -152,28 +145,23 @@ def doctor(
         few = images.subset(parts.calibration[:_CALIBRATION_IMAGES])
         inputs = _inputs(few, asked, trials.cache)
         ids = tuple(record.id for record in few.records)
-        calibration = CalibrationSet([Batch(ids, inputs, None)], len(inputs), "doctor")
-        examinations.append(
-            examine_building(prepared, recipe, calibration, scratch, threads=threads or available_cpus())
+        task = BuildTask(
+            model=prepared,
+            calibration=CalibrationSet([Batch(ids, inputs, None)], len(inputs), "doctor"),
+            framework=config.model.framework,
+            quantization=config.quantization,
+            tuning=config.tuning,
+            rewrites=tuple(rewrite.name for rewrite in select_rewrites(config.rewrites)),
+            folder=scratch,
+            threads=threads or available_cpus(),
         )
+        for name in engines:
+            examinations += examine_engine(engine_named(name), task, alone=len(engines) == 1)
         layers = saturation(clean, inputs)
         examinations.append(
             examine_saturation(layers, config.quantization, partial(_agreement, clean, asked, trials, scratch))
         )
     return _report(model, data.path, len(rows), examinations)
-
-
-def _first_recipe(model: ModelProto, config: RunConfig) -> Recipe:
-    """Return what a search begins with under the settings.
-
-    Raises:
-        ConfigError: A setting names no node, or what the native engine does not do, and that engine is asked for.
-    """
-    names = tuple(rewrite.name for rewrite in select_rewrites(config.rewrites))
-    given = config.quantization
-    own = config.tuning.engine == "native"
-    settings = given if own else QuantizationBlock(reduce_range=given.reduce_range, target=given.target)
-    return constrained_recipe(model, settings, names).but(details=((FLOAT_OUTPUTS, "true"),))
 
 
 def _inputs(images: ImageSet, preprocessing: Preprocessing, cache: Path) -> NDArray[np.float32]:

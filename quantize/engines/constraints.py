@@ -40,6 +40,25 @@ def kept_in_float(
     return tuple(sorted(nodes)), tuple(sorted(settings.optype_wise))
 
 
+def asked_in_float(model: ModelProto, settings: QuantizationBlock) -> frozenset[str]:
+    """Return the names of the nodes that the configuration keeps in fp32, in whichever engine's dialect it is written.
+
+    Neural Compressor knows a Gemm by the name of the MatMul that it makes of it.
+
+    Args:
+        model: The prepared fp32 model.
+        settings: The configuration.
+    """
+    by_name = [pattern for pattern, constraint in settings.op_wise.items() if _is_fp32(constraint)]
+    by_type = [pattern for pattern, constraint in settings.optype_wise.items() if _is_fp32(constraint)]
+    return frozenset(
+        node.name
+        for node in model.graph.node
+        if any(_matches(pattern, node.name) or _matches(pattern, f"{node.name}_MatMul") for pattern in by_name)
+        or any(_matches(pattern, node.op_type) for pattern in by_type)
+    )
+
+
 def _matches(pattern: str, name: str) -> bool:
     if pattern == name:
         return True
@@ -49,9 +68,13 @@ def _matches(pattern: str, name: str) -> bool:
         return False
 
 
-def _require_fp32(where: str, constraint: OpConstraint, engine: str) -> None:
+def _is_fp32(constraint: OpConstraint) -> bool:
     dtypes = [parts.get("dtype", []) for parts in constraint.lists().values()]
-    if not dtypes or any(dtype != ["fp32"] for dtype in dtypes):
+    return bool(dtypes) and all(dtype == ["fp32"] for dtype in dtypes)
+
+
+def _require_fp32(where: str, constraint: OpConstraint, engine: str) -> None:
+    if not _is_fp32(constraint):
         raise ConfigError(
             f"{engine} takes only dtype fp32 as a constraint on ops",
             where=where,

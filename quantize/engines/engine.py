@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
-from quantize.engines.task import CalibrationSet, SearchTask
+from quantize.engines.task import BuildTask, CalibrationSet, SearchTask
 from quantize.engines.trial import PlacedTrial, SearchOutcome, Trial
 from quantize.errors import EngineError
 from quantize.recipe import EngineName, Recipe
@@ -102,6 +102,17 @@ class Engine(Protocol):
 
         Raises:
             QuantizeError: The settings ask for what this engine cannot do.
+        """
+        ...
+
+    def first(self, task: BuildTask, /) -> Trial:
+        """Return the first candidate that a search builds and onnxruntime opens, without judging it.
+
+        Args:
+            task: A few calibration images do.
+
+        Raises:
+            QuantizeError: The engine is missing or failed, or the settings ask for what it cannot do.
         """
         ...
 

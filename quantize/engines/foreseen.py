@@ -1,31 +1,30 @@
-"""What a search will do with each node of a model: compute on integers, move them, or leave it in float.
+"""What an engine does with each node of a model: compute on integers, move them, or leave it in float, and why.
 
-It is asked of what the search itself asks: the ops that can be placed, the reasons of the others, the regions in which
-nothing is rounded, and the head that stays in float.
+It is read off a model that the engine built, the first that its search tries: what an engine takes, how it fuses and
+what it leaves alone is its own, and no list of ours would stay true.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from onnx import ModelProto
 
+from quantize.engines.fates import Fate, fates
 from quantize.engines.native.builder.builder import op_types_of
 from quantize.engines.native.builder.layers import layers
 from quantize.engines.native.search.op_graph import head_ops, op_graph
-from quantize.formats.float_reasons import float_reasons
+from quantize.formats.float_reasons import FloatReason, computing_nodes, type_of
 from quantize.graph.nodes import WEIGHTED
 from quantize.graph.regions import regions
 from quantize.graph.view import Graph
 from quantize.recipe import Recipe
 
-Fate = Literal["integers", "moved", "float"]
-
 HEAD = "no product follows, and 8 bits would cost accuracy there"
 ASKED = "the settings keep it there"
+LEFT = "left there with {engine}"
 _REGIONS: Mapping[str, str] = {
     "function": "part of an activation that is written as several nodes",
     "normalization": "part of a normalization that is written as several nodes",
@@ -53,35 +52,46 @@ class Foreseen:
     designed: bool = False
 
 
-def foreseen(model: ModelProto, recipe: Recipe) -> tuple[Foreseen, ...]:
-    """Return what will be done with each node that computes with floats, in the graph's order.
+def foreseen(
+    model: ModelProto,
+    qlinear: ModelProto,
+    recipe: Recipe,
+    *,
+    stay: Mapping[str, FloatReason],
+    asked: Collection[str] = (),
+    engine: str,
+) -> tuple[Foreseen, ...]:
+    """Return what is done with each node that computes with floats, in the graph's order.
 
     Args:
         model: The prepared fp32 model.
-        recipe: What the settings leave to a search.
+        qlinear: What the engine made of it, in QLinear format.
+        recipe: What that was built from.
+        stay: The nodes that no recipe of these types can compute on integers, and why, by name.
+        asked: Names of the nodes that the settings keep in float.
+        engine: The engine, in words: it is said to have left what nothing else explains.
     """
-    op_types = op_types_of(recipe)
-    ops = op_graph(model, op_types)
+    became = fates(model, qlinear)
+    ops = op_graph(model, op_types_of(recipe))
     head = head_ops(ops, {layer.node for layer in layers(model)})
-    reasons = float_reasons(model, op_types, activation_type=recipe.activation_type, weight_type=recipe.weight_type)
+    of_head = {name for op in ops.ops if op.name in head for name in op.node_names}
     inside = {name: _REGIONS[region.kind] for region in regions(Graph.of(model)) for name in region.float_nodes}
-    of_node = {name: op for op in ops.ops for name in op.node_names}
     found = []
-    for node in model.graph.node:
-        fate: Fate
-        own = of_node.get(node.name)
-        op_type = reasons[node.name].op_type if node.name in reasons else node.op_type
-        if node.name in recipe.float_nodes or node.op_type in recipe.float_op_types:
-            found.append(Foreseen(node.name, op_type, "float", ASKED, designed=True))
-        elif node.name in inside:
-            found.append(Foreseen(node.name, op_type, "float", inside[node.name], designed=True))
-        elif node.name in reasons:
-            found.append(Foreseen(node.name, op_type, "float", reasons[node.name].in_words))
-        elif own is not None and own.name in head:
-            found.append(Foreseen(node.name, op_type, "float", HEAD, designed=True))
-        elif own is not None:
-            fate = "moved" if own.moving and node.name == own.name else "integers"
-            found.append(Foreseen(node.name, op_type, fate))
+    for node in computing_nodes(model):
+        name, op_type = node.name, type_of(node)
+        fate = became.get(name, "float")
+        if fate != "float":
+            found.append(Foreseen(name, op_type, fate))
+        elif name in asked:
+            found.append(Foreseen(name, op_type, fate, ASKED, designed=True))
+        elif name in inside:
+            found.append(Foreseen(name, op_type, fate, inside[name], designed=True))
+        elif name in stay:
+            found.append(Foreseen(name, op_type, fate, stay[name].in_words))
+        elif name in of_head:
+            found.append(Foreseen(name, op_type, fate, HEAD, designed=True))
+        else:
+            found.append(Foreseen(name, op_type, fate, LEFT.format(engine=engine), designed=True))
     return tuple(found)
 
 
@@ -101,7 +111,7 @@ def float_sentences(nodes: Iterable[Foreseen]) -> list[str]:
 
 
 def why_no_integers(nodes: Iterable[Foreseen]) -> list[str]:
-    """Return why no layer with weights can compute on integers; nothing where one can."""
+    """Return why no layer with weights computes on integers; nothing where one does."""
     weighted = [node for node in nodes if node.op_type in WEIGHTED]
     if any(node.fate == "integers" for node in weighted):
         return []

@@ -117,22 +117,39 @@ class CalibrationSet:
 
 
 @dataclass(frozen=True)
-class SearchTask:
-    """One search: the request to an engine, and what it is given to fulfil it.
+class BuildTask:
+    """What an engine builds models from, and within which settings.
 
     Attributes:
         model: The prepared fp32 model.
-        criterion: What a candidate has to reach.
         calibration: The calibration images.
         framework: ``onnxrt_qlinearops`` or ``onnxrt_qdq``: the format that the user requested.
         quantization: What may be done to the model; its target is a class of CPUs.
         tuning: Limits, strategy, placement and the seed.
-        speed: The requested speed-up.
-        times_count: Whether times on this machine say something about the target.
         rewrites: Names of the rewrites that the written files will have, in order.
-        evaluation_fingerprint: Of the evaluation images.
         folder: Where the engine may write: the run's work folder.
         threads: Cores that may be used.
+    """
+
+    model: ModelArtifact
+    calibration: CalibrationSet
+    framework: Literal["onnxrt_qlinearops", "onnxrt_qdq"]
+    quantization: QuantizationBlock
+    tuning: TuningBlock
+    rewrites: tuple[str, ...]
+    folder: Path
+    threads: int
+
+
+@dataclass(frozen=True)
+class SearchTask(BuildTask):
+    """One search: the request to an engine, and what it is given to fulfil it.
+
+    Attributes:
+        criterion: What a candidate has to reach.
+        speed: The requested speed-up.
+        times_count: Whether times on this machine say something about the target.
+        evaluation_fingerprint: Of the evaluation images.
         callbacks: Evaluates, times and remembers.
         journal: The run's journal: it has the values of finished steps.
         recorded: Times to decide by instead of measuring; None: measure.
@@ -142,18 +159,10 @@ class SearchTask:
         progress: Called as long work proceeds.
     """
 
-    model: ModelArtifact
     criterion: Criterion
-    calibration: CalibrationSet
-    framework: Literal["onnxrt_qlinearops", "onnxrt_qdq"]
-    quantization: QuantizationBlock
-    tuning: TuningBlock
     speed: SpeedCriterion
     times_count: bool
-    rewrites: tuple[str, ...]
     evaluation_fingerprint: str
-    folder: Path
-    threads: int
     callbacks: Callbacks
     journal: Journal
     recorded: LatencyTable | None = None

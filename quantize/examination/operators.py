@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from onnx import ModelProto
 
-from quantize.engines.foreseen import Foreseen, counted, float_sentences, why_no_integers
-from quantize.engines.native.search.source_graph import rebuild
-from quantize.engines.task import CalibrationSet
+from quantize.engines.constraints import asked_in_float
+from quantize.engines.engine import Engine
+from quantize.engines.foreseen import Foreseen, counted, float_sentences, foreseen, why_no_integers
+from quantize.engines.task import BuildTask
 from quantize.errors import QuantizeError
-from quantize.examination.findings import Examination, Finding, right, sentence, wrong
-from quantize.formats import to_qlinear
-from quantize.models.artifact import ModelArtifact
+from quantize.examination.findings import Examination, Finding, not_checked, right, sentence, wrong
+from quantize.formats import to_qdq, to_qlinear
 from quantize.models.session import open_session
-from quantize.recipe import Recipe
 from quantize.report.integer_share import arithmetic_of
 from quantize.report.wording import percent
+from quantize.rewrites import apply_rewrites
 
 _OPERATORS, _TRIAL = "operators", "trial build"
 
 
-def examine_operators(nodes: Sequence[Foreseen]) -> Examination:
+def examine_operators(nodes: Sequence[Foreseen], check: str = _OPERATORS) -> Examination:
     """Return what will be done with each operator, with a note on those that cannot compute on integers.
 
     Args:
-        nodes: As a search foresees them.
+        nodes: As an engine places them.
+        check: Its name.
     """
     integers, moved = ([node for node in nodes if node.fate == fate] for fate in ("integers", "moved"))
     stay = [node for node in nodes if node.fate == "float"]
@@ -41,7 +41,7 @@ def examine_operators(nodes: Sequence[Foreseen]) -> Examination:
     if cannot:
         notes.append(
             Finding(
-                check=_OPERATORS,
+                check=check,
                 severity="note",
                 what="Some operators stay in float: they cannot compute on integers here.",
                 sure="certain",
@@ -54,7 +54,7 @@ def examine_operators(nodes: Sequence[Foreseen]) -> Examination:
     if why:
         notes.append(
             Finding(
-                check=_OPERATORS,
+                check=check,
                 severity="note",
                 what="No layer can compute on integers: the models will be smaller, not faster.",
                 sure="certain",
@@ -62,39 +62,53 @@ def examine_operators(nodes: Sequence[Foreseen]) -> Examination:
                 advice="Look at the reasons; a layer whose weights are constants could.",
             )
         )
-    return right(_OPERATORS, "; ".join(parts) or "none computes with floats", *notes)
+    return right(check, "; ".join(parts) or "none computes with floats", *notes)
 
 
-def examine_building(
-    model: ModelArtifact, recipe: Recipe, calibration: CalibrationSet, folder: Path, *, threads: int
-) -> Examination:
-    """Build a model of the recipe in both formats and open them, as tuning will do it, and return what came of it.
+def examine_engine(engine: Engine, task: BuildTask, *, alone: bool = True) -> list[Examination]:
+    """Build the first model that an engine's search builds, open both formats, and return what is done with each node.
 
     Args:
-        model: The prepared fp32 model.
-        recipe: What a search begins with.
-        calibration: A few images: ranges are of no account here.
-        folder: For its files.
-        threads: Cores that may be used.
+        engine: The engine.
+        task: A few calibration images do: ranges are of no account here.
+        alone: No other engine is examined; else the checks are named after this one.
     """
+    named = "" if alone else f" ({engine.name})"
+    model = task.model.proto()
     try:
-        qdq = rebuild(model, recipe, calibration, folder, threads=threads)
-        qlinear = to_qlinear(qdq.proto(), opset=max(12, model.opset))
-        for content in (qdq.path, qlinear.SerializeToString()):
-            open_session(content)
+        engine.require()
+        first = engine.first(task)
+        assert first.artifact is not None
+        qlinear, *_ = both = _both_formats(first.artifact.proto(), task)
+        for form in both:
+            open_session(form.SerializeToString())
+        stay = engine.stays_in_float(task.model, first.recipe, task.calibration, task.folder)
     except QuantizeError as error:
-        return wrong(
-            _TRIAL,
-            "no model comes of it",
-            Finding(
-                check=_TRIAL,
-                what=f"Tuning would fail: {error.problem}.",
-                sure="certain",
-                evidence="; ".join(filter(None, (error.where, error.found, error.expected))) or "it was tried",
-                advice=sentence(error.advice) if error.advice else "Report it with the model.",
-            ),
+        trial = f"{_TRIAL}{named}"
+        fails = Finding(
+            check=trial,
+            what=f"Tuning would fail: {error.problem}.",
+            sure="certain",
+            evidence="; ".join(filter(None, (error.where, error.found, error.expected))) or "it was tried",
+            advice=sentence(error.advice) if error.advice else "Report it with the model.",
         )
-    return right(_TRIAL, _integer_share(qlinear))
+        return [
+            not_checked(f"{_OPERATORS}{named}", "see the trial build"),
+            wrong(trial, "no model comes of it", fails),
+        ]
+    asked = asked_in_float(model, task.quantization)
+    nodes = foreseen(model, qlinear, first.recipe, stay=stay, asked=asked, engine=engine.in_words)
+    return [
+        examine_operators(nodes, f"{_OPERATORS}{named}"),
+        right(f"{_TRIAL}{named}", _integer_share(qlinear)),
+    ]
+
+
+def _both_formats(candidate: ModelProto, task: BuildTask) -> tuple[ModelProto, ModelProto, ModelProto]:
+    """Return a candidate in QLinear format, and both formats of it as they will be written."""
+    opset = max(12, task.model.opset)
+    rewritten = apply_rewrites(to_qdq(candidate), task.rewrites)
+    return to_qlinear(candidate, opset=opset), to_qlinear(rewritten, opset=opset), rewritten
 
 
 def _integer_share(model: ModelProto) -> str:

@@ -78,15 +78,13 @@ def float_reasons(
     graph, types = Graph.of(model), inferred_types(model)
     infinite = _infinite(graph) if known is None else frozenset()
     reasons: dict[str, FloatReason] = {}
-    for node in graph.nodes:
-        name = node.op_type if not node.domain or is_op(node, node.op_type) else f"{node.domain}:{node.op_type}"
+    for node in computing_nodes(model):
+        name = type_of(node)
         if any(True for _ in subgraphs(node)):
             reasons[node.name] = FloatReason(node.name, name, "body")
             continue
         floats = [name for name in node.input if _is_float(graph, types, name)]
         results = [name for name in node.output if name and _is_float(graph, types, name)]
-        if not any(graph.constant(name) is None for name in floats) or not results:
-            continue
         found = _reason(graph, types, node, op_types, activation_type, weight_type)
         if found is None and known is not None:
             missing = [name for name in (*floats, *results) if graph.constant(name) is None and name not in known]
@@ -96,6 +94,25 @@ def float_reasons(
         if found is not None:
             reasons[node.name] = FloatReason(node.name, name, *found)
     return reasons
+
+
+def computing_nodes(model: ModelProto) -> list[NodeProto]:
+    """Return the nodes that take and give floats, and those with graphs of their own, in the graph's order."""
+    graph, types = Graph.of(model), inferred_types(model)
+    return [
+        node
+        for node in graph.nodes
+        if any(True for _ in subgraphs(node))
+        or (
+            any(_is_float(graph, types, name) and graph.constant(name) is None for name in node.input)
+            and any(name and _is_float(graph, types, name) for name in node.output)
+        )
+    ]
+
+
+def type_of(node: NodeProto) -> str:
+    """Return a node's type, with the domain before it outside of the default one."""
+    return node.op_type if not node.domain or is_op(node, node.op_type) else f"{node.domain}:{node.op_type}"
 
 
 def sentences(reasons: Mapping[str, FloatReason]) -> list[str]:

@@ -151,7 +151,8 @@ def _between_integers(
     for at, operand in enumerate(operands):
         if operand is None:
             continue
-        is_weight = at == 1 and operand.shape is not None and is_op(node, *INTEGER_WEIGHTED)
+        # Quantizers give a constant on the left of a MatMul the weights' type too.
+        is_weight = at < _BIAS and operand.shape is not None and is_op(node, *INTEGER_WEIGHTED)
         if _is_data(node, at, operand):
             kind = kinds[1] if is_weight else kinds[0]
             _add_operand(graph, f"q{at}", operand, kind, node)

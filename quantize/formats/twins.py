@@ -9,7 +9,10 @@ from onnx import NodeProto
 
 from quantize.graph.view import Graph
 
-_SUFFIX = re.compile(r"(?:_\d+|_quant|_MatMul|_Add|/MatMulAddFusion)$")
+# onnxruntime names what it made of several nodes, as of a Gemm and the Transpose before it, after one of them.
+_SUFFIX = re.compile(r"(?:_\d+|_quant|_MatMul|_Add|/\w+Fusion/?)$")
+
+_MADE_OF = {"Gemm": ("MatMul", "Add"), "ReduceMean": ("GlobalAveragePool",)}
 
 
 def twins(reference: Graph, nodes: Iterable[NodeProto]) -> dict[str, str]:
@@ -38,5 +41,5 @@ def _inner_names(name: str) -> Iterator[str]:
 
 
 def _same_operator(node: NodeProto, origin: NodeProto) -> bool:
-    # Neural Compressor splits a Gemm into a MatMul and an Add.
-    return node.op_type == origin.op_type or (origin.op_type == "Gemm" and node.op_type in ("MatMul", "Add"))
+    # Neural Compressor splits a Gemm into a MatMul and an Add; the native engine writes a mean of an image as a pool.
+    return node.op_type == origin.op_type or node.op_type in _MADE_OF.get(origin.op_type, ())

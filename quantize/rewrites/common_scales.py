@@ -35,6 +35,8 @@ from quantize.grid.grid import Grid
 from quantize.rewrites.protocol import Declaration, Rewrite, shown_not_slower
 
 BIASED = ("Conv", "Gemm")
+_NO_EXTENT = 1.0
+"""The step of the grid of a tensor whose values are all zero."""
 
 
 def _apply(graph: Graph) -> Sequence[str]:
@@ -49,7 +51,7 @@ def _apply(graph: Graph) -> Sequence[str]:
         done |= {quantize.input[0] for quantize in group}
         grids = [by for quantize in group if (by := node_parameters(graph, quantize)) is not None]
         if len(grids) == len(group) and not all(by.same_as(grids[0]) for by in grids):
-            _set(graph, group, _common(graph, grids, node.name))
+            _set(graph, group, _common(graph, _ranged(graph, group), node.name))
             changed.append(node.name)
     return changed
 
@@ -120,8 +122,29 @@ def _of_output(graph: Graph, node: NodeProto) -> Iterable[NodeProto]:
     return quantizers
 
 
+def _ranged(graph: Graph, group: Sequence[NodeProto]) -> list[Parameters]:
+    """Return the grids of a group whose ranges count: all but those of tensors that are always zero.
+
+    Every quantizer gives a tensor without extent steps of 1. A tensor that has such steps by chance, as raw pixels do,
+    is held by the grid of the Concat that alone takes it.
+    """
+    own = {quantize.name for quantize in group}
+
+    def is_in_group(reader: NodeProto) -> bool:
+        return _keeps_values(graph, reader) and any(after.name in own for after in _of_output(graph, reader))
+
+    counted = []
+    for quantize in group:
+        maker, by = graph.producer(quantize.input[0]), _grid(graph, quantize)
+        readers = [reader for dq in _dequantized(graph, quantize) for reader in graph.consumers(dq.output[0])]
+        joins = maker is not None and is_op(maker, "Concat")
+        if float(by.scale) != _NO_EXTENT or joins or not all(map(is_in_group, readers)):
+            counted.append(by)
+    return counted
+
+
 def _common(graph: Graph, grids: Sequence[Parameters], hint: str) -> Parameters:
-    """Return the parameters that hold every tensor's range: those of one of them if they do, or new ones."""
+    """Return the parameters that hold the range of every grid: those of one of them if they do, or new ones."""
     low, high = min(by.low for by in grids), max(by.high for by in grids)
     for by in grids:
         if by.low <= low + float(by.scale) / 2 and by.high >= high - float(by.scale) / 2:

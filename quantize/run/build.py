@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
+from types import MappingProxyType
 
 from onnx import ModelProto
 
 from quantize.data.batches import Batches
 from quantize.engines.engine import engine_named
+from quantize.engines.fates import layers_on_integers
 from quantize.engines.trial import Trial
 from quantize.evaluation.layer_error import layer_errors
 from quantize.formats import to_qlinear
 from quantize.formats.float_reasons import FloatReason, sentences
 from quantize.formats.saturation import saturating_layers
-from quantize.graph.nodes import INTEGER_WEIGHTED
+from quantize.graph.nodes import INTEGER_WEIGHTED, WEIGHTED, is_op
 from quantize.journal import Journal
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.recipe import Recipe
@@ -37,6 +39,7 @@ from quantize.target import must_not_saturate
 
 _LOG = logging.getLogger("quantize")
 _CORRECTED = "scores corrected"
+_NOTHING: Mapping[str, FloatReason] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ class Built:
         contract: Their input, where it is another than the given model's.
         layers: Error of each layer of the candidate.
         layer_check: The files' layers against what their grids predict.
-        in_float: What cannot compute on integers, and why, in sentences.
+        in_float: What cannot compute on integers but for layers with weights, and why, in sentences.
+        stay: The fp32 model's nodes that cannot, and why, by name.
     """
 
     context: Context
@@ -66,6 +70,12 @@ class Built:
     layers: tuple[LayerErrorSection, ...] = ()
     layer_check: LayerCheckSection | None = None
     in_float: tuple[str, ...] = ()
+    stay: Mapping[str, FloatReason] = field(default_factory=dict)
+
+    @property
+    def left(self) -> frozenset[str]:
+        """Return the fp32 model's nodes that the recipe, or what can be built here, leaves in float."""
+        return _left(self.context.model.proto(), self.chosen.recipe, self.stay)
 
 
 @dataclass(frozen=True)
@@ -101,7 +111,7 @@ def build(context: Context, findings: Findings, folder: RunFolder | None = None)
         own = replace(own, selection=selection, judging=own.judging_of(selection))
     if folder is not None:
         own = replace(own, folder=folder)
-    built = write_files(own, folded.candidate, findings)
+    built = write_files(own, folded.candidate, findings, stay)
     return replace(built, contract=folded.section, layers=layers, in_float=_in_float(stay, built.pair))
 
 
@@ -116,13 +126,16 @@ def remember_decisions(journal: Journal, recipe: Recipe) -> None:
     journal.step(_CORRECTED, lambda: CORRECTION in recipe.corrections, kind=bool)
 
 
-def write_files(context: Context, candidate: ModelArtifact, findings: Findings) -> Built:
+def write_files(
+    context: Context, candidate: ModelArtifact, findings: Findings, stay: Mapping[str, FloatReason] = _NOTHING
+) -> Built:
     """Rewrite a candidate, correct its scores, check every layer and write both formats into the run's folder.
 
     Args:
         context: The run; its model and preprocessing are those of the written files' input.
         candidate: The quantized model, before rewrites.
         findings: The search that chose it.
+        stay: The fp32 model's nodes that cannot compute on integers, and why, by name.
 
     Raises:
         WrongLayerError: A layer is wrong in float too; nothing is written.
@@ -150,8 +163,8 @@ def write_files(context: Context, candidate: ModelArtifact, findings: Findings) 
                 ("the correction of the scores", checked.corrected.qlinear),
             )
         )
-        chosen = _chosen(context, findings, checked, pair)
-        return Built(context, findings, checked.corrected, chosen, pair, steps, layer_check=checked.section)
+        chosen = _chosen(context, findings, checked, pair, stay)
+        return Built(context, findings, checked.corrected, chosen, pair, steps, layer_check=checked.section, stay=stay)
 
 
 def _stay(context: Context, recipe: Recipe) -> Mapping[str, FloatReason]:
@@ -161,8 +174,8 @@ def _stay(context: Context, recipe: Recipe) -> Mapping[str, FloatReason]:
 
 
 def _in_float(stay: Mapping[str, FloatReason], pair: Pair) -> tuple[str, ...]:
-    """Return a sentence for each type of node and reason, of the types that are left in the QLinear file."""
-    left = {node.op_type for node in pair.int8.proto().graph.node}
+    """Return a sentence for each type of node and reason, of the types without weights that the QLinear file has."""
+    left = {node.op_type for node in pair.int8.proto().graph.node} - {*WEIGHTED}
     told = {name: reason for name, reason in stay.items() if reason.op_type.rpartition(":")[2] in left}
     notes = tuple(f"{sentence}." for sentence in sentences(told))
     for note in notes:
@@ -216,11 +229,18 @@ def _corrected(context: Context, recipe: Recipe, plain: Rewritten, freed: int) -
     return (plain, before) if corrected is None else (corrected, (*before, CORRECTION))
 
 
-def _chosen(context: Context, findings: Findings, checked: Checked, pair: Pair) -> ChosenSection:
+def _left(model: ModelProto, recipe: Recipe, stay: Collection[str]) -> frozenset[str]:
+    by_type = {node.name for node in model.graph.node if node.op_type in recipe.float_op_types}
+    return frozenset({*recipe.float_nodes, *by_type, *stay})
+
+
+def _chosen(context: Context, findings: Findings, checked: Checked, pair: Pair, stay: Collection[str]) -> ChosenSection:
     kept = tuple(record.name for record in checked.corrected.records if record.kept)
     recipe = findings.chosen.recipe.but(rewrites=kept, corrections=checked.corrections)
-    int8, layers = engine_named(recipe.engine).int8_layers(recipe, context.model.proto())
-    int8 -= len({finding.layer for finding in checked.section.to_float if finding.op_type in INTEGER_WEIGHTED})
+    model = context.model.proto()
+    on_integers = layers_on_integers(model, checked.corrected.qlinear, _left(model, recipe, stay))
+    weighted = [node.name for node in model.graph.node if is_op(node, *INTEGER_WEIGHTED)]
+    int8 = sum(on_integers[name] for name in weighted)
     return ChosenSection(
         trial=findings.chosen.index,
         recipe_id=recipe.id,
@@ -228,7 +248,7 @@ def _chosen(context: Context, findings: Findings, checked: Checked, pair: Pair) 
         all_fp32=int8 == 0,
         target=context.target,
         saturating_layers=_saturating(context, pair),
-        layers=layers,
+        layers=len(weighted),
         int8_layers=int8,
     )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from quantize.engines.foreseen import foreseen, why_no_integers
-from quantize.recipe import Recipe
+from quantize.engines.constraints import asked_in_float
+from quantize.engines.foreseen import ASKED, Foreseen, float_sentences
+from quantize.graph.nodes import WEIGHTED, is_op
 from quantize.report.models import ModelSection
 from quantize.report.search import PlacementSection, SearchSection
 from quantize.report.wording import times
@@ -28,14 +29,14 @@ def _computes_on_integers(model: ModelSection) -> bool:
 
 
 def _reasons(built: Built, placement: PlacementSection | None) -> list[str]:
-    recipe, model = built.chosen.recipe, built.context.model.proto()
-    free = Recipe(engine="native", activation_type=recipe.activation_type, weight_type=recipe.weight_type)
-    cannot = why_no_integers(foreseen(model, free))
-    if cannot:
-        return cannot
-    asked = why_no_integers(foreseen(model, free.but(float_op_types=recipe.float_op_types)))
-    if asked:
-        return asked
+    model = built.context.model.proto()
+    asked = asked_in_float(model, built.context.config.quantization)
+    weighted = [node for node in model.graph.node if is_op(node, *WEIGHTED)]
+    if not weighted:
+        return ["it has no convolution or matrix product"]
+    if all(node.name in built.stay or node.name in asked for node in weighted):
+        why = {node.name: built.stay[node.name].in_words if node.name in built.stay else ASKED for node in weighted}
+        return float_sentences(Foreseen(node.name, node.op_type, "float", why[node.name]) for node in weighted)
     if placement is not None:
         return [placement.reason]
     if built.findings.search is not None and built.findings.search.candidates:

@@ -27,6 +27,7 @@ from quantize.report.provenance import Provenance, ReplaySection, Tool
 from quantize.report.schema import RunReport
 from quantize.run.all_cores import measured_on_all_cores, other_cores, seconds_on_all_cores
 from quantize.run.build import Built
+from quantize.run.float_layers import layers_in_float
 from quantize.run.gallery import with_likeliest
 from quantize.run.judging import final_verdict
 from quantize.run.measuring import latency_plan, measure_anatomy, measure_models
@@ -109,8 +110,15 @@ def run_report(settled: Settled, others: Mapping[str, ModelArtifact] = _NO_OTHER
         stages=stages.sections(),
         provenance=provenance(request, images),
         config=config.model_dump(mode="json"),
-        notes=(*context.notes, *built.in_float, *config.notes),
+        notes=(*context.notes, *built.in_float, *_layers_in_float(settled), *config.notes),
     )
+
+
+def _layers_in_float(settled: Settled) -> tuple[str, ...]:
+    notes = layers_in_float(settled.built, settled.placement)
+    for note in notes:
+        _LOG.info("note: %s", note)
+    return notes
 
 
 def source_section(path: Path, artifact: ModelArtifact, entry: CatalogEntry | None) -> SourceSection:

@@ -53,6 +53,15 @@ def test_a_node_stays_in_float_where_onnxruntime_has_no_kernel_for_what_it_would
     assert "onnxruntime has no integer kernel" in reason.in_words
 
 
+@pytest.mark.parametrize(
+    ("weights", "found"), [("int8", {"product": "kernel"}), ("uint8", {})], ids=["int8 by uint8", "uint8 by uint8"]
+)
+def test_a_constant_on_the_left_of_a_product_has_the_type_of_weights(weights: str, found: dict[str, str]) -> None:
+    model = _model([helper.make_node("MatMul", ["w", "x"], ["y"], "product")], {"w": np.zeros((5, 6), np.float32)})
+    reasons = float_reasons(model, ("MatMul",), weight_type=weights)
+    assert {name: reason.kind for name, reason in reasons.items()} == found
+
+
 def test_what_a_mask_of_minus_infinity_reaches_stays_in_float_up_to_what_is_bounded() -> None:
     nodes = [
         helper.make_node("Relu", ["x"], ["a"], "relu"),

@@ -50,7 +50,7 @@ def by_onnxruntime(model: ModelArtifact, calibration: CalibrationSet, folder: Pa
     """Return the candidate of onnxruntime's quantizer, which runs in this process: to start one takes longer."""
     proto = model.proto()
     recipe = excluding(PLAIN, [*_head(proto, PLAIN), *float_reasons(proto, op_types_of(PLAIN))])
-    with mock.patch.object(quantizer, "ChildProcess", _here):
+    with mock.patch.object(quantizer, "ChildProcess", in_this_process):
         return Candidate(ORT.build(model, recipe, calibration, folder), recipe)
 
 
@@ -95,5 +95,6 @@ class _Here:
 
 
 @contextmanager
-def _here(*_: object, **__: object) -> Iterator[_Here]:
+def in_this_process(*_: object, **__: object) -> Iterator[_Here]:
+    """Stand in for the child process of onnxruntime's quantizer."""
     yield _Here()

@@ -74,7 +74,8 @@ def test_a_kind_keeps_its_scores(kind: Callable[[], ModelProto], tmp_path: Path)
 
 def test_a_relu_that_is_dead_widens_no_grid_of_others(tmp_path: Path) -> None:
     made = quantized(joins.dead_relu_beside_signed(), tmp_path)
-    assert min(made.sqnr) > 20  # 6 on the range of what it takes
+    assert min(made.sqnr) > 30  # 6 on the range of what it takes, 21 on that of the grid of a tensor of zeros
+    assert made.times_rounding < 2
     assert made.agree
 
 

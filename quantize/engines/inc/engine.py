@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from onnx import ModelProto
@@ -18,7 +19,7 @@ from quantize.engines.inc.settings import IncSettings
 from quantize.engines.inc.tuner import IncBuilder, IncTuner
 from quantize.engines.placement.bench import choose_placement, place_in_float
 from quantize.engines.placement.placed_model import int8_layers, placed_nodes
-from quantize.engines.task import CalibrationSet, SearchTask
+from quantize.engines.task import BuildTask, CalibrationSet, SearchTask
 from quantize.engines.trial import PlacedTrial, SearchOutcome, Trial, trial_of
 from quantize.formats.float_reasons import FloatReason
 from quantize.models.artifact import ModelArtifact
@@ -43,7 +44,7 @@ class IncSearch:
 
     def __init__(self, task: SearchTask) -> None:
         self._task = task
-        self._settings = inc_settings(task)
+        self._settings = inc_settings(task, seconds_of(task.earlier))
         self._peak_bytes: list[int] = []
         built = [trial for trial in task.earlier if trial.artifact is not None]
         known = {trial.recipe.id: trial.metric for trial in task.earlier if trial.metric is not None}
@@ -108,6 +109,16 @@ class IncEngine:
         """Return a search that has not begun."""
         return IncSearch(task)
 
+    def first(self, task: BuildTask) -> Trial:
+        """Return the first candidate of Neural Compressor's strategy that onnxruntime opens."""
+        tuner, trials = IncTuner(inc_settings(task), task.folder), []
+        with closing(tuner.tune(task.model, Criterion("none"), lambda _: 0.0, task.calibration.batches)) as found:
+            for trial in found:
+                trials.append(trial)
+                if trial.artifact is not None:
+                    break
+        return trial_of(trials, None)
+
     def build(self, model: ModelArtifact, recipe: Recipe, calibration: CalibrationSet, folder: Path) -> ModelArtifact:
         """Return the model of a recipe, its placement included."""
         return IncBuilder(folder).build(model, recipe.but(rewrites=()), calibration.batches)
@@ -133,11 +144,15 @@ class IncEngine:
 ENGINE = IncEngine()
 
 
-def inc_settings(task: SearchTask) -> IncSettings:
+def inc_settings(task: BuildTask, spent: float = 0.0) -> IncSettings:
     """Return Neural Compressor's settings.
 
     As in its 1.x, a timeout of 0 ends the search at the first candidate that meets the criterion; another continues
     until the time is used up.
+
+    Args:
+        task: What is asked for.
+        spent: Seconds of the time budget that earlier trials took.
     """
     quantization, tuning = task.quantization, task.tuning
     timeout = tuning.exit_policy.timeout
@@ -154,7 +169,7 @@ def inc_settings(task: SearchTask) -> IncSettings:
         optype_wise=_constraints("optype_wise", quantization.optype_wise),
         model_wise=quantization.model_wise.for_neural_compressor("quantization.model_wise"),
         stop_when_met=timeout == 0,
-        time_budget=max(tuning.time_budget - seconds_of(task.earlier), 0.0),
+        time_budget=max(tuning.time_budget - spent, 0.0),
     )
 
 

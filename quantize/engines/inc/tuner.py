@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from pathlib import Path
 
 from quantize.criterion import Criterion
@@ -67,7 +67,7 @@ class IncTuner:
 
     def tune(
         self, model: ModelArtifact, criterion: Criterion, evaluate: EvaluateCallback, batches: Iterable[Batch]
-    ) -> Iterator[Trial]:
+    ) -> Generator[Trial, None, None]:
         """Yield every trial as it is finished; closing the iterator, or Ctrl-C, ends the child process at once.
 
         Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -11,22 +12,26 @@ from pathlib import Path
 from onnx import ModelProto
 
 from quantize.engines.engine import EngineSearch
-from quantize.engines.native.builder.builder import source_graph
+from quantize.engines.native.builder.builder import op_types_of, source_graph
+from quantize.engines.native.builder.layers import layers
+from quantize.engines.native.builder.qdq import FLOAT_OUTPUTS
 from quantize.engines.native.constraints import constrained_recipe, range_rule
 from quantize.engines.native.search.candidates import Judge
 from quantize.engines.native.search.latency_table import PairedLatency
+from quantize.engines.native.search.op_graph import head_ops, op_graph
 from quantize.engines.native.search.race import WholeJudge, accept, race_judge
 from quantize.engines.native.search.result import SearchResult
 from quantize.engines.native.search.search import Search
 from quantize.engines.native.search.settings import SearchSettings
 from quantize.engines.native.search.source_graph import rebuild, stays_in_float
 from quantize.engines.placement.placed_model import int8_layers
-from quantize.engines.task import CalibrationSet, SearchTask
+from quantize.engines.task import BuildTask, CalibrationSet, SearchTask
 from quantize.engines.trial import CandidateRecord, PlacedTrial, SearchOutcome, SearchRecord, Trial, trial_of
 from quantize.formats.float_reasons import FloatReason
 from quantize.measurement.operators.operator_times import Profile
 from quantize.measurement.timing.measurement import latency, speedups
 from quantize.models.artifact import ModelArtifact
+from quantize.models.session import open_session
 from quantize.processes.memory import forget_peak, peak_resident_bytes
 from quantize.processes.pool import available_cpus
 from quantize.recipe import EngineName, Recipe
@@ -151,6 +156,19 @@ class NativeEngine:
     def search(self, task: SearchTask) -> EngineSearch:
         """Return a search that has not begun."""
         return NativeSearch(task)
+
+    def first(self, task: BuildTask) -> Trial:
+        """Return a candidate with everything on integers that can be, but for what follows the last layer."""
+        began, model = time.monotonic(), task.model.proto()
+        recipe = constrained_recipe(model, task.quantization, ())
+        head = head_ops(op_graph(model, op_types_of(recipe)), {layer.node for layer in layers(model)})
+        recipe = recipe.but(
+            float_nodes=tuple(sorted({*recipe.float_nodes, *head})),
+            details=(*recipe.details, (FLOAT_OUTPUTS, "true")),
+        )
+        built = rebuild(task.model, recipe, task.calibration, task.folder, threads=task.threads)
+        open_session(built.path)
+        return Trial(0, recipe, built, None, time.monotonic() - began)
 
     def build(self, model: ModelArtifact, recipe: Recipe, calibration: CalibrationSet, folder: Path) -> ModelArtifact:
         """Return the model of a recipe."""

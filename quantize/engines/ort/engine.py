@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,11 +13,14 @@ from quantize.engines.engine import EngineSearch
 from quantize.engines.float_nodes import nodes_in_float
 from quantize.engines.ort.quantizer import Quantizer
 from quantize.engines.ort.search import TITLE, OrtSearch
+from quantize.engines.ort.settings import settings_to_try
 from quantize.engines.placement.placed_model import int8_layers, placed, placed_nodes
-from quantize.engines.task import CalibrationSet, SearchTask
+from quantize.engines.task import BuildTask, CalibrationSet, SearchTask
+from quantize.engines.trial import Trial
 from quantize.errors import EngineError
 from quantize.formats.float_reasons import FloatReason
 from quantize.models.artifact import ModelArtifact, save_model
+from quantize.models.session import open_session
 from quantize.recipe import EngineName, Recipe
 
 
@@ -42,6 +46,13 @@ class OrtEngine:
     def search(self, task: SearchTask) -> EngineSearch:
         """Return a search that has not begun."""
         return OrtSearch(task)
+
+    def first(self, task: BuildTask) -> Trial:
+        """Return the candidate of the first settings."""
+        began, recipe = time.monotonic(), settings_to_try(task)[0][0]
+        built = self.build(task.model, recipe, task.calibration, task.folder)
+        open_session(built.path)
+        return Trial(0, recipe, built, None, time.monotonic() - began)
 
     def build(self, model: ModelArtifact, recipe: Recipe, calibration: CalibrationSet, folder: Path) -> ModelArtifact:
         """Return the model of a recipe, its placement included."""

@@ -11,7 +11,7 @@ from quantize.engines.native.builder.builder import op_types_of
 from quantize.engines.native.builder.layers import layers
 from quantize.engines.native.search.op_graph import head_ops, op_graph
 from quantize.engines.ort.quantizer import excluding
-from quantize.engines.task import SearchTask
+from quantize.engines.task import BuildTask
 from quantize.errors import ConfigError
 from quantize.formats.float_reasons import float_reasons
 from quantize.grid.ranges.registry import rule_of_setting
@@ -23,7 +23,7 @@ _SETTABLE = {
 }
 
 
-def settings_to_try(task: SearchTask) -> tuple[list[Recipe], list[dict[str, Any]]]:
+def settings_to_try(task: BuildTask) -> tuple[list[Recipe], list[dict[str, Any]]]:
     """Return the recipes to begin with, and the changes to try on the best so far, each in order.
 
     The recipes differ in the rule for ranges. What follows the last layer with weights stays in float: it costs

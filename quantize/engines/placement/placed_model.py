@@ -21,7 +21,7 @@ from quantize.formats.float_layers import (
     computes_on_integers,
     take_to_float,
 )
-from quantize.formats.float_weights import StoredWeights, with_weights
+from quantize.formats.float_weights import StoredWeights, Weights, with_weights
 from quantize.formats.qdq_pattern import constant_values
 from quantize.formats.twins import twins
 from quantize.graph.nodes import INTEGER_WEIGHTED, WEIGHTED
@@ -85,10 +85,10 @@ def placed(candidate: ModelProto, fp32: ModelProto, recipe: Recipe) -> ModelProt
     if {node.name for node in fp32.graph.node if node.op_type in WEIGHTED} <= set(nodes):
         return with_weights(fp32, {own[name].weight: weights for name, weights in stored.items()})
     graph = canonical(candidate)
-    reference = Graph(fp32)
+    reference, view = Graph(fp32), Graph(graph)
     origins = twins(reference, graph.graph.node)
     taken = {
-        name: _float_layer(reference, origin, Graph(graph), name, own.get(origin), stored.get(origin))
+        name: _fitting(view, name, _float_layer(reference, origin, view, name, own.get(origin), stored.get(origin)))
         for name, origin in origins.items()
         if origin in nodes or origin in stored
     }
@@ -129,19 +129,21 @@ def with_float_layers(quantized: ModelProto, fp32: ModelProto, nodes: Collection
     for name, origin in twins(reference, view.sorted_nodes()).items():
         if origin not in nodes:
             continue
-        layer = _float_layer(reference, origin, view, name, own.get(origin), None)
-        taken[name] = layer if _fits(view, name, layer) else FloatLayer(bounds=layer.bounds)
+        taken[name] = _fitting(view, name, _float_layer(reference, origin, view, name, own.get(origin), None))
     return take_to_float(graph, taken)
 
 
-def _fits(graph: Graph, name: str, layer: FloatLayer) -> bool:
+def _fitting(graph: Graph, name: str, layer: FloatLayer) -> FloatLayer:
+    """Return a layer with fp32's weights and bias, or with its own where these have another shape or place."""
     node = graph.node(name)
     given = (None, layer.weights, layer.bias)
     pairs = [(constant_values(graph, own), new) for own, new in zip(node.input if node else (), given, strict=False)]
-    return all(
-        new is None or isinstance(new, StoredWeights) or (own is not None and own.shape == new.shape)
-        for own, new in pairs
-    )
+    fits = all(new is None or (own is not None and own.shape == _shape(new)) for own, new in pairs)
+    return layer if fits else FloatLayer(bounds=layer.bounds)
+
+
+def _shape(weights: Weights) -> tuple[int, ...]:
+    return tuple((weights.levels if isinstance(weights, StoredWeights) else weights).shape)
 
 
 def _float_layer(
