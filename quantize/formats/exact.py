@@ -47,7 +47,8 @@ def with_unsigned_weights(
     Scales, biases and results are the same: a zero point is subtracted from its weight before anything is multiplied.
     Zero points that are equal across channels, as onnxruntime wants them, stay so: 128 where they were 0. Depthwise
     layers stay as they are: their kernel, which takes signed weights only, adds in 32 bits. Layers of int8 activations
-    stay too, since no kernel multiplies those with uint8.
+    stay too, since no kernel multiplies those with uint8; between QuantizeLinear and DequantizeLinear onnxruntime makes
+    such activations uint8 when a session opens on x86, which ``open_exact_session`` forbids.
 
     Args:
         model: In any format; a float model comes back as it is.
@@ -92,13 +93,15 @@ def open_exact_session(
     if isinstance(model, Path):
         where = where or str(model)
         model = read_model(model)
-    exact = ModelProto()
+    exact, saturate = ModelProto(), sums_saturate()
     # Where nothing saturates, the model itself gives the same bits, and int8 weights have kernels 3 to 6 times as fast.
-    exact.CopyFrom(with_unsigned_weights(model) if sums_saturate() else model)
+    exact.CopyFrom(with_unsigned_weights(model) if saturate else model)
     guard_float_layers(exact)
     serialized = exact.SerializeToString()
     del exact  # opening takes as much once more
-    return open_session(serialized, threads=threads, optimization=optimization, arena=arena, where=where)
+    return open_session(
+        serialized, threads=threads, optimization=optimization, arena=arena, keep_int8=saturate, where=where
+    )
 
 
 def _integer_operator(graph: Graph, unsigned: Unsigned, node: NodeProto, *, only_saturating: bool) -> None:

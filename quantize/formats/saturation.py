@@ -3,6 +3,8 @@
 Without VNNI, onnxruntime multiplies uint8 activations and int8 weights with VPMADDUBSW, which adds two neighbouring
 products in 16 bits. Source: onnxruntime's documentation, "Quantize ONNX models", on data types and reduce_range.
 Depthwise layers have a kernel of their own that adds in 32 bits, and uint8 weights go through VPMADDWD, which does too.
+So does generic code for int8 activations, but only QLinear files have those: in QDQ files onnxruntime makes them uint8
+when a session opens on x86 (its transformer QDQS8ToU8).
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ def saturating_layers(model: ModelProto) -> tuple[str, ...]:
         model: A quantized model in either format.
     """
     graph = Graph(canonical(model))
-    return tuple(node.name for node in graph.sorted_nodes() if _can_saturate(graph, node))
+    in_qdq = {node.name for node in model.graph.node if node.op_type in INTEGER_WEIGHTED}
+    return tuple(node.name for node in graph.sorted_nodes() if _can_saturate(graph, node, signed=node.name in in_qdq))
 
 
 def can_saturate(rows: NDArray[np.integer[Any]]) -> bool:
@@ -74,11 +77,14 @@ def is_depthwise(shape: tuple[int, ...], group: int) -> bool:
     return group == shape[0] and shape[1] == 1
 
 
-def _can_saturate(graph: Graph, node: NodeProto) -> bool:
+def _can_saturate(graph: Graph, node: NodeProto, *, signed: bool) -> bool:
+    """Return whether a layer can saturate, also where its activations are int8 if ``signed``."""
     if node.op_type not in INTEGER_WEIGHTED or len(node.input) < 2:
         return False
     activations, weights = (quantized_input(graph, name) for name in node.input[:2])
-    if activations is None or weights is None or activations.by.zero_point.dtype != np.uint8:
+    if activations is None or weights is None:
+        return False
+    if activations.by.zero_point.dtype != np.uint8 and not (signed and activations.by.zero_point.dtype == np.int8):
         return False
     values = graph.constant(weights.integers)
     if weights.by.zero_point.dtype != np.int8:

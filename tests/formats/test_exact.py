@@ -94,6 +94,23 @@ def test_plain_sessions_saturate_only_on_cpus_without_vnni() -> None:
     )
 
 
+def test_signed_activations_of_qdq_files_are_exact_too() -> None:
+    """By itself onnxruntime makes them uint8 on x86, and their products saturate without VNNI."""
+    constants = {"s": np.float32(1), "z": np.int8(0), "w": SATURATING.T.copy(), "b": np.zeros(8, np.int32)}
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["xq"]),
+        helper.make_node("DequantizeLinear", ["xq", "s", "z"], ["xd"]),
+        helper.make_node("DequantizeLinear", ["w", "s", "z"], ["wd"]),
+        helper.make_node("DequantizeLinear", ["b", "s"], ["bd"]),
+        helper.make_node("Gemm", ["xd", "wd", "bd"], ["y"], name="layer"),
+    ]
+    model = _model(nodes, {"x": (TensorProto.FLOAT, [1, 16])}, TensorProto.FLOAT, constants, 13)
+    bright = {"x": np.full((1, 16), 127, np.float32)}
+    assert set(open_exact_session(model).run(None, bright)[0].ravel()) == {16 * 127 * 127}
+    plain = set(_plain(model, bright).ravel())
+    assert plain != {16 * 127 * 127} or not sums_saturate()
+
+
 def _saturating_conv(group: int = 1, kernel: tuple[int, ...] = (3, 3)) -> ModelProto:
     """Return a QLinearConv of equal weights whose results, a mean times 127, are whole."""
     weights = np.full((4, 4 // group, *kernel), 127, np.int8)

@@ -66,12 +66,18 @@ def test_eight_bit_weights_can_saturate_and_seven_bit_weights_cannot(
     assert len(saturating_layers(format_of(_layer(_conv(value))))) == layers
 
 
-def test_depthwise_layers_unsigned_weights_and_signed_activations_do_not_saturate() -> None:
+def test_depthwise_layers_and_unsigned_weights_do_not_saturate() -> None:
     depthwise = np.full((4, 1, 3, 3), 127, np.int8)
     assert saturating_layers(_layer(depthwise, group=4)) == ()
     assert saturating_layers(_layer(np.concatenate([depthwise, depthwise]), group=4)) == ("layer",)
     assert saturating_layers(_layer(_conv(255, np.uint8))) == ()
-    assert saturating_layers(_layer(_conv(127), activations=np.int8)) == ()
+
+
+def test_signed_activations_saturate_in_qdq_files_where_onnxruntime_makes_them_unsigned() -> None:
+    signed = _layer(_conv(127), activations=np.int8)
+    assert saturating_layers(signed) == ("layer",)
+    assert saturating_layers(to_qlinear(signed)) == ()
+    assert saturating_layers(_layer(_conv(64), activations=np.int8)) == ()
 
 
 @pytest.mark.parametrize(
