@@ -7,7 +7,8 @@ import pytest
 from contest.cells import Cells, Near, Timed
 from contest.page import page
 from contest.pages import render_pages
-from peers import PAGE, drawn
+from contest.summary import summary
+from peers import PAGE, RESULTS, drawn
 from PIL import Image
 
 KNOWN = {"network": "resnet18", "fp32_sha256": "0" * 64, "images": 200}
@@ -29,6 +30,14 @@ def cells(tmp_path: Path) -> Cells:
 
 def test_the_page_is_what_its_cells_give() -> None:
     assert PAGE.read_text(encoding="utf-8") == drawn()
+
+
+def test_our_place_among_the_others_stands_in_the_figures_as_measured() -> None:
+    figures = (PAGE.parent / "figures.md").read_text(encoding="utf-8")
+    folders = [path.name for path in RESULTS.glob("*") if path.is_dir()]
+    assert folders
+    for folder in folders:
+        assert summary(Cells(RESULTS, folder)) in figures
 
 
 def test_a_cell_is_found_again_and_one_that_is_missing_is_none(cells: Cells) -> None:

@@ -1,0 +1,44 @@
+"""The table of ``docs/figures.md``: our QLinear model of each network beside the fastest and the nearest other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from contest.cells import Cells, Timed
+from contest.subjects import SUBJECTS
+
+_OURS = "ours-qlinear"
+_OTHERS: Mapping[str, str] = {
+    "neural-compressor": "Neural Compressor",
+    "quantize_static": "`quantize_static`",
+    "nncf-openvino": "OpenVINO",
+    "quark": "Quark",
+}
+_HEAD = ["| network | ours | the fastest other | ours | the nearest other |", "|---|---:|---|---:|---|"]
+
+
+def summary(cells: Cells) -> str:
+    """Return a row a network that was timed on one CPU: on one thread, speed-up over fp32 and SQNR of the scores."""
+    known = set(cells.networks())
+    rows = [_row(name, cells) for name in SUBJECTS if name in known and cells.timed(name, _OURS, 1) is not None]
+    return "\n".join([*_HEAD, *rows])
+
+
+def _row(name: str, cells: Cells) -> str:
+    subject = SUBJECTS[name]
+    title = subject.title.partition(",")[0] + ("" if subject.table == "A" else ", made weights")
+    own, near = cells.timed(name, _OURS, 1), cells.near(name, _OURS)
+    assert own is not None
+    assert near is not None
+    timed = {other: found for other in _OTHERS if (found := cells.timed(name, other, 1)) is not None}
+    fastest = max(timed, key=lambda other: timed[other].ratio or 0.0)
+    nearness = {other: found.decibel for other in _OTHERS if (found := cells.near(name, other)) and found.decibel}
+    nearest = max(nearness, key=lambda other: nearness[other] or 0.0)
+    return (
+        f"| {title} | {_speed(own)} | {_speed(timed[fastest])}, {_OTHERS[fastest]} "
+        f"| {near.decibel:.1f} dB | {nearness[nearest]:.1f} dB, {_OTHERS[nearest]} |"
+    )
+
+
+def _speed(timed: Timed) -> str:
+    return f"{timed.ratio:.2f}x ({timed.low:.2f} to {timed.high:.2f})"
