@@ -30,10 +30,11 @@ def _row(name: str, cells: Cells) -> str:
     own, near = cells.timed(name, _OURS, 1), cells.near(name, _OURS)
     assert own is not None
     assert near is not None
-    timed = {other: found for other in _OTHERS if (found := cells.timed(name, other, 1)) is not None}
+    timed = {other: cell for other in _OTHERS if (cell := cells.timed(name, other, 1)) is not None}
     fastest = max(timed, key=lambda other: timed[other].ratio or 0.0)
-    nearness = {other: found.decibel for other in _OTHERS if (found := cells.near(name, other)) and found.decibel}
-    nearest = max(nearness, key=lambda other: nearness[other] or 0.0)
+    judged = {other: there for other in _OTHERS if (there := cells.near(name, other)) is not None}
+    nearness = {other: there.decibel for other, there in judged.items() if there.decibel is not None}
+    nearest = max(nearness, key=lambda other: nearness[other])
     return (
         f"| {title} | {_speed(own)} | {_speed(timed[fastest])}, {_OTHERS[fastest]} "
         f"| {near.decibel:.1f} dB | {nearness[nearest]:.1f} dB, {_OTHERS[nearest]} |"
