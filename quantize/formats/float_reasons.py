@@ -7,7 +7,7 @@ integer form by the same code that writes models, and opened in a session of the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -78,7 +78,7 @@ def float_reasons(
     graph, types = Graph.of(model), inferred_types(model)
     infinite = _infinite(graph) if known is None else frozenset()
     reasons: dict[str, FloatReason] = {}
-    for node in computing_nodes(model):
+    for node in _computing(graph, types):
         name = type_of(node)
         if any(True for _ in subgraphs(node)):
             reasons[node.name] = FloatReason(node.name, name, "body")
@@ -98,16 +98,7 @@ def float_reasons(
 
 def computing_nodes(model: ModelProto) -> list[NodeProto]:
     """Return the nodes that take and give floats, and those with graphs of their own, in the graph's order."""
-    graph, types = Graph.of(model), inferred_types(model)
-    return [
-        node
-        for node in graph.nodes
-        if any(True for _ in subgraphs(node))
-        or (
-            any(_is_float(graph, types, name) and graph.constant(name) is None for name in node.input)
-            and any(name and _is_float(graph, types, name) for name in node.output)
-        )
-    ]
+    return list(_computing(Graph.of(model), inferred_types(model)))
 
 
 def type_of(node: NodeProto) -> str:
@@ -170,6 +161,14 @@ def _operand(graph: Graph, types: Mapping[str, TypeProto], name: str) -> Operand
 def _is_finite(graph: Graph, name: str) -> bool:
     values = graph.constant(name)
     return values is None or values.dtype.kind != "f" or bool(np.isfinite(values).all())
+
+
+def _computing(graph: Graph, types: Mapping[str, TypeProto]) -> Iterator[NodeProto]:
+    for node in graph.nodes:
+        takes = any(_is_float(graph, types, name) and graph.constant(name) is None for name in node.input)
+        gives = any(name and _is_float(graph, types, name) for name in node.output)
+        if (takes and gives) or any(True for _ in subgraphs(node)):
+            yield node
 
 
 def _is_float(graph: Graph, types: Mapping[str, TypeProto], name: str) -> bool:
