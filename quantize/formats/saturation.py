@@ -82,9 +82,8 @@ def _can_saturate(graph: Graph, node: NodeProto, *, signed: bool) -> bool:
     if node.op_type not in INTEGER_WEIGHTED or len(node.input) < 2:
         return False
     activations, weights = (quantized_input(graph, name) for name in node.input[:2])
-    if activations is None or weights is None:
-        return False
-    if activations.by.zero_point.dtype != np.uint8 and not (signed and activations.by.zero_point.dtype == np.int8):
+    kinds = (np.uint8, np.int8) if signed else (np.uint8,)
+    if activations is None or weights is None or activations.by.zero_point.dtype not in kinds:
         return False
     values = graph.constant(weights.integers)
     if weights.by.zero_point.dtype != np.int8:
