@@ -28,7 +28,8 @@ def document(results: Path) -> str:
     passes = [_evaluated(_kept(path)) for path in results.glob("*/evaluated/*.json")]
     passes.sort(key=lambda done: (done.model_bytes, done.images, done.cpu.folder))
     parts = (memory(rows), stages(rows), rest(rows), evaluations(passes), images(rows), openings(models))
-    return "\n".join([*_INTRODUCTION, *(line for part in parts for line in (*part, ""))])
+    of_made_weights = _LABEL_FREE if any(row.label_free for row in rows) else ()
+    return "\n".join([*_INTRODUCTION, *of_made_weights, *(line for part in parts for line in (*part, ""))])
 
 
 def _kept(path: Path) -> dict[str, Any]:
@@ -48,6 +49,9 @@ _INTRODUCTION = (
     "*Beside* is what other processes took of the cores meanwhile: up to a tenth, times are those of a quiet machine's",
     "clock; more is marked busy, and its times are no claim. A load instead is from before that was kept.",
     "",
+)
+
+_LABEL_FREE = (
     "*Label-free* rows were tuned without the label list and with `--criterion none`, by",
     "`python benchmarks/scale.py run MODEL PRESET --images N --work FOLDER --label_free`: ResNet-50, VGG-11 and",
     "ConvNeXt-Tiny have made weights (`python benchmarks/make_networks.py`), whose answers have nothing to do with the",
