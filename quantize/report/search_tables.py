@@ -239,8 +239,11 @@ def _nodes(rewrite: RewriteSection) -> str:
 
 
 def _agreement_moved(rewrite: RewriteSection) -> str:
-    moved = rewrite.agreement_change
-    return "" if rewrite.declared == "exact" or moved is None else f", agreement {points(moved)} points"
+    moved, divergence = rewrite.agreement_change, rewrite.divergence_change
+    if rewrite.declared == "exact" or moved is None:
+        return ""
+    nearer = "" if divergence is None else f", KL {divergence:+.2g}"
+    return f", agreement {points(moved)} points{nearer}"
 
 
 def stages_table(report: RunReport) -> Table:

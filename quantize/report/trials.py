@@ -121,6 +121,8 @@ class RewriteSection(Section):
         moved: The move that was measured; None if nothing matched.
         predictions_changed: Checked images whose top-1 changed; None if nothing matched.
         agreement_change: Agreement with fp32 after minus before, a fraction; None if it was not measured.
+        divergence_change: Mean KL divergence from fp32's probabilities after minus before, in nats; None if it was not
+            measured.
         speed: One entry a format; empty where nothing was timed.
     """
 
@@ -133,4 +135,5 @@ class RewriteSection(Section):
     moved: float | None
     predictions_changed: int | None
     agreement_change: float | None
+    divergence_change: float | None = None
     speed: tuple[SpeedSection, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from quantize.rewrites.channel_affine import CONTRACTS, InputContract, contract_input
 from quantize.rewrites.contract_check import check_input_contract, fold_nearest
 from quantize.rewrites.input_contract import fold_input_contract
-from quantize.rewrites.protocol import Comparison, Declaration, Movement, RatioInterval, Rewrite
+from quantize.rewrites.protocol import Comparison, Declaration, Movement, Nearness, RatioInterval, Rewrite
 from quantize.rewrites.registry import REWRITES, apply_rewrites, select_rewrites
 from quantize.rewrites.runner import RewriteRecord, Rewritten, rewrite
 
@@ -16,6 +16,7 @@ __all__ = [
     "Declaration",
     "InputContract",
     "Movement",
+    "Nearness",
     "RatioInterval",
     "Rewrite",
     "RewriteRecord",

@@ -19,12 +19,12 @@ from quantize.graph.view import Graph
 from quantize.models.input_form import filled
 from quantize.models.session import MissingKernelError
 from quantize.progress import Progress, silent
-from quantize.rewrites.protocol import Comparison, Movement, RatioInterval, Rewrite, movement
+from quantize.rewrites.protocol import Comparison, Movement, Nearness, RatioInterval, Rewrite, movement
 
 Faster = Callable[[ModelProto, ModelProto], RatioInterval]
 """Times two models, before and after, paired."""
-Agreement = Callable[[ModelProto], float]
-"""Returns a model's agreement with fp32: the share of images with the same highest score."""
+Near = Callable[[ModelProto], Nearness]
+"""Returns how near a model's scores are to fp32's."""
 Criterion = Callable[[ModelProto], bool]
 """Returns whether a model still meets the run's criterion."""
 
@@ -42,7 +42,7 @@ class RewriteRecord:
         declared_within: See ``Declaration.within``.
         movement: What happened to the scores; None if nothing matched.
         speed: (format, paired speed ratio before over after); empty where nothing was timed.
-        agreement_moved: Agreement with fp32 after minus before, a fraction; None if it was not measured.
+        moved_to: How near the scores are to fp32's after minus before; None if it was not measured.
     """
 
     name: str
@@ -53,7 +53,7 @@ class RewriteRecord:
     declared_within: float
     movement: Movement | None = None
     speed: tuple[tuple[str, RatioInterval], ...] = ()
-    agreement_moved: float | None = None
+    moved_to: Nearness | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def rewrite(
     images: Sequence[NDArray[Any]],
     opset: int = 12,
     faster: Faster | None = None,
-    agreement: Agreement | None = None,
+    nearness: Near | None = None,
     criterion: Criterion | None = None,
     progress: Progress = silent,
 ) -> Rewritten:
@@ -104,7 +104,7 @@ def rewrite(
             say something about ties.
         opset: Of the QLinear form; the QDQ form has 13 or the model's own.
         faster: Paired timing; without it, every rewrite that is right is kept.
-        agreement: Agreement with fp32, to be recorded; taken as unmoved where no score moved.
+        nearness: How near a candidate is to fp32; taken as unmoved where no score moved.
         criterion: Whether a candidate still meets the run's criterion; asked only where scores moved.
         progress: Receives the number of rewrites done.
 
@@ -112,7 +112,7 @@ def rewrite(
         ModelError: The model cannot be expressed in both formats.
     """
     now = _forms(canonical(model), images, opset)
-    agreed = agreement(now.qlinear) if agreement is not None else None
+    near = nearness(now.qlinear) if nearness is not None else None
     records = []
     for number, candidate in enumerate(rewrites):
         progress("rewrites", number, len(rewrites))
@@ -137,16 +137,16 @@ def rewrite(
             continue
         speed = _speed(faster, now, after)
         same = moved.largest == 0.0
-        agreed_after = agreed if same or agreement is None else agreement(after.qlinear)
+        near_after = near if same or nearness is None else nearness(after.qlinear)
+        shift = _shift(near, near_after)
         reason = None
-        if not candidate.pays(Comparison(dict(speed), moved)):
+        if not candidate.pays(Comparison(dict(speed), moved, nearer=shift is not None and shift.divergence <= 0)):
             reason = "it does not pay on this model and machine"
         elif not same and criterion is not None and not criterion(after.qlinear):
             reason = "the criterion is no longer met with it"
-        shift = agreed_after - agreed if agreed is not None and agreed_after is not None else None
-        records.append(_record(candidate, nodes, reason=reason, movement=moved, speed=speed, agreement_moved=shift))
+        records.append(_record(candidate, nodes, reason=reason, movement=moved, speed=speed, moved_to=shift))
         if reason is None:
-            now, agreed = after, agreed_after
+            now, near = after, near_after
     progress("rewrites", len(rewrites), len(rewrites))
     return Rewritten(now.qlinear, now.qdq, tuple(records))
 
@@ -195,6 +195,12 @@ def _speed(faster: Faster | None, before: _Forms, after: _Forms) -> tuple[tuple[
     if faster is None or _runs_alike(before.qlinear, after.qlinear):
         return ()
     return (("qlinear", faster(before.qlinear, after.qlinear)), ("qdq", faster(before.qdq, after.qdq)))
+
+
+def _shift(before: Nearness | None, after: Nearness | None) -> Nearness | None:
+    if before is None or after is None:
+        return None
+    return Nearness(after.agreement - before.agreement, after.divergence - before.divergence)
 
 
 def _runs_alike(before: ModelProto, after: ModelProto) -> bool:

@@ -42,6 +42,7 @@ _LOG = logging.getLogger("quantize")
 
 _BATCH = 16
 _EVALUATED = 4
+_PATIENCE = 4.0
 """Images of a batch that is evaluated: as many are at work at once as there are cores, each with its activations. Of 8,
 fewer of these stay in the cores' caches, and an image takes 4 % more of processor time (SqueezeNet,
 `benchmarks/evaluation_batches.py`)."""
@@ -201,6 +202,11 @@ class Prepared:
         """Return how long two models are measured against each other where ``seconds`` are allowed."""
         most = self.request.pair_seconds
         return seconds if most is None else min(seconds, most)
+
+    @property
+    def pair_patience(self) -> float:
+        """Return how many times as long it may take until the ratio of two slow models has an interval."""
+        return _PATIENCE if self.request.pair_seconds is None else 1.0
 
     def evaluator(self, crops: Crops, name: str) -> Evaluator:
         """Return what evaluates models on some of the images; the fp32 scores are kept under ``name``."""

@@ -17,7 +17,7 @@ from quantize.measurement.timing.plan import Plan
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.input_form import in_form
 from quantize.report.trials import RewriteSection, SpeedSection
-from quantize.rewrites import RatioInterval, RewriteRecord, Rewritten, rewrite, select_rewrites
+from quantize.rewrites import Nearness, RatioInterval, RewriteRecord, Rewritten, rewrite, select_rewrites
 from quantize.run.context import UNBOUNDED, Context
 from quantize.run.measuring import inputs_of
 
@@ -55,10 +55,10 @@ def rewrite_candidate(context: Context, model: ModelArtifact) -> Rewritten:
         def evaluated(candidate: ModelProto) -> Evaluation:
             return judging.evaluate(saved(candidate))
 
-        def agreement(candidate: ModelProto) -> float:
+        def nearness(candidate: ModelProto) -> Nearness:
             fidelity = evaluated(candidate).fidelity
             assert fidelity is not None
-            return fidelity.agreement
+            return Nearness(fidelity.agreement, fidelity.mean_kl)
 
         def met(candidate: ModelProto) -> bool:
             return criterion.met(judging.metric(saved(candidate), criterion))
@@ -74,7 +74,7 @@ def rewrite_candidate(context: Context, model: ModelArtifact) -> Rewritten:
             images=_checked_batches(context, model),
             opset=context.qlinear_opset,
             faster=faster if timed else None,
-            agreement=agreement if judged else None,
+            nearness=nearness if judged else None,
             criterion=met if blames else None,
             progress=context.progress,
         )
@@ -94,6 +94,7 @@ def _measured(context: Context, models: dict[str, ModelArtifact]) -> RatioInterv
         iteration=_RUNS,
         precision=0.01,
         max_seconds=context.pair_seconds(_SECONDS),
+        patience=context.pair_patience,
         seed=context.config.tuning.random_seed,
     )
     images = context.images
@@ -133,7 +134,8 @@ def rewrite_section(record: RewriteRecord) -> RewriteSection:
         declared_within=record.declared_within,
         moved=record.movement.relative if record.movement is not None else None,
         predictions_changed=record.movement.predictions_changed if record.movement is not None else None,
-        agreement_change=record.agreement_moved,
+        agreement_change=record.moved_to.agreement if record.moved_to is not None else None,
+        divergence_change=record.moved_to.divergence if record.moved_to is not None else None,
         speed=tuple(
             SpeedSection(
                 format=name,

@@ -15,7 +15,7 @@ from quantize.graph.view import Graph
 from quantize.models.session import MissingKernelError
 from quantize.rewrites import REWRITES, Declaration, RatioInterval, Rewrite, rewrite, runner, select_rewrites
 from quantize.rewrites.common_scales import COMMON_SCALES
-from quantize.rewrites.protocol import not_shown_slower
+from quantize.rewrites.protocol import Nearness, not_shown_slower
 from quantize.rewrites.redundant import REDUNDANT
 from quantize.rewrites.space_to_depth import SPACE_TO_DEPTH
 from tests.formats.small_graphs import QLinearGraph, run
@@ -125,11 +125,29 @@ def test_one_that_breaks_the_criterion_is_left_out(source: ModelProto, images: l
 
 
 @pytest.mark.usefixtures("eight_bit_space_to_depth")
-def test_the_agreement_it_moved_is_recorded(source: ModelProto, images: list[NDArray[np.float32]]) -> None:
-    agreements = iter([0.95, 0.93])
-    done = rewrite(source, [SPACE_TO_DEPTH, COMMON_SCALES], images=images, agreement=lambda model: next(agreements))
-    assert done.records[0].agreement_moved == 0.0
-    assert done.records[1].agreement_moved == pytest.approx(-0.02)
+def test_how_it_moved_agreement_and_divergence_is_recorded(
+    source: ModelProto, images: list[NDArray[np.float32]]
+) -> None:
+    measured = iter([Nearness(0.95, 0.010), Nearness(0.93, 0.012)])
+    done = rewrite(source, [SPACE_TO_DEPTH, COMMON_SCALES], images=images, nearness=lambda model: next(measured))
+    still, moved = (record.moved_to for record in done.records)
+    assert still == Nearness(0.0, 0.0)
+    assert moved is not None
+    assert (moved.agreement, moved.divergence) == pytest.approx((-0.02, 0.002))
+
+
+@pytest.mark.usefixtures("eight_bit_space_to_depth")
+@pytest.mark.parametrize(
+    ("measured", "after", "kept"), [(UNSURE, 0.010, True), (UNSURE, 0.011, False), (SLOWER, 0.009, False)]
+)
+def test_what_moves_scores_nearer_to_fp32_is_kept_unless_it_is_shown_slower(
+    source: ModelProto, images: list[NDArray[np.float32]], measured: RatioInterval, after: float, kept: bool
+) -> None:
+    near = iter([Nearness(0.95, 0.010), Nearness(0.95, after)])
+    done = rewrite(
+        source, [COMMON_SCALES], images=images, faster=lambda *_: measured, nearness=lambda model: next(near)
+    )
+    assert [record.kept for record in done.records] == [kept]
 
 
 def _halve_a_weight(graph: Graph) -> Sequence[str]:

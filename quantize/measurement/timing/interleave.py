@@ -110,7 +110,7 @@ def interleave(
         progress("benchmark", done, _rounds_at_most(loop, done))
         if enough(loop.blocks):
             return tuple(loop.blocks), "precise"
-        if loop.seconds() >= plan.max_seconds:
+        if loop.seconds() >= plan.seconds_at(done):
             return tuple(loop.blocks), "out of time"
 
 
@@ -127,12 +127,17 @@ def _rounds_at_most(loop: _Loop, done: int) -> int | None:
     return min(math.ceil(plan.iteration / (2 * loop.length)), within_time)
 
 
+def _at_most(limit_ns: int, plan: Plan, order: tuple[str, ...]) -> int:
+    """Return how long one warm-up may take: all of a kind together a quarter of the time for enough rounds."""
+    return min(limit_ns, int(0.25e9 * plan.max_seconds / (MINIMUM_ROUNDS * len(order))))
+
+
 def _one_round(loop: _Loop, number: int, order: tuple[str, ...], contestants: Mapping[str, OpenSession]) -> bool:
     """Time one round; return False, and keep nothing of it, if time runs out before its end."""
     plan, runs, opened = loop.plan, {}, {}
     for name in order[: len(contestants)]:
         runs[name] = contestants[name]()
-        opened[name], _ = loop.timed(runs[name], 0, max(1, plan.warmup), _WARMUP_LIMIT_NS)
+        opened[name], _ = loop.timed(runs[name], 0, max(1, plan.warmup), _at_most(_WARMUP_LIMIT_NS, plan, order))
     if loop.length is None:
         # Half of the time goes to warm-ups and sessions at worst.
         last = [float(np.median(durations[-3:])) for durations in opened.values()]
@@ -140,11 +145,11 @@ def _one_round(loop: _Loop, number: int, order: tuple[str, ...], contestants: Ma
         loop.length = fitting_block_length(plan.longest_block, last, budget_ns=budget, rounds=MINIMUM_ROUNDS)
     blocks = []
     for position, name in enumerate(order):
-        if number > 0 and loop.seconds() >= plan.max_seconds:
+        if number > 0 and loop.seconds() >= plan.seconds_at(number):
             return False
         first = (2 * number + (position >= len(contestants))) * loop.length
         start = loop.clock() - loop.begin
-        warmup, _ = loop.timed(runs[name], first, plan.switch_warmup, _SWITCH_LIMIT_NS)
+        warmup, _ = loop.timed(runs[name], first, plan.switch_warmup, _at_most(_SWITCH_LIMIT_NS, plan, order))
         durations, preempted = loop.timed(runs[name], first, loop.length)
         blocks.append(
             Block(

@@ -26,7 +26,8 @@ class Plan(BaseModel):
         control: Measure the baseline a second time, in sessions of its own: the A/A control.
         threads: Intra-op threads of every session.
         batch_size: Images per run; the inputs' own where a measurement is made.
-        warmup: Runs of each newly opened session before its first block (fewer where they take over 0.5 s).
+        warmup: Runs of each newly opened session before its first block (fewer where they take over 0.5 s, or too much
+            of ``max_seconds``).
         switch_warmup: Runs before the timed ones each time another model takes over (caches, frequency).
         block_length: Timed runs per block; None lets ``iteration`` decide.
         iteration: Timed runs of each model before the measurement may stop; without ``until_precise`` it stops there.
@@ -35,6 +36,8 @@ class Plan(BaseModel):
             it before, once there are runs for p99.
         confidence: Confidence of every interval.
         max_seconds: The measurement stops after this time, precise or not.
+        patience: How many times as long it may take until there are rounds enough for an interval, where slow models
+            leave too little time for them.
         seed: Decides the order of the blocks and the bootstrap's resamples.
         spinning: Whether waiting threads spin; None leaves onnxruntime's default. The same for all models.
         optimization: Graph optimization of every session; fp32 gets its best settings too.
@@ -56,6 +59,7 @@ class Plan(BaseModel):
     until_precise: bool = True
     confidence: float = Field(default=0.95, gt=0, lt=1)
     max_seconds: float = Field(default=120.0, gt=0)
+    patience: float = Field(default=1.0, ge=1)
     seed: int = 0
     spinning: bool | None = None
     optimization: Optimization = "all"
@@ -75,6 +79,10 @@ class Plan(BaseModel):
         if not self.until_precise:
             return max(1, min(LONGEST_BLOCK, self.iteration // (2 * MINIMUM_ROUNDS)))
         return max(5, min(LONGEST_BLOCK, math.ceil(self.iteration / (2 * MINIMUM_ROUNDS))))
+
+    def seconds_at(self, rounds: int) -> float:
+        """Return when the measurement stops if so many rounds are complete."""
+        return self.max_seconds * (self.patience if rounds < MINIMUM_ROUNDS else 1.0)
 
     @property
     def control_name(self) -> str | None:

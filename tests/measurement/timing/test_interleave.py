@@ -55,6 +55,20 @@ def test_slow_models_get_shorter_warm_ups_and_blocks_so_that_enough_rounds_fit(s
     assert {len(block.runs_ns) for block in blocks} == {2}
 
 
+@pytest.mark.parametrize(("milliseconds", "patience", "rounds"), [(50, 1, 8), (200, 1, 2), (200, 4, 6), (4000, 4, 1)])
+def test_a_short_pair_of_slow_models_has_rounds_enough_for_an_interval_within_its_patience(
+    simulate, plan, milliseconds, patience, rounds
+):
+    simulation = simulate(lambda *_: milliseconds * 1e6)
+    blocks, _ = interleave(
+        {name: simulation.session(name) for name in ("before", "after")},
+        plan.model_copy(update={"block_length": None, "max_seconds": 4, "patience": patience}),
+        enough=lambda blocks: False,
+        clock=simulation.clock,
+    )
+    assert blocks[-1].round + 1 == rounds
+
+
 def test_a_round_that_time_cuts_short_leaves_no_blocks(simulate, plan):
     simulation = simulate(lambda *_: 1e6)
     blocks, why = interleave(
