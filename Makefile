@@ -21,8 +21,11 @@ check-core:
 audit: environment
 	@bash scripts/audit.sh
 
+# As many processes as cores, four at most, each with whole files, so that a file's fixtures are made once;
+# TEST_PROCESSES=0: all in one.
+TEST_PROCESSES := logical
 test: environment
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 # Do a run's models answer the same on onnxruntime-web's wasm? Needs node, npm and QUANTIZE_SHARED; RUN names a run.
 PORTABLE := build/portable

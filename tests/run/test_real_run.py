@@ -35,7 +35,7 @@ from quantize.run.rewriting import rewrite_candidate
 from quantize.run.tune import tune
 from tests.run.colours import environment, top1_of
 
-pytestmark = [pytest.mark.real, pytest.mark.inc]
+pytestmark = [pytest.mark.long, pytest.mark.real, pytest.mark.inc]
 
 
 def test_fp32_is_right_on_two_thirds_of_the_images(squeezenet_run: TuneResult) -> None:

@@ -13,6 +13,8 @@ from quantize.measurement.machine.cpu_class import CPU_CLASS, this_cpu_class
 from quantize.sweep.sweep import sweep
 from tests.sweep.conftest import Written, address_of
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def other_class(client: Client) -> Iterator[str]:

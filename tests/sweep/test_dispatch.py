@@ -3,6 +3,7 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 from distributed import Client
 
 from quantize.errors import ExitCode
@@ -11,6 +12,8 @@ from quantize.progress import silent
 from quantize.sweep.dispatch import Dispatch, Job
 from quantize.sweep.tuning import Outcome
 from tests.sweep.jobs import kill_worker, nap
+
+pytestmark = pytest.mark.long
 
 
 def _run(client: Client, *jobs: Job, patience: float = 30) -> dict[str, Outcome]:

@@ -21,6 +21,8 @@ from tests.vocabulary.quantized import Built, sample, written
 from tests.vocabulary.recipes import RECIPES
 from tests.vocabulary.verdict import judged
 
+pytestmark = pytest.mark.long
+
 PLANS = st.builds(
     Plan,
     steps=st.lists(
