@@ -25,7 +25,7 @@ _TOGETHER = 1024
 _PART_BYTES = 4_000_000
 """Samples that are made at a time, where they are made of images: what a CPU's caches hold."""
 
-_PASS_BYTES, _TIMES_WEIGHTS = 100_000_000, 2
+_PASS_BYTES, _TIMES_WEIGHTS = 20_000_000, 2
 """Bound on what is held while the images are run once: so much and twice the weights."""
 
 _SUM, _SAMPLE = 8, 4
