@@ -173,7 +173,8 @@ def scratch_folder(purpose: str, *, inside: Path | None = None) -> Iterator[Path
             if full is not None:
                 raise full from error
             if isinstance(error, OSError) and is_refusal(error):
-                raise storage_error(error, Path(name)) from error
+                # What names its file is told of that: not all that is done inside is done to the folder.
+                raise storage_error(error, Path(name) if error.filename is None else None) from error
             raise
 
 

@@ -25,5 +25,7 @@ def did_you_mean(path: Path) -> str | None:
             names = [entry.name for entry in islice(entries, _MOST_NAMES)]
     except OSError:
         return None
+    if path.name in names:  # it is there, and cannot be read for another reason
+        return None
     similar = difflib.get_close_matches(path.name, names, n=1, cutoff=_LIKE)
     return f"did you mean {quoted(path.with_name(similar[0]))}?" if similar else None

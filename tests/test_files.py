@@ -216,6 +216,20 @@ def test_an_array_that_could_not_be_written_whole_is_told_though_numpy_keeps_the
     assert "quantize-resources-" in caught.value.where
 
 
+def test_what_the_system_refuses_elsewhere_is_not_told_of_the_folder_that_is_open(tmp_path: Path) -> None:
+    loop = tmp_path / "loop.jpg"
+    loop.symlink_to(loop)
+
+    def read() -> None:
+        with scratch_folder("doctor"):
+            loop.read_bytes()
+
+    with pytest.raises(StorageError, match="symbolic links") as caught:
+        read()
+    assert caught.value.where == str(loop)
+    assert "TMPDIR" not in str(caught.value.advice)
+
+
 def test_a_failure_in_a_folder_with_room_is_the_failure_that_it_is() -> None:
     def fail() -> None:
         with scratch_folder("profile"):

@@ -28,6 +28,7 @@ def test_the_most_similar_name_beside_it_is_meant(tmp_path: Path) -> None:
 def test_nothing_is_meant_where_nothing_is_alike_or_nothing_is_there(tmp_path: Path) -> None:
     (tmp_path / "labels.txt").touch()
     assert did_you_mean(tmp_path / "squeezenet.onnx") is None
+    assert did_you_mean(tmp_path / "labels.txt") is None
     assert did_you_mean(tmp_path / "nowhere" / "labels.txt") is None
 
 

@@ -10,6 +10,9 @@ from quantize.opening.bounds import Bounds
 from quantize.packages.build import Licence, build_package, licence_of
 from quantize.report.storage import read_report
 from quantize.run.folder import find_run
+from quantize.run.links import refuse_links_that_leave
+
+_FOLDER = "package"
 
 
 def package(
@@ -30,14 +33,16 @@ def package(
         bounds: Of opening the run's models.
 
     Raises:
-        RunError: There is no run, its models have changed, or packages are in the way.
+        RunError: There is no run, its models have changed, packages are in the way, or a link leads out of it.
     """
     run = find_run(run)
     report = read_report(run / "report.json")
     entry = _entry(report.source.catalog)
     title = entry.title if entry is not None and entry.title else Path(report.source.path).stem
     licence: Licence = licence_of(entry.licence if entry is not None else None, licence_file)
-    folder = output or run / "package"
+    folder = output or run / _FOLDER
+    if output is None:
+        refuse_links_that_leave(run, [_FOLDER])
     places = [(model, folder / f"{Path(model.file).stem}.tar.gz") for model in report.models]
     in_the_way = [str(place) for _, place in places if place.exists()]
     if in_the_way and not overwrite:

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from quantize.errors import DataError
 
 _SHOWN = 10
+_KEPT = 1000
 
 
 @dataclass
 class Problems:
-    """Problems found while reading, to be raised together."""
+    """Problems found while reading, to be raised together; the first ones are kept, and all are counted."""
 
-    _problems: list[tuple[int, str, str]] = field(default_factory=list)
+    _first: list[tuple[int, str, str]] = field(default_factory=list)
+    _count: int = 0
 
     def add(self, order: int, where: str, text: str) -> None:
         """Note a problem.
@@ -23,11 +25,14 @@ class Problems:
             where: File and line, or file.
             text: What is wrong.
         """
-        self._problems.append((order, where, text))
+        self._first.append((order, where, text))
+        self._count += 1
+        if len(self._first) > _KEPT:  # a stranger's list has as many as it has lines
+            self._first = sorted(self._first)[:_SHOWN]
 
     def __len__(self) -> int:
         """Return how many there are."""
-        return len(self._problems)
+        return self._count
 
     def raise_any(self, what: str, *, expected: str | None = None, advice: str | None = None) -> None:
         """Raise the first ten with the count of all; return if there are none.
@@ -40,17 +45,17 @@ class Problems:
         Raises:
             DataError: There is at least one problem.
         """
-        if not self._problems:
+        if not self._count:
             return
-        problems = sorted(self._problems)
-        if len(problems) == 1:
-            _, where, text = problems[0]
+        shown = sorted(self._first)[:_SHOWN]
+        if self._count == 1:
+            _, where, text = shown[0]
             raise DataError(text, where=where, expected=expected, advice=advice)
-        lines = [f"{where}: {text}" for _, where, text in problems[:_SHOWN]]
-        if len(problems) > _SHOWN:
-            lines.append(f"and {len(problems) - _SHOWN:,} more")
+        lines = [f"{where}: {text}" for _, where, text in shown]
+        if self._count > _SHOWN:
+            lines.append(f"and {self._count - _SHOWN:,} more")
         raise DataError(
-            f"{len(problems):,} problems in {what}",
+            f"{self._count:,} problems in {what}",
             found=lines,
             expected=expected,
             advice=advice,

@@ -38,6 +38,7 @@ LARGEST = 2 * 1024**3
 _LARGEST_RATIO = 200
 _SMALL = 1 << 20
 _MOST_FILES = 64
+_MOST_ENTRIES = 1000  # folders too, which take time and nothing else
 _BLOCK = 512
 _CHUNK = 1 << 20
 _KINDS = {
@@ -122,12 +123,18 @@ def read_archive(path: Path) -> tuple[str, dict[str, bytes]]:
 def _files(stream: _Bounded, path: Path) -> tuple[str, dict[str, bytes]]:
     files: dict[str, bytes] = {}
     folders: set[str] = set()
+    entries = 0
     while (block := stream.read(_BLOCK)) != bytes(_BLOCK):
         try:
             member = tarfile.TarInfo.frombuf(block, "utf-8", "strict")
         except (tarfile.HeaderError, UnicodeDecodeError) as error:
             raise DataError("not a tar archive", where=str(path), found=str(error)) from error
         name = _safe_name(member.name, path)
+        entries += 1
+        if entries > _MOST_ENTRIES:
+            raise _refused(path, f"more than {_MOST_ENTRIES:,} entries", "a model, its sample data and its papers")
+        if member.size < 0:
+            raise _refused(path, f"{member.name}: of {member.size:,} bytes", "sizes from 0")
         if member.isdir():
             continue
         if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):

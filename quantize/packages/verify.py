@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
-from quantize.errors import DataError
+from quantize.errors import DataError, ModelError
 from quantize.files import scratch_folder
 from quantize.measurement.machine.cpu import isa_flags
 from quantize.models.artifact import ModelArtifact
@@ -75,8 +75,7 @@ def verify_package(path: Path, bounds: Bounds = Bounds()) -> PackageCheck:
     with scratch_folder("package") as scratch:
         place = scratch / MODEL
         place.write_bytes(files[MODEL])
-        prove(place, bounds)
-        model = ModelArtifact.load(place)
+        model = _model(place, path, bounds)
         if model.graph_sha256 != said["graph_sha256"]:
             raise _wrong(path, f"a model of graph sha256 {model.graph_sha256}", str(said["graph_sha256"]))
         given = _tensor(files[INPUT], INPUT, path, dtype=model.contract.input.dtype)
@@ -93,15 +92,38 @@ def verify_package(path: Path, bounds: Bounds = Bounds()) -> PackageCheck:
             ) from error
     if output.shape != expected.shape:
         raise _wrong(path, f"{OUTPUT} of shape {expected.shape}", f"shape {output.shape}, as the model gives")
+    if not output.size:
+        raise _wrong(path, f"{INPUT} without images", "one at least")
     return PackageCheck(
         name=name,
         files={inner: len(content) for inner, content in files.items()},
         graph_sha256=model.graph_sha256,
-        largest_difference=float(np.abs(output - expected).max() / max(1.0, np.abs(expected).max())),
+        largest_difference=_largest_difference(output, expected),
         tolerance=allowed,
         exact=exact,
         same_isa=same,
     )
+
+
+def _model(place: Path, package: Path, bounds: Bounds) -> ModelArtifact:
+    """Return the model that was unpacked at ``place``; what is wrong with it is told of the package, which stays."""
+    try:
+        prove(place, bounds)
+        return ModelArtifact.load(place)
+    except ModelError as error:
+        raise ModelError(
+            error.problem,
+            where=str(package / MODEL) if error.where == str(place) else error.where,
+            found=error.found,
+            expected=error.expected,
+            advice=error.advice,
+        ) from error
+
+
+def _largest_difference(output: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    """Return the largest difference as a fraction of the largest score; not a number where a score is none."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return float(np.abs(output - expected).max() / max(1.0, np.abs(expected).max()))
 
 
 def _provenance(content: bytes, path: Path) -> dict[str, Any]:
@@ -112,6 +134,9 @@ def _provenance(content: bytes, path: Path) -> dict[str, Any]:
     known = isinstance(said, dict) and said.get("format") == 1
     if not known or not isinstance(said.get("files"), dict) or not isinstance(said.get("graph_sha256"), str):
         raise _wrong(path, f"{PROVENANCE} of another form", "format 1, with files and graph_sha256")
+    isa = said.get("isa", [])
+    if not isinstance(isa, list) or not all(isinstance(name, str) for name in isa):
+        raise _wrong(path, f"{PROVENANCE}: isa of another form", "a list of names of instruction sets")
     return dict(said)
 
 

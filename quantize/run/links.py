@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -15,17 +15,18 @@ _WRITTEN_THROUGH = (JOURNAL, "work", *get_args(EngineName))
 """What a run adds to, or writes files in; all else takes a file's place under its name, which replaces a link."""
 
 
-def refuse_links_that_leave(run: Path) -> None:
+def refuse_links_that_leave(run: Path, names: Sequence[str] = _WRITTEN_THROUGH) -> None:
     """Refuse a run's folder in which a link leads out of it, or lies a pipe, before anything is written there.
 
     Args:
         run: The folder, which may not be there yet; it may itself be named by a link, since the user named it.
+        names: What is written through in it: what a run does, or a folder that a command puts files in.
 
     Raises:
         RunError: There is such a link, a pipe, a socket or a device.
     """
     home = run.resolve()
-    for place in _places(run):
+    for place in _places(run, names):
         target = _target(place) if place.is_symlink() else place
         if target is None or (target != place and not target.is_relative_to(home)):
             raise RunError(
@@ -45,8 +46,8 @@ def refuse_links_that_leave(run: Path) -> None:
             )
 
 
-def _places(run: Path) -> Iterator[Path]:
-    for name in _WRITTEN_THROUGH:
+def _places(run: Path, names: Sequence[str]) -> Iterator[Path]:
+    for name in names:
         yield run / name
         for folder, folders, files in os.walk(run / name):
             yield from (Path(folder, name) for name in (*folders, *files))

@@ -22,6 +22,7 @@ from quantize.run.build import remember_decisions, write_files
 from quantize.run.context import Ratios, Stages
 from quantize.run.engine_task import calibration_set
 from quantize.run.input_contract import contracted
+from quantize.run.links import refuse_links_that_leave
 from quantize.run.preflight import prepare_run, read_inputs
 from quantize.run.recorded_request import require_inputs, with_inputs_of
 from quantize.run.request import RunRequest, TuneRequest
@@ -64,6 +65,8 @@ def repeated_hashes(
         QuantizeError: The inputs are not there, are others, or the engine is missing.
     """
     request, cache = _request(report, inputs, scratch, run, progress), run / "work" / "crops"
+    if cache.is_dir():  # what is not decoded yet is added
+        refuse_links_that_leave(run, ["work"])
     stages = Stages()
     prepared = prepare_run(
         request,

@@ -42,6 +42,17 @@ def test_inputs_that_were_named_from_another_folder_are_found_again(run: Path) -
     assert verify(run / MODEL).lines[-1].verdict == "pass"
 
 
+def test_a_run_whose_work_is_a_link_out_of_it_is_not_repeated_through_it(run: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "crops").mkdir(parents=True)
+    shutil.rmtree(run / "work", ignore_errors=True)
+    (run / "work").symlink_to(elsewhere)
+    line = verify(run / MODEL).lines[-1]
+    assert line.verdict == "not comparable"
+    assert "a link in the run's folder leads out of it" in (line.note or "")
+    assert list((elsewhere / "crops").iterdir()) == []
+
+
 def test_another_models_bytes_under_the_name_fail(run: Path) -> None:
     shutil.copy(run / "colours-13-qdq.onnx", run / MODEL)
     verification = verify(run / MODEL, repeat=False)

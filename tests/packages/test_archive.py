@@ -146,3 +146,23 @@ def test_a_damaged_archive_is_refused_or_unharmed(tmp_path: Path, place: int, va
     except DataError:
         return
     assert archive == ("net", _FILES)
+
+
+@pytest.mark.parametrize("size", [-256, -1, -(2**60)])
+def test_a_negative_size_is_refused(tmp_path: Path, size: int) -> None:
+    header = bytearray(_member("net/model.onnx").tobuf(tarfile.USTAR_FORMAT))
+    header[124:136] = size.to_bytes(12, "big", signed=True)
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    path = tmp_path / "evil.tar.gz"
+    path.write_bytes(gzip.compress(bytes(header) + bytes(2048)))
+    with pytest.raises(DataError, match="the archive is refused") as caught:
+        read_archive(path)
+    assert caught.value.found == f"net/model.onnx: of {size:,} bytes"
+
+
+def test_folders_without_end_are_refused(packed: Callable[..., Path]) -> None:
+    folders = [(_member(f"net/{number}", tarfile.DIRTYPE), b"") for number in range(1001)]
+    with pytest.raises(DataError, match="the archive is refused") as caught:
+        read_archive(packed((_member("net/model.onnx"), b""), *folders))
+    assert caught.value.found == "more than 1,000 entries"

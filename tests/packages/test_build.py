@@ -33,6 +33,18 @@ def test_packages_are_not_written_over(run: Path, packages: tuple[Path, ...]) ->
     assert package(run, packages[0].parent, overwrite=True) == packages
 
 
+def test_nothing_is_packed_through_a_link_out_of_a_strangers_run(run: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("package"))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (copy / "package").symlink_to(elsewhere)
+    with pytest.raises(RunError, match="leads out of it"):
+        package(copy)
+    assert list(elsewhere.iterdir()) == []
+    assert len(package(copy, tmp_path / "named")) == 2
+
+
 def test_the_sample_is_what_any_runtime_takes(
     packages: tuple[Path, ...], tmp_path: Path, exact_session: ExactSession
 ) -> None:

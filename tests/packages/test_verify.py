@@ -10,7 +10,7 @@ import pytest
 from onnx import ModelProto, TensorProto, numpy_helper
 
 from quantize.cli.main import main
-from quantize.errors import DataError, ExitCode
+from quantize.errors import DataError, ExitCode, ModelError
 from quantize.packages.archive import read_archive, write_archive
 from quantize.packages.build import allowed_difference
 from quantize.packages.verify import verify_package
@@ -33,16 +33,25 @@ def test_both_packages_of_a_run_are_complete(packages: tuple[Path, ...]) -> None
 
 def test_changed_missing_and_extra_files_are_found(packages: tuple[Path, ...], tmp_path: Path) -> None:
     name, files = read_archive(packages[0])
+    said = json.loads(files["provenance.json"])
+    forms: tuple[object, ...] = (5, None, [{}], "avx2", {})
     cases = {
         "README.md is another file": {**files, "README.md": b"Trust me."},
         "no test_data_set_0/output_0.pb": {k: v for k, v in files.items() if k != "test_data_set_0/output_0.pb"},
         "run.sh is another file": {**files, "run.sh": b"rm -rf ~"},
         "provenance.json": {**files, "provenance.json": b"[" * 100_000},
         "format 1": {**files, "provenance.json": b"{}"},
+        **{
+            f"isa of another form{' ' * number}": {
+                **files,
+                "provenance.json": json.dumps({**said, "isa": isa}).encode(),
+            }
+            for number, isa in enumerate(forms)
+        },
     }
-    for said, changed in cases.items():
+    for words, changed in cases.items():
         write_archive(tmp_path / "a.tar.gz", name, changed)
-        with pytest.raises(DataError, match=said):
+        with pytest.raises(DataError, match=words.strip()):
             verify_package(tmp_path / "a.tar.gz")
 
 
@@ -78,6 +87,43 @@ def test_an_earlier_package_is_compared_with_what_the_kernels_of_its_machine_gav
     assert verification.tolerance == allowed_difference(_packed(files), same_sums=False)
     main(["package", "--check", str(tmp_path / "a.tar.gz")])
     assert "on a CPU with other int8 instructions" in capsys.readouterr().out
+
+
+def _with(files: dict[str, bytes], name: str, content: bytes) -> dict[str, bytes]:
+    said = json.loads(files["provenance.json"])
+    said["files"][name] = sha256_bytes(content)
+    return {**files, name: content, "provenance.json": json.dumps(said).encode()}
+
+
+def test_a_damaged_model_is_told_of_the_package_and_not_of_where_it_was_unpacked(
+    packages: tuple[Path, ...], tmp_path: Path
+) -> None:
+    name, files = read_archive(packages[0])
+    write_archive(tmp_path / "a.tar.gz", name, _with(files, "model.onnx", b"\xff" * 100))
+    with pytest.raises(ModelError, match="not an ONNX model") as caught:
+        verify_package(tmp_path / "a.tar.gz")
+    assert caught.value.where == str(tmp_path / "a.tar.gz" / "model.onnx")
+
+
+def test_a_sample_of_no_images_is_no_sample(packages: tuple[Path, ...], tmp_path: Path) -> None:
+    name, files = read_archive(packages[0])
+    for place in ("test_data_set_0/input_0.pb", "test_data_set_0/output_0.pb"):
+        array = numpy_helper.to_array(TensorProto.FromString(files[place]))
+        files = _with(files, place, numpy_helper.from_array(array[:0]).SerializeToString())
+    write_archive(tmp_path / "a.tar.gz", name, files)
+    with pytest.raises(DataError, match=r"input_0\.pb without images"):
+        verify_package(tmp_path / "a.tar.gz")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("score", [np.inf, np.nan])
+def test_a_score_that_is_no_number_is_another_answer(packages: tuple[Path, ...], tmp_path: Path, score: float) -> None:
+    name, files = read_archive(packages[0])
+    place = "test_data_set_0/output_0.pb"
+    array = numpy_helper.to_array(TensorProto.FromString(files[place]))
+    other = numpy_helper.from_array(np.full_like(array, score)).SerializeToString()
+    write_archive(tmp_path / "a.tar.gz", name, _with(files, place, other))
+    assert not verify_package(tmp_path / "a.tar.gz").answers
 
 
 def _packed(files: dict[str, bytes]) -> ModelProto:

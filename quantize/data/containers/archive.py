@@ -77,12 +77,13 @@ def _refuse_paths_that_leave(members: Sequence[Member], place: str) -> None:
     # Nothing is unpacked here, but names go into reports and lists that others use as paths.
     for member in members:
         path = PureWindowsPath(member.name)
-        if path.root or ".." in path.parts:
+        if path.drive or path.root or ".." in path.parts:
             raise DataError(
                 "a path in the archive points outside it",
                 where=place,
                 found=repr(member.name),
                 expected="relative paths",
+                advice="pack it again from within the folder of the images; do not unpack it",
             )
 
 
@@ -106,7 +107,13 @@ def _by_name(members: Sequence[Member], paths: Sequence[Path], place: str) -> di
     for member in members:
         name = f"{paths[int(member.locator[0])].stem}/{member.name}" if by_class or clash else member.name
         if name in locators:
-            raise DataError("two files in the archive have the same name", where=place, found=name)
+            raise DataError(
+                "two files in the archive have the same name",
+                where=place,
+                found=name,
+                expected="each name once",
+                advice="pack it again: which of them is meant cannot be told",
+            )
         locators[name] = member.locator
     return locators
 

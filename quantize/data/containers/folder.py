@@ -53,7 +53,7 @@ def list_files(root: Path, folders: Iterable[str] = ("",), *, below: bool = Fals
             continue
         for entry in _entries(root / folder):
             name = f"{folder}/{entry.name}" if folder else entry.name
-            if not entry.is_dir():
+            if not _is_folder(entry):
                 names.append(name)
             elif below and not entry.is_symlink():
                 names += list_files(root, [name], below=True)
@@ -62,7 +62,7 @@ def list_files(root: Path, folders: Iterable[str] = ("",), *, below: bool = Fals
 
 def list_folders(root: Path) -> list[str]:
     """Return the names of the folders directly in ``root``, sorted; hidden ones left out."""
-    return sorted(entry.name for entry in _entries(root) if entry.is_dir())
+    return sorted(entry.name for entry in _entries(root) if _is_folder(entry))
 
 
 def folder_listing(root: Path, names: Iterable[str], *notes: str) -> Listing:
@@ -76,6 +76,13 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
             yield from (entry for entry in entries if not entry.name.startswith("."))
     except OSError as error:
         raise DataError(f"the folder cannot be listed: {error.strerror}", where=str(folder)) from error
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, or to what may not be seen: reading it will say so, with its name
+        return False
 
 
 def open_folder(folder: Path, data: NamedData) -> ImageSet:

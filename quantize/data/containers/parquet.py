@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from quantize.data.containers.tables import LARGEST_BATCH, TABLE_ERRORS, Columns, TableRow, arrow, open_tables
+from quantize.data.containers.table_columns import Columns, arrow
+from quantize.data.containers.tables import LARGEST_BATCH, TABLE_ERRORS, TableRow, open_tables
 from quantize.data.image_set import ImageSet, Locator, NamedData, file_state
 from quantize.processes.address_space import allocating_at_most
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import posixpath
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from quantize.data.containers.table_columns import Columns, arrow, find_columns
 from quantize.data.image_set import ImageSet, ImageSource, Listing, Locator, NamedData
 from quantize.data.labels.join import label_images
 from quantize.data.problems import Problems
@@ -42,92 +42,6 @@ LARGEST_LISTING = 1 << 32
 TABLE_ERRORS = (OSError, LookupError, ValueError, TypeError, ArithmeticError, StopIteration, MemoryError)
 """What reading a damaged table raises, besides pyarrow's own errors."""
 
-_IMAGE_NAMES = ("image", "img", "jpg", "jpeg", "png", "bytes", "picture")
-_LABEL_NAMES = ("label", "labels", "cls", "class", "target", "fine_label")
-
-
-def arrow(module: str = "pyarrow") -> Any:
-    """Return a module of pyarrow.
-
-    Raises:
-        DataError: It is not installed.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise DataError(
-            "Parquet and Arrow files need pyarrow",
-            found=str(error),
-            advice="install the extra `data` (pip install 'quantize[data]')",
-        ) from error
-
-
-@dataclass(frozen=True)
-class Columns:
-    """The columns of a table of images.
-
-    Attributes:
-        image: The column of encoded images: binary, or a struct of ``bytes`` and perhaps ``path``.
-        in_struct: Whether it is a struct.
-        has_path: Whether the struct names the image's file.
-        label: The column of integer labels, or None.
-    """
-
-    image: str
-    in_struct: bool
-    has_path: bool
-    label: str | None
-
-    @property
-    def content(self) -> str:
-        """Return the path of the encoded bytes within a row."""
-        return f"{self.image}.bytes" if self.in_struct else self.image
-
-    def encoded(self, batch: Any, row: int) -> bytes:
-        """Return the encoded image in a row of a record batch that holds the image column.
-
-        Raises:
-            OSError: The row holds none.
-        """
-        values = batch.column(self.image)
-        value = (values.field("bytes") if self.in_struct else values)[row].as_py()
-        if value is None:
-            raise OSError("the row holds no image bytes")
-        return bytes(value)
-
-
-def find_columns(schema: Any, place: str) -> Columns:
-    """Return the image and label columns of a pyarrow schema.
-
-    The image is the only binary column or struct with ``bytes``, or the one with a usual name; the label an integer
-    column with a usual name.
-
-    Raises:
-        DataError: There is no image column, or several with none of the usual names.
-    """
-    types = arrow("pyarrow.types")
-
-    def binary(kind: Any) -> bool:
-        return kind is not None and bool(types.is_binary(kind) or types.is_large_binary(kind))
-
-    def parts(kind: Any) -> dict[str, Any]:
-        return {kind.field(i).name: kind.field(i).type for i in range(kind.num_fields)} if types.is_struct(kind) else {}
-
-    fields = {field.name: field.type for field in schema}
-    images = [name for name, kind in fields.items() if binary(kind) or binary(parts(kind).get("bytes"))]
-    if len(images) != 1:
-        images = [name for name in _IMAGE_NAMES if name in images][:1]
-    if not images:
-        raise DataError(
-            "no column of images",
-            where=place,
-            found=", ".join(f"{name} ({kind})" for name, kind in fields.items()),
-            expected="a column `image` of encoded bytes, or of a struct with `bytes`",
-        )
-    labels = [name for name in _LABEL_NAMES if name in fields and types.is_integer(fields[name])]
-    struct = parts(fields[images[0]])
-    return Columns(images[0], bool(struct), "path" in struct, labels[0] if labels else None)
-
 
 def open_tables(
     paths: Sequence[Path],
@@ -154,6 +68,7 @@ def open_tables(
     try:
         with allocating_at_most(LARGEST_LISTING + sum(path.stat().st_size for path in paths)):
             columns = find_columns(schema(paths[0]), str(paths[0]))
+            _refuse_other_columns(paths[1:], columns, schema)
             listed = list(rows(paths, columns))
     except (*TABLE_ERRORS, arrow().ArrowException) as error:
         raise DataError(
@@ -172,6 +87,20 @@ def open_tables(
     if all(label in (None, -1) for label in given.values()):  # -1 is the hub's way to say: no label (test sets)
         return listing.image_set(None, "the tables give no labels")
     return listing.image_set(_checked(given, place, data.classes), f"labels come from the column {columns.label!r}")
+
+
+def _refuse_other_columns(paths: Sequence[Path], columns: Columns, schema: Callable[[Path], Any]) -> None:
+    """Refuse files whose columns are not those of the first: they would be read as what they are not."""
+    for path in paths:
+        own = find_columns(schema(path), str(path))
+        if own != columns:
+            raise DataError(
+                "tables of different columns",
+                where=str(path),
+                found=own.words,
+                expected=f"{columns.words}, as in the first file",
+                advice="name tables of one data set, by a pattern",
+            )
 
 
 def _image_names(rows: Sequence[TableRow], paths: Sequence[Path]) -> list[str]:

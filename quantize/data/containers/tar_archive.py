@@ -10,7 +10,7 @@ from pathlib import Path
 from quantize.data.containers.archive import Member, open_archives
 from quantize.data.image_bounds import LARGEST_FILE
 from quantize.data.image_set import ImageSet, Locator, NamedData, file_state
-from quantize.data.tar_header import SoundHeader
+from quantize.data.tar_header import SoundHeader, why_unreadable
 from quantize.errors import DataError
 from quantize.progress import Progress
 from quantize.quoting import quoted
@@ -73,5 +73,8 @@ def _members(paths: Sequence[Path], progress: Progress) -> Iterator[Member]:
                         yield Member(name, (number, member.offset_data, member.size))
         except (tarfile.TarError, OSError, ValueError, OverflowError, RecursionError) as error:
             raise DataError(
-                f"the archive cannot be read: {error}", where=str(path), expected="a whole tar archive"
+                f"the archive cannot be read: {why_unreadable(error)}",
+                where=str(path),
+                expected="a whole tar archive",
+                advice="get it, or pack it, again",
             ) from error

@@ -77,8 +77,12 @@ def _members(paths: Sequence[Path], progress: Progress) -> Iterator[Member]:
                 entries = archive.infolist()
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             raise DataError(
-                f"the archive cannot be read: {error}", where=str(path), expected="a whole ZIP archive"
+                f"the archive cannot be read: {error}",
+                where=str(path),
+                expected="a whole ZIP archive",
+                advice="get it, or pack it, again",
             ) from error
+        _refuse_overlapping(entries, path)
         for entry in entries:
             listed += 1
             if listed % _LISTED_AT_ONCE == 0:
@@ -99,6 +103,19 @@ def _members(paths: Sequence[Path], progress: Progress) -> Iterator[Member]:
                 )
             place = (number, entry.header_offset, entry.compress_size, entry.file_size, entry.CRC, entry.compress_type)
             yield Member(name, place)
+
+
+def _refuse_overlapping(entries: Sequence[zipfile.ZipInfo], path: Path) -> None:
+    """Refuse files that share their bytes: a few kilobytes could stand for any number of large images."""
+    packed, size = sum(entry.compress_size for entry in entries), path.stat().st_size
+    if packed > size:
+        raise DataError(
+            "files in the archive lie over each other: it is taken for a decompression bomb",
+            where=str(path),
+            found=f"{len(entries):,} files of {packed:,} bytes, packed, in an archive of {size:,}",
+            expected="a place of its own for each file",
+            advice="do not unpack it; ask whoever gave it to you",
+        )
 
 
 def _inflated(packed: bytes, size: int) -> bytes:

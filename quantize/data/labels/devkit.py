@@ -18,7 +18,7 @@ from quantize.bounded_reading import read_bounded
 from quantize.data.labels.classes import labels_by_wordnet_id
 from quantize.data.labels.label_file import LabelLine
 from quantize.data.problems import Problems
-from quantize.data.tar_header import SoundHeader
+from quantize.data.tar_header import SoundHeader, why_unreadable
 from quantize.errors import DataError
 from quantize.processes.calls import call_in_child
 from quantize.processes.child import ChildError
@@ -136,7 +136,9 @@ def _from_archive(path: Path) -> Devkit:
                 if stream is not None:
                     parts[name] = stream.read()
     except (OSError, tarfile.TarError, EOFError, zlib.error, ValueError, OverflowError, RecursionError) as error:
-        raise DataError(f"the devkit cannot be read: {error}", where=str(path), expected="a tar archive") from error
+        raise DataError(
+            f"the devkit cannot be read: {why_unreadable(error)}", where=str(path), expected="a tar archive"
+        ) from error
     if len(parts) < 2:
         raise DataError("this archive is no devkit", where=str(path), expected=f"{_GROUND_TRUTH} and {_META} in it")
     place = path / _GROUND_TRUTH

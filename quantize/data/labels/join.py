@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from quantize.data.image_set import ImageSet, Label, Listing, NamedData, is_image_name
@@ -53,6 +53,10 @@ def join_labels(
     by_last_part: dict[str, list[str]] = defaultdict(list)
     for name in listing.locators:
         by_last_part[posixpath.basename(name)].append(name)
+    alike: dict[str, str] = {}
+    if any(posixpath.basename(line.name) not in by_last_part for line in lines):
+        for name in listing.locators:
+            alike.setdefault(_stem(name), name)
     labels: dict[str, Label] = {}
     first_lines: dict[str, int] = {}
     moved = 0
@@ -62,7 +66,7 @@ def join_labels(
         if name not in listing.locators:
             candidates = by_last_part.get(posixpath.basename(name), [])
             if len(candidates) != 1:
-                problems.add(line.line, where, _missing(line.name, candidates, listing))
+                problems.add(line.line, where, _missing(line.name, candidates, alike))
                 continue
             name = candidates[0]
             moved += 1
@@ -86,16 +90,16 @@ def join_labels(
     return listing.image_set(labels, *notes, places=places)
 
 
-def _missing(name: str, candidates: Sequence[str], listing: Listing) -> str:
+def _missing(name: str, candidates: Sequence[str], alike: Mapping[str, str]) -> str:
+    """Return that no image has a name, and which one has it but for its folder, its suffix or its case."""
     if candidates:
         return f"no image {name!r}; {len(candidates)} folders have one of that name"
-    alike = _same_stem(name, listing.locators)
-    return f"no image {name!r}" + (f" (there is {alike!r})" if alike else "")
+    other = alike.get(_stem(name))
+    return f"no image {name!r}" + (f" (there is {other!r})" if other else "")
 
 
-def _same_stem(name: str, names: Iterable[str]) -> str | None:
-    stem = PurePosixPath(name).stem.casefold()
-    return next((other for other in names if PurePosixPath(other).stem.casefold() == stem), None)
+def _stem(name: str) -> str:
+    return PurePosixPath(name).stem.casefold()
 
 
 def _range(classes: int | None) -> str:

@@ -46,7 +46,16 @@ def decoded_lines(content: bytes, what: str, path: Path) -> list[str]:
             found=f"byte 0x{content[error.start]:02x} at offset {error.start:,}",
             expected=f"a text file; is this the {what}?",
         ) from error
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    count = text.count("\n")
+    if count > _MOST_LINES:
+        raise DataError(
+            f"the {what} has too many lines",
+            where=str(path),
+            found=f"{count:,}",
+            expected=f"at most {_MOST_LINES:,}; is this the {what}?",
+        )
+    lines = text.split("\n")
     for number, line in enumerate(lines, start=1):
         if len(line) > _LONGEST_LINE:
             raise DataError(
@@ -60,11 +69,12 @@ def decoded_lines(content: bytes, what: str, path: Path) -> list[str]:
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _LARGEST = 2**31 - 1
+_MOST_LINES = 1 << 24  # ImageNet-21k has 14 million images
 _LONGEST_LINE = 100_000
 """Characters of a line: the path of an image, and the numbers of 10,000 labels."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LabelLine:
     """One image's class or labels, and the line that gives it."""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from quantize.data.check import check_data
 from quantize.data.containers.registry import open_images
 from quantize.errors import DataError
 from tests.data.layouts import class_folders
@@ -56,3 +57,19 @@ def test_a_folder_above_the_images_is_recognised(flat: Flat) -> None:
 def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no images here"):
         open_images(tmp_path, None, classes=None)
+
+
+@pytest.mark.parametrize("labels", [None, "a.jpg 1\nloop.jpg 0\n"])
+def test_a_link_to_itself_is_one_image_that_cannot_be_read(
+    tmp_path: Path, picture: Picture, labels: str | None
+) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.jpg").write_bytes(picture(3))
+    (tmp_path / "images" / "loop.jpg").symlink_to("loop.jpg")
+    label_file = None
+    if labels is not None:
+        label_file = tmp_path / "labels.txt"
+        label_file.write_text(labels)
+    check = check_data(open_images(tmp_path / "images", label_file, classes=2))
+    assert (check.images, check.shortest_side is not None) == (2, True)
+    assert [(skipped.id, "symbolic links" in skipped.reason) for skipped in check.unreadable] == [("loop.jpg", True)]

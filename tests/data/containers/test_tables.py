@@ -122,3 +122,41 @@ def test_offsets_beyond_the_file_are_damage_and_not_read(tmp_path: Path) -> None
     (tmp_path / "t.arrow").write_bytes(content.replace(whole, broken))
     with pytest.raises(DataError, match="tables cannot be read"):
         open_images(tmp_path / "t.arrow", None, classes=None)
+
+
+@pytest.mark.parametrize("names", [[5, 6, 7], [b"\xff", b"a.png", b"b.png"], [None, None, None]])
+def test_a_column_of_file_names_that_holds_no_text_names_nothing(
+    layouts: Layouts, tmp_path: Path, names: list[object]
+) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    rows = [
+        {"bytes": content, "path": name}
+        for (content, _), name in zip(list(layouts.images.values())[:3], names, strict=True)
+    ]
+    pyarrow.parquet.write_table(pyarrow.table({"image": rows, "label": [3] * 3}), tmp_path / "t.parquet")
+    images = open_images(tmp_path / "t.parquet", None, classes=1000)
+    assert [record.id for record in images.records] == ["t#000000", "t#000001", "t#000002"]
+
+
+@pytest.mark.parametrize("other", ["labels of text", "names of numbers", "no labels"])
+def test_a_later_table_of_other_columns_is_named(layouts: Layouts, tmp_path: Path, other: str) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    table = layouts.table().slice(0, 3)
+    contents = [row["bytes"] for row in table["image"].to_pylist()]
+    changed = {
+        "labels of text": pyarrow.table({"image": table["image"], "label": ["a", "b", "c"]}),
+        "names of numbers": pyarrow.table(
+            {"image": [{"bytes": content, "path": 5} for content in contents], "label": [3] * 3}
+        ),
+        "no labels": table.select(["image"]),
+    }[other]
+    for number, kind in enumerate((table, changed)):
+        pyarrow.parquet.write_table(kind, tmp_path / f"t-{number}.parquet")
+    with pytest.raises(DataError, match="tables of different columns") as caught:
+        open_images(tmp_path, None, classes=1000)
+    assert caught.value.where == str(tmp_path / "t-1.parquet")
+    assert "labels in 'label', as in the first file" in (caught.value.expected or "")

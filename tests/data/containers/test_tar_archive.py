@@ -71,3 +71,23 @@ def test_a_negative_size_in_a_further_header_ends_the_listing(tmp_path: Path) ->
         archive.addfile(member)
     with pytest.raises(DataError, match="archive cannot be read"):
         open_images(tmp_path / "a.tar", None, classes=None)
+
+
+def test_headers_without_end_before_one_file_are_told_in_words_about_the_archive(tmp_path: Path) -> None:
+    path = tmp_path / "chain.tar"
+    record = b"12 path=a.p\n"
+    header = tarfile.TarInfo("p")
+    header.type, header.size = tarfile.XHDTYPE, len(record)
+    path.write_bytes((header.tobuf(tarfile.USTAR_FORMAT) + record.ljust(512, b"\0")) * 5000 + bytes(1024))
+    with pytest.raises(DataError, match="cannot be read: too many headers before one file"):
+        open_images(path, None, classes=1000)
+
+
+@pytest.mark.parametrize("size", [1 << 62, 10**20])
+def test_a_size_that_no_file_system_holds_is_named(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "huge.tar"
+    header = tarfile.TarInfo("a.png")
+    header.pax_headers = {"size": str(size)}
+    path.write_bytes(header.tobuf(tarfile.PAX_FORMAT) + bytes(1024))
+    with pytest.raises(DataError, match=f"a header says that {size:,} bytes follow"):
+        open_images(path, None, classes=1000)

@@ -33,7 +33,7 @@ def test_links_hidden_files_and_folders_are_no_images(layouts: Layouts) -> None:
     assert len(open_images(path, None, classes=1000)) == len(layouts.images)
 
 
-@pytest.mark.parametrize("name", ["../x.jpg", "/etc/x.jpg", "a/../../x.jpg"])
+@pytest.mark.parametrize("name", ["../x.jpg", "/etc/x.jpg", "a/../../x.jpg", "C:x.jpg", "c:\\\\x.jpg"])
 def test_a_name_that_leads_out_of_the_archive_is_refused(layouts: Layouts, name: str) -> None:
     path = layouts.zip()
     with zipfile.ZipFile(path, "a") as archive:
@@ -108,3 +108,21 @@ def test_a_damaged_member_is_an_unreadable_image(layouts: Layouts, tmp_path: Pat
     content[200] ^= 1
     path.write_bytes(content)
     assert reasons(path, tmp_path / "cache") == {"the archive is damaged: these are not the bytes that it lists"}
+
+
+def test_an_archive_whose_files_share_their_bytes_is_refused_before_one_is_read(layouts: Layouts) -> None:
+    path = layouts.zip()
+    content = path.read_bytes()
+    start, end = content.index(b"PK\x01\x02"), content.rindex(b"PK\x05\x06")
+    entry = content[start : content.index(b"PK\x01\x02", start + 4)]
+    name_length = struct.unpack_from("<H", entry, 28)[0]
+    shared = b"".join(
+        entry[:46] + f"{number:0{name_length - 4}d}.jpg".encode() + entry[46 + name_length :] for number in range(500)
+    )
+    path.write_bytes(
+        content[:start] + shared + struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 500, 500, len(shared), start, 0)
+    )
+    assert end > start
+    with pytest.raises(DataError, match="lie over each other") as caught:
+        open_images(path, None, classes=1000)
+    assert (caught.value.found or "").startswith("500 files of ")

@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from quantize.data.containers.folder import FolderSource
 from quantize.data.containers.registry import open_images
+from quantize.data.image_set import Listing
+from quantize.data.labels import join
+from quantize.data.labels.label_file import LabelLine
+from quantize.data.problems import Problems
 from quantize.errors import DataError
 from tests.data.layouts import class_folders, labels_of
 
@@ -57,3 +62,26 @@ def test_a_name_that_two_folders_have_is_ambiguous(tmp_path: Path, picture: Pict
     with pytest.raises(DataError, match="2 folders have one of that name"):
         labels_of(root, "picture1.jpg 7\n")
     assert labels_of(root, "y/picture1.jpg 7\n") == {"y/picture1.jpg": 7}
+
+
+def test_a_list_of_other_images_is_told_in_time_that_grows_with_its_lines_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stems: list[str] = []
+    plain = join._stem
+
+    def counted(name: str) -> str:
+        stems.append(name)
+        return plain(name)
+
+    monkeypatch.setattr(join, "_stem", counted)
+    images = Listing("images", FolderSource(Path("images")), {f"a{number}.jpg": (number,) for number in range(300)})
+    lines = [LabelLine(f"b{number}.jpg", 1, number) for number in range(1, 301)]
+    with pytest.raises(DataError, match="300 problems in list with images"):
+        join.join_labels(images, lines, Path("list"), None, Problems())
+    assert len(stems) == 600
+
+
+def test_an_image_of_the_same_name_but_for_suffix_and_case_is_named(pictures: Path) -> None:
+    with pytest.raises(DataError, match=r"no image 'A\.png' \(there is 'a\.jpg'\)"):
+        labels_of(pictures, "A.png 1\nb.jpg 1\n")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from quantize.data.containers.registry import open_images
+from quantize.data.labels import label_file
 from quantize.data.labels.label_file import read_lines
 from quantize.errors import DataError
 from tests.data.layouts import labels_of
@@ -77,3 +78,16 @@ def test_a_line_that_no_image_has_is_cut_in_the_message(tmp_path: Path) -> None:
         read_lines(path, "label file")
     assert refused.value.where == f"{path}:2"
     assert len(str(refused.value)) < 1000
+
+
+def test_more_lines_than_any_data_set_has_images_are_refused_before_they_are_parted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(label_file, "_MOST_LINES", 100)
+    path = tmp_path / "labels.txt"
+    path.write_text("a 1\n" * 100)
+    assert len(label_file.read_lines(path, "label file")) == 101
+    path.write_text("a 1\r" * 101)
+    with pytest.raises(DataError, match="the label file has too many lines") as caught:
+        label_file.read_lines(path, "label file")
+    assert caught.value.found == "101"
