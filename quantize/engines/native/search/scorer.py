@@ -32,7 +32,7 @@ from quantize.recipe import Recipe
 _LOG = logging.getLogger("quantize")
 _NOT_RUN = 1e6
 """Divergence in nats of a candidate that onnxruntime does not open or run: further than any that it does."""
-_MICRO_BATCH = 8
+_MICRO_BATCH = 4
 
 Given = TypeVar("Given")
 Result = TypeVar("Result")

@@ -24,7 +24,7 @@ from quantize.grid.grid import Grid
 from quantize.progress import Progress, silent
 
 _MICRO_BATCH = 2
-_CHUNK_BYTES, _TIMES_WEIGHTS, _LARGEST_CHUNK = 35_000_000, 2, 300_000_000
+_CHUNK_BYTES, _TIMES_WEIGHTS, _LARGEST_CHUNK = 25_000_000, 2, 300_000_000
 """Bound on the tensors that one point of the pass keeps: so much and twice the weights, at most the last; so many
 images go through it together. Each group of them opens all sessions anew, which takes long for large models only."""
 
