@@ -53,9 +53,9 @@ _INTRODUCTION = (
 
 _LABEL_FREE = (
     "*Label-free* rows were tuned without the label list and with `--criterion none`, by",
-    "`python benchmarks/scale.py run MODEL PRESET --images N --work FOLDER --label_free`: ResNet-50, VGG-11 and",
-    "ConvNeXt-Tiny have made weights (`python benchmarks/make_networks.py`), whose answers have nothing to do with the",
-    "labels. No trial is judged on images there; the written files are evaluated all the same.",
+    "`python benchmarks/scale.py run MODEL PRESET --images N --work FOLDER --label_free`: these networks have made",
+    "weights (`python benchmarks/make_networks.py`), whose answers have nothing to do with the labels. No trial is",
+    "judged on images there; the written files are evaluated all the same.",
     "",
 )
 
