@@ -227,7 +227,7 @@ def rewrites_table(report: RunReport) -> Table | None:
             rewrite.name,
             "kept" if rewrite.kept else "left out",
             ", ".join(f"{speed.format} {times(speed.ratio)}" for speed in rewrite.speed) or NOTHING,
-            rewrite.reason or f"{_nodes(rewrite)}, {rewrite.declared}{_agreement_moved(rewrite)}",
+            rewrite.reason or f"{_nodes(rewrite)}, {rewrite.declared}{_nearness_moved(rewrite)}",
         )
         for rewrite in report.rewrites
     )
@@ -238,12 +238,12 @@ def _nodes(rewrite: RewriteSection) -> str:
     return f"{len(rewrite.nodes):,} node{'' if len(rewrite.nodes) == 1 else 's'}"
 
 
-def _agreement_moved(rewrite: RewriteSection) -> str:
+def _nearness_moved(rewrite: RewriteSection) -> str:
     moved, divergence = rewrite.agreement_change, rewrite.divergence_change
     if rewrite.declared == "exact" or moved is None:
         return ""
-    nearer = "" if divergence is None else f", KL {divergence:+.2g}"
-    return f", agreement {points(moved)} points{nearer}"
+    further = "" if divergence is None else f", KL {divergence:+.2g}"
+    return f", agreement {points(moved)} points{further}"
 
 
 def stages_table(report: RunReport) -> Table:

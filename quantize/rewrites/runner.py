@@ -42,7 +42,7 @@ class RewriteRecord:
         declared_within: See ``Declaration.within``.
         movement: What happened to the scores; None if nothing matched.
         speed: (format, paired speed ratio before over after); empty where nothing was timed.
-        moved_to: How near the scores are to fp32's after minus before; None if it was not measured.
+        nearness_moved: The nearness to fp32 after minus that before, figure by figure; None if it was not measured.
     """
 
     name: str
@@ -53,7 +53,7 @@ class RewriteRecord:
     declared_within: float
     movement: Movement | None = None
     speed: tuple[tuple[str, RatioInterval], ...] = ()
-    moved_to: Nearness | None = None
+    nearness_moved: Nearness | None = None
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def rewrite(
             reason = "it does not pay on this model and machine"
         elif not same and criterion is not None and not criterion(after.qlinear):
             reason = "the criterion is no longer met with it"
-        records.append(_record(candidate, nodes, reason=reason, movement=moved, speed=speed, moved_to=shift))
+        records.append(_record(candidate, nodes, reason=reason, movement=moved, speed=speed, nearness_moved=shift))
         if reason is None:
             now, near = after, near_after
     progress("rewrites", len(rewrites), len(rewrites))

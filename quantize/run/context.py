@@ -42,10 +42,11 @@ _LOG = logging.getLogger("quantize")
 
 _BATCH = 16
 _EVALUATED = 4
-_PATIENCE = 4.0
 """Images of a batch that is evaluated: as many are at work at once as there are cores, each with its activations. Of 8,
 fewer of these stay in the cores' caches, and an image takes 4 % more of processor time (SqueezeNet,
 `benchmarks/evaluation_batches.py`)."""
+_PATIENCE = 4.0
+"""Times the seconds given to a pair that slow models may take for an interval: 16 s for a rewrite in place of 4."""
 UNBOUNDED = 1e9
 """Stands for "no upper bound": JSON has no infinity."""
 

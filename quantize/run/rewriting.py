@@ -134,8 +134,8 @@ def rewrite_section(record: RewriteRecord) -> RewriteSection:
         declared_within=record.declared_within,
         moved=record.movement.relative if record.movement is not None else None,
         predictions_changed=record.movement.predictions_changed if record.movement is not None else None,
-        agreement_change=record.moved_to.agreement if record.moved_to is not None else None,
-        divergence_change=record.moved_to.divergence if record.moved_to is not None else None,
+        agreement_change=record.nearness_moved.agreement if record.nearness_moved is not None else None,
+        divergence_change=record.nearness_moved.divergence if record.nearness_moved is not None else None,
         speed=tuple(
             SpeedSection(
                 format=name,

@@ -130,7 +130,7 @@ def test_how_it_moved_agreement_and_divergence_is_recorded(
 ) -> None:
     measured = iter([Nearness(0.95, 0.010), Nearness(0.93, 0.012)])
     done = rewrite(source, [SPACE_TO_DEPTH, COMMON_SCALES], images=images, nearness=lambda model: next(measured))
-    still, moved = (record.moved_to for record in done.records)
+    still, moved = (record.nearness_moved for record in done.records)
     assert still == Nearness(0.0, 0.0)
     assert moved is not None
     assert (moved.agreement, moved.divergence) == pytest.approx((-0.02, 0.002))

@@ -73,6 +73,22 @@ def open_archives(members: Sequence[Member], paths: Sequence[Path], source: Imag
     return listing.image_set({name: by_folder[folder] for name, folder in folders.items()}, note)
 
 
+def unreadable(path: Path, kind: str, why: object) -> DataError:
+    """Return the error of an archive that cannot be listed.
+
+    Args:
+        path: The archive.
+        kind: What it should be, such as ``tar``.
+        why: What is wrong with it.
+    """
+    return DataError(
+        f"the archive cannot be read: {why}",
+        where=str(path),
+        expected=f"a whole {kind} archive",
+        advice="get it, or pack it, again",
+    )
+
+
 def _refuse_paths_that_leave(members: Sequence[Member], place: str) -> None:
     # Nothing is unpacked here, but names go into reports and lists that others use as paths.
     for member in members:

@@ -7,11 +7,10 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from quantize.data.containers.archive import Member, open_archives
+from quantize.data.containers.archive import Member, open_archives, unreadable
 from quantize.data.image_bounds import LARGEST_FILE
 from quantize.data.image_set import ImageSet, Locator, NamedData, file_state
 from quantize.data.tar_header import SoundHeader, why_unreadable
-from quantize.errors import DataError
 from quantize.progress import Progress
 from quantize.quoting import quoted
 
@@ -72,9 +71,4 @@ def _members(paths: Sequence[Path], progress: Progress) -> Iterator[Member]:
                     if member.isreg() and not os.path.basename(name).startswith("."):  # noqa: PTH119 - no file of ours
                         yield Member(name, (number, member.offset_data, member.size))
         except (tarfile.TarError, OSError, ValueError, OverflowError, RecursionError) as error:
-            raise DataError(
-                f"the archive cannot be read: {why_unreadable(error)}",
-                where=str(path),
-                expected="a whole tar archive",
-                advice="get it, or pack it, again",
-            ) from error
+            raise unreadable(path, "tar", why_unreadable(error)) from error

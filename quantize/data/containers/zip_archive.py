@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from quantize.data.containers.archive import Member, open_archives
+from quantize.data.containers.archive import Member, open_archives, unreadable
 from quantize.data.image_bounds import LARGEST_FILE
 from quantize.data.image_set import ImageSet, Locator, NamedData, file_state
 from quantize.errors import DataError
@@ -76,12 +76,7 @@ def _members(paths: Sequence[Path], progress: Progress) -> Iterator[Member]:
             with zipfile.ZipFile(path) as archive:
                 entries = archive.infolist()
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-            raise DataError(
-                f"the archive cannot be read: {error}",
-                where=str(path),
-                expected="a whole ZIP archive",
-                advice="get it, or pack it, again",
-            ) from error
+            raise unreadable(path, "ZIP", error) from error
         _refuse_overlapping(entries, path)
         for entry in entries:
             listed += 1

@@ -128,7 +128,7 @@ def _rounds_at_most(loop: _Loop, done: int) -> int | None:
 
 
 def _at_most(limit_ns: int, plan: Plan, order: tuple[str, ...]) -> int:
-    """Return how long one warm-up may take: all of a kind together a quarter of the time for enough rounds."""
+    """Return how long one warm-up may take: all of a kind, in as many rounds as are needed, a quarter of the time."""
     return min(limit_ns, int(0.25e9 * plan.max_seconds / (MINIMUM_ROUNDS * len(order))))
 
 
