@@ -80,8 +80,8 @@ def test_a_child_that_still_runs_in_its_parents_memory_is_not_counted_again(tmp_
     late = threading.Thread(target=release)
     late.start()
     opened = f"[(os.POSIX_SPAWN_OPEN, 9, {str(pipe)!r}, os.O_RDONLY, 0)]"
-    parent = (
-        "import os; block = bytearray(b'x' * 60_000_000); "
+    parent = (  # bytes, not a bytearray made of them: for a moment that would take the memory twice by itself
+        "import os; block = b'x' * 60_000_000; "
         f"os.waitpid(os.posix_spawn('/bin/true', ['true'], {{}}, file_actions={opened}), 0)"
     )
     seen = watch([sys.executable, "-c", parent])
