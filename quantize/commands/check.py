@@ -109,7 +109,7 @@ def identified(place: tuple[str, Bounds], watch: Watch) -> dict[str, Any]:
     """
     path, bounds = Path(place[0]), place[1]
     model = read_model(path, before_data=lambda size: watch.allow(bounds.memory_for(size)))
-    with blamed(model, path):
+    with blamed(path):
         return {"graph_sha256": graph_sha256(model), "integer_share": arithmetic_of(model).share}
 
 

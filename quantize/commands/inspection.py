@@ -129,7 +129,7 @@ def inspect_here(place: tuple[str, Bounds], watch: Watch) -> Inspection:
     watch.stage("it was read")
     proto = read_model(path, before_data=lambda size: watch.allow(bounds.memory_for(size)))
     watch.stage("it was inspected")
-    with blamed(proto, path):
+    with blamed(path):
         return _inspection(proto, path)
 
 

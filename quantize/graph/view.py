@@ -373,6 +373,7 @@ class Graph:
     def model(self) -> ModelProto:
         """Return the edited model: sorted, without dead nodes, unused initializers, stale shapes or opset imports."""
         self.prune()
+        self._arrays.clear()  # the weights' values that were looked at, while their messages are copied
         result = ModelProto()
         result.CopyFrom(self._model)
         graph = result.graph

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import onnx.shape_inference
 from onnx import GraphProto, ModelProto
@@ -19,24 +21,39 @@ TOLERANCE = 1e-5
 ANY_BATCH = "N"
 
 
-def with_any_batch(model: ModelProto, reference: Reference) -> ModelProto | None:
-    """Return the model with a symbolic batch if it is proven to take one image and several, else None."""
-    for edit_reshapes in (True, False):
-        graph = view(model)
-        if edit_reshapes and not _keep_batch_in_reshapes(graph):
-            continue
+def with_any_batch(plain: Callable[[], ModelProto], reference: Reference) -> ModelProto | None:
+    """Return a model with a symbolic batch if it is proven to take one image and several, else None.
+
+    Args:
+        plain: Makes the model. It is called for each form that is tried, and none is held beside the session that runs
+            it: a large model's weights lie in memory too often as it is.
+        reference: Its images and scores.
+    """
+    prepared, edited = _of_any_batch(plain, reference, edit_reshapes=True)
+    if prepared is None and edited:
+        prepared, _ = _of_any_batch(plain, reference, edit_reshapes=False)
+    return prepared
+
+
+def _of_any_batch(
+    plain: Callable[[], ModelProto], reference: Reference, *, edit_reshapes: bool
+) -> tuple[ModelProto | None, bool]:
+    """Return the proven model, None where it is not, and whether there was a Reshape to edit."""
+    graph = view(plain())
+    edited = edit_reshapes and _keep_batch_in_reshapes(graph)
+    set_batch(graph.proto, ANY_BATCH)
+    try:
+        fix_reshapes(graph)
+        declare_output_shape(graph.proto, graph.shapes())
         set_batch(graph.proto, ANY_BATCH)
-        try:
-            fix_reshapes(graph)
-            declare_output_shape(graph.proto, graph.shapes())
-            set_batch(graph.proto, ANY_BATCH)
-            candidate = finished(graph)
-            difference = reference.largest_difference(candidate, 1, len(reference.images))
-        except (*RUN_ERRORS, ModelError, onnx.shape_inference.InferenceError):
-            continue
-        if difference <= TOLERANCE:
-            return candidate
-    return None
+        candidate = finished(graph)
+        del graph
+        content = candidate.SerializeToString(deterministic=True)
+        del candidate
+        difference = reference.largest_difference(content, 1, len(reference.images))
+    except (*RUN_ERRORS, ModelError, onnx.shape_inference.InferenceError):
+        return None, edited
+    return ModelProto.FromString(content) if difference <= TOLERANCE else None, edited
 
 
 def with_fixed_batch(model: ModelProto, reference: Reference) -> tuple[ModelProto, float]:
@@ -45,7 +62,7 @@ def with_fixed_batch(model: ModelProto, reference: Reference) -> tuple[ModelProt
     Above ``TOLERANCE`` it does not compute what the source does.
     """
     set_batch(model.graph, reference.contract.fixed_batch or 1)
-    return model, reference.largest_difference(model, 1)
+    return model, reference.largest_difference(model.SerializeToString(), 1)
 
 
 def _keep_batch_in_reshapes(graph: Graph) -> bool:

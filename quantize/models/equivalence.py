@@ -13,6 +13,7 @@ from quantize.errors import ModelError
 from quantize.models.contract import ModelContract, model_contract
 from quantize.models.input_form import in_form
 from quantize.models.session import RUNTIME_ERRORS, open_session
+from quantize.processes.memory import give_back_unused
 
 RUN_ERRORS: tuple[type[Exception], ...] = (*RUNTIME_ERRORS, ValueError)
 """What ``Scorer.scores`` raises where a model does not take the images."""
@@ -29,14 +30,16 @@ class Scorer:
     contract: ModelContract
 
     @classmethod
-    def of(cls, model: ModelProto, where: str | None = None) -> Scorer:
-        """Return the scorer of a model; ``where`` is its name in errors.
+    def of(cls, content: bytes, where: str | None = None) -> Scorer:
+        """Return the scorer of a serialized model; ``where`` is its name in errors.
+
+        It is for a few images: its weights are not kept a second time as the kernels read them.
 
         Raises:
             ModelError: onnxruntime cannot load the model, or it is no classifier.
         """
-        session = open_session(model.SerializeToString(), where=where)
-        return cls(session, model_contract(model, where=where))
+        session = open_session(content, prepacking=False, where=where)
+        return cls(session, model_contract(ModelProto.FromString(content), where=where))
 
     def scores(self, images: NDArray[np.float32], batch_size: int) -> NDArray[np.float32]:
         """Return the scores, float32 (N, columns), of images, float32 (N, C, H, W).
@@ -81,10 +84,10 @@ class Reference:
         Raises:
             ModelError: It is no classifier, or cannot be run.
         """
-        scorer = Scorer.of(model, where)
+        scorer = Scorer.of(model.SerializeToString(), where)
         images = check_images(scorer.contract)
         try:
-            return cls(scorer.contract, images, scorer.scores(images, 1))
+            scores = scorer.scores(images, 1)
         except RUN_ERRORS as error:
             raise ModelError(
                 f"the model cannot be run on an image of {images.shape[2]}x{images.shape[3]} pixels",
@@ -92,15 +95,19 @@ class Reference:
                 found=str(error).strip(),
                 expected="class scores for one image",
             ) from error
+        contract = scorer.contract
+        del scorer
+        give_back_unused()  # what opening it took, before the model is copied
+        return cls(contract, images, scores)
 
-    def largest_difference(self, model: ModelProto, *batch_sizes: int) -> float:
-        """Return the largest difference of another model's scores, in batches of each of some sizes.
+    def largest_difference(self, content: bytes, *batch_sizes: int) -> float:
+        """Return the largest difference of another serialized model's scores, in batches of each of some sizes.
 
         Raises:
             ModelError: onnxruntime cannot load the model, or it is no classifier.
             Exception: One of ``RUN_ERRORS``: the model does not take a batch.
         """
-        scorer = Scorer.of(model)
+        scorer = Scorer.of(content)
         return max(largest_difference(self.scores, scorer.scores(self.images, size)) for size in batch_sizes)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import onnx.checker
@@ -159,9 +160,11 @@ def clean_form(
     model = _readable(model)
     refuse_unsuitable(model, where, score_output=score_output)
     given, floats = model, other_floats(model)
-    model = in_float32(model)
+    model = in_float32(given)
     outputs = tuple(value.name for value in model.graph.output)
     contract = model_contract(model, where=where, score_output=score_output)
+    form = GivenForm.of(given, contract)
+    del given
     if outputs != (contract.output.name,):
         model = exposed(model, contract)
     if of_labels and contract.task == "one class":
@@ -171,9 +174,9 @@ def clean_form(
         model = raise_opset(model, OLDEST_RUN_OPSET, where=where)
     reference = Reference.of(model, where)
     prepared, unfolded = _proven(model, reference, max(LOWEST_PREPARED_OPSET, opset or 0), where)
+    del model  # onnx copies what it checks
     _refuse_invalid(prepared, where)
     core, ending = cut(prepared, outputs)
-    form = GivenForm.of(given, contract)
     plain = ending is None and form.is_plain
     whole = None if plain else form.applied(core if ending is None else ending.attached(core))
     return CleanForm(core, ending, form, whole, floats, notes + unfolded)
@@ -187,11 +190,11 @@ def _proven(model: ModelProto, reference: Reference, opset: int, where: str) -> 
     """
     differences = []
     for fold in (True, False):
-        plain = simplified(model, opset, where, fold=fold)
+        plain = partial(simplified, model, opset, where, fold=fold)
         prepared = with_any_batch(plain, reference)
         difference = 0.0
         if prepared is None:
-            prepared, difference = with_fixed_batch(plain, reference)
+            prepared, difference = with_fixed_batch(plain(), reference)
         differences.append(difference)
         if difference <= TOLERANCE:
             return prepared, () if fold else (_unfolded(differences[0]),)

@@ -49,6 +49,7 @@ def open_session(
     optimization: Optimization = "all",
     spinning: bool | None = None,
     arena: bool = True,
+    prepacking: bool = True,
     keep_int8: bool = False,
     profile_prefix: Path | None = None,
     optimized_path: Path | None = None,
@@ -62,6 +63,7 @@ def open_session(
         optimization: How far onnxruntime may rewrite the graph.
         spinning: Whether idle threads spin; None leaves onnxruntime's default.
         arena: Whether memory of tensors is kept for the next run; without, each is freed, which takes longer.
+        prepacking: Whether weights are also kept as the kernels read them, which is faster and takes them twice.
         keep_int8: Whether int8 activations of QDQ files stay int8; by default onnxruntime makes them uint8 on x86.
         profile_prefix: Beginning of the profile's file name; the session's ``end_profiling`` returns the whole name.
         optimized_path: Where to write the graph as onnxruntime runs it.
@@ -83,6 +85,8 @@ def open_session(
     options.enable_cpu_mem_arena = arena
     if spinning is not None:
         options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
+    if not prepacking:
+        options.add_session_config_entry("session.disable_prepacking", "1")
     if keep_int8:
         options.add_session_config_entry("session.qdqisint8allowed", "1")
     if profile_prefix is not None:

@@ -70,9 +70,11 @@ def simplified(model: ModelProto, opset: int, where: str, *, fold: bool = True) 
     plain_gemms(graph)
     if fold:
         fold_into_products(graph)
-    model = finished(graph)
-    graph = view(model)
-    read_through_identity(graph, inferred_types(model))
+    plain = finished(graph)
+    del graph  # one copy of the weights less while the next is made
+    graph, types = view(plain), inferred_types(plain)
+    del plain
+    read_through_identity(graph, types)
     return finished(graph)
 
 

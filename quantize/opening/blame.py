@@ -11,6 +11,7 @@ import onnx.shape_inference
 from onnx import ModelProto
 
 from quantize.errors import ModelError, QuantizeError
+from quantize.models.reading import read_model
 from quantize.models.session import RUNTIME_ERRORS, open_session
 
 WRONG = (
@@ -21,7 +22,7 @@ WRONG = (
 
 
 @contextmanager
-def blamed(model: ModelProto, path: Path) -> Iterator[None]:
+def blamed(path: Path) -> Iterator[None]:
     """Tell what fails in this tool's own code on a model that onnx or onnxruntime find wrong as damage of its file.
 
     Raises:
@@ -33,7 +34,7 @@ def blamed(model: ModelProto, path: Path) -> Iterator[None]:
     except (QuantizeError, MemoryError):
         raise
     except Exception as error:
-        wrong = _what_is_wrong(model)
+        wrong = _what_is_wrong(read_model(path))
         if wrong is None:
             raise
         raise ModelError(

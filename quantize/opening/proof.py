@@ -59,12 +59,19 @@ def prove_model(request: Request, watch: Watch) -> dict[str, Any]:
 
     watch.stage("it was read")
     model = read_model(path, before_data=allow)
-    with blamed(model, path):
-        _do_all(model, request, watch, request.bounds.memory_for(max(sizes)))
+    with blamed(path):
+        scores = _opened(model, request, watch, request.bounds.memory_for(max(sizes)))
+        if request.prepares:
+            watch.stage("it was prepared")
+            with left_to_the_command():
+                taken = None if request.form is None else request.form(model)
+                del model  # it is read again: nothing holds it while copies of it are made
+                clean_form(path, model=taken, opset=13, score_output=scores)
     return {"is_one_file": max(sizes) == path.stat().st_size}
 
 
-def _do_all(model: ModelProto, request: Request, watch: Watch, memory_bytes: int) -> None:
+def _opened(model: ModelProto, request: Request, watch: Watch, memory_bytes: int) -> str | None:
+    """Open it in all ways but preparation; return the output that is taken for the scores, where several could be."""
     path = Path(request.path)
     watch.stage("onnx checked it")
     with left_to_the_command(*WRONG):
@@ -87,11 +94,7 @@ def _do_all(model: ModelProto, request: Request, watch: Watch, memory_bytes: int
     if quantized_format(model) != "float":
         with left_to_the_command(*WRONG):
             _run(open_exact_session(model, where=str(path)), contract)
-    if request.prepares:
-        watch.stage("it was prepared")
-        with left_to_the_command():
-            taken = model if request.form is None else request.form(model)
-            clean_form(path, model=taken, opset=13, score_output=scores)
+    return scores
 
 
 @contextmanager

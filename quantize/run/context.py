@@ -41,7 +41,7 @@ from quantize.target import CpuClass
 _LOG = logging.getLogger("quantize")
 
 _BATCH = 16
-_EVALUATED = 4
+_EVALUATED = 2
 """Images of a batch that is evaluated: as many are at work at once as there are cores, each with its activations. Of 8,
 fewer of these stay in the cores' caches, and an image takes 4 % more of processor time (SqueezeNet,
 `benchmarks/evaluation_batches.py`)."""

@@ -56,7 +56,7 @@ def test_a_profile_begins_with_the_name_that_was_asked_for(classifier: Classifie
 
 @pytest.mark.parametrize("batch", ["N", 1, 2, 3])
 def test_scores_come_one_row_an_image_whatever_batch_the_model_takes(classifier: Classifier, batch: int | str) -> None:
-    scorer = Scorer.of(classifier(image=[batch, 3, 8, 8], scores=[batch, 4, 1, 1]))
+    scorer = Scorer.of(classifier(image=[batch, 3, 8, 8], scores=[batch, 4, 1, 1]).SerializeToString())
     images = check_images(scorer.contract)
 
     assert scorer.scores(images, 2).shape == (2, 4)
@@ -64,7 +64,7 @@ def test_scores_come_one_row_an_image_whatever_batch_the_model_takes(classifier:
 
 
 def test_check_images_are_always_the_same(classifier: Classifier) -> None:
-    contract = Scorer.of(classifier()).contract
+    contract = Scorer.of(classifier().SerializeToString()).contract
 
     np.testing.assert_array_equal(check_images(contract), check_images(contract))
     assert check_images(contract).shape == (2, 3, 8, 8)
