@@ -41,12 +41,13 @@ from quantize.models.artifact import ModelArtifact
 from quantize.models.input_form import in_form
 from quantize.models.session import open_session
 from quantize.processes.pool import available_cpus
+from quantize.run.context import EVALUATION_BATCH
 
 Result = TypeVar("Result")
 
 _INTERVAL = 0.02
 _SPARING = 100  # a look is followed by so many times its own length without one: looking takes a core 1 % at most
-_FEW, _BATCH = 96, 4
+_FEW = 96
 
 
 @dataclass(frozen=True)
@@ -135,12 +136,12 @@ def evaluated(path: Path, preset: str, images: int, work: Path, shared: Path) ->
         limits={stage: (before[stage] + after[stage]) / 2 for stage in before},
         stages={"decode": decoding, "fp32": inference},
         crop_bytes=disk_bytes(work / "crops"),
-        batch=_BATCH,
+        batch=EVALUATION_BATCH,
     )
 
 
 def _fp32(model: ModelArtifact, crops: Crops, preprocessing: Preprocessing, store: Path) -> None:
-    evaluate(model, Batches(crops, preprocessing, _BATCH), threads=available_cpus(), store=store)
+    evaluate(model, Batches(crops, preprocessing, EVALUATION_BATCH), threads=available_cpus(), store=store)
 
 
 def _watched(work: Callable[[], Result]) -> tuple[Result, Stage]:
@@ -220,10 +221,10 @@ def alone(path: Path, preset: str, shared: Path) -> None:
     crops = [preprocessing.crop_image(decode_image(listed.source.read(listed.records[at].locator))) for at in spread]
     decoding = (time.process_time() - began) / len(crops)
     session = open_session(path, threads=1)
-    images = in_form(contract, preprocessing.normalize(np.stack(crops[:_BATCH])))
+    images = in_form(contract, preprocessing.normalize(np.stack(crops[:EVALUATION_BATCH])))
     session.run(None, {contract.input.name: images})
     began = time.process_time()
-    for _ in range(_FEW // _BATCH):
+    for _ in range(_FEW // EVALUATION_BATCH):
         session.run(None, {contract.input.name: images})
     print(decoding, (time.process_time() - began) / _FEW)
 

@@ -220,7 +220,7 @@ def _corrected(context: Context, recipe: Recipe, plain: Rewritten, freed: int) -
     corrected = with_corrected_scores(
         plain,
         context.model,
-        context.batches(context.images.calibration),
+        context.calibration_batches(),
         # Where the criterion is missed anyway, no correction can be blamed for it.
         good_enough=good_enough if decided is None and not own and good_enough(plain.qlinear) else None,
     )

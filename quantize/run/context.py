@@ -40,8 +40,8 @@ from quantize.target import CpuClass
 
 _LOG = logging.getLogger("quantize")
 
-_BATCH = 16
-_EVALUATED = 2
+_CALIBRATION_BATCH = 16
+EVALUATION_BATCH = 4
 """Images of a batch that is evaluated: as many are at work at once as there are cores, each with its activations. Of 8,
 fewer of these stay in the cores' caches, and an image takes 4 % more of processor time (SqueezeNet,
 `benchmarks/evaluation_batches.py`)."""
@@ -216,15 +216,19 @@ class Prepared:
             preprocessing=self.images.preprocessing,
             scores=self.folder.work / f"{name}.scores",
             threads=available_cpus(),
-            batch_size=_EVALUATED,
+            batch_size=EVALUATION_BATCH,
             exact=self.exact,
             progress=self.progress,
             all_images=self.all_images,
         )
 
     def batches(self, crops: Crops) -> Batches:
-        """Return some of the images as the model takes them."""
-        return Batches(crops, self.images.preprocessing, _BATCH)
+        """Return some of the images as the model takes them, few at a time: sessions keep what a batch took."""
+        return Batches(crops, self.images.preprocessing, EVALUATION_BATCH)
+
+    def calibration_batches(self) -> Batches:
+        """Return the calibration images as the model takes them."""
+        return Batches(self.images.calibration, self.images.preprocessing, _CALIBRATION_BATCH)
 
     def judged_by(self, criterion: Criterion, selection: Evaluator, ratios: Ratios) -> Context:
         """Return the run with what its candidates are judged by."""

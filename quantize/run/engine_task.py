@@ -69,7 +69,7 @@ def search_task(context: Context, recorded: LatencyTable | None) -> SearchTask:
 def calibration_set(context: Prepared) -> CalibrationSet:
     """Return a run's calibration images."""
     crops = context.images.calibration
-    return CalibrationSet(context.batches(crops), len(crops), crops.fingerprint)
+    return CalibrationSet(context.calibration_batches(), len(crops), crops.fingerprint)
 
 
 def _callbacks(context: Context, budget: ImageBudget | None) -> Callbacks:
