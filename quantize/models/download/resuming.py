@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,7 @@ _CHUNK = 1 << 16
 _BEGINNING = 4096
 _PARTIAL, _RANGE_NOT_SATISFIABLE = 206, 416
 _AGAIN_LATER = (408, 425, 429)
+_LENGTH = re.compile(r"[0-9]{1,18}")
 
 
 class GivenUp(Exception):  # noqa: N818 - not an error of ours: the next address may have the file
@@ -90,7 +92,8 @@ class ResumingDownloader:
             # A wrong length is for the hash to judge; urllib3 would throw the last bytes away.
             response.raw.enforce_content_length = False
             self._write(response, part, begin)
-            return begin + int(response.headers.get("Content-Length", -begin))
+            length = response.headers.get("Content-Length", "")
+            return begin + int(length) if _LENGTH.fullmatch(length) else 0
 
     def _refuse_status(self, response: requests.Response, part: Path, offset: int) -> None:
         status = response.status_code

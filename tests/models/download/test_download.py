@@ -96,6 +96,13 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(CONTENT)
         self.close_connection = True
 
+    def serve_unmeasured(self, start: int, first: bool, record: Server) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "many")
+        self.end_headers()
+        self.wfile.write(CONTENT)
+        self.close_connection = True
+
     def serve_moved(self, start: int, first: bool, record: Server) -> None:
         self.send_response(302)
         self.send_header("Location", "/well/model.onnx")
@@ -306,6 +313,11 @@ def test_progress_is_reported_in_bytes(server: Server, tmp_path: Path) -> None:
     )
 
     assert seen[-1] == (len(CONTENT), len(CONTENT))
+
+
+@pytest.mark.parametrize("size", [None, len(CONTENT)])
+def test_a_length_that_is_no_number_is_none(get: Fetch, size: int | None) -> None:
+    assert get("unmeasured", size=size).read_bytes() == CONTENT
 
 
 def test_a_broken_download_of_unknown_size_is_continued(get: Fetch) -> None:
