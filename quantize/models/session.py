@@ -95,8 +95,11 @@ def open_session(
     if optimized_path is not None:
         options.optimized_model_filepath = str(optimized_path)
     try:
-        return onnxruntime.InferenceSession(
-            str(model) if isinstance(model, Path) else model, options, providers=["CPUExecutionProvider"]
+        session = onnxruntime.InferenceSession(
+            str(model) if isinstance(model, Path) else model,
+            options,
+            providers=["CPUExecutionProvider"],
+            enable_fallback=0,
         )
     except RUNTIME_ERRORS as error:
         missing = isinstance(error, onnxruntime_pybind11_state.NotImplemented)
@@ -106,6 +109,10 @@ def open_session(
             found=str(error).strip(),
             expected=f"a model that onnxruntime {onnxruntime.__version__} runs on the CPU",
         ) from error
+    if isinstance(model, bytes) and hasattr(session, "_model_bytes"):
+        # It keeps the serialized model to open it again with other providers, of which there are none here.
+        session._model_bytes = b""
+    return session
 
 
 _COUNT = 64

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,3 +96,11 @@ def test_the_same_infinities_and_nans_are_no_difference() -> None:
     strange = np.array([[np.nan, np.inf, 1.0]], np.float32)
 
     assert largest_difference(strange, strange) == 0.0
+
+
+def test_a_session_does_not_keep_the_bytes_that_it_was_opened_from(classifier: Classifier) -> None:
+    content = classifier().SerializeToString()
+    before = sys.getrefcount(content)
+    session = open_session(content)
+    assert sys.getrefcount(content) == before
+    assert session.get_inputs()

@@ -38,6 +38,7 @@ from quantize.graph.opsets.raising import raise_opset
 from quantize.graph.view import Graph
 from quantize.grid.grid import Grid
 from quantize.models.artifact import ModelArtifact, save_model
+from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
 from quantize.rewrites import apply_rewrites
 
@@ -61,6 +62,7 @@ class NativeBuilder:
         threads: int = 1,
         problems: KeptProblems | None = None,
         source: onnx.ModelProto | None = None,
+        progress: Progress = silent,
     ) -> None:
         """Set up a builder.
 
@@ -73,10 +75,11 @@ class NativeBuilder:
             threads: Batches of them that run at a time.
             problems: Keeps the layers' rounding problems; None: as many as there are.
             source: What ``source_graph`` makes of the model for every recipe that will be built; None: made each time.
+            progress: Called after every layer whose weights were rounded to the least error.
         """
         self._folder, self._moments, self._images, self._threads = folder, moments, images, threads
         self._source = source
-        self._weights = WeightQuantizer(moments, problems)
+        self._weights = WeightQuantizer(moments, problems, progress)
         self._ranges: Ranges = {}
         self._statistics: CalibrationStatistics | None = None
         self._stay: dict[object, frozenset[str]] = {}

@@ -30,6 +30,7 @@ from quantize.engines.native.builder.weight_scales import (
 from quantize.formats.float_weights import StoredWeights, stored
 from quantize.formats.given_grids import grids_of
 from quantize.grid.grid import Grid
+from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
 
 EQUALIZATION, ROUNDING, BIAS, SCORES = "equalization", "rounding", "bias", "scores"
@@ -70,16 +71,20 @@ class QuantizedWeights:
 class WeightQuantizer:
     """Rounds weights, and remembers the result: candidates differ in few layers."""
 
-    def __init__(self, moments: Moments | None = None, problems: KeptProblems | None = None) -> None:
+    def __init__(
+        self, moments: Moments | None = None, problems: KeptProblems | None = None, progress: Progress = silent
+    ) -> None:
         """Set up.
 
         Args:
             moments: Returns the second moments that the correction ``rounding`` needs.
             problems: Keeps rounding problems, those of other quantizers too; None: all of them.
+            progress: Called after every layer whose weights took a rounding problem.
         """
         self._moments = moments
         self._levels: dict[tuple[str, str, int, bool], npt.NDArray[np.int8]] = {}
         self._problems = KeptProblems() if problems is None else problems
+        self._progress = progress
 
     def release(self) -> None:
         """Free the layers' rounding problems, which take much memory; rounded weights are kept."""
@@ -160,6 +165,7 @@ class WeightQuantizer:
         if key not in self._levels:
             levels = least_squares_levels(rows, scales, self._problem(moments, layer.node, central=central), level)
             self._levels[key] = levels.astype(np.int8)
+            self._progress("round weights", len(self._levels), None)
         return self._levels[key].astype(np.float32)
 
     def _problem(self, moments: Mapping[str, SecondMoments], node: str, *, central: bool) -> RoundingProblem:

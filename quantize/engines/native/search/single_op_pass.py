@@ -237,8 +237,9 @@ class Subgraphs:
         used = dict.fromkeys(name for node in chosen for name in reads(node))
         constants = [own.get(name) or self._constants[name] for name in used if name in self._constants or name in own]
         inputs, results = ([self._value(name) for name in names] for names in (self.inputs(nodes), outputs))
-        graph = helper.make_graph(chosen, "segment", inputs, results, constants)
+        graph = helper.make_graph(chosen, "segment", inputs, results)
         model = helper.make_model(graph, opset_imports=list(self._model.opset_import))
+        model.graph.initializer.extend(constants)  # here they are copied once
         model.ir_version = self._model.ir_version
         content: bytes = model.SerializeToString()
         return content

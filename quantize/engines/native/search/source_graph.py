@@ -142,6 +142,7 @@ class SourceGraph:
                 threads=self._threads,
                 problems=self._problems,
                 source=self.graph,
+                progress=self._progress,
             )
         return self._builders[part]
 

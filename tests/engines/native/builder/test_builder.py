@@ -38,6 +38,15 @@ def test_the_same_recipe_gives_the_same_bytes(model, statistics, moments, tmp_pa
     assert built[0].contract == source.contract
 
 
+def test_every_layer_whose_weights_take_a_rounding_problem_is_told_once(model, statistics, moments, tmp_path):
+    told = []
+    builder = NativeBuilder(tmp_path, lambda: moments, progress=lambda *step: told.append(step))
+    recipe = RECIPE.but(corrections=(ROUNDING,))
+    for _ in range(2):  # what was rounded before is known
+        builder.graph(model, recipe, statistics)
+    assert told == [("round weights", layer, None) for layer in range(1, len(moments) + 1)]
+
+
 @pytest.mark.parametrize("shared", [{}, {"rewrites": ("common-scales",)}, {"details": (("common_grids", "true"),)}])
 def test_a_relu_next_to_a_signed_branch_is_a_relu_still(model, shared):
     branched = onnx.ModelProto.FromString(model.SerializeToString())
