@@ -13,6 +13,7 @@ import argparse
 import json
 import logging
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ from quantize.engines.native.search.source_graph import SourceGraph
 from quantize.engines.task import CalibrationSet
 from quantize.models.artifact import ModelArtifact
 from quantize.models.prepare import prepare
+from quantize.models.weights_apart import weights_apart
 from quantize.recipe import Recipe
 from quantize.rewrites.registry import apply_rewrites, select_rewrites
 
@@ -68,12 +70,12 @@ def main() -> None:
         sources: dict[str, SourceGraph] = {}
         for text in given.corrections or [""]:
             recipe = all_int8(model, calibration, given, [name for name in text.split(",") if name])
-            graph = source_graph(model.proto(), recipe)
+            graph = partial(source_graph, model, recipe)
             key = ",".join(name for name in recipe.corrections if name in (SMOOTHING, "equalization"))
             if key not in sources:
                 sources[key] = SourceGraph(graph, calibration, Path(folder), moment_images=64, threads=2)
             source = sources[key]
-            candidate = source.builder().graph(model.proto(), recipe, source.statistics("all"))
+            candidate = source.builder().graph(model, recipe, source.statistics("all"))
             words = ",".join(recipe.corrections) or "no corrections"
             print(f"{given.network.stem}: {nearness(scorer, candidate)}, {words}", flush=True)
             for rewrites in given.rewrites or []:
@@ -136,17 +138,18 @@ def all_int8(
 
 def print_layers(model: ModelArtifact, source: SourceGraph, recipe: Recipe, evaluation: Batch, most: int) -> None:
     """Print what quantizing each op's weights, and each tensor, alone does to the scores."""
-    weights, grids = source.builder().quantized_weights(model.proto(), recipe, source.statistics("all"))
+    weights, grids = source.builder().quantized_weights(model, recipe, source.statistics("all"))
     source.release()
-    found = measure_sensitivity(
-        source.graph,
-        op_graph(source.graph, op_types_of(recipe)),
-        weights.changed(source.graph),
-        weights.added_biases,
-        grids,
-        Scorer(model, [evaluation], most=_SENSITIVITY_IMAGES, threads=2),
-        fixed_batch=model.contract.fixed_batch,
-    )
+    with weights_apart(source.graph) as apart:
+        found = measure_sensitivity(
+            apart,
+            op_graph(source.graph, op_types_of(recipe)),
+            weights.changed(source.graph),
+            weights.added_biases,
+            grids,
+            Scorer(model, [evaluation], most=_SENSITIVITY_IMAGES, threads=2),
+            fixed_batch=model.contract.fixed_batch,
+        )
     kinds = {node.name: node.op_type for node in source.graph.graph.node}
     kinds |= {output: node.op_type for node in source.graph.graph.node for output in node.output}
     both = [("weights", *pair) for pair in found.weights.items()] + [("grid", *pair) for pair in found.tensors.items()]

@@ -11,7 +11,7 @@ import onnx
 
 from quantize.calibration.exposure import OneImage, with_outputs
 from quantize.data.batches import Batch
-from quantize.models.session import open_session
+from quantize.models.weights_apart import weights_apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,8 @@ def collect_channel_ranges(
         threads: Intra-op threads of the session.
     """
     names = sorted(axes)
-    runner = OneImage(open_session(with_outputs(model, names).SerializeToString(), threads=threads))
+    with weights_apart(model) as apart:
+        runner = OneImage(apart.open(with_outputs(apart.model, names), threads=threads))
     seen: dict[str, list[tuple[npt.NDArray[np.float64], ...]]] = {name: [] for name in names}
     for batch in batches:
         for position in range(len(batch.images)):

@@ -16,7 +16,7 @@ from quantize.calibration.statistics import CalibrationStatistics, ChannelMeans,
 from quantize.data.batches import Batch
 from quantize.errors import DataError, ModelError
 from quantize.grid.histogram import CODES, Histogram, codes_of
-from quantize.models.session import open_session
+from quantize.models.weights_apart import weights_apart
 from quantize.progress import Progress, silent
 
 # Small tensors wait until this many values are there: counting costs a fixed 0.1 ms.
@@ -48,9 +48,10 @@ def collect(
         DataError: If there is no image.
         ModelError: If the input or an output takes a value that is not finite.
     """
-    exposure = expose(model)
+    with weights_apart(model) as apart:
+        exposure = expose(apart.model)
+        runner = OneImage(apart.open(exposure.model, threads=threads))
     names = [*exposure.observed, *(output for _, output in exposure.means)]
-    runner = OneImage(open_session(exposure.model.SerializeToString(), threads=threads))
     input_name = runner.input
     counters = {name: _Counter() for name in (input_name, *exposure.observed)}
     means: dict[str, ChannelMeans] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from quantize.calibration.layer_inputs import POSITIONS, Sampling, Window, sampl
 from quantize.calibration.one_ahead import one_ahead
 from quantize.calibration.second_moments import SecondMoments
 from quantize.data.batches import Batch
-from quantize.models.session import open_session
+from quantize.models.weights_apart import WeightsApart, weights_apart
 from quantize.processes.memory import give_back_unused
 from quantize.progress import Progress, silent
 
@@ -42,8 +42,10 @@ def collect_second_moments(
     *,
     threads: int = 1,
     progress: Progress = silent,
-) -> Mapping[str, SecondMoments]:
-    """Run ``model`` over the images and return the moments of the layers' inputs, by node.
+) -> Iterator[tuple[str, SecondMoments]]:
+    """Run ``model`` over the images and yield the moments of the layers' inputs, each with its node.
+
+    Those of all layers may take more memory than the model: none are kept here that were yielded.
 
     Args:
         model: The fp32 model.
@@ -53,18 +55,18 @@ def collect_second_moments(
         threads: Intra-op threads of the session.
         progress: Called after each image.
     """
-    collected: dict[str, SecondMoments] = {}
     before = 0
 
     def counted(stage: str, done: int, total: int | None) -> None:
         progress(stage, before + done, total)
 
-    for part in _parts(windows, _weight_bytes(model)):
-        of_part, images = _collected(model, part, batches, threads, counted)
-        collected |= of_part
-        before += images
-        give_back_unused()
-    return {window.node: collected[window.node] for window in windows}
+    with weights_apart(model) as apart:
+        for part in _parts(windows, _weight_bytes(model)):
+            sums, images = _collected(apart, part, batches, threads, counted)
+            for window in part:
+                yield window.node, sums.pop(window.node).moments()
+            before += images
+            give_back_unused()
 
 
 def _parts(windows: Sequence[Window], weight_bytes: int) -> Iterator[list[Window]]:
@@ -88,11 +90,12 @@ def _weight_bytes(model: onnx.ModelProto) -> int:
 
 
 def _collected(
-    model: onnx.ModelProto, windows: Sequence[Window], batches: Iterable[Batch], threads: int, progress: Progress
-) -> tuple[dict[str, SecondMoments], int]:
-    exposed = sorted({window.input for window in windows} - {value.name for value in model.graph.input})
-    outputs = dict.fromkeys([*(value.name for value in model.graph.output), *exposed])
-    runner = OneImage(open_session(with_outputs(model, outputs).SerializeToString(), threads=threads))
+    apart: WeightsApart, windows: Sequence[Window], batches: Iterable[Batch], threads: int, progress: Progress
+) -> tuple[dict[str, _Sums], int]:
+    graph = apart.model.graph
+    exposed = sorted({window.input for window in windows} - {value.name for value in graph.input})
+    outputs = dict.fromkeys([*(value.name for value in graph.output), *exposed])
+    runner = OneImage(apart.open(with_outputs(apart.model, outputs), threads=threads))
     sums = {window.node: _Sums(window) for window in windows}
 
     def infer(image: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
@@ -103,7 +106,7 @@ def _collected(
         for window in windows:
             sums[window.node].add(values[window.input])
         progress("second moments", seen, None)
-    return {window.node: sums.pop(window.node).moments() for window in windows}, seen  # sums are freed one by one
+    return sums, seen
 
 
 class _Sums:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,9 @@ class SecondMoments:
     def central(self) -> npt.NDArray[np.float64]:
         """Return the covariance of ``x``: what remains when the bias takes up the mean of the change."""
         means = self.means.astype(np.float64)
-        return self.raw() - means[:, :, None] * means[:, None, :]
+        central = self.raw()
+        central -= means[:, :, None] * means[:, None, :]
+        return central
 
 
 class StoredMoments(Mapping[str, SecondMoments]):
@@ -134,14 +136,14 @@ def refuse_other_forms(moments: SecondMoments) -> None:
 
 
 def stored_moments(
-    folder: Path, fingerprints: Mapping[str, str], collect: Callable[[], Mapping[str, SecondMoments]]
+    folder: Path, fingerprints: Mapping[str, str], collect: Callable[[], Iterable[tuple[str, SecondMoments]]]
 ) -> Mapping[str, SecondMoments]:
     """Return the second moments with these fingerprints, from their file if it exists.
 
     Args:
         folder: The run's work folder.
         fingerprints: What the moments come from: the model, the images, the preprocessing.
-        collect: Called if there are none yet; its result is stored.
+        collect: Called if there are none yet; what it gives, by node, is stored as it comes.
     """
     path = path_of(folder, "moments", fingerprints)
     try:
@@ -155,13 +157,17 @@ def stored_moments(
             return stored
     except UNREADABLE:
         pass
-    collected = collect()
-    arrays: dict[str, Any] = {
-        "names": json.dumps(list(collected)),
-        "samples": np.array([moments.samples for moments in collected.values()], np.int64),
-    }
-    for index, moments in enumerate(collected.values()):
-        arrays[f"products{index}"] = moments.products
-        arrays[f"means{index}"] = moments.means
-    write_arrays(path, arrays)
+    write_arrays(path, _arrays(collect()))
     return StoredMoments(path)
+
+
+def _arrays(collected: Iterable[tuple[str, SecondMoments]]) -> Iterator[tuple[str, Any]]:
+    names: list[str] = []
+    samples: list[int] = []
+    for index, (name, moments) in enumerate(collected):
+        names.append(name)
+        samples.append(moments.samples)
+        yield f"products{index}", moments.products
+        yield f"means{index}", moments.means
+    yield "names", json.dumps(names)
+    yield "samples", np.array(samples, np.int64)

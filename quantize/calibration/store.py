@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -94,7 +94,7 @@ def save_statistics(statistics: CalibrationStatistics, path: Path) -> None:
         "whole": _joined([mean.whole for mean in means]),
         "fraction": _joined([mean.fraction for mean in means]),
     }
-    write_arrays(path, arrays)
+    write_arrays(path, arrays.items())
 
 
 def load_statistics(path: Path) -> CalibrationStatistics | None:
@@ -159,10 +159,12 @@ class _Cutter:
         return piece
 
 
-def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Write named arrays to an ``.npz`` file in one step."""
-    with written(path) as stream:
-        np.savez(stream, **arrays)
+def write_arrays(path: Path, arrays: Iterable[tuple[str, Any]]) -> None:
+    """Write named arrays to an ``.npz`` file in one step, each as it comes: they need not be in memory together."""
+    with written(path) as stream, zipfile.ZipFile(stream, "w") as archive:
+        for name, values in arrays:
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.save(member, values, allow_pickle=False)
 
 
 def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:

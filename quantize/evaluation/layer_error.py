@@ -15,7 +15,7 @@ from quantize.data.batches import Batch
 from quantize.formats import canonical
 from quantize.graph.nodes import ACTIVATIONS, INTEGER_WEIGHTED
 from quantize.graph.view import Graph
-from quantize.models.session import open_session
+from quantize.models.weights_apart import WeightsApart, weights_apart
 
 _QUANTIZED_SUFFIX = "_quant"
 
@@ -46,13 +46,14 @@ def layer_errors(fp32: ModelProto, quantized: ModelProto, batches: Iterable[Batc
         quantized: The candidate made from it, in any format, before rewrites.
         batches: Images as both take them; one batch is in memory at a time.
     """
-    before, after = Graph(fp32), Graph(canonical(quantized))
-    pairs = []
-    for node in before.sorted_nodes():
-        twin = _twin(after, node) if node.op_type in INTEGER_WEIGHTED else None
-        if twin is not None:
-            pairs.append((node, _result(before, node), _result(after, twin)))
-    ours, theirs = _Probe(before, [pair[1] for pair in pairs]), _Probe(after, [pair[2] for pair in pairs])
+    with weights_apart(fp32) as apart, weights_apart(canonical(quantized)) as own:
+        before, after = Graph.of(apart.model), Graph.of(own.model)
+        pairs = []
+        for node in before.sorted_nodes():
+            twin = _twin(after, node) if node.op_type in INTEGER_WEIGHTED else None
+            if twin is not None:
+                pairs.append((node, _result(before, node), _result(after, twin)))
+        ours, theirs = _Probe(apart, [pair[1] for pair in pairs]), _Probe(own, [pair[2] for pair in pairs])
     signal, noise = np.zeros(len(pairs)), np.zeros(len(pairs))
     for batch in batches:
         for index, (a, b) in enumerate(zip(ours.run(batch.images), theirs.run(batch.images), strict=True)):
@@ -71,10 +72,10 @@ def layer_errors(fp32: ModelProto, quantized: ModelProto, batches: Iterable[Batc
 class _Probe:
     """Runs a model and returns some of its inner tensors."""
 
-    def __init__(self, graph: Graph, tensors: list[str]) -> None:
-        model = with_outputs(graph.model(), dict.fromkeys(tensors))
+    def __init__(self, apart: WeightsApart, tensors: list[str]) -> None:
+        model = with_outputs(apart.model, dict.fromkeys(tensors))
         # Without optimization: what is asked for would keep layers from being fused, and differently in each model.
-        self._session = open_session(model.SerializeToString(), optimization="none")
+        self._session = apart.open(model, optimization="none")
         self._input = self._session.get_inputs()[0].name
         self._tensors = tensors
 

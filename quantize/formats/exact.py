@@ -73,6 +73,7 @@ def open_exact_session(
     threads: int = 1,
     optimization: Optimization = "all",
     arena: bool = True,
+    data: Path | None = None,
     where: str | None = None,
 ) -> onnxruntime.InferenceSession:
     """Return a session that computes what the graph says, without saturation, whatever the CPU.
@@ -85,22 +86,34 @@ def open_exact_session(
         threads: Intra-op threads.
         optimization: How far onnxruntime may rewrite the graph.
         arena: See ``open_session``.
+        data: Folder of the model's external data, of float32 alone.
         where: The model's name in errors; by default its path.
 
     Raises:
         ModelError: The file is no readable model, or onnxruntime cannot load it.
     """
-    if isinstance(model, Path):
-        where = where or str(model)
-        model = read_model(model)
-    exact, saturate = ModelProto(), sums_saturate()
+    given = read_model(model) if isinstance(model, Path) else model
+    saturate = sums_saturate()
     # Where nothing saturates, the model itself gives the same bits, and int8 weights have kernels 3 to 6 times as fast.
-    exact.CopyFrom(with_unsigned_weights(model) if saturate else model)
+    if saturate:
+        exact = with_unsigned_weights(given)
+    elif given is model:
+        exact = ModelProto()
+        exact.CopyFrom(given)
+    else:
+        exact = given
     guard_float_layers(exact)
     serialized = exact.SerializeToString()
-    del exact  # opening takes as much once more
+    where = str(model) if where is None and isinstance(model, Path) else where
+    del exact, given  # opening takes as much once more
     return open_session(
-        serialized, threads=threads, optimization=optimization, arena=arena, keep_int8=saturate, where=where
+        serialized,
+        threads=threads,
+        optimization=optimization,
+        arena=arena,
+        keep_int8=saturate,
+        data=data,
+        where=where,
     )
 
 

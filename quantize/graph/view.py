@@ -148,6 +148,10 @@ class Graph:
             self._arrays[name] = numpy_helper.to_array(tensor)
         return self._arrays[name]
 
+    def forget_values(self) -> None:
+        """Free the values of constants that were looked at; they are kept otherwise."""
+        self._arrays.clear()
+
     def _computed(self, name: str) -> NDArray[Any] | None:
         stored = self.stored_weights(name)
         if stored is not None:
@@ -373,7 +377,7 @@ class Graph:
     def model(self) -> ModelProto:
         """Return the edited model: sorted, without dead nodes, unused initializers, stale shapes or opset imports."""
         self.prune()
-        self._arrays.clear()  # the weights' values that were looked at, while their messages are copied
+        self.forget_values()  # while the constants' messages are copied
         result = ModelProto()
         result.CopyFrom(self._model)
         graph = result.graph

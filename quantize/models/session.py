@@ -51,6 +51,7 @@ def open_session(
     arena: bool = True,
     prepacking: bool = True,
     keep_int8: bool = False,
+    data: Path | None = None,
     profile_prefix: Path | None = None,
     optimized_path: Path | None = None,
     where: str | None = None,
@@ -65,6 +66,7 @@ def open_session(
         arena: Whether memory of tensors is kept for the next run; without, each is freed, which takes longer.
         prepacking: Whether weights are also kept as the kernels read them, which is faster and takes them twice.
         keep_int8: Whether int8 activations of QDQ files stay int8; by default onnxruntime makes them uint8 on x86.
+        data: Folder of the external data of a serialized model.
         profile_prefix: Beginning of the profile's file name; the session's ``end_profiling`` returns the whole name.
         optimized_path: Where to write the graph as onnxruntime runs it.
         where: The model's name in errors; by default its path.
@@ -89,6 +91,8 @@ def open_session(
         options.add_session_config_entry("session.disable_prepacking", "1")
     if keep_int8:
         options.add_session_config_entry("session.qdqisint8allowed", "1")
+    if data is not None:
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(data))
     if profile_prefix is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile_prefix)

@@ -28,7 +28,7 @@ from quantize.report.trials import ChosenSection
 from quantize.rewrites import Rewritten
 from quantize.run.context import Context
 from quantize.run.engine_task import calibration_set
-from quantize.run.export import Pair, finished_model, write_pair
+from quantize.run.export import Pair, write_pair
 from quantize.run.folder import RunFolder
 from quantize.run.input_contract import contracted
 from quantize.run.layer_check import Checked, check_every_layer
@@ -84,7 +84,7 @@ class Step:
 
     Attributes:
         name: What made it of the one before, in a few words.
-        model: The model.
+        model: The model, without the last touches of a file: most steps share one that the files are made of too.
     """
 
     name: str
@@ -155,7 +155,7 @@ def write_files(
             own_input=context.config.input_contract != "as-is",
         )
         steps = tuple(
-            Step(name, finished_model(model, context.target))
+            Step(name, model)
             for name, model in (
                 ("the candidate in its final input and format", bare),
                 ("the rewrites", plain.qlinear),

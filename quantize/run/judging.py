@@ -22,7 +22,7 @@ from quantize.report.scores import OtherOutputSection, ScoresSection
 from quantize.run.build import Built
 from quantize.run.context import Context
 from quantize.run.evaluator import Evaluator, baseline_accuracy, candidate_accuracy
-from quantize.run.export import compare_formats
+from quantize.run.export import compare_formats, finished_model
 from quantize.run.plan import FILES
 from quantize.run.verdict import speed_verdict, verdict_section
 
@@ -232,7 +232,7 @@ def _scores(built: Built) -> ScoresSection | None:
 def _steps(built: Built) -> Iterator[tuple[str, ModelProto]]:
     """Yield the models on the way from the trial's to the files, in order, with what made each of the one before."""
     for step in built.steps:
-        yield step.name, step.model
+        yield step.name, finished_model(step.model, built.context.target)
     pair = built.pair
     yield "writing the QLinear file", pair.int8.proto()
     yield "the QDQ format", pair.qdq.proto()

@@ -77,7 +77,10 @@ def check_every_layer(context: Context, plain: Rewritten, recipe: Recipe, correc
     """
     as_engine, contract = engine_named(recipe.engine).reference, context.config.input_contract
     model = context.model.proto()
-    reference, padded = as_engine(model, recipe), as_engine(padded_as_quantized(model, contract), recipe)
+    padding = padded_as_quantized(model, contract)
+    reference = as_engine(model, recipe)
+    padded = reference if padding is model else as_engine(padding, recipe)
+    del model, padding  # each may be as large as what was made of it
     images = _images(context)
     to_float: list[LayerFindingSection] = []
     unforeseen = Unforeseen(Graph.of(reference))

@@ -65,7 +65,6 @@ class Search:
         self.engine = engine
         self._task, self._context, self._journal = task, context, task.journal
         self._trials = TrialJournal(task.journal, task.folder / "candidates")
-        self._proto = task.model.proto()
         self._of_engine: EngineSearch | None = None
 
     @property
@@ -187,7 +186,7 @@ class Search:
         )
 
     def _section(self, trial: Trial, trials: list[Trial]) -> TrialSection:
-        int8, layers = self.engine.int8_layers(trial.recipe, self._proto)
+        int8, layers = self.engine.int8_layers(trial.recipe, self._task.model.proto())
         known = self._context.judging.known(trial.artifact.graph_sha256) if trial.artifact else None
         return trial_section(trial, trials, self.criterion, known, int8 / layers if layers else None)
 

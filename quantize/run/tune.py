@@ -74,6 +74,7 @@ def tune(request: TuneRequest, *, progress: Progress = silent, all_images: Evalu
     outlook = Outlook(progress)
     stages = Stages(outlook.begin, outlook.end)
     inputs = read_inputs(asked, stages)
+    found = inputs.found
     config = asked.config
     folder = inputs.folder
     check_space(asked, inputs)
@@ -82,13 +83,14 @@ def tune(request: TuneRequest, *, progress: Progress = silent, all_images: Evalu
         # Another run may have ended in the same place since it was looked at.
         refuse_to_write_over(folder, asked.model, overwrite=asked.overwrite or asked.resume)
         prepared = replace(prepare_run(asked, inputs, stages, outlook, outlook=outlook), all_images=all_images)
+        del inputs  # the model as it was read, which is prepared now
         outlook.expect_unseen(len(prepared.images.split.certification))
         times = _recorded_times(prepared)
         context = _judged(prepared, times)
         report, latencies = _searched(context, times)
         still_held()
         if config.tuning.quick:
-            report = told_rough(report, inputs.found)
+            report = told_rough(report, found)
         report = stamp_all(report, folder)
         report = report.model_copy(update={"conclusion": conclusion(report)})
         context.ratios.added_to(latencies).save(folder.latency_table)

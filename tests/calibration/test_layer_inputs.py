@@ -44,9 +44,9 @@ def test_what_is_sampled_is_what_the_weights_are_applied_to(window):
 def test_a_depthwise_layer_whose_images_are_kept_has_the_moments_of_its_windows(small_model, images, batches_of):
     window = Window("conv1", "r0", 4, 25, (5, 5), pads=(2, 2, 2, 2))
     assert sampling(window, (1, 4, 8, 8)).is_smaller_whole
-    of_images = collect_second_moments(small_model, [window], batches_of(images, 3))["conv1"]
+    of_images = dict(collect_second_moments(small_model, [window], batches_of(images, 3)))["conv1"]
     one_channel = Window("conv1", "r0", 1, 100, (5, 5), pads=(2, 2, 2, 2))
-    of_windows = collect_second_moments(small_model, [one_channel], batches_of(images, 3))["conv1"]
+    of_windows = dict(collect_second_moments(small_model, [one_channel], batches_of(images, 3)))["conv1"]
     assert of_images.samples == of_windows.samples
     for channel, products in enumerate(of_images.products):
         inputs = slice(25 * channel, 25 * (channel + 1))

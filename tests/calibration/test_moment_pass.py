@@ -13,7 +13,7 @@ from quantize.models.session import open_session
 def test_moments_tell_how_much_a_change_of_the_weights_moves_the_output(small_model, images, batches_of):
     """mean((D x)^2) over the output of conv2, with all 16 positions of each image sampled."""
     window = Window("conv2", "r0", 1, 36, (3, 3), strides=(2, 2))
-    moments = collect_second_moments(small_model, [window], batches_of(images, 3))["conv2"]
+    moments = dict(collect_second_moments(small_model, [window], batches_of(images, 3)))["conv2"]
     change = np.random.default_rng(3).normal(0, 0.1, (6, 4, 3, 3)).astype(np.float32)
     expected = np.einsum("ok,gkl,ol->o", change.reshape(6, -1), moments.raw(), change.reshape(6, -1))
     assert expected == pytest.approx(squared_output(small_model, images, "w2", change), rel=1e-4)
@@ -21,7 +21,7 @@ def test_moments_tell_how_much_a_change_of_the_weights_moves_the_output(small_mo
 
 def test_grouped_convolutions_have_moments_by_group(small_model, images, batches_of):
     window = Window("conv1", "r0", 4, 9, (3, 3), strides=(2, 2))
-    moments = collect_second_moments(small_model, [window], batches_of(images, 3))["conv1"]
+    moments = dict(collect_second_moments(small_model, [window], batches_of(images, 3)))["conv1"]
     change = np.random.default_rng(3).normal(0, 0.1, (4, 1, 3, 3)).astype(np.float32)
     rows = change.reshape(4, -1)
     expected = np.einsum("gk,gkl,gl->g", rows, moments.raw(), rows)
@@ -30,7 +30,7 @@ def test_grouped_convolutions_have_moments_by_group(small_model, images, batches
 
 def test_the_central_moments_are_a_covariance(small_model, images, batches_of):
     window = Window("gemm", "flat", 1, 6, None)
-    moments = collect_second_moments(small_model, [window], batches_of(images, 2))["gemm"]
+    moments = dict(collect_second_moments(small_model, [window], batches_of(images, 2)))["gemm"]
     session = open_session(small_model.SerializeToString())
     weights = next(numpy_helper.to_array(t) for t in small_model.graph.initializer if t.name == "w3")
     scores = np.concatenate([session.run(None, {"x": image[None]})[0] for image in images])
@@ -41,7 +41,7 @@ def test_the_central_moments_are_a_covariance(small_model, images, batches_of):
 
 def test_a_layer_that_reads_the_image_needs_nothing_else(small_model, images, batches_of):
     window = Window("conv0", "x", 1, 27, (3, 3))
-    moments = collect_second_moments(small_model, [window], batches_of(images, 3))["conv0"]
+    moments = dict(collect_second_moments(small_model, [window], batches_of(images, 3)))["conv0"]
     assert moments.means[0].reshape(3, -1).mean(axis=1) == pytest.approx(images.mean(axis=(0, 2, 3)), abs=0.1)
 
 
@@ -49,12 +49,14 @@ def test_large_layers_are_collected_in_passes_of_their_own_to_the_same_bits(
     small_model, images, batches_of, monkeypatch
 ):
     layers = [Window("conv2", "r0", 1, 36, (3, 3), strides=(2, 2)), Window("conv1", "r0", 4, 9, (3, 3), strides=(2, 2))]
-    together = collect_second_moments(small_model, layers, batches_of(images, 3))
+    together = dict(collect_second_moments(small_model, layers, batches_of(images, 3)))
     monkeypatch.setattr(moment_pass, "_PASS_BYTES", 0)
     monkeypatch.setattr(moment_pass, "_TIMES_WEIGHTS", 0)
     seen: list[int] = []
-    apart = collect_second_moments(
-        small_model, layers, batches_of(images, 3), progress=lambda _stage, done, _total: seen.append(done)
+    apart = dict(
+        collect_second_moments(
+            small_model, layers, batches_of(images, 3), progress=lambda _stage, done, _total: seen.append(done)
+        )
     )
     assert seen == list(range(1, 2 * len(images) + 1))
     assert list(apart) == list(together)
@@ -81,9 +83,10 @@ def squared_output(model, images, weight, values):
 def test_moments_of_two_halves_merge_to_those_of_the_whole(small_model, images, batches_of):
     window = Window("conv2", "r0", 1, 36, (3, 3), strides=(2, 2))
     parts = [
-        collect_second_moments(small_model, [window], batches_of(part, 2))["conv2"] for part in (images[:3], images[3:])
+        dict(collect_second_moments(small_model, [window], batches_of(part, 2)))["conv2"]
+        for part in (images[:3], images[3:])
     ]
-    whole = collect_second_moments(small_model, [window], batches_of(images, 2))["conv2"]
+    whole = dict(collect_second_moments(small_model, [window], batches_of(images, 2)))["conv2"]
     merged = parts[0].merged(parts[1])
     assert merged.samples == whole.samples
     assert merged.products == pytest.approx(whole.products, rel=1e-5, abs=1e-6)

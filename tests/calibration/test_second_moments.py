@@ -13,10 +13,10 @@ from tests.calibration.test_store import DAMAGES, FINGERPRINTS
 def test_damaged_moments_are_made_again(tmp_path, damage):
     products = np.random.default_rng(0).normal(size=(1, 20, 20)).astype(np.float32)
     moments = {"a": SecondMoments(products, products[:, 0], 3)}
-    stored_moments(tmp_path, FINGERPRINTS, lambda: moments)
+    stored_moments(tmp_path, FINGERPRINTS, lambda: moments.items())
     (path,) = tmp_path.iterdir()
     path.write_bytes(DAMAGES[damage](path.read_bytes()))
-    again = stored_moments(tmp_path, FINGERPRINTS, lambda: moments)
+    again = stored_moments(tmp_path, FINGERPRINTS, lambda: moments.items())
     assert np.array_equal(again["a"].products, products)
 
 
@@ -30,7 +30,7 @@ def test_moments_come_back_bit_for_bit(tmp_path):
             rng.normal(size=(3, 2, 2)).astype(np.float32), rng.normal(size=(3, 2)).astype(np.float32), 5
         ),
     }
-    stored_moments(tmp_path, FINGERPRINTS, lambda: moments)
+    stored_moments(tmp_path, FINGERPRINTS, lambda: moments.items())
     stored = stored_moments(tmp_path, FINGERPRINTS, lambda: pytest.fail("collected again"))
     assert list(stored) == ["a", "b"]
     for name in moments:
@@ -54,7 +54,7 @@ def test_moments_of_two_halves_merge_layer_by_layer(tmp_path):
 
 def test_whether_a_layer_has_moments_is_told_without_reading_them(tmp_path, monkeypatch):
     layer = SecondMoments(np.ones((1, 2, 2), np.float32), np.ones((1, 2), np.float32), 3)
-    moments = stored_moments(tmp_path, FINGERPRINTS, lambda: {"layer": layer})
+    moments = stored_moments(tmp_path, FINGERPRINTS, lambda: [("layer", layer)])
     monkeypatch.setattr(np, "load", None)
     assert "layer" in MergedMoments(moments, moments)
     assert "other" not in MergedMoments(moments, moments)

@@ -6,12 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
-_FEATURES = 3 * 32 * 32
+from tests.models.one_product import one_product
+
 _SCRIPT = """
 import sys
 from pathlib import Path
@@ -25,26 +23,10 @@ print(peak_resident_bytes())
 """
 
 
-def _one_product(path: Path, classes: int) -> Path:
-    weights = np.random.default_rng(0).standard_normal((_FEATURES, classes)).astype(np.float32)
-    graph = helper.make_graph(
-        [
-            helper.make_node("Flatten", ["image"], ["flat"]),
-            helper.make_node("MatMul", ["flat", "weights"], ["scores"]),
-        ],
-        "one product",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 32, 32])],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, classes])],
-        [numpy_helper.from_array(weights, "weights")],
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
-    return path
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the largest memory of a process, and forgets it")
 def test_a_large_models_weights_lie_in_memory_little_more_than_four_times_at_once(tmp_path: Path) -> None:
     # In a process of its own, because memory that other tests free here would count as well.
-    small, large = _one_product(tmp_path / "small.onnx", 16), _one_product(tmp_path / "large.onnx", 8192)
+    small, large = one_product(tmp_path / "small.onnx", 16), one_product(tmp_path / "large.onnx", 8192)
     command = [sys.executable, "-c", _SCRIPT, str(small), str(large)]
     forgets, before, peak = map(int, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
     if not forgets:

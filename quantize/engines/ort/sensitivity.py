@@ -13,6 +13,7 @@ from quantize.engines.ort.quantizer import excluded_nodes
 from quantize.engines.task import SearchTask
 from quantize.graph.nodes import attribute
 from quantize.grid.grid import Grid
+from quantize.models.weights_apart import weights_apart
 from quantize.recipe import Recipe
 
 _IMAGES = 64
@@ -32,16 +33,17 @@ def most_sensitive_first(task: SearchTask, recipe: Recipe, candidate: ModelProto
     """
     fp32 = task.model.proto()
     graph = op_graph(fp32, op_types_of(recipe))
-    moved = measure_sensitivity(
-        fp32,
-        graph,
-        _weights(fp32, candidate),
-        {},
-        _grids(candidate),
-        Scorer(task.model, task.calibration.batches, most=_IMAGES, threads=task.threads),
-        fixed_batch=task.model.contract.fixed_batch,
-        progress=task.progress,
-    )
+    with weights_apart(fp32) as apart:
+        moved = measure_sensitivity(
+            apart,
+            graph,
+            _weights(fp32, candidate),
+            {},
+            _grids(candidate),
+            Scorer(task.model, task.calibration.batches, most=_IMAGES, threads=task.threads),
+            fixed_batch=task.model.contract.fixed_batch,
+            progress=task.progress,
+        )
     excluded = set(excluded_nodes(recipe))
     layers = [
         (moved.weights.get(op.name, 0.0) + moved.tensors.get(op.output, 0.0), list(op.node_names))

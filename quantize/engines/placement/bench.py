@@ -20,6 +20,7 @@ from quantize.engines.trial import PlacedTrial, Trial
 from quantize.formats import to_qdq
 from quantize.graph.nodes import INTEGER_WEIGHTED
 from quantize.models.artifact import ModelArtifact, save_model
+from quantize.models.weights_apart import weights_apart
 from quantize.recipe import Recipe
 from quantize.rewrites import RatioInterval, apply_rewrites
 
@@ -84,16 +85,17 @@ class Bench:
         for layer in layers(self.fp32):
             stored = stored_weights(layer, values[layer.weight])
             constants[layer.weight] = numpy_helper.from_array(stored.values, layer.weight)
-        return measure_sensitivity(
-            self.fp32,
-            op_graph(self.fp32, INTEGER_WEIGHTED),
-            constants,
-            {},
-            {},
-            Scorer(task.model, task.calibration.batches, most=_SENSITIVITY_IMAGES, threads=task.threads),
-            fixed_batch=task.model.contract.fixed_batch,
-            progress=task.progress,
-        ).weights
+        with weights_apart(self.fp32) as apart:
+            return measure_sensitivity(
+                apart,
+                op_graph(self.fp32, INTEGER_WEIGHTED),
+                constants,
+                {},
+                {},
+                Scorer(task.model, task.calibration.batches, most=_SENSITIVITY_IMAGES, threads=task.threads),
+                fixed_batch=task.model.contract.fixed_batch,
+                progress=task.progress,
+            ).weights
 
     def _finished(self, model: ModelProto) -> ModelProto:
         return self._task.callbacks.finished(to_qdq(model))

@@ -18,7 +18,7 @@ from quantize.evaluation.layer_check.held_tensors import HeldTensor, HeldTensors
 from quantize.evaluation.layer_check.prediction import ALLOWED, predicted_error
 from quantize.formats import canonical
 from quantize.graph.view import Graph
-from quantize.models.session import open_session
+from quantize.models.weights_apart import weights_apart
 from quantize.processes.memory import give_back_unused
 
 Array = npt.NDArray[Any]
@@ -94,7 +94,8 @@ def check_layers(
 def _checked(check: _Check, reference: ModelProto, batches: Iterable[Batch]) -> tuple[LayerFinding, ...]:
     inner = [name for name in check.tensors if name not in {value.name for value in reference.graph.input}]
     inner = list(dict.fromkeys(inner))
-    session = open_session(with_outputs(reference, inner).SerializeToString(), arena=False)
+    with weights_apart(reference) as apart:
+        session = apart.open(with_outputs(apart.model, inner), arena=False)
     image = session.get_inputs()[0].name
     for batch in batches:
         values = dict(zip(inner, session.run(inner, {image: batch.images}), strict=True)) | {image: batch.images}
@@ -167,11 +168,13 @@ class _Check:
         model, self._on_grid = self._on_grid, None  # needed once, and as large as the model
         assert model is not None
         inputs = {value.name for value in model.graph.input}
-        reference = FedModel(model, on_grid, [name for name in dict.fromkeys(self.tensors) if name not in inputs])
-        del model
-        own = FedModel(self._written, given, [held.name for held in self._held])
+        with weights_apart(model) as apart:
+            del model
+            reference = FedModel(apart, on_grid, [name for name in dict.fromkeys(self.tensors) if name not in inputs])
         outputs = [held.name for held in self._held if held.by is None]
-        free = FedModel(self._written, {}, outputs) if self._corrected and outputs else None
+        with weights_apart(self._written) as apart:
+            own = FedModel(apart, given, [held.name for held in self._held])
+            free = FedModel(apart, {}, outputs) if self._corrected and outputs else None
         self._models = (reference, own, free)
         give_back_unused()  # what opening them took, before all tensors of an image are held
         return self._models

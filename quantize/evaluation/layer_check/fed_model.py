@@ -11,6 +11,7 @@ from onnx import ModelProto, helper
 
 from quantize.formats.exact import open_exact_session
 from quantize.graph.nodes import reads, rename_reads
+from quantize.models.weights_apart import WeightsApart
 
 _GIVEN = ":given"
 
@@ -21,13 +22,13 @@ class FedModel:
     """Runs a model in an exact session with some of its tensors replaced for whatever reads them.
 
     Args:
-        model: In any format.
+        apart: A model in any format.
         given: One array for each tensor to be replaced: its type, and its shape but for the first axis.
         read: The tensors to return, those that are replaced as they are made; others are float32.
     """
 
-    def __init__(self, model: ModelProto, given: Arrays, read: Iterable[str]) -> None:
-        fed = ModelProto()
+    def __init__(self, apart: WeightsApart, given: Arrays, read: Iterable[str]) -> None:
+        model, fed = apart.model, ModelProto()
         fed.CopyFrom(model)
         names = {name: f"{name}{_GIVEN}" for name in given}
         for node in fed.graph.node:
@@ -45,7 +46,7 @@ class FedModel:
             fed.graph.output.append(own.get(name) or helper.make_tensor_value_info(name, kind, None))
         # Without the layouts of "all": onnxruntime 1.32 turns a tensor to channels last that is given channels first,
         # where it is a tensor that a layer made so.
-        self._session = open_exact_session(fed, optimization="extended", arena=False)
+        self._session = open_exact_session(fed, optimization="extended", arena=False, data=apart.folder)
         self._names = names
         inputs = [value.name for value in self._session.get_inputs()]
         self._image = next(name for name in inputs if not name.endswith(_GIVEN))

@@ -8,7 +8,8 @@ import numpy as np
 from onnx import ModelProto, NodeProto, numpy_helper
 
 from quantize.formats.qdq_pattern import constant_integers
-from quantize.graph.nodes import WEIGHTED, attribute, is_op
+from quantize.graph.nodes import WEIGHTED, attribute, is_op, reads
+from quantize.graph.shell import without_constants
 from quantize.graph.view import Graph
 from quantize.grid.grid import Grid
 
@@ -21,10 +22,10 @@ def with_grid_weights(reference: ModelProto, graph: Graph, origins: Mapping[str,
         graph: The quantized model, in canonical form.
         origins: The fp32 model's node that each of its nodes computes, by name.
     """
-    result = ModelProto()
-    result.CopyFrom(reference)
+    result = without_constants(reference)
     own = {node.name: node for node in result.graph.node}
     view = Graph.of(reference)
+    on_grid = []
     for node in graph.nodes:
         twin = own.get(origins.get(node.name, ""))
         if twin is None or not is_op(node, *WEIGHTED) or not is_op(twin, *WEIGHTED):
@@ -34,8 +35,12 @@ def with_grid_weights(reference: ModelProto, graph: Graph, origins: Mapping[str,
         if values is None or grid is None:
             continue
         name = f"{twin.input[1]}:{twin.name}:on_grid"
-        result.graph.initializer.append(numpy_helper.from_array(grid.placed(values.astype(np.float32)), name))
+        on_grid.append(numpy_helper.from_array(grid.placed(values.astype(np.float32)), name))
         twin.input[1] = name
+        view.forget_values()
+    used = {name for node in result.graph.node for name in reads(node)} | {value.name for value in result.graph.output}
+    result.graph.initializer.extend(tensor for tensor in reference.graph.initializer if tensor.name in used)
+    result.graph.initializer.extend(on_grid)
     return result
 
 

@@ -5,12 +5,14 @@ M. Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Co
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import numpy_helper
 
-from quantize.engines.native.builder.layers import Layer, layers, replace_initializer
+from quantize.engines.native.builder.constants import Constants
+from quantize.engines.native.builder.layers import Layer, layers
 from quantize.graph.nodes import reads
 from quantize.graph.product_folding import added_bias
 from quantize.graph.view import Graph
@@ -40,18 +42,26 @@ class BiasPlaces:
     The bias of a MatMul is the Add behind it, of a constant with one number for each output.
     """
 
-    def __init__(self, model: onnx.ModelProto) -> None:
-        """Set up for ``model``, which ``shift`` changes."""
-        self._model = model
-        self._nodes = {node.name: node for node in model.graph.node}
+    def __init__(self, model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], constants: Constants) -> None:
+        """Set up.
+
+        Args:
+            model: The model as it was.
+            nodes: Copies of its nodes, in their order, which ``shift`` changes.
+            constants: Its constants, which ``shift`` changes too.
+        """
+        self._all, self._constants = nodes, constants
+        self._nodes = {node.name: node for node in nodes}
         self._adds: dict[str, tuple[onnx.NodeProto, int]] = {}
         graph = Graph.of(model)
+        places = {id(node): place for place, node in enumerate(graph.nodes)}
+        given = {node.name: node for node in graph.nodes}
         for layer in layers(model):
             weights = graph.tensor(layer.weight)
             if layer.op_type == "MatMul" and weights is not None and len(weights.dims) == 2:
-                add = added_bias(graph, self._nodes[layer.node], weights.dims[1])
+                add = added_bias(graph, given[layer.node], weights.dims[1])
                 if add is not None:
-                    self._adds[layer.node] = add
+                    self._adds[layer.node] = nodes[places[id(add[0])]], add[1]
 
     def has_one(self, layer: Layer) -> bool:
         """Return whether a layer has a bias of its own, or an input for one."""
@@ -73,23 +83,18 @@ class BiasPlaces:
         if layer.op_type == "MatMul":
             return self._shift_add(layer, shift)
         if layer.bias is not None:
-            replace_initializer(self._model, layer.bias, (self._values(layer.bias) + shift).astype(np.float32))
+            self._constants.replace(layer.bias, (self._constants.values_of(layer.bias) + shift).astype(np.float32))
             return None
         name = f"{layer.weight}:corrected_bias"
-        replace_initializer(self._model, name, shift.astype(np.float32))
+        self._constants.replace(name, shift.astype(np.float32))
         self._nodes[layer.node].input.append(name)
         return name
 
     def _shift_add(self, layer: Layer, shift: npt.NDArray[np.float64]) -> str:
         add, position = self._adds[layer.node]
         given, corrected = add.input[position], f"{layer.weight}:corrected_bias"
-        replace_initializer(self._model, corrected, (self._values(given) + shift).astype(np.float32))
+        self._constants.replace(corrected, (self._constants.values_of(given) + shift).astype(np.float32))
         add.input[position] = corrected
-        if not any(given in reads(node) for node in self._model.graph.node):  # other nodes may add it too
-            unused = next(tensor for tensor in self._model.graph.initializer if tensor.name == given)
-            self._model.graph.initializer.remove(unused)
+        if not any(given in reads(node) for node in self._all):  # other nodes may add it too
+            del self._constants[given]
         return f"{layer.weight}:bias_shift"
-
-    def _values(self, name: str) -> npt.NDArray[np.float32]:
-        known = next(tensor for tensor in self._model.graph.initializer if tensor.name == name)
-        return np.asarray(numpy_helper.to_array(known), np.float32)

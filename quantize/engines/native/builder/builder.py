@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeAlias
 
 import onnx
 from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
@@ -11,6 +12,7 @@ from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 from quantize.calibration.statistics import CalibrationStatistics
 from quantize.engines.native.builder.activation_grids import Ranges, activation_grids
 from quantize.engines.native.builder.equalization import equalized
+from quantize.engines.native.builder.kept_levels import KeptLevels
 from quantize.engines.native.builder.kept_problems import KeptProblems
 from quantize.engines.native.builder.qdq import insert_qdq
 from quantize.engines.native.builder.scores import corrected_scores, logits
@@ -49,6 +51,9 @@ QUANTIZABLE = tuple(
 
 _QDQ_OPSET = 13
 
+Fp32: TypeAlias = onnx.ModelProto | ModelArtifact
+"""An fp32 model; an artifact is read only where its content is needed."""
+
 
 class NativeBuilder:
     """Builds candidates into a folder, each named by its recipe's id."""
@@ -61,7 +66,8 @@ class NativeBuilder:
         *,
         threads: int = 1,
         problems: KeptProblems | None = None,
-        source: onnx.ModelProto | None = None,
+        levels: KeptLevels | None = None,
+        source: Callable[[], onnx.ModelProto] | None = None,
         progress: Progress = silent,
     ) -> None:
         """Set up a builder.
@@ -74,12 +80,14 @@ class NativeBuilder:
                 recipe with the correction ``scores`` needs them, which releases each batch once it has run.
             threads: Batches of them that run at a time.
             problems: Keeps the layers' rounding problems; None: as many as there are.
-            source: What ``source_graph`` makes of the model for every recipe that will be built; None: made each time.
+            levels: Keeps the rounded weights of all candidates; None: in memory.
+            source: Returns what ``source_graph`` makes of the model for every recipe that will be built; None: it is
+                made each time.
             progress: Called after every layer whose weights were rounded to the least error.
         """
         self._folder, self._moments, self._images, self._threads = folder, moments, images, threads
         self._source = source
-        self._weights = WeightQuantizer(moments, problems, progress)
+        self._weights = WeightQuantizer(moments, problems, levels, progress)
         self._ranges: Ranges = {}
         self._statistics: CalibrationStatistics | None = None
         self._stay: dict[object, frozenset[str]] = {}
@@ -102,9 +110,9 @@ class NativeBuilder:
             EngineError: If the recipe asks for what this engine does not do.
             ValueError: If it asks for ``rounding`` or ``scores`` without second moments or images.
         """
-        return save_model(self.graph(model.proto(), recipe, statistics), self._folder / f"{recipe.id}.onnx")
+        return save_model(self.graph(model, recipe, statistics), self._folder / f"{recipe.id}.onnx")
 
-    def graph(self, model: onnx.ModelProto, recipe: Recipe, statistics: CalibrationStatistics) -> onnx.ModelProto:
+    def graph(self, model: Fp32, recipe: Recipe, statistics: CalibrationStatistics) -> onnx.ModelProto:
         """Return the quantized graph without writing it; see ``build``."""
         weights, activations = self.quantized_weights(model, recipe, statistics)
         placed = self._with_float_nodes(self._source_of(model, recipe), recipe, statistics)
@@ -120,12 +128,12 @@ class NativeBuilder:
             return quantized
         assert self._images is not None
         if self._reference is None:
-            self._reference = logits(model, self._images(), self._threads)
+            self._reference = logits(_read(model), self._images(), self._threads)
         own = logits(quantized, self._images(), self._threads)
         return corrected_scores(quantized, self._reference, own)
 
     def quantized_weights(
-        self, model: onnx.ModelProto, recipe: Recipe, statistics: CalibrationStatistics
+        self, model: Fp32, recipe: Recipe, statistics: CalibrationStatistics
     ) -> tuple[QuantizedWeights, dict[str, Grid]]:
         """Return the model with its weights rounded to their grids, and the grids of the activations, by tensor."""
         self._check(recipe)
@@ -136,13 +144,13 @@ class NativeBuilder:
         placed = self._with_float_nodes(source, recipe, statistics)
         return self._weights.quantize(source, placed, op_types_of(recipe), activations, statistics), activations
 
-    def grids(self, model: onnx.ModelProto, recipe: Recipe, statistics: CalibrationStatistics) -> dict[str, Grid]:
+    def grids(self, model: Fp32, recipe: Recipe, statistics: CalibrationStatistics) -> dict[str, Grid]:
         """Return the grids of the activations, by tensor."""
         source = self._source_of(model, recipe)
         placed = self._with_float_nodes(source, recipe, statistics)
         return activation_grids(source, placed, statistics, self._ranges)
 
-    def used_grids(self, model: onnx.ModelProto, recipe: Recipe, statistics: CalibrationStatistics) -> dict[str, Grid]:
+    def used_grids(self, model: Fp32, recipe: Recipe, statistics: CalibrationStatistics) -> dict[str, Grid]:
         """Return those of ``grids`` that can matter: of what the nodes read or make that the recipe quantizes."""
         source = self._source_of(model, recipe)
         floats = {*self._with_float_nodes(source, recipe, statistics).float_nodes}
@@ -151,8 +159,8 @@ class NativeBuilder:
         used = {name for node in nodes for name in (*reads(node), *node.output)}
         return {name: grid for name, grid in self.grids(model, recipe, statistics).items() if name in used}
 
-    def _source_of(self, model: onnx.ModelProto, recipe: Recipe) -> onnx.ModelProto:
-        return source_graph(model, recipe) if self._source is None else self._source
+    def _source_of(self, model: Fp32, recipe: Recipe) -> onnx.ModelProto:
+        return source_graph(model, recipe) if self._source is None else self._source()
 
     def _with_float_nodes(self, source: onnx.ModelProto, recipe: Recipe, statistics: CalibrationStatistics) -> Recipe:
         """Return a recipe that also names the nodes that cannot be quantized here."""
@@ -184,13 +192,18 @@ class NativeBuilder:
             raise ValueError("the correction 'scores' needs calibration images")
 
 
-def source_graph(model: onnx.ModelProto, recipe: Recipe) -> onnx.ModelProto:
+def _read(model: Fp32) -> onnx.ModelProto:
+    return model.proto() if isinstance(model, ModelArtifact) else model
+
+
+def source_graph(fp32: Fp32, recipe: Recipe) -> onnx.ModelProto:
     """Return the fp32 graph that a recipe's candidates are built from; calibration statistics are of this graph.
 
-    It is ``model``, at opset 13 at least, the first whose QuantizeLinear knows channels, with a Conv for every
+    It is the model, at opset 13 at least, the first whose QuantizeLinear knows channels, with a Conv for every
     BatchNormalization that is left and a pool for every mean over height and width, smoothed and equalized where the
     recipe says so.
     """
+    model = _read(fp32)
     if default_opset(model) < _QDQ_OPSET:
         model = raise_opset(model, _QDQ_OPSET)
     if grids_of(model):  # smoothing and equalizing would rescale tensors whose grids are given

@@ -14,8 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
+from quantize.engines.native.builder.constants import Constants
 from quantize.engines.native.builder.homogeneous import is_homogeneous
-from quantize.engines.native.builder.layers import Layer, arrays, layers, replace_initializer
+from quantize.engines.native.builder.layers import Layer, layers
+from quantize.graph.shell import without_constants
 from quantize.graph.view import Graph
 
 _SWEEPS = 3
@@ -36,20 +38,20 @@ class Pair:
 
 def equalized(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the same function with the weights of neighbouring Convs equalized; unchanged if there are none."""
-    result = onnx.ModelProto()
-    result.CopyFrom(model)
-    pairs = list(equalizable(result))
+    result, constants = without_constants(model), Constants.of(model)
+    pairs = list(equalizable(model))
     changed = [layer for pair in pairs for layer in (pair.producer, *pair.consumers)]
     taken = {name for layer in changed for name in (layer.weight, layer.bias)}
-    weights = {name: values.copy() for name, values in arrays(result).items() if name in taken}
+    weights = {name: constants.values_of(name).copy() for name in constants if name in taken}
     for _ in range(_SWEEPS):
         for pair in pairs:
             _equalize(pair, weights)
     for pair in pairs:
         for layer in (pair.producer, *pair.consumers):
-            replace_initializer(result, layer.weight, weights[layer.weight])
+            constants.replace(layer.weight, weights[layer.weight])
         if pair.producer.bias is not None:
-            replace_initializer(result, pair.producer.bias, weights[pair.producer.bias])
+            constants.replace(pair.producer.bias, weights[pair.producer.bias])
+    result.graph.initializer.extend(constants.values())
     return result
 
 

@@ -116,16 +116,6 @@ def arrays(model: onnx.ModelProto) -> dict[str, npt.NDArray[np.float32]]:
     }
 
 
-def replace_initializer(model: onnx.ModelProto, name: str, values: npt.NDArray[np.float32]) -> None:
-    """Replace an initializer's values, or add it."""
-    tensor = numpy_helper.from_array(np.ascontiguousarray(values, dtype=np.float32), name)
-    for existing in model.graph.initializer:
-        if existing.name == name:
-            existing.CopyFrom(tensor)
-            return
-    model.graph.initializer.append(tensor)
-
-
 def _channel_axis(node: onnx.NodeProto) -> int | None:
     if node.op_type == "Conv":
         return 0

@@ -16,6 +16,7 @@ from quantize.formats.float_layers import computes_on_integers
 from quantize.graph.nodes import MATRIX_PRODUCTS, reads, rename_reads, replace_all
 from quantize.graph.regions import regions
 from quantize.graph.shapes import with_inferred_shapes
+from quantize.graph.shell import without_constants
 from quantize.graph.view import Graph
 from quantize.grid.grid import Grid
 from quantize.recipe import Recipe
@@ -90,10 +91,9 @@ def _with_integer_weights(model: onnx.ModelProto, weights: Mapping[str, Grid]) -
 
     It would round them channel by channel, which takes longer than all the rest.
     """
-    result = onnx.ModelProto()
-    result.CopyFrom(model)
+    result = without_constants(model)
     own_nodes, own_constants, kept = [], [], []
-    for tensor in result.graph.initializer:
+    for tensor in model.graph.initializer:
         grid = weights.get(tensor.name)
         if grid is None:
             kept.append(tensor)
@@ -113,7 +113,7 @@ def _with_integer_weights(model: onnx.ModelProto, weights: Mapping[str, Grid]) -
             if name in weights:
                 node.input[at] = f"{name}_DequantizeLinear_Output"
     replace_all(result.graph.node, nodes)
-    replace_all(result.graph.initializer, [*kept, *own_constants])
+    result.graph.initializer.extend([*kept, *own_constants])
     return result
 
 

@@ -47,19 +47,22 @@ class RoundingProblem:
         """Return the problem of second moments, float64 (groups, inputs, inputs)."""
         size = moments.shape[1]
         damping = np.maximum(_DAMPING * np.trace(moments, axis1=1, axis2=2) / size, 1e-12)
-        damped = moments + np.eye(size) * damping[:, None, None]
-        order = np.argsort(-np.diagonal(damped.sum(axis=0)), kind="stable")
-        damped = np.ascontiguousarray(damped[:, order][:, :, order])
+        diagonal = np.diagonal(moments, axis1=1, axis2=2) + damping[:, None]
+        order = np.argsort(-diagonal.sum(axis=0), kind="stable")
+        ordered = (slice(None), order[:, None], order)
+        # Of thousands of inputs, each such matrix takes tens of megabytes in double precision.
+        damped = np.ascontiguousarray(moments[ordered])
+        np.einsum("gii->gi", damped)[:] = diagonal[:, order]
         try:
-            feedback = np.linalg.cholesky(np.linalg.inv(damped)).swapaxes(1, 2)
+            feedback = np.linalg.cholesky(np.linalg.inv(damped)).astype(np.float32)
         except np.linalg.LinAlgError:  # of inputs that hardly deviate from a large mean, rounding left nothing positive
             damped = _lifted(damped, damping)
-            feedback = np.linalg.cholesky(np.linalg.inv(damped)).swapaxes(1, 2)
+            feedback = np.linalg.cholesky(np.linalg.inv(damped)).astype(np.float32)
         return RoundingProblem(
             order=order,
-            moments=np.ascontiguousarray(moments[:, order][:, :, order]).astype(np.float32),
+            moments=np.ascontiguousarray(moments.astype(np.float32)[ordered]),
             damped=damped.astype(np.float32),
-            feedback=np.ascontiguousarray(feedback).astype(np.float32),
+            feedback=np.ascontiguousarray(feedback.swapaxes(1, 2)),
         )
 
 

@@ -14,8 +14,10 @@ from onnx import numpy_helper
 from quantize.calibration.second_moments import SecondMoments
 from quantize.calibration.statistics import CalibrationStatistics
 from quantize.engines.native.builder.bias_correction import BiasPlaces, bias_shift
+from quantize.engines.native.builder.constants import Constants
+from quantize.engines.native.builder.kept_levels import KeptLevels
 from quantize.engines.native.builder.kept_problems import KeptProblems
-from quantize.engines.native.builder.layers import Layer, layers, replace_initializer
+from quantize.engines.native.builder.layers import Layer, layers
 from quantize.engines.native.builder.rounding import RoundingProblem, least_squares_levels
 from quantize.engines.native.builder.smoothing import SMOOTHING
 from quantize.engines.native.builder.weight_scales import (
@@ -29,6 +31,7 @@ from quantize.engines.native.builder.weight_scales import (
 )
 from quantize.formats.float_weights import StoredWeights, stored
 from quantize.formats.given_grids import grids_of
+from quantize.graph.shell import without_constants
 from quantize.grid.grid import Grid
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
@@ -72,17 +75,22 @@ class WeightQuantizer:
     """Rounds weights, and remembers the result: candidates differ in few layers."""
 
     def __init__(
-        self, moments: Moments | None = None, problems: KeptProblems | None = None, progress: Progress = silent
+        self,
+        moments: Moments | None = None,
+        problems: KeptProblems | None = None,
+        levels: KeptLevels | None = None,
+        progress: Progress = silent,
     ) -> None:
         """Set up.
 
         Args:
             moments: Returns the second moments that the correction ``rounding`` needs.
             problems: Keeps rounding problems, those of other quantizers too; None: all of them.
+            levels: Keeps rounded weights, those of other quantizers too; None: in memory.
             progress: Called after every layer whose weights took a rounding problem.
         """
         self._moments = moments
-        self._levels: dict[tuple[str, str, int, bool], npt.NDArray[np.int8]] = {}
+        self._levels = KeptLevels() if levels is None else levels
         self._problems = KeptProblems() if problems is None else problems
         self._progress = progress
 
@@ -107,27 +115,25 @@ class WeightQuantizer:
             activations: Grids by tensor.
             statistics: Of ``model``.
         """
-        result = onnx.ModelProto()
-        result.CopyFrom(model)
-        originals = {tensor.name: tensor for tensor in model.graph.initializer}
+        result, originals, constants = without_constants(model), Constants.of(model), Constants.of(model)
         given = grids_of(model)
         grids: dict[str, Grid] = {}
         stored_weights: dict[str, StoredWeights] = {}
         added: dict[str, str] = {}
         shifts: dict[str, onnx.TensorProto] = {}
-        places = BiasPlaces(result)
-        for layer in list(layers(result)):
+        places = BiasPlaces(model, list(result.graph.node), constants)
+        for layer in layers(model):
             is_stored = layer.node in recipe.stored_nodes
             is_int8 = layer.op_type in op_types and layer.node not in recipe.float_nodes and layer.input in activations
             if not is_stored and not is_int8:
                 continue
-            weights = numpy_helper.to_array(originals[layer.weight])
+            weights = originals.values_of(layer.weight)
             kept = given.get(layer.weight)
             if kept is not None and not is_stored and _is_on(kept, layer, weights):
                 grids[layer.weight] = kept
                 continue
             rows = layer.rows(weights)
-            bias = numpy_helper.to_array(originals[layer.bias]) if layer.bias is not None else None
+            bias = originals.values_of(layer.bias) if layer.bias is not None else None
             level = greatest_level(reduce_range=not is_stored and is_narrow(layer, rows, recipe))
             scales = weight_scales(rows, level, recipe)
             if not is_stored and bias is not None:  # a layer that computes in fp32 has a bias in fp32
@@ -136,7 +142,7 @@ class WeightQuantizer:
             is_shifted = BIAS in recipe.corrections and means is not None and places.has_one(layer)
             on_grid = self._rounded(layer, rows, scales, level, recipe, central=is_shifted) * scales[:, None]
             shaped = layer.shaped(on_grid, weights.shape)
-            replace_initializer(result, layer.weight, shaped)
+            constants.replace(layer.weight, shaped)
             axis = layer.channel_axis if recipe.per_channel else None
             of_channels = scales if recipe.per_channel else scales[:1]
             if is_stored:
@@ -152,6 +158,7 @@ class WeightQuantizer:
                 added[layer.node] = name
             if layer.op_type == "MatMul" and name is not None:
                 shifts[name] = numpy_helper.from_array(shift.astype(np.float32), name)
+        result.graph.initializer.extend(constants.values())
         return QuantizedWeights(result, grids, added, stored_weights, shifts)
 
     def _rounded(
@@ -161,12 +168,14 @@ class WeightQuantizer:
         if layer.node not in moments:
             return nearest_levels(rows, scales, level)
         # With the mean's change taken up by the bias, only the deviations from the mean are left to be minimized.
-        key = (layer.node, hashlib.sha256(rows.tobytes() + scales.tobytes()).hexdigest(), level, central)
-        if key not in self._levels:
-            levels = least_squares_levels(rows, scales, self._problem(moments, layer.node, central=central), level)
-            self._levels[key] = levels.astype(np.int8)
-            self._progress("round weights", len(self._levels), None)
-        return self._levels[key].astype(np.float32)
+        key = (self, layer.node, hashlib.sha256(rows.tobytes() + scales.tobytes()).hexdigest(), level, central)
+        kept = self._levels.of(key)
+        if kept is not None:
+            return kept.astype(np.float32)
+        levels = least_squares_levels(rows, scales, self._problem(moments, layer.node, central=central), level)
+        self._levels.keep(key, levels.astype(np.int8))
+        self._progress("round weights", len(self._levels), None)
+        return levels
 
     def _problem(self, moments: Mapping[str, SecondMoments], node: str, *, central: bool) -> RoundingProblem:
         def made() -> RoundingProblem:

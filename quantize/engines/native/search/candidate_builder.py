@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +11,7 @@ from pydantic import Field
 
 from quantize.calibration.channel_ranges import collect_channel_ranges
 from quantize.engines.native.builder.builder import source_graph
+from quantize.engines.native.builder.kept_levels import KeptLevels
 from quantize.engines.native.builder.kept_problems import KeptProblems
 from quantize.engines.native.builder.smoothable import smoothable
 from quantize.engines.native.builder.smoothing import SMOOTHING, smoothing_factors
@@ -38,7 +40,6 @@ class CandidateBuilder:
 
     Attributes:
         model: The fp32 model.
-        proto: Its content.
         calibration: The calibration images.
     """
 
@@ -62,12 +63,13 @@ class CandidateBuilder:
             folder: The run's work folder, with candidates in ``candidates/``.
             progress: Called after every calibration image.
         """
-        self.model, self.proto, self.calibration = model, model.proto(), calibration
+        self.model, self.calibration = model, calibration
         self._settings, self._journal, self._folder, self._progress = settings, journal, folder, progress
         self._built: set[str] = set()
         self._sources: dict[tuple[bool, str | None], SourceGraph] = {}
         self._last: SourceGraph | None = None
         self._problems = KeptProblems(max(_PROBLEM_BYTES, model.bytes))
+        self._levels = KeptLevels(folder)
 
     def source(self, recipe: Recipe) -> SourceGraph:
         """Return the graph that a recipe's candidates are built from; the last one's memory is released."""
@@ -75,12 +77,13 @@ class CandidateBuilder:
         key = EQUALIZATION in recipe.corrections, factors
         if key not in self._sources:
             self._sources[key] = SourceGraph(
-                source_graph(self.proto, recipe),
+                partial(source_graph, self.model, recipe),
                 self.calibration,
                 self._folder,
                 moment_images=self._settings.moment_images,
                 threads=self._settings.threads,
                 problems=self._problems,
+                levels=self._levels,
                 progress=self._progress,
             )
         source = self._sources[key]
@@ -98,7 +101,7 @@ class CandidateBuilder:
         """Return the factors that smooth the graph of a recipe, as its detail; None where nothing is to be smoothed."""
         graph = self.source(recipe).graph
         axes = {smooth.tensor: smooth.axis for smooth in smoothable(graph)}
-        if not axes or grids_of(self.proto):  # grids that are given are kept, and the tensors with them
+        if not axes or grids_of(graph):  # grids that are given are kept, and the tensors with them
             return None
 
         def compute() -> str:

@@ -19,6 +19,8 @@ from quantize.engines.native.search.sensitivity import Sensitivity, measure_sens
 from quantize.engines.native.search.settings import SearchSettings
 from quantize.engines.native.search.source_graph import PartOfImages
 from quantize.models.session import NOT_RUN
+from quantize.models.weights_apart import weights_apart
+from quantize.processes.memory import give_back_unused
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
 
@@ -61,19 +63,26 @@ class CostMeasurement:
         def compute() -> dict[str, Any]:
             source = self._builder.source(recipe)
             statistics = source.statistics("all")
-            weights, grids = source.builder().quantized_weights(self._builder.proto, recipe, statistics)
-            source.release()  # the weights are rounded: what follows needs memory of its own
-            sensitivity = measure_sensitivity(
-                source.graph,
-                graph,
-                weights.changed(source.graph),
-                weights.added_biases,
-                grids if weights_of is None else {},
-                self._scorer,
-                fixed_batch=self._builder.model.contract.fixed_batch,
-                ops=weights_of,
-                progress=self._progress,
-            )
+            weights, grids = source.builder().quantized_weights(self._builder.model, recipe, statistics)
+            scorer = self._scorer  # it runs the fp32 model
+            with weights_apart(source.graph) as apart:
+                changed, biases = weights.changed(source.graph), weights.added_biases
+                changed = dict(zip(changed, apart.put(changed.values()), strict=True))
+                # The weights are rounded: what follows needs memory of its own.
+                del weights
+                source.release()
+                give_back_unused()
+                sensitivity = measure_sensitivity(
+                    apart,
+                    graph,
+                    changed,
+                    biases,
+                    grids if weights_of is None else {},
+                    scorer,
+                    fixed_batch=self._builder.model.contract.fixed_batch,
+                    ops=weights_of,
+                    progress=self._progress,
+                )
             self._scorer.release()
             return {name: getattr(sensitivity, name) for name in ("weights", "tensors", "images")}
 

@@ -66,7 +66,7 @@ class RecipeSearch:
     def first(self) -> Recipe:
         """The recipe to beat: the first rule, no correction, the head in fp32."""
         settings = self._settings
-        proto = source_graph(self._builder.proto, settings.recipe)
+        proto = source_graph(self._builder.model, settings.recipe)
         graph = op_graph(proto, op_types_of(settings.recipe))
         head = head_ops(graph, {layer.node for layer in layers(proto)})
         details = {

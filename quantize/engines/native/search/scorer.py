@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -57,7 +56,7 @@ class Scorer:
         fixed = model.contract.fixed_batch or 1
         self._micro_batch = -(-_MICRO_BATCH // fixed) * fixed
         self._kind = model.contract.scores
-        self.reference = self._scores(self.open(model.path))
+        self.reference = self._scores(open_session(model.path, threads=1, spinning=False))
 
     @property
     def images(self) -> npt.NDArray[np.float32]:
@@ -69,10 +68,6 @@ class Scorer:
     def release(self) -> None:
         """Free the images, which can be read again."""
         self._images = None
-
-    def open(self, model: Path | bytes, *, arena: bool = True) -> onnxruntime.InferenceSession:
-        """Return a session of a model, its file or its serialization, to be run on one thread."""
-        return open_session(model, threads=1, spinning=False, arena=arena)
 
     def map(self, run: Callable[[Given], Result], given: Sequence[Given]) -> list[Result]:
         """Return ``run(value)`` for all values, in their order; several run at a time.
@@ -160,7 +155,7 @@ class CrossValidation:
             source = self._builder.source(recipe)
             # Rewrites are for the time, and change no score by more than rounding.
             bare = recipe.but(rewrites=())
-            candidate = source.builder(seen).graph(self._builder.proto, bare, source.statistics(seen))
+            candidate = source.builder(seen).graph(self._builder.model, bare, source.statistics(seen))
             scorer = self._scorer(scored)
             try:
                 self._divergences[key] = scorer.fidelity(candidate).divergences.tolist()
@@ -178,6 +173,6 @@ class CrossValidation:
     def _signature(self, recipe: Recipe, seen: Part) -> str:
         """Return what tells candidates apart: the recipe with its rules replaced by the grids that they give."""
         source = self._builder.source(recipe)
-        given = source.builder(seen).used_grids(self._builder.proto, recipe, source.statistics(seen))
+        given = source.builder(seen).used_grids(self._builder.model, recipe, source.statistics(seen))
         grids = {name: [float(grid.scale), int(grid.zero_point)] for name, grid in given.items()}
         return fingerprint([recipe.but(range_rule="", range_rules=()).model_dump(mode="json"), grids])

@@ -21,6 +21,7 @@ from quantize.engines.native.search.op_graph import OpGraph
 from quantize.engines.native.search.scorer import Scorer
 from quantize.engines.native.search.single_op_pass import Measured, SingleOpPass
 from quantize.grid.grid import Grid
+from quantize.models.weights_apart import WeightsApart
 from quantize.progress import Progress, silent
 
 _MICRO_BATCH = 2
@@ -45,7 +46,7 @@ class Sensitivity:
 
 
 def measure_sensitivity(
-    model: onnx.ModelProto,
+    apart: WeightsApart,
     graph: OpGraph,
     weights: Mapping[str, onnx.TensorProto],
     biases: Mapping[str, str],
@@ -59,7 +60,7 @@ def measure_sensitivity(
     """Return the sensitivity of every op's weights and of every tensor that an op computes.
 
     Args:
-        model: The fp32 model (equalized, where the recipe says so).
+        apart: The fp32 model (equalized, where the recipe says so).
         graph: Its ops.
         weights: By name, the initializers of the all-quantized candidate that differ from the fp32 model's: weights
             rounded to their grid, corrected biases.
@@ -70,6 +71,7 @@ def measure_sensitivity(
         ops: The ops whose weights are measured; None: all.
         progress: Called after every op.
     """
+    model = apart.model
     if ops is not None:
         biases = {name: bias for name, bias in biases.items() if name in ops}
         weights = {name: weights[name] for name in _constants_of(model, graph, ops, biases) if name in weights}
@@ -85,7 +87,7 @@ def measure_sensitivity(
     size, only_whole = fixed_batch or _MICRO_BATCH, fixed_batch is not None
     for start in range(0, len(images), chunk):
         part = slice(start, start + chunk)
-        single = SingleOpPass(model, graph, weights, biases, grids, scorer, part, size, only_whole=only_whole)
+        single = SingleOpPass(apart, graph, weights, biases, grids, scorer, part, size, only_whole=only_whole)
         for key, of_images in one_ahead(_computed, single.measured(progress)):
             divergences.setdefault(key, []).extend(of_images)
     means = {key: mean_of_roots(of_images) for key, of_images in divergences.items()}

@@ -19,6 +19,7 @@ from quantize.graph.nodes import reads
 from quantize.graph.shapes import inferred_types
 from quantize.grid.grid import Grid
 from quantize.models.input_form import filled
+from quantize.models.weights_apart import WeightsApart
 from quantize.progress import Progress
 
 Tensors = dict[str, list[npt.NDArray[Any]]]
@@ -47,7 +48,7 @@ class SingleOpPass:
 
     def __init__(
         self,
-        model: onnx.ModelProto,
+        apart: WeightsApart,
         graph: OpGraph,
         weights: Mapping[str, onnx.TensorProto],
         biases: Mapping[str, str],
@@ -61,7 +62,7 @@ class SingleOpPass:
         """Set up.
 
         Args:
-            model: The fp32 model.
+            apart: The fp32 model.
             graph: Its ops.
             weights: See ``measure_sensitivity``, as for ``biases``, ``grids`` and ``scorer``.
             biases: By op.
@@ -71,10 +72,10 @@ class SingleOpPass:
             micro_batch: Images of one inference.
             only_whole: The model insists on that many: the last micro-batch is filled up.
         """
-        self._model, self._graph, self._grids = model, graph, grids
+        self._apart, self._model, self._graph, self._grids = apart, apart.model, graph, grids
         self._weights, self._biases = weights, biases
         self._scorer, self._part = scorer, part
-        self._subgraphs = Subgraphs(model)
+        self._subgraphs = Subgraphs(apart.model)
         self._rest: tuple[int, Rest | None] | None = None
         images = scorer.images[part]
         self._count = len(images)
@@ -82,7 +83,7 @@ class SingleOpPass:
         starts = range(0, len(images), micro_batch)
         self._live: Tensors = {graph.image: [filled(images[start : start + micro_batch], least) for start in starts]}
         self._steps = range(len(starts))
-        self._last_use = last_uses(model, graph)
+        self._last_use = last_uses(apart.model, graph)
 
     def measured(self, progress: Progress) -> Iterator[Measured]:
         """Yield what computes the divergences with the weights of each op, and with each tensor, quantized alone.
@@ -104,7 +105,7 @@ class SingleOpPass:
             if not outputs:
                 continue
             before = self._live
-            session = self._scorer.open(self._subgraphs.extract(nodes, outputs), arena=False)
+            session = self._open(self._subgraphs.extract(nodes, outputs))
             self._live = before | self._run(session, nodes, outputs, before)
             for tensor in outputs if op is None else ():
                 if tensor in self._graph.float_made and tensor in self._grids:
@@ -126,7 +127,7 @@ class SingleOpPass:
             bias = self._biases.get(op.name)
             added = None if bias is None else (op.nodes[0], bias)
             own = changed if bias is None else [*changed, self._weights[bias]]
-            session = self._scorer.open(self._subgraphs.extract(op.nodes, [op.output], own, added), arena=False)
+            session = self._open(self._subgraphs.extract(op.nodes, [op.output], own, added))
             inputs = self._subgraphs.inputs(op.nodes)
 
             def output(step: int) -> npt.NDArray[Any]:
@@ -170,10 +171,13 @@ class SingleOpPass:
             nodes = range(index + 1, len(self._model.graph.node))
             rest = None
             if len(nodes):
-                session = self._scorer.open(self._subgraphs.extract(nodes, [self._graph.scores]), arena=False)
+                session = self._open(self._subgraphs.extract(nodes, [self._graph.scores]))
                 rest = Rest(session, self._subgraphs.inputs(nodes))
             self._rest = index, rest
         return self._rest[1]
+
+    def _open(self, piece: bytes) -> onnxruntime.InferenceSession:
+        return self._apart.open(piece, threads=1, spinning=False, arena=False)
 
     def _run(
         self, session: onnxruntime.InferenceSession, nodes: Sequence[int], outputs: Sequence[str], live: Tensors

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from quantize.calibration.store import stored_statistics
 from quantize.data.batches import Batch
 from quantize.engines.float_nodes import nodes_in_float
 from quantize.engines.native.builder.builder import NativeBuilder, source_graph
+from quantize.engines.native.builder.kept_levels import KeptLevels
 from quantize.engines.native.builder.kept_problems import KeptProblems
 from quantize.engines.native.builder.layers import windows
 from quantize.engines.task import CalibrationSet
@@ -80,34 +81,45 @@ class SourceGraph:
 
     def __init__(
         self,
-        graph: onnx.ModelProto,
+        make: Callable[[], onnx.ModelProto],
         calibration: CalibrationSet,
         folder: Path,
         *,
         moment_images: int,
         threads: int,
         problems: KeptProblems | None = None,
+        levels: KeptLevels | None = None,
         progress: Progress = silent,
     ) -> None:
-        """Set up for ``graph``; everything is computed when it is first needed.
+        """Set up; everything else is computed when it is first needed.
 
         Args:
-            graph: The graph that candidates are built from.
+            make: Returns the graph that candidates are built from, the same one whenever it is called.
             calibration: The images.
             folder: Where the statistics are kept, and candidates in ``candidates/``.
             moment_images: Images that second moments are collected on, at most.
             threads: Cores that may be used.
             problems: Keeps the rounding problems of all graphs of a search; None: as many as there are.
+            levels: Keeps the rounded weights of all candidates; None: in memory.
             progress: Called after every image.
         """
-        self.graph = graph
+        self._make = make
+        self._graph: onnx.ModelProto | None = None
         self._calibration, self._folder = calibration, folder
         self._moment_images, self._threads, self._progress = moment_images, threads, progress
         self._problems = KeptProblems() if problems is None else problems
-        self._fingerprints = {"model": graph_sha256(graph), "images": calibration.fingerprint}
+        self._levels = KeptLevels() if levels is None else levels
+        self._fingerprints = {"model": graph_sha256(self.graph), "images": calibration.fingerprint}
         self._statistics: dict[Part, CalibrationStatistics] = {}
         self._moments: dict[Part, Mapping[str, SecondMoments]] = {}
         self._builders: dict[Part, NativeBuilder] = {}
+
+    @property
+    def graph(self) -> onnx.ModelProto:
+        """Return the graph that candidates are built from, made anew after ``release``."""
+        if self._graph is None:
+            self._graph = self._make()
+        return self._graph
 
     def statistics(self, part: Part) -> CalibrationStatistics:
         """Return the statistics of a part of the images, from the folder if they are there."""
@@ -141,7 +153,8 @@ class SourceGraph:
                 partial(self._score_images, part),
                 threads=self._threads,
                 problems=self._problems,
-                source=self.graph,
+                levels=self._levels,
+                source=lambda: self.graph,
                 progress=self._progress,
             )
         return self._builders[part]
@@ -159,6 +172,7 @@ class SourceGraph:
         """Free what takes much memory, and can be computed again or read from its file."""
         for builder in self._builders.values():
             builder.release()
+        self._graph = None
         self._statistics.clear()
         self._moments.clear()
 
@@ -225,5 +239,5 @@ def _source_of(
     model: ModelArtifact, recipe: Recipe, calibration: CalibrationSet, folder: Path, *, threads: int
 ) -> SourceGraph:
     moment_images = int(dict(recipe.details).get(MOMENT_IMAGES, "64"))
-    graph = source_graph(model.proto(), recipe)
+    graph = partial(source_graph, model, recipe)
     return SourceGraph(graph, calibration, folder, moment_images=moment_images, threads=threads)

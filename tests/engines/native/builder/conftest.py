@@ -20,4 +20,4 @@ def statistics(model):
 
 @pytest.fixture(scope="module")
 def moments(model):
-    return collect_second_moments(model, list(windows(model)), BATCHES)
+    return dict(collect_second_moments(model, list(windows(model)), BATCHES))

@@ -115,7 +115,7 @@ def test_a_bias_that_another_node_adds_too_stays_as_it_is_there():
 
 def test_a_matmul_without_a_bias_is_rounded_for_its_mean_too():
     model = projection(helper.make_node("Relu", ["t"], ["y"], "behind"))
-    statistics, moments = collect(model, BATCHES), collect_second_moments(model, list(windows(model)), BATCHES)
+    statistics, moments = collect(model, BATCHES), dict(collect_second_moments(model, list(windows(model)), BATCHES))
     recipes = (PLAIN.but(corrections=(ROUNDING,)), PLAIN.but(corrections=(ROUNDING, BIAS)))
     levels = [
         next(

@@ -43,7 +43,7 @@ MODELS = {
 
 def built(model, recipe=RECIPE):
     return NativeBuilder(
-        Path("unused"), lambda: collect_second_moments(model, list(windows(model)), BATCHES), lambda: [IMAGES]
+        Path("unused"), lambda: dict(collect_second_moments(model, list(windows(model)), BATCHES)), lambda: [IMAGES]
     ).graph(model, recipe, collect(model, BATCHES))
 
 

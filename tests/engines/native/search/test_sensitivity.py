@@ -11,6 +11,7 @@ from quantize.engines.native.search.op_graph import op_graph
 from quantize.engines.native.search.scorer import Scorer
 from quantize.engines.native.search.sensitivity import mean_of_roots, measure_sensitivity
 from quantize.grid.grid import Grid
+from quantize.models.weights_apart import weights_apart
 from quantize.recipe import Recipe
 
 RECIPE = Recipe(engine="native", corrections=("bias",), float_nodes=("gap", "softmax"))
@@ -26,7 +27,8 @@ def measured(model, batches, tmp_path_factory):
     scorer = Scorer(model, batches, most=24, threads=2)
     graph = op_graph(proto, op_types_of(RECIPE))
     changed = weights.changed(proto)
-    sensitivity = measure_sensitivity(proto, graph, changed, weights.added_biases, grids, scorer, fixed_batch=None)
+    with weights_apart(proto) as apart:
+        sensitivity = measure_sensitivity(apart, graph, changed, weights.added_biases, grids, scorer, fixed_batch=None)
     return sensitivity, weights, grids, scorer, builder.graph(proto, RECIPE, statistics)
 
 
@@ -96,7 +98,9 @@ def again(measured, model, **settings):
     proto = model.proto()
     graph = op_graph(proto, op_types_of(RECIPE))
     changed = weights.changed(proto)
-    return measure_sensitivity(proto, graph, changed, weights.added_biases, grids, scorer, fixed_batch=None, **settings)
+    biases = weights.added_biases
+    with weights_apart(proto) as apart:
+        return measure_sensitivity(apart, graph, changed, biases, grids, scorer, fixed_batch=None, **settings)
 
 
 def test_the_weights_of_some_ops_can_be_measured_alone(measured, model):

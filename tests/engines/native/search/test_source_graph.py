@@ -29,7 +29,7 @@ def test_no_more_images_than_asked_for_are_given(batches, most):
 
 
 def test_statistics_of_the_halves_add_up_to_those_of_all(model, batches, tmp_path):
-    source = SourceGraph(model.proto(), calibration_set(batches), tmp_path, moment_images=16, threads=1)
+    source = SourceGraph(model.proto, calibration_set(batches), tmp_path, moment_images=16, threads=1)
     whole = collect(model.proto(), batches)
     assert dict(source.statistics("all").tensors) == dict(whole.tensors)
     assert source.statistics("even").images == 20
@@ -37,7 +37,7 @@ def test_statistics_of_the_halves_add_up_to_those_of_all(model, batches, tmp_pat
 
 def test_statistics_are_collected_once_and_kept(model, batches, tmp_path):
     def source():
-        return SourceGraph(model.proto(), calibration_set(batches), tmp_path, moment_images=16, threads=1)
+        return SourceGraph(model.proto, calibration_set(batches), tmp_path, moment_images=16, threads=1)
 
     first = source()
     statistics, moments = first.statistics("all"), first.moments("all")
@@ -51,7 +51,7 @@ def test_statistics_are_collected_once_and_kept(model, batches, tmp_path):
 def test_a_single_image_has_to_do_for_everything(model, images, tmp_path):
     calibration = calibration_set([Batch(("only",), images[:1], None)], "one")
     assert not can_be_halved(calibration)
-    source = SourceGraph(model.proto(), calibration, tmp_path, moment_images=16, threads=1)
+    source = SourceGraph(model.proto, calibration, tmp_path, moment_images=16, threads=1)
     assert source.statistics("all").images == 1
 
 
