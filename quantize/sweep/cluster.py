@@ -21,6 +21,7 @@ _HERE = "127.0.0.1"
 _SETTINGS = {
     "distributed.worker.daemon": False,  # a worker's runs have processes of their own
     "distributed.comm.timeouts.connect": "300s",  # a busy machine starts a process slowly
+    "distributed.deploy.lost-worker-timeout": "300s",  # and one anew; until then its place in the cluster stays
     "distributed.scheduler.worker-ttl": None,  # the connection tells who died; one that is only stopped is not lost
 }
 _CONNECT_SECONDS = 15

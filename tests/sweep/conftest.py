@@ -64,7 +64,7 @@ def written(
             "configs": [str(settings)],
             "data": {"path": data, "labels": labels},
             "shard": 32,
-            "wait": 30,
+            "wait": 120,
             **(changes or {}),
         }
         file.write_text(yaml.safe_dump(values))

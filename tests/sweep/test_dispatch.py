@@ -16,7 +16,7 @@ from tests.sweep.jobs import kill_worker, nap
 pytestmark = pytest.mark.long
 
 
-def _run(client: Client, *jobs: Job, patience: float = 30) -> dict[str, Outcome]:
+def _run(client: Client, *jobs: Job, patience: float = 120) -> dict[str, Outcome]:
     outcomes: dict[str, Outcome] = {}
     Dispatch(client, patience, losses=1).run(jobs, outcomes.__setitem__, silent)
     return outcomes
