@@ -46,7 +46,7 @@ def replaced(path: Path, *, needed: int | None = None) -> Iterator[Path]:
         try:
             yield temporary
         except OSError as error:  # of the caller's own writing; what it reads meanwhile is its own matter
-            if is_refusal(error) or error.filename == name:
+            if error.filename == name or (error.filename is None and is_refusal(error)):
                 raise storage_error(error, path, needed=needed) from error
             raise
         with refusals_told(path, needed=needed):

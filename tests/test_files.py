@@ -187,6 +187,20 @@ def test_what_the_writer_reads_meanwhile_is_not_blamed_on_the_file(tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_the_writer_is_refused_elsewhere_is_not_blamed_on_the_file(tmp_path: Path) -> None:
+    loop = tmp_path / "loop.jpg"
+    loop.symlink_to(loop)
+
+    def copy() -> None:
+        with written(tmp_path / "moments.npz") as stream:
+            stream.write(loop.read_bytes())
+
+    with pytest.raises(OSError, match=r"loop\.jpg") as caught:
+        copy()
+    assert "moments" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["loop.jpg"]
+
+
 def test_native_code_that_fails_in_a_full_place_for_temporary_files_is_told_as_that(
     small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

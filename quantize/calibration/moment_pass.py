@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -14,7 +13,7 @@ from quantize.calibration.layer_inputs import POSITIONS, Sampling, Window, sampl
 from quantize.calibration.one_ahead import one_ahead
 from quantize.calibration.second_moments import SecondMoments
 from quantize.data.batches import Batch
-from quantize.models.weights_apart import WeightsApart, weights_apart
+from quantize.models.weights_apart import WeightsApart, bytes_of_constants, weights_apart
 from quantize.processes.memory import give_back_unused
 from quantize.progress import Progress, silent
 
@@ -61,7 +60,7 @@ def collect_second_moments(
         progress(stage, before + done, total)
 
     with weights_apart(model) as apart:
-        for part in _parts(windows, _weight_bytes(model)):
+        for part in _parts(windows, bytes_of_constants(model)):
             sums, images = _collected(apart, part, batches, threads, counted)
             for window in part:
                 yield window.node, sums.pop(window.node).moments()
@@ -83,10 +82,6 @@ def _parts(windows: Sequence[Window], weight_bytes: int) -> Iterator[list[Window
         size += own
     if part:
         yield part
-
-
-def _weight_bytes(model: onnx.ModelProto) -> int:
-    return sum(_SAMPLE * math.prod(tensor.dims) for tensor in model.graph.initializer)
 
 
 def _collected(

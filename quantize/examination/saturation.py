@@ -18,7 +18,7 @@ from onnx import ModelProto, NodeProto, numpy_helper
 from quantize.calibration.exposure import with_outputs
 from quantize.formats.saturation import is_depthwise
 from quantize.graph.nodes import INTEGER_WEIGHTED, attribute
-from quantize.models.session import open_session
+from quantize.models.weights_apart import weights_apart
 
 _HIGHEST, _LOWEST = 32767, -32768
 _PLACES = 48
@@ -85,7 +85,8 @@ def _inputs_of(
     wanted = [name for name in dict.fromkeys(node.input[0] for node in layers) if name != source]
     if not wanted:
         return {source: images}
-    session = open_session(with_outputs(model, wanted).SerializeToString())
+    with weights_apart(model) as apart:
+        session = apart.open(with_outputs(apart.model, wanted))
     parts = [session.run(wanted, {source: images[row : row + 1]}) for row in range(len(images))]
     joined = {name: np.concatenate([part[place] for part in parts]) for place, name in enumerate(wanted)}
     return {source: images, **joined}

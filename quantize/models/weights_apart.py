@@ -69,6 +69,11 @@ def weights_apart(model: ModelProto) -> Iterator[WeightsApart]:
         yield apart
 
 
+def bytes_of_constants(model: ModelProto) -> int:
+    """Return what the main graph's initializers take as float32, wherever their values lie."""
+    return sum(4 * math.prod(tensor.dims) for tensor in model.graph.initializer)
+
+
 def _put(tensor: TensorProto, stream: BinaryIO) -> TensorProto:
     """Write a large matrix, and return a constant that says where it lies; any other is returned itself."""
     is_matrix = sum(size > 1 for size in tensor.dims) > 1  # scales, zero points and biases are read from the model

@@ -51,7 +51,8 @@ class KeptLevels:
         try:
             self._kept[key] = self._written(levels)
         except (OSError, StorageError):
-            self._folder = None if self._file is None else self._folder
+            if self._file is None:
+                self._folder = None
             self._kept[key] = levels
 
     def _written(self, levels: Levels) -> Levels | _Place:

@@ -27,6 +27,7 @@ from quantize.graph.nodes import LINEAR, RESHAPING, replace_all
 from quantize.graph.view import Graph
 from quantize.models.contract import score_kind, score_task
 from quantize.models.input_form import filled
+from quantize.models.weights_apart import weights_apart
 from quantize.processes.memory import give_back_unused
 
 Floats = npt.NDArray[np.float32]
@@ -101,7 +102,10 @@ def logits(model: onnx.ModelProto, images: Iterable[Floats], threads: int = 1) -
     """
     tensor = logits_tensor(model)
     # What is corrected is what quantizing did, not what the CPU at hand saturates: the same model is made everywhere.
-    session = open_exact_session(with_outputs(model, [tensor]), arena=False)
+    with weights_apart(model) as apart:
+        del model
+        session = open_exact_session(with_outputs(apart.model, [tensor]), data=apart.folder, arena=False)
+        del apart
     give_back_unused()  # what opening it took
     given = session.get_inputs()[0]
     fixed = given.shape[0] if isinstance(given.shape[0], int) else None

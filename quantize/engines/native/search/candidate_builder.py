@@ -32,7 +32,7 @@ _SMOOTHING_IMAGES = 32
 """Images whose greatest values by channel smoothing balances, at most."""
 
 _PROBLEM_BYTES = 48_000_000
-"""Of rounding problems that are kept: those of all layers of a small model; of a large one, as much as it takes."""
+"""Of rounding problems that are kept: those of all layers of a small model; of a large one, half of what it takes."""
 
 
 class CandidateBuilder:
@@ -68,7 +68,7 @@ class CandidateBuilder:
         self._built: set[str] = set()
         self._sources: dict[tuple[bool, str | None], SourceGraph] = {}
         self._last: SourceGraph | None = None
-        self._problems = KeptProblems(max(_PROBLEM_BYTES, model.bytes))
+        self._problems = KeptProblems(max(_PROBLEM_BYTES, model.bytes // 2))
         self._levels = KeptLevels(folder)
 
     def source(self, recipe: Recipe) -> SourceGraph:

@@ -8,7 +8,6 @@ where recipes are compared: few images near a decision make most of the mean its
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,11 +20,11 @@ from quantize.engines.native.search.op_graph import OpGraph
 from quantize.engines.native.search.scorer import Scorer
 from quantize.engines.native.search.single_op_pass import Measured, SingleOpPass
 from quantize.grid.grid import Grid
-from quantize.models.weights_apart import WeightsApart
+from quantize.models.weights_apart import WeightsApart, bytes_of_constants
 from quantize.progress import Progress, silent
 
 _MICRO_BATCH = 2
-_CHUNK_BYTES, _TIMES_WEIGHTS, _LARGEST_CHUNK = 25_000_000, 2, 300_000_000
+_CHUNK_BYTES, _TIMES_WEIGHTS, _LARGEST_CHUNK = 25_000_000, 2, 180_000_000
 """Bound on the tensors that one point of the pass keeps: so much and twice the weights, at most the last; so many
 images go through it together. Each group of them opens all sessions anew, which takes long for large models only."""
 
@@ -78,8 +77,7 @@ def measure_sensitivity(
     divergences: dict[tuple[str, str], list[float]] = {}
     images = scorer.images
     bytes_of_image = 4 * max(most_values(model, graph), 1)
-    weight_bytes = 4 * sum(math.prod(tensor.dims) for tensor in model.graph.initializer)
-    most = min(_CHUNK_BYTES + _TIMES_WEIGHTS * weight_bytes, _LARGEST_CHUNK)
+    most = min(_CHUNK_BYTES + _TIMES_WEIGHTS * bytes_of_constants(model), _LARGEST_CHUNK)
     chunk = max(_MICRO_BATCH, min(len(images), most // bytes_of_image))
     chunk = -(-len(images) // -(-len(images) // chunk))  # as many passes, each of as many images
     if fixed_batch is not None:

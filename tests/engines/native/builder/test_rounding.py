@@ -47,6 +47,16 @@ def test_independent_inputs_leave_nothing_better_than_the_nearest():
     assert np.array_equal(levels, nearest_levels(rows, scales, 127))
 
 
+@given(st.integers(0, 1000), st.sampled_from([(1, 1, 70), (5, 1, 9), (1, 1, 1)]))
+@settings(max_examples=15, deadline=None)
+def test_the_feedback_is_the_upper_factor_of_the_inverse(seed, shape):
+    problem_of = RoundingProblem.of(problem(seed, *shape)[1])
+    feedback = problem_of.feedback.astype(np.float64)
+    assert np.array_equal(feedback, np.triu(feedback))
+    inverse = np.linalg.inv(problem_of.damped.astype(np.float64))
+    assert np.abs(feedback.swapaxes(1, 2) @ feedback - inverse).max() < 1e-3 * np.abs(inverse).max()
+
+
 def test_deviations_that_rounding_left_with_a_negative_eigenvalue_do_no_harm():
     rows, moments = problem(3, 1, 6, 12)
     values, vectors = np.linalg.eigh(moments[0])
