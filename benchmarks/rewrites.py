@@ -140,7 +140,7 @@ class Comparison:
         faster = partial(self.faster, taken) if timed else None
         return rewrite(model, select_rewrites("default"), images=batches, opset=self.opset, faster=faster)
 
-    def faster(self, taken: NDArray[np.generic], before: ModelProto, after: ModelProto) -> RatioInterval:
+    def faster(self, taken: NDArray[np.generic], before: ModelProto, after: ModelProto, _: bool) -> RatioInterval:  # noqa: FBT001 - see Faster
         """Return the paired ratio of two models on one thread."""
         models = {name: self.saved(name, model).path for name, model in (("before", before), ("after", after))}
         plan = self.plan(models, "before", 1).model_copy(update={"max_seconds": self.seconds / 4})

@@ -21,8 +21,8 @@ from quantize.models.session import MissingKernelError
 from quantize.progress import Progress, silent
 from quantize.rewrites.protocol import Comparison, Movement, Nearness, RatioInterval, Rewrite, movement
 
-Faster = Callable[[ModelProto, ModelProto], RatioInterval]
-"""Times two models, before and after, paired."""
+Faster = Callable[[ModelProto, ModelProto, bool], RatioInterval]
+"""Times two models, before and after, paired; the last says whether to go on where a gain is seen but not yet shown."""
 Near = Callable[[ModelProto], Nearness]
 """Returns how near a model's scores are to fp32's."""
 Criterion = Callable[[ModelProto], bool]
@@ -135,8 +135,8 @@ def rewrite(
         if problem is not None:
             records.append(_record(candidate, nodes, reason=problem, movement=moved))
             continue
-        speed = _speed(faster, now, after)
         same = moved.largest == 0.0
+        speed = _speed(faster, now, after, shown=not same)
         near_after = near if same or nearness is None else nearness(after.qlinear)
         shift = _shift(near, near_after)
         reason = None
@@ -191,10 +191,12 @@ def _problem(candidate: Rewrite, graph: Graph, nodes: Sequence[str], before: _Fo
     return None
 
 
-def _speed(faster: Faster | None, before: _Forms, after: _Forms) -> tuple[tuple[str, RatioInterval], ...]:
+def _speed(
+    faster: Faster | None, before: _Forms, after: _Forms, *, shown: bool
+) -> tuple[tuple[str, RatioInterval], ...]:
     if faster is None or _runs_alike(before.qlinear, after.qlinear):
         return ()
-    return (("qlinear", faster(before.qlinear, after.qlinear)), ("qdq", faster(before.qdq, after.qdq)))
+    return (("qlinear", faster(before.qlinear, after.qlinear, shown)), ("qdq", faster(before.qdq, after.qdq, shown)))
 
 
 def _shift(before: Nearness | None, after: Nearness | None) -> Nearness | None:

@@ -30,6 +30,8 @@ _SENSITIVITY = 38.0
 """What sensitivity takes of each layer, in fp32 on one image."""
 _CHOICE = 0.45
 """Seconds a layer for the choice of a recipe."""
+_ROUNDING = 1e-8
+"""Seconds a multiply-add of rounding all weights once, for all the times that they are rounded for that choice."""
 _SESSIONS = 0.19
 """Seconds for a process that loads a model and runs it."""
 _ROUND = 20
@@ -128,7 +130,7 @@ def _calibrating(work: Work) -> float:
 def _native(work: Work) -> float:
     if work.quick:
         return _calibrating(work) + 0.015 * work.layers * work.slowness + 0.7 + 1.5 * _judged(work)
-    chosen = _CHOICE * work.layers * work.slowness
+    chosen = (_CHOICE * work.layers + _ROUNDING * work.rounding) * work.slowness
     sensitive = _SENSITIVITY * work.layers * work.fp32
     built = 0.06 * work.layers * work.slowness
     timed = 9.0 + 200 * work.fp32

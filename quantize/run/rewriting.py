@@ -25,7 +25,9 @@ KEPT_REWRITES = "rewrites kept"
 """The journal's step that holds the names of the rewrites to apply, where another run decided them."""
 
 _BATCH = 16
-_SECONDS = 4.0
+_SECONDS, _LONGER = 4.0, 4
+"""How long a pair is timed, and how many times as long where a gain has to be shown that was only seen."""
+_SEEN = 1.01
 _RUNS = 60
 
 
@@ -42,12 +44,12 @@ def rewrite_candidate(context: Context, model: ModelArtifact) -> Rewritten:
     kept: list[str] | None = context.ratios.journal.value(KEPT_REWRITES, kind=list[str])
     with scratch_folder("rewrites") as folder:
 
-        def faster(before: ModelProto, after: ModelProto) -> RatioInterval:
+        def faster(before: ModelProto, after: ModelProto, shown: bool) -> RatioInterval:  # noqa: FBT001 - see Faster
             first, second = (
                 save_model(_as_written(proto), folder / f"{name}.onnx")
                 for name, proto in (("before", before), ("after", after))
             )
-            return rewrite_ratio(context, first, second)
+            return rewrite_ratio(context, first, second, shown=shown)
 
         def saved(candidate: ModelProto) -> ModelArtifact:
             return save_model(_as_written(candidate), folder / "candidate.onnx")
@@ -80,12 +82,31 @@ def rewrite_candidate(context: Context, model: ModelArtifact) -> Rewritten:
         )
 
 
-def rewrite_ratio(context: Context, before: ModelArtifact, after: ModelArtifact) -> RatioInterval:
-    """Return how much faster a file is than another one: recorded, journaled or measured once, in alternation."""
-    return context.ratios.of(before, after, lambda: _measured(context, {"before": before, "after": after}))
+def rewrite_ratio(
+    context: Context, before: ModelArtifact, after: ModelArtifact, *, shown: bool = False
+) -> RatioInterval:
+    """Return how much faster a file is than another one: recorded, journaled or measured once, in alternation.
+
+    Args:
+        context: The run.
+        before: A model.
+        after: Another one.
+        shown: Whether a gain counts only if it is shown: what looks like one in a first, short measurement is then
+            measured longer, and that decides. On a busy machine the first one seldom shows a gain of a tenth.
+    """
+    models = {"before": before, "after": after}
+
+    def measured() -> RatioInterval:
+        seconds = context.pair_seconds(_SECONDS)
+        longer = context.pair_seconds(_LONGER * _SECONDS)
+        ratio = _measured(context, models, seconds)
+        is_open = ratio.low < 1.0 < _SEEN <= ratio.ratio
+        return _measured(context, models, longer) if shown and is_open and longer > seconds else ratio
+
+    return context.ratios.of(before, after, measured)
 
 
-def _measured(context: Context, models: dict[str, ModelArtifact]) -> RatioInterval:
+def _measured(context: Context, models: dict[str, ModelArtifact], seconds: float) -> RatioInterval:
     plan = Plan(
         models={name: model.path for name, model in models.items()},
         baseline="before",
@@ -93,7 +114,7 @@ def _measured(context: Context, models: dict[str, ModelArtifact]) -> RatioInterv
         threads=context.config.evaluation.performance.configs.cores_per_instance,
         iteration=_RUNS,
         precision=0.01,
-        max_seconds=context.pair_seconds(_SECONDS),
+        max_seconds=seconds,
         patience=context.pair_patience,
         seed=context.config.tuning.random_seed,
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+from onnx import ModelProto
+
 from quantize.engines.engine import engine_named, engines_for
-from quantize.engines.native.builder.layers import layers
+from quantize.engines.native.builder.layers import layers, windows
 from quantize.models.artifact import ModelArtifact
 from quantize.processes.pool import available_cpus
 from quantize.recipe import EngineName
@@ -26,6 +29,7 @@ class Work:
         certification: Images that no trial sees.
         calibrated: Images that calibrate.
         layers: Layers with weights.
+        rounding: Multiply-adds of rounding all weights once: of each layer, its weights times the inputs of an output.
         fp32: Seconds of fp32 on one image, on one core.
         int8: What int8 takes of that, a fraction: as it is expected on this CPU.
         slowness: How many times as long as on the machine of the figures everything else takes.
@@ -58,6 +62,7 @@ class Work:
     quick: bool = False
     is_placed: bool = True
     is_repeated: bool = False
+    rounding: int = 0
     effort: Effort = FULL
 
 
@@ -76,7 +81,7 @@ def work_of(
     timing = first_timing(model, side)
     if timing is None:
         return None
-    config = request.config
+    config, proto = request.config, model.proto()
     calibration, performance, tuning = config.quantization.calibration, config.evaluation.performance, config.tuning
     calibrated = min(calibration.sampling_size, images)
     gain = machine.expectation.gain if machine.expectation is not None else 1.0
@@ -85,7 +90,8 @@ def work_of(
         evaluated=images if calibration.in_evaluation else max(1, images - calibrated),
         certification=0,
         calibrated=calibrated,
-        layers=sum(1 for _ in layers(model.proto())),
+        layers=sum(1 for _ in layers(proto)),
+        rounding=rounding_of(proto),
         fp32=timing.fp32,
         int8=1 / max(gain, 1.0),
         slowness=timing.slowness,
@@ -100,6 +106,13 @@ def work_of(
         is_repeated=request.recorded is not None,
         effort=effort_of(config),
     )
+
+
+def rounding_of(model: ModelProto) -> int:
+    """Return the multiply-adds of rounding all weights once that are rounded by their inputs' second moments."""
+    sizes = {tensor.name: math.prod(tensor.dims) for tensor in model.graph.initializer}
+    weights = {layer.node: sizes[layer.weight] for layer in layers(model)}
+    return sum(weights[window.node] * window.inputs for window in windows(model))
 
 
 def _searches(request: RunRequest) -> tuple[tuple[str, EngineName], ...]:

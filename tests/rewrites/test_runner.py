@@ -89,7 +89,8 @@ def test_a_slower_one_is_left_out_and_both_formats_are_timed(
 ) -> None:
     timed: list[tuple[ModelProto, ModelProto]] = []
 
-    def slower(before: ModelProto, after: ModelProto) -> RatioInterval:
+    def slower(before: ModelProto, after: ModelProto, shown: bool) -> RatioInterval:
+        assert not shown  # no score moves: what is not shown to be slower is kept
         timed.append((before, after))
         return SLOWER
 
@@ -103,7 +104,7 @@ def test_a_slower_one_is_left_out_and_both_formats_are_timed(
 
 
 def test_what_runs_as_before_is_not_timed(source: ModelProto, images: list[NDArray[np.float32]]) -> None:
-    done = rewrite(source, [REDUNDANT], images=images, faster=lambda before, after: SLOWER)
+    done = rewrite(source, [REDUNDANT], images=images, faster=lambda *_: SLOWER)
     assert done.records[0].kept
     assert done.records[0].speed == ()
 
@@ -113,8 +114,15 @@ def test_what_runs_as_before_is_not_timed(source: ModelProto, images: list[NDArr
 def test_what_moves_scores_must_be_shown_not_slower(
     source: ModelProto, images: list[NDArray[np.float32]], measured: RatioInterval, exact: bool, rounding: bool
 ) -> None:
-    rewritten = rewrite(source, [SPACE_TO_DEPTH, COMMON_SCALES], images=images, faster=lambda before, after: measured)
+    asked: list[bool] = []
+
+    def timed(before: ModelProto, after: ModelProto, shown: bool) -> RatioInterval:
+        asked.append(shown)
+        return measured
+
+    rewritten = rewrite(source, [SPACE_TO_DEPTH, COMMON_SCALES], images=images, faster=timed)
     assert [record.kept for record in rewritten.records] == [exact, rounding]
+    assert asked == [False, False, True, True]
 
 
 @pytest.mark.usefixtures("eight_bit_space_to_depth")

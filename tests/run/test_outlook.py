@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from quantize.progress import WHOLE_RUN
 from quantize.run.effort import QUICK
 from quantize.run.outlook import Outlook
 from quantize.run.plan import ANATOMY, BENCHMARK, CHECK, DECODE, FILES, FP32, LAYER_ERRORS, PLACE, REWRITE, planned
-from quantize.run.work import Work
+from quantize.run.work import Work, rounding_of
 
 WORK = Work(
     images=50_000,
@@ -187,3 +189,19 @@ def test_a_stage_that_is_taken_up_again_is_not_over_before_it_has_ended_again() 
     assert run.left > over
     run.passes(FILES, 1)
     assert run.left == over
+
+
+def test_large_layers_add_the_time_in_which_their_weights_are_rounded() -> None:
+    large = planned(replace(WORK, rounding=24_000_000_000)).in_words()["tune"]
+    assert large - planned(WORK).in_words()["tune"] == pytest.approx(240)
+
+
+def test_what_rounding_takes_is_counted_by_layer() -> None:
+    def layer(name: str, outputs: int, inputs: int, taken: str) -> tuple[NodeProto, TensorProto]:
+        weights = numpy_helper.from_array(np.ones((outputs, inputs, 3, 3), np.float32), f"{name}.weight")
+        return helper.make_node("Conv", [taken, weights.name], [f"{name}.output"], name), weights
+
+    nodes, weights = zip(layer("first", 4, 3, "x"), layer("second", 5, 4, "first.output"), strict=True)
+    image, scores = (helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("x", "second.output"))
+    model = helper.make_model(helper.make_graph(nodes, "graph", [image], [scores], weights))
+    assert rounding_of(model) == 4 * 27**2 + 5 * 36**2
