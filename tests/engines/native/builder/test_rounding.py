@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quantize.engines.native.builder import weight_scales
 from quantize.engines.native.builder.rounding import RoundingProblem, least_squares_levels
 from quantize.engines.native.builder.weight_scales import nearest_levels, scales_by_maximum, scales_by_mse
 
@@ -94,6 +95,14 @@ def test_scales_by_squared_error_are_never_worse_than_those_by_the_maximum(seed)
     for scales in (scales_by_mse(rows, 127), scales_by_maximum(rows, 127)):
         errors.append(((rows - nearest_levels(rows, scales, 127) * scales[:, None]) ** 2).sum(axis=1))
     assert (errors[0] <= errors[1] * 1.0001).all()
+
+
+def test_scales_do_not_depend_on_how_many_weights_are_looked_at_together(monkeypatch):
+    rows = np.random.default_rng(0).standard_t(3, (40, 30)).astype(np.float32)
+    whole = scales_by_mse(rows, 127)
+    monkeypatch.setattr(weight_scales, "_TOGETHER", 100)
+    assert np.array_equal(scales_by_mse(rows, 127), whole)
+    assert scales_by_mse(rows[:0], 127).shape == (0,)
 
 
 def test_a_channel_of_zeros_has_a_usable_scale():
