@@ -136,11 +136,12 @@ def rewrite(
             records.append(_record(candidate, nodes, reason=problem, movement=moved))
             continue
         same = moved.largest == 0.0
-        speed = _speed(faster, now, after, shown=not same)
         near_after = near if same or nearness is None else nearness(after.qlinear)
         shift = _shift(near, near_after)
+        nearer = shift is not None and shift.divergence <= 0
+        speed = _speed(faster, now, after, shown=not same and not nearer)
         reason = None
-        if not candidate.pays(Comparison(dict(speed), moved, nearer=shift is not None and shift.divergence <= 0)):
+        if not candidate.pays(Comparison(dict(speed), moved, nearer=nearer)):
             reason = "it does not pay on this model and machine"
         elif not same and criterion is not None and not criterion(after.qlinear):
             reason = "the criterion is no longer met with it"

@@ -152,10 +152,15 @@ def test_what_moves_scores_nearer_to_fp32_is_kept_unless_it_is_shown_slower(
     source: ModelProto, images: list[NDArray[np.float32]], measured: RatioInterval, after: float, kept: bool
 ) -> None:
     near = iter([Nearness(0.95, 0.010), Nearness(0.95, after)])
-    done = rewrite(
-        source, [COMMON_SCALES], images=images, faster=lambda *_: measured, nearness=lambda model: next(near)
-    )
+    asked: list[bool] = []
+
+    def timed(before: ModelProto, after: ModelProto, shown: bool) -> RatioInterval:
+        asked.append(shown)
+        return measured
+
+    done = rewrite(source, [COMMON_SCALES], images=images, faster=timed, nearness=lambda model: next(near))
     assert [record.kept for record in done.records] == [kept]
+    assert asked == 2 * [after > 0.010]  # what is nearer need not be shown to gain
 
 
 def _halve_a_weight(graph: Graph) -> Sequence[str]:

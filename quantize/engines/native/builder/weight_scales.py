@@ -22,9 +22,9 @@ WEIGHT_MSE = "weight_mse"
 
 Floats = npt.NDArray[np.float32]
 
-# Coarse steps find what is worth clipping; the fine ones around 1 find the grid that the weights happen to lie on.
 _TOGETHER = 1 << 17
 """Weights whose scales are looked for at a time: what a CPU's caches hold."""
+# Coarse steps find what is worth clipping; the fine ones around 1 find the grid that the weights happen to lie on.
 _SHARES = np.concatenate([np.linspace(1.0, 1.02, 21), np.linspace(0.999, 0.98, 20), np.linspace(0.97, 0.6, 38)])
 
 
