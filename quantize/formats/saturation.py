@@ -46,9 +46,9 @@ def can_saturate(rows: NDArray[np.integer[Any]]) -> bool:
     """
     if rows.shape[1] < 2:
         return False
-    ordered = np.sort(rows.astype(np.int32), axis=1)
-    most = np.maximum(ordered[:, -2:], 0).sum(axis=1).max() * _LARGEST_ACTIVATION
-    least = np.minimum(ordered[:, :2], 0).sum(axis=1).min() * _LARGEST_ACTIVATION
+    ordered = np.partition(rows, (1, rows.shape[1] - 2), axis=1)
+    most = np.maximum(ordered[:, -2:], 0).sum(axis=1, dtype=np.int32).max() * _LARGEST_ACTIVATION
+    least = np.minimum(ordered[:, :2], 0).sum(axis=1, dtype=np.int32).min() * _LARGEST_ACTIVATION
     return bool(most > _HIGHEST or least < _LOWEST)
 
 

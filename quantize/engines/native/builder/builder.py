@@ -12,8 +12,7 @@ from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 from quantize.calibration.statistics import CalibrationStatistics
 from quantize.engines.native.builder.activation_grids import Ranges, activation_grids
 from quantize.engines.native.builder.equalization import equalized
-from quantize.engines.native.builder.kept_levels import KeptLevels
-from quantize.engines.native.builder.kept_problems import KeptProblems
+from quantize.engines.native.builder.kept import Kept
 from quantize.engines.native.builder.qdq import insert_qdq
 from quantize.engines.native.builder.scores import corrected_scores, logits
 from quantize.engines.native.builder.smoothing import SMOOTHING, smoothed
@@ -65,8 +64,7 @@ class NativeBuilder:
         images: Callable[[], Iterable[Floats]] | None = None,
         *,
         threads: int = 1,
-        problems: KeptProblems | None = None,
-        levels: KeptLevels | None = None,
+        kept: Kept | None = None,
         source: Callable[[], onnx.ModelProto] | None = None,
         progress: Progress = silent,
     ) -> None:
@@ -79,15 +77,14 @@ class NativeBuilder:
             images: Returns batches of calibration images as the model takes them, some hundred in all; called when a
                 recipe with the correction ``scores`` needs them, which releases each batch once it has run.
             threads: Batches of them that run at a time.
-            problems: Keeps the layers' rounding problems; None: as many as there are.
-            levels: Keeps the rounded weights of all candidates; None: in memory.
+            kept: Keeps what takes long of weights, also for other builders; None: for this one, all of it.
             source: Returns what ``source_graph`` makes of the model for every recipe that will be built; None: it is
                 made each time.
             progress: Called after every layer whose weights were rounded to the least error.
         """
         self._folder, self._moments, self._images, self._threads = folder, moments, images, threads
         self._source = source
-        self._weights = WeightQuantizer(moments, problems, levels, progress)
+        self._weights = WeightQuantizer(moments, kept, progress)
         self._ranges: Ranges = {}
         self._statistics: CalibrationStatistics | None = None
         self._stay: dict[object, frozenset[str]] = {}

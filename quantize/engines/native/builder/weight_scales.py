@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -90,7 +91,13 @@ def nearest_levels(rows: Floats, scales: Floats, level: int) -> Floats:
     return np.clip(levels, -level, level, out=levels)
 
 
-def is_narrow(layer: Layer, rows: Floats, recipe: Recipe) -> bool:
+def saturates(rows: Floats) -> bool:
+    """Return whether a layer's products can saturate with weights of 8 bits; ``rows`` as for ``weight_scales``."""
+    level = greatest_level(reduce_range=False)
+    return can_saturate(nearest_levels(rows, scales_by_maximum(rows, level), level).astype(np.int8))
+
+
+def is_narrow(layer: Layer, rows: Floats, recipe: Recipe, saturates: Callable[[Floats], bool] = saturates) -> bool:
     """Return whether a layer in int8 gets weights of 7 bits.
 
     Where the recipe says so, only a layer whose products can saturate at 8 bits does; a layer of uint8 weights never.
@@ -99,6 +106,7 @@ def is_narrow(layer: Layer, rows: Floats, recipe: Recipe) -> bool:
         layer: The layer.
         rows: float32 (output channels, inputs of one), its weights.
         recipe: The recipe.
+        saturates: Says what ``saturates`` does.
     """
     if not recipe.reduce_range or layer.node in recipe.uint8_nodes:
         return False
@@ -106,8 +114,7 @@ def is_narrow(layer: Layer, rows: Floats, recipe: Recipe) -> bool:
         return True
     if rows.shape[1] < 2 or (layer.group == len(rows) and rows.shape[1] == math.prod(layer.kernel)):
         return False  # depthwise layers have a kernel that adds in 32 bits
-    level = greatest_level(reduce_range=False)
-    return can_saturate(nearest_levels(rows, scales_by_maximum(rows, level), level).astype(np.int8))
+    return saturates(rows)
 
 
 def narrow_layers(model: onnx.ModelProto, recipe: Recipe) -> tuple[str, ...]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,8 @@ from quantize.calibration.second_moments import SecondMoments
 from quantize.calibration.statistics import CalibrationStatistics
 from quantize.engines.native.builder.bias_correction import BiasPlaces, bias_shift
 from quantize.engines.native.builder.constants import Constants
-from quantize.engines.native.builder.kept_levels import KeptLevels
-from quantize.engines.native.builder.kept_problems import KeptProblems
+from quantize.engines.native.builder.kept import Kept
+from quantize.engines.native.builder.kept_scales import digest_of
 from quantize.engines.native.builder.layers import Layer, layers
 from quantize.engines.native.builder.rounding import RoundingProblem, least_squares_levels
 from quantize.engines.native.builder.smoothing import SMOOTHING
@@ -26,7 +26,6 @@ from quantize.engines.native.builder.weight_scales import (
     greatest_level,
     is_narrow,
     nearest_levels,
-    weight_scales,
     with_room_for_bias,
 )
 from quantize.formats.float_weights import StoredWeights, stored
@@ -77,26 +76,23 @@ class WeightQuantizer:
     def __init__(
         self,
         moments: Moments | None = None,
-        problems: KeptProblems | None = None,
-        levels: KeptLevels | None = None,
+        kept: Kept | None = None,
         progress: Progress = silent,
     ) -> None:
         """Set up.
 
         Args:
             moments: Returns the second moments that the correction ``rounding`` needs.
-            problems: Keeps rounding problems, those of other quantizers too; None: all of them.
-            levels: Keeps rounded weights, those of other quantizers too; None: in memory.
+            kept: Keeps what takes long, also for other quantizers; None: for this one, all of it.
             progress: Called after every layer whose weights took a rounding problem.
         """
         self._moments = moments
-        self._levels = KeptLevels() if levels is None else levels
-        self._problems = KeptProblems() if problems is None else problems
+        self._kept = Kept() if kept is None else kept
         self._progress = progress
 
     def release(self) -> None:
         """Free the layers' rounding problems, which take much memory; rounded weights are kept."""
-        self._problems.forget(self)
+        self._kept.problems.forget(self)
 
     def quantize(
         self,
@@ -134,13 +130,15 @@ class WeightQuantizer:
                 continue
             rows = layer.rows(weights)
             bias = originals.values_of(layer.bias) if layer.bias is not None else None
-            level = greatest_level(reduce_range=not is_stored and is_narrow(layer, rows, recipe))
-            scales = weight_scales(rows, level, recipe)
+            digest = digest_of(rows)
+            saturates = partial(self._kept.scales.saturates, digest=digest)
+            level = greatest_level(reduce_range=not is_stored and is_narrow(layer, rows, recipe, saturates))
+            scales = self._kept.scales.of(rows, digest, level, recipe)
             if not is_stored and bias is not None:  # a layer that computes in fp32 has a bias in fp32
                 scales = with_room_for_bias(scales, bias, activations[layer.input].scale, recipe)
             means = _input_means(layer, weights, statistics)
             is_shifted = BIAS in recipe.corrections and means is not None and places.has_one(layer)
-            on_grid = self._rounded(layer, rows, scales, level, recipe, central=is_shifted) * scales[:, None]
+            on_grid = self._rounded(layer, rows, digest, scales, level, recipe, central=is_shifted) * scales[:, None]
             shaped = layer.shaped(on_grid, weights.shape)
             constants.replace(layer.weight, shaped)
             axis = layer.channel_axis if recipe.per_channel else None
@@ -162,19 +160,19 @@ class WeightQuantizer:
         return QuantizedWeights(result, grids, added, stored_weights, shifts)
 
     def _rounded(
-        self, layer: Layer, rows: Floats, scales: Floats, level: int, recipe: Recipe, *, central: bool
+        self, layer: Layer, rows: Floats, digest: str, scales: Floats, level: int, recipe: Recipe, *, central: bool
     ) -> Floats:
         moments = self._moments() if self._moments is not None and ROUNDING in recipe.corrections else {}
         if layer.node not in moments:
             return nearest_levels(rows, scales, level)
         # With the mean's change taken up by the bias, only the deviations from the mean are left to be minimized.
-        key = (self, layer.node, hashlib.sha256(rows.tobytes() + scales.tobytes()).hexdigest(), level, central)
-        kept = self._levels.of(key)
+        key = (self, layer.node, digest, scales.tobytes(), level, central)
+        kept = self._kept.levels.of(key)
         if kept is not None:
             return kept.astype(np.float32)
         levels = least_squares_levels(rows, scales, self._problem(moments, layer.node, central=central), level)
-        self._levels.keep(key, levels.astype(np.int8))
-        self._progress("round weights", len(self._levels), None)
+        self._kept.levels.keep(key, levels.astype(np.int8))
+        self._progress("round weights", len(self._kept.levels), None)
         return levels
 
     def _problem(self, moments: Mapping[str, SecondMoments], node: str, *, central: bool) -> RoundingProblem:
@@ -182,7 +180,7 @@ class WeightQuantizer:
             of_node = moments[node]
             return RoundingProblem.of(of_node.central() if central else of_node.raw())
 
-        return self._problems.of(self, (node, central), made)
+        return self._kept.problems.of(self, (node, central), made)
 
 
 def _input_means(layer: Layer, weights: Floats, statistics: CalibrationStatistics) -> npt.NDArray[np.float64] | None:

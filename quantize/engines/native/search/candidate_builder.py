@@ -11,6 +11,7 @@ from pydantic import Field
 
 from quantize.calibration.channel_ranges import collect_channel_ranges
 from quantize.engines.native.builder.builder import source_graph
+from quantize.engines.native.builder.kept import Kept
 from quantize.engines.native.builder.kept_levels import KeptLevels
 from quantize.engines.native.builder.kept_problems import KeptProblems
 from quantize.engines.native.builder.smoothable import smoothable
@@ -68,8 +69,7 @@ class CandidateBuilder:
         self._built: set[str] = set()
         self._sources: dict[tuple[bool, str | None], SourceGraph] = {}
         self._last: SourceGraph | None = None
-        self._problems = KeptProblems(max(_PROBLEM_BYTES, model.bytes // 2))
-        self._levels = KeptLevels(folder)
+        self._kept = Kept(KeptProblems(max(_PROBLEM_BYTES, model.bytes // 2)), KeptLevels(folder))
 
     def source(self, recipe: Recipe) -> SourceGraph:
         """Return the graph that a recipe's candidates are built from; the last one's memory is released."""
@@ -82,8 +82,7 @@ class CandidateBuilder:
                 self._folder,
                 moment_images=self._settings.moment_images,
                 threads=self._settings.threads,
-                problems=self._problems,
-                levels=self._levels,
+                kept=self._kept,
                 progress=self._progress,
             )
         source = self._sources[key]

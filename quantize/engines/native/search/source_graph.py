@@ -20,8 +20,7 @@ from quantize.calibration.store import stored_statistics
 from quantize.data.batches import Batch
 from quantize.engines.float_nodes import nodes_in_float
 from quantize.engines.native.builder.builder import NativeBuilder, source_graph
-from quantize.engines.native.builder.kept_levels import KeptLevels
-from quantize.engines.native.builder.kept_problems import KeptProblems
+from quantize.engines.native.builder.kept import Kept
 from quantize.engines.native.builder.layers import windows
 from quantize.engines.task import CalibrationSet
 from quantize.formats.float_reasons import FloatReason
@@ -87,8 +86,7 @@ class SourceGraph:
         *,
         moment_images: int,
         threads: int,
-        problems: KeptProblems | None = None,
-        levels: KeptLevels | None = None,
+        kept: Kept | None = None,
         progress: Progress = silent,
     ) -> None:
         """Set up; everything else is computed when it is first needed.
@@ -99,16 +97,14 @@ class SourceGraph:
             folder: Where the statistics are kept, and candidates in ``candidates/``.
             moment_images: Images that second moments are collected on, at most.
             threads: Cores that may be used.
-            problems: Keeps the rounding problems of all graphs of a search; None: as many as there are.
-            levels: Keeps the rounded weights of all candidates; None: in memory.
+            kept: Keeps what takes long of weights for all graphs of a search; None: for this one, all of it.
             progress: Called after every image.
         """
         self._make = make
         self._graph: onnx.ModelProto | None = None
         self._calibration, self._folder = calibration, folder
         self._moment_images, self._threads, self._progress = moment_images, threads, progress
-        self._problems = KeptProblems() if problems is None else problems
-        self._levels = KeptLevels() if levels is None else levels
+        self._kept = Kept() if kept is None else kept
         self._fingerprints = {"model": graph_sha256(self.graph), "images": calibration.fingerprint}
         self._statistics: dict[Part, CalibrationStatistics] = {}
         self._moments: dict[Part, Mapping[str, SecondMoments]] = {}
@@ -152,8 +148,7 @@ class SourceGraph:
                 partial(self.moments, part),
                 partial(self._score_images, part),
                 threads=self._threads,
-                problems=self._problems,
-                levels=self._levels,
+                kept=self._kept,
                 source=lambda: self.graph,
                 progress=self._progress,
             )
