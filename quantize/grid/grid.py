@@ -88,9 +88,11 @@ class Grid:
         """Return integers, rounded half to even and saturated, as QuantizeLinear does (ONNX operator text)."""
         scale, zero_point = self._aligned(values.ndim)
         with np.errstate(over="ignore"):  # a bound that is no bound, float32's largest, saturates as well
-            integers = np.rint(values.astype(np.float32) / scale) + zero_point.astype(np.float32)
-        saturated: npt.NDArray[Any] = np.clip(integers, self.lowest, self.highest).astype(self.zero_point.dtype)
-        return saturated
+            integers = np.asarray(values.astype(np.float32, copy=False) / scale)
+            np.rint(integers, out=integers)  # in its place: a layer's weights may take half a gigabyte
+            integers += zero_point.astype(np.float32)
+        np.clip(integers, self.lowest, self.highest, out=integers)
+        return integers.astype(self.zero_point.dtype)
 
     def dequantize(self, integers: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return float32 values, as DequantizeLinear does (ONNX operator text)."""
@@ -102,7 +104,10 @@ class Grid:
         """Return the value of the grid nearest to every given one, of the values' type (ties to even)."""
         scale, zero_point = self._aligned(values.ndim)
         zero = zero_point.astype(values.dtype)
-        placed: Floats = np.clip(np.rint(values / scale), self.lowest - zero, self.highest - zero) * scale
+        placed: Floats = np.asarray(values / scale)
+        np.rint(placed, out=placed)
+        np.clip(placed, self.lowest - zero, self.highest - zero, out=placed)
+        placed *= scale
         return placed
 
     def _aligned(self, rank: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:

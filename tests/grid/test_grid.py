@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -79,3 +81,15 @@ def test_the_error_of_a_histogram_is_that_of_its_values(high):
 def test_values_on_the_grid_cost_nothing():
     grid = Grid.covering(0.0, 255.0)
     assert squared_error(Histogram.of(np.zeros(10, np.float32)), grid) == 0.0
+
+
+@pytest.mark.parametrize("used", [Grid.quantize, Grid.placed])
+def test_many_values_take_no_more_memory_than_themselves_and_what_is_made_of_them(used):
+    values, grid = np.ones((1000, 1000), np.float32), Grid.covering(-1.0, 1.0)
+    tracemalloc.start()
+    made = used(grid, values)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.3 * values.nbytes
+    assert made.shape == values.shape
+    assert (values == 1).all()

@@ -35,9 +35,11 @@ def with_grid_weights(reference: ModelProto, graph: Graph, origins: Mapping[str,
         if values is None or grid is None:
             continue
         name = f"{twin.input[1]}:{twin.name}:on_grid"
-        on_grid.append(numpy_helper.from_array(grid.placed(values.astype(np.float32)), name))
-        twin.input[1] = name
+        placed = grid.placed(values.astype(np.float32, copy=False))
+        del values  # half a gigabyte of a large layer, as each form of it
         view.forget_values()
+        on_grid.append(numpy_helper.from_array(placed, name))
+        twin.input[1] = name
     used = {name for node in result.graph.node for name in reads(node)} | {value.name for value in result.graph.output}
     result.graph.initializer.extend(tensor for tensor in reference.graph.initializer if tensor.name in used)
     result.graph.initializer.extend(on_grid)

@@ -17,8 +17,13 @@ from quantize.graph.nodes import reads
 from quantize.graph.product_folding import added_bias
 from quantize.graph.view import Graph
 
+Floats = npt.NDArray[np.float32]
 
-def bias_shift(layer: Layer, error: npt.NDArray[np.float32], means: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+_TOGETHER = 1 << 20
+"""Weights that are compared at a time: of a layer of a hundred million, all would take more than a gigabyte."""
+
+
+def bias_shift(layer: Layer, rows: Floats, on_grid: Floats, means: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return float64 (output channels,), what to add to the bias: ``sum((W - Wq) * E[x])``.
 
     The means of the layer's input are those of the calibration pass. The zeros of a Conv's padding are ignored: they
@@ -26,14 +31,22 @@ def bias_shift(layer: Layer, error: npt.NDArray[np.float32], means: npt.NDArray[
 
     Args:
         layer: The layer.
-        error: ``W - Wq`` as (output channels, inputs of one), the fp32 model being the reference.
+        rows: ``W`` as float32 (output channels, inputs of one), of the fp32 model, which is the reference.
+        on_grid: ``Wq``, of the same form.
         means: (input channels,) mean of the layer's input by channel over the calibration images.
     """
-    outputs, inputs = error.shape
-    channels = means.size // layer.group
-    by_channel = error.astype(np.float64).reshape(layer.group, outputs // layer.group, channels, inputs // channels)
-    shift: npt.NDArray[np.float64] = np.einsum("gock,gc->go", by_channel, means.reshape(layer.group, channels))
-    return shift.reshape(outputs)
+    outputs, inputs = rows.shape
+    channels, in_group = means.size // layer.group, outputs // layer.group
+    of_group = means.reshape(layer.group, channels)
+    together = max(1, _TOGETHER // max(inputs, 1))
+    shift = np.empty(outputs)
+    for group in range(layer.group):
+        end = (group + 1) * in_group
+        for start in range(group * in_group, end, together):
+            part = slice(start, min(start + together, end))
+            error = (rows[part] - on_grid[part]).astype(np.float64).reshape(-1, channels, inputs // channels)
+            np.einsum("ock,c->o", error, of_group[group], out=shift[part])
+    return shift
 
 
 class BiasPlaces:

@@ -138,8 +138,11 @@ class WeightQuantizer:
                 scales = with_room_for_bias(scales, bias, activations[layer.input].scale, recipe)
             means = _input_means(layer, weights, statistics)
             is_shifted = BIAS in recipe.corrections and means is not None and places.has_one(layer)
-            on_grid = self._rounded(layer, rows, digest, scales, level, recipe, central=is_shifted) * scales[:, None]
+            on_grid = self._rounded(layer, rows, digest, scales, level, recipe, central=is_shifted)
+            on_grid *= scales[:, None]
+            shift = bias_shift(layer, rows, on_grid, means) if is_shifted and means is not None else None
             shaped = layer.shaped(on_grid, weights.shape)
+            del weights, rows, on_grid  # of a large layer, each takes half a gigabyte
             constants.replace(layer.weight, shaped)
             axis = layer.channel_axis if recipe.per_channel else None
             of_channels = scales if recipe.per_channel else scales[:1]
@@ -148,9 +151,8 @@ class WeightQuantizer:
             else:
                 scale = of_channels if axis is not None else of_channels.reshape(())
                 grids[layer.weight] = Grid(scale, np.zeros_like(scale, np.int8), axis)
-            if not is_shifted or means is None:
+            if shift is None:
                 continue
-            shift = bias_shift(layer, rows - on_grid, means)
             name = places.shift(layer, shift)
             if name is not None:
                 added[layer.node] = name

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
@@ -7,7 +10,9 @@ from onnx import TensorProto, helper, numpy_helper
 from quantize.calibration.collect import collect
 from quantize.calibration.moment_pass import collect_second_moments
 from quantize.data.batches import Batch
-from quantize.engines.native.builder.layers import windows
+from quantize.engines.native.builder import bias_correction
+from quantize.engines.native.builder.bias_correction import bias_shift
+from quantize.engines.native.builder.layers import Layer, windows
 from quantize.engines.native.builder.weights import BIAS, ROUNDING
 from quantize.engines.native.search.single_op_pass import Subgraphs
 from quantize.formats.exact import open_exact_session
@@ -137,3 +142,19 @@ def test_a_matmul_alone_is_tried_with_what_its_add_is_shifted_by():
         for given in ([], [[shift], (1, "w:bias_shift")])
     ]
     assert results[1] == pytest.approx(results[0] + 3, rel=1e-5)
+
+
+LAYER = Layer("conv", "Conv", "x", "y", "w", None, 0, 1)
+
+
+@pytest.mark.parametrize("together", [1, 50, 1 << 20])
+@pytest.mark.parametrize(("groups", "outputs", "channels", "pixels"), [(1, 6, 4, 9), (4, 3, 2, 5), (8, 1, 1, 9)])
+def test_a_shift_is_what_rounding_adds_to_the_mean_however_many_weights_are_compared_at_a_time(
+    groups, outputs, channels, pixels, together
+):
+    rows = RNG.normal(size=(groups * outputs, channels * pixels)).astype(np.float32)
+    on_grid, means = np.round(rows * 9) / np.float32(9), RNG.normal(size=groups * channels)
+    with patch.object(bias_correction, "_TOGETHER", together):
+        shift = bias_shift(replace(LAYER, group=groups), rows, on_grid, means)
+    of_weights = np.repeat(means.reshape(groups, channels), pixels, axis=1).repeat(outputs, axis=0)
+    assert np.allclose(shift, ((rows.astype(np.float64) - on_grid) * of_weights).sum(axis=1), atol=1e-6)
