@@ -66,6 +66,7 @@ def weights_apart(model: ModelProto) -> Iterator[WeightsApart]:
     with scratch_folder("weights") as folder:
         apart = WeightsApart(without_constants(model), folder)
         apart.model.graph.initializer.extend(apart.put(model.graph.initializer))
+        del model  # else it would be held until the end, also where the caller has let go of it
         yield apart
 
 

@@ -95,7 +95,8 @@ def _checked(check: _Check, reference: ModelProto, batches: Iterable[Batch]) -> 
     inner = [name for name in check.tensors if name not in {value.name for value in reference.graph.input}]
     inner = list(dict.fromkeys(inner))
     with weights_apart(reference) as apart:
-        session = apart.open(with_outputs(apart.model, inner), arena=False)
+        # It runs few images: weights as the kernels read them would take as much as the model once more.
+        session = apart.open(with_outputs(apart.model, inner), arena=False, prepacking=False)
     image = session.get_inputs()[0].name
     for batch in batches:
         values = dict(zip(inner, session.run(inner, {image: batch.images}), strict=True)) | {image: batch.images}

@@ -121,6 +121,7 @@ class NativeBuilder:
             quantized = with_weights(quantized, weights.stored)
         quantized = apply_rewrites(with_activations(quantized, weights.model), recipe.rewrites)
         guard_float_layers(quantized)
+        del weights  # as large as the model, as is what the scores are compared with
         if SCORES not in recipe.corrections:
             return quantized
         assert self._images is not None
