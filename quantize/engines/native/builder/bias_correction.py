@@ -13,11 +13,10 @@ import onnx
 
 from quantize.engines.native.builder.constants import Constants
 from quantize.engines.native.builder.layers import Layer, layers
+from quantize.engines.native.builder.weight_scales import Floats, in_parts
 from quantize.graph.nodes import reads
 from quantize.graph.product_folding import added_bias
 from quantize.graph.view import Graph
-
-Floats = npt.NDArray[np.float32]
 
 _TOGETHER = 1 << 20
 """Weights that are compared at a time: of a layer of a hundred million, all would take more than a gigabyte."""
@@ -36,16 +35,14 @@ def bias_shift(layer: Layer, rows: Floats, on_grid: Floats, means: npt.NDArray[n
         means: (input channels,) mean of the layer's input by channel over the calibration images.
     """
     outputs, inputs = rows.shape
-    channels, in_group = means.size // layer.group, outputs // layer.group
-    of_group = means.reshape(layer.group, channels)
-    together = max(1, _TOGETHER // max(inputs, 1))
+    channels = means.size // layer.group
+    of_inputs = np.repeat(means.reshape(layer.group, channels), inputs // channels, axis=1)
+    group_of = np.repeat(np.arange(layer.group), outputs // layer.group)
     shift = np.empty(outputs)
-    for group in range(layer.group):
-        end = (group + 1) * in_group
-        for start in range(group * in_group, end, together):
-            part = slice(start, min(start + together, end))
-            error = (rows[part] - on_grid[part]).astype(np.float64).reshape(-1, channels, inputs // channels)
-            np.einsum("ock,c->o", error, of_group[group], out=shift[part])
+    for part in in_parts(rows, _TOGETHER):
+        error = (rows[part] - on_grid[part]).astype(np.float64)
+        of_rows = of_inputs[group_of[part]] if layer.group > 1 else of_inputs
+        np.einsum("oi,oi->o", error, of_rows, out=shift[part])
     return shift
 
 

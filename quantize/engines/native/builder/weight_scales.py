@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -66,9 +66,15 @@ def scales_by_mse(rows: Floats, level: int) -> Floats:
 
     Scales from 0.6 to 1.02 of those by the maximum are tried; below 1 the greatest weights are clipped.
     """
-    together = max(1, _TOGETHER // max(rows.shape[1], 1))
-    parts = [_by_mse(rows[start : start + together], level) for start in range(0, len(rows), together)]
+    parts = [_by_mse(rows[part], level) for part in in_parts(rows, _TOGETHER)]
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+def in_parts(rows: Floats, most: int) -> Iterator[slice]:
+    """Yield slices of consecutive rows that have ``most`` weights at most, or one row."""
+    together = max(1, most // max(rows.shape[1], 1))
+    for start in range(0, len(rows), together):
+        yield slice(start, min(start + together, len(rows)))
 
 
 def _by_mse(rows: Floats, level: int) -> Floats:
