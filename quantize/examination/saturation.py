@@ -103,18 +103,31 @@ def _layer(
     lost = energy = 0.0
     for part, seen in _groups(node, weights, inputs):
         steps, outputs = _even(_steps(_weight_rows(node, part))), []
+        first, second = steps[:, 0::2], steps[:, 1::2]
+        rows, places = np.nonzero(_can_saturate(first, second))  # few of all, sorted by output
+        starts = np.flatnonzero(np.diff(rows, prepend=-1))
         for patches in _patches(node, part, seen, draw):
             codes = _even(np.clip(np.rint(patches / scale) + zero, 0, 255).astype(np.int32))
-            products = codes[:, np.newaxis, :] * steps[np.newaxis]
-            sums = products[..., 0::2] + products[..., 1::2]
-            clipped = np.clip(sums, _LOWEST, _HIGHEST)
-            pairs += sums.size
-            saturated += int((clipped != sums).sum())
-            outputs.append(sums.sum(axis=-1, dtype=np.float64))
-            lost += float(((clipped - sums).sum(axis=-1, dtype=np.float64) ** 2).sum())
+            pairs += len(codes) * first.size
+            outputs.append(codes.astype(np.float64) @ steps.T.astype(np.float64))
+            if not rows.size:
+                continue
+            sums = codes[:, 0::2][:, places] * first[rows, places]
+            sums += codes[:, 1::2][:, places] * second[rows, places]
+            taken = sums - np.clip(sums, _LOWEST, _HIGHEST)
+            saturated += int(np.count_nonzero(taken))
+            lost += float((np.add.reduceat(taken, starts, axis=1, dtype=np.float64) ** 2).sum())
         every = np.concatenate(outputs)
         energy += float(((every - every.mean(axis=0)) ** 2).sum())
     return LayerSaturation(node.name, pairs, saturated, lost / energy if energy else 0.0)
+
+
+def _can_saturate(first: NDArray[np.int32], second: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Return where the sum of two products can leave 16 bits, whatever the activations' codes are."""
+    most = np.maximum(first, 0) + np.maximum(second, 0)
+    least = np.minimum(first, 0) + np.minimum(second, 0)
+    can: NDArray[np.bool_] = (255 * most > _HIGHEST) | (255 * least < _LOWEST)
+    return can
 
 
 def _groups(
