@@ -20,11 +20,12 @@ from quantize.progress import Progress, silent
 LARGEST = 2304
 """Inputs of one output channel above which a layer's moments are not collected: the matrix has their square."""
 
-_TOGETHER = 1024
+_TOGETHER, _PER_INPUT = 1024, 4
+"""Samples that are multiplied at once: that many, or so many times the inputs: a Conv of few has many groups."""
 _PART_BYTES = 4_000_000
 """Samples that are made at a time, where they are made of images: what a CPU's caches hold."""
 
-_PASS_BYTES, _TIMES_WEIGHTS = 20_000_000, 2
+_PASS_BYTES, _TIMES_WEIGHTS = 60_000_000, 2
 """Bound on what is held while the images are run once: so much and twice the weights."""
 
 _SUM, _SAMPLE = 8, 4
@@ -74,7 +75,7 @@ def _parts(windows: Sequence[Window], weight_bytes: int) -> Iterator[list[Window
     part: list[Window] = []
     size = 0
     for window in windows:
-        own = window.group * window.inputs * (_SUM * window.inputs + _SAMPLE * (_TOGETHER + POSITIONS))
+        own = window.group * window.inputs * (_SUM * window.inputs + _SAMPLE * (_together(window.inputs) + POSITIONS))
         if part and size + own > most:
             yield part
             part, size = [], 0
@@ -84,12 +85,18 @@ def _parts(windows: Sequence[Window], weight_bytes: int) -> Iterator[list[Window
         yield part
 
 
+def _together(inputs: int) -> int:
+    """Return how many samples are multiplied at once: adding the matrix of all is the smaller part of it then."""
+    return min(_TOGETHER, max(POSITIONS, _PER_INPUT * inputs))
+
+
 def _collected(
     apart: WeightsApart, windows: Sequence[Window], batches: Iterable[Batch], threads: int, progress: Progress
 ) -> tuple[dict[str, _Sums], int]:
     graph = apart.model.graph
     exposed = sorted({window.input for window in windows} - {value.name for value in graph.input})
-    outputs = dict.fromkeys([*(value.name for value in graph.output), *exposed])
+    # What lies behind the last of them is not run; layers that read the image alone need no run at all.
+    outputs = exposed or [value.name for value in graph.output]
     runner = OneImage(apart.open(with_outputs(apart.model, outputs), threads=threads))
     sums = {window.node: _Sums(window) for window in windows}
 
@@ -124,7 +131,7 @@ class _Sums:
             self._flush()
             self._pending = (_Planes if of_image.is_smaller_whole else _Samples)(of_image)
         self._pending.add(values)
-        if self._pending.count >= _TOGETHER:
+        if self._pending.count >= _together(of_image.inputs):
             self._flush()
 
     def moments(self) -> SecondMoments:
@@ -159,7 +166,8 @@ class _Samples:
 
     def __init__(self, of_image: Sampling) -> None:
         self.sampling, self.count = of_image, 0
-        self._samples = np.empty((of_image.groups, _TOGETHER + POSITIONS, of_image.inputs), np.float32)
+        together = _together(of_image.inputs)
+        self._samples = np.empty((of_image.groups, together + POSITIONS, of_image.inputs), np.float32)
 
     def add(self, values: npt.NDArray[np.float32]) -> None:
         end = self.count + self.sampling.samples
@@ -181,7 +189,7 @@ class _Planes:
 
     def __init__(self, of_image: Sampling) -> None:
         self.sampling, self.count = of_image, 0
-        images = -(-_TOGETHER // of_image.samples)
+        images = -(-_together(of_image.inputs) // of_image.samples)
         # Behind each image the 0 that is read where a window lies in the padding, at -1.
         self._planes = np.zeros((of_image.groups, images, of_image.plane + 1), np.float32)
 

@@ -65,6 +65,25 @@ def test_large_layers_are_collected_in_passes_of_their_own_to_the_same_bits(
         assert np.array_equal(moments.means, together[node].means)
 
 
+def test_convs_of_many_groups_and_few_inputs_share_a_pass():
+    """Three depthwise layers of EfficientNet-Lite0, 19 MB: each would be alone if it kept as many samples as others."""
+    layers = [Window(str(at), "x", 1152, 25, (5, 5)) for at in range(3)]
+    assert len(list(moment_pass._parts(layers, 19_000_000))) == 1
+
+
+def test_nothing_behind_the_last_layer_is_run(small_model, images, batches_of, monkeypatch):
+    opened = []
+    made = moment_pass.with_outputs
+
+    def watched(model, outputs):
+        opened.append(list(outputs))
+        return made(model, outputs)
+
+    monkeypatch.setattr(moment_pass, "with_outputs", watched)
+    assert dict(collect_second_moments(small_model, [Window("conv1", "r0", 4, 9, (3, 3))], batches_of(images, 3)))
+    assert opened == [["r0"]]
+
+
 def squared_output(model, images, weight, values):
     """Mean square, by channel, of the output of the Conv with other weights and no bias."""
     changed = type(model).FromString(model.SerializeToString())
