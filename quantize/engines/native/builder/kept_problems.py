@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable
 
-from quantize.engines.native.builder.rounding import RoundingProblem
+from quantize.engines.native.builder.rounding_problem import RoundingProblem
 
 
 class KeptProblems:

@@ -2,99 +2,27 @@
 
 E. Frantar et al., "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers", ICLR 2023,
 which solves the local least squares problem ``min || (W - Wq) X ||`` input by input, followed by coordinate descent
-on the same objective over the whole levels.
+on the same objective over the whole levels. It is done in the form of J. Chee et al., "QuIP: 2-Bit Quantization of
+Large Language Models With Guarantees", NeurIPS 2023, theorem 6, which gives the same without an inverse: an input's
+target takes up the errors of the inputs before it.
+
+Both go through the inputs in halves of halves: what one half changes for the other is one matrix product, and only
+within the last few inputs is it added input by input. Arrays are (groups, inputs, outputs), so that what belongs to an
+input lies side by side.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import lapack
 
-_DAMPING = 0.01
-_BLOCK = 64
+from quantize.engines.native.builder.rounding_problem import RoundingProblem
+
+_FEW = 8
+"""Inputs that are gone through one by one."""
 _SWEEPS = 2
 
 Array = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class RoundingProblem:
-    """What the rounding of a layer's weights needs of the moments of its inputs, whatever the weights' scales.
-
-    Attributes:
-        order: (inputs,), the order in which inputs are rounded: those with the most weight on the output first, while
-            there are many left to make good their errors.
-        moments: float32 (groups, inputs, inputs), in that order.
-        damped: float32, the same with a small multiple of the unit matrix added.
-        feedback: float32 (groups, inputs, inputs): the upper Cholesky factor of the inverse of ``damped``, which
-            holds, row by row, how an input's error is best made good by those after it.
-    """
-
-    order: npt.NDArray[np.int64]
-    moments: Array
-    damped: Array
-    feedback: Array
-
-    @property
-    def bytes(self) -> int:
-        """Return the memory that it takes."""
-        return self.order.nbytes + self.moments.nbytes + self.damped.nbytes + self.feedback.nbytes
-
-    @staticmethod
-    def of(moments: npt.NDArray[np.float64]) -> RoundingProblem:
-        """Return the problem of second moments, float64 (groups, inputs, inputs)."""
-        size = moments.shape[1]
-        damping = np.maximum(_DAMPING * np.trace(moments, axis1=1, axis2=2) / size, 1e-12)
-        diagonal = np.diagonal(moments, axis1=1, axis2=2) + damping[:, None]
-        order = np.argsort(-diagonal.sum(axis=0), kind="stable")
-        # Of thousands of inputs, each such matrix takes tens of megabytes in double precision.
-        damped = moments[:, order[:, None], order]
-        del moments
-        plain = damped.astype(np.float32)
-        np.einsum("gii->gi", damped)[:] = diagonal[:, order]
-        try:
-            feedback = _feedback(damped)
-        except np.linalg.LinAlgError:  # of inputs that hardly deviate from a large mean, rounding left nothing positive
-            damped = _lifted(damped, damping)
-            feedback = _feedback(damped)
-        return RoundingProblem(order=order, moments=plain, damped=damped.astype(np.float32), feedback=feedback)
-
-
-def _feedback(matrices: npt.NDArray[np.float64]) -> Array:
-    """Return the upper Cholesky factors of the inverses of symmetric matrices (groups, inputs, inputs).
-
-    That of an inverse is the inverse of a factor: with the rows and columns of ``H`` in reverse order, of the lower
-    triangle ``C`` for which ``H = C CT``. It takes a sixth of the time of inverting ``H`` first, and no more memory
-    than ``H``.
-
-    Raises:
-        numpy.linalg.LinAlgError: A matrix is not positive definite.
-    """
-    factors = np.empty(matrices.shape, np.float32)
-    for matrix, factor in zip(matrices, factors, strict=True):
-        lower, refused = lapack.dpotrf(np.array(matrix[::-1, ::-1], order="F"), lower=1, clean=1, overwrite_a=1)
-        if not refused:
-            lower, refused = lapack.dtrtri(lower, lower=1, overwrite_c=1)
-        if refused:
-            raise np.linalg.LinAlgError("not positive definite")
-        factor[:] = lower[::-1, ::-1]
-    return factors
-
-
-def _lifted(matrices: npt.NDArray[np.float64], least: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return symmetric matrices (groups, inputs, inputs) without eigenvalues below ``least`` (groups,).
-
-    Nor below what double precision can tell from 0 next to the largest.
-    """
-    values, vectors = np.linalg.eigh((matrices + matrices.swapaxes(1, 2)) / 2)
-    floor = np.maximum(least, 1e-9 * np.abs(values).max(axis=1))
-    lifted: npt.NDArray[np.float64] = (vectors * np.maximum(values, floor[:, None])[:, None, :]) @ vectors.swapaxes(
-        1, 2
-    )
-    return lifted
 
 
 def least_squares_levels(rows: Array, scales: Array, problem: RoundingProblem, level: int) -> Array:
@@ -106,65 +34,119 @@ def least_squares_levels(rows: Array, scales: Array, problem: RoundingProblem, l
         problem: Of the layer's inputs; the output channels are split evenly among the groups.
         level: The greatest level; the least is its negative.
     """
-    groups, size = problem.moments.shape[:2]
-    targets = (rows / scales[:, None]).reshape(groups, -1, size)[:, :, problem.order]
-    descended = _descended(targets, _compensated(targets, problem.feedback, level), problem.damped, level)
-    nearest = np.clip(np.rint(targets), -level, level)
-    better = _change(targets - descended, problem.moments) <= _change(targets - nearest, problem.moments)
-    levels = np.empty_like(targets)
-    levels[:, :, problem.order] = np.where(better[:, :, None], descended, nearest)
+    groups, size = problem.damped.shape[:2]
+    targets = (rows / scales[:, None]).reshape(groups, -1, size).swapaxes(1, 2).take(problem.order, axis=1)
+    compensation = _Compensation(targets, problem.feedback, level)
+    compensation.run(0, size)
+    descent = _Descent(targets, compensation.rounded, problem.damped, level)
+    del compensation
+    for _ in range(_SWEEPS):
+        if not descent.moves(0, size):
+            break
+    descended = descent.rounded
+    change = _change(descended - targets, descent.gradient, problem.damping)
+    del descent
+    nearest = _to_levels(targets.copy(), level)
+    error = nearest - targets
+    is_better = change <= _change(error, problem.damped @ error, problem.damping)
+    levels = np.empty((groups, targets.shape[2], size), np.float32)
+    levels[:, :, problem.order] = np.where(is_better[:, None], descended, nearest).swapaxes(1, 2)
     return levels.reshape(rows.shape)
 
 
-def _change(error: Array, moments: Array) -> Array:
-    """Return (groups, outputs), the mean squared change of every output."""
-    squared: Array = ((error @ moments) * error).sum(axis=2)
+def _to_levels(values: Array, level: int) -> Array:
+    """Return the values rounded to whole levels, in their place."""
+    np.rint(values, out=values)
+    np.minimum(values, level, out=values)
+    return np.maximum(values, -level, out=values)
+
+
+def _middle(start: int, stop: int) -> int:
+    """Return where to halve a range, a whole multiple of the few from its start."""
+    return start + -(-(stop - start) // (2 * _FEW)) * _FEW
+
+
+def _change(error: Array, gradient: Array, damping: Array) -> Array:
+    """Return (groups, outputs), the mean squared change of every output, of errors and their products with ``damped``.
+
+    The damping made good errors small; it says nothing of the outputs.
+    """
+    squared: Array = np.einsum("gio,gio->go", error, gradient)
+    squared -= damping[:, None] * np.einsum("gio,gio->go", error, error)
     return squared
 
 
-def _compensated(targets: Array, feedback: Array, level: int) -> Array:
-    """Round input by input, each error spread over the inputs that follow.
+class _Compensation:
+    """Rounds input by input, each making good what the errors of those before it changed."""
 
-    Args:
-        targets: (groups, outputs, inputs) in units of the scale.
-        feedback: See ``RoundingProblem``.
-        level: The greatest level.
-    """
-    left = targets.copy()
-    rounded = np.empty_like(left)
-    size = targets.shape[2]
-    for start in range(0, size, _BLOCK):
-        stop = min(start + _BLOCK, size)
-        errors = np.empty((*left.shape[:2], stop - start), np.float32)
-        for column in range(start, stop):
-            rounded[:, :, column] = np.clip(np.rint(left[:, :, column]), -level, level)
-            error = (left[:, :, column] - rounded[:, :, column]) / feedback[:, column, column, None]
-            left[:, :, column:stop] -= error[:, :, None] * feedback[:, None, column, column:stop]
-            errors[:, :, column - start] = error
-        left[:, :, stop:] -= errors @ feedback[:, start:stop, stop:]
-    return rounded
+    def __init__(self, targets: Array, feedback: Array, level: int) -> None:
+        """Set up.
+
+        Args:
+            targets: (groups, inputs, outputs) in units of the scale.
+            feedback: See ``RoundingProblem``.
+            level: The greatest level.
+        """
+        self.rounded = targets.copy()  # of inputs that are not rounded yet: what is to be rounded
+        self._errors = np.empty_like(targets)
+        self._targets, self._feedback, self._level = targets, feedback, level
+
+    def run(self, start: int, stop: int) -> None:
+        """Round the inputs of a range."""
+        rounded, errors, feedback = self.rounded, self._errors, self._feedback
+        if stop - start > _FEW:
+            middle = _middle(start, stop)
+            self.run(start, middle)
+            rounded[:, middle:stop] += feedback[:, start:middle, middle:stop].swapaxes(1, 2) @ errors[:, start:middle]
+            self.run(middle, stop)
+            return
+        for at in range(start, stop):
+            of_input = _to_levels(rounded[:, at], self._level)
+            np.subtract(self._targets[:, at], of_input, out=errors[:, at])
+            rounded[:, at + 1 : stop] += errors[:, at, None] * feedback[:, at, at + 1 : stop, None]
 
 
-def _descended(targets: Array, rounded: Array, moments: Array, level: int) -> Array:
-    """Move single levels as long as that lowers the squared change of the outputs; shapes as above."""
-    gradient = (rounded - targets) @ moments
-    size = targets.shape[2]
-    for _ in range(_SWEEPS):
+class _Descent:
+    """Moves single levels where that lowers the squared change of the outputs."""
+
+    def __init__(self, targets: Array, rounded: Array, damped: Array, level: int) -> None:
+        """Set up.
+
+        Args:
+            targets: (groups, inputs, outputs) in units of the scale.
+            rounded: The levels to begin with, which are changed.
+            damped: See ``RoundingProblem``.
+            level: The greatest level.
+        """
+        self.rounded = rounded
+        self.gradient = damped @ (rounded - targets)
+        self._damped, self._level = damped, level
+
+    def moves(self, start: int, stop: int) -> bool:
+        """Go through the inputs of a range; return whether a level moved.
+
+        The gradient of the range is right at the end where it was at the start, that of other inputs is not changed.
+        """
+        if stop - start > _FEW:
+            middle = _middle(start, stop)
+            first = self._moves_half(start, middle, slice(middle, stop))
+            return self._moves_half(middle, stop, slice(start, middle)) or first
         moved = False
-        for start in range(0, size, _BLOCK):
-            stop = min(start + _BLOCK, size)
-            before = rounded[:, :, start:stop].copy()
-            inside = gradient[:, :, start:stop].copy()
-            for column in range(start, stop):
-                wanted = rounded[:, :, column] - inside[:, :, column - start] / moments[:, column, column, None]
-                step = np.clip(np.rint(wanted), -level, level) - rounded[:, :, column]
-                if step.any():
-                    rounded[:, :, column] += step
-                    inside += step[:, :, None] * moments[:, None, column, start:stop]
-            steps = rounded[:, :, start:stop] - before
-            if steps.any():
+        for at in range(start, stop):
+            of_input = self.rounded[:, at]
+            step = self.gradient[:, at] / self._damped[:, at, at, None]
+            np.subtract(of_input, step, out=step)
+            _to_levels(step, self._level)
+            step -= of_input
+            if step.any():
                 moved = True
-                gradient += steps @ moments[:, start:stop]
-        if not moved:
-            break
-    return rounded
+                of_input += step
+                self.gradient[:, start:stop] += step[:, None] * self._damped[:, at, start:stop, None]
+        return moved
+
+    def _moves_half(self, start: int, stop: int, other: slice) -> bool:
+        before = self.rounded[:, start:stop].copy()
+        if not self.moves(start, stop):
+            return False
+        self.gradient[:, other] += self._damped[:, other, start:stop] @ (self.rounded[:, start:stop] - before)
+        return True

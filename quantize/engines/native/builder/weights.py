@@ -18,7 +18,8 @@ from quantize.engines.native.builder.constants import Constants
 from quantize.engines.native.builder.kept import Kept
 from quantize.engines.native.builder.kept_scales import digest_of
 from quantize.engines.native.builder.layers import Layer, layers
-from quantize.engines.native.builder.rounding import RoundingProblem, least_squares_levels
+from quantize.engines.native.builder.rounding import least_squares_levels
+from quantize.engines.native.builder.rounding_problem import RoundingProblem
 from quantize.engines.native.builder.smoothing import SMOOTHING
 from quantize.engines.native.builder.weight_scales import (
     WEIGHT_MSE,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from quantize.engines.native.builder.kept_problems import KeptProblems
-from quantize.engines.native.builder.rounding import RoundingProblem
+from quantize.engines.native.builder.rounding_problem import RoundingProblem
 
 
 class Maker:
