@@ -33,6 +33,7 @@ from quantize.engines.native.builder.qdq import FLOAT_OUTPUTS
 from quantize.engines.native.builder.smoothable import smoothable
 from quantize.engines.native.builder.smoothing import SMOOTHING, smoothing_factors, with_smoothing
 from quantize.engines.native.builder.weights import CORRECTIONS
+from quantize.engines.native.search.changed_weights import ChangedWeights
 from quantize.engines.native.search.op_graph import head_ops, op_graph
 from quantize.engines.native.search.scorer import Scorer
 from quantize.engines.native.search.sensitivity import measure_sensitivity
@@ -144,8 +145,7 @@ def print_layers(model: ModelArtifact, source: SourceGraph, recipe: Recipe, eval
         found = measure_sensitivity(
             apart,
             op_graph(source.graph, op_types_of(recipe)),
-            weights.changed(source.graph),
-            weights.added_biases,
+            ChangedWeights(weights.changed(source.graph), weights.added_biases),
             grids,
             Scorer(model, [evaluation], most=_SENSITIVITY_IMAGES, threads=2),
             fixed_batch=model.contract.fixed_batch,

@@ -6,6 +6,7 @@ import numpy as np
 from onnx import ModelProto, TensorProto, numpy_helper
 
 from quantize.engines.native.builder.builder import op_types_of
+from quantize.engines.native.search.changed_weights import ChangedWeights
 from quantize.engines.native.search.op_graph import op_graph
 from quantize.engines.native.search.scorer import Scorer
 from quantize.engines.native.search.sensitivity import measure_sensitivity
@@ -37,8 +38,7 @@ def most_sensitive_first(task: SearchTask, recipe: Recipe, candidate: ModelProto
         moved = measure_sensitivity(
             apart,
             graph,
-            _weights(fp32, candidate),
-            {},
+            ChangedWeights(_weights(fp32, candidate)),
             _grids(candidate),
             Scorer(task.model, task.calibration.batches, most=_IMAGES, threads=task.threads),
             fixed_batch=task.model.contract.fixed_batch,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from onnx import ModelProto, numpy_helper
 
 from quantize.engines.native.builder.layers import arrays, layers
+from quantize.engines.native.search.changed_weights import ChangedWeights
 from quantize.engines.native.search.latency_model import ProfiledTimes
 from quantize.engines.native.search.op_graph import op_graph
 from quantize.engines.native.search.scorer import Scorer
@@ -89,8 +90,7 @@ class Bench:
             return measure_sensitivity(
                 apart,
                 op_graph(self.fp32, INTEGER_WEIGHTED),
-                constants,
-                {},
+                ChangedWeights(constants),
                 {},
                 Scorer(task.model, task.calibration.batches, most=_SENSITIVITY_IMAGES, threads=task.threads),
                 fixed_batch=task.model.contract.fixed_batch,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +11,7 @@ from quantize.engines.native.builder.weight_scales import narrow_layers
 from quantize.engines.native.search.assignment import Costs
 from quantize.engines.native.search.candidate_builder import CandidateBuilder
 from quantize.engines.native.search.candidates import Candidates
+from quantize.engines.native.search.changed_weights import ChangedWeights
 from quantize.engines.native.search.latency_model import ProfiledTimes, latency_model
 from quantize.engines.native.search.latency_timer import LatencyTimer
 from quantize.engines.native.search.op_graph import OpGraph
@@ -17,9 +19,10 @@ from quantize.engines.native.search.scorer import Scorer
 from quantize.engines.native.search.search_journal import SearchJournal
 from quantize.engines.native.search.sensitivity import Sensitivity, measure_sensitivity
 from quantize.engines.native.search.settings import SearchSettings
-from quantize.engines.native.search.source_graph import PartOfImages
+from quantize.engines.native.search.source_graph import PartOfImages, SourceGraph
+from quantize.grid.grid import Grid
 from quantize.models.session import NOT_RUN
-from quantize.models.weights_apart import weights_apart
+from quantize.models.weights_apart import WeightsApart, weights_apart
 from quantize.processes.memory import give_back_unused
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
@@ -51,40 +54,43 @@ class CostMeasurement:
         self._builder, self._timer, self._candidates = builder, timer, candidates
         self._settings, self._journal, self._progress = settings, journal, progress
 
-    def sensitivity(self, recipe: Recipe, graph: OpGraph, *, weights_of: frozenset[str] | None = None) -> Sensitivity:
+    def sensitivity(self, recipe: Recipe, graph: OpGraph) -> Sensitivity:
         """Return what the quantization of every op alone does to the scores.
+
+        Layers that get weights of 7 bits are measured with those of type uint8 as well, in the same pass.
 
         Args:
             recipe: Of the all-int8 candidate.
             graph: The model.
-            weights_of: Measure what the weights of these ops do, and nothing else; None: of all ops, and tensors too.
         """
 
         def compute() -> dict[str, Any]:
             source = self._builder.source(recipe)
-            statistics = source.statistics("all")
-            weights, grids = source.builder().quantized_weights(self._builder.model, recipe, statistics)
+            narrow = self._narrow(recipe, graph)
             scorer = self._scorer  # it runs the fp32 model
             with weights_apart(source.graph) as apart:
-                changed, biases = weights.changed(source.graph), weights.added_biases
-                changed = dict(zip(changed, apart.put(changed.values()), strict=True))
+                weights, grids = self._changed(apart, source, recipe)
+                uint8 = None
+                if narrow:
+                    wide, _ = self._changed(apart, source, recipe.but(uint8_nodes=narrow))
+                    uint8 = wide.only(
+                        {op.name: apart.model.graph.node[op.nodes[0]] for op in graph.ops if op.name in narrow}
+                    )
                 # The weights are rounded: what follows needs memory of its own.
-                del weights
                 source.release()
                 give_back_unused()
                 sensitivity = measure_sensitivity(
                     apart,
                     graph,
-                    changed,
-                    biases,
-                    grids if weights_of is None else {},
+                    weights,
+                    grids,
                     scorer,
                     fixed_batch=self._builder.model.contract.fixed_batch,
-                    ops=weights_of,
+                    uint8_weights=uint8,
                     progress=self._progress,
                 )
             self._scorer.release()
-            return {name: getattr(sensitivity, name) for name in ("weights", "tensors", "images")}
+            return asdict(sensitivity)
 
         return Sensitivity(**self._journal.remember("sensitivity", f"sensitivity:{recipe.id}", compute, Sensitivity))
 
@@ -101,22 +107,27 @@ class CostMeasurement:
             return None
         fixed = frozenset(recipe.float_nodes)
         costs = Costs(graph, latency_model(times, graph), sensitivity.weights, sensitivity.tensors, fixed)
-        narrow = (
-            frozenset(narrow_layers(self._builder.source(recipe).graph, recipe)) & {op.name for op in graph.ops} - fixed
-        )
-        if not narrow or not sensitivity.images:
+        narrow = sensitivity.uint8_weights
+        if not narrow:
             return costs
-        wide = recipe.but(uint8_nodes=tuple(sorted(narrow)))
-        wide_times = self._profiled(wide)
+        wide_times = self._profiled(recipe.but(uint8_nodes=tuple(sorted(narrow))))
         if wide_times is None:
             return costs
         uint8 = latency_model(wide_times, graph).int8_ns
-        weights = self.sensitivity(wide, graph, weights_of=narrow).weights
-        return replace(
-            costs,
-            uint8_ns={name: uint8[name] for name in narrow},
-            uint8_weights={name: weights[name] for name in narrow if name in weights},
-        )
+        return replace(costs, uint8_ns={name: uint8[name] for name in narrow}, uint8_weights=narrow)
+
+    def _narrow(self, recipe: Recipe, graph: OpGraph) -> tuple[str, ...]:
+        """Return the ops that get weights of 7 bits, sorted."""
+        narrow = frozenset(narrow_layers(self._builder.source(recipe).graph, recipe))
+        return tuple(sorted(narrow & {op.name for op in graph.ops} - frozenset(recipe.float_nodes)))
+
+    def _changed(
+        self, apart: WeightsApart, source: SourceGraph, recipe: Recipe
+    ) -> tuple[ChangedWeights, Mapping[str, Grid]]:
+        """Return what the weights of a recipe's candidate are, put into the file, and the grids by tensor."""
+        weights, grids = source.builder().quantized_weights(self._builder.model, recipe, source.statistics("all"))
+        changed = weights.changed(source.graph)
+        return ChangedWeights(dict(zip(changed, apart.put(changed.values()), strict=True)), weights.added_biases), grids
 
     @cached_property
     def _scorer(self) -> Scorer:

@@ -8,13 +8,13 @@ where recipes are compared: few images near a decision make most of the mean its
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-import onnx
 
 from quantize.calibration.one_ahead import one_ahead
+from quantize.engines.native.search.changed_weights import ChangedWeights
 from quantize.engines.native.search.live_tensors import most_values
 from quantize.engines.native.search.op_graph import OpGraph
 from quantize.engines.native.search.scorer import Scorer
@@ -37,23 +37,24 @@ class Sensitivity:
         weights: By op: with its weights and bias quantized and corrected, everything else in fp32.
         tensors: By tensor: with this tensor on its grid, everything else in fp32.
         images: How many images were scored.
+        uint8_weights: As ``weights``, of ops whose weights can be of type uint8 also, with those.
     """
 
     weights: Mapping[str, float]
     tensors: Mapping[str, float]
     images: int
+    uint8_weights: Mapping[str, float] = field(default_factory=dict)
 
 
 def measure_sensitivity(
     apart: WeightsApart,
     graph: OpGraph,
-    weights: Mapping[str, onnx.TensorProto],
-    biases: Mapping[str, str],
+    weights: ChangedWeights,
     grids: Mapping[str, Grid],
     scorer: Scorer,
     *,
     fixed_batch: int | None,
-    ops: Collection[str] | None = None,
+    uint8_weights: ChangedWeights | None = None,
     progress: Progress = silent,
 ) -> Sensitivity:
     """Return the sensitivity of every op's weights and of every tensor that an op computes.
@@ -61,19 +62,15 @@ def measure_sensitivity(
     Args:
         apart: The fp32 model (equalized, where the recipe says so).
         graph: Its ops.
-        weights: By name, the initializers of the all-quantized candidate that differ from the fp32 model's: weights
-            rounded to their grid, corrected biases.
-        biases: By op, the one among them that is its bias, where the fp32 model has none in the op itself.
+        weights: Of the all-quantized candidate.
         grids: Grids by tensor.
         scorer: The images and the reference scores.
         fixed_batch: The batch size that the model insists on, or None.
-        ops: The ops whose weights are measured; None: all.
+        uint8_weights: Of the same candidate with weights of type uint8, for the ops that can have them.
         progress: Called after every op.
     """
     model = apart.model
-    if ops is not None:
-        biases = {name: bias for name, bias in biases.items() if name in ops}
-        weights = {name: weights[name] for name in _constants_of(model, graph, ops, biases) if name in weights}
+    kinds = {"weights": weights} if uint8_weights is None else {"weights": weights, "uint8 weights": uint8_weights}
     divergences: dict[tuple[str, str], list[float]] = {}
     images = scorer.images
     bytes_of_image = 4 * max(most_values(model, graph), 1)
@@ -85,7 +82,7 @@ def measure_sensitivity(
     size, only_whole = fixed_batch or _MICRO_BATCH, fixed_batch is not None
     for start in range(0, len(images), chunk):
         part = slice(start, start + chunk)
-        single = SingleOpPass(apart, graph, weights, biases, grids, scorer, part, size, only_whole=only_whole)
+        single = SingleOpPass(apart, graph, kinds, grids, scorer, part, size, only_whole=only_whole)
         for key, of_images in one_ahead(_computed, single.measured(progress)):
             divergences.setdefault(key, []).extend(of_images)
     means = {key: mean_of_roots(of_images) for key, of_images in divergences.items()}
@@ -93,6 +90,7 @@ def measure_sensitivity(
         weights={name: value for (kind, name), value in means.items() if kind == "weights"},
         tensors={name: value for (kind, name), value in means.items() if kind == "tensor"},
         images=len(images),
+        uint8_weights={name: value for (kind, name), value in means.items() if kind == "uint8 weights"},
     )
 
 
@@ -104,14 +102,3 @@ def _computed(measured: Measured) -> tuple[tuple[str, str], list[float]]:
 def mean_of_roots(divergences: Sequence[float]) -> float:
     """Return the square of the mean of the images' roots, in nats; what rounding leaves below zero is zero."""
     return float(np.sqrt(np.maximum(divergences, 0.0)).mean() ** 2)
-
-
-def _constants_of(
-    model: onnx.ModelProto, graph: OpGraph, ops: Collection[str], biases: Mapping[str, str]
-) -> Iterator[str]:
-    """Yield the names of what ops take, and of the biases that they get."""
-    for op in graph.ops:
-        if op.name in ops:
-            yield from model.graph.node[op.nodes[0]].input
-            if op.name in biases:
-                yield biases[op.name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import onnx
 import onnxruntime
 from onnx import helper
 
+from quantize.engines.native.search.changed_weights import ChangedWeights
 from quantize.engines.native.search.live_tensors import last_uses
 from quantize.engines.native.search.op_graph import FusedOp, OpGraph
 from quantize.engines.native.search.scorer import Scorer
@@ -27,7 +29,7 @@ Tensors = dict[str, list[npt.NDArray[Any]]]
 Changed = Callable[[int], npt.NDArray[Any]]
 """Returns other values of a tensor for the micro-batch at a position."""
 Measured = tuple[tuple[str, str], Callable[[], list[float]]]
-"""(``weights`` or ``tensor``, name) and what computes the KL from fp32 of every image, in nats."""
+"""(a kind of weights or ``tensor``, name) and what computes the KL from fp32 of every image, in nats."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,7 @@ class SingleOpPass:
         self,
         apart: WeightsApart,
         graph: OpGraph,
-        weights: Mapping[str, onnx.TensorProto],
-        biases: Mapping[str, str],
+        weights: Mapping[str, ChangedWeights],
         grids: Mapping[str, Grid],
         scorer: Scorer,
         part: slice,
@@ -64,8 +65,7 @@ class SingleOpPass:
         Args:
             apart: The fp32 model.
             graph: Its ops.
-            weights: See ``measure_sensitivity``, as for ``biases``, ``grids`` and ``scorer``.
-            biases: By op.
+            weights: By kind, what the ops' weights become.
             grids: By tensor.
             scorer: The images and the reference scores.
             part: Which of the scorer's images this pass takes.
@@ -73,7 +73,7 @@ class SingleOpPass:
             only_whole: The model insists on that many: the last micro-batch is filled up.
         """
         self._apart, self._model, self._graph, self._grids = apart, apart.model, graph, grids
-        self._weights, self._biases = weights, biases
+        self._weights = weights
         self._scorer, self._part = scorer, part
         self._subgraphs = Subgraphs(apart.model)
         self._rest: tuple[int, Rest | None] | None = None
@@ -121,20 +121,22 @@ class SingleOpPass:
         last = op.nodes[-1]
         if not op.moving and op.output in self._grids and op.output != self._graph.scores:
             yield ("tensor", op.output), self._divergences_with(last, op.output, self._rounded(op.output))
-        node = self._model.graph.node[op.nodes[0]]
-        changed = [self._weights[name] for name in node.input if name in self._weights]
-        if changed:
-            bias = self._biases.get(op.name)
-            added = None if bias is None else (op.nodes[0], bias)
-            own = changed if bias is None else [*changed, self._weights[bias]]
-            session = self._open(self._subgraphs.extract(op.nodes, [op.output], own, added))
-            inputs = self._subgraphs.inputs(op.nodes)
+        first = op.nodes[0]
+        for kind, weights in self._weights.items():
+            constants, bias = weights.of(op.name, self._model.graph.node[first]), weights.biases.get(op.name)
+            if not constants:
+                continue
+            added = None if bias is None else (first, bias)
+            session = self._open(self._subgraphs.extract(op.nodes, [op.output], constants, added))
+            output = partial(self._output, session, op, before)
+            yield (kind, op.name), self._divergences_with(last, op.output, output)
 
-            def output(step: int) -> npt.NDArray[Any]:
-                values: npt.NDArray[Any] = session.run([op.output], {name: before[name][step] for name in inputs})[0]
-                return values
-
-            yield ("weights", op.name), self._divergences_with(last, op.output, output)
+    def _output(
+        self, session: onnxruntime.InferenceSession, op: FusedOp, before: Tensors, step: int
+    ) -> npt.NDArray[Any]:
+        inputs = self._subgraphs.inputs(op.nodes)
+        values: npt.NDArray[Any] = session.run([op.output], {name: before[name][step] for name in inputs})[0]
+        return values
 
     def _rounded(self, tensor: str) -> Changed:
         grid, live = self._grids[tensor], self._live[tensor]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
@@ -7,6 +9,7 @@ from onnx import helper, numpy_helper
 
 from quantize.calibration.collect import collect
 from quantize.engines.native.builder.builder import NativeBuilder, op_types_of
+from quantize.engines.native.search.changed_weights import ChangedWeights
 from quantize.engines.native.search.op_graph import op_graph
 from quantize.engines.native.search.scorer import Scorer
 from quantize.engines.native.search.sensitivity import mean_of_roots, measure_sensitivity
@@ -26,9 +29,9 @@ def measured(model, batches, tmp_path_factory):
     weights, grids = builder.quantized_weights(proto, RECIPE, statistics)
     scorer = Scorer(model, batches, most=24, threads=2)
     graph = op_graph(proto, op_types_of(RECIPE))
-    changed = weights.changed(proto)
+    changed = ChangedWeights(weights.changed(proto), weights.added_biases)
     with weights_apart(proto) as apart:
-        sensitivity = measure_sensitivity(apart, graph, changed, weights.added_biases, grids, scorer, fixed_batch=None)
+        sensitivity = measure_sensitivity(apart, graph, changed, grids, scorer, fixed_batch=None)
     return sensitivity, weights, grids, scorer, builder.graph(proto, RECIPE, statistics)
 
 
@@ -97,15 +100,19 @@ def again(measured, model, **settings):
     _, weights, grids, scorer, _ = measured
     proto = model.proto()
     graph = op_graph(proto, op_types_of(RECIPE))
-    changed = weights.changed(proto)
-    biases = weights.added_biases
+    changed = ChangedWeights(weights.changed(proto), weights.added_biases)
     with weights_apart(proto) as apart:
-        return measure_sensitivity(apart, graph, changed, biases, grids, scorer, fixed_batch=None, **settings)
+        return measure_sensitivity(apart, graph, changed, grids, scorer, fixed_batch=None, **settings)
 
 
-def test_the_weights_of_some_ops_can_be_measured_alone(measured, model):
-    whole = measured[0].weights
-    assert again(measured, model, ops={"left", "last"}).weights == {name: whole[name] for name in ("left", "last")}
+def test_other_weights_of_some_ops_are_measured_beside_them(measured, model):
+    whole, weights, *_ = measured
+    nodes = {node.name: node for node in model.proto().graph.node}
+    some = {name: nodes[name] for name in ("left", "last")}
+    other = ChangedWeights(weights.changed(model.proto()), weights.added_biases).only(some)
+    both = again(measured, model, uint8_weights=other)
+    assert both.uint8_weights == {name: whole.weights[name] for name in some}
+    assert replace(both, uint8_weights={}) == whole
 
 
 def test_images_in_several_passes_give_the_same(measured, model, monkeypatch):
