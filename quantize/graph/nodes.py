@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 DEFAULT_DOMAIN = ""
 DEFAULT_DOMAINS = (DEFAULT_DOMAIN, "ai.onnx")
@@ -41,6 +41,9 @@ MOVING = (
 )
 """Operators that only move values: they do the same to integers as to the numbers these represent."""
 
+_GRAPHS = (AttributeProto.GRAPH, AttributeProto.GRAPHS, AttributeProto.UNDEFINED)
+"""Types of attributes that may hold graphs; the oldest models do not state any."""
+
 _NUMBERS = {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64}
 
 
@@ -52,6 +55,8 @@ def default_opset(model: ModelProto) -> int:
 def subgraphs(node: NodeProto) -> Iterator[GraphProto]:
     """Yield the graphs in a node's attributes, such as the branches of an If."""
     for entry in node.attribute:
+        if entry.type not in _GRAPHS:  # most, and asking for each graph takes longer
+            continue
         if entry.HasField("g"):
             yield entry.g
         yield from entry.graphs
@@ -81,7 +86,7 @@ def all_tensors(graph: GraphProto) -> Iterator[TensorProto]:
 
 def reads(node: NodeProto) -> Iterator[str]:
     """Yield the names that a node reads, those that its subgraphs take from outside too."""
-    yield from (name for name in node.input if name)
+    yield from filter(None, node.input)
     for inner in subgraphs(node):
         made = _made_in(inner)
         for own in inner.node:

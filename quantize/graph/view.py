@@ -343,6 +343,8 @@ class Graph:
         Raises:
             ModelError: There is no such order.
         """
+        if self._is_sorted():
+            return list(self.nodes)
         position = {id(node): index for index, node in enumerate(self.nodes)}
         waiting: dict[int, int] = {}
         readers: dict[int, list[NodeProto]] = {}
@@ -364,6 +366,17 @@ class Graph:
         if len(order) != len(self.nodes):
             raise ModelError("the graph has a cycle", expected="nodes that can be computed one after another")
         return order
+
+    def _is_sorted(self) -> bool:
+        """Return whether each node stands after what it reads."""
+        seen: set[int] = set()
+        for node in self.nodes:
+            for name in reads(node):
+                maker = self._producers.get(name)
+                if maker is not None and id(maker) not in seen:
+                    return False
+            seen.add(id(node))
+        return True
 
     def part(self, nodes: Sequence[NodeProto], outputs: Sequence[str]) -> ModelProto:
         """Return a model of nodes that read initializers only, and of what they read; it gives ``outputs``."""
