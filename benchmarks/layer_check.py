@@ -49,7 +49,7 @@ def findings(seed: int, engine: EngineName) -> list[LayerFinding]:
         images = [batch[:_IMAGES] if size == _IMAGES else batch for batch in given.images[: max(_IMAGES // size, 1)]]
         batches = [Batch(tuple(map(str, range(len(batch)))), batch, None) for batch in images]
         reference = engine_named(engine).reference(given.prepared.proto(), recipe)
-        found = check_layers(reference, {"int8": made.qlinear, "qdq": made.qdq}, batches, corrected=True)
+        found = check_layers(lambda: reference, {"int8": made.qlinear, "qdq": made.qdq}, batches, corrected=True)
     return [finding for own in found.values() for finding in own]
 
 

@@ -73,6 +73,7 @@ def open_exact_session(
     threads: int = 1,
     optimization: Optimization = "all",
     arena: bool = True,
+    prepacking: bool = True,
     data: Path | None = None,
     where: str | None = None,
 ) -> onnxruntime.InferenceSession:
@@ -86,6 +87,7 @@ def open_exact_session(
         threads: Intra-op threads.
         optimization: How far onnxruntime may rewrite the graph.
         arena: See ``open_session``.
+        prepacking: See there.
         data: Folder of the model's external data, of float32 alone.
         where: The model's name in errors; by default its path.
 
@@ -112,6 +114,7 @@ def open_exact_session(
         threads=threads,
         optimization=optimization,
         arena=arena,
+        prepacking=prepacking,
         keep_int8=saturate,
         data=data,
         where=where,

@@ -7,13 +7,14 @@ onnxruntime parses it, for every session that is opened; and each copy with othe
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 import onnxruntime
 from onnx import ModelProto, TensorProto, numpy_helper
 
@@ -44,6 +45,13 @@ class WeightsApart:
         """Add constants to the file, and return what stands for them in models that are opened with it."""
         with (self.folder / _FILE).open("ab") as stream:
             return [_put(tensor, stream) for tensor in tensors]
+
+    def put_values(self, name: str, values: npt.NDArray[np.float32]) -> TensorProto:
+        """Add a constant that is no message yet, which would take as much again; see ``put``."""
+        if _stays(values.shape):
+            return numpy_helper.from_array(np.asarray(values, np.float32), name)
+        with (self.folder / _FILE).open("ab") as stream:
+            return _written(name, values, stream)
 
     def open(self, model: ModelProto | bytes, **how: Any) -> onnxruntime.InferenceSession:
         """Return a session of a model that was made of this one, see ``open_session``."""
@@ -77,14 +85,22 @@ def bytes_of_constants(model: ModelProto) -> int:
 
 def _put(tensor: TensorProto, stream: BinaryIO) -> TensorProto:
     """Write a large matrix, and return a constant that says where it lies; any other is returned itself."""
-    is_matrix = sum(size > 1 for size in tensor.dims) > 1  # scales, zero points and biases are read from the model
-    if tensor.data_type != TensorProto.FLOAT or not is_matrix or math.prod(tensor.dims) <= _LEAST:
+    if tensor.data_type != TensorProto.FLOAT or _stays(tensor.dims):
         return tensor
+    return _written(tensor.name, numpy_helper.to_array(tensor), stream)
+
+
+def _stays(dims: Sequence[int]) -> bool:
+    """Return whether a constant stays in the model: scales, zero points and biases are read from there."""
+    return sum(size > 1 for size in dims) <= 1 or math.prod(dims) <= _LEAST
+
+
+def _written(name: str, values: npt.NDArray[np.float32], stream: BinaryIO) -> TensorProto:
     stream.write(bytes(-stream.tell() % _PAGE))
-    offset, values = stream.tell(), np.ascontiguousarray(numpy_helper.to_array(tensor), "<f4")
-    stream.write(values.data)
-    light = TensorProto(name=tensor.name, data_type=TensorProto.FLOAT, dims=tensor.dims)
+    offset, whole = stream.tell(), np.ascontiguousarray(values, "<f4")
+    stream.write(whole.data)
+    light = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=whole.shape)
     light.data_location = TensorProto.EXTERNAL
-    for key, value in (("location", _FILE), ("offset", offset), ("length", values.nbytes)):
+    for key, value in (("location", _FILE), ("offset", offset), ("length", whole.nbytes)):
         light.external_data.add(key=key, value=str(value))
     return light

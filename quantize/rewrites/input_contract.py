@@ -10,6 +10,7 @@ the scores bear it (contract_check.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,16 +83,26 @@ def fold_input_contract(
 
 def padded_as_quantized(folded: ModelProto, contract: InputContract) -> ModelProto:
     """Return a folded fp32 model whose first Conv pads as the quantized one does: all channels with one value."""
-    graph = Graph(folded)
-    pads = [node for node in graph.nodes if is_op(node, "Pad") and len(node.input) > PADDING]
-    own = [node for node in pads if node.input[PADDING] == node.name.replace("_Pad_", "_padding_")]
-    values = [value for node in own if (value := graph.constant(node.input[PADDING])) is not None]
-    if not values:
+    if not pads_otherwise(folded):
         return folded
-    common = np.array(common_padding(contract, np.array(values)), np.float32)
-    for node in own:
-        graph.set_constant(node.input[PADDING], common)
+    graph = Graph(folded)
+    paddings = _paddings(graph)
+    common = np.array(common_padding(contract, np.array(list(paddings.values()))), np.float32)
+    for name in paddings:
+        graph.set_constant(name, common)
     return graph.model()
+
+
+def pads_otherwise(folded: ModelProto) -> bool:
+    """Return whether the first Conv of a folded fp32 model pads each channel with a value of its own."""
+    return bool(_paddings(Graph.of(folded)))
+
+
+def _paddings(graph: Graph) -> dict[str, NDArray[Any]]:
+    """Return the values that folding pads channels with, by the constants' names."""
+    pads = [node for node in graph.nodes if is_op(node, "Pad") and len(node.input) > PADDING]
+    own = [node.input[PADDING] for node in pads if node.input[PADDING] == node.name.replace("_Pad_", "_padding_")]
+    return {name: value for name in own if (value := graph.constant(name)) is not None}
 
 
 def _declare(graph: Graph, name: str, contract: InputContract) -> str:

@@ -19,13 +19,14 @@ from quantize.evaluation.layer_check import LayerFinding, check_layers
 from quantize.evaluation.layer_check.prediction import ALLOWED
 from quantize.formats import to_qdq, to_qlinear
 from quantize.graph.nodes import default_opset
+from quantize.graph.shell import without_constants
 from quantize.graph.view import Graph
 from quantize.models.input_form import in_form
 from quantize.recipe import Recipe
 from quantize.report.layer_words import wrong_layer
 from quantize.report.models import LayerCheckSection, LayerFindingSection, Role
 from quantize.rewrites import Rewritten
-from quantize.rewrites.input_contract import padded_as_quantized
+from quantize.rewrites.input_contract import padded_as_quantized, pads_otherwise
 from quantize.run.context import Context
 from quantize.run.export import finished
 from quantize.run.score_correction import CORRECTION
@@ -75,20 +76,26 @@ def check_every_layer(context: Context, plain: Rewritten, recipe: Recipe, correc
     Raises:
         WrongLayerError: A layer is wrong in float too.
     """
+
+    def reference() -> ModelProto:
+        return as_engine(context.model.proto(), recipe)
+
+    def padded() -> ModelProto:
+        return as_engine(padded_as_quantized(context.model.proto(), contract), recipe)
+
     as_engine, contract = engine_named(recipe.engine).reference, context.config.input_contract
     model = context.model.proto()
-    padding = padded_as_quantized(model, contract)
-    reference = as_engine(model, recipe)
-    padded = reference if padding is model else as_engine(padding, recipe)
-    del model, padding  # each may be as large as what was made of it
+    is_padded, unforeseen = pads_otherwise(model), Unforeseen(Graph.of(without_constants(as_engine(model, recipe))))
+    del model  # it may be as large as all that is held here besides
     images = _images(context)
     to_float: list[LayerFindingSection] = []
-    unforeseen = Unforeseen(Graph.of(reference))
     while True:
         rewritten, corrections = correct(plain, len(to_float))
         files = finished(rewritten, context.target)
         written = {"int8": files.qlinear, "qdq": files.qdq}
-        found = check_layers(reference, written, images, corrected=CORRECTION in corrections, padded=padded)
+        found = check_layers(
+            reference, written, images, corrected=CORRECTION in corrections, padded=padded if is_padded else None
+        )
         held = {role: unforeseen.left(findings) for role, findings in found.items()}
         sections = [_section(role, finding) for role, findings in held.items() for finding in findings]
         wrong = [section for section in sections if not section.ratio <= ALLOWED]
@@ -100,7 +107,7 @@ def check_every_layer(context: Context, plain: Rewritten, recipe: Recipe, correc
             _LOG.warning("%s: it computes in float.", wrong_layer(section))
         to_float += new
         nodes = unforeseen.nodes([f for findings in held.values() for f in findings if f.wrong])
-        plain = _in_float(plain, reference, nodes)
+        plain = _in_float(plain, reference(), nodes)
     worst = max(sections, key=lambda section: section.ratio, default=None)
     checked = tuple(dict.fromkeys(section.layer for section in sections))
     count = sum(len(batch.images) for batch in images)

@@ -57,7 +57,8 @@ def with_corrected_scores(
         """Yield the images batch by batch: all of them, as floats, are too many to be held."""
         return (in_form(fp32.contract, batch.images) for batch in calibration)
 
-    reference, own = (logits(proto, images(), available_cpus()) for proto in (fp32.proto(), model))
+    reference = logits(fp32.proto(), images(), available_cpus())  # which lets go of the model before it runs
+    own = logits(model, images(), available_cpus())
     if good_enough is not None and not _pays(reference, own, fp32.contract):
         return None
     corrected = corrected_scores(model, reference, own)

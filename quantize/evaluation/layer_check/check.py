@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from onnx import ModelProto
+import onnxruntime
+from onnx import ModelProto, NodeProto
 
 from quantize.calibration.exposure import with_outputs
 from quantize.data.batches import Batch
 from quantize.evaluation.layer_check.fed_model import FedModel
-from quantize.evaluation.layer_check.grid_weights import bias_steps, with_grid_weights
+from quantize.evaluation.layer_check.grid_weights import bias_steps, grid_weights_apart
 from quantize.evaluation.layer_check.held_tensors import HeldTensor, HeldTensors
 from quantize.evaluation.layer_check.prediction import ALLOWED, predicted_error
 from quantize.formats import canonical
@@ -68,40 +70,63 @@ class LayerFinding:
 
 
 def check_layers(
-    reference: ModelProto,
+    reference: Callable[[], ModelProto],
     written: Mapping[str, ModelProto],
     batches: Iterable[Batch],
     *,
     corrected: bool = False,
-    padded: ModelProto | None = None,
+    padded: Callable[[], ModelProto] | None = None,
 ) -> dict[str, tuple[LayerFinding, ...]]:
     """Return what was found for every tensor that written models hold of the fp32 model, by the models' names.
 
     Args:
-        reference: The fp32 model that they were made of, with the same input.
+        reference: Returns the fp32 model that they were made of, with the same input; called for each of them, since
+            it would take much memory while its sessions run.
         written: The models, in any format.
         batches: Calibration images as all take them.
         corrected: Whether the scores were corrected: what was added is no error then.
-        padded: The fp32 model with the padding that was chosen for the quantized ones, where that is another.
+        padded: Returns the fp32 model with the padding that was chosen for the quantized ones, where that is another.
     """
     # One after the other, since what one holds of all tensors takes more memory than anything else of a run.
-    return {
-        name: _checked(_Check(reference, padded or reference, model, corrected=corrected), reference, batches)
-        for name, model in written.items()
-    }
+    return {name: _checked(reference, padded, model, batches, corrected=corrected) for name, model in written.items()}
 
 
-def _checked(check: _Check, reference: ModelProto, batches: Iterable[Batch]) -> tuple[LayerFinding, ...]:
-    inner = [name for name in check.tensors if name not in {value.name for value in reference.graph.input}]
-    inner = list(dict.fromkeys(inner))
-    with weights_apart(reference) as apart:
+def _checked(
+    reference: Callable[[], ModelProto],
+    padded: Callable[[], ModelProto] | None,
+    written: ModelProto,
+    batches: Iterable[Batch],
+    *,
+    corrected: bool,
+) -> tuple[LayerFinding, ...]:
+    with ExitStack() as stack:
+        check, session = _opened(reference, padded, written, stack, corrected=corrected)
+        image, inner = session.get_inputs()[0].name, [value.name for value in session.get_outputs()]
+        for batch in batches:
+            values = dict(zip(inner, session.run(inner, {image: batch.images}), strict=True)) | {image: batch.images}
+            check.add(batch.images, values)
+    return check.findings()
+
+
+def _opened(
+    reference: Callable[[], ModelProto],
+    padded: Callable[[], ModelProto] | None,
+    written: ModelProto,
+    stack: ExitStack,
+    *,
+    corrected: bool,
+) -> tuple[_Check, onnxruntime.InferenceSession]:
+    """Return the check and what gives it fp32's tensors, whose models are not needed any more."""
+    fp32 = reference()
+    check = _Check(fp32, fp32 if padded is None else padded(), written, stack, corrected=corrected)
+    inputs = {value.name for value in fp32.graph.input}
+    inner = [name for name in dict.fromkeys(check.tensors) if name not in inputs]
+    with weights_apart(fp32) as apart:
+        del fp32
         # It runs few images: weights as the kernels read them would take as much as the model once more.
         session = apart.open(with_outputs(apart.model, inner), arena=False, prepacking=False)
-    image = session.get_inputs()[0].name
-    for batch in batches:
-        values = dict(zip(inner, session.run(inner, {image: batch.images}), strict=True)) | {image: batch.images}
-        check.add(batch.images, values)
-    return check.findings()
+    give_back_unused()
+    return check, session
 
 
 @dataclass
@@ -117,14 +142,18 @@ class _Sums:
 
 
 class _Check:
-    def __init__(self, reference: ModelProto, padded: ModelProto, written: ModelProto, *, corrected: bool) -> None:
+    def __init__(
+        self, reference: ModelProto, padded: ModelProto, written: ModelProto, stack: ExitStack, *, corrected: bool
+    ) -> None:
         model = canonical(written)
         found = HeldTensors(reference, model)
-        self._graph, self._reference = Graph.of(model), Graph.of(reference)
+        self._op_types = {node.name: node.op_type for node in reference.graph.node}
         made = {name for node in written.graph.node for name in node.output}
         self._held = [held for held in found.all() if held.by is None or held.name in made]
         self._written, self._corrected = written, corrected
-        self._on_grid: ModelProto | None = with_grid_weights(padded, self._graph, found.origins)
+        graph = Graph.of(model)
+        self._others = {held.name: (*held.inner, *bias_steps(graph, _named(graph, held))) for held in self._held}
+        self._on_grid = stack.enter_context(grid_weights_apart(padded, graph, found.origins))
         self._sums = {held.name: _Sums() for held in self._held}
         self._models: tuple[FedModel, FedModel, FedModel | None] | None = None
 
@@ -166,12 +195,9 @@ class _Check:
     def _open(
         self, given: Mapping[str, Array], on_grid: Mapping[str, Array]
     ) -> tuple[FedModel, FedModel, FedModel | None]:
-        model, self._on_grid = self._on_grid, None  # needed once, and as large as the model
-        assert model is not None
-        inputs = {value.name for value in model.graph.input}
-        with weights_apart(model) as apart:
-            del model
-            reference = FedModel(apart, on_grid, [name for name in dict.fromkeys(self.tensors) if name not in inputs])
+        inputs = {value.name for value in self._on_grid.model.graph.input}
+        tensors = [name for name in dict.fromkeys(self.tensors) if name not in inputs]
+        reference = FedModel(self._on_grid, on_grid, tensors)
         outputs = [held.name for held in self._held if held.by is None]
         with weights_apart(self._written) as apart:
             own = FedModel(apart, given, [held.name for held in self._held])
@@ -186,19 +212,20 @@ class _Check:
     def _finding(self, held: HeldTensor) -> LayerFinding:
         sums = self._sums[held.name]
         count = max(sums.count, 1)
-        named = [node for node in self._graph.nodes if node.name in held.nodes]
         predicted = predicted_error(
             inputs_and_weights=sums.inputs_and_weights / count,
             output=sums.output / count,
             step=0.0 if held.by is None else float(held.by.scale),
-            others=(*held.inner, *bias_steps(self._graph, iter(named))),
+            others=self._others[held.name],
             correction=_correction(sums.drifts),
             magnitude=sums.magnitude / count,
         )
-        node = self._reference.node(held.layer)
-        op_type = node.op_type if node is not None else ""
         error = _finite(np.sqrt(sums.error / count))
-        return LayerFinding(held.layer, op_type, held.origins, error, _finite(predicted))
+        return LayerFinding(held.layer, self._op_types.get(held.layer, ""), held.origins, error, _finite(predicted))
+
+
+def _named(graph: Graph, held: HeldTensor) -> Iterator[NodeProto]:
+    return (node for node in graph.nodes if node.name in held.nodes)
 
 
 def _squares(values: Array, finite: Array) -> float:

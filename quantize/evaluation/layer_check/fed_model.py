@@ -46,7 +46,9 @@ class FedModel:
             fed.graph.output.append(own.get(name) or helper.make_tensor_value_info(name, kind, None))
         # Without the layouts of "all": onnxruntime 1.32 turns a tensor to channels last that is given channels first,
         # where it is a tensor that a layer made so.
-        self._session = open_exact_session(fed, optimization="extended", arena=False, data=apart.folder)
+        self._session = open_exact_session(
+            fed, optimization="extended", arena=False, prepacking=False, data=apart.folder
+        )
         self._names = names
         inputs = [value.name for value in self._session.get_inputs()]
         self._image = next(name for name in inputs if not name.endswith(_GIVEN))

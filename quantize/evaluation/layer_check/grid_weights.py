@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 from onnx import ModelProto, NodeProto, numpy_helper
@@ -12,38 +13,40 @@ from quantize.graph.nodes import WEIGHTED, attribute, is_op, reads
 from quantize.graph.shell import without_constants
 from quantize.graph.view import Graph
 from quantize.grid.grid import Grid
+from quantize.models.weights_apart import WeightsApart, weights_apart
 
 
-def with_grid_weights(reference: ModelProto, graph: Graph, origins: Mapping[str, str]) -> ModelProto:
-    """Return the fp32 model with each layer's weights rounded to the nearest values of its twin's grid.
+@contextmanager
+def grid_weights_apart(reference: ModelProto, graph: Graph, origins: Mapping[str, str]) -> Iterator[WeightsApart]:
+    """Yield the fp32 model with each layer's weights rounded to the nearest values of its twin's grid.
 
     Args:
-        reference: The fp32 model.
+        reference: The fp32 model; not needed any more once this is entered.
         graph: The quantized model, in canonical form.
         origins: The fp32 model's node that each of its nodes computes, by name.
     """
-    result = without_constants(reference)
-    own = {node.name: node for node in result.graph.node}
-    view = Graph.of(reference)
-    on_grid = []
-    for node in graph.nodes:
-        twin = own.get(origins.get(node.name, ""))
-        if twin is None or not is_op(node, *WEIGHTED) or not is_op(twin, *WEIGHTED):
-            continue
-        values = view.constant(twin.input[1])
-        grid = _grid(graph, node, values.shape, _channel_axis(twin, values.ndim)) if values is not None else None
-        if values is None or grid is None:
-            continue
-        name = f"{twin.input[1]}:{twin.name}:on_grid"
-        placed = grid.placed(values.astype(np.float32, copy=False))
-        del values  # half a gigabyte of a large layer, as each form of it
-        view.forget_values()
-        on_grid.append(numpy_helper.from_array(placed, name))
-        twin.input[1] = name
-    used = {name for node in result.graph.node for name in reads(node)} | {value.name for value in result.graph.output}
-    result.graph.initializer.extend(tensor for tensor in reference.graph.initializer if tensor.name in used)
-    result.graph.initializer.extend(on_grid)
-    return result
+    with weights_apart(without_constants(reference)) as apart:
+        result = apart.model.graph
+        own = {node.name: node for node in result.node}
+        view = Graph.of(reference)
+        for node in graph.nodes:
+            twin = own.get(origins.get(node.name, ""))
+            if twin is None or not is_op(node, *WEIGHTED) or not is_op(twin, *WEIGHTED):
+                continue
+            values = view.constant(twin.input[1])
+            grid = _grid(graph, node, values.shape, _channel_axis(twin, values.ndim)) if values is not None else None
+            if values is None or grid is None:
+                continue
+            name = f"{twin.input[1]}:{twin.name}:on_grid"
+            result.initializer.append(apart.put_values(name, grid.placed(values.astype(np.float32, copy=False))))
+            del values  # half a gigabyte of a large layer, as each form of it
+            view.forget_values()
+            twin.input[1] = name
+        used = {name for node in result.node for name in reads(node)} | {value.name for value in result.output}
+        kept = [tensor for tensor in reference.graph.initializer if tensor.name in used]
+        result.initializer.extend(apart.put(kept))
+        del reference, view, kept
+        yield apart
 
 
 def bias_steps(graph: Graph, nodes: Iterator[NodeProto]) -> Iterator[float]:

@@ -28,7 +28,7 @@ def found(made: Quantized, *models: ModelProto, engine: str) -> list[LayerFindin
     images = [Batch(tuple(map(str, range(len(batch)))), batch, None) for batch in made.sample.images[:2]]
     reference = engine_named(engine).reference(made.sample.prepared.proto(), ENGINES[engine][1])
     named = {str(number): model for number, model in enumerate(models or (made.qlinear, made.qdq))}
-    return [one for own in check_layers(reference, named, images, corrected=True).values() for one in own]
+    return [one for own in check_layers(lambda: reference, named, images, corrected=True).values() for one in own]
 
 
 def made(plan: Plan, engine: str, folder: str) -> Quantized:
