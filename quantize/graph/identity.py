@@ -54,5 +54,7 @@ def _tensor_digest(tensor: TensorProto) -> bytes:
     values = numpy_helper.to_array(tensor)
     shape = [int(size) for size in values.shape if size != 1]
     header = f"{TensorProto.DataType.Name(tensor.data_type)}{shape}".encode()
-    content = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"), copy=False)).tobytes()
-    return hashlib.sha256(header + content).digest()
+    content = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"), copy=False))
+    digest = hashlib.sha256(header)
+    digest.update(content.reshape(-1).view(np.uint8).data)  # the values themselves, not copies of them
+    return digest.digest()

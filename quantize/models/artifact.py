@@ -12,7 +12,7 @@ from quantize.graph.identity import graph_sha256
 from quantize.graph.nodes import default_opset
 from quantize.models.contract import ModelContract, TensorContract, model_contract
 from quantize.models.reading import read_model
-from quantize.provenance import sha256_bytes
+from quantize.provenance import sha256_bytes, sha256_file
 
 __all__ = ["ModelArtifact", "ModelContract", "TensorContract", "save_model"]
 
@@ -49,7 +49,9 @@ class ModelArtifact:
             ModelError: The file is no readable ONNX model, or no image classifier.
         """
         model = read_model(path)
-        return _artifact(model, path, path.read_bytes(), score_output)
+        contract = model_contract(model, where=str(path), score_output=score_output)
+        graph = graph_sha256(model)
+        return cls(path, sha256_file(path), graph, default_opset(model), contract, path.stat().st_size)
 
     def of_labels(self) -> ModelArtifact:
         """Return the artifact of a model whose scores are those of labels, which only its images' labels show."""
@@ -71,17 +73,8 @@ def save_model(model: ModelProto, path: Path) -> ModelArtifact:
         ModelError: The model is no image classifier; nothing is written then.
     """
     content = model.SerializeToString(deterministic=True)
-    artifact = _artifact(model, path, content)
+    sha256 = sha256_bytes(content)
+    graph = graph_sha256(model) if model.metadata_props else sha256  # without metadata it is the same, but made again
+    contract = model_contract(model, where=str(path))
     write_bytes(path, content)
-    return artifact
-
-
-def _artifact(model: ModelProto, path: Path, content: bytes, score_output: str | None = None) -> ModelArtifact:
-    return ModelArtifact(
-        path=path,
-        sha256=sha256_bytes(content),
-        graph_sha256=graph_sha256(model),
-        opset=default_opset(model),
-        contract=model_contract(model, where=str(path), score_output=score_output),
-        bytes=len(content),
-    )
+    return ModelArtifact(path, sha256, graph, default_opset(model), contract, len(content))

@@ -172,6 +172,7 @@ def read_model(path: Path, *, before_data: Callable[[int], None] = lambda _: Non
         or not _names_are_text(model.graph)
     ):
         raise _unreadable(content, path)
+    del content  # as large as the model
     load_external_data(model, path, LARGEST_BYTES - size, before_data=lambda data: before_data(size + data))
     refuse_false_claims(model, str(path))
     return model

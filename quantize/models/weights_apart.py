@@ -46,12 +46,19 @@ class WeightsApart:
         with (self.folder / _FILE).open("ab") as stream:
             return [_put(tensor, stream) for tensor in tensors]
 
-    def put_values(self, name: str, values: npt.NDArray[np.float32]) -> TensorProto:
-        """Add a constant that is no message yet, which would take as much again; see ``put``."""
-        if _stays(values.shape):
-            return numpy_helper.from_array(np.asarray(values, np.float32), name)
+    def put_parts(self, name: str, dims: Sequence[int], parts: Iterable[npt.NDArray[np.float32]]) -> TensorProto:
+        """Add a constant that is made in parts, and return what stands for it, see ``put``.
+
+        Args:
+            name: Its name.
+            dims: Its size.
+            parts: Its values, those of the first indices first.
+        """
+        if _stays(dims):
+            whole = np.concatenate([np.asarray(part, np.float32).reshape(-1) for part in parts])
+            return numpy_helper.from_array(whole.reshape(tuple(dims)), name)
         with (self.folder / _FILE).open("ab") as stream:
-            return _written(name, values, stream)
+            return _written(name, dims, parts, stream)
 
     def open(self, model: ModelProto | bytes, **how: Any) -> onnxruntime.InferenceSession:
         """Return a session of a model that was made of this one, see ``open_session``."""
@@ -87,7 +94,7 @@ def _put(tensor: TensorProto, stream: BinaryIO) -> TensorProto:
     """Write a large matrix, and return a constant that says where it lies; any other is returned itself."""
     if tensor.data_type != TensorProto.FLOAT or _stays(tensor.dims):
         return tensor
-    return _written(tensor.name, numpy_helper.to_array(tensor), stream)
+    return _written(tensor.name, tensor.dims, [numpy_helper.to_array(tensor)], stream)
 
 
 def _stays(dims: Sequence[int]) -> bool:
@@ -95,12 +102,13 @@ def _stays(dims: Sequence[int]) -> bool:
     return sum(size > 1 for size in dims) <= 1 or math.prod(dims) <= _LEAST
 
 
-def _written(name: str, values: npt.NDArray[np.float32], stream: BinaryIO) -> TensorProto:
+def _written(name: str, dims: Sequence[int], parts: Iterable[npt.NDArray[np.float32]], stream: BinaryIO) -> TensorProto:
     stream.write(bytes(-stream.tell() % _PAGE))
-    offset, whole = stream.tell(), np.ascontiguousarray(values, "<f4")
-    stream.write(whole.data)
-    light = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=whole.shape)
+    offset = stream.tell()
+    for part in parts:
+        stream.write(np.ascontiguousarray(part, "<f4").data)
+    light = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=dims)
     light.data_location = TensorProto.EXTERNAL
-    for key, value in (("location", _FILE), ("offset", offset), ("length", whole.nbytes)):
+    for key, value in (("location", _FILE), ("offset", offset), ("length", stream.tell() - offset)):
         light.external_data.add(key=key, value=str(value))
     return light

@@ -16,8 +16,8 @@ def one_product(path: Path, classes: int) -> Path:
     weights = np.random.default_rng(0).standard_normal((_FEATURES, classes)).astype(np.float32)
     graph = helper.make_graph(
         [
-            helper.make_node("Flatten", ["image"], ["flat"]),
-            helper.make_node("MatMul", ["flat", "weights"], ["scores"]),
+            helper.make_node("Flatten", ["image"], ["flat"], "flatten"),
+            helper.make_node("MatMul", ["flat", "weights"], ["scores"], "product"),
         ],
         "one product",
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 32, 32])],

@@ -53,7 +53,7 @@ class HeldTensors:
     def __init__(self, reference: ModelProto, quantized: ModelProto) -> None:
         """Compare two graphs by names and shapes."""
         self._shapes, self._own_shapes = inferred_shapes(reference), inferred_shapes(quantized)
-        self._reference, self._graph = Graph.of(reference), Graph(quantized)
+        self._reference, self._graph = Graph.of(reference), Graph.of(quantized)
         self.origins = twins(self._reference, self._graph.sorted_nodes())
         self._computed = frozenset(self.origins.values())
         self._last = {origin: name for name, origin in self.origins.items()}
