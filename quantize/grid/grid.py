@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ import numpy.typing as npt
 from quantize.grid.histogram import Histogram
 
 Floats = npt.NDArray[np.floating[Any]]
+
+_TOGETHER = 1_000_000
+"""Values that are put on a grid at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,13 +90,15 @@ class Grid:
 
     def quantize(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return integers, rounded half to even and saturated, as QuantizeLinear does (ONNX operator text)."""
-        scale, zero_point = self._aligned(values.ndim)
-        with np.errstate(over="ignore"):  # a bound that is no bound, float32's largest, saturates as well
-            integers = np.asarray(values.astype(np.float32, copy=False) / scale)
-            np.rint(integers, out=integers)  # in its place: a layer's weights may take half a gigabyte
-            integers += zero_point.astype(np.float32)
-        np.clip(integers, self.lowest, self.highest, out=integers)
-        return integers.astype(self.zero_point.dtype)
+        quantized = np.empty(values.shape, self.zero_point.dtype)
+        for part in _in_parts(values):
+            scale, zero_point = self._of_part(values.ndim, part)
+            with np.errstate(over="ignore"):  # a bound that is no bound, float32's largest, saturates as well
+                integers = np.asarray(values[part].astype(np.float32, copy=False) / scale)
+                np.rint(integers, out=integers)
+                integers += zero_point.astype(np.float32)
+            quantized[part] = np.clip(integers, self.lowest, self.highest, out=integers)
+        return quantized
 
     def dequantize(self, integers: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return float32 values, as DequantizeLinear does (ONNX operator text)."""
@@ -102,13 +108,23 @@ class Grid:
 
     def placed(self, values: Floats) -> Floats:
         """Return the value of the grid nearest to every given one, of the values' type (ties to even)."""
-        scale, zero_point = self._aligned(values.ndim)
-        zero = zero_point.astype(values.dtype)
-        placed: Floats = np.asarray(values / scale)
-        np.rint(placed, out=placed)
-        np.clip(placed, self.lowest - zero, self.highest - zero, out=placed)
-        placed *= scale
+        placed = np.empty_like(values)
+        for part in _in_parts(values):
+            scale, zero_point = self._of_part(values.ndim, part)
+            zero = zero_point.astype(values.dtype)
+            own = placed[part]
+            np.divide(values[part], scale, out=own)
+            np.rint(own, out=own)
+            np.clip(own, self.lowest - zero, self.highest - zero, out=own)
+            own *= scale
         return placed
+
+    def _of_part(self, rank: int, part: slice | EllipsisType) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:
+        """Return scale and zero point in a shape that meets some of the first axis of a tensor of this rank."""
+        scale, zero_point = self._aligned(rank)
+        if scale.ndim and len(scale) > 1:
+            return scale[part], zero_point[part]
+        return scale, zero_point
 
     def _aligned(self, rank: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:
         """Return scale and zero point in a shape that meets a tensor of this rank channel by channel."""
@@ -117,6 +133,16 @@ class Grid:
         shape = [1] * rank
         shape[self.axis] = -1
         return self.scale.reshape(shape), self.zero_point.reshape(shape)
+
+
+def _in_parts(values: npt.NDArray[Any]) -> Iterator[slice | EllipsisType]:
+    """Yield what cuts a tensor along its first axis: the weights of a layer may take half a gigabyte, as each form."""
+    if values.size <= _TOGETHER:
+        yield ...
+        return
+    together = max(1, _TOGETHER * len(values) // values.size)
+    for start in range(0, len(values), together):
+        yield slice(start, start + together)
 
 
 GridOf = Callable[[float, float], Grid]

@@ -83,6 +83,20 @@ def test_values_on_the_grid_cost_nothing():
     assert squared_error(Histogram.of(np.zeros(10, np.float32)), grid) == 0.0
 
 
+@pytest.mark.parametrize("axis", [None, 0, 1])
+def test_values_do_not_depend_on_how_many_are_put_on_a_grid_together(monkeypatch, axis):
+    draw = np.random.default_rng(0)
+    values = draw.normal(0, 1, (5, 7, 3)).astype(np.float32)
+    channels = () if axis is None else (values.shape[axis],)
+    grid = Grid(
+        draw.uniform(0.01, 0.1, channels).astype(np.float32), draw.integers(-9, 9, channels).astype(np.int8), axis
+    )
+    whole, placed = grid.quantize(values), grid.placed(values)
+    monkeypatch.setattr("quantize.grid.grid._TOGETHER", 40)
+    assert np.array_equal(grid.quantize(values), whole)
+    assert np.array_equal(grid.placed(values), placed)
+
+
 @pytest.mark.parametrize("used", [Grid.quantize, Grid.placed])
 def test_many_values_take_no_more_memory_than_themselves_and_what_is_made_of_them(used):
     values, grid = np.ones((1000, 1000), np.float32), Grid.covering(-1.0, 1.0)

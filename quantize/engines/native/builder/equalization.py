@@ -57,38 +57,45 @@ def equalized(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def equalizable(model: onnx.ModelProto) -> Iterator[Pair]:
     """Yield the pairs of ``model``, in the graph's order."""
-    graph = Graph.of(model)
-    convs = {layer.node: layer for layer in layers(model) if layer.op_type == "Conv"}
-    nodes = {node.name: node for node in graph.nodes}
-    dims = {tensor.name: tensor.dims for tensor in model.graph.initializer}
-
-    def is_scalable(layer: Layer) -> bool:
-        """Return whether each input channel of a Conv has weights of its own: without groups, or depthwise."""
-        shape = dims[layer.weight]
-        return layer.group == 1 or (layer.group == shape[0] and shape[1] == 1)
-
-    def consumers(tensor: str) -> list[Layer] | None:
-        """Return the Convs that take a tensor, or None if anything else does."""
-        if graph.is_output(tensor):
-            return None
-        taking: list[Layer] = []
-        for node in graph.consumers(tensor):
-            if is_homogeneous(node):
-                behind = consumers(node.output[0])
-                if behind is None:
-                    return None
-                taking += behind
-            elif node.name in convs and convs[node.name].input == tensor and is_scalable(convs[node.name]):
-                taking.append(convs[node.name])
-            else:
-                return None
-        return taking
-
-    for layer in convs.values():
-        behind = consumers(layer.output)
+    convs = _Convs(model)
+    nodes = {node.name: node for node in model.graph.node}
+    for layer in convs.layers.values():
+        behind = convs.taking(layer.output)
         has_own_bias = layer.bias is not None or len(nodes[layer.node].input) < 3
         if behind and has_own_bias:
             yield Pair(layer, tuple(behind))
+
+
+class _Convs:
+    """The Convs of a model, and which of them take a tensor."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self._graph = Graph.of(model)
+        self.layers = {layer.node: layer for layer in layers(model) if layer.op_type == "Conv"}
+        self._dims = {tensor.name: tensor.dims for tensor in model.graph.initializer}
+
+    def taking(self, tensor: str) -> list[Layer] | None:
+        """Return the Convs that take a tensor, or None if anything else does."""
+        if self._graph.is_output(tensor):
+            return None
+        taking: list[Layer] = []
+        for node in self._graph.consumers(tensor):
+            if is_homogeneous(node):
+                behind = self.taking(node.output[0])
+                if behind is None:
+                    return None
+                taking += behind
+                continue
+            layer = self.layers.get(node.name)
+            if layer is None or layer.input != tensor or not self._is_scalable(layer):
+                return None
+            taking.append(layer)
+        return taking
+
+    def _is_scalable(self, layer: Layer) -> bool:
+        """Return whether each input channel of a Conv has weights of its own: without groups, or depthwise."""
+        shape = self._dims[layer.weight]
+        return layer.group == 1 or (layer.group == shape[0] and shape[1] == 1)
 
 
 def _equalize(pair: Pair, weights: dict[str, npt.NDArray[np.float32]]) -> None:

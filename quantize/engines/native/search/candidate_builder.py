@@ -75,8 +75,11 @@ class CandidateBuilder:
         """Return the graph that a recipe's candidates are built from; the last one's memory is released."""
         factors = dict(recipe.details)[SMOOTHING] if SMOOTHING in recipe.corrections else None
         key = EQUALIZATION in recipe.corrections, factors
-        if key not in self._sources:
-            self._sources[key] = SourceGraph(
+        source = self._sources.get(key)
+        if self._last is not None and self._last is not source:
+            self._last.release()  # before another graph is made, each as large as the model
+        if source is None:
+            source = self._sources[key] = SourceGraph(
                 partial(source_graph, self.model, recipe),
                 self.calibration,
                 self._folder,
@@ -85,9 +88,6 @@ class CandidateBuilder:
                 kept=self._kept,
                 progress=self._progress,
             )
-        source = self._sources[key]
-        if self._last is not None and self._last is not source:
-            self._last.release()
         self._last = source
         return source
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import onnx
 import pytest
@@ -9,6 +11,7 @@ from quantize.calibration.collect import collect
 from quantize.engines.native.builder.equalization import equalizable, equalized
 from quantize.engines.native.builder.weights import EQUALIZATION
 from quantize.formats.exact import open_exact_session
+from quantize.graph.view import Graph
 from tests.engines.native.builder.small_model import BATCHES, RECIPE, error, quantize_graph, scores
 
 
@@ -17,6 +20,18 @@ def test_an_equalized_model_is_the_same_function(model):
     weights = [numpy_helper.to_array(t) for m in (model, changed) for t in m.graph.initializer if t.name == "w0"]
     assert not np.array_equal(*weights)
     assert scores(changed) == pytest.approx(scores(model), rel=1e-4, abs=1e-4)
+
+
+def test_no_view_of_a_model_is_left_when_its_pairs_are_found(model):
+    """It would hold a large model until the next collection of cycles, beside the one that is read after it."""
+    gc.collect()
+    gc.disable()
+    try:
+        before = sum(isinstance(held, Graph) for held in gc.get_objects())
+        assert any(equalizable(model))
+        assert sum(isinstance(held, Graph) for held in gc.get_objects()) == before
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("kernel", [(3,), (3, 3), (1, 3, 3)], ids=["1d", "2d", "3d"])
