@@ -13,6 +13,7 @@ from quantize.calibration.layer_inputs import POSITIONS, Sampling, Window, sampl
 from quantize.calibration.one_ahead import one_ahead
 from quantize.calibration.second_moments import SecondMoments
 from quantize.data.batches import Batch
+from quantize.graph.view import Graph
 from quantize.models.weights_apart import WeightsApart, bytes_of_constants, weights_apart
 from quantize.processes.memory import give_back_unused
 from quantize.progress import Progress, silent
@@ -95,9 +96,11 @@ def _collected(
 ) -> tuple[dict[str, _Sums], int]:
     graph = apart.model.graph
     exposed = sorted({window.input for window in windows} - {value.name for value in graph.input})
-    # What lies behind the last of them is not run; layers that read the image alone need no run at all.
+    # Layers that read the image alone need no run at all; else what lies behind the last of them is left out, which
+    # onnxruntime would run.
     outputs = exposed or [value.name for value in graph.output]
-    runner = OneImage(apart.open(with_outputs(apart.model, outputs), threads=threads))
+    model = Graph(with_outputs(apart.model, outputs)).model()
+    runner = OneImage(apart.open(model, threads=threads))
     sums = {window.node: _Sums(window) for window in windows}
 
     def infer(image: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:

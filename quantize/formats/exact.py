@@ -17,10 +17,10 @@ import onnxruntime
 from onnx import ModelProto, NodeProto
 
 from quantize.formats.float_weights import guard_float_layers
-from quantize.formats.parameters import is_dequantize
+from quantize.formats.qdq_pattern import dequantize_behind
 from quantize.formats.saturation import is_depthwise, weights_can_saturate
 from quantize.formats.unsigned import Unsigned, integer_type
-from quantize.graph.nodes import DEFAULT_DOMAIN, INTEGER_WEIGHTED, MICROSOFT, attribute, is_op, moves_values
+from quantize.graph.nodes import DEFAULT_DOMAIN, INTEGER_WEIGHTED, MICROSOFT, attribute, is_op
 from quantize.graph.view import Graph
 from quantize.models.reading import read_model
 from quantize.models.session import Optimization, open_session, sums_saturate
@@ -130,7 +130,7 @@ def _integer_operator(graph: Graph, unsigned: Unsigned, node: NodeProto, *, only
             return
     if integer_type(graph, names[weights], names[zero_point]) != np.int8:
         return
-    if _keeps_signed(graph, node, names[weights], only_saturating=only_saturating):
+    if _keeps_signed(graph, node, names[weights], moved=False, only_saturating=only_saturating):
         return
     raised = unsigned.zero_point(names[zero_point], shape=())
     if raised is None:
@@ -141,35 +141,28 @@ def _integer_operator(graph: Graph, unsigned: Unsigned, node: NodeProto, *, only
 
 
 def _float_operator(graph: Graph, unsigned: Unsigned, node: NodeProto, *, only_saturating: bool) -> None:
-    activations, weights = (_dequantize_behind(graph, name) for name in node.input[:2])
+    activations, weights = (dequantize_behind(graph, name) for name in node.input[:2])
     if activations is None or weights is None:
         return
     if _type_behind(graph, activations) != np.uint8 or _type_behind(graph, weights) != np.int8:
         return
-    if _keeps_signed(graph, node, weights.input[0], only_saturating=only_saturating):
+    moved = graph.producer(node.input[1]) is not weights
+    if _keeps_signed(graph, node, weights.input[0], moved=moved, only_saturating=only_saturating):
         return
     raised = unsigned.reals(node.input[1])
     if raised is not None:
         graph.set_input(node, 1, raised)
 
 
-def _dequantize_behind(graph: Graph, name: str) -> NodeProto | None:
-    """Return the DequantizeLinear that a float tensor comes from, through operators that only move its values."""
-    node = graph.producer(name)
-    while node is not None and moves_values(node):
-        node = graph.producer(node.input[0])
-    return node if node is not None and is_dequantize(node) else None
-
-
 def _type_behind(graph: Graph, dequantize: NodeProto) -> np.dtype[np.generic] | None:
     return integer_type(graph, dequantize.input[0], dequantize.input[2] if len(dequantize.input) > 2 else "")
 
 
-def _keeps_signed(graph: Graph, node: NodeProto, weights: str, *, only_saturating: bool) -> bool:
+def _keeps_signed(graph: Graph, node: NodeProto, weights: str, *, moved: bool, only_saturating: bool) -> bool:
     """Return whether a layer's weights stay int8: depthwise ones, or those whose sums stay within 16 bits."""
     values = graph.constant(weights)
     if values is None:  # weights that only the input decides
         return False
     if node.op_type in ("Conv", "QLinearConv") and is_depthwise(values.shape, attribute(node, "group", 1)):
         return True
-    return only_saturating and not weights_can_saturate(node, values)
+    return only_saturating and not weights_can_saturate(node, values, moved=moved)

@@ -18,7 +18,7 @@ from onnx import NodeProto, TensorProto, helper
 from quantize.formats.activation_bounds import Bounds, clip_bounds
 from quantize.formats.kernels import has_kernel
 from quantize.formats.parameters import Parameters, add_quantize, is_dequantize, is_quantize, node_parameters
-from quantize.graph.nodes import MICROSOFT
+from quantize.graph.nodes import MICROSOFT, moves_values
 from quantize.graph.view import Graph
 
 
@@ -88,6 +88,14 @@ def quantized_input(graph: Graph, name: str) -> QuantizedInput | None:
         return None
     by = node_parameters(graph, node)
     return QuantizedInput(node.input[0], by) if by is not None else None
+
+
+def dequantize_behind(graph: Graph, name: str) -> NodeProto | None:
+    """Return the DequantizeLinear that a float tensor comes from, through operators that only move its values."""
+    node = graph.producer(name)
+    while node is not None and moves_values(node):
+        node = graph.producer(node.input[0])
+    return node if node is not None and is_dequantize(node) else None
 
 
 def quantizer(graph: Graph, name: str) -> NodeProto | None:

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto
 
+from quantize.formats.parameters import node_parameters
 from quantize.formats.qdq import canonical
-from quantize.formats.qdq_pattern import quantized_input
+from quantize.formats.qdq_pattern import dequantize_behind
 from quantize.graph.nodes import INTEGER_WEIGHTED, attribute
 from quantize.graph.view import Graph
 
@@ -44,7 +45,7 @@ def can_saturate(rows: NDArray[np.integer[Any]]) -> bool:
     Args:
         rows: (output channels, inputs of one of them).
     """
-    if rows.shape[1] < 2:
+    if rows.shape[1] < 2 or not len(rows):
         return False
     ordered = np.partition(rows, (1, rows.shape[1] - 2), axis=1)
     most = np.maximum(ordered[:, -2:], 0).sum(axis=1, dtype=np.int32).max() * _LARGEST_ACTIVATION
@@ -52,13 +53,17 @@ def can_saturate(rows: NDArray[np.integer[Any]]) -> bool:
     return bool(most > _HIGHEST or least < _LOWEST)
 
 
-def weights_can_saturate(node: NodeProto, values: NDArray[np.integer[Any]]) -> bool:
+def weights_can_saturate(node: NodeProto, values: NDArray[np.integer[Any]], *, moved: bool = False) -> bool:
     """Return whether two products of uint8 activations and a layer's int8 weights can leave 16 bits.
 
     Args:
         node: A convolution or a matrix product, on floats or on integers.
         values: int8, its weights.
+        moved: Whether nodes move them before the layer takes them: any two may meet then, or one twice.
     """
+    if moved:
+        ends = [values.max(initial=0)] * 2 + [values.min(initial=0)] * 2
+        return can_saturate(np.array([ends], values.dtype))
     if node.op_type.endswith(("Conv", "ConvInteger")):
         depthwise = is_depthwise(values.shape, attribute(node, "group", 1))
         return not depthwise and can_saturate(values.reshape(len(values), -1))
@@ -74,20 +79,21 @@ def is_depthwise(shape: tuple[int, ...], group: int) -> bool:
         shape: Of its weights, (output channels, input channels of a group, height, width).
         group: Its groups.
     """
-    return group == shape[0] and shape[1] == 1
+    return len(shape) > 1 and group == shape[0] and shape[1] == 1
 
 
 def _can_saturate(graph: Graph, node: NodeProto, *, signed: bool) -> bool:
     """Return whether a layer can saturate, also where its activations are int8 if ``signed``."""
     if node.op_type not in INTEGER_WEIGHTED or len(node.input) < 2:
         return False
-    activations, weights = (quantized_input(graph, name) for name in node.input[:2])
+    activations, weights = (dequantize_behind(graph, name) for name in node.input[:2])
+    if activations is None or weights is None:
+        return False
     kinds = (np.uint8, np.int8) if signed else (np.uint8,)
-    if activations is None or weights is None or activations.by.zero_point.dtype not in kinds:
+    types = [by.zero_point.dtype for by in (node_parameters(graph, activations), node_parameters(graph, weights)) if by]
+    if len(types) < 2 or types[0] not in kinds or types[1] != np.int8:
         return False
-    values = graph.constant(weights.integers)
-    if weights.by.zero_point.dtype != np.int8:
-        return False
+    values = graph.constant(weights.input[0])
     if values is None:  # weights that only the input decides
         return True
-    return weights_can_saturate(node, values)
+    return weights_can_saturate(node, values, moved=graph.producer(node.input[1]) is not weights)

@@ -110,14 +110,23 @@ class Grid:
         """Return the value of the grid nearest to every given one, of the values' type (ties to even)."""
         placed = np.empty_like(values)
         for part in _in_parts(values):
-            scale, zero_point = self._of_part(values.ndim, part)
-            zero = zero_point.astype(values.dtype)
-            own = placed[part]
-            np.divide(values[part], scale, out=own)
-            np.rint(own, out=own)
-            np.clip(own, self.lowest - zero, self.highest - zero, out=own)
-            own *= scale
+            self._place(values, part, placed[part])
         return placed
+
+    def placed_in_parts(self, values: Floats) -> Iterator[Floats]:
+        """Yield what ``placed`` returns, some of the first axis at a time."""
+        for part in _in_parts(values):
+            placed = np.empty_like(values[part])
+            self._place(values, part, placed)
+            yield placed
+
+    def _place(self, values: Floats, part: slice | EllipsisType, placed: Floats) -> None:
+        scale, zero_point = self._of_part(values.ndim, part)
+        zero = zero_point.astype(values.dtype)
+        np.divide(values[part], scale, out=placed)
+        np.rint(placed, out=placed)
+        np.clip(placed, self.lowest - zero, self.highest - zero, out=placed)
+        placed *= scale
 
     def _of_part(self, rank: int, part: slice | EllipsisType) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:
         """Return scale and zero point in a shape that meets some of the first axis of a tensor of this rank."""

@@ -8,6 +8,7 @@ from quantize.calibration import moment_pass
 from quantize.calibration.layer_inputs import Window
 from quantize.calibration.moment_pass import collect_second_moments
 from quantize.models.session import open_session
+from quantize.models.weights_apart import WeightsApart
 
 
 def test_moments_tell_how_much_a_change_of_the_weights_moves_the_output(small_model, images, batches_of):
@@ -73,15 +74,17 @@ def test_convs_of_many_groups_and_few_inputs_share_a_pass():
 
 def test_nothing_behind_the_last_layer_is_run(small_model, images, batches_of, monkeypatch):
     opened = []
-    made = moment_pass.with_outputs
+    made = WeightsApart.open
 
-    def watched(model, outputs):
-        opened.append(list(outputs))
-        return made(model, outputs)
+    def watched(apart, model, **how):
+        opened.extend(node.name for node in model.graph.node)
+        return made(apart, model, **how)
 
-    monkeypatch.setattr(moment_pass, "with_outputs", watched)
+    monkeypatch.setattr(WeightsApart, "open", watched)
     assert dict(collect_second_moments(small_model, [Window("conv1", "r0", 4, 9, (3, 3))], batches_of(images, 3)))
-    assert opened == [["r0"]]
+    every = [node.name for node in small_model.graph.node]
+    last = next(at for at, node in enumerate(small_model.graph.node) if "r0" in node.output)
+    assert opened == every[: last + 1] != every
 
 
 def squared_output(model, images, weight, values):

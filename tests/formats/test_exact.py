@@ -281,6 +281,45 @@ def test_weights_that_are_moved_as_real_numbers_are_found() -> None:
     assert [values.dtype for values in _weights_of(written).values()] == [np.uint8]
 
 
+def _turned(weights: NDArray[Any]) -> ModelProto:
+    """Return a MatMul whose weights are turned as real numbers."""
+    graph = Graph(_layer_behind(weights))
+    (layer,) = [node for node in graph.nodes if node.name == "layer"]
+    graph.add("Transpose", [layer.input[1]], ["turned"], perm=[1, 0])
+    graph.set_input(layer, 1, "turned")
+    return graph.model()
+
+
+@pytest.mark.parametrize("largest", [63, 64, 100, 127])
+@pytest.mark.parametrize("turned", [False, True])
+def test_weights_keep_their_type_in_exact_sessions_only_where_no_two_of_them_saturate(
+    largest: int, turned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One row of large weights, which meet as the layer takes them, or only once they are turned."""
+    weights = np.zeros((4, 4), np.int8)
+    weights[0] = largest
+    model = _turned(weights) if turned else _layer_behind(weights.T.copy())
+    opened: list[ModelProto] = []
+    monkeypatch.setattr(exact, "sums_saturate", lambda: True)
+    monkeypatch.setattr(exact, "open_session", lambda content, **_: opened.append(ModelProto.FromString(content)))
+    open_exact_session(model)
+    saturates = 2 * 255 * largest > 32767
+    assert [values.dtype for values in _weights_of(opened[0]).values()] == [np.uint8 if saturates else np.int8]
+    assert saturating_layers(model) == (("layer",) if saturates else ())
+
+
+@pytest.mark.parametrize("largest", [63, 100])
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_exact_session_gives_what_numpy_does_wherever_the_weights_come_from(largest: int, turned: bool) -> None:
+    weights = np.zeros((4, 4), np.int8)
+    weights[0] = largest
+    model = _turned(weights) if turned else _layer_behind(weights.T.copy())
+    bright = np.full((1, 4), 255, np.float32)
+    sums = bright.astype(np.int64) @ weights.T.astype(np.int64)
+    expected = np.clip(np.rint(sums / 64 / 16), 0, 255) * 16
+    np.testing.assert_array_equal(open_exact_session(model).run(None, {"x": bright})[0], expected)
+
+
 def test_dynamically_quantized_layers_are_exact() -> None:
     weights = np.full((16, 4), 127, np.int8)
     inputs = ["x", "w", "ws"]

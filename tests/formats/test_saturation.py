@@ -101,3 +101,8 @@ def test_a_model_without_integers_has_no_such_layer() -> None:
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])],
     )
     assert saturating_layers(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])) == ()
+
+
+def test_layers_without_outputs_or_with_one_input_cannot_saturate() -> None:
+    assert not can_saturate(np.zeros((0, 4), np.int8))
+    assert not can_saturate(np.full((4, 1), 127, np.int8))

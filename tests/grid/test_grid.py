@@ -95,6 +95,7 @@ def test_values_do_not_depend_on_how_many_are_put_on_a_grid_together(monkeypatch
     monkeypatch.setattr("quantize.grid.grid._TOGETHER", 40)
     assert np.array_equal(grid.quantize(values), whole)
     assert np.array_equal(grid.placed(values), placed)
+    assert np.array_equal(np.concatenate(list(grid.placed_in_parts(values))), placed)
 
 
 @pytest.mark.parametrize("used", [Grid.quantize, Grid.placed])

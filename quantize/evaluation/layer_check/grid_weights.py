@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from onnx import ModelProto, NodeProto, numpy_helper
 
 from quantize.formats.qdq_pattern import constant_integers
@@ -16,9 +14,6 @@ from quantize.graph.shell import without_constants
 from quantize.graph.view import Graph
 from quantize.grid.grid import Grid
 from quantize.models.weights_apart import WeightsApart, weights_apart
-
-_TOGETHER = 1_000_000
-"""Weights that are placed at a time."""
 
 
 @contextmanager
@@ -43,24 +38,16 @@ def grid_weights_apart(reference: ModelProto, graph: Graph, origins: Mapping[str
             if values is None or grid is None:
                 continue
             name = f"{twin.input[1]}:{twin.name}:on_grid"
-            result.initializer.append(apart.put_parts(name, values.shape, _placed(values, grid)))
-            del values  # half a gigabyte of a large layer
+            parts = grid.placed_in_parts(values.astype(np.float32, copy=False))
+            result.initializer.append(apart.put_parts(name, values.shape, parts))
+            del values, parts  # half a gigabyte of a large layer
             view.forget_values()
             twin.input[1] = name
         used = {name for node in result.node for name in reads(node)} | {value.name for value in result.output}
         kept = [tensor for tensor in reference.graph.initializer if tensor.name in used]
         result.initializer.extend(apart.put(kept))
-        del reference, view, kept
+        del reference, graph, view, kept, own
         yield apart
-
-
-def _placed(values: npt.NDArray[Any], grid: Grid) -> Iterator[npt.NDArray[np.float32]]:
-    """Yield weights on a grid, some of the first axis at a time: of a large layer, each form takes as much as it."""
-    together = max(1, _TOGETHER * len(values) // max(values.size, 1))
-    for start in range(0, len(values), together):
-        part = slice(start, start + together)
-        own = Grid(grid.scale[part], grid.zero_point[part], 0) if grid.axis == 0 else grid
-        yield own.placed(values[part].astype(np.float32, copy=False))
 
 
 def bias_steps(graph: Graph, nodes: Iterator[NodeProto]) -> Iterator[float]:

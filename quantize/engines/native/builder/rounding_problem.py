@@ -20,7 +20,8 @@ class RoundingProblem:
         order: (inputs,), the order in which inputs are rounded: those with the most weight on the output first, while
             there are many left to make good their errors.
         damping: float32 (groups,), the multiple of the unit matrix that was added to the moments.
-        damped: float32 (groups, inputs, inputs), the moments in that order with it.
+        damped: float32 (groups, inputs, inputs), the moments in that order with it; without eigenvalues that rounding
+            left below it.
         feedback: float32 (groups, inputs, inputs), zero but above the diagonal: how much of the errors of the inputs
             before it, by row, an input makes good, by column.
     """

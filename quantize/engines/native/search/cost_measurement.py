@@ -7,6 +7,8 @@ from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any
 
+from onnx import NodeProto
+
 from quantize.engines.native.builder.weight_scales import narrow_layers
 from quantize.engines.native.search.assignment import Costs
 from quantize.engines.native.search.candidate_builder import CandidateBuilder
@@ -72,10 +74,9 @@ class CostMeasurement:
                 weights, grids = self._changed(apart, source, recipe)
                 uint8 = None
                 if narrow:
-                    wide, _ = self._changed(apart, source, recipe.but(uint8_nodes=narrow))
-                    uint8 = wide.only(
-                        {op.name: apart.model.graph.node[op.nodes[0]] for op in graph.ops if op.name in narrow}
-                    )
+                    nodes = apart.model.graph.node
+                    firsts = {op.name: nodes[op.nodes[0]] for op in graph.ops if op.name in narrow}
+                    uint8, _ = self._changed(apart, source, recipe.but(uint8_nodes=narrow), firsts)
                 # The weights are rounded: what follows needs memory of its own.
                 source.release()
                 give_back_unused()
@@ -122,12 +123,26 @@ class CostMeasurement:
         return tuple(sorted(narrow & {op.name for op in graph.ops} - frozenset(recipe.float_nodes)))
 
     def _changed(
-        self, apart: WeightsApart, source: SourceGraph, recipe: Recipe
+        self,
+        apart: WeightsApart,
+        source: SourceGraph,
+        recipe: Recipe,
+        only: Mapping[str, NodeProto] | None = None,
     ) -> tuple[ChangedWeights, Mapping[str, Grid]]:
-        """Return what the weights of a recipe's candidate are, put into the file, and the grids by tensor."""
+        """Return what the weights of a recipe's candidate are, put into the file, and the grids by tensor.
+
+        Args:
+            apart: The fp32 model, whose file it is.
+            source: What candidates are built from.
+            recipe: The candidate's.
+            only: Ops, with their first nodes, whose weights are asked for; None: all.
+        """
         weights, grids = source.builder().quantized_weights(self._builder.model, recipe, source.statistics("all"))
-        changed = weights.changed(source.graph)
-        return ChangedWeights(dict(zip(changed, apart.put(changed.values()), strict=True)), weights.added_biases), grids
+        changed = ChangedWeights(weights.changed(source.graph), weights.added_biases)
+        if only is not None:
+            changed = changed.only(only)
+        there = dict(zip(changed.constants, apart.put(changed.constants.values()), strict=True))
+        return replace(changed, constants=there), grids
 
     @cached_property
     def _scorer(self) -> Scorer:

@@ -188,7 +188,7 @@ class Search:
             return
         if fastest_met(self._candidates.evaluated) is None:
             graph = op_graph(self._builder.source(recipe).graph, op_types_of(recipe))
-            yield from self._assigned(recipe, graph, Sensitivity({}, {}, images=0), [])
+            yield from self._assigned(recipe, graph, Sensitivity({}, {}, images=0, uint8_weights={}), [])
             yield from self._in_fp32(recipe, bounded=True)
 
     def _all_trials(self) -> Iterator[Trial]:

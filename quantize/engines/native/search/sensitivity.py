@@ -9,7 +9,7 @@ where recipes are compared: few images near a decision make most of the mean its
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class Sensitivity:
     weights: Mapping[str, float]
     tensors: Mapping[str, float]
     images: int
-    uint8_weights: Mapping[str, float] = field(default_factory=dict)
+    uint8_weights: Mapping[str, float]
 
 
 def measure_sensitivity(

@@ -128,14 +128,13 @@ class SingleOpPass:
                 continue
             added = None if bias is None else (first, bias)
             session = self._open(self._subgraphs.extract(op.nodes, [op.output], constants, added))
-            output = partial(self._output, session, op, before)
+            output = partial(self._output, session, self._subgraphs.inputs(op.nodes), op.output, before)
             yield (kind, op.name), self._divergences_with(last, op.output, output)
 
     def _output(
-        self, session: onnxruntime.InferenceSession, op: FusedOp, before: Tensors, step: int
+        self, session: onnxruntime.InferenceSession, inputs: Sequence[str], output: str, live: Tensors, step: int
     ) -> npt.NDArray[Any]:
-        inputs = self._subgraphs.inputs(op.nodes)
-        values: npt.NDArray[Any] = session.run([op.output], {name: before[name][step] for name in inputs})[0]
+        values: npt.NDArray[Any] = session.run([output], {name: live[name][step] for name in inputs})[0]
         return values
 
     def _rounded(self, tensor: str) -> Changed:
