@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quantize.grid.histogram import Histogram
+from quantize.grid.parts import in_parts
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -145,13 +146,11 @@ class Grid:
 
 
 def _in_parts(values: npt.NDArray[Any]) -> Iterator[slice | EllipsisType]:
-    """Yield what cuts a tensor along its first axis: the weights of a layer may take half a gigabyte, as each form."""
-    if values.size <= _TOGETHER:
+    """Yield what cuts a tensor along its first axis; a single value is one part."""
+    if not values.ndim:
         yield ...
         return
-    together = max(1, _TOGETHER * len(values) // values.size)
-    for start in range(0, len(values), together):
-        yield slice(start, start + together)
+    yield from in_parts(values, _TOGETHER)
 
 
 GridOf = Callable[[float, float], Grid]

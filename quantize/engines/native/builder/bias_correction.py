@@ -13,10 +13,11 @@ import onnx
 
 from quantize.engines.native.builder.constants import Constants
 from quantize.engines.native.builder.layers import Layer, layers
-from quantize.engines.native.builder.weight_scales import Floats, in_parts
+from quantize.engines.native.builder.weight_scales import Floats
 from quantize.graph.nodes import reads
 from quantize.graph.product_folding import added_bias
 from quantize.graph.view import Graph
+from quantize.grid.parts import in_parts
 
 _TOGETHER = 1 << 20
 """Weights that are compared at a time: of a layer of a hundred million, all would take more than a gigabyte."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from quantize.engines.native.builder.layers import Layer, arrays, layers
 from quantize.formats.bias_room import least_weight_scale
 from quantize.formats.saturation import can_saturate
 from quantize.grid.grid import usable_scale
+from quantize.grid.parts import in_parts
 from quantize.recipe import Recipe
 
 NARROW_WHERE_NEEDED = "narrow_where_needed"
@@ -68,13 +69,6 @@ def scales_by_mse(rows: Floats, level: int) -> Floats:
     """
     parts = [_by_mse(rows[part], level) for part in in_parts(rows, _TOGETHER)]
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
-
-
-def in_parts(rows: Floats, most: int) -> Iterator[slice]:
-    """Yield slices of consecutive rows that have ``most`` weights at most, or one row."""
-    together = max(1, most // max(rows.shape[1], 1))
-    for start in range(0, len(rows), together):
-        yield slice(start, min(start + together, len(rows)))
 
 
 def _by_mse(rows: Floats, level: int) -> Floats:

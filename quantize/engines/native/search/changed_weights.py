@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import onnx
@@ -30,9 +30,5 @@ class ChangedWeights:
 
     def only(self, ops: Mapping[str, onnx.NodeProto]) -> ChangedWeights:
         """Return those of some ops, given with their first nodes, alone."""
-        constants = [tensor for op, node in ops.items() for tensor in self.of(op, node)]
-        return ChangedWeights(_by_name(constants), {op: name for op, name in self.biases.items() if op in ops})
-
-
-def _by_name(constants: Collection[onnx.TensorProto]) -> dict[str, onnx.TensorProto]:
-    return {tensor.name: tensor for tensor in constants}
+        constants = {tensor.name: tensor for op, node in ops.items() for tensor in self.of(op, node)}
+        return ChangedWeights(constants, {op: name for op, name in self.biases.items() if op in ops})
