@@ -12,6 +12,7 @@ from quantize.errors import ModelError
 from quantize.graph.fixed_shapes import declare_output_shape, fix_reshapes
 from quantize.graph.nodes import is_op
 from quantize.graph.view import Graph
+from quantize.models.contract import model_contract
 from quantize.models.equivalence import RUN_ERRORS, Reference
 from quantize.models.simplification import finished, view
 
@@ -48,9 +49,9 @@ def _of_any_batch(
         set_batch(graph.proto, ANY_BATCH)
         candidate = finished(graph)
         del graph
-        content = candidate.SerializeToString(deterministic=True)
+        content, contract = candidate.SerializeToString(deterministic=True), model_contract(candidate)
         del candidate
-        difference = reference.largest_difference(content, 1, len(reference.images))
+        difference = reference.largest_difference(content, contract, 1, len(reference.images))
     except (*RUN_ERRORS, ModelError, onnx.shape_inference.InferenceError):
         return None, edited
     return ModelProto.FromString(content) if difference <= TOLERANCE else None, edited
@@ -62,7 +63,7 @@ def with_fixed_batch(model: ModelProto, reference: Reference) -> tuple[ModelProt
     Above ``TOLERANCE`` it does not compute what the source does.
     """
     set_batch(model.graph, reference.contract.fixed_batch or 1)
-    return model, reference.largest_difference(model.SerializeToString(), 1)
+    return model, reference.largest_difference(model.SerializeToString(), model_contract(model), 1)
 
 
 def _keep_batch_in_reshapes(graph: Graph) -> bool:

@@ -30,16 +30,20 @@ class Scorer:
     contract: ModelContract
 
     @classmethod
-    def of(cls, content: bytes, where: str | None = None) -> Scorer:
+    def of(cls, content: bytes, contract: ModelContract, where: str | None = None) -> Scorer:
         """Return the scorer of a serialized model; ``where`` is its name in errors.
 
         It is for a few images: its weights are not kept a second time as the kernels read them.
 
+        Args:
+            content: The model. It is not parsed here: a large one's weights would lie in memory once more.
+            contract: The model's.
+            where: Its name in errors.
+
         Raises:
-            ModelError: onnxruntime cannot load the model, or it is no classifier.
+            ModelError: onnxruntime cannot load the model.
         """
-        session = open_session(content, prepacking=False, where=where)
-        return cls(session, model_contract(ModelProto.FromString(content), where=where))
+        return cls(open_session(content, prepacking=False, where=where), contract)
 
     def scores(self, images: NDArray[np.float32], batch_size: int) -> NDArray[np.float32]:
         """Return the scores, float32 (N, columns), of images, float32 (N, C, H, W).
@@ -84,7 +88,7 @@ class Reference:
         Raises:
             ModelError: It is no classifier, or cannot be run.
         """
-        scorer = Scorer.of(model.SerializeToString(), where)
+        scorer = Scorer.of(model.SerializeToString(), model_contract(model, where=where), where)
         images = check_images(scorer.contract)
         try:
             scores = scorer.scores(images, 1)
@@ -100,14 +104,14 @@ class Reference:
         give_back_unused()  # what opening it took, before the model is copied
         return cls(contract, images, scores)
 
-    def largest_difference(self, content: bytes, *batch_sizes: int) -> float:
+    def largest_difference(self, content: bytes, contract: ModelContract, *batch_sizes: int) -> float:
         """Return the largest difference of another serialized model's scores, in batches of each of some sizes.
 
         Raises:
-            ModelError: onnxruntime cannot load the model, or it is no classifier.
+            ModelError: onnxruntime cannot load the model.
             Exception: One of ``RUN_ERRORS``: the model does not take a batch.
         """
-        scorer = Scorer.of(content)
+        scorer = Scorer.of(content, contract)
         return max(largest_difference(self.scores, scorer.scores(self.images, size)) for size in batch_sizes)
 
 

@@ -40,7 +40,7 @@ class Request:
     bounds: Bounds
     score_output: str | None = None
     prepares: bool = False
-    form: Callable[[ModelProto], ModelProto] | None = None
+    form: Callable[[ModelProto], ModelProto | None] | None = None
 
 
 def prove_model(request: Request, watch: Watch) -> dict[str, Any]:

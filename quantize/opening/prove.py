@@ -25,7 +25,7 @@ def prove(
     *,
     score_output: str | None = None,
     prepares: bool = False,
-    form: Callable[[ModelProto], ModelProto] | None = None,
+    form: Callable[[ModelProto], ModelProto | None] | None = None,
 ) -> None:
     """Open a stranger's model in all the ways in which this process is going to, in a process of its own.
 
@@ -37,7 +37,8 @@ def prove(
         bounds: Of that process.
         score_output: The output that holds the scores, where several could.
         prepares: Whether the command makes the clean form of the model, as tuning begins with.
-        form: What it makes of the model before that, such as one without quantization; picklable. None: nothing.
+        form: What it makes of the model before that, such as one without quantization; picklable. None, or what returns
+            None: nothing.
 
     Raises:
         ModelError: The file is no ONNX model, it is damaged, or it did not stay within the bounds. What else could be

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from onnx import ModelProto
+
 from quantize.config.run_config import PreprocessingBlock
 from quantize.criterion import Criterion
 from quantize.data.containers.registry import open_images
@@ -37,7 +39,7 @@ from quantize.run.measuring import machine_section
 from quantize.run.outlook import Outlook
 from quantize.run.quick import sample
 from quantize.run.request import RunRequest
-from quantize.run.taken import TakenModel, taken_form, taken_model
+from quantize.run.taken import taken_form, taken_model
 from quantize.run.work import work_of
 
 _LOG = logging.getLogger("quantize")
@@ -56,7 +58,9 @@ class Inputs:
         listed: The images that the run takes.
         found: How many there are.
         preprocessing: How images become the model's input.
-        taken: The model that the run works on.
+        float_model: What the run works on where that is not the file's own model, see ``taken_model``. A large model
+            is read again rather than held beside its copies.
+        notes: What a reader should know of how the model was taken.
     """
 
     folder: RunFolder
@@ -65,7 +69,8 @@ class Inputs:
     listed: ImageSet
     found: int
     preprocessing: Preprocessing
-    taken: TakenModel
+    float_model: ModelProto | None
+    notes: tuple[str, ...]
 
 
 def read_inputs(request: RunRequest, stages: Stages) -> Inputs:
@@ -101,7 +106,8 @@ def read_inputs(request: RunRequest, stages: Stages) -> Inputs:
         refuse_links_that_leave(folder.path)
         refuse_held(folder.work)
         refuse_to_write_over(folder, request.model, overwrite=request.overwrite or request.resume)
-        taken = taken_model(source.proto(), where=where, requantize=config.model.requantize, engines=engines)
+        given = source.proto()
+        taken = taken_model(given, where=where, requantize=config.model.requantize, engines=engines)
         refuse_unsuitable(
             taken.model, where, score_output=config.model.score_output
         )  # before what only a suitable model could be asked
@@ -110,9 +116,10 @@ def read_inputs(request: RunRequest, stages: Stages) -> Inputs:
             request.data, request.labels, classes=contract.classes, several=contract.may_have_several_labels
         )
         listed = sample(found, config, request.calibration_list)
-        entry = catalog_entry_for(source.proto())
+        entry = catalog_entry_for(given)
         preprocessing = preprocessing_for(source, config.preprocessing, entry)
-        return Inputs(folder, source, entry, listed, len(found), preprocessing, taken)
+        float_model = None if taken.is_the_files else taken.model
+        return Inputs(folder, source, entry, listed, len(found), preprocessing, float_model, taken.notes)
 
 
 def prepare_run(
@@ -146,7 +153,7 @@ def prepare_run(
             folder.work / "fp32.onnx",
             opset=13,
             score_output=config.model.score_output,
-            model=inputs.taken.model,
+            model=inputs.float_model,
             of_labels=inputs.listed.label_count is not None,
         )
     for note in clean.notes:
@@ -191,7 +198,7 @@ def prepare_run(
         stages=stages,
         progress=progress,
         machine=machine,
-        notes=(*inputs.taken.notes, *_notes(clean.floats), *clean.notes),
+        notes=(*inputs.notes, *_notes(clean.floats), *clean.notes),
     )
 
 

@@ -22,10 +22,12 @@ class TakenModel:
     Attributes:
         model: Without quantization; its metadata say which grids are to be kept.
         notes: What a reader should know of it.
+        is_the_files: Whether it is the file's own: then nobody has to hold it, it can be read again.
     """
 
     model: ModelProto
     notes: tuple[str, ...] = ()
+    is_the_files: bool = False
 
 
 def taken_model(model: ModelProto, *, where: str, requantize: bool, engines: tuple[str, ...] = ()) -> TakenModel:
@@ -45,7 +47,7 @@ def taken_model(model: ModelProto, *, where: str, requantize: bool, engines: tup
         ConfigError: An engine of the run cannot keep the grids that are given.
     """
     if quantized_format(model) == "float":
-        return TakenModel(model)
+        return TakenModel(model, is_the_files=True)
     undone = without_quantization(model)
     left = quantized_operators(undone.model)
     if left:
@@ -79,9 +81,10 @@ def taken_model(model: ModelProto, *, where: str, requantize: bool, engines: tup
     return TakenModel(with_grids(undone.model, undone.grids), (_kept(undone),))
 
 
-def taken_form(model: ModelProto, *, where: str, requantize: bool, engines: tuple[str, ...]) -> ModelProto:
-    """Return the float model alone, see ``taken_model``."""
-    return taken_model(model, where=where, requantize=requantize, engines=engines).model
+def taken_form(model: ModelProto, *, where: str, requantize: bool, engines: tuple[str, ...]) -> ModelProto | None:
+    """Return the float model alone, see ``taken_model``; None where it is the file's own."""
+    taken = taken_model(model, where=where, requantize=requantize, engines=engines)
+    return None if taken.is_the_files else taken.model
 
 
 def _undone(undone: Unquantized) -> str:

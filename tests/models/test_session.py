@@ -10,6 +10,7 @@ import pytest
 from onnx import ModelProto
 
 from quantize.errors import ModelError
+from quantize.models.contract import model_contract
 from quantize.models.equivalence import Scorer, check_images, largest_difference
 from quantize.models.session import open_session
 
@@ -57,7 +58,8 @@ def test_a_profile_begins_with_the_name_that_was_asked_for(classifier: Classifie
 
 @pytest.mark.parametrize("batch", ["N", 1, 2, 3])
 def test_scores_come_one_row_an_image_whatever_batch_the_model_takes(classifier: Classifier, batch: int | str) -> None:
-    scorer = Scorer.of(classifier(image=[batch, 3, 8, 8], scores=[batch, 4, 1, 1]).SerializeToString())
+    model = classifier(image=[batch, 3, 8, 8], scores=[batch, 4, 1, 1])
+    scorer = Scorer.of(model.SerializeToString(), model_contract(model))
     images = check_images(scorer.contract)
 
     assert scorer.scores(images, 2).shape == (2, 4)
@@ -65,7 +67,7 @@ def test_scores_come_one_row_an_image_whatever_batch_the_model_takes(classifier:
 
 
 def test_check_images_are_always_the_same(classifier: Classifier) -> None:
-    contract = Scorer.of(classifier().SerializeToString()).contract
+    contract = model_contract(classifier())
 
     np.testing.assert_array_equal(check_images(contract), check_images(contract))
     assert check_images(contract).shape == (2, 3, 8, 8)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +46,9 @@ def measure_resources(
     with scratch_folder("resources") as folder:
         for name, path in plan.models.items():
             np.save(folder / f"{list(plan.models).index(name)}.npy", images[name])
-            path.read_bytes()  # into the system's cache, for all loads alike
+            # Into the system's cache, for all loads alike; in parts, as a model may be large.
+            with path.open("rb") as stream, Path(os.devnull).open("wb") as nowhere:
+                shutil.copyfileobj(stream, nowhere)
         for done in range(total):
             name = list(plan.models)[done % len(plan.models)]
             progress("memory and load time", done, total)

@@ -55,11 +55,11 @@ def profile(
     if plan.baseline is None:
         raise ValueError("a profile needs a baseline")
     names = (plan.baseline, candidate)
-    reference = read_model(plan.models[plan.baseline])
-    name_nodes(reference.graph.node)
     with scratch_folder("profile") as folder:
         traces = run_profiled(plan, inputs, names, runs, folder, progress)
         graphs = [optimized_graph(folder, index) for index in range(len(names))]
+    reference = read_model(plan.models[plan.baseline])  # not beside the sessions: each holds its weights
+    name_nodes(reference.graph.node)
     counts = multiply_adds(reference, traces[0].nodes, find_origins(reference, traces[0].nodes))
     saved = read_model(plan.models[candidate])
     models = [

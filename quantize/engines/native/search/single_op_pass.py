@@ -178,7 +178,8 @@ class SingleOpPass:
         return self._rest[1]
 
     def _open(self, piece: bytes) -> onnxruntime.InferenceSession:
-        return self._apart.open(piece, threads=1, spinning=False, arena=False)
+        # Not packed: a session would hold each large weight twice, in the file's form and in the product's.
+        return self._apart.open(piece, threads=1, spinning=False, arena=False, prepacking=False)
 
     def _run(
         self, session: onnxruntime.InferenceSession, nodes: Sequence[int], outputs: Sequence[str], live: Tensors
