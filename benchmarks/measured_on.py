@@ -15,6 +15,9 @@ _ZEN = {23: "Zen to Zen 2", 26: "Zen 5"}
 _FAMILY_OF_TWO = 25
 """Of Zen 3 and Zen 4, which the model tells."""
 _ZEN_4 = (range(0x10, 0x20), range(0x60, 0xB0))
+_INTEL_FAMILY = 6
+"""Of all of Intel's Xeons: their model tells the core."""
+_INTEL = {106: "Ice Lake", 108: "Ice Lake", 143: "Sapphire Rapids", 173: "Granite Rapids", 207: "Emerald Rapids"}
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,11 @@ class MeasuredOn:
 
     @property
     def folder(self) -> str:
-        """Return a folder's name, such as ``amd-epyc-family-26-vnni``: of its name, family and class."""
-        family = "" if self.family is None else f" family {self.family}"
-        return re.sub(r"[^a-z0-9]+", "-", f"{self.model}{family} {self.cpu_class}".lower()).strip("-")
+        """Return a folder's name, such as ``amd-epyc-family-26-vnni``: of its name, family or core, and class."""
+        family = "" if self.family is None else f"family {self.family}"
+        core = self.core if self.family == _INTEL_FAMILY and self.core else family
+        name = re.sub(r"\((r|tm)\)", "", f"{self.model} {core} {self.cpu_class}".lower())
+        return re.sub(r"[^a-z0-9]+", "-", name).strip("-")
 
     @property
     def in_words(self) -> str:
@@ -52,6 +57,8 @@ def this_cpu(root: Path = _ROOT) -> MeasuredOn:
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     family, model = _number(text, "cpu family"), _number(text, "model")
     core = _core(family, model) if "AuthenticAMD" in text else None
+    if "GenuineIntel" in text and family == _INTEL_FAMILY and model is not None:
+        core = _INTEL.get(model)
     return MeasuredOn(cpu_model(root), family, this_cpu_class(), core)
 
 

@@ -149,6 +149,19 @@ def convs(channels: int, side: int, kernel: int) -> Iterator[tuple[str, Layer, s
         yield f"in {count}" if count > 1 else "whole", layer, joined
 
 
+def residuals(channels: int, side: int) -> Iterator[tuple[str, Layer, str]]:
+    """Yield a bottleneck's first and last 1x1 Conv and the sum with its shortcut, of four times the channels."""
+    for form in ("Convs and QLinearAdd", "shortcut among the last Conv's channels", "Convs alone"):
+        layer = Layer(1, side, side, 4 * channels)
+        narrow = layer.conv("x", 4 * channels, channels)
+        if form.startswith("shortcut"):
+            both = layer.plain("Concat", narrow, "x", axis=3)
+            yield form, layer, layer.conv(both, 5 * channels, 4 * channels)
+            continue
+        wide = layer.conv(narrow, channels, 4 * channels)
+        yield form, layer, wide if form.endswith("alone") else layer.add("QLinearAdd", wide, *Y, "x", *X, *Y)
+
+
 def medians(forms: Sequence[tuple[str, Layer, str]], threads: int) -> dict[str, float]:
     """Return the microseconds of each form."""
     sessions = {name: open_session(layer.model(out).SerializeToString(), threads=threads) for name, layer, out in forms}
@@ -174,6 +187,7 @@ def main() -> int:
     layers |= {
         f"Conv {k}x{k}, {c} channels of {s}x{s}": list(convs(c, s, k)) for c, s, k in ((512, 7, 3), (256, 14, 3))
     }
+    layers |= {f"bottleneck of {c} channels of {s}x{s}": list(residuals(c, s)) for c, s in ((64, 56), (256, 14))}
     for layer, forms in layers.items():
         said = ", ".join(f"{name} {taken:.0f}" for name, taken in medians(forms, threads).items())
         sys.stdout.write(f"{layer}: {said}\n")

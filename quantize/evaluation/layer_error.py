@@ -75,7 +75,8 @@ class _Probe:
     def __init__(self, apart: WeightsApart, tensors: list[str]) -> None:
         model = with_outputs(apart.model, dict.fromkeys(tensors))
         # Without optimization: what is asked for would keep layers from being fused, and differently in each model.
-        self._session = apart.open(model, optimization="none")
+        # Not packed: it is for a few images, and would hold large weights twice.
+        self._session = apart.open(model, optimization="none", prepacking=False)
         self._input = self._session.get_inputs()[0].name
         self._tensors = tensors
 

@@ -92,6 +92,25 @@ def test_a_cpu_is_named_by_its_core_where_that_is_known_and_else_by_its_family(
     assert cpu.folder == f"amd-epyc-family-{family}-avx2"
 
 
+@pytest.mark.parametrize(
+    ("model", "core", "folder"),
+    [
+        (207, "Emerald Rapids", "intel-xeon-processor-emerald-rapids-vnni"),
+        (1, None, "intel-xeon-processor-family-6-vnni"),
+    ],
+)
+def test_intels_family_says_nothing_so_that_the_core_names_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: int, core: str | None, folder: str
+) -> None:
+    monkeypatch.setenv("QUANTIZE_CPU_CLASS", "vnni")
+    name = "Intel(R) Xeon(R) Processor"
+    told = f"vendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: {model}\nmodel name\t: {name}\n"
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/cpuinfo").write_text(told, encoding="utf-8")
+    cpu = this_cpu(tmp_path)
+    assert (cpu, cpu.folder) == (MeasuredOn(name, 6, "vnni", core), folder)
+
+
 def test_a_row_says_memory_beside_its_bound_and_passes_over_allimages() -> None:
     assert "| 15 min, 28 core-minutes | 5 % |" in "\n".join(stages([ROW]))
     assert "| 15 min, 28 core-minutes | 20 %: busy |" in "\n".join(stages([replace(ROW, others=360.0)]))
