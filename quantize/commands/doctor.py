@@ -151,7 +151,7 @@ def doctor(
             framework=config.model.framework,
             quantization=config.quantization,
             tuning=config.tuning,
-            rewrites=tuple(rewrite.name for rewrite in select_rewrites(config.rewrites)),
+            rewrites=tuple(one.name for one in select_rewrites(config.rewrites) if not one.for_matrix_units),
             folder=scratch,
             threads=threads or available_cpus(),
         )

@@ -132,6 +132,8 @@ class Rewrite:
         pays: Decides from the comparison whether it is worth keeping.
         only_measured: It pays on some CPUs only: the candidates of a search do without it, and it is tried at the end,
             where both forms are timed.
+        for_matrix_units: Only CPUs gain from it on which onnxruntime's general product outruns its Conv; it is not
+            tried on others.
     """
 
     name: str
@@ -140,6 +142,7 @@ class Rewrite:
     broken: Callable[[Graph, Sequence[str]], Sequence[str]]
     pays: Callable[[Comparison], bool]
     only_measured: bool = False
+    for_matrix_units: bool = False
 
 
 def not_shown_slower(comparison: Comparison) -> bool:

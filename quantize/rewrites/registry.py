@@ -20,6 +20,7 @@ from quantize.rewrites.early_selection import EARLY_SELECTION
 from quantize.rewrites.float_head import FLOAT_HEAD
 from quantize.rewrites.function_table import FUNCTION_TABLE
 from quantize.rewrites.hard_swish import HARD_SWISH
+from quantize.rewrites.matrix_units import MATRIX_UNITS
 from quantize.rewrites.mean_as_product import MEAN_AS_PRODUCT
 from quantize.rewrites.one_node_functions import ONE_NODE_FUNCTIONS
 from quantize.rewrites.output_padding import OUTPUT_PADDING
@@ -49,6 +50,7 @@ REWRITES: tuple[Rewrite, ...] = (
     FUNCTION_TABLE,
     FLOAT_HEAD,
     MEAN_AS_PRODUCT,
+    MATRIX_UNITS,
 )
 """All rewrites, in the order in which they are applied: the later ones find what the earlier ones leave."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +91,7 @@ def rewrite(
     faster: Faster | None = None,
     nearness: Near | None = None,
     criterion: Criterion | None = None,
+    left_out: Mapping[str, str] | None = None,
     progress: Progress = silent,
 ) -> Rewritten:
     """Apply rewrites in order; leave out what breaks its declaration, does not pay off, or fails the criterion.
@@ -106,6 +107,7 @@ def rewrite(
         faster: Paired timing; without it, every rewrite that is right is kept.
         nearness: How near a candidate is to fp32; taken as unmoved where no score moved.
         criterion: Whether a candidate still meets the run's criterion; asked only where scores moved.
+        left_out: By the name of a rewrite, why it is not tried where it matches.
         progress: Receives the number of rewrites done.
 
     Raises:
@@ -120,6 +122,9 @@ def rewrite(
         nodes = tuple(candidate.apply(graph))
         if not nodes:
             records.append(_record(candidate, nodes, reason="pattern not found"))
+            continue
+        if left_out is not None and candidate.name in left_out:
+            records.append(_record(candidate, nodes, reason=left_out[candidate.name]))
             continue
         try:
             after = _forms(graph.model(), images, opset)
@@ -139,7 +144,9 @@ def rewrite(
         near_after = near if same or nearness is None else nearness(after.qlinear)
         shift = _shift(near, near_after)
         nearer = shift is not None and shift.divergence <= 0
-        speed = _speed(faster, now, after, shown=not same and not nearer)
+        alike = not candidate.only_measured and _runs_alike(now.qlinear, after.qlinear)
+        shown = candidate.only_measured or (not same and not nearer)
+        speed = () if faster is None or alike else _speed(faster, now, after, shown=shown)
         reason = None
         if not candidate.pays(Comparison(dict(speed), moved, nearer=nearer)):
             reason = "it does not pay on this model and machine"
@@ -192,11 +199,7 @@ def _problem(candidate: Rewrite, graph: Graph, nodes: Sequence[str], before: _Fo
     return None
 
 
-def _speed(
-    faster: Faster | None, before: _Forms, after: _Forms, *, shown: bool
-) -> tuple[tuple[str, RatioInterval], ...]:
-    if faster is None or _runs_alike(before.qlinear, after.qlinear):
-        return ()
+def _speed(faster: Faster, before: _Forms, after: _Forms, *, shown: bool) -> tuple[tuple[str, RatioInterval], ...]:
     return (("qlinear", faster(before.qlinear, after.qlinear, shown)), ("qdq", faster(before.qdq, after.qdq, shown)))
 
 

@@ -13,8 +13,18 @@ from quantize.errors import ConfigError
 from quantize.formats import to_qlinear
 from quantize.graph.view import Graph
 from quantize.models.session import MissingKernelError
-from quantize.rewrites import REWRITES, Declaration, RatioInterval, Rewrite, rewrite, runner, select_rewrites
+from quantize.rewrites import (
+    REWRITES,
+    Declaration,
+    RatioInterval,
+    Rewrite,
+    matrix_units,
+    rewrite,
+    runner,
+    select_rewrites,
+)
 from quantize.rewrites.common_scales import COMMON_SCALES
+from quantize.rewrites.matrix_units import MATRIX_UNITS
 from quantize.rewrites.protocol import Nearness, not_shown_slower
 from quantize.rewrites.redundant import REDUNDANT
 from quantize.rewrites.space_to_depth import SPACE_TO_DEPTH
@@ -107,6 +117,36 @@ def test_what_runs_as_before_is_not_timed(source: ModelProto, images: list[NDArr
     done = rewrite(source, [REDUNDANT], images=images, faster=lambda *_: SLOWER)
     assert done.records[0].kept
     assert done.records[0].speed == ()
+
+
+@pytest.mark.parametrize(("measured", "kept"), [(FASTER, True), (UNSURE, False)])
+def test_what_pays_on_some_cpus_only_is_timed_though_the_same_operators_run_and_must_be_shown_faster(
+    monkeypatch: pytest.MonkeyPatch,
+    source: ModelProto,
+    images: list[NDArray[np.float32]],
+    measured: RatioInterval,
+    kept: bool,
+) -> None:
+    monkeypatch.setattr(matrix_units, "FEWEST_PRODUCTS", 1)
+    asked: list[bool] = []
+
+    def timed(before: ModelProto, after: ModelProto, shown: bool) -> RatioInterval:
+        asked.append(shown)
+        return measured
+
+    done = rewrite(source, [MATRIX_UNITS], images=images, faster=timed)
+    assert (done.records[0].kept, asked) == (kept, [True, True])
+
+
+def test_one_that_can_gain_nothing_here_is_not_tried_and_the_record_says_why(
+    monkeypatch: pytest.MonkeyPatch, source: ModelProto, images: list[NDArray[np.float32]]
+) -> None:
+    why = {"matrix-units": "this CPU has none"}
+    (record,) = rewrite(source, [MATRIX_UNITS], images=images, left_out=why).records
+    assert (record.kept, record.reason) == (False, "pattern not found")
+    monkeypatch.setattr(matrix_units, "FEWEST_PRODUCTS", 1)
+    done = rewrite(source, [MATRIX_UNITS, REDUNDANT], images=images, left_out=why)
+    assert [(record.kept, record.reason) for record in done.records] == [(False, "this CPU has none"), (True, None)]
 
 
 @pytest.mark.usefixtures("eight_bit_space_to_depth")
