@@ -76,6 +76,9 @@ def model(path: Path, threads: int) -> None:
     source = canonical(onnx.load(path))
     graph = Graph(source)
     names = MATRIX_UNITS.apply(graph)
+    if not names:
+        print(f"{path.name}: no Conv that the rewrite takes, or it has been here already")
+        return
     forms = [to_qlinear(one, opset=13) for one in (source, graph.model())]
     given = forms[0].graph.input[0].type.tensor_type
     shape = [dim.dim_value or 1 for dim in given.shape.dim]

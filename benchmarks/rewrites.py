@@ -138,7 +138,8 @@ class Comparison:
         """Return a model with the default rewrites; ``timed`` leaves out what does not pay here."""
         batches = [taken[start : start + BATCH] for start in range(0, CHECKED, BATCH)]
         faster = partial(self.faster, taken) if timed else None
-        return rewrite(model, select_rewrites("default"), images=batches, opset=self.opset, faster=faster)
+        chosen = [one for one in select_rewrites("default") if timed or not one.only_measured]
+        return rewrite(model, chosen, images=batches, opset=self.opset, faster=faster)
 
     def faster(self, taken: NDArray[np.generic], before: ModelProto, after: ModelProto, _: bool) -> RatioInterval:  # noqa: FBT001 - see Faster
         """Return the paired ratio of two models on one thread."""

@@ -30,6 +30,7 @@ from quantize.run.build import Built
 from quantize.run.float_layers import layers_in_float
 from quantize.run.gallery import with_likeliest
 from quantize.run.judging import final_verdict
+from quantize.run.left_out import notes_of_kept
 from quantize.run.measuring import latency_plan, measure_anatomy, measure_models
 from quantize.run.no_integers import reasons_for_no_integers
 from quantize.run.plan import ALL_CORES
@@ -110,7 +111,13 @@ def run_report(settled: Settled, others: Mapping[str, ModelArtifact] = _NO_OTHER
         stages=stages.sections(),
         provenance=provenance(request, images),
         config=config.model_dump(mode="json"),
-        notes=(*context.notes, *built.in_float, *_layers_in_float(settled), *config.notes),
+        notes=(
+            *context.notes,
+            *built.in_float,
+            *_layers_in_float(settled),
+            *notes_of_kept(built.rewritten.records),
+            *config.notes,
+        ),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,18 +11,16 @@ from onnx import ModelProto
 from quantize.evaluation.evaluation import Evaluation
 from quantize.files import scratch_folder
 from quantize.formats.float_weights import guard_float_layers
-from quantize.measurement.machine.cpu_class import this_cpu_class
-from quantize.measurement.machine.matrix_units import has_matrix_units
 from quantize.measurement.timing.measure import measure
 from quantize.measurement.timing.measurement import speedups
 from quantize.measurement.timing.plan import Plan
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.models.input_form import in_form
 from quantize.report.trials import RewriteSection, SpeedSection
-from quantize.rewrites import Nearness, RatioInterval, Rewrite, RewriteRecord, Rewritten, rewrite, select_rewrites
+from quantize.rewrites import Nearness, RatioInterval, RewriteRecord, Rewritten, rewrite, select_rewrites
 from quantize.run.context import UNBOUNDED, Context
+from quantize.run.left_out import left_out
 from quantize.run.measuring import inputs_of
-from quantize.target import CpuClass
 
 KEPT_REWRITES = "rewrites kept"
 """The journal's step that holds the names of the rewrites to apply, where another run decided them."""
@@ -83,21 +80,9 @@ def rewrite_candidate(context: Context, model: ModelArtifact) -> Rewritten:
             faster=faster if timed else None,
             nearness=nearness if judged else None,
             criterion=met if blames else None,
-            left_out=_left_out(chosen, context.target) if kept is None else None,
+            left_out=left_out(context, chosen, timed=timed) if kept is None else None,
             progress=context.progress,
         )
-
-
-def _left_out(chosen: Sequence[Rewrite], target: CpuClass) -> dict[str, str]:
-    """Return the rewrites that can gain nothing on the CPUs that the files are for, and why."""
-    names = [one.name for one in chosen if one.for_matrix_units]
-    if not names:
-        return {}
-    if target != this_cpu_class():
-        return dict.fromkeys(names, "it pays on some CPUs only, and the files are for others than this one")
-    if has_matrix_units():
-        return {}
-    return dict.fromkeys(names, "this CPU has no units for products of matrices that onnxruntime takes")
 
 
 def rewrite_ratio(

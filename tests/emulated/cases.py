@@ -48,9 +48,12 @@ def write_squeezenet(folder: Path, squeezenet: Path, photographs: NDArray[np.obj
     images = pixels(photographs, 224)
     few = images[:_CALIBRATING]
     source = quantized(onnx.load(squeezenet), few, float_ops=("GlobalAveragePool", "Softmax"))
-    done = rewrite(source, select_rewrites("default"), images=[few])
-    for name, model in (("qlinear", done.qlinear), ("qdq", done.qdq)):
-        write_case(folder / "SqueezeNet 1.0", name, model, {model.graph.input[0].name: images[_CALIBRATING:]})
+    most = [one for one in select_rewrites("default") if not one.for_matrix_units]
+    for made, chosen in (("", most), (", for matrix units", select_rewrites("default"))):
+        done = rewrite(source, chosen, images=[few])
+        for name, model in (("qlinear", done.qlinear), ("qdq", done.qdq)):
+            feeds = {model.graph.input[0].name: images[_CALIBRATING:]}
+            write_case(folder / f"SqueezeNet 1.0{made}", name, model, feeds)
 
 
 def write_run(folder: Path, made: str, run: Path, network: SmallNetwork) -> None:

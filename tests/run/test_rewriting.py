@@ -8,29 +8,12 @@ from typing import Any
 
 import pytest
 
-from quantize.rewrites import RatioInterval, select_rewrites
+from quantize.rewrites import RatioInterval
 from quantize.run import rewriting
 
 SEEN, GAIN, NOTHING, LOSS = (
     RatioInterval(*three) for three in ((0.97, 1.07, 1.17), (1.03, 1.07, 1.11), (0.97, 1.0, 1.03), (0.9, 0.95, 0.99))
 )
-
-
-@pytest.mark.parametrize(
-    ("target", "units", "left_out"),
-    [
-        ("vnni", True, {}),
-        ("vnni", False, {"matrix-units": "this CPU has no units for products of matrices that onnxruntime takes"}),
-        ("any", True, {"matrix-units": "it pays on some CPUs only, and the files are for others than this one"}),
-    ],
-)
-def test_what_needs_matrix_units_is_tried_where_the_files_are_for_this_cpu_and_it_has_them(
-    monkeypatch: pytest.MonkeyPatch, target: str, units: bool, left_out: dict[str, str]
-) -> None:
-    monkeypatch.setenv("QUANTIZE_CPU_CLASS", "vnni")
-    monkeypatch.setattr(rewriting, "has_matrix_units", lambda: units)
-    assert rewriting._left_out(select_rewrites("default"), target) == left_out
-    assert rewriting._left_out(select_rewrites("redundant"), target) == {}
 
 
 def _decided(
