@@ -233,7 +233,7 @@ def _unreadable(content: bytes, path: Path) -> ModelError:
     return ModelError(
         "the model is truncated or damaged" if begins_well else "this is not an ONNX model",
         where=str(path),
-        found=f"{len(content):,} bytes that do not parse as an ONNX model",
+        found=f"{len(content):,} bytes that hold no whole ONNX model",
         expected="a whole ONNX file",
         advice="copy or download it again" if begins_well else "export the model to ONNX",
     )
