@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 _OF_THE_TIME = ("created", "command", "workers", "classes", "tool")
+_SLOWER = ", slower than fp32"
+"""What a headline says of times: on a busy machine the same file is now slower by more than the noise, now not."""
 
 
 def came_to(output: Path) -> str:
@@ -16,6 +18,7 @@ def came_to(output: Path) -> str:
         del report[name]
     for run in report["runs"]:
         del run["times"]
+        run["headline"] = run["headline"] and run["headline"].replace(_SLOWER, "")
         run["evaluations"] = _evaluations(output / run["run"])
     return json.dumps(report, indent=1, sort_keys=True)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from own_folder import refuse_foreign
+from sweeping.comparison import came_to
 from sweeping.inputs import is_own, write_sweep
 
 
@@ -20,6 +22,22 @@ def test_only_a_folder_that_a_sweep_was_written_to_is_its_own(tmp_path: Path) ->
         file.write_text(sweep)
         assert not is_own(folder)
     assert not is_own(data)
+
+
+def test_two_sweeps_are_compared_but_for_what_was_timed(tmp_path: Path) -> None:
+    for name, headline, seconds in (
+        ("first", "accuracy not met", 1),
+        ("slow", "accuracy not met, slower than fp32", 2),
+        ("other", "met", 1),
+    ):
+        run = {"run": "model", "headline": headline, "times": [seconds]}
+        timed = {"created": name, "command": [], "workers": [], "classes": [], "tool": {}}
+        (tmp_path / name / "model").mkdir(parents=True)
+        (tmp_path / name / "sweep.json").write_text(json.dumps({**timed, "runs": [run]}))
+        report = {"baseline": {"role": "fp32", "latency": seconds}, "models": []}
+        (tmp_path / name / "model" / "report.json").write_text(json.dumps(report))
+    first, slow, other = (came_to(tmp_path / name) for name in ("first", "slow", "other"))
+    assert first == slow != other
 
 
 def test_a_folder_with_something_else_in_it_is_refused_and_stays(tmp_path: Path) -> None:
