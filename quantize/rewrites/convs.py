@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto
 
 from quantize.errors import ModelError
-from quantize.formats.parameters import add_dequantize, is_dequantize, is_quantize
+from quantize.formats.parameters import Parameters, add_dequantize, is_dequantize, is_quantize
 from quantize.formats.qdq_pattern import QuantizedInput, constant_integers, constant_values
 from quantize.graph.nodes import attribute, attributes, explicit_pads, is_op
 from quantize.graph.view import Graph
@@ -45,10 +45,10 @@ class ConvWeights:
         """Return what stands for weights of zero, in a shape that goes with the integers."""
         return self.source.by.zero_point.reshape(-1, *[1] * (self.integers.ndim - 1))
 
-    def replace(self, graph: Graph, integers: NDArray[Any], suffix: str) -> None:
-        """Let the Conv multiply with other integers of the same parameters."""
+    def replace(self, graph: Graph, integers: NDArray[Any], suffix: str, by: Parameters | None = None) -> None:
+        """Let the Conv multiply with other integers, of the same parameters or of those that are given."""
         name = graph.add_constant(f"{self.source.integers}_{suffix}", integers)
-        graph.set_input(self.node, 1, add_dequantize(graph, name, self.source.by))
+        graph.set_input(self.node, 1, add_dequantize(graph, name, by or self.source.by))
 
 
 def first_conv(graph: Graph, name: str) -> tuple[NodeProto | None, NodeProto | None]:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto
 
-from quantize.formats.parameters import Parameters, add_dequantize
+from quantize.formats.parameters import Parameters
 from quantize.formats.qdq_pattern import constant_integers, quantized_input
 from quantize.formats.saturation import weights_can_saturate
 from quantize.graph.view import Graph
@@ -58,8 +58,7 @@ def _rewrite(graph: Graph, node: NodeProto) -> bool:
     moved = np.full_like(by.zero_point, step)
     zero_point = graph.add_constant(f"{weights.source.integers}_moved_zero_point", moved)
     parameters = Parameters(by.scale, moved, by.axis, by.scale_name, zero_point)
-    name = graph.add_constant(f"{weights.source.integers}_moved", integers + integers.dtype.type(step))
-    graph.set_input(node, 1, add_dequantize(graph, name, parameters))
+    weights.replace(graph, integers + integers.dtype.type(step), "moved", parameters)
     return True
 
 
