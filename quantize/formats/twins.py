@@ -10,9 +10,21 @@ from onnx import NodeProto
 from quantize.graph.view import Graph
 
 # onnxruntime names what it made of several nodes, as of a Gemm and the Transpose before it, after one of them.
-_SUFFIX = re.compile(r"(?:_\d+|_quant|_MatMul|_Add|/\w+Fusion/?)$")
+_SUFFIX = re.compile(r"(?:(?:_part)?_\d+|_quant|_MatMul|_Add|/\w+Fusion/?)$")
+_PART = re.compile(r"_part_(?P<part>\d+)(?:_\d+)*$")
 
 _MADE_OF = {"Gemm": ("MatMul", "Add"), "ReduceMean": ("GlobalAveragePool",)}
+
+
+def part_name(name: str, part: int) -> str:
+    """Return the name of the node that computes one part of the columns of another."""
+    return f"{name}_part_{part}"
+
+
+def part_of(name: str) -> int | None:
+    """Return which part of another's columns a node computes, by its name; None if it computes all."""
+    found = _PART.search(name)
+    return None if found is None else int(found["part"])
 
 
 def twins(reference: Graph, nodes: Iterable[NodeProto]) -> dict[str, str]:

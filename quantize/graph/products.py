@@ -42,6 +42,14 @@ _FORMS: Mapping[tuple[str, str], ProductForm] = {
 }
 
 
+_KINDS = {op_type: form.kind for (_, op_type), form in _FORMS.items()}
+
+
+def product_kind(op_type: str) -> str | None:
+    """Return whose sizes an operator has, of whatever domain, or None if it is no convolution or matrix product."""
+    return _KINDS.get(op_type)
+
+
 def product_form(node: NodeProto) -> ProductForm | None:
     """Return how an operator multiplies, or None if it is no convolution or matrix product."""
     domain = DEFAULT_DOMAIN if node.domain in DEFAULT_DOMAINS else node.domain

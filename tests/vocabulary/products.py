@@ -38,13 +38,21 @@ def matmul_and_add() -> ModelProto:
     return write.model(write.node("Softmax", write.node("Add", x, write.floats(write.bias(CLASSES))), axis=-1))
 
 
-def vision_transformer(*, opset: int = 17, masked: bool = False, normalization: str = "operator") -> ModelProto:
+def packed_transformer() -> ModelProto:
+    """The same, its queries, keys and values columns of one product."""
+    return vision_transformer(packed=True)
+
+
+def vision_transformer(
+    *, opset: int = 17, masked: bool = False, normalization: str = "operator", packed: bool = False
+) -> ModelProto:
     """A patch Conv, positions, one block of attention and a perceptron, and the mean of the tokens.
 
     Args:
         opset: Of the model.
         masked: A mask of -inf hides the last two tokens from the others.
         normalization: ``operator`` writes LayerNormalization, ``nodes`` the nine nodes that it is before opset 17.
+        packed: Queries, keys and values are columns of one product.
     """
     write = Writer(opset=opset)
 
@@ -72,8 +80,14 @@ def vision_transformer(*, opset: int = 17, masked: bool = False, normalization: 
     x = write.node("Transpose", x, perm=[0, 2, 1])
     x = write.node("Add", x, write.floats(0.3 * write.random.standard_normal((1, TOKENS, WIDTH))))
     y = normalized(x)
-    query, value = heads(linear(y, WIDTH), [0, 2, 1, 3]), heads(linear(y, WIDTH), [0, 2, 1, 3])
-    key = heads(linear(y, WIDTH), [0, 2, 3, 1])
+    if packed:
+        rows = write.node("Reshape", linear(y, 3 * WIDTH), write.integers([0, TOKENS, 3, HEADS, WIDTH // HEADS]))
+        parted = write.node("Transpose", rows, perm=[2, 0, 3, 1, 4])
+        query, key, value = (write.node("Gather", parted, write.integers(at), axis=0) for at in range(3))
+        key = write.node("Transpose", key, perm=[0, 1, 3, 2])
+    else:
+        query, value = heads(linear(y, WIDTH), [0, 2, 1, 3]), heads(linear(y, WIDTH), [0, 2, 1, 3])
+        key = heads(linear(y, WIDTH), [0, 2, 3, 1])
     weights = write.node("Mul", write.node("MatMul", query, key), write.floats((WIDTH / HEADS) ** -0.5))
     if masked:
         mask = np.zeros((1, 1, TOKENS, TOKENS))

@@ -11,6 +11,7 @@ from onnx import ModelProto
 from quantize.engines.native.builder.weights import EQUALIZATION
 from tests.vocabulary import activations, convs, joins, products, spreads
 from tests.vocabulary.engines import NATIVE, natively
+from tests.vocabulary.origins import unknown_products
 from tests.vocabulary.quantized import Quantized, sample, written
 
 LEAST_SQNR = 24.0
@@ -44,6 +45,7 @@ KINDS: tuple[Callable[[], ModelProto], ...] = (
     products.bias_of_one_row,
     products.gemm_forms,
     products.matmul_and_add,
+    products.packed_transformer,
     products.vision_transformer,
     spreads.bias_only_at_the_end,
     spreads.names_used_twice,
@@ -70,6 +72,9 @@ def test_a_kind_keeps_its_scores(kind: Callable[[], ModelProto], tmp_path: Path)
     in_integers, in_float = made.layers
     assert in_integers > 0
     assert in_float == IN_FLOAT.get(kind.__name__, [])
+    # A search that took what a product costs in integers for nothing would never leave it in float.
+    for form in (made.qlinear, made.qdq):
+        assert unknown_products(made.sample.prepared.proto(), form, tmp_path) == []
 
 
 def test_a_relu_that_is_dead_widens_no_grid_of_others(tmp_path: Path) -> None:

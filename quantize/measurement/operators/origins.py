@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from onnx import ModelProto, NodeProto
 
+from quantize.formats.twins import part_of
 from quantize.graph.nodes import ACTIVATIONS, LINEAR, WEIGHTED, attribute
+from quantize.graph.products import product_kind
 from quantize.graph.regions import functions
 from quantize.graph.shapes import Shape, inferred_shapes
 from quantize.graph.view import Graph
@@ -56,27 +58,16 @@ def _count(node: NodeProto, weight: Sequence[int], trace: NodeTrace) -> int:
 
 # What onnxruntime and the quantizers put around the name of the node, or of its output, that a node comes from.
 _PREFIX = re.compile(r"^(?:fused )+")
-_SUFFIX = re.compile(r"(?:_token_\d+|_nchwc|_nhwc|_quant|_quantized|_MatMul|/fused)$")
+_SUFFIX = re.compile(r"(?:_token_\d+|_part_\d+|_nchwc|_nhwc|_quant|_quantized|_MatMul|/fused)$")
 _NUMBER = re.compile(r"_\d+$")
 _MEANS = ("GlobalAveragePool", "ReduceMean", "AveragePool")  # what the rewrite mean-as-product replaces
 # Operators that onnxruntime fuses into the product before them.
 _FUSED = {*ACTIVATIONS, "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "BatchNormalization", "Mul", "Add"}
-_PRODUCTS = frozenset(WEIGHTED) | {
-    "QLinearConv",
-    "ConvInteger",
-    "QLinearMatMul",
-    "MatMulInteger",
-    "QGemm",
-    "FusedConv",
-    "FusedGemm",
-    "FusedMatMul",
-    "DynamicQuantizeMatMul",
-}
 
 
 def is_product(op_type: str) -> bool:
     """Return whether an operator, fp32 or int8, is a convolution or a matrix product."""
-    return op_type in _PRODUCTS
+    return product_kind(op_type) is not None
 
 
 def find_origins(
@@ -86,9 +77,10 @@ def find_origins(
 
     First by name: onnxruntime and the quantizers keep the name of the node, or of its output, within theirs; where
     they also number it, the operator must be the same, and the fp32 node not found yet, unless it is a function, such
-    as HardSwish: rewrites compute one by several nodes of its name (``rewrites.functions``). Then what is left of the
-    products: where weights of a shape are left over equally often on both sides, those in their order; then, if as
-    many are left over in all, in their order, which quantization does not change.
+    as HardSwish: rewrites compute one by several nodes of its name (``rewrites.functions``), or unless each computes a
+    part of its columns (``rewrites.separate_products``). Then what is left of the products: where weights of a shape
+    are left over equally often on both sides, those in their order; then, if as many are left over in all, in their
+    order, which quantization does not change.
 
     Args:
         model: The fp32 model, its nodes named.
@@ -149,14 +141,26 @@ def _by_name(node: NodeTrace, named: dict[str, NodeProto], graph: Graph) -> str 
         origin = named.get(name) or graph.producer(name)
         if origin is None:
             continue
-        product: NodeProto | None = origin
-        while is_product(node.op_type) and product is not None and product.op_type in _FUSED:
-            product = graph.producer(product.input[0])
-        if product is not None and product.op_type in WEIGHTED and is_product(node.op_type):
+        product = _product(origin, graph) if is_product(node.op_type) else None
+        if product is not None:
             return str(product.name)
         if origin.op_type not in WEIGHTED:
             return str(origin.name)
     return None
+
+
+def _product(origin: NodeProto, graph: Graph) -> NodeProto | None:
+    """Return the fp32 product that a node is, or that takes it in; None if there is none.
+
+    A BatchNormalization that follows no product is computed as one.
+    """
+    product: NodeProto | None = origin
+    while product is not None and product.op_type in _FUSED:
+        before = graph.producer(product.input[0])
+        if product.op_type == "BatchNormalization" and (before is None or before.op_type not in WEIGHTED):
+            return None
+        product = before
+    return product if product is not None and product.op_type in WEIGHTED else None
 
 
 def _find_numbered(
@@ -165,11 +169,14 @@ def _find_numbered(
     """Find the nodes whose name is that of a node, or of its output, with a number, such as ``pool1_2``, in place."""
     taken = {origin for origin in origins if origin is not None}
     for index, node in enumerate(nodes):
-        if origins[index] is not None or is_conversion_name(node.op_type) or is_product(node.op_type):
+        if origins[index] is not None or is_conversion_name(node.op_type):
             continue
         for name in _names_without_numbers(node.name):
             origin = named.get(name) or graph.producer(name)
-            if origin is not None and origin.name not in taken and _computes(node.op_type, origin.op_type):
+            if origin is not None and is_product(node.op_type):
+                origin = _product(origin, graph) or origin
+            is_left = origin is not None and (origin.name not in taken or part_of(node.name) is not None)
+            if origin is not None and is_left and _computes(node.op_type, origin.op_type):
                 origins[index] = str(origin.name)
                 taken.add(str(origin.name))
                 break
@@ -195,9 +202,12 @@ def _names_without_numbers(name: str) -> Iterator[str]:
 
 
 def _computes(op_type: str, fp32_op_type: str) -> bool:
-    """Return whether an operator is another one in int8, or in another layout; a mean may be a product."""
-    if op_type == "MatMulIntegerToFloat":
-        return fp32_op_type in _MEANS
+    """Return whether an operator is another one in int8, or in another layout; means and norms may be products."""
+    kind = product_kind(op_type)
+    if kind == "Conv":
+        return fp32_op_type in ("Conv", "BatchNormalization")
+    if kind is not None:
+        return fp32_op_type in ("Gemm", "MatMul", *(_MEANS if op_type == "MatMulIntegerToFloat" else ()))
     return op_type.removeprefix("QLinear").removeprefix("Nhwc") == fp32_op_type
 
 

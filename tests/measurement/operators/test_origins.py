@@ -83,6 +83,40 @@ def test_a_numbered_name_leads_to_the_same_operator_once(fp32):
     assert find_origins(fp32, ran) == ["/pool", None, None, "/mean"]
 
 
+def _attention() -> onnx.ModelProto:
+    """Return a product with weights, and two of activations, in the names that PyTorch gives."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["t"], name="/attn/qkv/MatMul"),
+        helper.make_node("Add", ["t", "b"], ["q"], name="/attn/qkv/Add"),
+        helper.make_node("MatMul", ["q", "q"], ["s"], name="/attn/MatMul"),
+        helper.make_node("Softmax", ["s"], ["p"], name="/attn/Softmax"),
+        helper.make_node("MatMul", ["p", "q"], ["y"], name="/attn/MatMul_1"),
+    ]
+    return helper.make_model(helper.make_graph(nodes, "g", [], []), opset_imports=[helper.make_opsetid("", 13)])
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("/attn/qkv/MatMul_1", "/attn/MatMul_2", "/attn/MatMul_1_1"),  # the QLinear form's
+        ("/attn/qkv/MatMul", "/attn/MatMul", "/attn/MatMul_1"),
+        ("/attn/qkv/Add_1", "/attn/MatMul_3", "/attn/MatMul_1_2_token_7"),
+    ],
+)
+def test_a_product_with_a_float_result_is_led_back_by_its_numbered_name(names):
+    model = _attention()
+    ops = ("MatMulIntegerToFloat", "MatMulIntegerToFloat", "QLinearMatMul")
+    ran = [node(name, op) for name, op in zip(names, ops, strict=True)]
+    assert find_origins(model, ran) == ["/attn/qkv/MatMul", "/attn/MatMul", "/attn/MatMul_1"]
+
+
+@pytest.mark.parametrize("name", ["/norm", "/norm_2_1_token_4"])
+def test_a_normalization_computed_as_a_convolution_is_no_part_of_the_one_before(fp32, name):
+    fp32.graph.node.append(helper.make_node("BatchNormalization", ["b", *"1234"], ["n"], name="/norm"))
+    ran = [node("/stem/Conv_1", "QLinearConv"), node(name, "QLinearConv"), node("/block/Conv_1", "QLinearConv")]
+    assert find_origins(fp32, ran) == ["/stem/Conv", "/norm", "/block/Conv"]
+
+
 def test_the_weights_of_products_are_read_from_the_graph_that_runs():
     weights = numpy_helper.from_array(np.zeros((8, 3, 3, 3), np.int8), "w")
     conv = helper.make_node("QLinearConv", ["x", "s", "z", "w", "ws", "wz", "ys", "yz"], ["y"], name="conv")
