@@ -101,19 +101,31 @@ def products(inputs: int, outputs: int) -> Iterator[tuple[str, Layer, str]]:
             yield form, layer, layer.conv(layer.reshaped("x", 1, TOKENS, 1, inputs), inputs, outputs)
 
 
+ATTENTIONS = (
+    *("one product", "one product, float", "three products", "three products, float"),
+    *("MultiHeadAttention", "QAttention", "three Convs"),
+)
+
+
 def attentions() -> Iterator[tuple[str, Layer, str]]:
     """Yield the forms of an attention, its query scaled by the weights."""
     width = HEADS * DEPTH
-    for form in ("one product", "three products", "three products, float", "MultiHeadAttention", "three Convs"):
+    for form in ATTENTIONS:
         layer = Layer(1, TOKENS, width)
-        if form == "one product":
+        if form == "QAttention":
+            weights, scale, zero = layer.columns(width, 3 * width)
+            bias = layer.constant(layer.random.standard_normal(3 * width).astype(np.float32))
+            mixed = layer.add(form, "x", weights, bias, X[0], scale, "", X[1], zero, num_heads=HEADS, scale=1.0)
+            yield form, layer, layer.plain("QuantizeLinear", mixed, *Y)
+            continue
+        if form.startswith("one product"):
             rows = layer.reshaped(layer.product("x", width, 3 * width, own_bias=True), 1, TOKENS, 3, HEADS, DEPTH)
             planes = layer.plain("Transpose", rows, perm=[2, 0, 3, 1, 4])
             q, k, v = (layer.plain("Gather", planes, layer.constant(np.array(part))) for part in range(3))
-            q, k = (
-                layer.plain("QuantizeLinear", one, *Y) for one in (q, layer.plain("Transpose", k, perm=[0, 1, 3, 2]))
-            )
-            yield form, layer, _attended(layer, q, k, v, integers=True)
+            k, integers = layer.plain("Transpose", k, perm=[0, 1, 3, 2]), not form.endswith("float")
+            if integers:
+                q, k = (layer.plain("QuantizeLinear", one, *Y) for one in (q, k))
+            yield form, layer, _attended(layer, q, k, v, integers=integers)
             continue
         if form == "three Convs":
             rows = layer.reshaped("x", 1, TOKENS, 1, width)

@@ -28,6 +28,7 @@ from quantize.rewrites.pool_before_activation import POOL_BEFORE_ACTIVATION
 from quantize.rewrites.protocol import Rewrite
 from quantize.rewrites.redundant import REDUNDANT
 from quantize.rewrites.scaled_grids import SCALED_GRIDS
+from quantize.rewrites.separate_products import SEPARATE_PRODUCTS
 from quantize.rewrites.sigmoid_product import SIGMOID_PRODUCT
 from quantize.rewrites.space_to_depth import SPACE_TO_DEPTH
 from quantize.rewrites.stem_by_columns import STEM_BY_COLUMNS
@@ -35,6 +36,7 @@ from quantize.rewrites.stem_by_rows import STEM_BY_ROWS
 
 REWRITES: tuple[Rewrite, ...] = (
     REDUNDANT,
+    SEPARATE_PRODUCTS,
     EARLY_SELECTION,
     POOL_BEFORE_ACTIVATION,
     SPACE_TO_DEPTH,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, numpy_helper
 
 from quantize.formats.qdq_pattern import constant_integers
+from quantize.formats.twins import part_of
 from quantize.graph.nodes import WEIGHTED, attribute, is_op, reads
 from quantize.graph.shell import without_constants
 from quantize.graph.view import Graph
@@ -29,12 +32,9 @@ def grid_weights_apart(reference: ModelProto, graph: Graph, origins: Mapping[str
         result = apart.model.graph
         own = {node.name: node for node in result.node}
         view = Graph.of(reference)
-        for node in graph.nodes:
-            twin = own.get(origins.get(node.name, ""))
-            if twin is None or not is_op(node, *WEIGHTED) or not is_op(twin, *WEIGHTED):
-                continue
+        for twin, nodes in _weighted(graph, own, origins):
             values = view.constant(twin.input[1])
-            grid = _grid(graph, node, values.shape, _channel_axis(twin, values.ndim)) if values is not None else None
+            grid = _grid(graph, nodes, values.shape, _channel_axis(twin, values.ndim)) if values is not None else None
             if values is None or grid is None:
                 continue
             name = f"{twin.input[1]}:{twin.name}:on_grid"
@@ -58,20 +58,43 @@ def bias_steps(graph: Graph, nodes: Iterator[NodeProto]) -> Iterator[float]:
             yield float(np.sqrt(np.mean(np.square(source[0].by.scale.astype(np.float64)))))
 
 
-def _grid(graph: Graph, node: NodeProto, shape: tuple[int, ...], axis: int) -> Grid | None:
-    quantized = constant_integers(graph, node.input[1])
-    if quantized is not None:
-        scale, zero_point = quantized[0].by.scale.ravel(), quantized[0].by.zero_point.ravel()
-    else:
-        stored = graph.stored_weights(node.input[1])
-        if stored is None:
-            return None
-        scale = numpy_helper.to_array(stored[1]).ravel()
-        zero_point = np.zeros(scale.shape, np.int8)
+def _weighted(
+    graph: Graph, own: Mapping[str, NodeProto], origins: Mapping[str, str]
+) -> Iterator[tuple[NodeProto, list[NodeProto]]]:
+    """Yield each layer of the fp32 model, and what computes it: several, in their order, where columns are parted."""
+    nodes: dict[str, list[NodeProto]] = {}
+    for node in graph.nodes:
+        twin = own.get(origins.get(node.name, ""))
+        if twin is not None and is_op(node, *WEIGHTED) and is_op(twin, *WEIGHTED):
+            nodes.setdefault(twin.name, []).append(node)
+    for name, computing in nodes.items():
+        parts = {node.name: part_of(node.name) for node in computing}
+        apart = all(part is not None for part in parts.values())
+        yield own[name], sorted(computing, key=lambda node: parts[node.name] or 0) if apart else computing[:1]
+
+
+def _grid(graph: Graph, nodes: Sequence[NodeProto], shape: tuple[int, ...], axis: int) -> Grid | None:
+    steps = [_steps(graph, node) for node in nodes]
+    known = [pair for pair in steps if pair is not None]
+    if len(known) < len(steps):
+        return None
+    scale, zero_point = (np.concatenate(arrays) for arrays in zip(*known, strict=True))
     channels = shape[axis]
     if scale.size == 1 or scale.size < channels:
         return Grid(np.asarray(scale.max(), np.float32), np.asarray(zero_point.ravel()[0]))
     return Grid(scale[:channels], np.broadcast_to(zero_point, scale.shape)[:channels], axis)
+
+
+def _steps(graph: Graph, node: NodeProto) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """Return the scales and zero points of a layer's weights."""
+    quantized = constant_integers(graph, node.input[1])
+    if quantized is not None:
+        return quantized[0].by.scale.ravel(), quantized[0].by.zero_point.ravel()
+    stored = graph.stored_weights(node.input[1])
+    if stored is None:
+        return None
+    scale = numpy_helper.to_array(stored[1]).ravel()
+    return scale, np.zeros(scale.shape, np.int8)
 
 
 def _channel_axis(node: NodeProto, rank: int) -> int:

@@ -15,7 +15,9 @@ from quantize.data.batches import Batch
 from quantize.engines.engine import engine_named
 from quantize.evaluation.layer_check import LayerFinding, check_layers
 from quantize.formats import canonical
+from quantize.formats.twins import part_of
 from quantize.graph.view import Graph
+from tests.vocabulary import products
 from tests.vocabulary.engines import NATIVE, PLAIN, by_onnxruntime, natively
 from tests.vocabulary.growth import Plan, Planned
 from tests.vocabulary.quantized import Built, Quantized, sample, written
@@ -44,6 +46,17 @@ def test_no_layer_of_any_network_is_called_wrong_where_nothing_is(plan: Plan, en
     assert findings
     for finding in findings:
         assert not finding.wrong, finding
+
+
+def test_a_layer_made_in_parts_is_held_to_the_steps_of_all_of_them(tmp_path: Path) -> None:
+    whole = written(sample(products.packed_transformer(), tmp_path), natively(), tmp_path)
+    parts = [node.name for node in whole.qdq.graph.node if part_of(node.name) is not None]
+    assert len([name for name in parts if name.endswith(("_0", "_1", "_2"))]) == 3
+    (layer,) = {name.partition("_part_")[0] for name in parts}
+    ratios = [one.error / one.predicted for one in found(whole, whole.qdq, engine="native") if one.layer == layer]
+    assert len(ratios) == 3
+    # By the largest step of the first part it would be 0.83 to 0.87.
+    assert all(0.9 < ratio < 1.1 for ratio in ratios), ratios
 
 
 def with_signed_grid(model: ModelProto, tensor: str) -> ModelProto:
