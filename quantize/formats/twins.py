@@ -13,7 +13,12 @@ from quantize.graph.view import Graph
 _SUFFIX = re.compile(r"(?:(?:_part)?_\d+|_quant|_MatMul|_Add|/\w+Fusion/?)$")
 _PART = re.compile(r"_part_(?P<part>\d+)(?:_\d+)*$")
 
-_MADE_OF = {"Gemm": ("MatMul", "Add"), "ReduceMean": ("GlobalAveragePool",)}
+_MADE_OF = {
+    "Div": ("Mul",),
+    "Gemm": ("MatMul", "Add"),
+    "HardSwish": ("Mul",),
+    "ReduceMean": ("GlobalAveragePool",),
+}
 
 
 def part_name(name: str, part: int) -> str:
@@ -53,5 +58,8 @@ def _inner_names(name: str) -> Iterator[str]:
 
 
 def _same_operator(node: NodeProto, origin: NodeProto) -> bool:
-    # Neural Compressor splits a Gemm into a MatMul and an Add; the native engine writes a mean of an image as a pool.
+    # Neural Compressor splits a Gemm into a MatMul and an Add; the native engine writes a mean of an image as a pool; a
+    # HardSwish on the integers, be it one node or four that end with a Div, ends with a Mul.
+    if node.op_type == "GatherElements":  # a table of whatever function
+        return True
     return node.op_type == origin.op_type or node.op_type in _MADE_OF.get(origin.op_type, ())

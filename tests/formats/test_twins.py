@@ -24,6 +24,9 @@ def _graph(op_type: str, name: str) -> Graph:
         ("Gemm", "fc", "MatMul", "fc/GemmTransposeFusion/_MatMul_quant_1_1"),
         ("Gemm", "fc", "Add", "fc/GemmTransposeFusion/_Add"),
         ("ReduceMean", "mean", "GlobalAveragePool", "mean_1"),
+        ("HardSwish", "swish", "Mul", "swish_1"),
+        ("Div", "swish/Div", "Mul", "swish/Div_1_1"),
+        ("MatMul", "qkv", "MatMul", "qkv_part_2_1"),
     ],
 )
 def test_a_node_is_found_by_what_its_name_became(op_type: str, name: str, own_type: str, own_name: str) -> None:

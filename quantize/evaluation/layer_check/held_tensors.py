@@ -68,11 +68,13 @@ class HeldTensors:
             missing = self._missing(tensor, node.input[0]) if tensor is not None else None
             if by is not None and by.axis is None and tensor is not None and missing is not None:
                 held[node.output[0]] = (tensor, by, missing)
+        held |= self._looked_up()
         found = []
-        for node in quantizers:
+        for node in self._graph.sorted_nodes():
             if node.output[0] in held:
                 tensor, by, missing = held[node.output[0]]
-                found.append(self._held(tensor, node.output[0], node.input[0], by, set(held), missing))
+                values = node.input[0] if is_quantize(node) else node.output[0]
+                found.append(self._held(tensor, node.output[0], values, by, set(held), missing))
         outputs = [name for name in self._graph.outputs if name in self._reference.outputs]
         logits = [name for name in map(self._before_normalized, outputs) if name is not None]
         for name in (*logits, *outputs):
@@ -80,6 +82,20 @@ class HeldTensors:
                 stops = {*held, *logits} - {name}
                 found.append(self._held(name, name, name, None, stops, 0))
         return tuple(found)
+
+    def _looked_up(self) -> dict[str, tuple[str, Parameters, int]]:
+        """Return the integers that a table of a function gives, which no QuantizeLinear rounds, as those of ``all``."""
+        found = {}
+        for node in self._graph.nodes:
+            shaped = self._graph.producer(node.input[0]) if is_dequantize(node) else None
+            table = self._graph.producer(shaped.input[0]) if shaped is not None and is_op(shaped, "Reshape") else None
+            if table is None or not is_op(table, "GatherElements") or table.name not in self.origins:
+                continue
+            origin = self._reference.node(self.origins[table.name])
+            by = node_parameters(self._graph, node) if origin is not None else None
+            if origin is not None and by is not None and self._missing(origin.output[0], node.output[0]) == 0:
+                found[node.input[0]] = (origin.output[0], by, 0)
+        return found
 
     def _before_normalized(self, output: str) -> str | None:
         """Return the scores that an output's probabilities are made of: errors of probabilities near 1 say little."""
