@@ -58,8 +58,7 @@ def _inner_names(name: str) -> Iterator[str]:
 
 
 def _same_operator(node: NodeProto, origin: NodeProto) -> bool:
-    # Neural Compressor splits a Gemm into a MatMul and an Add; the native engine writes a mean of an image as a pool; a
-    # HardSwish on the integers, be it one node or four that end with a Div, ends with a Mul.
-    if node.op_type == "GatherElements":  # a table of whatever function
-        return True
-    return node.op_type == origin.op_type or node.op_type in _MADE_OF.get(origin.op_type, ())
+    # Neural Compressor splits a Gemm into a MatMul and an Add; the native engine writes a mean of an image as a pool.
+    # On the integers a HardSwish, be it one node or four that end with a Div, ends with a Mul; any function may be a
+    # table.
+    return node.op_type in (origin.op_type, "GatherElements", *_MADE_OF.get(origin.op_type, ()))

@@ -17,32 +17,38 @@ from numpy.typing import NDArray
 from onnx import NodeProto
 
 from quantize.formats.parameters import Parameters, add_dequantize, new_parameters
-from quantize.formats.qdq_pattern import QuantizedInput, quantized_input
+from quantize.formats.qdq_pattern import QuantizedInput, constant_integers, quantized_input
 from quantize.formats.twins import part_name
 from quantize.graph.nodes import attribute, is_op
+from quantize.graph.product_folding import added_bias
 from quantize.graph.shapes import Shape
 from quantize.graph.view import Graph
 from quantize.rewrites.protocol import Declaration, Rewrite, not_shown_slower
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Product:
-    """A product of dequantized tensors whose right one is constant, (inputs, columns), and the Add of its bias."""
+    """A product of dequantized tensors whose right one is constant, (inputs, columns), and the Reshape behind it.
+
+    Attributes:
+        node: The product.
+        weights: Its weights.
+        integers: Their values.
+        bias: The Add of its bias, and which input holds that; None: it has none.
+        reshape: What alone reads it.
+    """
 
     node: NodeProto
     weights: QuantizedInput
-    bias: NodeProto | None
-
-    @property
-    def nodes(self) -> list[NodeProto]:
-        return [self.node] if self.bias is None else [self.node, self.bias]
+    integers: NDArray[Any]
+    bias: tuple[NodeProto, int] | None
+    reshape: NodeProto
 
 
 @dataclass(frozen=True)
 class _Parting:
-    """How columns are parted: the axis of the parts, how many, where the others go, and the tensors of each part."""
+    """How columns are parted: where all but the axis of the parts go, by which nodes, and the tensors of each part."""
 
-    axis: int
     target: tuple[int, ...]
     perm: tuple[int, ...]
     nodes: tuple[NodeProto, ...]
@@ -50,13 +56,12 @@ class _Parting:
 
 
 def _apply(graph: Graph) -> Sequence[str]:
-    reshapes = [node for node in graph.sorted_nodes() if is_op(node, "Reshape")]
-    products = [(node, _product(graph, node.input[0])) for node in reshapes]
-    found = [(node, product) for node, product in products if product is not None]
+    products = [_product(graph, node) for node in graph.sorted_nodes() if is_op(node, "MatMul")]
+    found = [product for product in products if product is not None]
     shapes = graph.shapes() if found else {}
     changed = []
-    for reshape, product in found:
-        parting = _parting(graph, reshape, shapes)
+    for product in found:
+        parting = _parting(graph, product.reshape, shapes)
         if parting is not None:
             _separate(graph, product, parting)
             changed.append(product.node.name)
@@ -67,33 +72,19 @@ def _broken(graph: Graph, names: Sequence[str]) -> Sequence[str]:
     return [f"{node.name} is one product still" for node in graph.nodes if node.name in names]
 
 
-def _product(graph: Graph, name: str) -> _Product | None:
-    bias = graph.producer(name)
-    node = bias
-    if bias is not None and is_op(bias, "Add") and graph.sole_consumer(name) is not None:
-        unknown = [given for given in bias.input if graph.constant(given) is None]
-        node = graph.producer(unknown[0]) if len(unknown) == 1 else None
-        if node is None or graph.sole_consumer(node.output[0]) is not bias:
-            return None
-    if node is None or not is_op(node, "MatMul") or graph.sole_consumer(node.output[0]) is None:
+def _product(graph: Graph, node: NodeProto) -> _Product | None:
+    weights = constant_integers(graph, node.input[1])
+    if weights is None or weights[1].ndim != 2 or quantized_input(graph, node.input[0]) is None:
         return None
-    operands = [quantized_input(graph, given) for given in node.input]
-    weights = operands[1]
-    values = graph.constant(weights.integers) if weights is not None else None
-    if operands[0] is None or weights is None or values is None or values.ndim != 2:
+    source, integers = weights
+    if source.by.axis not in (None, 1, -1) or graph.sole_consumer(node.input[1]) is not node:
         return None
-    if weights.by.axis not in (None, 1, -1) or graph.sole_consumer(node.input[1]) is not node:
+    bias = added_bias(graph, node, integers.shape[1])
+    last: NodeProto = node if bias is None else bias[0]
+    reshape = graph.sole_consumer(last.output[0])
+    if reshape is None or not is_op(reshape, "Reshape") or reshape.input[0] != last.output[0]:
         return None
-    product = _Product(node, weights, bias if bias is not node else None)
-    added = _added(graph, product)
-    return product if added is None or added.size == values.shape[1] == added.shape[-1] else None
-
-
-def _added(graph: Graph, product: _Product) -> NDArray[Any] | None:
-    """Return the bias of a product."""
-    if product.bias is None:
-        return None
-    return next(value for value in map(graph.constant, product.bias.input) if value is not None)
+    return _Product(node, source, integers, bias, reshape)
 
 
 def _parting(graph: Graph, reshape: NodeProto, shapes: dict[str, Shape]) -> _Parting | None:
@@ -116,7 +107,7 @@ def _parting(graph: Graph, reshape: NodeProto, shapes: dict[str, Shape]) -> _Par
     nodes, parts = taken
     rest = tuple(int(size) for size in np.delete(target, axis))
     turned = tuple(place - (place > axis) for place in perm[1:])
-    return _Parting(axis, rest, turned, (reshape, transpose, *nodes), parts)
+    return _Parting(rest, turned, (reshape, transpose, *nodes), parts)
 
 
 def _taken(graph: Graph, name: str, count: int) -> tuple[list[NodeProto], tuple[tuple[str, ...], ...]] | None:
@@ -151,21 +142,20 @@ def _axes(graph: Graph, squeeze: NodeProto) -> list[int] | None:
 
 
 def _separate(graph: Graph, product: _Product, parting: _Parting) -> None:
-    integers, bias = graph.constant(product.weights.integers), _added(graph, product)
-    assert integers is not None
-    width, (given, _) = integers.shape[1] // len(parting.parts), product.node.input
-    graph.remove([*product.nodes, *parting.nodes])
+    bias = None if product.bias is None else graph.constant(product.bias[0].input[product.bias[1]])
+    width, given = product.integers.shape[1] // len(parting.parts), product.node.input[0]
+    graph.remove([product.node, *(() if product.bias is None else product.bias[:1]), *parting.nodes])
     target = graph.add_constant(f"{product.node.name}_part_shape", np.array(parting.target, np.int64))
     for at, names in enumerate(parting.parts):
         if not names:
             continue
         columns, name = slice(at * width, (at + 1) * width), part_name(product.node.name, at)
         by = _columns(graph, product.weights.by, columns, name)
-        weights = add_dequantize(graph, graph.add_constant(f"{name}_weights", integers[:, columns]), by)
+        weights = add_dequantize(graph, graph.add_constant(f"{name}_weights", product.integers[:, columns]), by)
         values = graph.fresh(name)
         graph.add("MatMul", [given, weights], [values], name=name)
         if bias is not None:
-            added = graph.add_constant(f"{name}_bias", bias.reshape(-1)[columns])
+            added = graph.add_constant(f"{name}_bias", bias[columns])
             summed = graph.fresh(f"{name}_sum")
             graph.add("Add", [values, added], [summed], name=f"{name}_Add")
             values = summed

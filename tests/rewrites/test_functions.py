@@ -30,6 +30,17 @@ KNOWN = {
 }
 
 
+FORMS = (
+    (HARD_SWISH, "hard swish"),
+    (HARD_SWISH, "hard swish by clip"),
+    (ONE_NODE_FUNCTIONS, "silu"),
+    (ONE_NODE_FUNCTIONS, "gelu"),
+    (ONE_NODE_FUNCTIONS, "gelu by tanh"),
+    (SIGMOID_PRODUCT, "silu"),
+    *((FUNCTION_TABLE, kind) for kind in ACTIVATIONS),
+)
+
+
 def quantized(kind: str, activation_type: str = "uint8") -> ModelProto:
     recipe = Recipe(engine="native", activation_type=activation_type, details=(("float_outputs", "true"),))
     return built(activated(kind, 13), recipe)
@@ -54,18 +65,7 @@ def test_a_function_is_told_by_its_values(kind: str) -> None:
 
 
 @pytest.mark.parametrize("activation_type", ["uint8", "int8"])
-@pytest.mark.parametrize(
-    ("rewrite", "kind"),
-    [
-        (HARD_SWISH, "hard swish"),
-        (HARD_SWISH, "hard swish by clip"),
-        (ONE_NODE_FUNCTIONS, "silu"),
-        (ONE_NODE_FUNCTIONS, "gelu"),
-        (ONE_NODE_FUNCTIONS, "gelu by tanh"),
-        (SIGMOID_PRODUCT, "silu"),
-        *((FUNCTION_TABLE, kind) for kind in ACTIVATIONS),
-    ],
-)
+@pytest.mark.parametrize(("rewrite", "kind"), FORMS)
 def test_every_form_keeps_its_declaration_in_both_formats(rewrite: Rewrite, kind: str, activation_type: str) -> None:
     before = quantized(kind, activation_type)
     names, after = apply(rewrite, before)

@@ -62,15 +62,15 @@ class HeldTensors:
     def all(self) -> tuple[HeldTensor, ...]:
         """Return every tensor that is held, in the order in which they are made; inputs of the model too."""
         held: dict[str, tuple[str, Parameters, int]] = {}
-        quantizers = [node for node in self._graph.sorted_nodes() if is_quantize(node)]
-        for node in quantizers:
+        nodes = self._graph.sorted_nodes()
+        for node in filter(is_quantize, nodes):
             by, tensor = node_parameters(self._graph, node), self._counterpart(node)
             missing = self._missing(tensor, node.input[0]) if tensor is not None else None
             if by is not None and by.axis is None and tensor is not None and missing is not None:
                 held[node.output[0]] = (tensor, by, missing)
         held |= self._looked_up()
         found = []
-        for node in self._graph.sorted_nodes():
+        for node in nodes:
             if node.output[0] in held:
                 tensor, by, missing = held[node.output[0]]
                 values = node.input[0] if is_quantize(node) else node.output[0]

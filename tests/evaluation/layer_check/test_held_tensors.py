@@ -8,27 +8,13 @@ from quantize.evaluation.layer_check.held_tensors import HeldTensors
 from quantize.formats import canonical, to_qdq, to_qlinear
 from quantize.graph.view import Graph
 from quantize.rewrites import Rewrite
-from quantize.rewrites.function_table import FUNCTION_TABLE
 from quantize.rewrites.functions import quantized_functions
-from quantize.rewrites.hard_swish import HARD_SWISH
-from quantize.rewrites.one_node_functions import ONE_NODE_FUNCTIONS
-from quantize.rewrites.sigmoid_product import SIGMOID_PRODUCT
 from tests.rewrites.checks import apply
-from tests.rewrites.test_functions import quantized
-from tests.small_blocks import ACTIVATIONS, activated
+from tests.rewrites.test_functions import FORMS, quantized
+from tests.small_blocks import activated
 
 
-@pytest.mark.parametrize(
-    ("rewrite", "kind"),
-    [
-        (HARD_SWISH, "hard swish"),
-        (HARD_SWISH, "hard swish by clip"),
-        (ONE_NODE_FUNCTIONS, "silu"),
-        (ONE_NODE_FUNCTIONS, "gelu"),
-        (SIGMOID_PRODUCT, "silu"),
-        *((FUNCTION_TABLE, kind) for kind in ACTIVATIONS),
-    ],
-)
+@pytest.mark.parametrize(("rewrite", "kind"), FORMS)
 def test_what_a_function_gives_is_held_in_every_form_of_it(rewrite: Rewrite, kind: str) -> None:
     before = quantized(kind)
     results = {function.nodes[-1].output[0] for function in quantized_functions(Graph(canonical(before)))}
