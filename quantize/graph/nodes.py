@@ -87,6 +87,11 @@ def all_tensors(graph: GraphProto) -> Iterator[TensorProto]:
 def reads(node: NodeProto) -> Iterator[str]:
     """Yield the names that a node reads, those that its subgraphs take from outside too."""
     yield from filter(None, node.input)
+    yield from body_reads(node)
+
+
+def body_reads(node: NodeProto) -> Iterator[str]:
+    """Yield the names that the graphs inside a node take from outside."""
     for inner in subgraphs(node):
         made = _made_in(inner)
         for own in inner.node:

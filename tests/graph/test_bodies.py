@@ -6,7 +6,7 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from quantize.graph.bodies import read_through_identity
-from quantize.graph.nodes import reads
+from quantize.graph.nodes import body_reads, reads
 from quantize.graph.shapes import inferred_types
 from quantize.graph.view import Graph
 from tests.graph.small_models import model_of, noise, operators, run
@@ -52,10 +52,11 @@ def test_doing_it_twice_changes_nothing() -> None:
     assert through(once).SerializeToString() == once.SerializeToString()
 
 
-def test_what_the_node_itself_takes_needs_none() -> None:
+def _loop(read: str) -> ModelProto:
+    """Return a Loop that carries a Relu's result, and whose body reads a tensor from outside."""
     body = helper.make_graph(
         [
-            helper.make_node("Mul", ["carried", "x"], ["next"]),
+            helper.make_node("Mul", ["carried", read], ["next"]),
             helper.make_node("Identity", ["on"], ["go"]),
         ],
         "body",
@@ -73,8 +74,21 @@ def test_what_the_node_itself_takes_needs_none() -> None:
         helper.make_node("Relu", ["x"], ["a"]),
         helper.make_node("Loop", ["count", "true", "a"], ["y"], "loop", body=body),
     ]
-    model = model_of(nodes, {"count": np.array(2), "true": np.array(True)})
+    return model_of(nodes, {"count": np.array(2), "true": np.array(True)})
+
+
+def test_what_only_the_node_itself_takes_needs_none() -> None:
+    model = _loop("x")
     seen = through(model)
     assert operators(seen) == ["Relu", "Identity", "Loop"]
     assert next(own for own in seen.graph.node if own.name == "loop").input[2] == "a"
+    np.testing.assert_array_equal(run(seen)[0], run(model)[0])
+
+
+def test_what_the_node_takes_and_its_body_reads_too_is_read_through_one_everywhere() -> None:
+    model = _loop("a")
+    seen = through(model)
+    assert operators(seen) == ["Relu", "Identity", "Loop"]
+    loop = next(own for own in seen.graph.node if own.name == "loop")
+    assert (loop.input[2], list(body_reads(loop))) == ("a_seen", ["a_seen"])
     np.testing.assert_array_equal(run(seen)[0], run(model)[0])

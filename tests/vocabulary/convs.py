@@ -76,6 +76,17 @@ def padded() -> ModelProto:
     return write.model(write.head(write.relu(write.conv(x, 16))))
 
 
+def padded_beyond_the_range() -> ModelProto:
+    """Two Pads with one constant far below what they take, each read by a Conv."""
+    write = Writer()
+    x, lowest = write.stem(), write.floats(-5)
+    ones = write.integers([0, 0, 1, 1, 0, 0, 1, 1])
+    for _ in range(2):
+        x = Maps(write.node("Pad", x.name, ones, lowest), 16, x.side + 2)
+        x = write.relu(write.conv(x, 16))
+    return write.model(write.head(x))
+
+
 def pooled() -> ModelProto:
     """Pools of all sorts, and the mean by AveragePool over the whole map."""
     write = Writer()

@@ -109,3 +109,46 @@ def scaled_by_means() -> ModelProto:
     gate = write.on(gate, "HardSigmoid", alpha=0.2, beta=0.5)
     x = write.both("Mul", x, gate)
     return write.model(write.head(write.relu(write.conv(x, 24))))
+
+
+def scaled_by_a_number() -> ModelProto:
+    """A mean over the whole map, a tensor without dimensions, that scales the map; the batch is 1."""
+    write = Writer(batch=1)
+    x = write.stem()
+    number = write.node("ReduceMean", x.name, keepdims=0)
+    x = Maps(write.node("Mul", x.name, number), 16, x.side)
+    return write.model(write.head(write.relu(write.conv(x, 24))))
+
+
+def carried_through_a_loop() -> ModelProto:
+    """Loop, which takes a Relu's result, and whose body reads the same tensor from outside."""
+    write = Writer()
+    x = write.stem()
+    value = helper.make_tensor_value_info
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["going"], ["go"]),
+            helper.make_node("Mul", ["carried", write.floats(0.5)], ["half"]),
+            helper.make_node("Add", ["half", x.name], ["next"]),
+        ],
+        "body",
+        [
+            value("turn", TensorProto.INT64, []),
+            value("going", TensorProto.BOOL, []),
+            value("carried", TensorProto.FLOAT, None),
+        ],
+        [value("go", TensorProto.BOOL, []), value("next", TensorProto.FLOAT, None)],
+    )
+    turns, true = write.integers(2), write.constant(np.array(True))
+    x = Maps(write.node("Loop", turns, true, x.name, body=body), 16, x.side)
+    return write.model(write.head(write.relu(write.conv(x, 24))))
+
+
+def seen_inside_and_outside() -> ModelProto:
+    """If, whose condition is computed and whose bodies read a Relu's result that a Conv outside reads too; batch 1."""
+    write = Writer(batch=1)
+    bright = write.node("Greater", write.node("ReduceMax", write.image.name, keepdims=0), write.floats(1e9))
+    x = write.relu(write.conv(write.stem(), 16))
+    inside = Maps(_if(write, x.name, "Identity", "Neg", bright), 16, x.side)
+    joint = write.concat(write.conv(x, 8), write.conv(inside, 8))
+    return write.model(write.head(write.relu(joint)))

@@ -10,7 +10,8 @@ from onnx import ModelProto
 
 from quantize.engines.native.builder.weights import EQUALIZATION
 from tests.vocabulary import activations, convs, joins, products, spreads
-from tests.vocabulary.engines import NATIVE, natively
+from tests.vocabulary.engines import NATIVE, by_neural_compressor, by_onnxruntime, natively
+from tests.vocabulary.forks import neural_compressor_in_forks
 from tests.vocabulary.origins import unknown_products
 from tests.vocabulary.quantized import Quantized, sample, written
 
@@ -29,18 +30,22 @@ KINDS: tuple[Callable[[], ModelProto], ...] = (
     convs.in_newer_forms,
     convs.normalized,
     convs.padded,
+    convs.padded_beyond_the_range,
     convs.pooled,
     convs.resized,
     convs.transposed,
     convs.with_dropout,
     convs.without_bias_and_uneven,
     joins.beside_nothing,
+    joins.carried_through_a_loop,
     joins.chosen_by_a_condition,
     joins.coordinates,
     joins.relu_beside_signed,
     joins.relu_beside_wider_clip,
     joins.residuals,
+    joins.scaled_by_a_number,
     joins.scaled_by_means,
+    joins.seen_inside_and_outside,
     joins.shuffled,
     products.bias_of_one_row,
     products.gemm_forms,
@@ -51,6 +56,14 @@ KINDS: tuple[Callable[[], ModelProto], ...] = (
     spreads.names_used_twice,
     spreads.shared_weights,
     spreads.tiny_weights_beside_a_bias,
+)
+OTHERS_STUMBLED_ON = (
+    convs.padded,
+    convs.padded_beyond_the_range,
+    joins.carried_through_a_loop,
+    joins.chosen_by_a_condition,
+    joins.scaled_by_a_number,
+    joins.seen_inside_and_outside,
 )
 IN_FLOAT = {
     "transposed": ["ConvTranspose"],  # onnxruntime has no integer kernel
@@ -75,6 +88,27 @@ def test_a_kind_keeps_its_scores(kind: Callable[[], ModelProto], tmp_path: Path)
     # A search that took what a product costs in integers for nothing would never leave it in float.
     for form in (made.qlinear, made.qdq):
         assert unknown_products(made.sample.prepared.proto(), form, tmp_path) == []
+
+
+@pytest.mark.inc
+@pytest.mark.parametrize("kind", OTHERS_STUMBLED_ON, ids=lambda kind: kind.__name__)
+def test_a_kind_keeps_its_scores_with_neural_compressor(kind: Callable[[], ModelProto], tmp_path: Path) -> None:
+    pytest.importorskip("neural_compressor")
+    with neural_compressor_in_forks():
+        made = written(sample(kind(), tmp_path), by_neural_compressor, tmp_path)
+    assert min(made.sqnr) > LEAST_SQNR
+    assert made.agree
+    in_integers, _ = made.layers
+    assert in_integers > 0
+
+
+@pytest.mark.parametrize("kind", OTHERS_STUMBLED_ON, ids=lambda kind: kind.__name__)
+def test_a_kind_keeps_its_scores_with_onnxruntimes_quantizer(kind: Callable[[], ModelProto], tmp_path: Path) -> None:
+    made = written(sample(kind(), tmp_path), by_onnxruntime, tmp_path)
+    assert min(made.sqnr) > LEAST_SQNR
+    assert made.agree
+    in_integers, _ = made.layers
+    assert in_integers > 0
 
 
 def test_a_relu_that_is_dead_widens_no_grid_of_others(tmp_path: Path) -> None:

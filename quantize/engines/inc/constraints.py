@@ -20,6 +20,9 @@ OpDictionary = dict[str, dict[str, dict[str, list[str]]]]
 _FLOAT_HEAD_TYPES = ("GlobalAveragePool", "Softmax")
 """Op types kept in fp32 by default: quantized, they give 4.8 % of ImageNet's images two equal top scores."""
 
+_PADS_INPUTS = 2
+"""What a Pad by zeros over every axis takes: a tensor and amounts."""
+
 _FLOAT = {"weight": {"dtype": "fp32"}, "activation": {"dtype": "fp32"}}
 
 
@@ -48,7 +51,7 @@ def op_name_dict(settings: IncSettings, model: ModelProto) -> OpDictionary:
     graph = model.graph
     reasons = float_reasons(model, {node.op_type for node in graph.node})
     names = {re.escape(name): _lists(_FLOAT) for name, reason in reasons.items() if reason.kind != "body"}
-    names.update({re.escape(name): _lists(_FLOAT) for name in _activated_pads(graph)})
+    names.update({re.escape(name): _lists(_FLOAT) for name in _mistaken_pads(graph)})
     names.update((name, _lists(constraint)) for name, constraint in settings.op_wise.items())
     head = [(node.name, node.op_type) for node in graph.node if node.op_type in _FLOAT_HEAD_TYPES]
     head += [(name, "Add") for name in _score_bias_names(graph)]
@@ -59,15 +62,22 @@ def op_name_dict(settings: IncSettings, model: ModelProto) -> OpDictionary:
     return names
 
 
-def _activated_pads(graph: GraphProto) -> list[str]:
-    """Return the names of Pads that an activation alone reads.
+def _mistaken_pads(graph: GraphProto) -> list[str]:
+    """Return the names of Pads that Neural Compressor gets wrong.
 
-    Neural Compressor removes the activation, gives the Pad's result the activation's grid, and pads the integers that
-    the Pad takes, which are on another one: the values that come out are others.
+    Those are the ones that an activation alone reads: it removes the activation, gives the Pad's result the
+    activation's grid, and pads the integers that the Pad takes, which are on another one: the values that come out are
+    others. And those that name their value, or their axes: it puts the value into int8 among integers of uint8, which
+    no onnxruntime opens, saturated where it lies outside the grid of the Pad's input, and removes the constant, which
+    another Pad may share.
     """
     view = Graph.of(graph)
-    readers = [(node, view.sole_consumer(node.output[0])) for node in graph.node if node.op_type == "Pad"]
-    return [pad.name for pad, reader in readers if reader is not None and reader.op_type in ACTIVATIONS]
+    pads = [(node, view.sole_consumer(node.output[0])) for node in graph.node if node.op_type == "Pad"]
+    return [
+        pad.name
+        for pad, reader in pads
+        if len(pad.input) > _PADS_INPUTS or (reader is not None and reader.op_type in ACTIVATIONS)
+    ]
 
 
 def _score_sigmoids(graph: GraphProto) -> list[str]:

@@ -19,6 +19,7 @@ from onnx import numpy_helper
 
 from quantize.engines.inc.narrowing import could_saturate
 from quantize.engines.inc.parent import CalibrationImages, Engine, SentLog
+from quantize.graph.nodes import subgraphs
 from quantize.processes.parent import Message, Parent
 
 _BASELINE_SCORE = 1.0
@@ -132,7 +133,15 @@ def _narrow_where_needed(owner: Any, name: str) -> None:
     setattr(owner, name, wrapped)
 
 
-def _configuration(job: Message) -> Any:
+def _optimizations(model: onnx.ModelProto) -> str:
+    """Return what onnxruntime optimizes before Neural Compressor looks at the graph.
+
+    Nothing where nodes hold graphs: the Identities would go that show Neural Compressor what these read from outside.
+    """
+    return "DISABLE_ALL" if any(True for node in model.graph.node for _ in subgraphs(node)) else "ENABLE_BASIC"
+
+
+def _configuration(job: Message, model: onnx.ModelProto) -> Any:
     from neural_compressor.config import AccuracyCriterion, PostTrainingQuantConfig, TuningCriterion
 
     return PostTrainingQuantConfig(
@@ -140,7 +149,7 @@ def _configuration(job: Message) -> Any:
         domain="cv",
         quant_format="QDQ" if job["container"] == "qdq" else "QOperator",
         calibration_sampling_size=[job["images_used"]],
-        recipes={"graph_optimization_level": "ENABLE_BASIC"},
+        recipes={"graph_optimization_level": _optimizations(model)},
         op_type_dict=job["op_types"],
         op_name_dict=job["op_names"],
         reduce_range=job["reduce_range"],
@@ -178,7 +187,7 @@ def _fit(engine: Engine, job: Message) -> None:
 
     engine.enter("prepare")
     built = quantization.fit(
-        model, _configuration(job), calib_dataloader=images, eval_func=evaluate if tuning is not None else None
+        model, _configuration(job, model), calib_dataloader=images, eval_func=evaluate if tuning is not None else None
     )
     path = Path.cwd() / "built.onnx"
     path.write_bytes(built.model.SerializeToString(deterministic=True))

@@ -190,7 +190,7 @@ class _Check:
             if held.by is not None:
                 sums.output += _squares(held.by.placed(values[held.tensor]) - y, finite)
             elif held.name in unfed:
-                sums.drifts.append(np.asarray(unfed[held.name] - result, np.float64))
+                sums.drifts.append(np.atleast_1d(unfed[held.name] - result).astype(np.float64))
 
     def _open(
         self, given: Mapping[str, Array], on_grid: Mapping[str, Array]

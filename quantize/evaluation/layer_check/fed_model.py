@@ -23,7 +23,8 @@ class FedModel:
 
     Args:
         apart: A model in any format.
-        given: One array for each tensor to be replaced: its type, and its shape but for the first axis.
+        given: One array for each tensor to be replaced: its type, and its shape but for the first axis, if
+            it has one.
         read: The tensors to return, those that are replaced as they are made; others are float32.
     """
 
@@ -36,7 +37,8 @@ class FedModel:
                 rename_reads(node, name, names[name])
         for name, values in given.items():
             kind = helper.np_dtype_to_tensor_dtype(values.dtype)
-            fed.graph.input.append(helper.make_tensor_value_info(names[name], kind, ["N", *values.shape[1:]]))
+            shape = ["N", *values.shape[1:]] if values.ndim else []
+            fed.graph.input.append(helper.make_tensor_value_info(names[name], kind, shape))
         own = {value.name: value for value in model.graph.output}
         self.read = tuple(read)
         del fed.graph.output[:], fed.graph.value_info[:]

@@ -46,6 +46,15 @@ def test_a_pad_that_an_activation_reads_stays_in_float():
     assert op_name_dict(IncSettings(), graph(("pad", "Pad"), ("conv", "Conv"))).get("pad") is None
 
 
+@pytest.mark.parametrize(
+    ("inputs", "stays"), [(["amounts"], False), (["amounts", "v"], True), (["amounts", "", "axes"], True)]
+)
+def test_a_pad_that_names_its_value_or_its_axes_stays_in_float(inputs, stays):
+    model = graph(("pad", "Pad"), ("conv", "Conv"))
+    model.graph.node[0].input.extend(inputs)
+    assert (op_name_dict(IncSettings(), model).get("pad") == FLOAT) == stays
+
+
 def test_an_op_of_the_head_can_be_asked_to_be_quantized():
     settings = IncSettings(op_wise={"pool": {"activation": {"dtype": "uint8"}}})
     assert op_name_dict(settings, graph(("pool", "GlobalAveragePool"))) == {
