@@ -15,6 +15,7 @@ from quantize.calibration.one_ahead import one_ahead
 from quantize.calibration.statistics import CalibrationStatistics, ChannelMeans, TensorStatistics
 from quantize.data.batches import Batch
 from quantize.errors import DataError, ModelError
+from quantize.grid.grid import can_be_held
 from quantize.grid.histogram import CODES, Histogram, codes_of
 from quantize.models.weights_apart import weights_apart
 from quantize.progress import Progress, silent
@@ -76,7 +77,9 @@ def collect(
     if not seen:
         raise DataError("the calibration set is empty", expected="at least one image")
     tensors = {
-        name: counter.finished(means.get(name)) for name, counter in counters.items() if counter.finite and counter.any
+        name: counter.finished(means.get(name))
+        for name, counter in counters.items()
+        if counter.any and counter.finite and (name in required or counter.has_range)
     }
     _derive(tensors, exposure, means)
     every = {*counters, *(derived.tensor for derived in exposure.derivations)}
@@ -144,6 +147,11 @@ class _Counter:
         self._pending_size += codes.size
         if self._pending_size >= _PENDING:
             self._flush()
+
+    @property
+    def has_range(self) -> bool:
+        """Return whether a range could cover the values: some are so small that no grid has steps for them."""
+        return can_be_held(max(abs(self.minimum), abs(self.maximum)))
 
     def finished(self, means: ChannelMeans | None) -> TensorStatistics:
         self._flush()

@@ -97,7 +97,7 @@ class CalibrationStatistics:
         tensors: By tensor name.
         images: How many images were seen.
         unbounded: Tensors without statistics: they have no values, or some that are not finite, such as a mask's
-            infinities. No range covers them.
+            infinities, or only such as are next to 0. No grid holds them.
         fingerprints: What the statistics came from (model, images, preprocessing, version of this code).
     """
 

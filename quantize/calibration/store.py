@@ -17,7 +17,7 @@ from quantize.files import written
 from quantize.grid.histogram import CODES, Histogram
 from quantize.provenance import fingerprint
 
-VERSION = 2
+VERSION = 3
 """Part of every file's name: raised whenever the same images would give other statistics or another file."""
 
 UNREADABLE = (FileNotFoundError, EOFError, ValueError, KeyError, NotImplementedError, MemoryError, zipfile.BadZipFile)

@@ -18,6 +18,7 @@ from quantize.formats.integer_probe import Operand, integer_form
 from quantize.graph.nodes import WEIGHTED, is_op, subgraphs
 from quantize.graph.shapes import inferred_types
 from quantize.graph.view import Graph
+from quantize.grid.grid import can_be_held
 
 Kind = Literal["body", "operator", "kernel", "form", "engine", "statistics"]
 
@@ -27,7 +28,7 @@ _IN_WORDS: Mapping[Kind, str] = {
     "kernel": "this onnxruntime has no integer kernel for it",
     "form": "no integer form for these inputs and attributes",
     "engine": "no quantizer takes the operator",
-    "statistics": "no statistics of one of its tensors",
+    "statistics": "no grid holds one of its tensors: no values were seen, or infinite ones, or only some next to 0",
 }
 
 _BOUNDED = ("Softmax", "Sigmoid", "HardSigmoid", "Tanh", "Clip", "Erf", "Shape", "IsInf", "IsNaN", "ArgMax")
@@ -127,6 +128,8 @@ def _reason(
         return "operator", ""
     if not is_op(node, *WEIGHTED) and not all(_is_finite(graph, name) for name in node.input):
         return "form", "a constant is not finite"
+    if not all(_has_grid(graph, name) for name in node.input):
+        return "form", "a constant is too near to 0 for a grid"
     operands = tuple(_operand(graph, types, name) for name in node.input)
     results = tuple(bool(name) and _is_float(graph, types, name) for name in node.output)
     found = integer_form(node, operands, results, graph.opset, activation_type, weight_type)
@@ -169,6 +172,11 @@ def _computing(graph: Graph, types: Mapping[str, TypeProto]) -> Iterator[NodePro
         gives = any(name and _is_float(graph, types, name) for name in node.output)
         if (takes and gives) or any(True for _ in subgraphs(node)):
             yield node
+
+
+def _has_grid(graph: Graph, name: str) -> bool:
+    values = graph.constant(name)
+    return values is None or values.dtype.kind != "f" or can_be_held(float(np.abs(values).max(initial=0.0)))
 
 
 def _is_float(graph: Graph, types: Mapping[str, TypeProto], name: str) -> bool:

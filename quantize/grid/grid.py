@@ -157,6 +157,13 @@ GridOf = Callable[[float, float], Grid]
 """Returns the grid that covers a range, from its lower to its upper end: it fixes the integers and the symmetry."""
 
 _TINY = np.finfo(np.float32).tiny
+_LEAST_MAGNITUDE = 1e-34
+"""Of the greatest value on a grid: integer kernels multiply its step with others', and lose what is below 2^-126."""
+
+
+def can_be_held(magnitude: float) -> bool:
+    """Return whether a grid can hold values of up to a magnitude: all are 0, or not too near to it."""
+    return magnitude == 0.0 or magnitude >= _LEAST_MAGNITUDE
 
 
 def usable_scale(scale: npt.ArrayLike) -> npt.NDArray[np.float32]:

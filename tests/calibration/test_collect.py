@@ -103,6 +103,18 @@ def test_a_tensor_with_infinities_has_no_statistics_and_the_others_do(small_mode
     assert halves[0].merged(halves[1]) == statistics
 
 
+@pytest.mark.parametrize(("scale", "held"), [(0.0, True), (1e-30, True), (1e-36, False)])
+def test_a_tensor_whose_values_are_all_next_to_zero_has_no_statistics(small_model, images, batches_of, scale, held):
+    model = _with_mask(small_model, np.zeros(3, np.float32))
+    added = next(node for node in model.graph.node if "masked" in node.output)
+    added.op_type = "Mul"
+    mask = next(tensor for tensor in model.graph.initializer if tensor.name in added.input)
+    mask.CopyFrom(numpy_helper.from_array(np.full(3, scale, np.float32), mask.name))
+    statistics = collect(model, batches_of(images, 2))
+    assert ("masked" in statistics.tensors) == held
+    assert ("masked" in statistics.unbounded) == (not held)
+
+
 def test_a_tensor_without_values_has_no_statistics(small_model, images, batches_of):
     model = onnx.ModelProto()
     model.CopyFrom(small_model)

@@ -112,6 +112,12 @@ def test_a_form_without_integer_counterpart_stays_in_float(attributes: dict[str,
     assert _kinds(_model(nodes, constants))["gemm"] == "form"
 
 
+@pytest.mark.parametrize(("scale", "kinds"), [(1e-30, {}), (0.0, {}), (1e-36, {"add": "form"})])
+def test_a_constant_that_no_grid_can_hold_keeps_its_node_in_float(scale: float, kinds: dict[str, str]) -> None:
+    model = _model([helper.make_node("Add", ["x", "s"], ["y"], "add")], {"s": np.array(scale, np.float32)})
+    assert _kinds(model) == kinds
+
+
 def test_a_node_whose_tensor_was_never_seen_stays_in_float_and_says_which() -> None:
     model = _model([helper.make_node("Split", ["x"], ["y", "z"], "split", axis=1)])
     assert _kinds(model, known={"x", "y", "z"}) == {}
