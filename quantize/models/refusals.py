@@ -23,6 +23,8 @@ _QUANTIZED = frozenset(
     }
 )
 _TRAINING_DOMAINS = ("ai.onnx.training", "ai.onnx.preview.training")
+# With a seed too they draw anew in every run of a session.
+_RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
 _SEQUENCES = frozenset({"sequence_type", "optional_type", "map_type"})
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 
@@ -36,12 +38,13 @@ def refuse_unsuitable(model: ModelProto, where: str, *, score_output: str | None
         score_output: The output that holds the scores, where several could.
 
     Raises:
-        ModelError: It is quantized already or in training mode, gives sequences, or does not take one image, or give
-            class scores, in float32, float16 or float64.
+        ModelError: It is quantized already or in training mode, draws at random, gives sequences, or does not take one
+            image, or give class scores, in float32, float16 or float64.
     """
     nodes = list(all_nodes(model.graph))
     _refuse_quantized(model, where)
     _refuse_training(model, nodes, where)
+    _refuse_random(nodes, where)
     _refuse_sequences(model, where)
     contract = model_contract(model, where=where, score_output=score_output)
     if contract.input.dtype == "uint8":
@@ -108,10 +111,26 @@ def _refuse_training(model: ModelProto, nodes: list[NodeProto], where: str) -> N
             raise ModelError(
                 "the model is in training mode",
                 where=where,
-                found=f"node {node.name or (node.output[0] if node.output else '')!r} ({node.op_type})",
+                found=_named(node),
                 expected="a model exported for inference",
                 advice="export it in evaluation mode (PyTorch: model.eval() first)",
             )
+
+
+def _refuse_random(nodes: list[NodeProto], where: str) -> None:
+    node = next((node for node in nodes if is_op(node, *_RANDOM)), None)
+    if node is not None:
+        raise ModelError(
+            "the model computes with random numbers, so it gives one image other scores each time",
+            where=where,
+            found=_named(node),
+            expected="a model that gives one image the same scores always",
+            advice="export it without what is random: noise and dropped paths belong to training",
+        )
+
+
+def _named(node: NodeProto) -> str:
+    return f"node {node.name or (node.output[0] if node.output else '')!r} ({node.op_type})"
 
 
 def _is_true(tensor: TensorProto | None) -> bool:

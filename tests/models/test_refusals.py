@@ -64,6 +64,13 @@ def test_training_mode_of_dropout_is_refused(classifier: Classifier, saved: Save
     assert "training mode" in refusal(classifier([node("Dropout", ["features", *constants])], constants), saved)
 
 
+@pytest.mark.parametrize("seed", [{}, {"seed": 1.0}], ids=["", "seeded"])
+def test_what_draws_at_random_is_refused(classifier: Classifier, saved: Saved, seed: dict[str, float]) -> None:
+    noise = helper.make_node("RandomNormalLike", ["features"], ["last"], "noise", **seed)
+
+    assert "node 'noise' (RandomNormalLike)" in refusal(classifier([noise]), saved)
+
+
 def test_dropout_with_training_switched_off_is_taken(classifier: Classifier, saved: Saved) -> None:
     constants = {"ratio": np.array(0.5, np.float32), "training": np.array(False)}
     source = saved(classifier([node("Dropout", ["features", *constants])], constants))
