@@ -191,14 +191,21 @@ def _proven(model: ModelProto, reference: Reference, opset: int, where: str) -> 
     differences = []
     for fold in (True, False):
         plain = partial(simplified, model, opset, where, fold=fold)
-        prepared = with_any_batch(plain, reference)
-        difference = 0.0
+        prepared, difference = with_any_batch(plain, reference), 0.0
+        notes: tuple[str, ...] = ()
         if prepared is None:
             prepared, difference = with_fixed_batch(plain(), reference)
+            notes = () if reference.contract.fixed_batch else (_ONE_IMAGE,)
         differences.append(difference)
         if difference <= TOLERANCE:
-            return prepared, () if fold else (_unfolded(differences[0]),)
+            return prepared, notes if fold else (*notes, _unfolded(differences[0]))
     raise RuntimeError(f"the prepared model's scores differ from the source's by {min(differences):.2g}")
+
+
+_ONE_IMAGE = (
+    "The files take one image at a time: the model says that it takes any number of them, but gives an image other "
+    "scores among several, or none."
+)
 
 
 def _unfolded(difference: float) -> str:

@@ -254,6 +254,21 @@ def test_a_batch_that_the_graph_mixes_stays_fixed(classifier: Classifier, prepar
     assert artifact.contract.output.shape == (1, 4, 1, 1)
 
 
+@pytest.mark.parametrize(("batch", "told"), [(1, False), ("N", True)])
+def test_a_model_that_says_any_batch_and_mixes_its_images_is_told(
+    classifier: Classifier, tmp_path: Path, batch: int | str, told: bool
+) -> None:
+    mixing = [
+        helper.make_node("ReduceMean", ["features"], ["mean"], axes=[0], keepdims=1),
+        helper.make_node("Sub", ["features", "mean"], ["centred"]),
+        helper.make_node("Add", ["centred", "features"], ["last"]),
+    ]
+    source = tmp_path / "source.onnx"
+    source.write_bytes(classifier(mixing, image=[batch, 3, 8, 8], scores=[batch, 4, 1, 1]).SerializeToString())
+    notes = prepare_whole(source, tmp_path / "prepared.onnx").notes
+    assert [note.startswith("The files take one image at a time") for note in notes] == [True] * told
+
+
 def test_a_shape_that_is_computed_for_the_batch_becomes_constant(
     classifier: Classifier, prepared: Prepared, run: Scores, images: Images
 ) -> None:
