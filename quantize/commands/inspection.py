@@ -24,6 +24,7 @@ from quantize.models.contract import ModelContract, model_contract, real_inputs,
 from quantize.models.reading import read_model
 from quantize.models.refusals import refuse_unsuitable
 from quantize.models.score_tensor import describe, score_tensors
+from quantize.models.weight_types import FLOATS, weight_types
 from quantize.opening.blame import blamed
 from quantize.opening.bounds import Bounds, open_within
 from quantize.processes.watch import Watch
@@ -34,7 +35,7 @@ from quantize.report.metadata import MARKS, PREFIX, read_facts
 from quantize.report.table import Table
 from quantize.report.wording import NOTHING, megabytes, one_line, percent
 
-_FORMATS = {"float": "fp32", "qlinear": "int8 (QLinear)", "qdq": "int8 (QDQ)", "mixed": "int8 (QLinear and QDQ)"}
+_FORMATS = {"qlinear": "QLinear", "qdq": "QDQ", "mixed": "QLinear and QDQ"}
 _COLUMN = 15
 _SMALL = 10_000
 
@@ -54,6 +55,7 @@ class Inspection:
         contract: What it takes and gives as an image classifier; None if it is none.
         refusal: Why it cannot be tuned; None if it can, or is quantized.
         format: ``qlinear``, ``qdq``, ``mixed`` or ``float``.
+        numbers: The types of its weights, that of most of them first; empty where it has none.
         catalog: Its name in the catalog, where its weights are known.
         ops: Op type to number of nodes, those inside an If, Loop or Scan included.
         arithmetic: Multiply-adds, and those in int8.
@@ -77,6 +79,7 @@ class Inspection:
     ops: dict[str, int]
     arithmetic: Arithmetic
     facts: dict[str, str]
+    numbers: tuple[str, ...] = ()
     stored: tuple[str, ...] = ()
     input_type: str | None = None
     opening: Resources | None = None
@@ -163,6 +166,7 @@ def _inspection(proto: ModelProto, path: Path) -> Inspection:
         ops=op_counts(proto),
         arithmetic=arithmetic_of(proto),
         facts={key.removeprefix(PREFIX): value for key, value in read_facts(proto).items()},
+        numbers=weight_types(proto),
         stored=stored,
         input_type=given[0].dtype if len(given) == 1 and given[0] is not None else None,
     )
@@ -193,7 +197,7 @@ def inspection_text(inspection: Inspection) -> str:
         ("file", f"{inspection.path} ({_size(inspection.bytes)})"),
         ("sha256", inspection.sha256),
         ("graph", inspection.graph_sha256),
-        ("format", _FORMATS.get(inspection.format, inspection.format)),
+        ("format", _format(inspection)),
         ("opset", inspection.opsets),
         ("catalog", inspection.catalog or NOTHING),
         *(("input", text if contract is None else f"{text} {contract.input_layout}") for text in inspection.inputs),
@@ -216,6 +220,16 @@ def inspection_text(inspection: Inspection) -> str:
         return "\n".join([*lines, "", "No metadata: this tool did not write the file."])
     lines += ["", "Metadata", *(_fact(name, text) for name, text in inspection.facts.items())]
     return "\n".join(lines)
+
+
+def _format(inspection: Inspection) -> str:
+    """Return the type of most of the weights, of integers where they are quantized; else of the input."""
+    quantized = _FORMATS.get(inspection.format)
+    if quantized is None:
+        floats = [name for name in inspection.numbers if name in FLOATS.values()]
+        return floats[0] if floats else {"float16": "fp16", "float64": "fp64"}.get(inspection.input_type or "", "fp32")
+    integers = [name for name in inspection.numbers if name not in FLOATS.values()]
+    return f"{integers[0] if integers else 'int8'} ({quantized})"
 
 
 def _scores(contract: ModelContract) -> str:

@@ -11,6 +11,7 @@ from quantize.errors import ModelError
 from quantize.formats import canonical, quantized_format
 from quantize.graph.inlining import without_functions
 from quantize.graph.nodes import ACTIVATIONS, is_op, reads, subgraphs
+from quantize.graph.other_products import inner_multiply_adds, multiplies_inside
 from quantize.graph.products import multiply_adds, product_form
 from quantize.graph.scopes import Scope, image_sizes
 from quantize.graph.view import Graph
@@ -23,7 +24,7 @@ USUAL_IMAGE = (224, 224)
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """Multiply-adds of one run on one image, of convolutions and matrix products.
+    """Multiply-adds of one run on one image, of convolutions, matrix products and what has some inside.
 
     Attributes:
         total: All of them.
@@ -88,7 +89,7 @@ def _made(graph: GraphProto) -> Iterator[str]:
     """Yield what products, and nodes with graphs inside, take and give, but for inputs and constants."""
     made = {name for node in graph.node for name in node.output if node.op_type != "Constant"}
     for node in graph.node:
-        if product_form(node) is not None or any(True for _ in subgraphs(node)):
+        if product_form(node) is not None or multiplies_inside(node) or any(True for _ in subgraphs(node)):
             yield from (name for name in (*reads(node), *node.output) if name in made)
 
 
@@ -109,6 +110,10 @@ class _Count:
                 self.unknown += count is None
                 total += count or 0
                 integer += (count or 0) if form.on_integers or _on_integers(graph, node) else 0
+            elif multiplies_inside(node):
+                count = inner_multiply_adds(node, scope.sizes)
+                self.unknown += count is None
+                total += count or 0
             inner = self._inside(scope, graph, node)
             total, integer = total + inner[0], integer + inner[1]
         return total, integer

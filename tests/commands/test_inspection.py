@@ -171,3 +171,17 @@ def test_the_size_of_the_run_that_wrote_a_file_counts(tmp_path: Path) -> None:
     model.metadata_props.add(key="quantize.preprocessing", value='{"resize": 40, "crop": 32}')
     onnx.save(model, path)
     assert inspect_model(path).arithmetic.total == 32 * 32 * 4 * 27
+
+
+@pytest.mark.parametrize(("dtype", "name"), [(np.float32, "fp32"), (np.float16, "fp16"), (np.float64, "fp64")])
+def test_a_model_that_is_not_quantized_is_called_by_the_type_of_its_weights(
+    tmp_path: Path, dtype: type, name: str
+) -> None:
+    path = _conv_file(tmp_path / "typed.onnx", dtype=dtype)
+    assert f"format: {name} opset:" in " ".join(inspection_text(inspect_model(path)).split())
+
+
+def test_an_einsum_is_counted(tmp_path: Path) -> None:
+    squares = helper.make_node("Einsum", ["c", "c"], ["y"], equation="nchw,nchv->ncwv")
+    inspection = inspect_model(_conv_file(tmp_path / "einsum.onnx", squares, outputs=("y",)))
+    assert inspection.arithmetic.total == 64 * 4 * 27 + 4 * 8 * 8 * 8
