@@ -22,7 +22,7 @@ from quantize.graph.regions import regions
 from quantize.graph.view import Graph
 from quantize.recipe import Recipe
 
-HEAD = "no product follows, and 8 bits would cost accuracy there"
+HEAD = "no product takes it as integers, and 8 bits would cost accuracy there"
 ASKED = "the settings keep it there"
 LEFT = "left there with {engine}"
 _REGIONS: Mapping[str, str] = {

@@ -162,7 +162,9 @@ def trial_of(trials: Sequence[Trial], recipe_id: str | None) -> Trial:
         raise EngineError(
             "no trial gave a model",
             found="; ".join(f"{failure.stage}: {failure.error}" for failure in failures[:3]) or "no trial at all",
-            advice="give the search more time (--timeout, --max_trials), or another strategy",
+            advice="try another engine (--engine native or ort), and report it with the model"
+            if failures
+            else "give the search more time (--timeout, --max_trials)",
         )
     for trial in built:
         if trial.recipe.id == recipe_id:

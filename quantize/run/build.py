@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,9 +15,9 @@ from quantize.engines.fates import layers_on_integers
 from quantize.engines.trial import Trial
 from quantize.evaluation.layer_error import layer_errors
 from quantize.formats import to_qlinear
-from quantize.formats.float_reasons import FloatReason, sentences
+from quantize.formats.float_reasons import FloatReason
 from quantize.formats.saturation import saturating_layers
-from quantize.graph.nodes import INTEGER_WEIGHTED, WEIGHTED, is_op
+from quantize.graph.nodes import INTEGER_WEIGHTED, is_op
 from quantize.journal import Journal
 from quantize.models.artifact import ModelArtifact, save_model
 from quantize.recipe import Recipe
@@ -37,7 +36,6 @@ from quantize.run.score_correction import CORRECTION, with_corrected_scores
 from quantize.run.search import Findings
 from quantize.target import must_not_saturate
 
-_LOG = logging.getLogger("quantize")
 _CORRECTED = "scores corrected"
 _NOTHING: Mapping[str, FloatReason] = MappingProxyType({})
 
@@ -56,7 +54,6 @@ class Built:
         contract: Their input, where it is another than the given model's.
         layers: Error of each layer of the candidate.
         layer_check: The files' layers against what their grids predict.
-        in_float: What cannot compute on integers but for layers with weights, and why, in sentences.
         stay: The fp32 model's nodes that cannot, and why, by name.
     """
 
@@ -69,7 +66,6 @@ class Built:
     contract: InputContractSection | None = None
     layers: tuple[LayerErrorSection, ...] = ()
     layer_check: LayerCheckSection | None = None
-    in_float: tuple[str, ...] = ()
     stay: Mapping[str, FloatReason] = field(default_factory=dict)
 
     @property
@@ -112,7 +108,7 @@ def build(context: Context, findings: Findings, folder: RunFolder | None = None)
     if folder is not None:
         own = replace(own, folder=folder)
     built = write_files(own, folded.candidate, findings, stay)
-    return replace(built, contract=folded.section, layers=layers, in_float=_in_float(stay, built.pair))
+    return replace(built, contract=folded.section, layers=layers)
 
 
 def remember_decisions(journal: Journal, recipe: Recipe) -> None:
@@ -171,16 +167,6 @@ def _stay(context: Context, recipe: Recipe) -> Mapping[str, FloatReason]:
     """Return the nodes that cannot be quantized here, and why, by name."""
     engine = engine_named(recipe.engine)
     return engine.stays_in_float(context.model, recipe, calibration_set(context), context.folder.work)
-
-
-def _in_float(stay: Mapping[str, FloatReason], pair: Pair) -> tuple[str, ...]:
-    """Return a sentence for each type of node and reason, of the types without weights that the QLinear file has."""
-    left = {node.op_type for node in pair.int8.proto().graph.node} - {*WEIGHTED}
-    told = {name: reason for name, reason in stay.items() if reason.op_type.rpartition(":")[2] in left}
-    notes = tuple(f"{sentence}." for sentence in sentences(told))
-    for note in notes:
-        _LOG.info("note: %s", note)
-    return notes
 
 
 def _layers(context: Context, trial: Trial) -> tuple[LayerErrorSection, ...]:

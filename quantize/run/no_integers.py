@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from quantize.engines.constraints import asked_in_float
+from quantize.engines.fates import layers_on_integers
 from quantize.engines.foreseen import ASKED, Foreseen, float_sentences
+from quantize.engines.placement.placed_model import int8_layers
 from quantize.graph.nodes import WEIGHTED, is_op
-from quantize.report.models import ModelSection
-from quantize.report.search import PlacementSection, SearchSection
+from quantize.report.search import CandidateSection, PlacementSection
 from quantize.report.wording import times
 from quantize.run.build import Built
 from quantize.run.settle import Settled
@@ -18,14 +21,18 @@ def reasons_for_no_integers(settled: Settled) -> tuple[str, ...]:
     Args:
         settled: The written files and what was found for them.
     """
-    if any(_computes_on_integers(model) for model in settled.judged.models):
+    if _on_integers(settled):
         return ()
     built = settled.built
     return tuple(f"No layer computes on integers: {why}." for why in _reasons(built, settled.placement))
 
 
-def _computes_on_integers(model: ModelSection) -> bool:
-    return bool(model.integer_share) or model.multiply_adds is None
+def _on_integers(settled: Settled) -> bool:
+    models = settled.judged.models
+    if any(model.multiply_adds is not None for model in models):
+        return any(model.integer_share for model in models)
+    built = settled.built  # no product's size is known, or there is none
+    return any(layers_on_integers(built.context.model.proto(), built.rewritten.qlinear, built.left).values())
 
 
 def _reasons(built: Built, placement: PlacementSection | None) -> list[str]:
@@ -39,14 +46,16 @@ def _reasons(built: Built, placement: PlacementSection | None) -> list[str]:
         return float_sentences(Foreseen(node.name, node.op_type, "float", why[node.name]) for node in weighted)
     if placement is not None:
         return [placement.reason]
-    if built.findings.search is not None and built.findings.search.candidates:
-        return [_of_search(built.findings.search)]
+    search = built.findings.search
+    if search is not None and search.candidates:
+        recipes = {trial.recipe.id: trial.recipe for trial in built.findings.trials}
+        in_float = {name for name, recipe in recipes.items() if not int8_layers(recipe, model)[0]}
+        return [_of_search([candidate for candidate in search.candidates if candidate.recipe_id not in in_float])]
     return ["the engine left every layer in float"]
 
 
-def _of_search(search: SearchSection) -> str:
+def _of_search(tried: Sequence[CandidateSection]) -> str:
     """Return what became of a search's candidates on integers."""
-    tried = [candidate for candidate in search.candidates if candidate.step != "stored"]
     if not tried:
         return "the search tried none that does: its budget was spent, or everything was asked to stay in float"
     failed = sum(candidate.met is None and candidate.speedup is None for candidate in tried)

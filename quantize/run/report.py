@@ -27,7 +27,7 @@ from quantize.report.provenance import Provenance, ReplaySection, Tool
 from quantize.report.schema import RunReport
 from quantize.run.all_cores import measured_on_all_cores, other_cores, seconds_on_all_cores
 from quantize.run.build import Built
-from quantize.run.float_layers import layers_in_float
+from quantize.run.float_layers import layers_in_float, operators_in_float
 from quantize.run.gallery import with_likeliest
 from quantize.run.judging import final_verdict
 from quantize.run.left_out import notes_of_kept
@@ -113,16 +113,15 @@ def run_report(settled: Settled, others: Mapping[str, ModelArtifact] = _NO_OTHER
         config=config.model_dump(mode="json"),
         notes=(
             *context.notes,
-            *built.in_float,
-            *_layers_in_float(settled),
+            *_in_float(settled),
             *notes_of_kept(built.rewritten.records),
             *config.notes,
         ),
     )
 
 
-def _layers_in_float(settled: Settled) -> tuple[str, ...]:
-    notes = layers_in_float(settled.built, settled.placement)
+def _in_float(settled: Settled) -> tuple[str, ...]:
+    notes = (*operators_in_float(settled.built), *layers_in_float(settled.built, settled.placement))
     for note in notes:
         _LOG.info("note: %s", note)
     return notes

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from quantize.config import load_config
+from quantize.formats import to_qlinear
 from quantize.formats.float_reasons import FloatReason
 from quantize.recipe import Recipe
-from quantize.run.build import Built
-from quantize.run.float_layers import layers_in_float
+from quantize.run.build import Built, Step
+from quantize.run.float_layers import layers_in_float, operators_in_float
 
 _FLOAT = {"weight": {"dtype": ["fp32"]}, "activation": {"dtype": ["fp32"]}}
 _PLACED = SimpleNamespace(reason="layers that measure slower in int8 here compute in float")
@@ -112,5 +113,45 @@ def test_what_an_engine_put_back_tells_what_became_of_the_candidates_before(note
 
 
 def test_a_search_by_time_and_accuracy_is_named(noted: Noted) -> None:
-    notes = noted(Recipe(engine="native", float_nodes=("first",)), search=SimpleNamespace())
-    assert notes[0].endswith(" stay in float: the search chose so, by time and accuracy.")
+    conv, other, _ = noted(Recipe(engine="native", float_nodes=("first",)), search=SimpleNamespace())
+    assert conv == "1 Conv stays in float: the search chose so, by time and accuracy."
+    # Its recipe has this one on integers: the search did not choose.
+    assert other == "1 Conv stays in float: the native engine left it there."
+
+
+def test_other_operators_are_told_as_before_tuning_but_for_what_a_rewrite_put_on_integers() -> None:
+    value = helper.make_tensor_value_info
+
+    def written(*nodes: NodeProto) -> ModelProto:
+        x, y = value("x", TensorProto.FLOAT, ["N", 3, 2, 2]), value("y", TensorProto.FLOAT, ["N", 3, 1, 1])
+        scale = [numpy_helper.from_array(np.float32(1), "s"), numpy_helper.from_array(np.uint8(0), "z")]
+        graph = helper.make_graph(list(nodes), "g", [x], [y], scale)
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)])
+
+    def quantized(name: str) -> list[NodeProto]:
+        return [
+            helper.make_node("QuantizeLinear", [name, "s", "z"], [f"{name}_q"]),
+            helper.make_node("DequantizeLinear", [f"{name}_q", "s", "z"], [f"{name}_d"]),
+        ]
+
+    pool = helper.make_node("GlobalAveragePool", ["x"], ["pooled"], "pool")
+    erf = helper.make_node("Erf", ["pooled"], ["y"], "erf")
+    pool_on_integers = helper.make_node("GlobalAveragePool", ["x_d"], ["pooled"], "pool")
+    erf_after_it = helper.make_node("Erf", ["pooled_d"], ["y"], "erf")
+    bare, final = written(pool, erf), written(*quantized("x"), pool_on_integers, *quantized("pooled"), erf_after_it)
+    stay = {
+        "pool": FloatReason("pool", "GlobalAveragePool", "kernel", "QLinearGlobalAveragePool"),
+        "erf": FloatReason("erf", "Erf", "operator"),
+    }
+    context: Any = SimpleNamespace(model=SimpleNamespace(proto=lambda: bare), config=load_config(None, {}))
+    own: Any = SimpleNamespace(recipe=Recipe(engine="ort"))
+
+    def notes(qlinear: ModelProto) -> tuple[str, ...]:
+        files: Any = SimpleNamespace(qlinear=qlinear)
+        built = Built(context, None, files, own, None, steps=(Step("bare", bare),), stay=stay)  # type: ignore[arg-type]
+        return operators_in_float(built)
+
+    of_erf = "1 Erf stays in float: no integer form of the operator."
+    of_pool = f"1 GlobalAveragePool stays in float: {stay['pool'].in_words}."
+    assert notes(bare) == (of_pool, of_erf)
+    assert notes(to_qlinear(final, opset=14)) == (of_erf,)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import onnx
 import pytest
 
-from quantize.report.search import CandidateSection, SearchSection
-from quantize.run.no_integers import _of_search
+from quantize.config import load_config
+from quantize.recipe import Recipe
+from quantize.report.search import CandidateSection
+from quantize.run.build import Built
+from quantize.run.no_integers import _of_search, reasons_for_no_integers
 from quantize.run.request import TuneRequest, TuneResult
+from quantize.run.settle import Settled
 from quantize.run.tune import tune
 from tests.run.conftest import Configured
 
@@ -49,32 +55,65 @@ def _candidate(**found: object) -> CandidateSection:
     return CandidateSection.model_validate({"step": "ladder", "met": None, "speedup": None, **known, **found})
 
 
-@pytest.fixture
-def search() -> Callable[..., SearchSection]:
-    def make(*candidates: CandidateSection) -> SearchSection:
-        return SearchSection(stopped_because="search finished", images=4, candidates=candidates, compared=(), stages=())
-
-    return make
-
-
-def test_what_became_of_candidates_on_integers_is_counted(search: Callable[..., SearchSection]) -> None:
+def test_what_became_of_candidates_on_integers_is_counted() -> None:
     words = _of_search(
-        search(
+        [
             _candidate(met=False),
             _candidate(),
             _candidate(met=True, speedup=0.8),
             _candidate(met=True, speedup=0.9),
-            _candidate(met=True, speedup=1.0, step="stored"),
-        )
+        ]
     )
     assert words.startswith("of 4 candidates that do, 1 could not be built or run, 1 missed the accuracy criterion, ")
     assert words.endswith("2 measured at most 0.90x as fast as fp32")
 
 
-def test_a_single_candidate_is_told_as_one(search: Callable[..., SearchSection]) -> None:
-    words = _of_search(search(_candidate(met=True, speedup=0.9), _candidate(step="stored")))
+def test_a_single_candidate_is_told_as_one() -> None:
+    words = _of_search([_candidate(met=True, speedup=0.9)])
     assert words == "the one candidate that does measured at most 0.90x as fast as fp32"
 
 
-def test_a_search_that_tried_none_says_so(search: Callable[..., SearchSection]) -> None:
-    assert _of_search(search(_candidate(step="stored"))).startswith("the search tried none")
+def test_a_search_that_tried_none_says_so() -> None:
+    assert _of_search([]).startswith("the search tried none")
+
+
+@pytest.mark.parametrize("kept", ["float_nodes", "float_op_types"])
+def test_candidates_that_are_in_float_throughout_are_not_counted(settled: Callable[..., Settled], kept: str) -> None:
+    names = ("conv", "gemm") if kept == "float_nodes" else ("Conv", "Gemm")
+    in_float = Recipe(engine="native", corrections=("bias",), **{kept: names})
+    (reason,) = reasons_for_no_integers(settled(Recipe(engine="native"), in_float))
+    assert (
+        reason == "No layer computes on integers: the one candidate that does measured at most 0.80x as fast as fp32."
+    )
+
+
+@pytest.mark.parametrize("op_type", ["GlobalAveragePool", "Flatten"])
+def test_a_model_without_layers_says_so(settled: Callable[..., Settled], op_type: str) -> None:
+    reasons = reasons_for_no_integers(settled(Recipe(engine="native"), nodes=[("only", op_type)]))
+    assert reasons == ("No layer computes on integers: it has no convolution or matrix product.",)
+
+
+@pytest.fixture
+def settled() -> Callable[..., Settled]:
+    """Return what makes a run of some trials, the first at 0.80x and each next one 0.1x faster, that ends in fp32."""
+
+    def made(*recipes: Recipe, nodes: Sequence[tuple[str, str]] = (("conv", "Conv"), ("gemm", "Gemm"))) -> Settled:
+        model = onnx.helper.make_model(
+            onnx.helper.make_graph(
+                [onnx.helper.make_node(op_type, [f"{name}_in"], [name], name) for name, op_type in nodes], "g", [], []
+            )
+        )
+        trials = [SimpleNamespace(recipe=recipe) for recipe in recipes]
+        candidates = [
+            _candidate(met=True, speedup=0.8 + number / 10, recipe_id=recipe.id)
+            for number, recipe in enumerate(recipes)
+        ]
+        products = None if len(nodes) == 1 else 1000
+        context: Any = SimpleNamespace(model=SimpleNamespace(proto=lambda: model), config=load_config(None, {}))
+        findings: Any = SimpleNamespace(trials=trials, search=SimpleNamespace(candidates=candidates))
+        built: Any = Built(context, findings, SimpleNamespace(qlinear=model), SimpleNamespace(recipe=recipes[0]), None)  # type: ignore[arg-type]
+        file = SimpleNamespace(multiply_adds=products, integer_share=0.0)
+        judged: Any = SimpleNamespace(models=[file, file])
+        return Settled(built, judged)
+
+    return made
