@@ -98,6 +98,10 @@ def run() -> None:
             forget(stream)
             print_line(f"error: {stream.name}: {error.strerror}")
             code = ExitCode.worst([code, ExitCode.USER])
+    if code is ExitCode.INTERRUPTED:
+        # A thread that was waited for when the signal came may still be inside onnxruntime, and Python takes it for
+        # ended: its wait was broken off. To take the interpreter down around it aborts the process.
+        os._exit(int(code))
     sys.exit(int(code))
 
 

@@ -25,7 +25,13 @@ def swallow():
     except KeyboardInterrupt as error:
         raise ImportError("native code was interrupted") from error
 
-for command in (load, swallow):
+def leave_a_thread():
+    import threading, time
+    threading.Thread(target=time.sleep, args=(300,)).start()
+    print("at work", flush=True)
+    signal.raise_signal(signal.SIGTERM)
+
+for command in (load, swallow, leave_a_thread):
     cli.COMMANDS[command.__name__] = command
 cli.run()
 """
@@ -56,6 +62,13 @@ def test_a_signal_waits_until_a_module_is_imported(name: str, message: str, tmp_
 def test_an_error_that_native_code_makes_of_a_signal_is_no_bug(tmp_path: Path) -> None:
     done = _run(tmp_path, "swallow")
     assert (done.returncode, done.stderr) == (130, "terminated by a signal\n")
+
+
+def test_a_thread_at_work_holds_up_nothing(tmp_path: Path) -> None:
+    # Python waits for threads, but for one whose end was waited for when the signal came: that one goes on inside
+    # onnxruntime while the interpreter is taken down, and the process is aborted (134).
+    done = _run(tmp_path, "leave_a_thread")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "at work\n", "terminated by a signal\n")
 
 
 def test_handlers_are_put_back() -> None:
