@@ -10,13 +10,18 @@ from quantize.graph.nodes import attribute, attributes, is_op, rename_reads
 from quantize.graph.view import Graph
 
 
-def store_known_sizes(graph: Graph) -> None:
-    """Store what a graph with Ifs computes from known shapes: the conditions that torch.jit exports follow from it.
+def store_known_sizes(graph: Graph) -> bool:
+    """Store what is computed from known shapes, where the conditions of Ifs or the amounts of Pads may follow from it.
 
-    Other graphs are left as they are.
+    torch.jit exports such conditions, and exports of TensorFlow by way of PyTorch such amounts. Other graphs are left
+    as they are.
+
+    Returns:
+        Whether there was anything: once constants are folded, more shapes may be known.
     """
-    if not any(is_op(node, "If") for node in graph.nodes):
-        return
+    if not any(is_op(node, "If") or _pads_by_what_is_computed(graph, node) for node in graph.nodes):
+        return False
+    found = False
     for name, value in shape_values(graph, graph.shapes()).items():
         maker = graph.producer(name)
         sizes = value if isinstance(value, tuple) else (value,)
@@ -25,6 +30,12 @@ def store_known_sizes(graph: Graph) -> None:
         narrow = is_op(maker, "Cast") and attribute(maker, "to") == TensorProto.INT32
         graph.remove([maker])
         graph.set_constant(name, np.array(value, np.int32 if narrow else np.int64))
+        found = True
+    return found
+
+
+def _pads_by_what_is_computed(graph: Graph, node: NodeProto) -> bool:
+    return is_op(node, "Pad") and len(node.input) > 1 and graph.constant(node.input[1]) is None
 
 
 def take_known_branches(graph: Graph) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from onnx import GraphProto, NodeProto
+from onnx import GraphProto, NodeProto, TypeProto
 
-from quantize.graph.nodes import is_op, reads, replace_all, subgraphs
+from quantize.graph.nodes import attribute, is_op, reads, replace_all, subgraphs
 from quantize.graph.view import Graph
 
 
@@ -40,6 +40,20 @@ def remove_pass_through(graph: Graph) -> None:
     for node in list(graph.nodes):
         if is_op(node, "Identity") or _is_unread_dropout(graph, node) or _pads_nothing(graph, node):
             graph.bypass(node)
+
+
+def drop_idle_casts(graph: Graph, types: Mapping[str, TypeProto]) -> None:
+    """Let every Cast to the type that its input has be an Identity. Exporters of TensorFlow write one at each layer.
+
+    Args:
+        graph: Changed in place.
+        types: Of its tensors; what is not there is not touched.
+    """
+    for node in graph.nodes:
+        kind = types.get(node.input[0]) if is_op(node, "Cast") else None
+        if kind is not None and kind.tensor_type.elem_type == attribute(node, "to"):
+            node.op_type = "Identity"
+            del node.attribute[:]
 
 
 def rename_sums(graph: Graph) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, numpy_helper
 
+from quantize.graph.cleaning import drop_idle_casts
 from quantize.graph.nodes import WEIGHTED, all_nodes, all_tensors, is_op, subgraphs
 from quantize.graph.shapes import inferred_types
 from quantize.graph.view import Graph
@@ -45,12 +46,7 @@ def in_float32(model: ModelProto) -> ModelProto:
     _convert(result.graph)
     types = inferred_types(result)
     graph = Graph(result, numbers_from=2)
-    for node in list(graph.nodes):
-        kind = types.get(node.input[0]) if is_op(node, "Cast") else None
-        same = kind is not None and kind.tensor_type.elem_type == node.attribute[0].i
-        if same:
-            node.op_type = "Identity"
-            del node.attribute[:]
+    drop_idle_casts(graph, types)
     return graph.model()
 
 

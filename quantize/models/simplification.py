@@ -9,7 +9,13 @@ from quantize.errors import ModelError
 from quantize.graph.bodies import read_through_identity
 from quantize.graph.branches import store_known_sizes, take_known_branches
 from quantize.graph.channels_first import cancel_transposes, take_channels_first
-from quantize.graph.cleaning import name_nodes, remove_dead_code, remove_pass_through, rename_sums
+from quantize.graph.cleaning import (
+    drop_idle_casts,
+    name_nodes,
+    remove_dead_code,
+    remove_pass_through,
+    rename_sums,
+)
 from quantize.graph.folding import fold_affine, merge_padding
 from quantize.graph.forward_folding import fold_forward
 from quantize.graph.nodes import DEFAULT_DOMAIN, all_nodes, is_op
@@ -47,9 +53,11 @@ def simplified(model: ModelProto, opset: int, where: str, *, fold: bool = True) 
     graph.opset = known_opset(graph.opset)
     raise_graph(graph, opset, where=where)
     rename_sums(graph)
+    if any(is_op(node, "Cast") for node in graph.nodes):
+        drop_idle_casts(graph, inferred_types(model))
     fold_constants(graph)
-    store_known_sizes(graph)
-    fold_constants(graph)
+    while store_known_sizes(graph):
+        fold_constants(graph)
     if take_known_branches(graph):
         fold_constants(graph)
     remove_pass_through(graph)

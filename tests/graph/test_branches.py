@@ -132,3 +132,24 @@ def test_an_if_that_depends_on_the_image_stays() -> None:
     ]
     model = model_of(nodes, {"limit": np.array(1, np.float32)})
     assert operators(known(model)) == ["ReduceMax", "Greater", "If"]
+
+
+def test_padding_that_is_computed_from_a_known_size_is_known_also_where_it_follows_from_another() -> None:
+    nodes = []
+    for number, (source, result) in enumerate((("x", "once"), ("once", "y"))):
+        nodes += [
+            helper.make_node("Shape", [source], [f"shape{number}"]),
+            helper.make_node("Gather", [f"shape{number}", "rows"], [f"rows{number}"]),
+            helper.make_node("Concat", ["two", f"rows{number}", "five"], [f"amounts{number}"], axis=0),
+            helper.make_node("Pad", [source, f"amounts{number}"], [result]),
+        ]
+    zeros = {"two": np.zeros(2, np.int64), "five": np.zeros(5, np.int64)}
+    model = model_of(nodes, {"rows": np.array([2]), **zeros})
+    graph = Graph(model)
+    turns = 0
+    while store_known_sizes(graph):
+        fold_constants(graph)
+        turns += 1
+    stored = graph.model()
+    assert (operators(stored), turns) == (["Pad", "Pad"], 2)
+    np.testing.assert_array_equal(run(stored)[0], run(model)[0])

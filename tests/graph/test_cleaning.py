@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto, helper
 
-from quantize.graph.cleaning import name_nodes, remove_pass_through, rename_namesakes
+from quantize.graph.cleaning import drop_idle_casts, name_nodes, remove_pass_through, rename_namesakes
+from quantize.graph.shapes import inferred_types
+from quantize.graph.view import Graph
 from tests.graph.small_models import WEIGHTS, after, conv, model_of, operators, run
 
 
@@ -22,6 +24,25 @@ def test_operators_that_do_nothing_go_and_outputs_keep_their_names() -> None:
 
     assert operators(cleaned) == ["Conv"]
     assert cleaned.graph.node[0].output == ["y"]
+    np.testing.assert_array_equal(run(cleaned)[0], run(model)[0])
+
+
+def test_a_cast_to_the_type_that_is_there_does_nothing_and_others_stay() -> None:
+    nodes = [
+        helper.make_node("Cast", ["x"], ["same"], to=TensorProto.FLOAT),
+        conv("same", "t"),
+        helper.make_node("Cast", ["t"], ["half"], to=TensorProto.FLOAT16),
+        helper.make_node("Cast", ["half"], ["whole"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", ["whole"], ["y"], to=TensorProto.FLOAT),
+    ]
+    model = model_of(nodes, WEIGHTS)
+
+    def dropped(graph: Graph) -> None:
+        drop_idle_casts(graph, inferred_types(model))
+        remove_pass_through(graph)
+
+    cleaned = after(dropped, model)
+    assert operators(cleaned) == ["Conv", "Cast", "Cast"]
     np.testing.assert_array_equal(run(cleaned)[0], run(model)[0])
 
 

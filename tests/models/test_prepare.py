@@ -16,6 +16,7 @@ from quantize.graph.opsets.raising import raise_opset
 from quantize.models.artifact import ModelArtifact
 from quantize.models.prepare import prepare, prepare_whole
 from quantize.models.session import open_session
+from tests.vocabulary.convs import cast_at_every_layer
 from tests.vocabulary.writer import Writer
 
 Classifier = Callable[..., ModelProto]
@@ -252,6 +253,12 @@ def test_a_batch_that_the_graph_mixes_stays_fixed(classifier: Classifier, prepar
 
     assert artifact.contract.fixed_batch == 1
     assert artifact.contract.output.shape == (1, 4, 1, 1)
+
+
+def test_casts_that_change_nothing_and_computed_padding_keep_no_layer_from_its_neighbours(prepared: Prepared) -> None:
+    artifact = prepared(cast_at_every_layer())
+
+    assert operators(artifact) == ["Conv", "Relu", "Conv", "Relu", "GlobalAveragePool", "Flatten", "Gemm"]
 
 
 @pytest.mark.parametrize(("batch", "told"), [(1, False), ("N", True)])

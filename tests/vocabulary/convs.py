@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from onnx import ModelProto
+import numpy.typing as npt
+from onnx import ModelProto, TensorProto
 
 from tests.vocabulary.writer import Maps, Writer
 
@@ -84,6 +85,36 @@ def padded_beyond_the_range() -> ModelProto:
     for _ in range(2):
         x = Maps(write.node("Pad", x.name, ones, lowest), 16, x.side + 2)
         x = write.relu(write.conv(x, 16))
+    return write.model(write.head(x))
+
+
+def cast_at_every_layer() -> ModelProto:
+    """As TensorFlow's graphs come by way of PyTorch: Casts that change nothing, padding computed from the map's size.
+
+    The bias is an Add of its own and the normalization three nodes: the Casts part them from the Conv.
+    """
+    write = Writer(batch=1)
+    x, channels = write.image, 16
+
+    def cast(x: Maps) -> Maps:
+        return write.on(x, "Cast", to=TensorProto.FLOAT)
+
+    def by_channel(x: Maps, op_type: str, values: npt.NDArray[np.float32]) -> Maps:
+        return cast(write.on(x, op_type, write.floats(values.reshape(1, -1, 1, 1))))
+
+    for _ in range(2):
+        side = write.node("Gather", write.node("Shape", x.name), write.integers(2), axis=0)
+        odd = write.node("Unsqueeze", write.node("Mod", side, write.integers(2)), write.integers([0]))
+        more = write.node("Cast", write.node("Add", odd, write.integers([1])), to=TensorProto.INT64)
+        none, one = write.integers([0, 0]), write.integers([1, 1, 0, 0])
+        amounts = write.node("Concat", none, one, more, more, axis=0)
+        x = Maps(write.node("Pad", cast(x).name, amounts), x.channels, x.side + 2)
+        weights = write.floats(write.weights(channels, x.channels, 3, 3))
+        x = cast(Maps(write.node("Conv", x.name, weights, strides=[2, 2]), channels, (x.side - 1) // 2))
+        x = by_channel(x, "Add", write.bias(channels))
+        x = by_channel(x, "Sub", write.bias(channels))
+        x = by_channel(x, "Mul", np.abs(write.bias(channels)) + np.float32(0.5))
+        x = cast(write.relu(by_channel(x, "Add", write.bias(channels))))
     return write.model(write.head(x))
 
 

@@ -25,6 +25,7 @@ KINDS: tuple[Callable[[], ModelProto], ...] = (
     activations.odd_bounds,
     activations.silu_block,
     activations.two_in_a_row,
+    convs.cast_at_every_layer,
     convs.depthwise,
     convs.grouped_and_dilated,
     convs.in_newer_forms,
