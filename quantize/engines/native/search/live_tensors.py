@@ -10,12 +10,17 @@ from quantize.engines.native.search.op_graph import OpGraph
 from quantize.graph.nodes import reads
 
 
+def ends(graph: OpGraph) -> dict[int, int]:
+    """Return by position of each op's nodes that of its last one, at which a pass runs the op as a whole."""
+    return {index: op.nodes[-1] for op in graph.ops for index in op.nodes}
+
+
 def last_uses(model: onnx.ModelProto, graph: OpGraph) -> dict[str, int]:
     """Return by tensor the position of the last node that takes it; behind all nodes for the scores.
 
     What a node inside an op takes is needed when the op as a whole runs, at its last node.
     """
-    runs_at = {index: op.nodes[-1] for op in graph.ops for index in op.nodes}
+    runs_at = ends(graph)
     last = {graph.scores: len(model.graph.node)}
     for index, node in enumerate(model.graph.node):
         for name in reads(node):

@@ -14,7 +14,7 @@ import onnxruntime
 from onnx import helper
 
 from quantize.engines.native.search.changed_weights import ChangedWeights
-from quantize.engines.native.search.live_tensors import last_uses
+from quantize.engines.native.search.live_tensors import ends, last_uses
 from quantize.engines.native.search.op_graph import FusedOp, OpGraph
 from quantize.engines.native.search.scorer import Scorer
 from quantize.graph.nodes import reads
@@ -83,7 +83,7 @@ class SingleOpPass:
         starts = range(0, len(images), micro_batch)
         self._live: Tensors = {graph.image: [filled(images[start : start + micro_batch], least) for start in starts]}
         self._steps = range(len(starts))
-        self._last_use = last_uses(apart.model, graph)
+        self._last_use, self._ends = last_uses(apart.model, graph), ends(graph)
 
     def measured(self, progress: Progress) -> Iterator[Measured]:
         """Yield what computes the divergences with the weights of each op, and with each tensor, quantized alone.
@@ -166,12 +166,13 @@ class SingleOpPass:
     def _behind(self, index: int) -> Rest | None:
         """Return what runs behind a node; None behind the last one.
 
-        An op's output and its weights are quantized one after the other, with the same graph behind them.
+        An op's output and its weights are quantized one after the other, with the same graph behind them. To that
+        belongs an op that has begun and not ended, as a Conv whose activation comes only after another Conv.
         """
         if self._rest is None or self._rest[0] != index:
-            nodes = range(index + 1, len(self._model.graph.node))
+            nodes = [at for at in range(len(self._model.graph.node)) if self._ends.get(at, at) > index]
             rest = None
-            if len(nodes):
+            if nodes:
                 session = self._open(self._subgraphs.extract(nodes, [self._graph.scores]))
                 rest = Rest(session, self._subgraphs.inputs(nodes))
             self._rest = index, rest

@@ -14,6 +14,7 @@ from quantize.engines.native.search.op_graph import op_graph
 from quantize.engines.native.search.scorer import Scorer
 from quantize.engines.native.search.sensitivity import mean_of_roots, measure_sensitivity
 from quantize.grid.grid import Grid
+from quantize.models.artifact import save_model
 from quantize.models.weights_apart import weights_apart
 from quantize.recipe import Recipe
 
@@ -118,6 +119,19 @@ def test_other_weights_of_some_ops_are_measured_beside_them(measured, model):
 def test_images_in_several_passes_give_the_same(measured, model, monkeypatch):
     monkeypatch.setattr("quantize.engines.native.search.sensitivity._CHUNK_BYTES", 1)
     assert again(measured, model) == measured[0]
+
+
+def test_an_op_whose_activation_comes_behind_another_op_is_measured_all_the_same(measured, model, tmp_path):
+    parted = model.proto()
+    nodes = {node.name: node for node in parted.graph.node}
+    order = ["stem", "stem_relu", "left", "right", "left_relu", "right_relu"]
+    order += [name for name in nodes if name not in order]
+    nodes = [onnx.NodeProto.FromString(nodes[name].SerializeToString()) for name in order]
+    del parted.graph.node[:]
+    parted.graph.node.extend(nodes)
+    other, whole = again(measured, save_model(parted, tmp_path / "parted.onnx")), measured[0]
+    for own, known in ((other.weights, whole.weights), (other.tensors, whole.tensors)):
+        assert own == pytest.approx(known, rel=1e-4)
 
 
 def test_an_image_near_a_decision_counts_less_than_in_a_mean():
