@@ -42,4 +42,6 @@ def _row(name: str, cells: Cells) -> str:
 
 
 def _speed(timed: Timed) -> str:
-    return f"{timed.ratio:.2f}x ({timed.low:.2f} to {timed.high:.2f})"
+    """Return a speed-up and its interval; too few pairs of a slow network give none."""
+    interval = "" if timed.low is None or timed.high is None else f" ({timed.low:.2f} to {timed.high:.2f})"
+    return f"{timed.ratio:.2f}x{interval}"
