@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto
 
 from quantize.graph.fixed_shapes import shape_values
 from quantize.graph.nodes import attribute, attributes, is_op, rename_reads
 from quantize.graph.view import Graph
+
+_INTEGERS: Mapping[int, np.dtype[Any]] = {
+    TensorProto.INT32: np.dtype(np.int32),
+    TensorProto.INT64: np.dtype(np.int64),
+}
+"""What sizes are computed in."""
 
 
 def store_known_sizes(graph: Graph) -> bool:
@@ -21,17 +30,45 @@ def store_known_sizes(graph: Graph) -> bool:
     """
     if not any(is_op(node, "If") or _pads_by_what_is_computed(graph, node) for node in graph.nodes):
         return False
+    needed = None if any(is_op(node, "If") for node in graph.nodes) else _needed_by_pads(graph)
     found = False
     for name, value in shape_values(graph, graph.shapes()).items():
-        maker = graph.producer(name)
+        maker, integers = graph.producer(name), _integers(graph, name)
         sizes = value if isinstance(value, tuple) else (value,)
         if maker is None or graph.is_output(name) or not all(isinstance(size, int) for size in sizes):
             continue
-        narrow = is_op(maker, "Cast") and attribute(maker, "to") == TensorProto.INT32
+        # What else is computed from sizes, such as a shape with the batch in it, is left to hold for any batch.
+        if integers is None or (needed is not None and name not in needed):
+            continue
         graph.remove([maker])
-        graph.set_constant(name, np.array(value, np.int32 if narrow else np.int64))
+        graph.set_constant(name, np.array(value, integers))
         found = True
     return found
+
+
+def _needed_by_pads(graph: Graph) -> set[str]:
+    """Return the tensors that the amounts of Pads are computed from, and those amounts."""
+    waiting = [node.input[1] for node in graph.nodes if _pads_by_what_is_computed(graph, node)]
+    needed: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        maker = graph.producer(name)
+        if name not in needed and maker is not None:
+            needed.add(name)
+            waiting += [] if is_op(maker, "Shape") else [given for given in maker.input if given]
+    return needed
+
+
+def _integers(graph: Graph, name: str) -> np.dtype[Any] | None:
+    """Return the type that picked and joined sizes have; None where they are no such integers, as behind a Cast."""
+    while (maker := graph.producer(name)) is not None:
+        if is_op(maker, "Shape"):
+            return np.dtype(np.int64)
+        if is_op(maker, "Cast"):
+            return _INTEGERS.get(attribute(maker, "to"))
+        name = maker.input[0]
+    values = graph.constant(name)
+    return values.dtype if values is not None and values.dtype in _INTEGERS.values() else None
 
 
 def _pads_by_what_is_computed(graph: Graph, node: NodeProto) -> bool:

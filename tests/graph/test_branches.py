@@ -153,3 +153,46 @@ def test_padding_that_is_computed_from_a_known_size_is_known_also_where_it_follo
     stored = graph.model()
     assert (operators(stored), turns) == (["Pad", "Pad"], 2)
     np.testing.assert_array_equal(run(stored)[0], run(model)[0])
+
+
+@pytest.mark.parametrize("kind", [TensorProto.FLOAT, TensorProto.INT32])
+def test_padding_that_is_computed_in_other_numbers_stays_computable(kind: int) -> None:
+    dtype = helper.tensor_dtype_to_np_dtype(kind)
+    nodes = [
+        helper.make_node("Shape", ["x"], ["shape"]),
+        helper.make_node("Gather", ["shape", "rows"], ["side"]),
+        helper.make_node("Cast", ["side"], ["number"], to=kind),
+        helper.make_node("Squeeze", ["number"], ["single"]),
+        helper.make_node("Div", ["single", "four"], ["quarter"]),
+        helper.make_node("Cast", ["quarter"], ["whole"], to=TensorProto.INT64),
+        helper.make_node("Unsqueeze", ["whole", "first"], ["list"]),
+        helper.make_node("Concat", ["two", "list", "five"], ["amounts"], axis=0),
+        helper.make_node("Pad", ["x", "amounts"], ["y"]),
+    ]
+    zeros = {"two": np.zeros(2, np.int64), "five": np.zeros(5, np.int64)}
+    constants = {"rows": np.array([2]), "four": np.array(4, dtype), "first": np.array([0]), **zeros}
+    model = model_of(nodes, constants)
+    graph = Graph(model)
+    while store_known_sizes(graph):
+        fold_constants(graph)
+    np.testing.assert_array_equal(run(graph.model())[0], run(model)[0])
+
+
+def test_a_shape_that_no_pad_needs_is_left_to_hold_for_any_batch() -> None:
+    nodes = [
+        helper.make_node("Shape", ["x"], ["shape"]),
+        helper.make_node("Gather", ["shape", "rows"], ["side"]),
+        helper.make_node("Concat", ["two", "side", "five"], ["amounts"], axis=0),
+        helper.make_node("Pad", ["x", "amounts"], ["wide"]),
+        helper.make_node("Shape", ["x"], ["again"]),
+        helper.make_node("Gather", ["again", "none"], ["batch"]),
+        helper.make_node("Expand", ["token", "batch"], ["tokens"]),
+        helper.make_node("Reshape", ["tokens", "by_image"], ["column"]),
+        helper.make_node("Add", ["wide", "column"], ["y"]),
+    ]
+    zeros = {"two": np.zeros(2, np.int64), "five": np.zeros(5, np.int64), "none": np.array([0])}
+    more = {"rows": np.array([2]), "token": np.ones(1, np.float32), "by_image": np.array([-1, 1, 1, 1])}
+    graph = Graph(model_of(nodes, {**zeros, **more}))
+    while store_known_sizes(graph):
+        fold_constants(graph)
+    assert operators(graph.model()) == ["Pad", "Shape", "Gather", "Expand", "Reshape", "Add"]
