@@ -15,7 +15,7 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, TypeProto
 
 from quantize.formats.integer_probe import Operand, integer_form
-from quantize.graph.nodes import WEIGHTED, is_op, subgraphs
+from quantize.graph.nodes import WEIGHTED, holds_graphs, is_op
 from quantize.graph.shapes import inferred_types
 from quantize.graph.view import Graph
 from quantize.grid.grid import can_be_held
@@ -81,7 +81,7 @@ def float_reasons(
     reasons: dict[str, FloatReason] = {}
     for node in _computing(graph, types):
         name = type_of(node)
-        if any(True for _ in subgraphs(node)):
+        if holds_graphs(node):
             reasons[node.name] = FloatReason(node.name, name, "body")
             continue
         floats = [name for name in node.input if _is_float(graph, types, name)]
@@ -170,7 +170,7 @@ def _computing(graph: Graph, types: Mapping[str, TypeProto]) -> Iterator[NodePro
     for node in graph.nodes:
         takes = any(_is_float(graph, types, name) and graph.constant(name) is None for name in node.input)
         gives = any(name and _is_float(graph, types, name) for name in node.output)
-        if (takes and gives) or any(True for _ in subgraphs(node)):
+        if (takes and gives) or holds_graphs(node):
             yield node
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from onnx import TensorProto, TypeProto
 
-from quantize.graph.nodes import body_reads, is_op, subgraphs
+from quantize.graph.nodes import body_reads, holds_graphs, is_op
 from quantize.graph.view import Graph
 
 
@@ -21,7 +21,7 @@ def read_through_identity(graph: Graph, types: Mapping[str, TypeProto]) -> None:
         graph: Changed in place.
         types: Of its tensors.
     """
-    for node in [own for own in graph.nodes if any(True for _ in subgraphs(own))]:
+    for node in [own for own in graph.nodes if holds_graphs(own)]:
         for name in dict.fromkeys(body_reads(node)):
             maker = graph.producer(name)
             is_float = name in types and types[name].tensor_type.elem_type == TensorProto.FLOAT

@@ -28,17 +28,16 @@ def store_known_sizes(graph: Graph) -> bool:
     Returns:
         Whether there was anything: once constants are folded, more shapes may be known.
     """
-    if not any(is_op(node, "If") or _pads_by_what_is_computed(graph, node) for node in graph.nodes):
+    has_ifs, needed, found = any(is_op(node, "If") for node in graph.nodes), _needed_by_pads(graph), False
+    if not has_ifs and not needed:
         return False
-    needed = None if any(is_op(node, "If") for node in graph.nodes) else _needed_by_pads(graph)
-    found = False
     for name, value in shape_values(graph, graph.shapes()).items():
         maker, integers = graph.producer(name), _integers(graph, name)
         sizes = value if isinstance(value, tuple) else (value,)
         if maker is None or graph.is_output(name) or not all(isinstance(size, int) for size in sizes):
             continue
         # What else is computed from sizes, such as a shape with the batch in it, is left to hold for any batch.
-        if integers is None or (needed is not None and name not in needed):
+        if integers is None or not (has_ifs or name in needed):
             continue
         graph.remove([maker])
         graph.set_constant(name, np.array(value, integers))
@@ -48,7 +47,7 @@ def store_known_sizes(graph: Graph) -> bool:
 
 def _needed_by_pads(graph: Graph) -> set[str]:
     """Return the tensors that the amounts of Pads are computed from, and those amounts."""
-    waiting = [node.input[1] for node in graph.nodes if _pads_by_what_is_computed(graph, node)]
+    waiting = [node.input[1] for node in graph.nodes if is_op(node, "Pad") and len(node.input) > 1]
     needed: set[str] = set()
     while waiting:
         name = waiting.pop()
@@ -69,10 +68,6 @@ def _integers(graph: Graph, name: str) -> np.dtype[Any] | None:
         name = maker.input[0]
     values = graph.constant(name)
     return values.dtype if values is not None and values.dtype in _INTEGERS.values() else None
-
-
-def _pads_by_what_is_computed(graph: Graph, node: NodeProto) -> bool:
-    return is_op(node, "Pad") and len(node.input) > 1 and graph.constant(node.input[1]) is None
 
 
 def take_known_branches(graph: Graph) -> bool:

@@ -41,6 +41,9 @@ MOVING = (
 )
 """Operators that only move values: they do the same to integers as to the numbers these represent."""
 
+RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
+"""Operators that draw anew in every run of a session, with a seed too."""
+
 _GRAPHS = (AttributeProto.GRAPH, AttributeProto.GRAPHS, AttributeProto.UNDEFINED)
 """Types of attributes that may hold graphs; the oldest models do not state any."""
 
@@ -50,6 +53,16 @@ _NUMBERS = {"value_float": np.float32, "value_floats": np.float32, "value_int": 
 def default_opset(model: ModelProto) -> int:
     """Return the version of the default operator set (1 where the model names none, as the format's rule says)."""
     return next((int(entry.version) for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS), 1)
+
+
+def operator_of(node: NodeProto) -> tuple[str, str]:
+    """Return a node's domain, the default one by one name, and its type."""
+    return DEFAULT_DOMAIN if node.domain in DEFAULT_DOMAINS else node.domain, node.op_type
+
+
+def holds_graphs(node: NodeProto) -> bool:
+    """Return whether a node has graphs in its attributes."""
+    return any(True for _ in subgraphs(node))
 
 
 def subgraphs(node: NodeProto) -> Iterator[GraphProto]:

@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 from onnx import NodeProto
 
-from quantize.graph.nodes import DEFAULT_DOMAIN, DEFAULT_DOMAINS, MICROSOFT, attribute
+from quantize.graph.nodes import DEFAULT_DOMAIN, MICROSOFT, attribute, operator_of
 
 Sizes = Mapping[str, Sequence[int]]
 
 
 def multiplies_inside(node: NodeProto) -> bool:
     """Return whether a node multiplies matrices, but is no convolution or matrix product."""
-    return _key(node) in _COUNTS
+    return operator_of(node) in _COUNTS
 
 
 def inner_multiply_adds(node: NodeProto, sizes: Sizes) -> int | None:
@@ -27,12 +27,8 @@ def inner_multiply_adds(node: NodeProto, sizes: Sizes) -> int | None:
         node: One that multiplies inside.
         sizes: By tensor.
     """
-    count = _COUNTS[_key(node)]
+    count = _COUNTS[operator_of(node)]
     return None if count is None else count(node, sizes)
-
-
-def _key(node: NodeProto) -> tuple[str, str]:
-    return DEFAULT_DOMAIN if node.domain in DEFAULT_DOMAINS else node.domain, node.op_type
 
 
 def _of_einsum(node: NodeProto, sizes: Sizes) -> int | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from onnx import NodeProto
 
-from quantize.graph.nodes import DEFAULT_DOMAIN, DEFAULT_DOMAINS, MICROSOFT, attribute
+from quantize.graph.nodes import DEFAULT_DOMAIN, MICROSOFT, attribute, operator_of
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,7 @@ def product_kind(op_type: str) -> str | None:
 
 def product_form(node: NodeProto) -> ProductForm | None:
     """Return how an operator multiplies, or None if it is no convolution or matrix product."""
-    domain = DEFAULT_DOMAIN if node.domain in DEFAULT_DOMAINS else node.domain
-    return _FORMS.get((domain, node.op_type))
+    return _FORMS.get(operator_of(node))
 
 
 def multiply_adds(node: NodeProto, form: ProductForm, sizes: Mapping[str, Sequence[int]]) -> int | None:

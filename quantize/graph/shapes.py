@@ -19,7 +19,7 @@ from onnx import (
 )
 
 from quantize.errors import ModelError
-from quantize.graph.nodes import DEFAULT_DOMAIN, DEFAULT_DOMAINS, MICROSOFT
+from quantize.graph.nodes import DEFAULT_DOMAIN, DEFAULT_DOMAINS, MICROSOFT, operator_of
 from quantize.graph.told_types import told_types
 
 Shape = tuple[int | str | None, ...]
@@ -176,8 +176,7 @@ def fixed_sizes(shape: Shape | None) -> tuple[int, ...] | None:
 
 def _stand_in(node: NodeProto) -> NodeProto:
     """Return what the inference knows, of the same shape, for an operator that keeps its input's."""
-    domain = DEFAULT_DOMAIN if node.domain in DEFAULT_DOMAINS else node.domain
-    if (domain, node.op_type) not in _KEEPS_SHAPE:
+    if operator_of(node) not in _KEEPS_SHAPE:
         return node
     return helper.make_node("Identity", node.input[:1], node.output[:1], name=node.name)
 

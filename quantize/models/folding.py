@@ -8,13 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto
 
-from quantize.graph.nodes import subgraphs
+from quantize.graph.nodes import RANDOM, holds_graphs
 from quantize.graph.view import Graph
 from quantize.models.session import open_session
 
-_RANDOM = frozenset(
-    {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
-)
 _FIRST_IR_WITH_FREE_INITIALIZERS = 4
 
 
@@ -30,7 +27,7 @@ def fold_constants(graph: Graph) -> None:
     known = set(graph.constants)
     folded: list[NodeProto] = []
     for node in graph.nodes:
-        computable = node.op_type not in _RANDOM and not any(True for _ in subgraphs(node))
+        computable = node.op_type not in RANDOM and not holds_graphs(node)
         if computable and all(name in known for name in node.input if name):
             folded.append(node)
             known.update(name for name in node.output if name)

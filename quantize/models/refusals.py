@@ -5,7 +5,7 @@ from __future__ import annotations
 from onnx import ModelProto, NodeProto, TensorProto
 
 from quantize.errors import ModelError
-from quantize.graph.nodes import all_nodes, attribute, is_op
+from quantize.graph.nodes import RANDOM, all_nodes, attribute, is_op
 from quantize.graph.view import Graph
 from quantize.models.contract import ModelContract, model_contract, real_inputs
 from quantize.models.score_tensor import describe
@@ -23,8 +23,6 @@ _QUANTIZED = frozenset(
     }
 )
 _TRAINING_DOMAINS = ("ai.onnx.training", "ai.onnx.preview.training")
-# With a seed too they draw anew in every run of a session.
-_RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
 _SEQUENCES = frozenset({"sequence_type", "optional_type", "map_type"})
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 
@@ -118,7 +116,7 @@ def _refuse_training(model: ModelProto, nodes: list[NodeProto], where: str) -> N
 
 
 def _refuse_random(nodes: list[NodeProto], where: str) -> None:
-    node = next((node for node in nodes if is_op(node, *_RANDOM)), None)
+    node = next((node for node in nodes if is_op(node, *RANDOM)), None)
     if node is not None:
         raise ModelError(
             "the model computes with random numbers, so it gives one image other scores each time",

@@ -7,6 +7,8 @@ from collections import Counter
 
 from onnx import ModelProto, TensorProto
 
+from quantize.graph.nodes import all_tensors
+
 FLOATS = {
     TensorProto.FLOAT: "fp32",
     TensorProto.FLOAT16: "fp16",
@@ -32,8 +34,7 @@ def weight_types(model: ModelProto) -> tuple[str, ...]:
         model: In any format.
     """
     counts: Counter[str] = Counter()
-    constants = [*model.graph.initializer, *(entry.t for node in model.graph.node for entry in node.attribute)]
-    for tensor in constants:
+    for tensor in all_tensors(model.graph):
         if tensor.data_type in _NAMES:
             counts[_NAMES[tensor.data_type]] += math.prod(tensor.dims)
     return tuple(name for name, _ in counts.most_common())

@@ -10,7 +10,7 @@ from onnx import GraphProto, ModelProto, NodeProto
 from quantize.errors import ModelError
 from quantize.formats import canonical, quantized_format
 from quantize.graph.inlining import without_functions
-from quantize.graph.nodes import ACTIVATIONS, is_op, reads, subgraphs
+from quantize.graph.nodes import ACTIVATIONS, holds_graphs, is_op, reads
 from quantize.graph.other_products import inner_multiply_adds, multiplies_inside
 from quantize.graph.products import multiply_adds, product_form
 from quantize.graph.scopes import Scope, image_sizes
@@ -89,7 +89,7 @@ def _made(graph: GraphProto) -> Iterator[str]:
     """Yield what products, and nodes with graphs inside, take and give, but for inputs and constants."""
     made = {name for node in graph.node for name in node.output if node.op_type != "Constant"}
     for node in graph.node:
-        if product_form(node) is not None or multiplies_inside(node) or any(True for _ in subgraphs(node)):
+        if product_form(node) is not None or multiplies_inside(node) or holds_graphs(node):
             yield from (name for name in (*reads(node), *node.output) if name in made)
 
 

@@ -17,6 +17,7 @@ from quantize.run.search import Findings
 
 _CHECKED = "its values in int8 are not what its grids predict"
 _BEFORE_CHECKED = "a layer that takes its values cannot be held to its int8 grids"
+_LEFT = "{engine} left it there"
 
 
 def operators_in_float(built: Built) -> tuple[str, ...]:
@@ -61,9 +62,6 @@ def layers_in_float(built: Built, placement: PlacementSection | None) -> tuple[s
         f"{count} {op_type} {'stay' if count > 1 else 'stays'} in float: {words}."
         for (op_type, words), count in found.items()
     )
-
-
-_LEFT = "{engine} left it there"
 
 
 class _Reasons:

@@ -19,7 +19,7 @@ from onnx import numpy_helper
 
 from quantize.engines.inc.narrowing import could_saturate
 from quantize.engines.inc.parent import CalibrationImages, Engine, SentLog
-from quantize.graph.nodes import subgraphs
+from quantize.graph.nodes import holds_graphs
 from quantize.processes.parent import Message, Parent
 
 _BASELINE_SCORE = 1.0
@@ -138,7 +138,7 @@ def _optimizations(model: onnx.ModelProto) -> str:
 
     Nothing where nodes hold graphs: the Identities would go that show Neural Compressor what these read from outside.
     """
-    return "DISABLE_ALL" if any(True for node in model.graph.node for _ in subgraphs(node)) else "ENABLE_BASIC"
+    return "DISABLE_ALL" if any(map(holds_graphs, model.graph.node)) else "ENABLE_BASIC"
 
 
 def _configuration(job: Message, model: onnx.ModelProto) -> Any:
