@@ -35,6 +35,9 @@ def collect(
 ) -> CalibrationStatistics:
     """Run ``model`` once over all images and return the statistics of all its float tensors.
 
+    A tensor that was infinite, or whose values are all too near to 0 for a grid, has none; the model's input and outputs
+    always have.
+
     Images go through the model one by one, so the result does not depend on the batch size; nothing is kept of an
     image but counts. While one image is counted the next one is computed.
 
@@ -79,9 +82,10 @@ def collect(
     tensors = {
         name: counter.finished(means.get(name))
         for name, counter in counters.items()
-        if counter.any and counter.finite and (name in required or counter.has_range)
+        if counter.any and counter.finite
     }
     _derive(tensors, exposure, means)
+    tensors = {name: found for name, found in tensors.items() if name in required or _has_range(found)}
     every = {*counters, *(derived.tensor for derived in exposure.derivations)}
     return CalibrationStatistics(
         tensors=tensors,
@@ -148,11 +152,6 @@ class _Counter:
         if self._pending_size >= _PENDING:
             self._flush()
 
-    @property
-    def has_range(self) -> bool:
-        """Return whether a range could cover the values: some are so small that no grid has steps for them."""
-        return can_be_held(max(abs(self.minimum), abs(self.maximum)))
-
     def finished(self, means: ChannelMeans | None) -> TensorStatistics:
         self._flush()
         return TensorStatistics(Histogram.of_code_counts(self.counts), self.minimum, self.maximum, means)
@@ -165,6 +164,11 @@ class _Counter:
     def _count(self, codes: npt.NDArray[np.uint16]) -> None:
         counted = np.bincount(codes)
         self.counts[: counted.size] += counted
+
+
+def _has_range(found: TensorStatistics) -> bool:
+    """Return whether a range could cover the values: some are so small that no grid has steps for them."""
+    return can_be_held(max(abs(found.minimum), abs(found.maximum)))
 
 
 def _derive(tensors: dict[str, TensorStatistics], exposure: Exposure, means: Mapping[str, ChannelMeans]) -> None:

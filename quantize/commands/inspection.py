@@ -225,11 +225,12 @@ def inspection_text(inspection: Inspection) -> str:
 def _format(inspection: Inspection) -> str:
     """Return the type of most of the weights, of integers where they are quantized; else of the input."""
     quantized = _FORMATS.get(inspection.format)
-    if quantized is None:
-        floats = [name for name in inspection.numbers if name in FLOATS.values()]
-        return floats[0] if floats else {"float16": "fp16", "float64": "fp64"}.get(inspection.input_type or "", "fp32")
+    floats = [name for name in inspection.numbers if name in FLOATS.values()]
     integers = [name for name in inspection.numbers if name not in FLOATS.values()]
-    return f"{integers[0] if integers else 'int8'} ({quantized})"
+    if quantized is not None:
+        return f"{integers[0] if integers else 'int8'} ({quantized})"
+    computed = floats[0] if floats else {"float16": "fp16", "float64": "fp64"}.get(inspection.input_type or "", "fp32")
+    return f"{computed}, weights of {integers[0]}" if integers and "MatMulNBits" in inspection.ops else computed
 
 
 def _scores(contract: ModelContract) -> str:

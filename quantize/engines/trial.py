@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from quantize.errors import EngineError
-from quantize.recipe import Recipe
+from quantize.recipe import EngineName, Recipe
 
 if TYPE_CHECKING:
     from quantize.engines.native.search.latency_table import LatencyTable
@@ -159,10 +159,11 @@ def trial_of(trials: Sequence[Trial], recipe_id: str | None) -> Trial:
     built = [trial for trial in trials if trial.artifact is not None]
     if not built:
         failures = [trial.failure for trial in trials if trial.failure]
+        others = [name for name in get_args(EngineName) if name not in {trial.recipe.engine for trial in trials}]
         raise EngineError(
             "no trial gave a model",
             found="; ".join(f"{failure.stage}: {failure.error}" for failure in failures[:3]) or "no trial at all",
-            advice="try another engine (--engine native or ort), and report it with the model"
+            advice=f"try another engine (--engine {' or '.join(others)}), and report it with the model"
             if failures
             else "give the search more time (--timeout, --max_trials)",
         )

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, TypeProto
 
-from quantize.formats.integer_probe import Operand, integer_form
+from quantize.formats.integer_probe import Operand, integer_form, is_data
 from quantize.graph.nodes import WEIGHTED, holds_graphs, is_op
 from quantize.graph.shapes import inferred_types
 from quantize.graph.view import Graph
@@ -128,9 +128,10 @@ def _reason(
         return "operator", ""
     if not is_op(node, *WEIGHTED) and not all(_is_finite(graph, name) for name in node.input):
         return "form", "a constant is not finite"
-    if not all(_has_grid(graph, name) for name in node.input):
-        return "form", "a constant is too near to 0 for a grid"
     operands = tuple(_operand(graph, types, name) for name in node.input)
+    for at, (name, operand) in enumerate(zip(node.input, operands, strict=True)):
+        if operand is not None and is_data(node, at, operand) and not _has_grid(graph, name):
+            return "form", f"{name} is too near to 0 for a grid"
     results = tuple(bool(name) and _is_float(graph, types, name) for name in node.output)
     found = integer_form(node, operands, results, graph.opset, activation_type, weight_type)
     return ("engine", "") if found is None and node.op_type not in op_types else found
@@ -176,7 +177,10 @@ def _computing(graph: Graph, types: Mapping[str, TypeProto]) -> Iterator[NodePro
 
 def _has_grid(graph: Graph, name: str) -> bool:
     values = graph.constant(name)
-    return values is None or values.dtype.kind != "f" or can_be_held(float(np.abs(values).max(initial=0.0)))
+    if values is None:
+        return True
+    magnitude = float(np.abs(values).max(initial=0.0))
+    return not np.isfinite(magnitude) or can_be_held(magnitude)  # of weights that are NaN others tell
 
 
 def _is_float(graph: Graph, types: Mapping[str, TypeProto], name: str) -> bool:

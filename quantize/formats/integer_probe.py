@@ -153,7 +153,7 @@ def _between_integers(
             continue
         # Quantizers give a constant on the left of a MatMul the weights' type too.
         is_weight = at < _BIAS and operand.shape is not None and is_op(node, *INTEGER_WEIGHTED)
-        if _is_data(node, at, operand):
+        if is_data(node, at, operand):
             kind = kinds[1] if is_weight else kinds[0]
             _add_operand(graph, f"q{at}", operand, kind, node)
             _add_conversion(graph, "DequantizeLinear", (f"q{at}", "scale0", f"zero_{kind}"), f"x{at}")
@@ -168,8 +168,14 @@ def _between_integers(
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=_IR_VERSION)
 
 
-def _is_data(node: NodeProto, at: int, operand: Operand) -> bool:
-    """Return whether an input is quantized: not a bias, nor what says how a node moves or confines values."""
+def is_data(node: NodeProto, at: int, operand: Operand) -> bool:
+    """Return whether an input is on a grid of its own: not a bias, nor what says how a node moves or confines values.
+
+    Args:
+        node: The float node.
+        at: The input's place.
+        operand: What is known of it.
+    """
     if operand.elem_type != TensorProto.FLOAT:
         return False
     if is_op(node, *INTEGER_WEIGHTED):

@@ -37,9 +37,10 @@ def _of_einsum(node: NodeProto, sizes: Sizes) -> int | None:
     operands = [sizes.get(name) for name in node.input]
     extent: dict[str, int] = {}
     for term, operand in zip(terms, operands, strict=False):
-        if operand is None or len(term) != len(operand):  # an ellipsis stands for more
+        if operand is None or "." in term or len(term) != len(operand):  # an ellipsis stands for any number of axes
             return None
-        extent |= zip(term, operand, strict=True)
+        for index, size in zip(term, operand, strict=True):
+            extent[index] = max(size, extent.get(index, 0))  # a size of 1 is repeated
     return math.prod(extent.values()) * max(len(terms) - 1, 0)
 
 
@@ -59,25 +60,33 @@ def _of_attention(node: NodeProto, sizes: Sizes) -> int | None:
     return (math.prod(queries) + math.prod(result)) * keys[-2]
 
 
+_UNCOUNTED = (
+    "AttnLSTM",
+    "Attention",
+    "DecoderMaskedMultiHeadAttention",
+    "DynamicQuantizeLSTM",
+    "GroupQueryAttention",
+    "LinearAttention",
+    "MatMulBnb4",
+    "MatMulFpQ4",
+    "MatMulNBits",
+    "MoE",
+    "MultiHeadAttention",
+    "NhwcFusedConv",
+    "PackedAttention",
+    "PackedMultiHeadAttention",
+    "QAttention",
+    "QMoE",
+    "SparseAttention",
+    "WordConvEmbedding",
+)
+"""Operators of onnxruntime's own."""
+
 _Count = Callable[[NodeProto, Sizes], int | None]
 _COUNTS: Mapping[tuple[str, str], _Count | None] = {
     (DEFAULT_DOMAIN, "Einsum"): _of_einsum,
     **{(DEFAULT_DOMAIN, name): _of_recurrence for name in ("GRU", "LSTM", "RNN")},
     (DEFAULT_DOMAIN, "Attention"): _of_attention,
-    (DEFAULT_DOMAIN, "DeformConv"): None,
-    **dict.fromkeys(
-        (
-            (MICROSOFT, name)
-            for name in (
-                "Attention",
-                "MatMulBnb4",
-                "MatMulNBits",
-                "MultiHeadAttention",
-                "PackedAttention",
-                "QAttention",
-            )
-        ),
-        None,
-    ),
+    **dict.fromkeys([(DEFAULT_DOMAIN, "DeformConv"), *((MICROSOFT, name) for name in _UNCOUNTED)]),
 }
 """How each is counted; None: not at all, and it is said."""

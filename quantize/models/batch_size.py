@@ -66,6 +66,17 @@ def with_fixed_batch(model: ModelProto, reference: Reference) -> tuple[ModelProt
     return model, reference.largest_difference(model.SerializeToString(), model_contract(model), 1)
 
 
+def mixes_images(model: ModelProto, reference: Reference) -> bool:
+    """Return whether a model gives several images other scores than each alone, or none."""
+    try:
+        difference = reference.largest_difference(
+            model.SerializeToString(), reference.contract, len(reference.images)
+        )
+    except (*RUN_ERRORS, ModelError):
+        return True
+    return difference > TOLERANCE
+
+
 def _keep_batch_in_reshapes(graph: Graph) -> bool:
     """Make every Reshape to a constant shape that begins with the batch begin with 0, "as it is".
 

@@ -24,7 +24,7 @@ from quantize.graph.opsets.raising import raise_opset
 from quantize.graph.shapes import inferred_shapes, with_told_types
 from quantize.graph.sparse_weights import store_densely
 from quantize.models.artifact import ModelArtifact, save_model
-from quantize.models.batch_size import TOLERANCE, with_any_batch, with_fixed_batch
+from quantize.models.batch_size import TOLERANCE, mixes_images, with_any_batch, with_fixed_batch
 from quantize.models.contract import SCORE_TASK, model_contract
 from quantize.models.ending import Ending, cut, exposed
 from quantize.models.equivalence import Reference
@@ -195,17 +195,19 @@ def _proven(model: ModelProto, reference: Reference, opset: int, where: str) -> 
         notes: tuple[str, ...] = ()
         if prepared is None:
             prepared, difference = with_fixed_batch(plain(), reference)
-            notes = () if reference.contract.fixed_batch else (_ONE_IMAGE,)
+            if reference.contract.fixed_batch is None:
+                notes = (_MIXED if mixes_images(model, reference) else _UNSHOWN,)
         differences.append(difference)
         if difference <= TOLERANCE:
             return prepared, notes if fold else (*notes, _unfolded(differences[0]))
     raise RuntimeError(f"the prepared model's scores differ from the source's by {min(differences):.2g}")
 
 
-_ONE_IMAGE = (
+_MIXED = (
     "The files take one image at a time: the model says that it takes any number of them, but gives an image other "
     "scores among several, or none."
 )
+_UNSHOWN = "The files take one image at a time: no form of the model was found that gives several the same scores."
 
 
 def _unfolded(difference: float) -> str:

@@ -7,13 +7,18 @@ from collections import Counter
 
 from onnx import ModelProto, TensorProto
 
-from quantize.graph.nodes import all_tensors
+from quantize.graph.nodes import MICROSOFT, all_nodes, all_tensors, attribute
 
 FLOATS = {
     TensorProto.FLOAT: "fp32",
     TensorProto.FLOAT16: "fp16",
     TensorProto.BFLOAT16: "bf16",
     TensorProto.DOUBLE: "fp64",
+    TensorProto.FLOAT8E4M3FN: "fp8",
+    TensorProto.FLOAT8E4M3FNUZ: "fp8",
+    TensorProto.FLOAT8E5M2: "fp8",
+    TensorProto.FLOAT8E5M2FNUZ: "fp8",
+    TensorProto.FLOAT4E2M1: "fp4",
 }
 """Floating-point types of ONNX, as one calls a model of them."""
 _INTEGERS = {
@@ -25,6 +30,7 @@ _INTEGERS = {
     TensorProto.UINT16: "int16",
 }
 _NAMES = {**FLOATS, **_INTEGERS}
+_BITS_OF_A_BYTE = 8
 
 
 def weight_types(model: ModelProto) -> tuple[str, ...]:
@@ -33,8 +39,21 @@ def weight_types(model: ModelProto) -> tuple[str, ...]:
     Args:
         model: In any format.
     """
+    packed = _packed_bits(model)
     counts: Counter[str] = Counter()
     for tensor in all_tensors(model.graph):
-        if tensor.data_type in _NAMES:
+        bits = packed.get(tensor.name)
+        if bits is not None:
+            counts[f"int{bits}"] += math.prod(tensor.dims) * _BITS_OF_A_BYTE // bits
+        elif tensor.data_type in _NAMES:
             counts[_NAMES[tensor.data_type]] += math.prod(tensor.dims)
     return tuple(name for name, _ in counts.most_common())
+
+
+def _packed_bits(model: ModelProto) -> dict[str, int]:
+    """Return the bits of each weight that is stored as bytes of several, by the tensor's name."""
+    return {
+        node.input[1]: int(attribute(node, "bits", 4))
+        for node in all_nodes(model.graph)
+        if node.domain == MICROSOFT and node.op_type == "MatMulNBits"
+    }

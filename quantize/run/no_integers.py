@@ -21,17 +21,13 @@ def reasons_for_no_integers(settled: Settled) -> tuple[str, ...]:
     Args:
         settled: The written files and what was found for them.
     """
-    if _on_integers(settled):
-        return ()
     built = settled.built
+    if _on_integers(built):
+        return ()
     return tuple(f"No layer computes on integers: {why}." for why in _reasons(built, settled.placement))
 
 
-def _on_integers(settled: Settled) -> bool:
-    models = settled.judged.models
-    if any(model.multiply_adds is not None for model in models):
-        return any(model.integer_share for model in models)
-    built = settled.built  # no product's size is known, or there is none
+def _on_integers(built: Built) -> bool:
     return any(layers_on_integers(built.context.model.proto(), built.rewritten.qlinear, built.left).values())
 
 
@@ -49,7 +45,7 @@ def _reasons(built: Built, placement: PlacementSection | None) -> list[str]:
     search = built.findings.search
     if search is not None and search.candidates:
         recipes = {trial.recipe.id: trial.recipe for trial in built.findings.trials}
-        in_float = {name for name, recipe in recipes.items() if not int8_layers(recipe, model)[0]}
+        in_float = {name for name, recipe in recipes.items() if not int8_layers(recipe, model, built.stay)[0]}
         return [_of_search([candidate for candidate in search.candidates if candidate.recipe_id not in in_float])]
     return ["the engine left every layer in float"]
 

@@ -269,7 +269,7 @@ def preprocessing_for(model: ModelArtifact, settings: PreprocessingBlock, entry:
         ConfigError: Nothing is asked for and the weights are not known, or the sizes do not fit the model.
     """
     given = settings.given()
-    if "preset" not in given and entry is not None and entry.preset is not None:
+    if "preset" not in given and entry is not None:  # not every known one has a preset's name
         given = {**entry.preprocessing, **given}
     if not given:
         raise ConfigError(

@@ -110,9 +110,13 @@ def test_a_tensor_whose_values_are_all_next_to_zero_has_no_statistics(small_mode
     added.op_type = "Mul"
     mask = next(tensor for tensor in model.graph.initializer if tensor.name in added.input)
     mask.CopyFrom(numpy_helper.from_array(np.full(3, scale, np.float32), mask.name))
+    model.graph.node.append(helper.make_node("Relu", ["masked"], ["rectified"], "rectified"))
+    model.graph.node.append(helper.make_node("Concat", ["masked", "pool"], ["both"], "both", axis=1))
     statistics = collect(model, batches_of(images, 2))
-    assert ("masked" in statistics.tensors) == held
-    assert ("masked" in statistics.unbounded) == (not held)
+    for name in ("masked", "rectified"):  # what is derived too
+        assert (name in statistics.tensors) == held
+        assert (name in statistics.unbounded) == (not held)
+    assert statistics.tensors["both"].maximum == statistics.tensors["pool"].maximum
 
 
 def test_a_tensor_without_values_has_no_statistics(small_model, images, batches_of):

@@ -9,6 +9,7 @@ import pytest
 
 from quantize.engines import engine as seam
 from quantize.engines.engine import BOTH, ENGINES, Engine, engine_named, engines_for, missing_engines
+from quantize.engines.placement.placed_model import int8_layers
 from quantize.engines.task import CalibrationSet
 from quantize.engines.trial import Failure, Trial, trial_of
 from quantize.errors import EngineError
@@ -74,6 +75,7 @@ def test_the_share_of_int8_layers_is_what_a_recipe_does_not_keep_in_float(
     assert engine_named(name).int8_layers(Recipe(engine=name), proto) == (4, 4)
     assert engine_named(name).int8_layers(Recipe(engine=name, float_nodes=("left", "gap")), proto) == (3, 4)
     assert engine_named(name).int8_layers(Recipe(engine=name, float_op_types=("Conv",)), proto) == (0, 4)
+    assert int8_layers(Recipe(engine=name, float_nodes=("left",)), proto, stay=("right",)) == (2, 4)
 
 
 def test_all_is_every_engine_that_is_installed_and_both_is_always_the_same_two(
@@ -111,5 +113,6 @@ def test_of_trials_without_a_choice_the_best_that_was_built_is_taken(small_model
     better = Trial(2, Recipe(engine="ort", range_rule="b"), small_model, 0.6, 1.0)
     assert trial_of([failed, worse, better], None) is better
     assert trial_of([failed, worse, better], worse.recipe.id) is worse
-    with pytest.raises(EngineError, match="quantize: it broke"):
+    with pytest.raises(EngineError, match="quantize: it broke") as error:
         trial_of([failed], None)
+    assert error.value.advice == "try another engine (--engine inc or native), and report it with the model"

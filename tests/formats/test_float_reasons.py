@@ -62,6 +62,27 @@ def test_a_constant_on_the_left_of_a_product_has_the_type_of_weights(weights: st
     assert {name: reason.kind for name, reason in reasons.items()} == found
 
 
+def test_only_constants_with_a_grid_of_their_own_can_be_too_near_to_zero() -> None:
+    nodes = [
+        helper.make_node("Conv", ["x", "w", "bias"], ["a"], "conv"),
+        helper.make_node("Clip", ["a", "low", "high"], ["b"], "clip"),
+        helper.make_node("Add", ["b", "map"], ["y"], "add"),
+    ]
+    constants: dict[str, Any] = {
+        "w": np.ones((4, 4, 3, 3), np.float32),
+        "bias": np.full(4, 1e-36, np.float32),
+        "low": np.finfo(np.float32).tiny,
+        "high": np.float32(6),
+        "map": np.ones((1, 4, 4, 4), np.float32),
+    }
+    assert _kinds(_model(nodes, constants)) == {}
+    constants["map"] *= np.float32(1e-36)
+    assert float_reasons(_model(nodes, constants), _TYPES)["add"].detail == "map is too near to 0 for a grid"
+    constants["map"] = np.ones((1, 4, 4, 4), np.float32)
+    constants["w"][0] = np.nan
+    assert _kinds(_model(nodes, constants)) == {}, "that weights are not finite is told of the model"
+
+
 def test_what_a_mask_of_minus_infinity_reaches_stays_in_float_up_to_what_is_bounded() -> None:
     nodes = [
         helper.make_node("Relu", ["x"], ["a"], "relu"),

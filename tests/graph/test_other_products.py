@@ -27,6 +27,10 @@ def test_a_product_that_is_written_as_an_einsum_counts_as_the_product(b: int, m:
 def test_an_einsum_of_one_operand_multiplies_nothing_and_an_ellipsis_is_not_counted() -> None:
     sizes = {"p": (3, 4)}
     assert inner_multiply_adds(_node("Einsum", sizes, equation="ij->ji"), sizes) == 0
+    sizes = {"p": (1, 3), "q": (2, 3)}  # an axis of 1 is repeated
+    assert inner_multiply_adds(_node("Einsum", sizes, equation="bi,bi->b"), sizes) == 6
+    sizes = {"p": (2, 3, 7), "q": (2, 3, 7)}  # an ellipsis of as many axes as it has dots
+    assert inner_multiply_adds(_node("Einsum", sizes, equation="...,...->..."), sizes) is None
     sizes = {"p": (2, 3, 4), "q": (4, 5)}
     assert inner_multiply_adds(_node("Einsum", sizes, equation="...k,kn->...n"), sizes) is None
 

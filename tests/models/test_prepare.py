@@ -273,7 +273,17 @@ def test_a_model_that_says_any_batch_and_mixes_its_images_is_told(
     source = tmp_path / "source.onnx"
     source.write_bytes(classifier(mixing, image=[batch, 3, 8, 8], scores=[batch, 4, 1, 1]).SerializeToString())
     notes = prepare_whole(source, tmp_path / "prepared.onnx").notes
-    assert [note.startswith("The files take one image at a time") for note in notes] == [True] * told
+    assert [note.startswith("The files take one image at a time: the model says") for note in notes] == [True] * told
+
+
+def test_a_model_that_does_take_several_images_is_not_said_to_mix_them(
+    classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quantize.models.prepare.with_any_batch", lambda plain, reference: None)
+    source = tmp_path / "source.onnx"
+    source.write_bytes(classifier(image=["N", 3, 8, 8], scores=["N", 4, 1, 1]).SerializeToString())
+    (note,) = prepare_whole(source, tmp_path / "prepared.onnx").notes
+    assert note.startswith("The files take one image at a time: no form of the model was found")
 
 
 def test_a_shape_that_is_computed_for_the_batch_becomes_constant(

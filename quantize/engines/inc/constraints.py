@@ -76,7 +76,7 @@ def _mistaken_pads(graph: GraphProto) -> list[str]:
     return [
         pad.name
         for pad, reader in pads
-        if len(pad.input) > _PADS_INPUTS or (reader is not None and reader.op_type in ACTIVATIONS)
+        if any(pad.input[_PADS_INPUTS:]) or (reader is not None and reader.op_type in ACTIVATIONS)
     ]
 
 

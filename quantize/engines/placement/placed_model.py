@@ -54,15 +54,16 @@ def with_placement(recipe: Recipe, nodes: Collection[str], stored: Collection[st
     )
 
 
-def int8_layers(recipe: Recipe, model: ModelProto) -> tuple[int, int]:
+def int8_layers(recipe: Recipe, model: ModelProto, stay: Collection[str] = ()) -> tuple[int, int]:
     """Return how many layers with weights a recipe does not keep in float, and how many there are.
 
     Args:
         recipe: Names nodes of ``model``.
         model: The fp32 model.
+        stay: Names of nodes that no recipe can have on integers.
     """
     weighted = {node.name for node in model.graph.node if node.op_type in INTEGER_WEIGHTED}
-    left = set(recipe.float_nodes) | {node.name for node in model.graph.node if node.op_type in recipe.float_op_types}
+    left = {*recipe.float_nodes, *stay} | {node.name for node in model.graph.node if node.op_type in recipe.float_op_types}
     return len(weighted - left), len(weighted)
 
 
