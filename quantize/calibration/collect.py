@@ -35,8 +35,8 @@ def collect(
 ) -> CalibrationStatistics:
     """Run ``model`` once over all images and return the statistics of all its float tensors.
 
-    A tensor that was infinite, or whose values are all too near to 0 for a grid, has none; the model's input and outputs
-    always have.
+    A tensor that was infinite, or whose values are all too near to 0 for a grid, has none; the model's input and
+    outputs always have.
 
     Images go through the model one by one, so the result does not depend on the batch size; nothing is kept of an
     image but counts. While one image is counted the next one is computed.
@@ -80,9 +80,7 @@ def collect(
     if not seen:
         raise DataError("the calibration set is empty", expected="at least one image")
     tensors = {
-        name: counter.finished(means.get(name))
-        for name, counter in counters.items()
-        if counter.any and counter.finite
+        name: counter.finished(means.get(name)) for name, counter in counters.items() if counter.any and counter.finite
     }
     _derive(tensors, exposure, means)
     tensors = {name: found for name, found in tensors.items() if name in required or _has_range(found)}

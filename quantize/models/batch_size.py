@@ -21,6 +21,8 @@ TOLERANCE = 1e-5
 
 ANY_BATCH = "N"
 
+_NOT_RUN: tuple[type[Exception], ...] = (ModelError, *RUN_ERRORS)
+
 
 def with_any_batch(plain: Callable[[], ModelProto], reference: Reference) -> ModelProto | None:
     """Return a model with a symbolic batch if it is proven to take one image and several, else None.
@@ -52,7 +54,7 @@ def _of_any_batch(
         content, contract = candidate.SerializeToString(deterministic=True), model_contract(candidate)
         del candidate
         difference = reference.largest_difference(content, contract, 1, len(reference.images))
-    except (*RUN_ERRORS, ModelError, onnx.shape_inference.InferenceError):
+    except (*_NOT_RUN, onnx.shape_inference.InferenceError):
         return None, edited
     return ModelProto.FromString(content) if difference <= TOLERANCE else None, edited
 
@@ -69,10 +71,8 @@ def with_fixed_batch(model: ModelProto, reference: Reference) -> tuple[ModelProt
 def mixes_images(model: ModelProto, reference: Reference) -> bool:
     """Return whether a model gives several images other scores than each alone, or none."""
     try:
-        difference = reference.largest_difference(
-            model.SerializeToString(), reference.contract, len(reference.images)
-        )
-    except (*RUN_ERRORS, ModelError):
+        difference = reference.largest_difference(model.SerializeToString(), reference.contract, len(reference.images))
+    except _NOT_RUN:
         return True
     return difference > TOLERANCE
 

@@ -98,23 +98,23 @@ def _drop(model: ModelSection) -> str:
 
 def trials_table(report: RunReport) -> Table:
     """Return every trial in order."""
-    lost = {loss.trial for loss in report.lost}
+    lost, metric = {loss.trial for loss in report.lost}, _metric(report)
+    beside = metric != "agreement"  # else it is the metric
     rows = tuple(
         (
             f"{trial.index + 1}{' *' if trial.index == report.chosen.trial else ''}",
             trial.recipe_id,
             percent(trial.metric),
-            percent(trial.agreement),
+            *([percent(trial.agreement)] if beside else []),
             percent(trial.integer_share, 0),
             seconds(trial.seconds),
             _outcome(trial, lost),
         )
         for trial in report.trials
     )
-    metric = _metric(report)
     return Table(
         "Trials",
-        ("trial", "recipe", metric, "agreement", "ops in int8", "time", "criterion"),
+        ("trial", "recipe", metric, *(["agreement"] if beside else []), "ops in int8", "time", "criterion"),
         rows,
         ("* The trial that the files were built from.",),
     )

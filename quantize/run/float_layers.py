@@ -7,7 +7,7 @@ from collections import Counter
 from quantize.engines.constraints import asked_in_float
 from quantize.engines.engine import engine_named
 from quantize.engines.fates import fates, layers_on_integers
-from quantize.engines.foreseen import ASKED, foreseen
+from quantize.engines.foreseen import ASKED, LEFT, foreseen
 from quantize.engines.placement.placed_model import placed_nodes
 from quantize.formats.float_reasons import sentences
 from quantize.graph.nodes import WEIGHTED
@@ -17,7 +17,6 @@ from quantize.run.search import Findings
 
 _CHECKED = "its values in int8 are not what its grids predict"
 _BEFORE_CHECKED = "a layer that takes its values cannot be held to its int8 grids"
-_LEFT = "{engine} left it there"
 
 
 def operators_in_float(built: Built) -> tuple[str, ...]:
@@ -90,7 +89,7 @@ class _Reasons:
         engine = engine_named(self._recipe.engine).in_words
         if self._built.findings.search is not None:
             chosen = name in self._built.left
-            return "the search chose so, by time and accuracy" if chosen else _LEFT.format(engine=engine)
+            return "the search chose so, by time and accuracy" if chosen else LEFT.format(engine=engine)
         return _of_trials(self._built.findings, engine)
 
 
@@ -104,6 +103,6 @@ def _of_trials(findings: Findings, engine: str) -> str:
         if count
     ]
     if not became:
-        return _LEFT.format(engine=engine)
+        return LEFT.format(engine=engine)
     tried = " and ".join(f"{count} {words}" for count, words in became)
     return f"{engine} put it back: of the candidates before, {tried}"

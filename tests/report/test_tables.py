@@ -40,3 +40,10 @@ def test_what_was_not_measured_leaves_its_tables_out(report: RunReport, part: st
     left = {table.title for table in report_tables(empty)}
     assert left <= {table.title for table in report_tables(report)}
     assert "Trials" in left
+
+
+def test_agreement_that_is_the_criterions_metric_is_told_once(report: RunReport) -> None:
+    by_agreement = report.model_copy(update={"criterion": report.criterion.model_copy(update={"metric": "agreement"})})
+    (trials,) = (table for table in report_tables(by_agreement) if table.title == "Trials")
+    assert trials.columns.count("agreement") == 1
+    assert {len(row) for row in trials.rows} == {len(trials.columns)}

@@ -79,7 +79,7 @@ def test_layers_that_cannot_compute_on_integers_say_why(noted: Noted) -> None:
 
 
 def test_no_layer_is_without_a_reason(noted: Noted) -> None:
-    left = "onnxruntime left it there"
+    left = "left there with onnxruntime"
     assert noted() == (f"2 Conv stay in float: {left}.", f"1 Gemm stays in float: {left}.")
 
 
@@ -100,7 +100,7 @@ def test_what_is_wrong_in_int8_and_what_leads_to_it_are_told_apart(noted: Noted)
     first, second, last = noted(Recipe(engine="ort", float_nodes=("last",)), wrong=("second",))
     assert first == "1 Conv stays in float: a layer that takes its values cannot be held to its int8 grids."
     assert second == "1 Conv stays in float: its values in int8 are not what its grids predict."
-    assert last == "1 Gemm stays in float: onnxruntime left it there."
+    assert last == "1 Gemm stays in float: left there with onnxruntime."
 
 
 def test_what_an_engine_put_back_tells_what_became_of_the_candidates_before(noted: Noted) -> None:
@@ -116,7 +116,7 @@ def test_a_search_by_time_and_accuracy_is_named(noted: Noted) -> None:
     conv, other, _ = noted(Recipe(engine="native", float_nodes=("first",)), search=SimpleNamespace())
     assert conv == "1 Conv stays in float: the search chose so, by time and accuracy."
     # Its recipe has this one on integers: the search did not choose.
-    assert other == "1 Conv stays in float: the native engine left it there."
+    assert other == "1 Conv stays in float: left there with the native engine."
 
 
 def test_other_operators_are_told_as_before_tuning_but_for_what_a_rewrite_put_on_integers() -> None:

@@ -12,6 +12,7 @@ import onnx
 import pytest
 
 from quantize.config import load_config
+from quantize.graph.nodes import WEIGHTED
 from quantize.recipe import Recipe
 from quantize.report.search import CandidateSection
 from quantize.run.build import Built
@@ -93,27 +94,33 @@ def test_a_model_without_layers_says_so(settled: Callable[..., Settled], op_type
     assert reasons == ("No layer computes on integers: it has no convolution or matrix product.",)
 
 
+def _takes(name: str, op_type: str) -> list[str]:
+    return [f"{name}_in", f"{name}_by"] if op_type in WEIGHTED else [f"{name}_in"]
+
+
 @pytest.fixture
 def settled() -> Callable[..., Settled]:
     """Return what makes a run of some trials, the first at 0.80x and each next one 0.1x faster, that ends in fp32."""
 
     def made(*recipes: Recipe, nodes: Sequence[tuple[str, str]] = (("conv", "Conv"), ("gemm", "Gemm"))) -> Settled:
-        model = onnx.helper.make_model(
-            onnx.helper.make_graph(
-                [onnx.helper.make_node(op_type, [f"{name}_in"], [name], name) for name, op_type in nodes], "g", [], []
-            )
-        )
+        values = [
+            onnx.helper.make_tensor_value_info(value, onnx.TensorProto.FLOAT, None)
+            for name, _ in nodes
+            for value in (f"{name}_in", f"{name}_by", name)
+        ]
+        made = [onnx.helper.make_node(kind, _takes(name, kind), [name], name) for name, kind in nodes]
+        inputs = [value for value in values if value.name not in dict(nodes)]
+        outputs = [value for value in values if value.name in dict(nodes)]
+        model = onnx.helper.make_model(onnx.helper.make_graph(made, "g", inputs, outputs))
         trials = [SimpleNamespace(recipe=recipe) for recipe in recipes]
         candidates = [
             _candidate(met=True, speedup=0.8 + number / 10, recipe_id=recipe.id)
             for number, recipe in enumerate(recipes)
         ]
-        products = None if len(nodes) == 1 else 1000
         context: Any = SimpleNamespace(model=SimpleNamespace(proto=lambda: model), config=load_config(None, {}))
         findings: Any = SimpleNamespace(trials=trials, search=SimpleNamespace(candidates=candidates))
         built: Any = Built(context, findings, SimpleNamespace(qlinear=model), SimpleNamespace(recipe=recipes[0]), None)  # type: ignore[arg-type]
-        file = SimpleNamespace(multiply_adds=products, integer_share=0.0)
-        judged: Any = SimpleNamespace(models=[file, file])
-        return Settled(built, judged)
+        nothing: Any = None
+        return Settled(built, nothing)
 
     return made

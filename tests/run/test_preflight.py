@@ -18,6 +18,7 @@ from quantize.run.request import TuneRequest
 from quantize.run.tune import tune
 from tests.run.conftest import Configured
 
+_SIZES = ("resize", "crop")
 CAFFE = PRESETS["caffe"].for_input_size(32, 32)
 
 
@@ -41,6 +42,19 @@ def test_known_weights_bring_their_preset_and_what_is_asked_wins(artifact: Model
     assert preprocessing_for(artifact, block(preset="imagenet"), entry).preset == "imagenet"
     changed = preprocessing_for(artifact, block(channel_order="RGB"), entry)
     assert (changed.channel_order, changed.mean) == ("RGB", CAFFE.mean)
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in load_catalog() if entry.preprocessing])
+def test_every_known_model_brings_its_preprocessing_whether_that_has_a_name_or_not(
+    artifact: ModelArtifact, name: str
+) -> None:
+    entry = load_catalog().named(name)
+    unsized = entry.model_copy(
+        update={"preprocessing": {key: part for key, part in entry.preprocessing.items() if key not in _SIZES}}
+    )
+    expected = unsized.chosen_preprocessing()
+    assert expected is not None
+    assert preprocessing_for(artifact, block(), unsized) == expected.for_input_size(32, 32)
 
 
 def test_known_weights_bring_the_parts_that_differ_from_their_preset_unless_another_one_is_named(

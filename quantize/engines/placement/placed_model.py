@@ -63,8 +63,8 @@ def int8_layers(recipe: Recipe, model: ModelProto, stay: Collection[str] = ()) -
         stay: Names of nodes that no recipe can have on integers.
     """
     weighted = {node.name for node in model.graph.node if node.op_type in INTEGER_WEIGHTED}
-    left = {*recipe.float_nodes, *stay} | {node.name for node in model.graph.node if node.op_type in recipe.float_op_types}
-    return len(weighted - left), len(weighted)
+    of_types = {node.name for node in model.graph.node if node.op_type in recipe.float_op_types}
+    return len(weighted.difference(recipe.float_nodes, of_types, stay)), len(weighted)
 
 
 def placed(candidate: ModelProto, fp32: ModelProto, recipe: Recipe) -> ModelProto:
