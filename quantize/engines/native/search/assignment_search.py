@@ -65,8 +65,11 @@ class AssignmentSearch:
         while (index := bisection.next) is not None:
             tried.add(index)
             rung = rungs[index]
-            candidate = self._candidates.evaluate(self._of_rung(recipe, rung), rung.time_ns, "ladder")
-            yield candidate.trial
+            of_rung = self._of_rung(recipe, rung)
+            candidate = self._candidates.evaluated_of(of_rung)
+            if candidate is None:
+                candidate = self._candidates.evaluate(of_rung, rung.time_ns, "ladder")
+                yield candidate.trial
             passed = candidate.met
             if index == 0 and not passed:
                 for other in variants:

@@ -70,6 +70,10 @@ class Candidates:
         """Return the seconds of all steps so far."""
         return sum(self._journal.seconds.values())
 
+    def evaluated_of(self, recipe: Recipe) -> Candidate | None:
+        """Return the candidate of a recipe that was evaluated, or None."""
+        return next((candidate for candidate in self.evaluated if candidate.trial.recipe.id == recipe.id), None)
+
     def evaluate(
         self,
         recipe: Recipe,

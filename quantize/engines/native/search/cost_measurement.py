@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from functools import cached_property
 from typing import Any
 
 from onnx import NodeProto
@@ -28,6 +27,9 @@ from quantize.models.weights_apart import WeightsApart, weights_apart
 from quantize.processes.memory import give_back_unused
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
+
+_IN_HASTE = 8
+"""Images that sensitivity is measured on where time is short."""
 
 
 class CostMeasurement:
@@ -56,7 +58,7 @@ class CostMeasurement:
         self._builder, self._timer, self._candidates = builder, timer, candidates
         self._settings, self._journal, self._progress = settings, journal, progress
 
-    def sensitivity(self, recipe: Recipe, graph: OpGraph) -> Sensitivity:
+    def sensitivity(self, recipe: Recipe, graph: OpGraph, *, in_haste: bool = False) -> Sensitivity:
         """Return what the quantization of every op alone does to the scores.
 
         Layers that get weights of 7 bits are measured with those of type uint8 as well, in the same pass.
@@ -64,12 +66,15 @@ class CostMeasurement:
         Args:
             recipe: Of the all-int8 candidate.
             graph: The model.
+            in_haste: Whether few images have to do: the order of the ops is what counts.
         """
+        most = self._settings.sensitivity_images
+        images = min(most, _IN_HASTE) if in_haste else most
 
         def compute() -> dict[str, Any]:
             source = self._builder.source(recipe)
             narrow = self._narrow(recipe, graph)
-            scorer = self._scorer  # it runs the fp32 model
+            scorer = self._scorer(images)  # it runs the fp32 model
             with weights_apart(source.graph) as apart:
                 weights, grids = self._changed(apart, source, recipe)
                 uint8 = None
@@ -90,10 +95,11 @@ class CostMeasurement:
                     uint8_weights=uint8,
                     progress=self._progress,
                 )
-            self._scorer.release()
+            scorer.release()
             return asdict(sensitivity)
 
-        return Sensitivity(**self._journal.remember("sensitivity", f"sensitivity:{recipe.id}", compute, Sensitivity))
+        step = f"sensitivity:{recipe.id}:{images}"
+        return Sensitivity(**self._journal.remember("sensitivity", step, compute, Sensitivity))
 
     def costs(self, recipe: Recipe, graph: OpGraph, sensitivity: Sensitivity) -> Costs | None:
         """Return times and sensitivities; None, with a failed candidate, if the all-int8 one cannot be profiled.
@@ -144,9 +150,7 @@ class CostMeasurement:
         there = dict(zip(changed.constants, apart.put(changed.constants.values()), strict=True))
         return replace(changed, constants=there), grids
 
-    @cached_property
-    def _scorer(self) -> Scorer:
-        most = self._settings.sensitivity_images
+    def _scorer(self, most: int) -> Scorer:
         batches = PartOfImages(self._builder.calibration, "all", most)
         return Scorer(self._builder.model, batches, most=most, threads=self._settings.threads)
 

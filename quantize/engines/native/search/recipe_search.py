@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 
 from quantize.engines.native.builder.activation_grids import COMMON_GRIDS, COMMON_SCALES
@@ -38,6 +38,8 @@ _AS_NEAR = 1.3
 """A recipe counts as nearly as near to fp32 as the best if its divergence is at most this many times as large."""
 _BY_THEORY = (ROUNDING, BIAS, SCORES)
 """Corrections that lessen an error and make no other."""
+_NEXT_TO_FREE = (BIAS, SCORES)
+"""Those of them that cost next to no time."""
 _FOR_ONE_ANOTHER = (ROUNDING, BIAS)
 """Rounding leaves to the bias what changes the mean alone: it is another problem, to be solved anew, without."""
 
@@ -47,19 +49,29 @@ class RecipeSearch:
 
     Attributes:
         fidelity: (recipe in words, mean KL to fp32) of every recipe that was compared, in order.
+        left_out: The recipes that there was no time to compare.
     """
 
-    def __init__(self, builder: CandidateBuilder, measure: Measure, settings: SearchSettings) -> None:
+    def __init__(
+        self,
+        builder: CandidateBuilder,
+        measure: Measure,
+        settings: SearchSettings,
+        *,
+        has_time: Callable[[], bool] = lambda: True,
+    ) -> None:
         """Set up.
 
         Args:
             builder: Has the graphs that candidates are built from.
             measure: Returns the KL from fp32 of calibration images, in nats.
             settings: What may be tried.
+            has_time: Says whether there is time to choose by comparison; what is left out then is not chosen.
         """
-        self._builder, self._measure, self._settings = builder, measure, settings
+        self._builder, self._measure, self._settings, self._has_time = builder, measure, settings, has_time
         self._compared: dict[str, tuple[Recipe, tuple[float, ...]]] = {}
         self._images = 0
+        self.left_out: list[Recipe] = []
         self.fidelity: list[tuple[str, float]] = []
 
     @cached_property
@@ -100,7 +112,7 @@ class RecipeSearch:
         best = start(self.first, self.divergences)
         if self._smooths_normalizations:  # before the range rules, which see other tensors with it
             best = self._smoothed(best, CHANCE)
-        best = choose_rule(best, settings.range_rules, self.divergences)
+        best = choose_rule(best, settings.range_rules, self._while_time)
         wanted = [
             name
             for name in settings.corrections
@@ -108,11 +120,19 @@ class RecipeSearch:
             or (name == EQUALIZATION and next(equalizable(self._builder.source(best.recipe).graph), None) is not None)
         ]
         best = choose_corrections(
-            best, wanted, CORRECTIONS, self.divergences, expected=_BY_THEORY, together=_FOR_ONE_ANOTHER
+            best, wanted, CORRECTIONS, self._while_time, expected=_BY_THEORY, together=_FOR_ONE_ANOTHER
         )
         # What the weights pay for smoothed tensors is less once they are rounded with the others in mind. All that was
         # tried so far was chosen on these images.
-        return self._smoothed(best, MANY_CHOICES)
+        return self._with_left_out(self._smoothed(best, MANY_CHOICES))
+
+    def _with_left_out(self, best: ComparedRecipe) -> ComparedRecipe:
+        """Return the recipe with the corrections that there was no time to try and that need not be: next to free."""
+        untried = {name for recipe in self.left_out for name in recipe.corrections} & {*_NEXT_TO_FREE}
+        names = {*best.recipe.corrections, *untried}
+        recipe = best.recipe.but(corrections=tuple(name for name in CORRECTIONS if name in names))
+        self._compared.setdefault(recipe.id, (recipe, best.divergences))
+        return ComparedRecipe(recipe, best.divergences)
 
     @property
     def _smooths_normalizations(self) -> bool:
@@ -126,18 +146,18 @@ class RecipeSearch:
         if factors is None:
             return best
         smoothed = with_smoothing(best.recipe, factors)
-        found = better(best, smoothed, self.divergences, errors)
+        found = better(best, smoothed, self._while_time, errors)
         if EQUALIZATION not in smoothed.corrections:
             return found
         # Equalization sets the channels between two Convs by their weights alone, whatever the factors there.
         instead = tuple(name for name in smoothed.corrections if name != EQUALIZATION)
-        return better(found, smoothed.but(corrections=instead), self.divergences, errors if found is best else CHANCE)
+        return better(found, smoothed.but(corrections=instead), self._while_time, errors if found is best else CHANCE)
 
     def with_tensor_rules(self, best: ComparedRecipe, sensitivity: Sensitivity) -> ComparedRecipe:
         """Return the recipe with separate rules for the most sensitive tensors, where they improve it."""
         order = sorted(sensitivity.tensors, key=lambda name: (-sensitivity.tensors[name], name))
         tensors = [] if self._is_rule_fixed else order[: self._settings.choose_tensors]
-        return choose_tensor_rules(best, tensors, self._settings.range_rules, self.divergences)
+        return choose_tensor_rules(best, tensors, self._settings.range_rules, self._while_time)
 
     def variants(self, recipe: Recipe) -> list[Recipe]:
         """Return other recipes that were compared on calibration images, those nearest to fp32 first."""
@@ -153,6 +173,13 @@ class RecipeSearch:
     @property
     def _is_rule_fixed(self) -> bool:
         return len(self._settings.range_rules) == 1
+
+    def _while_time(self, recipe: Recipe, is_hopeless: IsHopeless | None = None, /) -> tuple[float, ...]:
+        """Return divergences while there is time to choose; later none, as of what is hopeless from the start."""
+        if self._has_time():
+            return self.divergences(recipe, is_hopeless)
+        self.left_out.append(recipe)
+        return ()
 
     def divergences(self, recipe: Recipe, is_hopeless: IsHopeless | None = None, /) -> tuple[float, ...]:
         """Return the KL from fp32 of calibration images, in nats, and remember that the recipe was compared.

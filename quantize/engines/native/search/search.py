@@ -36,6 +36,8 @@ from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
 
+_FOR_RECIPES = 0.5
+"""Share of the time budget in which recipes are compared, at most."""
 _COMPARED_IMAGES = 64
 """Images of each half of the calibration set that recipes are compared on, at most."""
 
@@ -92,7 +94,7 @@ class Search:
         self._builder = CandidateBuilder(model, settings, calibration, self._journal, folder, progress=progress)
         most = _COMPARED_IMAGES
         validation = CrossValidation(self._builder, self._journal, most=most, threads=settings.threads)
-        self._recipes = RecipeSearch(self._builder, validation.divergences, settings)
+        self._recipes = RecipeSearch(self._builder, validation.divergences, settings, has_time=self._has_time)
         self._comparisons = Comparisons(self._recipes.divergences)
         self._candidates = Candidates(self._builder, judge, self._timer, self._journal, settings, progress=progress)
         self._measurement = CostMeasurement(
@@ -162,6 +164,8 @@ class Search:
             if self._recipe is not None:
                 yield from self._in_fp32(self._recipe, bounded=False)
         has_time = stopped == "search finished" and not self._settings.first_answer
+        if stopped == "search finished" and self._recipes.left_out:
+            stopped = "time budget spent"
         is_nearer = partial(self._comparisons.is_nearer, compare=has_time)
         chosen = preferred(candidates.evaluated, is_nearer)
         self._result = SearchResult(
@@ -196,10 +200,19 @@ class Search:
         best = self._recipes.best()
         recipe = self._recipe = best.recipe
         graph = op_graph(self._builder.source(recipe).graph, op_types_of(recipe))
-        self._sensitivity = self._measurement.sensitivity(recipe, graph)
+        in_haste = not self._has_time()
+        if in_haste:  # an answer first; the rest of the time is for a better one
+            yield self._candidates.evaluate(recipe, None, "ladder").trial
+            self._candidates.check_budget()
+        self._sensitivity = self._measurement.sensitivity(recipe, graph, in_haste=in_haste)
         recipe = self._recipe = self._recipes.with_tensor_rules(best, self._sensitivity).recipe
         yield from self._assigned(recipe, graph, self._sensitivity, self._recipes.variants(recipe))
         yield from self._in_fp32(recipe, bounded=True)
+
+    def _has_time(self) -> bool:
+        """Return whether the recipe may be chosen by comparison still; the rest of the budget is for what follows."""
+        most = self._settings.max_seconds
+        return most is None or self._journal.elapsed < _FOR_RECIPES * most
 
     def _assigned(
         self, recipe: Recipe, graph: OpGraph, sensitivity: Sensitivity, variants: Sequence[Recipe]

@@ -395,3 +395,41 @@ def test_a_first_answer_that_is_not_accurate_enough_is_searched_for(search_in, t
     _, result = finished(search_in(tmp_path, first_answer=True, wanted=UNREACHABLE))
     assert result.chosen is None
     assert "sensitivity" in result.seconds
+
+
+def _of_steps(folder, stage_seconds):
+    """Return a clock by which each step that a search remembers, and nothing else, takes some time."""
+    journal = folder / "trials.jsonl"
+
+    def seconds():
+        return stage_seconds * max(len(journal.read_text("utf-8").splitlines()) - 1, 0) if journal.is_file() else 0.0
+
+    return seconds
+
+
+def test_half_of_the_time_is_for_comparing_recipes_and_what_is_left_out_is_not_chosen(search_in, tmp_path):
+    every = SearchSettings(recipe=Recipe(engine="native"))
+    rules = {"range_rules": every.range_rules, "corrections": every.corrections}
+    ample, short = (
+        search_in(tmp_path / name, seconds=_of_steps(tmp_path / name, 1.0), max_seconds=budget, **rules)
+        for name, budget in (("ample", 1e6), ("short", 14.0))
+    )
+    _, all_compared = finished(ample)
+    trials, result = finished(short)
+    assert len(result.fidelity) < len(all_compared.fidelity)
+    assert result.stopped == "time budget spent"
+    assert result.chosen is not None
+    # The corrections that cost next to nothing are there all the same; a rule that was not tried is not.
+    assert {"bias", "scores"} <= {*trials[0].recipe.corrections}
+    assert trials[0].recipe.range_rule in " ".join(words for words, _ in result.fidelity)
+    assert short.elapsed <= 14.0 + 4.0, "what was begun is finished, and no more"
+
+
+def test_where_time_is_short_the_candidate_that_is_evaluated_first_counts_as_the_fastest_rung(search_in, tmp_path):
+    every = SearchSettings(recipe=Recipe(engine="native"))
+    rules = {"range_rules": every.range_rules, "corrections": every.corrections}
+    search = search_in(tmp_path, seconds=_of_steps(tmp_path, 1.0), max_seconds=20.0, **rules)
+    trials, result = finished(search)
+    assert result.sensitivity.images == 8
+    assert "profile" in result.seconds, "the search went on behind it"
+    assert len({trial.artifact.graph_sha256 for trial in trials if trial.artifact}) == len(trials)
