@@ -202,7 +202,8 @@ class Search:
         graph = op_graph(self._builder.source(recipe).graph, op_types_of(recipe))
         in_haste = not self._has_time()
         if in_haste:  # an answer first; the rest of the time is for a better one
-            yield self._candidates.evaluate(recipe, None, "ladder").trial
+            if self._candidates.evaluated_of(recipe) is None:
+                yield self._candidates.evaluate(recipe, None, "ladder").trial
             self._candidates.check_budget()
         self._sensitivity = self._measurement.sensitivity(recipe, graph, in_haste=in_haste)
         recipe = self._recipe = self._recipes.with_tensor_rules(best, self._sensitivity).recipe
