@@ -14,6 +14,7 @@ _SUFFIX = re.compile(r"(?:(?:_part)?_\d+|_quant|_MatMul|_Add|/\w+Fusion/?)$")
 _PART = re.compile(r"_part_(?P<part>\d+)(?:_\d+)*$")
 
 _MADE_OF = {
+    "AveragePool": ("Conv", "Mul"),
     "Div": ("Mul",),
     "Gemm": ("MatMul", "Add"),
     "HardSwish": ("Mul",),
@@ -59,6 +60,7 @@ def _inner_names(name: str) -> Iterator[str]:
 
 def _same_operator(node: NodeProto, origin: NodeProto) -> bool:
     # Neural Compressor splits a Gemm into a MatMul and an Add; the native engine writes a mean of an image as a pool.
+    # A pool may be a Conv of ones, or a Mul behind one.
     # On the integers a HardSwish, be it one node or four that end with a Div, ends with a Mul; any function may be a
     # table.
     return node.op_type in (origin.op_type, "GatherElements", *_MADE_OF.get(origin.op_type, ()))

@@ -14,6 +14,7 @@ from onnx import ModelProto
 from quantize.errors import ConfigError
 from quantize.formats import canonical, to_qdq
 from quantize.graph.view import Graph
+from quantize.rewrites.average_as_conv import AVERAGE_AS_CONV
 from quantize.rewrites.channel_padding import CHANNEL_PADDING
 from quantize.rewrites.common_scales import COMMON_SCALES
 from quantize.rewrites.early_selection import EARLY_SELECTION
@@ -51,6 +52,7 @@ REWRITES: tuple[Rewrite, ...] = (
     SIGMOID_PRODUCT,
     FUNCTION_TABLE,
     FLOAT_HEAD,
+    AVERAGE_AS_CONV,
     MEAN_AS_PRODUCT,
     MATRIX_UNITS,
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from quantize.errors import ModelError
 from quantize.models.prepare import prepare
@@ -69,6 +69,26 @@ def test_what_draws_at_random_is_refused(classifier: Classifier, saved: Saved, s
     noise = helper.make_node("RandomNormalLike", ["features"], ["last"], "noise", **seed)
 
     assert "node 'noise' (RandomNormalLike)" in refusal(classifier([noise]), saved)
+
+
+def test_what_draws_at_random_in_a_branch_that_is_never_taken_is_no_reason(
+    classifier: Classifier, saved: Saved
+) -> None:
+    noisy, plain = (
+        helper.make_graph([helper.make_node(op_type, ["features"], [name], name)], name, [], [_any_floats(name)])
+        for op_type, name in (("RandomNormalLike", "noise"), ("Relu", "positive"))
+    )
+    choice = helper.make_node("If", ["training"], ["last"], "choice", then_branch=noisy, else_branch=plain)
+    source = saved(classifier([choice], {"training": np.array(False)}))
+
+    model = prepare(source, source.with_name("prepared.onnx")).proto()
+
+    assert [node.op_type for node in model.graph.node] == ["Conv", "Relu", "GlobalAveragePool", "Softmax"]
+    assert "noise" in refusal(classifier([choice], {"training": np.array(True)}), saved)
+
+
+def _any_floats(name: str) -> ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
 
 
 def test_dropout_with_training_switched_off_is_taken(classifier: Classifier, saved: Saved) -> None:

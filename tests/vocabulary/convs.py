@@ -125,6 +125,8 @@ def pooled() -> ModelProto:
     x = write.relu(write.conv(x, 16))
     name = write.node("AveragePool", x.name, kernel_shape=[3, 3], pads=[1] * 4, count_include_pad=1)
     x = write.relu(write.conv(Maps(name, 16, x.side), 16))
+    inside = write.node("AveragePool", x.name, kernel_shape=[3, 3], pads=[1] * 4)
+    x = write.relu(write.conv(Maps(inside, 16, x.side), 16))
     highest = write.node("GlobalMaxPool", x.name)
     mean = write.node("AveragePool", x.name, kernel_shape=[x.side, x.side])
     both = write.node("Flatten", write.node("Concat", mean, highest, axis=1))

@@ -56,11 +56,12 @@ def _count(node: NodeProto, weight: Sequence[int], trace: NodeTrace) -> int:
     return math.prod(result) * weight[-2 if len(weight) > 1 else 0]
 
 
-# What onnxruntime and the quantizers put around the name of the node, or of its output, that a node comes from.
+# What onnxruntime, quantizers and rewrites put around the name of the node that a node comes from, or of its output.
 _PREFIX = re.compile(r"^(?:fused )+")
-_SUFFIX = re.compile(r"(?:_token_\d+|_part_\d+|_nchwc|_nhwc|_quant|_quantized|_MatMul|/fused)$")
+_SUFFIX = re.compile(r"(?:_token_\d+|_part_\d+|_nchwc|_nhwc|_quant|_quantized|_MatMul|_sums|/fused)$")
 _NUMBER = re.compile(r"_\d+$")
-_MEANS = ("GlobalAveragePool", "ReduceMean", "AveragePool")  # what the rewrite mean-as-product replaces
+_POOL = "AveragePool"  # the rewrite average-as-conv makes a Conv of it, with a Mul behind it or without
+_MEANS = ("GlobalAveragePool", "ReduceMean", _POOL)  # what the rewrite mean-as-product replaces
 # Operators that onnxruntime fuses into the product before them.
 _FUSED = {*ACTIVATIONS, "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "BatchNormalization", "Mul", "Add"}
 
@@ -175,7 +176,9 @@ def _find_numbered(
             origin = named.get(name) or graph.producer(name)
             if origin is not None and is_product(node.op_type):
                 origin = _product(origin, graph) or origin
-            is_left = origin is not None and (origin.name not in taken or part_of(node.name) is not None)
+            is_left = origin is not None and (
+                origin.name not in taken or part_of(node.name) is not None or origin.op_type == _POOL
+            )
             if origin is not None and is_left and _computes(node.op_type, origin.op_type):
                 origins[index] = str(origin.name)
                 taken.add(str(origin.name))
@@ -205,7 +208,9 @@ def _computes(op_type: str, fp32_op_type: str) -> bool:
     """Return whether an operator is another one in int8, or in another layout; means and norms may be products."""
     kind = product_kind(op_type)
     if kind == "Conv":
-        return fp32_op_type in ("Conv", "BatchNormalization")
+        return fp32_op_type in ("Conv", "BatchNormalization", _POOL)
+    if fp32_op_type == _POOL and op_type in ("Mul", "QLinearMul"):
+        return True
     if kind is not None:
         return fp32_op_type in ("Gemm", "MatMul", *(_MEANS if op_type == "MatMulIntegerToFloat" else ()))
     return op_type.removeprefix("QLinear").removeprefix("Nhwc") == fp32_op_type

@@ -117,6 +117,27 @@ def test_a_normalization_computed_as_a_convolution_is_no_part_of_the_one_before(
     assert find_origins(fp32, ran) == ["/stem/Conv", "/norm", "/block/Conv"]
 
 
+def test_a_pool_that_is_a_convolution_and_a_product_keeps_both():
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], name="first"),
+        helper.make_node("AveragePool", ["a"], ["b"], name="pool", kernel_shape=[3, 3], pads=[1] * 4),
+        helper.make_node("Conv", ["b", "w"], ["y"], name="second"),
+    ]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4, 8, 8]) for name in "xy"]
+    weights = [numpy_helper.from_array(np.zeros((4, 4, 1, 1), np.float32), "w")]
+    model = helper.make_model(helper.make_graph(nodes, "g", values[:1], values[1:], weights))
+    ran = [
+        node(name, op_type)
+        for name, op_type in (
+            ("first_2_token_1", "QLinearConv"),
+            ("pool_sums_4_1_token_2", "QLinearConv"),
+            ("pool_5_token_3", "QLinearMul"),
+            ("second_6_token_4", "QLinearConv"),
+        )
+    ]
+    assert find_origins(model, ran) == ["first", "pool", "pool", "second"]
+
+
 def test_the_weights_of_products_are_read_from_the_graph_that_runs():
     weights = numpy_helper.from_array(np.zeros((8, 3, 3, 3), np.int8), "w")
     conv = helper.make_node("QLinearConv", ["x", "s", "z", "w", "ws", "wz", "ys", "yz"], ["y"], name="conv")
