@@ -36,7 +36,7 @@ from quantize.models.artifact import ModelArtifact
 from quantize.progress import Progress, silent
 from quantize.recipe import Recipe
 
-_FOR_RECIPES = 0.5
+_FOR_RECIPES = 0.6
 """Share of the time budget in which recipes are compared, at most."""
 _COMPARED_IMAGES = 64
 """Images of each half of the calibration set that recipes are compared on, at most."""

@@ -407,7 +407,7 @@ def _of_steps(folder, stage_seconds):
     return seconds
 
 
-def test_half_of_the_time_is_for_comparing_recipes_and_what_is_left_out_is_not_chosen(search_in, tmp_path):
+def test_a_part_of_the_time_is_for_comparing_recipes_and_what_is_left_out_is_not_chosen(search_in, tmp_path):
     every = SearchSettings(recipe=Recipe(engine="native"))
     rules = {"range_rules": every.range_rules, "corrections": every.corrections}
     ample, short = (
