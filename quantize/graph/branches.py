@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto
 
 from quantize.graph.fixed_shapes import shape_values
-from quantize.graph.nodes import attribute, attributes, is_op, rename_reads
+from quantize.graph.nodes import all_nodes, attribute, attributes, is_op, rename_reads, subgraphs
 from quantize.graph.view import Graph
 
 _INTEGERS: Mapping[int, np.dtype[Any]] = {
@@ -74,11 +74,27 @@ def take_known_branches(graph: Graph) -> bool:
     """Put the branch that is taken in the place of every If whose condition is a constant; return whether there was."""
     found = False
     while (node := next((own for own in graph.nodes if _is_decided(graph, own)), None)) is not None:
-        condition = graph.constant(node.input[0])
-        taken = condition is not None and bool(condition.reshape(()))
-        _put_in_place(graph, node, attribute(node, "then_branch" if taken else "else_branch"))
+        _put_in_place(graph, node, _taken(graph, node))
         found = True
     return found
+
+
+def nodes_that_may_run(graph: Graph) -> Iterator[NodeProto]:
+    """Yield every node of a graph and of the graphs inside its nodes, but of branches that an If never takes."""
+    for node in graph.nodes:
+        yield node
+        if _is_decided(graph, node):
+            yield from all_nodes(_taken(graph, node))
+        else:
+            for inner in subgraphs(node):
+                yield from all_nodes(inner)
+
+
+def _taken(graph: Graph, node: NodeProto) -> GraphProto:
+    condition = graph.constant(node.input[0])
+    assert condition is not None
+    branch: GraphProto = attribute(node, "then_branch" if condition.reshape(()) else "else_branch")
+    return branch
 
 
 def _is_decided(graph: Graph, node: NodeProto) -> bool:

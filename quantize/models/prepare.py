@@ -12,7 +12,6 @@ import onnx.shape_inference
 from onnx import ModelProto
 
 from quantize.errors import ModelError
-from quantize.graph.branches import take_known_branches
 from quantize.graph.cleaning import (
     free_initializers,
     remove_dead_code,
@@ -224,12 +223,11 @@ def _whole_path(destination: Path) -> Path:
 
 
 def _readable(model: ModelProto) -> ModelProto:
-    """Return the model with its weights as initializers only, without functions and what is never run; any opset."""
+    """Return the model with its weights as initializers only, without functions and dead nodes; any opset."""
     model = without_functions(model)
     store_densely(model.graph)
     graph = view(model)
     free_initializers(graph)
-    take_known_branches(graph)  # what no run computes is no reason to refuse a model
     remove_dead_code(graph)
     return graph.model()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from onnx import ModelProto, NodeProto, TensorProto
 
 from quantize.errors import ModelError
+from quantize.graph.branches import nodes_that_may_run
 from quantize.graph.nodes import RANDOM, all_nodes, attribute, is_op
 from quantize.graph.view import Graph
 from quantize.models.contract import ModelContract, model_contract, real_inputs
@@ -39,7 +40,7 @@ def refuse_unsuitable(model: ModelProto, where: str, *, score_output: str | None
         ModelError: It is quantized already or in training mode, draws at random, gives sequences, or does not take one
             image, or give class scores, in float32, float16 or float64.
     """
-    nodes = list(all_nodes(model.graph))
+    nodes = list(nodes_that_may_run(Graph.of(model)))
     _refuse_quantized(model, where)
     _refuse_training(model, nodes, where)
     _refuse_random(nodes, where)

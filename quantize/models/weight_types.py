@@ -14,11 +14,11 @@ FLOATS = {
     TensorProto.FLOAT16: "fp16",
     TensorProto.BFLOAT16: "bf16",
     TensorProto.DOUBLE: "fp64",
-    TensorProto.FLOAT8E4M3FN: "fp8",
-    TensorProto.FLOAT8E4M3FNUZ: "fp8",
-    TensorProto.FLOAT8E5M2: "fp8",
-    TensorProto.FLOAT8E5M2FNUZ: "fp8",
-    TensorProto.FLOAT4E2M1: "fp4",
+    **{
+        number: f"fp{name.removeprefix('FLOAT')[0]}"  # FLOAT8E4M3FN; which there are depends on the installed onnx
+        for name, number in TensorProto.DataType.items()
+        if name.startswith(("FLOAT8", "FLOAT4"))
+    },
 }
 """Floating-point types of ONNX, as one calls a model of them."""
 _INTEGERS = {

@@ -27,6 +27,8 @@ from quantize.rewrites.protocol import Declaration, Rewrite, shown_not_slower
 
 _AXES = 2
 """Axes of a map: onnxruntime's fast Convs by channel are of images."""
+_MOST = 4
+"""How many times too many values the sum of a window may be divided by: so many times its rounding comes out larger."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +123,8 @@ def _window(node: NodeProto, shape: Shape) -> _Window | None:
     is_known = len(known) == len(sizes)
     if not isinstance(channels, int) or not (is_known or attribute(node, "auto_pad", "NOTSET") in ("NOTSET", "VALID")):
         return None
+    if known == list(kernel):
+        return None  # a mean of the whole map: the pool is as fast
     pads = explicit_pads(node, known if is_known else kernel, kernel)
     if pads is None or (attribute(node, "ceil_mode", 0) and not (is_known and _fits(known, kernel, strides, pads))):
         return None
@@ -133,7 +137,7 @@ def _window(node: NodeProto, shape: Shape) -> _Window | None:
         for axis, (size, length, stride) in enumerate(zip(known, kernel, strides, strict=True))
     )
     counts = np.outer(high, wide)
-    if not counts.size or counts.min() <= 0:
+    if not counts.size or counts.min() * _MOST < math.prod(kernel):
         return None
     return _Window(channels, kernel, strides, pads, None if counts.min() == math.prod(kernel) else counts)
 

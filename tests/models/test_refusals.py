@@ -79,12 +79,12 @@ def test_what_draws_at_random_in_a_branch_that_is_never_taken_is_no_reason(
         for op_type, name in (("RandomNormalLike", "noise"), ("Relu", "positive"))
     )
     choice = helper.make_node("If", ["training"], ["last"], "choice", then_branch=noisy, else_branch=plain)
+    assert "noise" in refusal(classifier([choice], {"training": np.array(True)}), saved)
     source = saved(classifier([choice], {"training": np.array(False)}))
 
     model = prepare(source, source.with_name("prepared.onnx")).proto()
 
     assert [node.op_type for node in model.graph.node] == ["Conv", "Relu", "GlobalAveragePool", "Softmax"]
-    assert "noise" in refusal(classifier([choice], {"training": np.array(True)}), saved)
 
 
 def _any_floats(name: str) -> ValueInfoProto:

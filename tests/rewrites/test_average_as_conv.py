@@ -53,6 +53,7 @@ def test_a_pool_of_any_windows_becomes_a_conv_of_the_same_means(case: tuple[Mode
     assume(names)  # a kernel so small that automatic padding would cut stays a pool
     assert "QLinearAveragePool" not in integer_types(after)
     assert_declared(AVERAGE_AS_CONV, source, after, feeds)
+    assert steps_apart(source, after, feeds) <= 3  # the mean, rounded, times 4 at most
 
 
 def steps_apart(source: ModelProto, after: ModelProto, feeds: Feeds) -> int:
@@ -86,10 +87,12 @@ def test_padding_that_does_not_count_is_made_good_for_exactly() -> None:
     [
         {"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1},
         {"kernel_shape": [2, 2], "dilations": [2, 2]},
+        {"kernel_shape": [4, 4], "pads": [3] * 4},
+        {"kernel_shape": [9, 9]},
     ],
-    ids=["rounded up", "dilated"],
+    ids=["rounded up", "dilated", "of few values", "of the whole map"],
 )
-def test_windows_that_a_conv_cannot_have_stay_a_pool(attributes: dict[str, Any]) -> None:
+def test_windows_that_a_conv_cannot_have_or_is_no_better_for_stay_a_pool(attributes: dict[str, Any]) -> None:
     source, _ = pooled((9, 9), **attributes)
     assert_untouched(AVERAGE_AS_CONV, source)
 

@@ -158,7 +158,8 @@ class CostMeasurement:
         """Return the profile of a recipe's candidate; None, with a failed candidate, if it cannot be profiled."""
         artifact = self._builder.build(recipe)
         if isinstance(artifact, str):
-            self._candidates.add_failed(recipe, artifact, "ladder")
+            if self._candidates.evaluated_of(recipe) is None:
+                self._candidates.add_failed(recipe, artifact, "ladder")
             return None
         try:
             return self._timer.profile(recipe, artifact)

@@ -58,7 +58,7 @@ class RecipeSearch:
         measure: Measure,
         settings: SearchSettings,
         *,
-        has_time: Callable[[], bool] = lambda: True,
+        has_time: Callable[[str], bool] = lambda _: True,
     ) -> None:
         """Set up.
 
@@ -66,11 +66,12 @@ class RecipeSearch:
             builder: Has the graphs that candidates are built from.
             measure: Returns the KL from fp32 of calibration images, in nats.
             settings: What may be tried.
-            has_time: Says whether there is time to choose by comparison; what is left out then is not chosen.
+            has_time: Says whether there is time for a step of this name, for the same step always the same.
         """
         self._builder, self._measure, self._settings, self._has_time = builder, measure, settings, has_time
         self._compared: dict[str, tuple[Recipe, tuple[float, ...]]] = {}
         self._images = 0
+        self._measured: set[str] = set()
         self.left_out: list[Recipe] = []
         self.fidelity: list[tuple[str, float]] = []
 
@@ -128,9 +129,12 @@ class RecipeSearch:
 
     def _with_left_out(self, best: ComparedRecipe) -> ComparedRecipe:
         """Return the recipe with the corrections that there was no time to try and that need not be: next to free."""
-        untried = {name for recipe in self.left_out for name in recipe.corrections} & {*_NEXT_TO_FREE}
-        names = {*best.recipe.corrections, *untried}
-        recipe = best.recipe.but(corrections=tuple(name for name in CORRECTIONS if name in names))
+        recipe = best.recipe
+        for name in _NEXT_TO_FREE:
+            if any(name in other.corrections for other in self.left_out):
+                names = {*recipe.corrections, name}
+                more = recipe.but(corrections=tuple(known for known in CORRECTIONS if known in names))
+                recipe = recipe if more.id in self._measured else more  # what was compared was no better
         self._compared.setdefault(recipe.id, (recipe, best.divergences))
         return ComparedRecipe(recipe, best.divergences)
 
@@ -142,7 +146,7 @@ class RecipeSearch:
         """Return the recipe smoothed where that is nearer by so many standard errors."""
         if SMOOTHING not in self._settings.corrections or SMOOTHING in best.recipe.corrections:
             return best
-        factors = self._builder.smoothing(self.first)
+        factors = self._builder.smoothing(self.first) if self._has_time(f"{SMOOTHING}:{best.recipe.id}") else None
         if factors is None:
             return best
         smoothed = with_smoothing(best.recipe, factors)
@@ -176,7 +180,7 @@ class RecipeSearch:
 
     def _while_time(self, recipe: Recipe, is_hopeless: IsHopeless | None = None, /) -> tuple[float, ...]:
         """Return divergences while there is time to choose; later none, as of what is hopeless from the start."""
-        if self._has_time():
+        if recipe.id in self._measured or self._has_time(recipe.id):
             return self.divergences(recipe, is_hopeless)
         self.left_out.append(recipe)
         return ()
@@ -189,6 +193,7 @@ class RecipeSearch:
             is_hopeless: Says whether the rest of the images need not be scored.
         """
         divergences = tuple(self._measure(recipe, is_hopeless))
+        self._measured.add(recipe.id)
         whole = self._images = max(self._images, len(divergences))
         words = self._described(recipe)
         if len(divergences) < whole:

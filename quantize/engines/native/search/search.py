@@ -101,6 +101,7 @@ class Search:
             self._builder, self._timer, self._candidates, settings, self._journal, progress=progress
         )
         self._sensitivity: Sensitivity | None = None
+        self._in_haste = False
         self._recipe: Recipe | None = None
         self._result: SearchResult | None = None
 
@@ -164,7 +165,7 @@ class Search:
             if self._recipe is not None:
                 yield from self._in_fp32(self._recipe, bounded=False)
         has_time = stopped == "search finished" and not self._settings.first_answer
-        if stopped == "search finished" and self._recipes.left_out:
+        if stopped == "search finished" and (self._recipes.left_out or self._in_haste):
             stopped = "time budget spent"
         is_nearer = partial(self._comparisons.is_nearer, compare=has_time)
         chosen = preferred(candidates.evaluated, is_nearer)
@@ -200,7 +201,7 @@ class Search:
         best = self._recipes.best()
         recipe = self._recipe = best.recipe
         graph = op_graph(self._builder.source(recipe).graph, op_types_of(recipe))
-        in_haste = not self._has_time()
+        in_haste = self._in_haste = not self._has_time(f"sensitivity:{recipe.id}")
         if in_haste:  # an answer first; the rest of the time is for a better one
             if self._candidates.evaluated_of(recipe) is None:
                 yield self._candidates.evaluate(recipe, None, "ladder").trial
@@ -210,10 +211,16 @@ class Search:
         yield from self._assigned(recipe, graph, self._sensitivity, self._recipes.variants(recipe))
         yield from self._in_fp32(recipe, bounded=True)
 
-    def _has_time(self) -> bool:
-        """Return whether the recipe may be chosen by comparison still; the rest of the budget is for what follows."""
+    def _has_time(self, step: str) -> bool:
+        """Return whether the recipe may be chosen by this step still; the rest of the budget is for what follows.
+
+        It is remembered: a search that is resumed counts less time, and is to choose what the whole one did.
+        """
         most = self._settings.max_seconds
-        return most is None or self._journal.elapsed < _FOR_RECIPES * most
+        if most is None:
+            return True
+        until, journal = _FOR_RECIPES * most, self._journal
+        return bool(journal.remember("choose recipe", f"time:{step}", lambda: journal.elapsed < until, bool))
 
     def _assigned(
         self, recipe: Recipe, graph: OpGraph, sensitivity: Sensitivity, variants: Sequence[Recipe]

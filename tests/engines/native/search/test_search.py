@@ -10,6 +10,7 @@ from onnx import TensorProto
 from quantize.criterion import Criterion
 from quantize.engines.native.builder.weight_scales import NARROW_WHERE_NEEDED
 from quantize.engines.native.search.result import Judgement
+from quantize.engines.native.search.search_journal import SearchJournal
 from quantize.engines.native.search.settings import SearchSettings
 from quantize.engines.native.search.source_graph import SourceGraph
 from quantize.errors import EngineError, ModelError
@@ -398,11 +399,12 @@ def test_a_first_answer_that_is_not_accurate_enough_is_searched_for(search_in, t
 
 
 def _of_steps(folder, stage_seconds):
-    """Return a clock by which each step that a search remembers, and nothing else, takes some time."""
+    """Return a clock by which each step that a search remembers, but for decisions, takes some time."""
     journal = folder / "trials.jsonl"
 
     def seconds():
-        return stage_seconds * max(len(journal.read_text("utf-8").splitlines()) - 1, 0) if journal.is_file() else 0.0
+        lines = journal.read_text("utf-8").splitlines()[1:] if journal.is_file() else []
+        return stage_seconds * sum("native: time:" not in line for line in lines)
 
     return seconds
 
@@ -433,3 +435,40 @@ def test_where_time_is_short_the_candidate_that_is_evaluated_first_counts_as_the
     assert result.sensitivity.images == 8
     assert "profile" in result.seconds, "the search went on behind it"
     assert len({trial.artifact.graph_sha256 for trial in trials if trial.artifact}) == len(trials)
+
+
+def test_a_search_that_is_killed_when_time_had_run_short_goes_on_as_it_was(search_in, monkeypatch, tmp_path):
+    every = SearchSettings(recipe=Recipe(engine="native"))
+    rules = {"range_rules": every.range_rules, "corrections": every.corrections}
+    remember = SearchJournal.remember
+
+    def searched(folder, *, resume=False, killed_after=None):
+        now, steps = [0.0], []
+
+        def timed(journal, stage, name, compute, kind=object):
+            def slow():
+                if len(steps) == killed_after:
+                    raise KeyboardInterrupt
+                value = compute()
+                if not name.startswith("time:"):
+                    now[0] += 1.0
+                    steps.append(name)
+                return value
+
+            value = remember(journal, stage, name, slow, kind)
+            now[0] += 0.1  # what no step counts, and a resumption does not know of
+            return value
+
+        monkeypatch.setattr(SearchJournal, "remember", timed)
+        search = search_in(folder, resume=resume, seconds=lambda: now[0], max_seconds=25.0, **rules)
+        try:
+            return [trial.recipe.id for trial in search.trials()], search.result.fidelity, steps
+        except KeyboardInterrupt:
+            return None
+
+    trials, compared, steps = searched(tmp_path / "unbroken")
+    first = next(place for place, name in enumerate(steps) if name.startswith("built"))
+    assert searched(tmp_path / "killed", killed_after=first + 1) is None
+    again = searched(tmp_path / "killed", resume=True)
+    assert again[:2] == (trials, compared)
+    assert len(again[2]) == len(steps) - first - 1, "nothing is computed twice"
