@@ -12,18 +12,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from time import perf_counter_ns
 from typing import Any, NamedTuple
 
 import numpy as np
+from conv_products import medians
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from quantize.formats import canonical, to_qlinear
 from quantize.graph.view import Graph
-from quantize.models.session import open_session
 from quantize.rewrites.average_as_conv import AVERAGE_AS_CONV
 
-BLOCKS, RUNS = 30, 4
 BEFORE, BEHIND = 32, 64
 
 
@@ -59,7 +57,8 @@ def main() -> int:
         graph = Graph(canonical(whole))
         AVERAGE_AS_CONV.apply(graph)
         forms = [to_qlinear(form) for form in (whole, between_convs(pool, in_float=True), graph.model())]
-        times = " | ".join(f"{time:.0f} µs" for time in medians(forms, pool, threads))
+        image = np.random.default_rng(1).random((1, BEFORE, pool.side, pool.side), np.float32)
+        times = " | ".join(f"{np.median(blocks):.0f} µs" for blocks in medians(forms, image, threads))
         padded = "–" if "pads" not in pool.windows else "yes" if "count_include_pad" in pool.windows else "no"
         size = f"{pool.windows['kernel_shape'][0]}x{pool.windows['kernel_shape'][1]}"
         sys.stdout.write(f"| {pool.where}: {size}, {pool.channels} of {pool.side}x{pool.side} | {padded} | {times} |\n")
@@ -99,21 +98,6 @@ def between_convs(pool: Pool, *, in_float: bool) -> ModelProto:
     stored = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
     graph = helper.make_graph(nodes, "pool", ends[:1], ends[1:], stored)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-
-
-def medians(forms: Sequence[ModelProto], pool: Pool, threads: int) -> list[float]:
-    """Return the microseconds of each form; blocks take turns."""
-    sessions = [open_session(form.SerializeToString(), threads=threads, spinning=threads == 1) for form in forms]
-    image = np.random.default_rng(1).random((1, BEFORE, pool.side, pool.side), np.float32)
-    times: list[list[float]] = [[] for _ in sessions]
-    for _ in range(BLOCKS):
-        for own, session in zip(times, sessions, strict=True):
-            session.run(None, {"x": image})
-            begin = perf_counter_ns()
-            for _ in range(RUNS):
-                session.run(None, {"x": image})
-            own.append((perf_counter_ns() - begin) / RUNS / 1e3)
-    return [float(np.median(own)) for own in times]
 
 
 if __name__ == "__main__":

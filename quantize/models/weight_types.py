@@ -7,7 +7,7 @@ from collections import Counter
 
 from onnx import ModelProto, TensorProto
 
-from quantize.graph.nodes import MICROSOFT, all_nodes, all_tensors, attribute
+from quantize.graph.nodes import MICROSOFT, all_nodes, all_tensors, attribute, operator_of
 
 FLOATS = {
     TensorProto.FLOAT: "fp32",
@@ -55,5 +55,5 @@ def _packed_bits(model: ModelProto) -> dict[str, int]:
     return {
         node.input[1]: int(attribute(node, "bits", 4))
         for node in all_nodes(model.graph)
-        if node.domain == MICROSOFT and node.op_type == "MatMulNBits"
+        if operator_of(node) == (MICROSOFT, "MatMulNBits")
     }
