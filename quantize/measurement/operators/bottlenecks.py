@@ -18,6 +18,13 @@ _SHARE_THAT_MATTERS = 0.01
 _SHORT = 22
 _DEPTHWISE = "depthwise"
 _ACTIVATIONS = (*ACTIVATIONS, "LeakyRelu")
+_WITHOUT_NEIGHBOUR = {
+    "BiasGelu": "Gelu",
+    "FastGelu": "Gelu",
+    "SkipLayerNormalization": "LayerNormalization",
+    "SkipSimplifiedLayerNormalization": "SimplifiedLayerNormalization",
+}
+"""Nodes that onnxruntime gives names of their own, as they take an Add in that stands beside: what else computes it."""
 _Remedy = tuple[str, str, str | None]
 """What an operator is, what to do about it, and the name of the rewrite that does it, if any."""
 
@@ -159,7 +166,7 @@ def _added(profile: Profile) -> Iterator[Bottleneck]:
         for node in model.operators:
             if node.origin is None or node.origin not in theirs:
                 op_type = (node.origin_op or node.op_type).removeprefix("QLinear").removeprefix("Nhwc")
-                by_type[op_type].append(node)
+                by_type[_WITHOUT_NEIGHBOUR.get(op_type, op_type)].append(node)
     for op_type, nodes in after.items():
         fp32_ns = sum(node.time_ns for node in before[op_type])
         what = op_type if len(nodes) == 1 else f"{len(nodes)} {op_type}"
