@@ -57,15 +57,14 @@ def activation_grids(
         return grid_of(*ranges[key])
 
     absorbed = _absorbed(model, recipe)
-    grids = {
-        name: grid((name,), tensor, own_rules.get(name, recipe.range_rule))
-        for name, tensor in statistics.tensors.items()
-        if name not in absorbed
-    }
+    grids: dict[str, Grid] = {}
     if COMMON_SCALES in recipe.rewrites or dict(recipe.details).get(COMMON_GRIDS) == "true":
         for group, pooled in _concat_groups(model, statistics):
             rule = next((own_rules[name] for name in group if name in own_rules), recipe.range_rule)
             grids.update(dict.fromkeys(group, grid(group, pooled, rule)))
+    for name, tensor in statistics.tensors.items():
+        if name not in absorbed and name not in grids:
+            grids[name] = grid((name,), tensor, own_rules.get(name, recipe.range_rule))
     given = {name: as_type(grid, recipe.activation_type) for name, grid in grids_of(model).items() if grid.axis is None}
     grids.update({name: grid for name, grid in given.items() if name in grids})
     for name in absorbed:
