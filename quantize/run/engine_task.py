@@ -102,9 +102,18 @@ def _callbacks(context: Context, budget: ImageBudget | None) -> Callbacks:
     )
 
 
-def ratio_of(context: Context, before: ModelArtifact, after: ModelArtifact) -> RatioInterval:
-    """Return how much faster a model is than another one: recorded, journaled or measured once."""
-    return context.ratios.of(before, after, partial(measured_ratio, context, before, after))
+def ratio_of(
+    context: Context, before: ModelArtifact, after: ModelArtifact, *, beside: float | None = None
+) -> RatioInterval:
+    """Return how much faster a model is than another one: recorded, journaled or measured once.
+
+    Args:
+        context: The run.
+        before: The one to compare with.
+        after: The one that may be faster.
+        beside: A ratio that suffices to be told apart from.
+    """
+    return context.ratios.of(before, after, partial(measured_ratio, context, before, after, beside=beside))
 
 
 def op_times(context: Context, recipe: Recipe, candidate: ModelArtifact) -> ProfiledTimes:

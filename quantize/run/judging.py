@@ -23,7 +23,7 @@ from quantize.run.build import Built
 from quantize.run.context import Context
 from quantize.run.evaluator import Evaluator, baseline_accuracy, candidate_accuracy
 from quantize.run.export import compare_formats, finished_model
-from quantize.run.plan import FILES
+from quantize.run.plan import FILES, HELD
 from quantize.run.verdict import speed_verdict, verdict_section
 
 _KEPT_IMAGES = 64
@@ -54,7 +54,7 @@ def formats_of(built: Built) -> FormatsSection:
     most = context.effort.compared_images
     if context.is_sampled or context.config.tuning.quick:
         crops = crops.subset(race_order(len(crops), context.config.tuning.random_seed)[:most].tolist())
-    with context.stages.stage(FILES):
+    with context.stages.stage(HELD):
         return compare_formats(built.pair, context.batches(crops), threads=available_cpus())
 
 

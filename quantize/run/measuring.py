@@ -187,15 +187,18 @@ def profiled_pair(
     return profile(plan, inputs, "candidate", runs=runs, recipe=recipe)
 
 
-def measured_ratio(context: Prepared, before: ModelArtifact, after: ModelArtifact) -> RatioInterval:
+def measured_ratio(
+    context: Prepared, before: ModelArtifact, after: ModelArtifact, *, beside: float | None = None
+) -> RatioInterval:
     """Return how much faster a model is than another one, measured in alternation.
 
     Args:
         context: The run; its images are those that the models take.
         before: The one to compare with.
         after: The one that may be faster.
+        beside: A ratio that suffices to be told apart from; the ratio itself is less precise then.
     """
-    (gain,) = speedups(measured_pair(context, before, after, seconds=_SECONDS, runs=_RUNS))
+    (gain,) = speedups(measured_pair(context, before, after, seconds=_SECONDS, runs=_RUNS, beside=beside))
     # Without an interval the ratio itself decides, as in the verdict.
     low, high = (gain.ratio if end is None else end for end in (gain.low, gain.high))
     return RatioInterval(low=low, ratio=gain.ratio, high=high)

@@ -16,7 +16,7 @@ from quantize.run.context import Context
 from quantize.run.engine_task import placement_section, ratio_of
 from quantize.run.folder import RunFolder
 from quantize.run.judging import Judged, formats_of, judge, lost_by, metrics_of
-from quantize.run.plan import FILES
+from quantize.run.plan import HELD, TIMED
 from quantize.run.search import Findings, Search
 
 _LOG = logging.getLogger("quantize")
@@ -124,9 +124,9 @@ def _attempt(context: Context, findings: Findings, trial: Trial, search: Search,
     met = context.criterion.met(trial.metric) if place is None else place.met
     if not met:
         return _Attempt(trial, files, None)  # nothing was promised, so nothing was lost
-    with context.stages.stage(FILES):
+    with context.stages.stage(HELD):
         lost = lost_by(files.built, files.formats)
-        speedup = _slower(context, files.built, place) if lost is None else None
+    speedup = _slower(context, files.built, place) if lost is None else None
     if lost is None and speedup is None:
         return _Attempt(trial, files, None)
     metric, by = lost or (None, "rewrites that had been timed and are not in the files")
@@ -217,13 +217,16 @@ def _slower(context: Context, built: Built, place: PlacedTrial | None) -> float 
     It is slower by the rule of the verdict: rewrites that were timed before may have been left out of the files.
     """
     asked = context.config.tuning.speed_criterion.min_speedup
-    return slower_file(built) if _may_be_in_float(place) and 0 < asked <= 1 else None
+    if not _may_be_in_float(place) or not 0 < asked <= 1:
+        return None
+    with context.stages.stage(TIMED):
+        return slower_file(built)
 
 
 def slower_file(built: Built) -> float | None:
     """Return the speed-up of a written file that is slower than fp32 by the rule of the verdict, or None."""
     for model in (built.pair.int8, built.pair.qdq):
-        ratio = ratio_of(built.context, built.context.whole, model)
+        ratio = ratio_of(built.context, built.context.whole, model, beside=1.0)
         if is_slower(ratio):
             return ratio.ratio
     return None

@@ -11,7 +11,20 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from quantize.progress import WHOLE_RUN
 from quantize.run.effort import QUICK
 from quantize.run.outlook import Outlook
-from quantize.run.plan import ANATOMY, BENCHMARK, CHECK, DECODE, FILES, FP32, LAYER_ERRORS, PLACE, REWRITE, planned
+from quantize.run.plan import (
+    ANATOMY,
+    BENCHMARK,
+    CHECK,
+    DECODE,
+    FILES,
+    FP32,
+    HELD,
+    LAYER_ERRORS,
+    PLACE,
+    REWRITE,
+    TIMED,
+    planned,
+)
 from quantize.run.work import Work, rounding_of
 
 WORK = Work(
@@ -166,7 +179,7 @@ def test_files_that_are_written_again_do_not_take_the_plan_back_or_to_the_next_e
     before = run.left
     run.passes(REWRITE, 0.0)  # now that everything is decided
     assert run.left == before
-    for stage in (FILES, PLACE, LAYER_ERRORS, REWRITE, CHECK, FILES):
+    for stage in (HELD, PLACE, LAYER_ERRORS, REWRITE, CHECK, HELD, TIMED, FILES):
         run.passes(stage, 0.0)
         assert run.left <= before
         before = run.left
@@ -183,12 +196,25 @@ def test_a_stage_that_is_taken_up_again_is_not_over_before_it_has_ended_again() 
     run = _Run()
     for stage in (DECODE, FP32, LAYER_ERRORS, REWRITE, CHECK):
         run.passes(stage, 1)
-    run.passes(FILES, 1)
+    run.passes(HELD, 1)
     over = run.left
-    run.outlook.begin(FILES)
+    run.outlook.begin(HELD)
     assert run.left > over
-    run.passes(FILES, 1)
+    run.passes(HELD, 1)
     assert run.left == over
+
+
+def test_files_are_planned_to_be_timed_where_the_layers_were_placed_by_time() -> None:
+    inc = replace(WORK, searches=(("tune", "inc"),))
+    assert TIMED in dict(planned(inc).stages)
+    assert TIMED not in dict(planned(replace(inc, is_placed=False)).stages)
+    assert TIMED not in dict(planned(WORK).stages)
+
+
+def test_images_that_the_files_were_held_against_their_trial_on_are_not_planned_twice() -> None:
+    few, sampled = (planned(replace(WORK, evaluated=count)).in_words() for count in (500, 49_900))
+    assert few[FILES] < 1 < few[HELD]
+    assert sampled[FILES] > sampled[HELD]
 
 
 def test_large_layers_add_the_time_in_which_their_weights_are_rounded() -> None:

@@ -53,7 +53,9 @@ def tuned(
     """Return what tunes the small classifier on a CPU of recorded times."""
 
     def made(recorded: Recorded, name: str = "out", **changes: object) -> TuneResult:
-        def ratio(_: Context, before: ModelArtifact, after: ModelArtifact) -> RatioInterval:
+        def ratio(_: Context, before: ModelArtifact, after: ModelArtifact, *, beside: float | None) -> RatioInterval:
+            # Only whether a written file is slower than fp32 needs no figure.
+            assert (beside == 1.0) == ("work" not in after.path.parts)
             speedup = time_of(recorded, before) / time_of(recorded, after)
             return RatioInterval(0.99 * speedup, speedup, 1.01 * speedup)
 
@@ -98,7 +100,7 @@ def test_a_replay_builds_a_placement_again_bit_for_bit_without_measuring(
 ) -> None:
     run = tuned(SLOWER).run
     monkeypatch.setattr(engine_task, "op_times", lambda *_: pytest.fail("measured"))
-    monkeypatch.setattr(engine_task, "measured_ratio", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(engine_task, "measured_ratio", lambda *_, **__: pytest.fail("measured"))
     again = tune(TuneRequest(configured(), replay=run / "report.json", output_model=tmp_path / "again", workers=1))
     assert again.report.replay is not None
     assert again.report.replay.outcome == "same"
@@ -123,7 +125,7 @@ def test_the_times_that_decided_are_in_the_latency_table_and_decide_again(
 ) -> None:
     run = tuned(SLOWER).run
     monkeypatch.setattr(engine_task, "op_times", lambda *_: pytest.fail("measured"))
-    monkeypatch.setattr(engine_task, "measured_ratio", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(engine_task, "measured_ratio", lambda *_, **__: pytest.fail("measured"))
     request = TuneRequest(
         configured({"tuning.placement": "measured"}),
         input_model=colour_model,
