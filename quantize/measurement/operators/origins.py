@@ -1,8 +1,7 @@
-"""The fp32 operator that each executed node comes from, and its number of multiply-adds."""
+"""The fp32 operator that each executed node comes from."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,55 +9,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from onnx import ModelProto, NodeProto
 
 from quantize.formats.twins import part_of
-from quantize.graph.nodes import ACTIVATIONS, LINEAR, WEIGHTED, attribute
+from quantize.graph.nodes import ACTIVATIONS, LINEAR, WEIGHTED
 from quantize.graph.products import product_kind
 from quantize.graph.regions import functions
 from quantize.graph.shapes import Shape, inferred_shapes
 from quantize.graph.view import Graph
+from quantize.measurement.operators.fused_functions import FusedFunctions, is_what_ran, origin_before
 from quantize.measurement.operators.trace import NodeTrace
-
-
-def multiply_adds(model: ModelProto, nodes: Sequence[NodeTrace], origins: Sequence[str | None]) -> dict[str, int]:
-    """Return the multiply-adds of one run by node name, of convolutions and matrix products.
-
-    The sizes of the results are those that ran, so that models whose shapes cannot be inferred are counted too; the
-    channels are the weights', because onnxruntime pads them.
-
-    Args:
-        model: The fp32 model, its nodes named.
-        nodes: As a session of this model ran them.
-        origins: For each, the name of the model's node.
-
-    Returns:
-        Node name to count; nodes whose weights' shape is not known are left out.
-    """
-    shapes = inferred_shapes(model)
-    named = {node.name: node for node in model.graph.node if node.op_type in WEIGHTED}
-    counts = {}
-    for trace, origin in zip(nodes, origins, strict=True):
-        if origin is None or origin not in named:
-            continue
-        weight = shapes.get(named[origin].input[1])
-        sizes = [size for size in weight or () if isinstance(size, int)]
-        if weight and len(sizes) == len(weight) and trace.outputs and trace.inputs:
-            counts[origin] = _count(named[origin], sizes, trace)
-    return counts
-
-
-def _count(node: NodeProto, weight: Sequence[int], trace: NodeTrace) -> int:
-    data, result = trace.inputs[0][1], trace.outputs[0][1]
-    if node.op_type == "Conv":
-        return result[0] * math.prod(result[2:]) * math.prod(weight)
-    if node.op_type == "ConvTranspose":
-        return data[0] * math.prod(data[2:]) * math.prod(weight)
-    if node.op_type == "Gemm":
-        return math.prod(result) * weight[1 if attribute(node, "transB", 0) else 0]
-    return math.prod(result) * weight[-2 if len(weight) > 1 else 0]
-
 
 # What onnxruntime, quantizers and rewrites put around the name of the node that a node comes from, or of its output.
 _PREFIX = re.compile(r"^(?:fused )+")
-_SUFFIX = re.compile(r"(?:_token_\d+|_part_\d+|_nchwc|_nhwc|_quant|_quantized|_MatMul|_sums|/fused)$")
+_SUFFIX = re.compile(
+    r"(?:_token_\d+|_part_\d+|_nchwc|_nhwc|_quant|_quantized|_QuantizeLinear_Output|_MatMul|_sums|/fused|/\w+Fusion/)$"
+)
 _NUMBER = re.compile(r"_\d+$")
 _POOL = "AveragePool"  # the rewrite average-as-conv makes a Conv of it, with a Mul behind it or without
 _MEANS = ("GlobalAveragePool", "ReduceMean", _POOL)  # what the rewrite mean-as-product replaces
@@ -72,7 +35,10 @@ def is_product(op_type: str) -> bool:
 
 
 def find_origins(
-    model: ModelProto, nodes: Sequence[NodeTrace], weights: Mapping[str, Shape] | None = None
+    model: ModelProto,
+    nodes: Sequence[NodeTrace],
+    weights: Mapping[str, Shape] | None = None,
+    runs: ModelProto | None = None,
 ) -> list[str | None]:
     """Return, for each node that ran, the name of the fp32 model's node that it computes.
 
@@ -81,12 +47,16 @@ def find_origins(
     as HardSwish: rewrites compute one by several nodes of its name (``rewrites.functions``), or unless each computes a
     part of its columns (``rewrites.separate_products``). Then what is left of the products: where weights of a shape
     are left over equally often on both sides, those in their order; then, if as many are left over in all, in their
-    order, which quantization does not change.
+    order, which quantization does not change. Then what the graph that ran tells of nodes with new names
+    (``fused_functions``).
+
+    A function or normalization of several nodes (``graph.regions``) is known by its last one, whichever ran.
 
     Args:
         model: The fp32 model, its nodes named.
         nodes: Of a session of it, or of a quantized model made from it, in the order that they ran.
         weights: Shapes of the products' weights by name of the node that ran, where they are known.
+        runs: The graph that ran, where it is known.
 
     Returns:
         A name for each, or None: conversions, for example.
@@ -96,13 +66,28 @@ def find_origins(
     origins = [_by_name(node, named, graph) for node in nodes]
     _find_numbered(nodes, origins, named, graph)
     _find_parts(nodes, origins, frozenset(own[-1].name for own in functions(graph)))
+    _find_products(model, nodes, origins, weights or {})
+    fused = FusedFunctions(graph)
+    if runs is not None and is_what_ran(runs, [(node.name, node.op_type) for node in nodes]):
+        for index, node in enumerate(runs.graph.node):
+            if origins[index] is None and not is_conversion_name(node.op_type) and not is_product(node.op_type):
+                made = fused.by_tensor([inner for name in node.output for inner in _inner_names(name)])
+                before = None if made is not None else origin_before(runs, index, origins)
+                origins[index] = made if before is None else fused.behind(before)
+    return [fused.whole(origin) for origin in origins]
+
+
+def _find_products(
+    model: ModelProto, nodes: Sequence[NodeTrace], origins: list[str | None], weights: Mapping[str, Shape]
+) -> None:
+    """Find the products that are left by the shapes of their weights, or by their order, in place."""
     taken = set(origins)
     left = [index for index, node in enumerate(nodes) if origins[index] is None and is_product(node.op_type)]
     products = [node for node in model.graph.node if node.op_type in WEIGHTED and node.name not in taken]
     shapes = inferred_shapes(model) if left else {}
     here, there = defaultdict(list), defaultdict(list)
     for index in left:
-        here[_signature((weights or {}).get(nodes[index].name))].append(index)
+        here[_signature(weights.get(nodes[index].name))].append(index)
     for product in products:
         there[_signature(shapes.get(product.input[1]))].append(product)
     for signature, indices in here.items():
@@ -114,7 +99,6 @@ def find_origins(
     if len(left) == len(products):
         for index, product in zip(left, products, strict=True):
             origins[index] = product.name
-    return origins
 
 
 def weight_shapes(graph: ModelProto) -> dict[str, Shape]:
@@ -213,7 +197,8 @@ def _computes(op_type: str, fp32_op_type: str) -> bool:
         return True
     if kind is not None:
         return fp32_op_type in ("Gemm", "MatMul", *(_MEANS if op_type == "MatMulIntegerToFloat" else ()))
-    return op_type.removeprefix("QLinear").removeprefix("Nhwc") == fp32_op_type
+    own = op_type.removeprefix("QLinear").removeprefix("Nhwc")
+    return own == fp32_op_type or (own == "GlobalAveragePool" and fp32_op_type == "ReduceMean")
 
 
 def is_conversion_name(op_type: str) -> bool:

@@ -16,9 +16,11 @@ from quantize.graph.shapes import Shape
 from quantize.graph.view import Graph
 from quantize.measurement.machine import measure_cpu
 from quantize.measurement.machine.model_layers import layer_forms
+from quantize.measurement.operators.fused_functions import FUSED
 from quantize.measurement.operators.kinds import float_reason, kind_of, requantizing_concats
+from quantize.measurement.operators.multiply_adds import multiply_adds
 from quantize.measurement.operators.operator_times import ModelProfile, OperatorTime, Profile, best_rates
-from quantize.measurement.operators.origins import find_origins, multiply_adds, weight_shapes
+from quantize.measurement.operators.origins import find_origins, weight_shapes
 from quantize.measurement.operators.trace import NodeTrace, Trace, optimized_graph, run_profiled
 from quantize.measurement.timing.plan import Plan
 from quantize.models.reading import read_model
@@ -60,10 +62,12 @@ def profile(
         graphs = [optimized_graph(folder, index) for index in range(len(names))]
     reference = read_model(plan.models[plan.baseline])  # not beside the sessions: each holds its weights
     name_nodes(reference.graph.node)
-    counts = multiply_adds(reference, traces[0].nodes, find_origins(reference, traces[0].nodes))
+    origins = find_origins(reference, traces[0].nodes, weight_shapes(graphs[0]), graphs[0])
+    counts = multiply_adds(reference, traces[0].nodes, origins)
+    called = _operators(reference, traces[0].nodes, origins)
     saved = read_model(plan.models[candidate])
     models = [
-        _model_profile(name, trace, graph, reference, counts, saved if name == candidate else None, recipe)
+        _model_profile(name, trace, graph, reference, counts, called, saved if name == candidate else None, recipe)
         for name, trace, graph in zip(names, traces, graphs, strict=True)
     ]
     machine = measure_cpu.this_machine(plan.threads).machine
@@ -85,6 +89,7 @@ def _model_profile(
     optimized: ModelProto,
     reference: ModelProto,
     counts: dict[str, int],
+    called: Mapping[str, str],
     saved: ModelProto | None,
     recipe: Recipe | None,
 ) -> ModelProfile:
@@ -93,7 +98,7 @@ def _model_profile(
     forms, weights = layer_forms(reference), weight_shapes(reference)
     saved_graph = Graph.of(saved) if saved is not None else None
     rows = []
-    origins = find_origins(reference, trace.nodes, weight_shapes(optimized))
+    origins = find_origins(reference, trace.nodes, weight_shapes(optimized), optimized)
     for node, origin in zip(trace.nodes, origins, strict=True):
         kind = kind_of(node, requantizing)
         form = None if origin is None else forms.get(origin)
@@ -109,7 +114,7 @@ def _model_profile(
                 op_type=node.op_type,
                 kind=kind,
                 origin=origin,
-                origin_op=origin_op,
+                origin_op=None if origin is None else called[origin],
                 time_ns=_middle(node.runs_ns),
                 multiply_adds=None if origin is None else counts.get(origin),
                 reason=reason,
@@ -121,6 +126,16 @@ def _model_profile(
     inside = np.sum([node.runs_ns for node in trace.nodes], axis=0)
     outside = float(np.median(np.array(trace.runs_ns) - inside))
     return ModelProfile(name=name, operators=tuple(rows), outside_ns=max(0.0, outside))
+
+
+def _operators(reference: ModelProto, nodes: Sequence[NodeTrace], origins: Sequence[str | None]) -> dict[str, str]:
+    """Return the operator of each of the fp32 model's nodes: what onnxruntime makes one of several is called that."""
+    operators = {node.name: node.op_type for node in reference.graph.node}
+    own = frozenset(operators.values())
+    for node, origin in zip(nodes, origins, strict=True):
+        if origin is not None and node.op_type in FUSED and node.op_type not in own:
+            operators[origin] = node.op_type
+    return operators
 
 
 def _fp32_bytes(node: NodeTrace, weight: Shape | None) -> int | None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from quantize.graph.regions import functions
+from quantize.graph.regions import functions, regions
 from quantize.graph.view import Graph
-from quantize.measurement.operators.origins import find_origins, multiply_adds, weight_shapes
+from quantize.measurement.operators.multiply_adds import multiply_adds
+from quantize.measurement.operators.origins import find_origins, weight_shapes
 from quantize.measurement.operators.trace import NodeTrace
+from tests.formats.small_graphs import open_session
 from tests.measurement.operators.builders import node
-from tests.small_blocks import activated
+from tests.small_blocks import Net, activated, convnext, transformer
 
 
 @pytest.fixture
@@ -181,3 +185,45 @@ def test_what_computes_a_function_together_comes_from_its_last_node(kind):
     ran = [node(name, op) for name, op in zip(names, ("QLinearAdd", "QLinearMul", "Sigmoid", "Mul"), strict=True)]
     assert find_origins(model, ran) == [last] * len(ran)
     assert find_origins(model, [node(f"{last}_Add_1", "QuantizeLinear"), node("Other_Add_1", "Add")]) == [None, None]
+
+
+def _as_it_runs(model: onnx.ModelProto, folder: Path) -> tuple[list[NodeTrace], list[str | None]]:
+    """Return the nodes that onnxruntime makes of a model, and where they come from."""
+    file = folder / "runs.onnx"
+    open_session(model, optimized=str(file), exact=False)
+    runs = onnx.load(file)
+    nodes = [node(own.name, own.op_type) for own in runs.graph.node]
+    return nodes, find_origins(model, nodes, weight_shapes(runs), runs)
+
+
+@pytest.mark.parametrize("kind", ["silu", "gelu", "hard swish"])
+def test_a_function_that_onnxruntime_makes_one_node_of_comes_from_its_last_node(kind, tmp_path):
+    model = activated(kind)
+    nodes, origins = _as_it_runs(model, tmp_path)
+    ends = [own[-1].name for own in functions(Graph.of(model))]
+    ran = [origin for own, origin in zip(nodes, origins, strict=True) if own.op_type not in ("Conv", "Flatten")]
+    assert [name for name in ran if name in ends] == ([] if kind == "hard swish" else ends), "a Conv takes HardSwish in"
+    assert None not in [origin for own, origin in zip(nodes, origins, strict=True) if "Reorder" not in own.op_type]
+
+
+@pytest.mark.parametrize("made", [transformer, convnext])
+@pytest.mark.parametrize("opset", [13, 17])
+def test_a_gelu_and_a_normalization_of_many_nodes_come_from_their_last_ones(made, opset, tmp_path):
+    model = made(opset)
+    nodes, origins = _as_it_runs(model, tmp_path)
+    found = {origin for own, origin in zip(nodes, origins, strict=True) if "Gelu" in own.op_type}
+    found |= {origin for own, origin in zip(nodes, origins, strict=True) if "LayerNorm" in own.op_type}
+    many = [region for region in regions(Graph.of(model)) if region.kind != "biased product"]
+    one = {own.name for own in model.graph.node if own.op_type == "LayerNormalization"}
+    assert found == {region.nodes[-1].name for region in many} | one
+
+
+def test_a_graph_whose_nodes_are_not_those_that_ran_tells_nothing():
+    net = Net()
+    net.op("Mul", "x", net.op("Sigmoid", "x"))
+    model = helper.make_model(helper.make_graph(net.nodes, "g", [], []))
+    ran, fused = [node("new", "QuickGelu")], helper.make_node("QuickGelu", ["x"], ["t1"], "new")
+    runs = helper.make_model(helper.make_graph([fused], "g", [], []))
+    assert find_origins(model, ran, None, runs) == ["Mul_1"]
+    fused.name = "another"
+    assert find_origins(model, ran, None, helper.make_model(helper.make_graph([fused], "g", [], []))) == [None]
