@@ -26,7 +26,9 @@ def summary(cells: Cells) -> str:
 
 def _row(name: str, cells: Cells) -> str:
     subject = SUBJECTS[name]
-    title = subject.title.partition(",")[0] + ("" if subject.table == "A" else ", made weights")
+    short = subject.title.partition(",")[0]
+    is_one = [other.title.partition(",")[0] for other in SUBJECTS.values()].count(short) == 1
+    title = (short if is_one else subject.title) + ("" if subject.table == "A" else ", made weights")
     own, near = cells.timed(name, _OURS, 1), cells.near(name, _OURS)
     assert own is not None
     assert near is not None
