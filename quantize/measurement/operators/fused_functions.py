@@ -38,10 +38,20 @@ class FusedFunctions:
         """Return the last node's name for a node that is a part, for others their own."""
         return None if origin is None else self._last.get(origin, origin)
 
-    def by_tensor(self, names: Sequence[str]) -> str | None:
-        """Return the name of the node without weights that makes one of these tensors."""
-        makers = (self._graph.producer(name) for name in names)
-        return next((str(maker.name) for maker in makers if maker is not None and maker.op_type not in WEIGHTED), None)
+    def by_tensor(self, op_type: str, names: Sequence[str]) -> str | None:
+        """Return the name of the node without weights that makes one of these tensors.
+
+        Args:
+            op_type: The operator that ran. Onnxruntime puts what only moves values behind other nodes, whose tensors
+                it then makes: it comes from its like alone.
+            names: What it makes.
+        """
+        for name in names:
+            maker = self._graph.producer(name)
+            is_like = maker is not None and (maker.op_type == op_type or op_type not in _MOVES)
+            if maker is not None and is_like and maker.op_type not in WEIGHTED:
+                return str(maker.name)
+        return None
 
     def behind(self, origin: str) -> str | None:
         """Return the function that reads what a node makes, with what onnxruntime takes into it."""

@@ -71,7 +71,7 @@ def find_origins(
     if runs is not None and is_what_ran(runs, [(node.name, node.op_type) for node in nodes]):
         for index, node in enumerate(runs.graph.node):
             if origins[index] is None and not is_conversion_name(node.op_type) and not is_product(node.op_type):
-                made = fused.by_tensor([inner for name in node.output for inner in _inner_names(name)])
+                made = fused.by_tensor(node.op_type, [inner for name in node.output for inner in _inner_names(name)])
                 before = None if made is not None else origin_before(runs, index, origins)
                 origins[index] = made if before is None else fused.behind(before)
     return [fused.whole(origin) for origin in origins]

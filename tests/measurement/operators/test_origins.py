@@ -227,3 +227,14 @@ def test_a_graph_whose_nodes_are_not_those_that_ran_tells_nothing():
     assert find_origins(model, ran, None, runs) == ["Mul_1"]
     fused.name = "another"
     assert find_origins(model, ran, None, helper.make_model(helper.make_graph([fused], "g", [], []))) == [None]
+
+
+def test_a_move_of_onnxruntimes_own_behind_a_node_is_not_that_node():
+    net = Net()
+    net.op("Transpose", net.op("Relu", "x"), perm=[0, 2, 3, 1])
+    model = helper.make_model(helper.make_graph(net.nodes, "g", [], []))
+    added = helper.make_node("Transpose", ["inner"], ["t0_QuantizeLinear_Output"], "added")
+    moved = helper.make_node("Transpose", ["t0"], ["t1"], "moved")
+    runs = helper.make_model(helper.make_graph([added, moved], "g", [], []))
+    ran = [node("added", "Transpose"), node("moved", "Transpose")]
+    assert find_origins(model, ran, None, runs) == [None, "Transpose_1"]
