@@ -16,8 +16,8 @@ from quantize.run.work import Work
 
 DECODE, FP32, PLACE = "decode the images", "evaluate fp32", "place the layers"
 LAYER_ERRORS, REWRITE = "error by layer", "rewrite, and write both formats"
-CHECK, HELD = "correct the scores, and check every layer", "compare the files with each other and the trial"
-TIMED, FILES = "see that no file is slower than fp32", "evaluate the written files"
+CHECK, HELD = "correct the scores, and check every layer", "compare both files"
+TIMED, FILES = "time both files against fp32", "evaluate the written files"
 COMPARE, BENCHMARK, ALL_CORES = "compare the engines", "benchmark", "benchmark on all cores"
 ANATOMY, REPORT = "memory and operators", "write the report"
 
