@@ -100,13 +100,14 @@ def planned(work: Work) -> Plan:
 
 def _written(work: Work, engine: EngineName) -> Iterator[tuple[str, float]]:
     """Yield the stages in which an engine's files are made."""
-    if work.is_placed and engine != "native":
+    is_placed_by_time = work.is_placed and engine != "native"
+    if is_placed_by_time:
         yield PLACE, _placing(work)
     yield LAYER_ERRORS, work.layers * (0.002 + 0.0006 * work.effort.layer_images) * work.slowness
     yield REWRITE, _rewriting(work)
     yield CHECK, work.layers * (0.01 + 0.005 * work.effort.proven_images) * work.slowness
     yield HELD, _held(work)
-    if work.is_placed and engine != "native":
+    if is_placed_by_time:
         yield TIMED, 0.6 * work.slowness + 100 * work.fp32 * (1 + work.int8)
     yield FILES, _files(work)
 

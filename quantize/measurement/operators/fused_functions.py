@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from onnx import ModelProto, NodeProto
 
 from quantize.graph.nodes import WEIGHTED
-from quantize.graph.regions import regions
+from quantize.graph.regions import ONE_NODE, regions
 from quantize.graph.view import Graph
+from quantize.measurement.operators.kinds import CONVERSIONS
 
-_FUNCTIONS = ("BiasGelu", "FastGelu", "Gelu", "QuickGelu")
+_FUNCTIONS = (*ONE_NODE, "BiasGelu")
 FUSED = (*_FUNCTIONS, "LayerNormalization", "SkipLayerNormalization")
 """Operators that onnxruntime makes of several nodes, none of which has weights."""
-_MOVES = ("Reshape", "Transpose", "ReorderInput", "ReorderOutput", "QuantizeLinear", "DequantizeLinear")
+_MOVES = (*CONVERSIONS, "Reshape")
 _TAKEN_IN = ("Add", "BatchNormalization")
 """What onnxruntime computes in the product before it."""
 
@@ -64,16 +65,22 @@ class FusedFunctions:
         return None
 
 
-def origin_before(runs: ModelProto, index: int, origins: Sequence[str | None]) -> str | None:
+def makers_of(nodes: Sequence[NodeProto]) -> dict[str, int]:
+    """Return the place of the node that makes each tensor."""
+    return {name: place for place, node in enumerate(nodes) for name in node.output}
+
+
+def origin_before(
+    nodes: Sequence[NodeProto], makers: Mapping[str, int], index: int, origins: Sequence[str | None]
+) -> str | None:
     """Return the origin of the node that a function stands behind in the graph that ran; None of what is no function.
 
     Args:
-        runs: The graph.
+        nodes: Of the graph, in their order.
+        makers: See ``makers_of``.
         index: Of the node.
-        origins: Of all its nodes, as far as they are known.
+        origins: Of all nodes, as far as they are known.
     """
-    nodes = runs.graph.node
-    makers: Mapping[str, int] = {name: place for place, node in enumerate(nodes) for name in node.output}
     at: int | None = index if nodes[index].op_type in _FUNCTIONS else None
     while at is not None:
         at = makers.get(nodes[at].input[0]) if nodes[at].input else None

@@ -16,8 +16,7 @@ from quantize.recipe import Recipe
 
 Kind = Literal["int8", "fp32", "conversion"]
 
-# Operators that compute nothing: they change the type, the scale or the layout of values.
-_CONVERSIONS = frozenset(
+CONVERSIONS = frozenset(
     {
         "QuantizeLinear",
         "DequantizeLinear",
@@ -30,6 +29,7 @@ _CONVERSIONS = frozenset(
         "DepthToSpace",
     }
 )
+"""Operators that compute nothing: they change the type, the scale or the layout of values."""
 _EIGHT_BITS = ("uint8", "int8")
 
 
@@ -62,7 +62,7 @@ def kind_of(node: NodeTrace, requantizing: frozenset[str]) -> Kind:
         node: The node as it ran.
         requantizing: The result of ``requantizing_concats``.
     """
-    if node.op_type in _CONVERSIONS or (node.op_type == "QLinearConcat" and node.name in requantizing):
+    if node.op_type in CONVERSIONS or (node.op_type == "QLinearConcat" and node.name in requantizing):
         return "conversion"
     data = [kind for kind, shape in node.inputs if shape] or [kind for kind, _ in node.inputs]
     return "int8" if data and data[0] in _EIGHT_BITS else "fp32"

@@ -14,7 +14,7 @@ from quantize.graph.products import product_kind
 from quantize.graph.regions import functions
 from quantize.graph.shapes import Shape, inferred_shapes
 from quantize.graph.view import Graph
-from quantize.measurement.operators.fused_functions import FusedFunctions, is_what_ran, origin_before
+from quantize.measurement.operators.fused_functions import FusedFunctions, is_what_ran, makers_of, origin_before
 from quantize.measurement.operators.trace import NodeTrace
 
 # What onnxruntime, quantizers and rewrites put around the name of the node that a node comes from, or of its output.
@@ -69,10 +69,11 @@ def find_origins(
     _find_products(model, nodes, origins, weights or {})
     fused = FusedFunctions(graph)
     if runs is not None and is_what_ran(runs, [(node.name, node.op_type) for node in nodes]):
+        makers = makers_of(runs.graph.node)
         for index, node in enumerate(runs.graph.node):
             if origins[index] is None and not is_conversion_name(node.op_type) and not is_product(node.op_type):
                 made = fused.by_tensor(node.op_type, [inner for name in node.output for inner in _inner_names(name)])
-                before = None if made is not None else origin_before(runs, index, origins)
+                before = None if made is not None else origin_before(runs.graph.node, makers, index, origins)
                 origins[index] = made if before is None else fused.behind(before)
     return [fused.whole(origin) for origin in origins]
 

@@ -62,13 +62,16 @@ def profile(
         graphs = [optimized_graph(folder, index) for index in range(len(names))]
     reference = read_model(plan.models[plan.baseline])  # not beside the sessions: each holds its weights
     name_nodes(reference.graph.node)
-    origins = find_origins(reference, traces[0].nodes, weight_shapes(graphs[0]), graphs[0])
-    counts = multiply_adds(reference, traces[0].nodes, origins)
-    called = _operators(reference, traces[0].nodes, origins)
+    origins = [
+        find_origins(reference, trace.nodes, weight_shapes(graph), graph)
+        for trace, graph in zip(traces, graphs, strict=True)
+    ]
+    counts = multiply_adds(reference, traces[0].nodes, origins[0])
+    called = _operators(reference, traces[0].nodes, origins[0])
     saved = read_model(plan.models[candidate])
     models = [
-        _model_profile(name, trace, graph, reference, counts, called, saved if name == candidate else None, recipe)
-        for name, trace, graph in zip(names, traces, graphs, strict=True)
+        _model_profile(name, trace, own, graph, reference, counts, called, saved if name == candidate else None, recipe)
+        for name, trace, own, graph in zip(names, traces, origins, graphs, strict=True)
     ]
     machine = measure_cpu.this_machine(plan.threads).machine
     peak_rates = machine.peak_rates(plan.threads)
@@ -86,6 +89,7 @@ def profile(
 def _model_profile(
     name: str,
     trace: Trace,
+    origins: Sequence[str | None],
     optimized: ModelProto,
     reference: ModelProto,
     counts: dict[str, int],
@@ -98,7 +102,6 @@ def _model_profile(
     forms, weights = layer_forms(reference), weight_shapes(reference)
     saved_graph = Graph.of(saved) if saved is not None else None
     rows = []
-    origins = find_origins(reference, trace.nodes, weight_shapes(optimized), optimized)
     for node, origin in zip(trace.nodes, origins, strict=True):
         kind = kind_of(node, requantizing)
         form = None if origin is None else forms.get(origin)
